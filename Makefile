@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run sweep board test test-slow lint format check clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"satae needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}; name another with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(READY) ## Install into .venv
+
+run: $(READY) ## Train on the embedded digits: make run ARGS="alpha=0.1 act=tanh"
+	$(BIN)/satae-train $(ARGS)
+
+sweep: $(READY) ## A small sweep: four values of alpha, two activations
+	$(BIN)/satae-train --multirun alpha=0,0.01,0.1,1 act=relu,satlin $(ARGS)
+
+board: $(READY) ## Open TensorBoard on outputs/
+	$(BIN)/tensorboard --logdir outputs --host 127.0.0.1
+
+test: $(READY) ## Run the tests
+	$(BIN)/pytest -m "not slow" -n 2 $(ARGS)
+
+test-slow: $(READY) ## Run the tests that train for longer
+	$(BIN)/pytest -m slow -n 2 $(ARGS)
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test ## lint and test
+
+clean: ## Remove the environment and what tools left; outputs/ stays
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find conf src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Every choice that a user can make; the package ``satae.conf``."""

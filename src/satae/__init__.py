@@ -1,0 +1,68 @@
+"""Saturated denoising autoencoders: the regulariser, the models, and the runs that ``satae-train`` made.
+
+>>> import torch, satae
+>>> classifier = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+>>> with satae.saturating(classifier) as saturation:
+...     logits = classifier(torch.zeros(5, 64))
+...     penalty = saturation.total()
+>>> list(saturation.by_layer())
+['1']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from satae.model.activations import register
+    from satae.model.architectures import conv, mlp
+    from satae.model.autoencoder import DenoisingAutoencoder
+    from satae.model.complement import Complement, complement, is_flat
+    from satae.model.flat import tails
+    from satae.model.noise import corruption
+    from satae.model.objective import Objective
+    from satae.model.saturation import Saturation, saturating
+    from satae.runs import load
+
+__version__ = "0.1.0"
+
+_HOMES = {  # imported on first use, so that the command line need not wait for torch
+    "register": "satae.model.activations",
+    "conv": "satae.model.architectures",
+    "mlp": "satae.model.architectures",
+    "DenoisingAutoencoder": "satae.model.autoencoder",
+    "Complement": "satae.model.complement",
+    "complement": "satae.model.complement",
+    "is_flat": "satae.model.complement",
+    "tails": "satae.model.flat",
+    "corruption": "satae.model.noise",
+    "Objective": "satae.model.objective",
+    "Saturation": "satae.model.saturation",
+    "saturating": "satae.model.saturation",
+    "load": "satae.runs",
+}
+
+__all__ = [
+    "Complement",
+    "DenoisingAutoencoder",
+    "Objective",
+    "Saturation",
+    "complement",
+    "conv",
+    "corruption",
+    "is_flat",
+    "load",
+    "mlp",
+    "register",
+    "saturating",
+    "tails",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'satae' has no attribute '{name}'; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,101 @@
+"""From a configuration to the things it names."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any
+
+import torch
+from torch import Generator, nn
+from torch.optim import SGD, Adam, Optimizer
+
+from satae.config import Config, ConfigError, options
+from satae.data.dataset import Dataset
+from satae.data.digits import digits
+from satae.data.manifold import manifold
+from satae.model.activations import ACTIVATIONS
+from satae.model.architectures import ARCHITECTURES
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.complement import Complement
+from satae.model.noise import Noise, corruption
+from satae.model.objective import Objective
+
+SOURCES = {"digits": digits, "manifold": manifold}
+OPTIMISERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
+
+
+def dataset(config: Config) -> Dataset:
+    """The data set, read once for all the runs of a process that name the same."""
+    return _dataset(config.data.name, tuple(options(config.data).items()))
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(name: str, choices: tuple[tuple[str, Any], ...]) -> Dataset:
+    return SOURCES[name](**dict(choices))
+
+
+def activation(config: Config) -> nn.Module:
+    """A new activation module."""
+    return ACTIVATIONS[config.act.name](**options(config.act))
+
+
+def model(config: Config, shape: tuple[int, ...]) -> DenoisingAutoencoder:
+    """A new model for inputs of ``shape``, its weights drawn by torch's own generator."""
+    return ARCHITECTURES[config.arch.name](shape, functools.partial(activation, config), **options(config.arch))
+
+
+def objective(config: Config) -> Objective:
+    """The loss."""
+    complement = Complement(activation(config), config.complement, config.eps)  # type: ignore[arg-type]
+    return Objective(complement, config.reduction)  # type: ignore[arg-type]
+
+
+def noise(config: Config, data: Dataset) -> Noise:
+    """The corruption process."""
+    return corruption(config.noise.name, span=data.span, **options(config.noise))
+
+
+def optimiser(config: Config, network: nn.Module) -> Optimizer:
+    """The optimiser, fused into one pass over the weights."""
+    return OPTIMISERS[config.optim.name](network.parameters(), fused=True, **options(config.optim))
+
+
+def device(config: Config) -> torch.device:
+    """The device; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    there = ["cpu"]
+    there += ["cuda"] if torch.cuda.is_available() else []
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    if config.device == "auto":
+        return torch.device(there[-1])
+    if config.device not in there:
+        raise ConfigError(f"device={config.device}: not on this machine, which has {', '.join(there)}; or device=auto")
+    return torch.device(config.device)
+
+
+def stream(seed: int, purpose: str, on: torch.device | str = "cpu") -> Generator:
+    """A generator of random numbers of its own for each purpose, all from the one seed of the run."""
+    digest = hashlib.blake2b(f"{purpose} {seed}".encode(), digest_size=7).digest()
+    return Generator(on).manual_seed(int.from_bytes(digest, "big"))
+
+
+def check(config: Config) -> None:
+    """Build everything but the weights, so that what does not fit is told before anything is written.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    try:
+        device(config)
+        objective(config)
+        data = dataset(config)
+        with torch.device("meta"):
+            network = model(config, data.shape)
+            if config.decoder_norm:
+                network.normalise_decoder()
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

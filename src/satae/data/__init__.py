@@ -1,0 +1,1 @@
+"""Data sources: one file each, every one giving the same ``Dataset``."""

@@ -1,0 +1,31 @@
+"""The 1,797 real handwritten digits of 8x8 pixels that scikit-learn carries: no network, no file."""
+
+from __future__ import annotations
+
+import torch
+
+from satae.data.dataset import Dataset, shuffled_splits
+
+
+def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limit: int | None = None) -> Dataset:
+    """Images (1, 8, 8) in [0, 1], with labels 0 to 9.
+
+    Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning
+    Repository, https://doi.org/10.24432/C50P49; its test part, in :func:`sklearn.datasets.load_digits`.
+
+    Args:
+        valid: share of the images for validation.
+        test: share for the test.
+        split_seed: of the split.
+        limit: use only the first ``limit`` images of each split.
+
+    Raises:
+        ValueError: a split would be empty.
+    """
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    x = torch.from_numpy(source.images).to(torch.uint8).unsqueeze(1)  # 17 grey levels, 0 to 16
+    y = torch.from_numpy(source.target).long()
+    train, valid_split, test_split = shuffled_splits(x, y, valid=valid, test=test, seed=split_seed, limit=limit)
+    return Dataset("digits", train, valid_split, test_split, span=(0.0, 1.0), scale=1 / 16)

@@ -1,0 +1,124 @@
+"""One experiment: everything that a configuration stands for, and what can be measured and drawn of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import Optimizer
+
+from satae import build
+from satae.config import Config
+from satae.data.dataset import Dataset, Split, Statistics, statistics
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.initialisation import unit_variance
+from satae.model.noise import Noise
+from satae.model.objective import Objective
+from satae.tracking import pictures
+from satae.training.energy import energy, energy_map, low_energy_area
+from satae.training.measure import measure
+
+CALIBRATION: Final = 512  # samples on which the initial weights are scaled
+EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
+MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
+SHOWN: Final = 400  # samples in pictures and histograms, at most
+
+
+class Experiment(NamedTuple):
+    """A data set, a model and how it is trained, all on one device."""
+
+    config: Config
+    data: Dataset
+    centre: Statistics  # of the training split
+    model: DenoisingAutoencoder
+    objective: Objective
+    noise: Noise
+    optimiser: Optimizer
+
+    @classmethod
+    def of(cls, config: Config) -> Experiment:
+        """Build it: weights drawn from the seed, put on the scale of their activation, inputs standardised."""
+        data = build.dataset(config).to(build.device(config))
+        centre, noise = statistics(data), build.noise(config, data)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
+            model = build.model(config, data.shape).to(data.train.x.device)
+        if config.standardize:
+            model.standardise_by(*centre)
+        if config.init == "unit_variance":
+            x = data.batch(data.train.x[:CALIBRATION])
+            unit_variance(model, noise(x, build.stream(config.seed, "calibration", x.device)))
+        if config.decoder_norm:
+            model.normalise_decoder()
+        return cls(config, data, centre, model, build.objective(config), noise, build.optimiser(config, model))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.data.train.x.device
+
+    def corrupt(self, generator: Generator) -> Callable[[Tensor], Tensor]:
+        """The noise, drawn from a generator: x -> x_noisy."""
+        return functools.partial(self.noise, generator=generator)
+
+    def measures(self, alpha: float) -> dict[str, float]:
+        """The measures of the training and the validation split, under ``train/`` and ``valid/``.
+
+        Both are taken on as many samples, since a unit is dead more often on fewer.
+        """
+        count = min(len(self.data.valid.x), len(self.data.train.x), MEASURED)
+        values = {}
+        for name, split in (("train", self.data.train), ("valid", self.data.valid)):
+            noise = self.corrupt(build.stream(EVALUATION_SEED, name, self.device))
+            part = Split(split.x[:count])
+            measured = measure(self.model, self.data, part, self.objective, noise, alpha, self.centre)
+            values |= {f"{name}/{key}": value for key, value in measured.items()}
+        return values | self._plane_measures() | self._encoder_norms()
+
+    def _plane_measures(self) -> dict[str, float]:
+        if self.data.shape != (2,):
+            return {}
+        x = self.data.batch(self.data.valid.x)
+        area = low_energy_area(energy_map(self.model, self.data.span))
+        return {"valid/energy": energy(self.model, x).mean().item(), "valid/low_energy_area": area}
+
+    def _encoder_norms(self) -> dict[str, float]:
+        layers = self.model.layers()
+        return {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in layers}
+
+    def _shown(self) -> tuple[Tensor, Tensor]:
+        x = self.data.batch(self.data.valid.x[:SHOWN])
+        return x, self.corrupt(build.stream(EVALUATION_SEED, "shown", self.device))(x)
+
+    def pictures(self) -> dict[str, pictures.Picture]:
+        """The model's pictures on validation data, by name."""
+        self.model.eval()
+        return pictures.draw(self.model, *self._shown(), self.data.span)
+
+    @torch.no_grad()
+    def distributions(self) -> dict[str, Tensor]:
+        """Pre-activations of each encoder layer and the code, on corrupted validation data, by name."""
+        trace = self.model.eval().trace(self._shown()[1])
+        return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it, as tensors and plain data."""
+        return {
+            "config": asdict(self.config),
+            "shape": list(self.data.shape),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def summary(self) -> str:
+        """One line about it."""
+        weights = sum(p.numel() for p in self.model.parameters())
+        shape = "x".join(map(str, self.data.shape))
+        return (
+            f"{self.data.name}: {len(self.data.train.x):,} inputs of {shape}; {self.config.arch.name},"
+            f" {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g}, on {self.device}"
+        )

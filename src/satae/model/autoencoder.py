@@ -1,0 +1,101 @@
+"""The saturated denoising autoencoder."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.layers import Layer
+
+
+class Trace(NamedTuple):
+    """Everything that one forward pass computed."""
+
+    zs: dict[str, Tensor]  # encoder layer -> pre-activations (N, units...)
+    code: Tensor  # (N, K)
+    x_hat: Tensor  # (N, *shape), in the data's units
+
+
+class DenoisingAutoencoder(nn.Module):
+    """An encoder and a decoder, with the standardisation of the data inside.
+
+    The input and the reconstruction are in the data's own units; between them everything works on
+    (x - mean) / std.
+
+    >>> from satae import mlp
+    >>> model = mlp((1, 8, 8), widths=[32, 8], act=nn.ReLU)
+    >>> x = torch.rand(5, 1, 8, 8)
+    >>> model(x).shape, model.encode(x).shape, list(model.trace(x).zs)
+    (torch.Size([5, 1, 8, 8]), torch.Size([5, 8]), ['layer1', 'layer2'])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
+        """Put an autoencoder together; :func:`satae.mlp` and :func:`satae.conv` do it for the usual shapes.
+
+        Args:
+            encoder: ``Layer`` after ``Layer``, by name; the last one gives the code.
+            decoder: from the code (N, K) to (N, *shape).
+        """
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("std", torch.ones(()))
+
+    def standardise_by(self, mean: Tensor, std: Tensor) -> None:
+        """Set the statistics of the training data; each must broadcast against (N, *shape)."""
+        self.mean = mean.to(self.mean)
+        self.std = std.to(self.std)
+
+    def trace(self, x: Tensor) -> Trace:
+        """One forward pass with all that it computed on the way.
+
+        Args:
+            x: (N, *shape), in the data's units.
+        """
+        h, zs = (x - self.mean) / self.std, {}
+        for name, layer in self.layers():
+            zs[name] = z = layer.pre_activation(h)
+            h = layer.act(z)
+        return Trace(zs, h, self.decode(h))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code (N, K) of inputs (N, *shape)."""
+        code: Tensor = self.encoder((x - self.mean) / self.std)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        """The reconstruction (N, *shape), in the data's units, of codes (N, K)."""
+        y: Tensor = self.decoder(code)
+        return y * self.std + self.mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The reconstruction of ``x``: (N, *shape) to (N, *shape), both in the data's units."""
+        return self.decode(self.encode(x))
+
+    def layers(self) -> list[tuple[str, Layer]]:
+        """The encoder's layers, in order, by name."""
+        return list(self.encoder.named_children())  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def normalise_decoder(self) -> None:
+        """Scale the weights that leave each unit of the decoder's inputs to length 1.
+
+        It keeps the model from escaping the penalty by scaling the encoder down and the decoder up, which leaves the
+        reconstruction as it is (Goroshin & LeCun 2013, arXiv 1301.3577, for shrink and relu).
+
+        Raises:
+            ValueError: the decoder has no weights of its own.
+        """
+        maps = [part for part in self.decoder.modules() if isinstance(part, nn.Linear | nn.ConvTranspose2d)]
+        if not maps:
+            raise ValueError("decoder_norm: a tied decoder has no weights of its own; set arch.tied=false")
+        for part in maps:
+            by_input = part.weight.t() if isinstance(part, nn.Linear) else part.weight.flatten(1)
+            lengths = by_input.norm(dim=1).clamp_min(torch.finfo(by_input.dtype).tiny)
+            by_input.div_(lengths[:, None])

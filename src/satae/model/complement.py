@@ -1,0 +1,105 @@
+"""The complementary function f_c: zero where the activation f is flat, rising away from there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.activations import Flatness, flatness
+from satae.model.flat import Interval, distance, evaluate, inside, level, slope
+
+Reading = Literal["output", "input", "slope"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
+
+
+class Complement:
+    """f_c of one activation, with its flat set worked out once.
+
+    Three readings of "complementary":
+
+        output   f_c(z) = min_k |f(z) - v_k|     v_k the values of f where it is flat
+        input    f_c(z) = min_{s in S} |z - s|   S the flat set
+        slope    f_c(z) = |f'(z)|
+
+    ``output`` is that of Goroshin & LeCun (2013), arXiv 1301.3577, section 2; ``input`` and ``slope`` are printed
+    by Nayebi & Ganguli (2017), arXiv 1703.09202. The first two agree wherever f is linear with slope 1.
+
+    Attributes:
+        intervals: the closed intervals of the flat set S; for an activation that only tends to flatness, its tails
+            where |f'(z)| <= eps.
+        levels: the values v_k that f takes, or tends to, on them.
+    """
+
+    def __init__(self, act: nn.Module, reading: Reading = "output", eps: float = 0.05) -> None:
+        """Work out the flat set.
+
+        Args:
+            act: an activation with a flat set.
+            reading: ``"output"``, ``"input"`` or ``"slope"``.
+            eps: the slope below which a tail counts as flat, in (0, 1).
+
+        Raises:
+            ValueError: no flat set, unknown reading, ``eps`` out of range, or ``"output"`` for an activation that
+                is not monotone.
+        """
+        if not 0 < eps < 1:
+            raise ValueError(f"eps={eps!r}: must lie between 0 and 1; 0.05 is usual")
+        if reading not in READINGS:
+            raise ValueError(f"complement={reading!r}: choose one of {', '.join(READINGS)}")
+        known = flatness(act)
+        if reading == "output" and not known.monotone:
+            raise ValueError(
+                f"complement=output is not defined for {type(act).__name__}, which is not monotone"
+                " (it reaches its flat value where it is steep); choose input or slope"
+            )
+        self.act = act
+        self.intervals: list[Interval] = list(known.intervals(act, eps))
+        self.levels = [level(act, interval) for interval in self.intervals]
+        self._function = self._choose(reading, known)
+
+    def _choose(self, reading: Reading, known: Flatness) -> Callable[[Tensor], Tensor]:
+        functions: dict[Reading, Callable[[Tensor], Tensor]] = {
+            "output": self._output,
+            "input": lambda z: distance(z, self.intervals),
+            # torch cannot differentiate some slopes that are constant, so their gradient of 0 is left out
+            "slope": lambda z: slope(self.act, z.detach() if known.piecewise_linear else z).abs(),
+        }
+        return functions[reading]
+
+    def _output(self, z: Tensor) -> Tensor:
+        f_z = evaluate(self.act, z)
+        return functools.reduce(torch.minimum, ((f_z - value).abs() for value in self.levels))
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32."""
+        return self._function(_widen(z))
+
+    def is_flat(self, z: Tensor) -> Tensor:
+        """Whether each pre-activation lies in the flat set: booleans shaped like ``z``."""
+        return inside(_widen(z), self.intervals)
+
+
+def _widen(z: Tensor) -> Tensor:
+    return z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+
+
+def complement(act: nn.Module, z: Tensor, reading: Reading = "output", eps: float = 0.05) -> Tensor:
+    """f_c(z) for one activation: see :class:`Complement`, which is quicker where it is called again and again.
+
+    >>> complement(nn.ReLU(), torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
+    return Complement(act, reading, eps)(z)
+
+
+def is_flat(act: nn.Module, z: Tensor, eps: float = 0.05) -> Tensor:
+    """Whether each pre-activation lies where ``act`` is flat.
+
+    >>> is_flat(nn.Hardtanh(), torch.tensor([-2.0, 0.0, 1.0]))
+    tensor([ True, False,  True])
+    """
+    return Complement(act, "input", eps).is_flat(z)

@@ -1,0 +1,31 @@
+"""Initial weights that put every pre-activation on the scale of its activation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.layers import Layer, TiedDense
+
+
+@torch.no_grad()
+def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
+    """Scale the weights and shift the bias of each hidden layer so that its z has mean 0 and variance 1 on a batch.
+
+    Layer-sequential unit variance (Mishkin & Matas 2015, arXiv 1511.06422), with the mean of the layer taken out as
+    well. Without it the units of a shrink network begin, and stay, in the dead zone. Layers that are batch-normalised,
+    or whose weights belong to another layer, are left alone.
+
+    Args:
+        model: changed in place, encoder first, then the decoder's hidden layers.
+        x: a batch (N, *shape), corrupted as in training.
+    """
+    h = (x - model.mean) / model.std
+    for part in [*model.encoder.children(), *model.decoder.children()]:
+        if isinstance(part, Layer) and isinstance(part.norm, nn.Identity) and not isinstance(part.affine, TiedDense):
+            z = part.pre_activation(h)
+            std = z.std(correction=0).clamp_min(torch.finfo(z.dtype).eps)
+            part.affine.weight.div_(std)
+            part.affine.bias.sub_(z.mean()).div_(std)
+        h = part(h)

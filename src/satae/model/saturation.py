@@ -1,0 +1,156 @@
+"""The saturation regulariser, attached to any torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.activations import FLATNESS, NEVER_FLAT, flatness
+from satae.model.complement import Complement, Reading
+
+Reduction = Literal["mean", "sum"]
+PLACEHOLDER = nn.Identity  # stands in models on purpose: not an activation that cannot saturate
+
+
+def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
+    """One number per batch from one number per unit.
+
+    Args:
+        values: (N, ...), one value for each sample and unit.
+        reduction: ``"mean"`` over samples and units, or ``"sum"`` over units with the mean over samples.
+
+    Returns:
+        A scalar.
+    """
+    return values.mean() if reduction == "mean" else values.sum() / len(values)
+
+
+class Saturation:
+    """What the activations of an attached module did in its last forward pass."""
+
+    def __init__(self, complements: dict[str, Complement], reduction: Reduction = "mean") -> None:
+        self._complements = complements
+        self._reduction: Reduction = reduction
+        self._zs: dict[str, Tensor] = {}
+        self._running = False
+
+    def begin(self, *_: Any) -> None:
+        """Forget the last forward pass (a forward pre-hook of the attached module)."""
+        self._zs = {}
+        self._running = True
+
+    def end(self, *_: Any) -> None:
+        """Close the forward pass (a forward hook of the attached module)."""
+        self._running = False
+
+    def record(self, name: str, act: nn.Module, z: Tensor) -> None:
+        """Keep the pre-activation ``z`` of the activation called ``name``."""
+        if not self._running:
+            return
+        uses = 1 + sum(key.split("#")[0] == name for key in self._zs)
+        key = name if uses == 1 else f"{name}#{uses}"
+        self._zs[key] = z.clone() if getattr(act, "inplace", False) else z
+
+    def pre_activations(self) -> dict[str, Tensor]:
+        """z by layer name, in the order of the forward pass; the n-th use of one module is called ``name#n``.
+
+        Raises:
+            RuntimeError: there was no forward pass yet.
+        """
+        if not self._zs:
+            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to, then ask")
+        return self._zs
+
+    def by_layer(self) -> dict[str, Tensor]:
+        """The penalty of each layer, differentiable scalars by layer name."""
+        zs = self.pre_activations()
+        return {name: reduce_units(self._complement(name)(z), self._reduction) for name, z in zs.items()}
+
+    def total(self) -> Tensor:
+        """The penalty of the last forward pass, summed over layers: a differentiable scalar."""
+        return torch.stack(list(self.by_layer().values())).sum()
+
+    def saturated_fraction(self) -> Tensor:
+        """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1]."""
+        flat = [self._complement(name).is_flat(z) for name, z in self.pre_activations().items()]
+        return torch.stack([f.sum() for f in flat]).sum() / sum(f.numel() for f in flat)
+
+    def saturated_fraction_by_layer(self) -> dict[str, Tensor]:
+        """The same share for each layer, by layer name."""
+        zs = self.pre_activations()
+        return {name: self._complement(name).is_flat(z).float().mean() for name, z in zs.items()}
+
+    def _complement(self, key: str) -> Complement:
+        return self._complements[key.split("#")[0]]
+
+
+@contextmanager
+def saturating(
+    module: nn.Module,
+    reading: Reading = "output",
+    eps: float = 0.05,
+    *,
+    reduction: Reduction = "mean",
+    layers: Sequence[str] | None = None,
+) -> Iterator[Saturation]:
+    """Watch the pre-activations of every activation in a module, for as long as the context lasts.
+
+        with saturating(classifier) as saturation:
+            loss = cross_entropy(classifier(x), y) + alpha * saturation.total()
+
+    Call ``module`` itself, not its parts: its call is what begins a forward pass. Functional activations such as
+    ``F.relu`` inside a ``forward`` cannot be seen; use modules.
+
+    Args:
+        module: any module with activations as submodules, or an activation.
+        reading: how f_c is read: ``"output"``, ``"input"`` or ``"slope"``.
+        eps: the slope below which a tail counts as flat.
+        reduction: ``"mean"`` over each layer's units, or ``"sum"`` over them.
+        layers: names of the activations to watch, as in ``module.named_modules()``; all by default.
+
+    Yields:
+        The penalty and the saturated share of the last forward pass.
+
+    Raises:
+        ValueError: nothing to attach to, an activation without a flat set, a name that is not there.
+    """
+    found = _activations(module, layers)
+    saturation = Saturation({name: Complement(act, reading, eps) for name, act in found.items()}, reduction)
+    hooks = [module.register_forward_pre_hook(saturation.begin)]
+    hooks += [act.register_forward_pre_hook(_recorder(saturation, name)) for name, act in found.items()]
+    hooks += [module.register_forward_hook(saturation.end, always_call=True)]
+    try:
+        yield saturation
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _recorder(saturation: Saturation, name: str) -> Any:
+    def hook(act: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        saturation.record(name, act, inputs[0])
+
+    return hook
+
+
+def _activations(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
+    known = (*FLATNESS, *(kind for kind in NEVER_FLAT if kind is not PLACEHOLDER))
+    there = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
+    if missing := [name for name in layers or [] if name not in there]:
+        raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(there) or 'none'}")
+    chosen = {name: act for name, act in there.items() if layers is None or name in layers}
+    if not chosen:
+        raise ValueError(
+            f"{type(module).__name__} has no activation module to saturate"
+            " (functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule)"
+        )
+    for name, act in chosen.items():
+        try:
+            flatness(act)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}; or name the layers to saturate with layers=[...]") from None
+    return chosen

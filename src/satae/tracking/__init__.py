@@ -1,0 +1,1 @@
+"""What a run leaves behind and shows: records, TensorBoard, pictures, the console."""

@@ -1,0 +1,110 @@
+"""Train a saturated denoising autoencoder: ``satae-train alpha=0.1 act=relu``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from satae import command
+from satae.config import Config, validate
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The entry point; returns the exit code."""
+    return command.execute("satae-train", run_job, check)
+
+
+def check(config: Config) -> None:
+    """Refuse what cannot be run, before anything is written."""
+    from satae import build
+
+    build.check(config)
+
+
+@hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
+def run_job(composed: DictConfig) -> float:
+    """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
+    from satae.training.fit import NonFiniteLoss
+
+    config, job = validate(composed), HydraConfig.get()
+    directory = Path(job.runtime.output_dir)
+    try:
+        return train(config, directory, list(job.overrides.task))
+    except NonFiniteLoss as error:
+        log.error("%s", error)
+        return command.fail(f"{directory}: {error}", command.DIVERGED)
+    except Exception as error:
+        log.exception("the run failed")
+        return command.fail(
+            f"{directory}: {type(error).__name__}: {error} (the traceback is in {job.job.name}.log there)"
+        )
+
+
+def train(config: Config, directory: Path, overrides: list[str]) -> float:
+    """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
+
+    Raises:
+        NonFiniteLoss: the loss was nan or infinite; the last good checkpoint is kept.
+    """
+    from satae import build
+    from satae.experiment import Experiment
+    from satae.tracking.board import Board
+    from satae.tracking.console import Display
+    from satae.tracking.pictures import save
+    from satae.tracking.record import Record
+    from satae.training import checkpoint, engine
+    from satae.training.fit import fit
+    from satae.training.schedule import alpha_schedule
+
+    with (
+        Record(directory, config, overrides) as record,
+        Board(directory) as board,
+        Display(config.epochs) as display,
+    ):
+        threads = engine.prepare(config.threads)
+        experiment = Experiment.of(config)
+        record.note(threads=threads, device=str(experiment.device))
+        board.text("command", record.command)
+        display.say(experiment.summary())
+        keeper = checkpoint.Keeper(directory / checkpoint.NAME)
+        for epoch in fit(
+            experiment.model,
+            experiment.data,
+            experiment.objective,
+            experiment.corrupt(build.stream(config.seed, "noise", experiment.device)),
+            experiment.optimiser,
+            alpha_schedule(config.alpha, config.alpha_schedule),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            order=build.stream(config.seed, "order"),
+            decoder_norm=config.decoder_norm,
+        ):
+            last = epoch.number == config.epochs
+            metrics = epoch.scalars() | experiment.measures(epoch.alpha)
+            record.epoch(epoch.number, metrics)
+            board.scalars(metrics, epoch.number)
+            display.epoch(epoch.number, metrics)
+            if last or math.log(epoch.number, 4).is_integer():
+                pictures = experiment.pictures()
+                board.pictures(pictures, epoch.number)
+                board.histograms(experiment.distributions(), epoch.number)
+            keeper.offer(lambda: experiment.state() | {"epoch": epoch.number}, final=last)  # noqa: B023
+        save(pictures, directory / "pictures")
+        record.finish(metrics)
+        display.result(metrics, directory)
+    return metrics["valid/reconstruction"]
+
+
+if __name__ == "__main__":
+    from satae.train import main as installed_main  # the module that worker processes import too
+
+    sys.exit(installed_main())
