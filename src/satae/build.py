@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from satae.model.noise import Noise, corruption
 from satae.model.objective import Objective
 
 SOURCES = {"digits": digits, "manifold": manifold}
-OPTIMISERS: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 
 def dataset(config: Config) -> Dataset:

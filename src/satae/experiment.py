@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
@@ -25,7 +24,7 @@ from satae.training.measure import measure
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
 EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
 MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
-SHOWN: Final = 400  # samples in pictures and histograms, at most
+SHOWN: Final = 100  # samples in pictures and histograms, at most
 
 
 class Experiment(NamedTuple):
@@ -63,7 +62,7 @@ class Experiment(NamedTuple):
 
     def corrupt(self, generator: Generator) -> Callable[[Tensor], Tensor]:
         """The noise, drawn from a generator: x -> x_noisy."""
-        return functools.partial(self.noise, generator=generator)
+        return lambda x: self.noise(x, generator)
 
     def measures(self, alpha: float) -> dict[str, float]:
         """The measures of the training and the validation split, under ``train/`` and ``valid/``.
@@ -71,7 +70,7 @@ class Experiment(NamedTuple):
         Both are taken on as many samples, since a unit is dead more often on fewer.
         """
         count = min(len(self.data.valid.x), len(self.data.train.x), MEASURED)
-        values = {}
+        values = dict[str, float]()
         for name, split in (("train", self.data.train), ("valid", self.data.valid)):
             noise = self.corrupt(build.stream(EVALUATION_SEED, name, self.device))
             part = Split(split.x[:count])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import sys
-import time
 from pathlib import Path
 
 import hydra
@@ -82,7 +81,7 @@ def train(config: Config, directory: Path, overrides: list[str]) -> float:
             experiment.objective,
             experiment.corrupt(build.stream(config.seed, "noise", experiment.device)),
             experiment.optimiser,
-            alpha_schedule(config.alpha, config.alpha_schedule),
+            alpha_schedule(config.alpha, config.alpha_schedule),  # type: ignore[arg-type]
             epochs=config.epochs,
             batch_size=config.batch_size,
             order=build.stream(config.seed, "order"),
@@ -93,7 +92,7 @@ def train(config: Config, directory: Path, overrides: list[str]) -> float:
             record.epoch(epoch.number, metrics)
             board.scalars(metrics, epoch.number)
             display.epoch(epoch.number, metrics)
-            if last or math.log(epoch.number, 4).is_integer():
+            if last or math.log10(epoch.number).is_integer():
                 pictures = experiment.pictures()
                 board.pictures(pictures, epoch.number)
                 board.histograms(experiment.distributions(), epoch.number)

@@ -14,6 +14,10 @@ class Split(NamedTuple):
     x: Tensor  # (N, *shape)
     y: Tensor | None = None  # (N,) labels, where there are any
 
+    def to(self, device: torch.device) -> Split:
+        """The same on a device."""
+        return Split(self.x.to(device), None if self.y is None else self.y.to(device))
+
 
 class Dataset(NamedTuple):
     """A data set, split, with the range that its values promise to keep."""
@@ -32,8 +36,7 @@ class Dataset(NamedTuple):
 
     def to(self, device: torch.device) -> Dataset:
         """The same with its examples on a device."""
-        splits = [Split(*(part if part is None else part.to(device) for part in split)) for split in self[1:4]]
-        return self._replace(train=splits[0], valid=splits[1], test=splits[2])
+        return self._replace(train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))
 
     def batch(self, stored: Tensor) -> Tensor:
         """Stored examples (N, *shape) as float32 in the data's own units."""
@@ -58,8 +61,9 @@ def statistics(dataset: Dataset) -> Statistics:
     """
     chunks = dataset.train.x.split(CHUNK)
     count = len(dataset.train.x)
-    mean = sum(dataset.batch(c).double().sum(0) for c in chunks) / count
-    variance = sum((dataset.batch(c).double() - mean).square().sum(0) for c in chunks) / count
+    zero = torch.zeros(dataset.shape, dtype=torch.float64, device=dataset.train.x.device)
+    mean = sum((dataset.batch(c).double().sum(0) for c in chunks), start=zero) / count
+    variance = sum(((dataset.batch(c).double() - mean).square().sum(0) for c in chunks), start=zero) / count
     if variance.dim() > 1:
         variance = variance.mean(dim=(-2, -1), keepdim=True)
     std = variance.sqrt()

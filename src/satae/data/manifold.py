@@ -12,9 +12,9 @@ from satae.data.dataset import Dataset, shuffled_splits
 
 
 def arc(t: Tensor) -> Tensor:
-    """A piece of a parabola, y = 1.4 x^2 - 0.7 for |x| <= 1."""
-    x = 2 * t - 1
-    return torch.stack([x, 1.4 * x.square() - 0.7], dim=1)
+    """A piece of a parabola, y = x^2 - 1/2 for |x| <= 0.9."""
+    x = 1.8 * t - 0.9
+    return torch.stack([x, x.square() - 0.5], dim=1)
 
 
 def line(t: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
-from satae.model.flat import FlatSet, tails
+from satae.model.flat import FlatSet, Interval, tails
 
 
 class Flatness(NamedTuple):
@@ -49,10 +49,19 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "logsigmoid": nn.LogSigmoid,
 }
 
+
+def _dead_zone(act: Any, eps: float) -> list[Interval]:
+    return [(-act.lambd, act.lambd)]
+
+
+def _outside(act: Any, eps: float) -> list[Interval]:
+    return [(-inf, act.min_val), (act.max_val, inf)]
+
+
 FLATNESS: dict[type[nn.Module], Flatness] = {
     nn.ReLU: Flatness(lambda act, eps: [(-inf, 0.0)], piecewise_linear=True),
-    nn.Softshrink: Flatness(lambda act, eps: [(-act.lambd, act.lambd)], piecewise_linear=True),
-    nn.Hardtanh: Flatness(lambda act, eps: [(-inf, act.min_val), (act.max_val, inf)], piecewise_linear=True),
+    nn.Softshrink: Flatness(_dead_zone, piecewise_linear=True),
+    nn.Hardtanh: Flatness(_outside, piecewise_linear=True),
     nn.ReLU6: Flatness(lambda act, eps: [(-inf, 0.0), (6.0, inf)], piecewise_linear=True),
     nn.Hardsigmoid: Flatness(lambda act, eps: [(-inf, -3.0), (3.0, inf)], piecewise_linear=True),
     nn.Hardswish: Flatness(lambda act, eps: [(-inf, -3.0)], monotone=False),

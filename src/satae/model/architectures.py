@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import nn
 
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.layers import Dense, Layer, MakeActivation, TiedDense
+from satae.model.layers import Affine, Dense, Layer, MakeActivation, TiedDense
 
 Side = tuple[int, int]  # height, width
 
@@ -39,7 +39,7 @@ def mlp(
     sizes = [tuple(shape), *((width,) for width in widths)]
     norm = nn.BatchNorm1d if batch_norm else None
     forth = [Dense(inputs, outputs) for inputs, outputs in pairwise(sizes)]
-    back: list[nn.Module] = [TiedDense(m) if tied else Dense(m.outputs, m.inputs) for m in reversed(forth)]
+    back: list[Affine] = [TiedDense(m) if tied else Dense(m.outputs, m.inputs) for m in reversed(forth)]
     encoder = [_layer(part, act, norm, width) for part, width in zip(forth, widths, strict=True)]
     decoder = [_layer(part, act, norm, width) for part, width in zip(back[:-1], reversed(widths[:-1]), strict=True)]
     return DenoisingAutoencoder(_named(encoder), _named([*decoder, back[-1]]))
@@ -75,9 +75,9 @@ def conv(
     norm = nn.BatchNorm2d if batch_norm else None
     volume = (depths[-1], *sides[-1])
 
-    def up(i: int) -> nn.Module:
-        rest = tuple((n + 2 * pad - kernel) % stride for n in sides[i])  # what the convolution's floor cut off
-        return nn.ConvTranspose2d(depths[i + 1], depths[i], kernel, stride, pad, output_padding=rest)
+    def up(i: int) -> Affine:
+        height, width = ((n + 2 * pad - kernel) % stride for n in sides[i])  # what the convolution's floor cut off
+        return nn.ConvTranspose2d(depths[i + 1], depths[i], kernel, stride, pad, output_padding=(height, width))
 
     encoder = [
         _layer(nn.Conv2d(fan_in, fan_out, kernel, stride, pad), act, norm, fan_out)
@@ -115,7 +115,7 @@ def conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, strid
     return sides
 
 
-def _layer(affine: nn.Module, act: MakeActivation, norm: Callable[[int], nn.Module] | None, width: int) -> Layer:
+def _layer(affine: Affine, act: MakeActivation, norm: Callable[[int], nn.Module] | None, width: int) -> Layer:
     return Layer(affine, act(), norm(width) if norm else None)
 
 

@@ -27,5 +27,5 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
             z = part.pre_activation(h)
             std = z.std(correction=0).clamp_min(torch.finfo(z.dtype).eps)
             part.affine.weight.div_(std)
-            part.affine.bias.sub_(z.mean()).div_(std)
+            part.affine.bias.sub_(z.mean()).div_(std)  # type: ignore[union-attr]
         h = part(h)

@@ -56,7 +56,7 @@ class Saturation:
         self._zs[key] = z.clone() if getattr(act, "inplace", False) else z
 
     def pre_activations(self) -> dict[str, Tensor]:
-        """z by layer name, in the order of the forward pass; the n-th use of one module is called ``name#n``.
+        """Pre-activations by layer name, in the order of the forward pass; the n-th use of a module is called ``name#n``.
 
         Raises:
             RuntimeError: there was no forward pass yet.

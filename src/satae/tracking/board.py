@@ -7,9 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+
+from satae.tracking.pictures import Picture
 
 LAYOUT = {
     "satae": {
@@ -26,6 +28,7 @@ class Board:
 
     def __init__(self, directory: Path) -> None:
         self._writer = SummaryWriter(str(directory))
+        self._file = self._writer._get_file_writer()
         self._writer.add_custom_scalars(LAYOUT)
 
     def __enter__(self) -> Self:
@@ -35,9 +38,8 @@ class Board:
         self._writer.close()
 
     def scalars(self, values: Mapping[str, float], epoch: int) -> None:
-        """Numbers by tag."""
-        for tag, value in values.items():
-            self._writer.add_scalar(tag, value, epoch)
+        """Numbers by tag: one event for all of them, which takes a fifth of the time of one for each."""
+        self._add(epoch, *(Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()))
 
     def text(self, tag: str, markdown: str) -> None:
         """A text of the run."""
@@ -48,7 +50,13 @@ class Board:
         for tag, value in values.items():
             self._writer.add_histogram(tag, value.detach().flatten().cpu().numpy(), epoch)
 
-    def pictures(self, images: Mapping[str, np.ndarray], epoch: int) -> None:
-        """Images by tag: (height, width, 3), uint8."""
-        for tag, image in images.items():
-            self._writer.add_image(tag, image, epoch, dataformats="HWC")
+    def pictures(self, pictures: Mapping[str, Picture], epoch: int) -> None:
+        """Pictures by tag."""
+        for tag, picture in pictures.items():
+            image = Summary.Image(
+                height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png
+            )
+            self._add(epoch, Summary.Value(tag=tag, image=image))
+
+    def _add(self, epoch: int, *values: Summary.Value) -> None:
+        self._file.add_summary(Summary(value=values), epoch)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,7 +16,23 @@ from torch import Tensor, nn
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training.energy import LOW, energy_map
 
-Picture = np.ndarray  # (height, width, 3), uint8
+Pixels = np.ndarray  # (height, width, 3), uint8
+
+
+class Picture(NamedTuple):
+    """A picture as a PNG file would hold it."""
+
+    png: bytes
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> Self:
+        """Encode (height, width, 3), uint8."""
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "png", compress_level=1)
+        return cls(file.getvalue(), *pixels.shape[:2])
+
 
 TILE = 56  # pixels at least for one image, enlarged by whole factors without smoothing
 GAP = 3
@@ -44,14 +62,14 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
         pictures["decoder_atoms"] = filters(weights, "atoms of the last decoder layer")
     if shape == (2,):
         pictures["energy"] = energy(model, x, span)
-    return pictures
+    return {name: Picture.of(pixels) for name, pixels in pictures.items()}
 
 
 def save(pictures: Mapping[str, Picture], directory: Path) -> None:
     """Write each picture as ``<name>.png``."""
     directory.mkdir(exist_ok=True)
     for name, picture in pictures.items():
-        Image.fromarray(picture).save(directory / f"{name}.png")
+        (directory / f"{name}.png").write_bytes(picture.png)
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -59,11 +77,13 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3)
 
 
-def reconstructions(x: Tensor, x_noisy: Tensor, x_hat: Tensor, span: tuple[float, float]) -> Picture:
+def reconstructions(x: Tensor, x_noisy: Tensor, x_hat: Tensor, span: tuple[float, float]) -> Pixels:
     """Clean inputs, what the model saw of them, and its reconstructions: a labelled row of each.
 
     Args:
-        x, x_noisy, x_hat: (N, C, H, W) in the data's units; the first ``COLUMNS`` are shown.
+        x: (N, C, H, W) in the data's units; the first ``COLUMNS`` are shown.
+        x_noisy: the same, corrupted.
+        x_hat: the same, reconstructed.
         span: shown as black and white.
     """
     rows = {"clean  x": x, "noisy": x_noisy, "x_hat": x_hat}
@@ -72,7 +92,7 @@ def reconstructions(x: Tensor, x_noisy: Tensor, x_hat: Tensor, span: tuple[float
     return np.concatenate([_captioned(grid, name) for grid, name in zip(grids, rows, strict=True)])
 
 
-def filters(weights: Tensor, caption: str) -> Picture:
+def filters(weights: Tensor, caption: str) -> Pixels:
     """Weights as small images, each scaled by its own largest: grey is zero, white positive, black negative.
 
     Args:
@@ -87,7 +107,7 @@ def filters(weights: Tensor, caption: str) -> Picture:
 
 def encoder_filters(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
     """The first layer's weights as images (K, C, h, w), or None where they are none."""
-    return _as_images(model.layers()[0][1].affine.weight, shape)  # type: ignore[arg-type]
+    return _as_images(model.layers()[0][1].affine.weight, shape)
 
 
 def decoder_atoms(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
@@ -101,11 +121,11 @@ def decoder_atoms(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor |
 
 def _as_images(weight: Tensor, shape: Sequence[int]) -> Tensor | None:
     weight = weight.detach().float().cpu()
-    weight = weight.unflatten(1, tuple(shape)) if weight.dim() == 2 and is_image(shape) else weight
+    weight = weight.view(-1, *shape) if weight.dim() == 2 and is_image(shape) else weight
     return weight if weight.dim() == 4 and weight.shape[1] in (1, 3) else None
 
 
-def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) -> Picture:
+def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) -> Pixels:
     """The energy of every place of the plane, the data, and the directions of the first layer.
 
     After the figures of Goroshin & LeCun (2013), arXiv 1301.3577.
@@ -127,8 +147,8 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
     figure.colorbar(shades, label="log10 of the energy  ½‖x − x̂(x)‖²")
     ticks = np.linspace(*span, len(energies))
     axes.contour(ticks, ticks, energies, levels=[LOW], colors="white", linewidths=1.2)
-    axes.scatter(*x[:400].cpu().T.numpy(), s=5, c="#d7301f", label="data")
-    weight = model.layers()[0][1].affine.weight.detach().float().cpu().numpy()  # type: ignore[union-attr]
+    axes.scatter(x[:, 0].cpu(), x[:, 1].cpu(), s=5, c="#d7301f", label="data")
+    weight = model.layers()[0][1].affine.weight.detach().float().cpu().numpy()
     axes.quiver(*np.zeros_like(weight.T), *weight.T, angles="xy", scale_units="xy", scale=4, color="white", width=0.006)
     axes.set(xlabel="x₁", ylabel="x₂", xlim=span, ylim=span)
     axes.set_title(f"white line: energy {LOW:g}; arrows: encoder weights / 4", fontsize=10)
@@ -137,7 +157,7 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _grid(images: Tensor) -> Picture:
+def _grid(images: Tensor) -> Pixels:
     """Images (N, C, H, W) in [0, 1] in rows of ``COLUMNS``, enlarged."""
     values = (images.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     values = np.broadcast_to(values.transpose(0, 2, 3, 1), (*values.shape[:1], *values.shape[2:], 3))
@@ -152,7 +172,7 @@ def _grid(images: Tensor) -> Picture:
     return sheet
 
 
-def _captioned(sheet: Picture, caption: str) -> Picture:
+def _captioned(sheet: Pixels, caption: str) -> Pixels:
     strip = Image.new("RGB", (sheet.shape[1], TEXT + GAP), (PAPER,) * 3)
     ImageDraw.Draw(strip).text((2, 2), caption, fill=(INK,) * 3, font=ImageFont.load_default(size=13))
     return np.concatenate([np.asarray(strip), sheet])

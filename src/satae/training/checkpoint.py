@@ -13,7 +13,7 @@ import torch
 
 FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
-SHARE: Final = 0.02  # of the time of a run, at most, goes into writing checkpoints
+SHARE: Final = 0.01  # of the time of a run, at most, goes into writing checkpoints
 
 
 class Keeper:

@@ -8,7 +8,7 @@ from torch import Tensor
 from satae.model.autoencoder import DenoisingAutoencoder
 
 LOW = 0.01  # energy below which a place counts as reconstructed, in the data's units squared
-SIDE = 201  # points of the map along each axis
+SIDE = 101  # points of the map along each axis
 
 
 @torch.no_grad()
@@ -18,14 +18,15 @@ def energy(model: DenoisingAutoencoder, x: Tensor) -> Tensor:
     Goroshin & LeCun (2013), arXiv 1301.3577.
     """
     model.eval()
-    return (model(x) - x).flatten(1).square().sum(dim=1) / 2
+    x_hat: Tensor = model(x)
+    return (x_hat - x).flatten(1).square().sum(dim=1) / 2
 
 
 def energy_map(model: DenoisingAutoencoder, span: tuple[float, float], side: int = SIDE) -> Tensor:
     """The energy on a square grid over ``span`` x ``span``: (side, side), rows by y and columns by x, both rising."""
     ticks = torch.linspace(*span, side, device=model.mean.device)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    return energy(model, torch.stack([x, y], dim=-1).flatten(0, 1)).unflatten(0, (side, side))
+    return energy(model, torch.stack([x, y], dim=-1).flatten(0, 1)).view(side, side)
 
 
 def low_energy_area(energies: Tensor) -> float:

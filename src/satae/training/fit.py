@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.noise import Noise
 from satae.model.objective import Objective
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device

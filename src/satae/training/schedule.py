@@ -12,7 +12,7 @@ RAMP = 0.5  # share of the training over which a linear schedule rises
 
 
 def alpha_schedule(alpha: float, kind: AlphaSchedule) -> Callable[[float], float]:
-    """alpha as a function of the share of the training that is done, in [0, 1].
+    """The weight of the penalty as a function of the share of the training that is done, in [0, 1].
 
     ``"constant"`` is alpha throughout; ``"linear"`` rises from 0 to alpha over the first half and stays there.
     """
