@@ -9,17 +9,24 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from satae import command
 from satae.config import Config, validate
 
 log = logging.getLogger(__name__)
+_sweeps: set[Path] = set()  # directories of the sweeps that this process has run
 
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    return command.execute("satae-train", run_job, check)
+    code = command.execute("satae-train", run_job, check)
+    for sweep in _sweeps:
+        from satae.tracking.sweep import summarise
+
+        summarise(sweep)
+    return code
 
 
 def check(config: Config) -> None:
@@ -35,9 +42,11 @@ def run_job(composed: DictConfig) -> float:
     from satae.training.fit import NonFiniteLoss
 
     config, job = validate(composed), HydraConfig.get()
-    directory = Path(job.runtime.output_dir)
+    directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
+    if in_sweep:
+        _sweeps.add(Path(job.sweep.dir))
     try:
-        return train(config, directory, list(job.overrides.task))
+        return train(config, directory, list(job.overrides.task), brief=in_sweep)
     except NonFiniteLoss as error:
         log.error("%s", error)
         return command.fail(f"{directory}: {error}", command.DIVERGED)
@@ -48,7 +57,7 @@ def run_job(composed: DictConfig) -> float:
         )
 
 
-def train(config: Config, directory: Path, overrides: list[str]) -> float:
+def train(config: Config, directory: Path, overrides: list[str], *, brief: bool = False) -> float:
     """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
 
     Raises:
@@ -67,13 +76,13 @@ def train(config: Config, directory: Path, overrides: list[str]) -> float:
     with (
         Record(directory, config, overrides) as record,
         Board(directory) as board,
-        Display(config.epochs) as display,
+        Display(config.epochs, brief=brief) as display,
     ):
         threads = engine.prepare(config.threads)
         experiment = Experiment.of(config)
         record.note(threads=threads, device=str(experiment.device))
         board.text("command", record.command)
-        display.say(experiment.summary())
+        display.start(experiment.summary())
         keeper = checkpoint.Keeper(directory / checkpoint.NAME)
         for epoch in fit(
             experiment.model,

@@ -15,6 +15,10 @@ from rich.table import Table
 log = logging.getLogger(__name__)
 
 LINES = 10  # plain lines a run
+COLLAPSED = (
+    "collapsed: every unit of some encoder layer is saturated alike for every input, so the code says nothing;"
+    " try a smaller alpha, or alpha_schedule=linear"
+)
 ROWS = {
     "total": "total loss",
     "reconstruction": "reconstruction loss",
@@ -27,11 +31,15 @@ ROWS = {
 
 
 class Display:
-    """A progress bar with the live numbers on a terminal; plain lines anywhere else. Both go to the log."""
+    """A progress bar with the live numbers on a terminal; plain lines anywhere else. All but the bar goes to the log.
 
-    def __init__(self, epochs: int) -> None:
+    In a sweep it is brief: one line a run.
+    """
+
+    def __init__(self, epochs: int, *, brief: bool = False) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
         self.epochs = epochs
+        self.brief = brief
         self._bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -41,7 +49,7 @@ class Display:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=brief or not self.console.is_terminal,
         )
         self._task = self._bar.add_task("", total=epochs)
 
@@ -52,39 +60,46 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._bar.stop()
 
-    def say(self, line: str) -> None:
-        """A line for the console and the log."""
+    def say(self, line: str, *, shown: bool = True) -> None:
+        """A line for the log, and the console."""
         log.info(line)
-        self.console.print(line, markup=False)
+        if shown:
+            self.console.print(line, markup=False)
 
     def warn(self, line: str) -> None:
         """A line that must not be missed."""
         log.warning(line)
         self.console.print(f"warning: {line}", style="bold yellow", markup=False)
 
+    def start(self, summary: str) -> None:
+        """What is about to be trained."""
+        self.say(summary, shown=not self.brief)
+
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """The numbers of an epoch."""
-        live = "valid fvu {valid/fvu:.3f}  saturated {valid/saturated_fraction:.2f}".format_map(metrics)
+        live = _live(metrics)
         self._bar.update(self._task, completed=number, description=live)
         if number == self.epochs or number % max(1, self.epochs // LINES) == 0:
-            line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:.3g}  {live}"
-            log.info(line)
-            if not self.console.is_terminal:
-                self.console.print(line, markup=False)
+            line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {live}"
+            self.say(line, shown=not (self.brief or self.console.is_terminal))
 
     def result(self, metrics: Mapping[str, float], directory: Path) -> None:
         """The final measures of both splits side by side, and where everything is."""
         self._bar.stop()
-        self.console.print(_table(metrics))
         if metrics["valid/collapsed"]:
-            self.warn(
-                "collapsed: every unit of some encoder layer is saturated alike for every input; its code says"
-                " nothing. Try a smaller alpha, or alpha_schedule=linear"
-            )
+            self.warn(COLLAPSED)
         here = shorten(directory)
+        if self.brief:
+            self.say(f"{_live(metrics)}  {here}")
+            return
+        self.console.print(_table(metrics))
         self.say(f"results      {here}")
         self.say(f"pictures     {here / 'pictures'}")
         self.say(f"TensorBoard  tensorboard --logdir {shorten(directory.parents[1])}")
+
+
+def _live(metrics: Mapping[str, float]) -> str:
+    return "valid fvu {valid/fvu:.3f}  saturated {valid/saturated_fraction:.2f}".format_map(metrics)
 
 
 def _table(metrics: Mapping[str, float]) -> Table:
