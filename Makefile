@@ -28,10 +28,10 @@ board: $(READY) ## Open TensorBoard on outputs/
 	$(BIN)/tensorboard --logdir outputs --host 127.0.0.1
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -m "not slow" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 $(ARGS)
 
 test-slow: $(READY) ## Run the tests that train for longer
-	$(BIN)/pytest -m slow -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 $(ARGS)
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from satae import build
 from satae.config import Config
 from satae.data.dataset import Dataset, Split, Statistics, statistics
+from satae.model.activations import flatness
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
@@ -103,6 +104,16 @@ class Experiment(NamedTuple):
         """Pre-activations of each encoder layer and the code, on corrupted validation data, by name."""
         trace = self.model.eval().trace(self._shown()[1])
         return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
+
+    def caveats(self) -> list[str]:
+        """What a user should know before training begins."""
+        act = flatness(self.objective.complement.act)
+        if self.config.alpha and self.config.complement == "slope" and act.piecewise_linear:
+            return [
+                f"complement=slope has no gradient for act={self.config.act.name}, whose slope is constant between its"
+                " kinks: the penalty is reported but trains nothing; choose output or input"
+            ]
+        return []
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, as tensors and plain data."""

@@ -83,6 +83,8 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         record.note(threads=threads, device=str(experiment.device))
         board.text("command", record.command)
         display.start(experiment.summary())
+        for caveat in experiment.caveats():
+            display.warn(caveat)
         keeper = checkpoint.Keeper(directory / checkpoint.NAME)
         for epoch in fit(
             experiment.model,

@@ -15,10 +15,10 @@ from satae.tracking.pictures import Picture
 
 LAYOUT = {
     "satae": {
-        "error: fraction of variance unexplained": ["Multiline", ["train/fvu", "valid/fvu"]],
-        "saturated fraction of each layer": ["Multiline", ["valid/saturated_fraction/.*"]],
-        "loss": ["Multiline", ["valid/total", "valid/reconstruction", "valid/saturation"]],
-        "dead fraction": ["Multiline", ["train/dead_fraction", "valid/dead_fraction"]],
+        "error: fraction of variance unexplained": ["Multiline", ["^train/fvu$", "^valid/fvu$"]],
+        "saturated fraction of each layer": ["Multiline", ["^valid/saturated_fraction/"]],
+        "loss": ["Multiline", ["^valid/total$", "^valid/reconstruction$", "^valid/saturation$"]],
+        "dead fraction of each layer": ["Multiline", ["^valid/dead_fraction/"]],
     }
 }
 

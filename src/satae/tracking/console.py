@@ -14,6 +14,7 @@ from rich.table import Table
 
 log = logging.getLogger(__name__)
 
+OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
 LINES = 10  # plain lines a run
 COLLAPSED = (
     "collapsed: every unit of some encoder layer is saturated alike for every input, so the code says nothing;"
@@ -95,7 +96,7 @@ class Display:
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
         self.say(f"pictures     {here / 'pictures'}")
-        self.say(f"TensorBoard  tensorboard --logdir {shorten(directory.parents[1])}")
+        self.say(f"TensorBoard  tensorboard --logdir {here.parts[0] if here.parts[0] == OUTPUTS else here}")
 
 
 def _live(metrics: Mapping[str, float]) -> str:

@@ -36,9 +36,9 @@ class Picture(NamedTuple):
 
 TILE = 56  # pixels at least for one image, enlarged by whole factors without smoothing
 GAP = 3
-TEXT = 18  # height of a line of text
-COLUMNS = 12
-MOST_FILTERS = 60
+TEXT = 20  # height of a line of text
+COLUMNS = 8
+MOST_FILTERS = 64
 PAPER, INK = 255, 40
 
 
@@ -57,9 +57,9 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
     if is_image(shape):
         pictures["reconstructions"] = reconstructions(x, x_noisy, model(x_noisy), span)
     if (weights := encoder_filters(model, shape)) is not None:
-        pictures["encoder_filters"] = filters(weights, "filters of the first encoder layer")
+        pictures["encoder_filters"] = filters(weights, "first encoder layer")
     if (weights := decoder_atoms(model, shape)) is not None:
-        pictures["decoder_atoms"] = filters(weights, "atoms of the last decoder layer")
+        pictures["decoder_atoms"] = filters(weights, "last decoder layer")
     if shape == (2,):
         pictures["energy"] = energy(model, x, span)
     return {name: Picture.of(pixels) for name, pixels in pictures.items()}
@@ -101,8 +101,7 @@ def filters(weights: Tensor, caption: str) -> Pixels:
     """
     shown = weights[:MOST_FILTERS]
     peak = shown.abs().flatten(1).amax(dim=1).clamp_min(1e-12)[:, None, None, None]
-    what = f"{caption}: {len(shown)} of {len(weights)}, grey = 0, each scaled to its largest weight"
-    return _captioned(_grid((shown / peak + 1) / 2), what)
+    return _captioned(_grid((shown / peak + 1) / 2), f"{caption}: {len(shown)} of {len(weights)}, grey = 0")
 
 
 def encoder_filters(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
@@ -174,5 +173,5 @@ def _grid(images: Tensor) -> Pixels:
 
 def _captioned(sheet: Pixels, caption: str) -> Pixels:
     strip = Image.new("RGB", (sheet.shape[1], TEXT + GAP), (PAPER,) * 3)
-    ImageDraw.Draw(strip).text((2, 2), caption, fill=(INK,) * 3, font=ImageFont.load_default(size=13))
+    ImageDraw.Draw(strip).text((2, 2), caption, fill=(INK,) * 3, font=ImageFont.load_default(size=15))
     return np.concatenate([np.asarray(strip), sheet])
