@@ -86,13 +86,15 @@ def shuffled_splits(
     Raises:
         ValueError: a split would be empty.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"data.limit={limit}: must be at least 1, or null for all")
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     sizes = [round(len(x) * valid), round(len(x) * test)]
     train = len(x) - sum(sizes)
     if min(train, *sizes) < 1:
         raise ValueError(
             f"data.valid={valid}, data.test={test}: of {len(x)} examples {train} are left to train, {sizes[0]} to"
-            " validate, {sizes[1]} to test; each needs at least one"
+            f" validate, {sizes[1]} to test; each needs at least one"
         )
     parts = order.split([train, *sizes])
     kept = [part[:limit] for part in parts]

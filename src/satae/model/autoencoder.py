@@ -96,6 +96,6 @@ class DenoisingAutoencoder(nn.Module):
         if not maps:
             raise ValueError("decoder_norm: a tied decoder has no weights of its own; set arch.tied=false")
         for part in maps:
-            by_input = part.weight.t() if isinstance(part, nn.Linear) else part.weight.flatten(1)
-            lengths = by_input.norm(dim=1).clamp_min(torch.finfo(by_input.dtype).tiny)
-            by_input.div_(lengths[:, None])
+            of_one_input = (0,) if isinstance(part, nn.Linear) else (1, 2, 3)
+            lengths = torch.linalg.vector_norm(part.weight, dim=of_one_input, keepdim=True)
+            part.weight.div_(lengths.clamp_min(torch.finfo(lengths.dtype).tiny))

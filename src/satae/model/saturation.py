@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from satae.model.activations import FLATNESS, NEVER_FLAT, flatness
 from satae.model.complement import Complement, Reading
 
 Reduction = Literal["mean", "sum"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 PLACEHOLDER = nn.Identity  # stands in models on purpose: not an activation that cannot saturate
 
 
@@ -25,67 +27,80 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
 
     Returns:
         A scalar.
+
+    Raises:
+        ValueError: unknown reduction.
     """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction={reduction!r}: choose one of {', '.join(REDUCTIONS)}")
     return values.mean() if reduction == "mean" else values.sum() / len(values)
 
 
 class Saturation:
     """What the activations of an attached module did in its last forward pass."""
 
-    def __init__(self, complements: dict[str, Complement], reduction: Reduction = "mean") -> None:
-        self._complements = complements
+    def __init__(self, reduction: Reduction = "mean") -> None:
         self._reduction: Reduction = reduction
-        self._zs: dict[str, Tensor] = {}
+        self._seen: dict[str, tuple[Complement, Tensor]] = {}
+        self._uses: Counter[str] = Counter()
         self._running = False
 
     def begin(self, *_: Any) -> None:
         """Forget the last forward pass (a forward pre-hook of the attached module)."""
-        self._zs = {}
-        self._running = True
+        self._seen, self._uses, self._running = {}, Counter(), True
 
     def end(self, *_: Any) -> None:
         """Close the forward pass (a forward hook of the attached module)."""
         self._running = False
 
-    def record(self, name: str, act: nn.Module, z: Tensor) -> None:
+    def record(self, name: str, complement: Complement, z: Tensor) -> None:
         """Keep the pre-activation ``z`` of the activation called ``name``."""
-        if not self._running:
-            return
-        uses = 1 + sum(key.split("#")[0] == name for key in self._zs)
-        key = name if uses == 1 else f"{name}#{uses}"
-        self._zs[key] = z.clone() if getattr(act, "inplace", False) else z
+        if self._running:
+            self._uses[name] += 1
+            key = name if self._uses[name] == 1 else f"{name}#{self._uses[name]}"
+            self._seen[key] = complement, z.clone() if getattr(complement.act, "inplace", False) else z
 
     def pre_activations(self) -> dict[str, Tensor]:
-        """Pre-activations by layer name, in the order of the forward pass; the n-th use of a module is called ``name#n``.
+        """What went into each activation, by layer name: (N, units...).
 
         Raises:
             RuntimeError: there was no forward pass yet.
         """
-        if not self._zs:
-            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to, then ask")
-        return self._zs
+        return {name: z for name, (_, z) in self._last().items()}
 
     def by_layer(self) -> dict[str, Tensor]:
-        """The penalty of each layer, differentiable scalars by layer name."""
-        zs = self.pre_activations()
-        return {name: reduce_units(self._complement(name)(z), self._reduction) for name, z in zs.items()}
+        """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``.
+
+        Raises:
+            RuntimeError: there was no forward pass yet.
+        """
+        return {name: reduce_units(f_c(z), self._reduction) for name, (f_c, z) in self._last().items()}
 
     def total(self) -> Tensor:
-        """The penalty of the last forward pass, summed over layers: a differentiable scalar."""
+        """The penalty of the last forward pass, summed over layers: a differentiable scalar.
+
+        Raises:
+            RuntimeError: there was no forward pass yet.
+        """
         return torch.stack(list(self.by_layer().values())).sum()
 
     def saturated_fraction(self) -> Tensor:
-        """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1]."""
-        flat = [self._complement(name).is_flat(z) for name, z in self.pre_activations().items()]
+        """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1].
+
+        Raises:
+            RuntimeError: there was no forward pass yet.
+        """
+        flat = [f_c.is_flat(z) for f_c, z in self._last().values()]
         return torch.stack([f.sum() for f in flat]).sum() / sum(f.numel() for f in flat)
 
     def saturated_fraction_by_layer(self) -> dict[str, Tensor]:
         """The same share for each layer, by layer name."""
-        zs = self.pre_activations()
-        return {name: self._complement(name).is_flat(z).float().mean() for name, z in zs.items()}
+        return {name: f_c.is_flat(z).float().mean() for name, (f_c, z) in self._last().items()}
 
-    def _complement(self, key: str) -> Complement:
-        return self._complements[key.split("#")[0]]
+    def _last(self) -> dict[str, tuple[Complement, Tensor]]:
+        if not self._seen:
+            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to, then ask")
+        return self._seen
 
 
 @contextmanager
@@ -119,9 +134,11 @@ def saturating(
         ValueError: nothing to attach to, an activation without a flat set, a name that is not there.
     """
     found = _activations(module, layers)
-    saturation = Saturation({name: Complement(act, reading, eps) for name, act in found.items()}, reduction)
+    complements = {name: Complement(act, reading, eps) for name, act in found.items()}
+    saturation = Saturation(reduction)
     hooks = [module.register_forward_pre_hook(saturation.begin)]
-    hooks += [act.register_forward_pre_hook(_recorder(saturation, name)) for name, act in found.items()]
+    for name, f_c in complements.items():
+        hooks += [f_c.act.register_forward_pre_hook(_recorder(saturation, name, f_c), with_kwargs=True)]
     hooks += [module.register_forward_hook(saturation.end, always_call=True)]
     try:
         yield saturation
@@ -130,9 +147,9 @@ def saturating(
             hook.remove()
 
 
-def _recorder(saturation: Saturation, name: str) -> Any:
-    def hook(act: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        saturation.record(name, act, inputs[0])
+def _recorder(saturation: Saturation, name: str, f_c: Complement) -> Any:
+    def hook(act: nn.Module, positional: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        saturation.record(name, f_c, next(iter((*positional, *named.values()))))
 
     return hook
 

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
 LINES = 10  # plain lines a run
 COLLAPSED = (
-    "collapsed: every unit of some encoder layer is saturated alike for every input, so the code says nothing;"
-    " try a smaller alpha, or alpha_schedule=linear"
+    "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
+    " try a smaller alpha, alpha_schedule=linear, or more epochs"
 )
 ROWS = {
     "total": "total loss",
@@ -28,6 +28,8 @@ ROWS = {
     "saturation": "saturation penalty",
     "saturated_fraction": "saturated fraction",
     "dead_fraction": "dead fraction",
+    "energy": "energy ½‖x − x̂‖², without noise",
+    "low_energy_area": "share of the plane with energy below 0.01",
 }
 
 
@@ -111,7 +113,8 @@ def _table(metrics: Mapping[str, float]) -> Table:
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
         for row in found:
             label = name if row == key else f"  {row.rpartition('/')[2]}"
-            table.add_row(label, *(f"{metrics[f'{split}/{row}']:.4g}" for split in ("train", "valid")))
+            values = (metrics.get(f"{split}/{row}") for split in ("train", "valid"))
+            table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table
 
 

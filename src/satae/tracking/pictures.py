@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor, nn
+from torch import Tensor
 
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training.energy import LOW, energy_map
@@ -111,11 +111,8 @@ def encoder_filters(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor
 
 def decoder_atoms(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
     """What each unit of the decoder's last layer adds to the reconstruction: (K, C, h, w), or None."""
-    last = list(model.decoder.children())[-1]
-    weight = getattr(last, "weight", None)
-    if weight is None:  # tied
-        return None
-    return _as_images(weight.t() if isinstance(last, nn.Linear) else weight, shape)
+    weight: Tensor = list(model.decoder.children())[-1].weight  # type: ignore[assignment]
+    return _as_images(weight.t() if weight.dim() == 2 else weight, shape)
 
 
 def _as_images(weight: Tensor, shape: Sequence[int]) -> Tensor | None:

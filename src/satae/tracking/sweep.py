@@ -20,6 +20,8 @@ COLUMNS: Final = {
     "valid/fvu": "valid fvu",
     "valid/saturated_fraction": "saturated",
     "valid/dead_fraction": "dead",
+    "valid/energy": "energy",
+    "valid/low_energy_area": "low-energy area",
 }
 FILE: Final = "runs.csv"
 PIPED_WIDTH: Final = 140
@@ -73,12 +75,13 @@ def _table(runs: Sequence[Run]) -> Table:
     for run in runs:
         groups.setdefault(tuple(run.overrides.get(key, "-") for key in varied), []).append(run)
     table = Table(*varied, box=None, pad_edge=False, header_style="bold")
-    for title in ("runs", *COLUMNS.values(), "collapsed", "failed"):
+    shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
+    for title in ("runs", *(COLUMNS[key] for key in shown), "collapsed", "failed"):
         table.add_column(title, justify="right")
     for values, group in groups.items():
         collapsed = sum(bool(run.metrics.get("valid/collapsed")) for run in group)
         failed = sum(run.status != "finished" for run in group)
-        numbers = [_spread([run.metrics[key] for run in group if run.metrics.get(key) is not None]) for key in COLUMNS]
+        numbers = [_spread([run.metrics[key] for run in group if run.metrics.get(key) is not None]) for key in shown]
         table.add_row(*values, str(len(group)), *numbers, str(collapsed or ""), str(failed or ""))
     return table
 

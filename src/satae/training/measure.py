@@ -15,6 +15,7 @@ from satae.model.flat import inside
 from satae.model.objective import Objective
 
 BATCH = 1000  # samples in one forward pass
+NO_BETTER = 0.99  # fvu from which a reconstruction says no more than the mean of the data
 
 
 @torch.no_grad()
@@ -46,7 +47,7 @@ def measure(
         saturated_fraction, and /<layer>: share of encoder units and samples in the flat set.
         dead_fraction, and /<layer>: share of encoder units that stay in one flat interval for every sample.
         active_code_units: code units outside the flat set, mean over the samples.
-        collapsed: 1 where some encoder layer says the same of every input, all its units being dead; else 0.
+        collapsed: 1 where some encoder layer has only dead units, or ``fvu`` is at least 0.99; else 0.
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
@@ -62,13 +63,17 @@ def measure(
             counts[name] = counts.get(name, 0) + count_flat(objective.complement, z)
     total, reconstruction, saturation, mse, unexplained, variance = (sums / len(split.x)).tolist()
     peak = dataset.span[1] - dataset.span[0]
+    fvu = unexplained / variance if variance else math.nan
+    shares = saturation_shares(counts, len(split.x))
+    dead_layers = [name for name, share in shares.items() if name.startswith("dead_fraction/") and share == 1]
     return {
         "total": total,
         "reconstruction": reconstruction,
         "saturation": saturation,
-        "fvu": unexplained / variance if variance else math.nan,
+        "fvu": fvu,
         "psnr": 10 * math.log10(peak**2 / mse) if mse else math.inf,
-        **saturation_shares(counts, len(split.x)),
+        **shares,
+        "collapsed": float(bool(dead_layers) or fvu >= NO_BETTER),
     }
 
 
@@ -94,5 +99,4 @@ def saturation_shares(counts: Mapping[str, Tensor], samples: int) -> dict[str, f
         "dead_fraction": sum(dead.values()) / sum(units.values()),
         **{f"dead_fraction/{name}": dead[name] / units[name] for name in counts},
         "active_code_units": units[code] - flat[code] / samples,
-        "collapsed": float(any(dead[name] == units[name] for name in counts)),
     }
