@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 from pathlib import Path
+from typing import Final
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +15,9 @@ from omegaconf import DictConfig
 
 from satae import command
 from satae.config import Config, validate
+from satae.config.messages import first_line
+
+PROGRAM: Final = "satae-train"
 
 log = logging.getLogger(__name__)
 _sweeps: set[Path] = set()  # directories of the sweeps that this process has run
@@ -21,12 +25,8 @@ _sweeps: set[Path] = set()  # directories of the sweeps that this process has ru
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    code = command.execute("satae-train", run_job, check)
-    for sweep in _sweeps:
-        from satae.tracking.sweep import summarise
-
-        summarise(sweep)
-    return code
+    _sweeps.clear()
+    return command.execute(PROGRAM, run_job, check, summarise_sweeps)
 
 
 def check(config: Config) -> None:
@@ -36,25 +36,32 @@ def check(config: Config) -> None:
     build.check(config)
 
 
+def summarise_sweeps() -> None:
+    """Close each sweep with its table."""
+    for sweep in _sweeps:
+        from satae.tracking.sweep import summarise
+
+        summarise(sweep)
+
+
 @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
 def run_job(composed: DictConfig) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
     from satae.training.fit import NonFiniteLoss
 
-    config, job = validate(composed), HydraConfig.get()
+    job = HydraConfig.get()
     directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
     if in_sweep:
         _sweeps.add(Path(job.sweep.dir))
     try:
-        return train(config, directory, list(job.overrides.task), brief=in_sweep)
+        return train(validate(composed), directory, list(job.overrides.task), brief=in_sweep)
     except NonFiniteLoss as error:
         log.error("%s", error)
-        return command.fail(f"{directory}: {error}", command.DIVERGED)
+        return command.fail(PROGRAM, f"{directory}: {first_line(error)}", command.DIVERGED)
     except Exception as error:
         log.exception("the run failed")
-        return command.fail(
-            f"{directory}: {type(error).__name__}: {error} (the traceback is in {job.job.name}.log there)"
-        )
+        line = f"{type(error).__name__}: {first_line(error)}; the traceback is in {directory / job.job.name}.log"
+        return command.fail(PROGRAM, line)
 
 
 def train(config: Config, directory: Path, overrides: list[str], *, brief: bool = False) -> float:
@@ -81,7 +88,7 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         threads = engine.prepare(config.threads)
         experiment = Experiment.of(config)
         record.note(threads=threads, device=str(experiment.device))
-        board.text("command", record.command)
+        board.text("run", f"{record.command}\n\n{' '.join(overrides)}")
         display.start(experiment.summary())
         for caveat in experiment.caveats():
             display.warn(caveat)

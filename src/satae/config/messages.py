@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from omegaconf.errors import OmegaConfBaseException
-
+from satae.config.ranges import LARGEST
 from satae.config.schema import GROUPS, Config
 
 KINDS: Final = {
-    "float": "a number",
-    "int": "a whole number",
-    "int | None": "a whole number, or null",
-    "bool": "true or false",
-    "list[int]": "whole numbers in brackets, such as [512,64]",
-    "str": "a word",
+    "float": "must be a number",
+    "int": "must be a whole number",
+    "int | None": "must be a whole number, or null",
+    "bool": "must be true or false",
+    "list[int]": "must be whole numbers in brackets, such as [512,64]",
+    "str": "must be a word",
 }
 
 
@@ -26,45 +25,93 @@ class ConfigError(ValueError):
     """A choice that cannot be run, in one line."""
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def show(value: object) -> str:
+    """A value as one would type it."""
+    words = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    if isinstance(value, list):
+        return f"[{','.join(show(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{show(item)}' for key, item in value.items())}}}"
+    return str(value)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without a full stop."""
+    return str(error).strip().partition("\n")[0].rstrip(" .")
+
+
+def listed(words: Iterable[str], link: str = "or") -> str:
+    """``"a, b or c"``."""
+    *most, last = words
+    return f"{', '.join(most)} {link} {last}" if most else last
+
+
+def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
     """``"; did you mean x?"`` for the choice spelt most like ``word``, or nothing."""
-    near = difflib.get_close_matches(word, list(choices), 1, 0.5)
+    near = difflib.get_close_matches(word.lower(), list(choices), 1, likeness)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def bad_choice(name: str, value: object, choices: Iterable[str]) -> str:
     """A word that is not among the choices."""
     choices = list(choices)
-    return f"{name}={value}: choose one of {', '.join(choices)}{nearest(str(value), choices)}"
+    return f"{name}={show(value)}: choose one of {', '.join(choices)}{nearest(show(value), choices)}"
 
 
-def unknown_key(key: str, chosen: dict[str, str]) -> str:
+def own_options(kind: type) -> list[str]:
+    """The options of a choice in a group."""
+    return [item.name for item in fields(kind) if item.name != "name"]
+
+
+def owners(group: str, option: str) -> list[str]:
+    """The choices of a group that have an option."""
+    return [name for name, kind in GROUPS[group].items() if option in own_options(kind)]
+
+
+def unknown_key(key: str, chosen: Mapping[str, str]) -> str:
     """An option that is not there, given the name that was chosen in each group."""
     group, _, option = key.partition(".")
     if group in GROUPS and option:
-        own = [item.name for item in fields(GROUPS[group].get(chosen.get(group, ""), Config))]
-        owners = [name for name, kind in GROUPS[group].items() if option in {item.name for item in fields(kind)}]
-        where = f"{group}={chosen.get(group)}"
-        if owners:
-            return f"{key}: {where} has no such option; it belongs to {group}={' and '.join(owners)}"
-        return f"{key}: {where} has no such option{nearest(option, own) or '; it has ' + ', '.join(own)}"
+        return _unknown_option(group, option, chosen.get(group, ""))
+    if group == "hydra":
+        where = nearest(key, ["hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.verbose"], 0.75)
+        return f"{key}: Hydra has no such option{where} (see satae-train --cfg hydra)"
+    if homes := [f"{group}.{key}" for group in GROUPS if owners(group, key)]:
+        return f"{key}: no such option; did you mean {listed(homes)}?"
     known = [item.name for item in fields(Config)]
-    return f"{key}: no such option{nearest(key, known) or '; it has ' + ', '.join(known)} (see satae-train --help)"
+    return f"{key}: no such option{nearest(key, known) or '; there are ' + ', '.join(known)} (see satae-train --help)"
 
 
-def wrong_type(error: OmegaConfBaseException, kind: type) -> str:
-    """A value of another type than its field, which is one of the dataclass ``kind``."""
-    name = str(error.full_key).partition("[")[0]
+def _unknown_option(group: str, option: str, name: str) -> str:
+    refused = f"{group}.{option}: {group}={name} has no such option"
+    if there := owners(group, option):
+        return f"{refused}; it belongs to {group}={listed(there)}"
+    own = own_options(GROUPS[group].get(name, Config))
+    if near := difflib.get_close_matches(option, own, 1, 0.5):
+        return f"{refused}; did you mean {group}.{near[0]}?"
+    others = dict.fromkeys(other for kind in GROUPS[group].values() for other in own_options(kind))
+    if near := difflib.get_close_matches(option, list(others), 1, 0.5):
+        return f"{refused}; did you mean {group}.{near[0]} of {group}={listed(owners(group, near[0]))}?"
+    return f"{refused}; it has {', '.join(own) or 'none'}"
+
+
+def expected(key: str, chosen: Mapping[str, str]) -> str:
+    """What the value of an option must be, or nothing where that is not known."""
+    group, _, option = key.partition(".")
+    kind = GROUPS[group].get(chosen.get(group, ""), Config) if option and group in GROUPS else Config
     types = {item.name: str(item.type) for item in fields(kind)}
-    expected = KINDS.get(types.get(name.rpartition(".")[2], ""), "")
-    reason = str(error).partition("\n")[0].rstrip(".")
-    value = "null" if error.value is None else error.value
-    return f"{error.full_key}={value}: must be {expected}" if expected else f"{error.full_key}={value}: {reason}"
+    return KINDS.get(types.get(option or key, ""), "")
 
 
-def out_of_range(name: str, value: object, bounds: dict[str, Any]) -> str:
+def out_of_range(name: str, value: object, bounds: Mapping[str, Any]) -> str:
     """A number outside its range."""
     low, high = bounds["low"], bounds["high"]
-    least = f"above {low:g}" if bounds["above"] else f"at least {low:g}" if math.isfinite(low) else ""
-    most = f"below {high:.10g}" if bounds["below"] else f"at most {high:.10g}" if math.isfinite(high) else ""
-    return f"{name}={value}: must be finite" + "".join(f", {bound}" for bound in (least, most) if bound)
+    numbers = [float(str(number)) for number in (value if isinstance(value, list) else [value])]
+    least = "above" if bounds["above"] else "at least"
+    most = "below" if bounds["below"] else "at most"
+    limits = [f"{least} {low:.10g}"] if low > -LARGEST or min(numbers) < low else []
+    limits += [f"{most} {high:.10g}"] if high < LARGEST or math.inf > max(numbers) >= high else []
+    finite = [] if all(math.isfinite(number) for number in numbers) else ["finite"]
+    return f"{name}={show(value)}: {'each ' * isinstance(value, list)}must be {listed(finite + limits, 'and')}"

@@ -2,111 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from omegaconf import MISSING
 
-SEEDS = 2**32  # seeds lie below
+from satae.config.choices import (
+    Adam,
+    Additive,
+    Choice,
+    Conv,
+    Manifold,
+    Mlp,
+    Replacing,
+    Satlin,
+    Sgd,
+    Shrink,
+    Source,
+)
+from satae.config.ranges import SEEDS, between, count, one_of
 
-
-def one_of(*choices: str) -> Any:
-    """A field that takes one of some words."""
-    return field(default=MISSING, metadata={"choices": choices})
-
-
-def between(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> Any:
-    """A field of finite numbers from ``low`` to ``high``; ``above`` and ``below`` leave these ends out."""
-    return field(default=MISSING, metadata={"low": low, "high": high, "above": above, "below": below})
-
-
-@dataclass
-class Act:
-    """An activation without parameters."""
-
-    name: str = MISSING
-
-
-@dataclass
-class Shrink(Act):
-    threshold: float = between(0, above=True)
-
-
-@dataclass
-class Satlin(Act):
-    low: float = between(-math.inf)
-    high: float = between(-math.inf)
-
-
-@dataclass
-class Mlp:
-    name: str = MISSING
-    widths: list[int] = between(1)
-    tied: bool = MISSING
-    batch_norm: bool = MISSING
-
-
-@dataclass
-class Conv:
-    name: str = MISSING
-    channels: list[int] = between(1)
-    kernel: int = between(1)
-    stride: int = between(1)
-    code: int = between(1)
-    batch_norm: bool = MISSING
-
-
-@dataclass
-class Source:
-    """What every data source has."""
-
-    name: str = MISSING
-    valid: float = between(0, 1, above=True, below=True)
-    test: float = between(0, 1, above=True, below=True)
-    split_seed: int = between(0, SEEDS, below=True)
-    limit: int | None = between(1)
-
-
-@dataclass
-class Manifold(Source):
-    curve: str = one_of("arc", "line", "circle", "spiral")
-    size: int = between(3)
-
-
-@dataclass
-class NoNoise:
-    name: str = MISSING
-
-
-@dataclass
-class Additive(NoNoise):
-    level: float = between(0)
-
-
-@dataclass
-class Replacing(NoNoise):
-    level: float = between(0, 1)
-
-
-@dataclass
-class Adam:
-    name: str = MISSING
-    lr: float = between(0, above=True)
-    weight_decay: float = between(0)
-
-
-@dataclass
-class Sgd(Adam):
-    momentum: float = between(0, 1, below=True)
-
-
-GROUPS: Final[dict[str, dict[str, type]]] = {
-    "act": dict.fromkeys(
-        "relu relu6 hardsigmoid hardswish sigmoid tanh softsign softplus elu celu selu gelu silu mish logsigmoid".split(),
-        Act,
-    )
-    | {"shrink": Shrink, "satlin": Satlin},
+PLAIN: Final = [
+    *["relu", "relu6", "hardsigmoid", "hardswish", "sigmoid", "tanh", "softsign", "softplus"],
+    *["elu", "celu", "selu", "gelu", "silu", "mish", "logsigmoid"],
+]
+GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
+    "act": {"shrink": Shrink, "satlin": Satlin, **dict.fromkeys(PLAIN, Choice)},
     "arch": {"mlp": Mlp, "conv": Conv},
     "data": {"digits": Source, "manifold": Manifold},
     "noise": {
@@ -114,7 +35,7 @@ GROUPS: Final[dict[str, dict[str, type]]] = {
         "uniform": Additive,
         "masking": Replacing,
         "salt_and_pepper": Replacing,
-        "none": NoNoise,
+        "none": Choice,
     },
     "optim": {"adam": Adam, "sgd": Sgd},
 }
@@ -137,13 +58,13 @@ class Config:
     reduction: str = one_of("mean", "sum")
     standardize: bool = MISSING
     init: str = one_of("unit_variance", "torch")
-    decoder_norm: int | None = between(1)
+    decoder_norm: int | None = count()
 
-    epochs: int = between(1)
-    batch_size: int = between(1)
+    epochs: int = count()
+    batch_size: int = count()
     seed: int = between(0, SEEDS, below=True)
     device: str = one_of("auto", "cpu", "cuda", "mps")
-    threads: int | None = between(1)
+    threads: int | None = count(most=1024)
 
 
 def options(group: Any) -> dict[str, Any]:

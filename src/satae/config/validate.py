@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
-from satae.config.messages import ConfigError, bad_choice, out_of_range, unknown_key, wrong_type
+from satae.config.choices import Choice
+from satae.config.messages import KINDS, ConfigError, bad_choice, expected, first_line, out_of_range, show, unknown_key
 from satae.config.schema import GROUPS, Config
 
 
@@ -29,15 +36,10 @@ def validate(composed: DictConfig | dict[str, Any]) -> Config:
         schema[group] = OmegaConf.structured(GROUPS[group][name])
     try:
         config = OmegaConf.to_object(OmegaConf.merge(schema, composed))
-    except ConfigKeyError as error:
-        raise ConfigError(unknown_key(str(error.full_key or error.key), chosen)) from None
-    except MissingMandatoryValue as error:
-        raise ConfigError(f"{error.full_key}: is missing; leave out the ~ that deletes it") from None
     except OmegaConfBaseException as error:
-        group = str(error.full_key).partition(".")[0]
-        raise ConfigError(wrong_type(error, GROUPS[group][chosen[group]] if group in chosen else Config)) from None
+        raise ConfigError(_refusal(error, composed, chosen)) from None
     assert isinstance(config, Config)
-    _check_ranges(config)
+    _check_ranges(config, OmegaConf.to_container(composed, resolve=True))
     return config
 
 
@@ -50,27 +52,49 @@ def chosen_names(composed: DictConfig) -> dict[str, str]:
     names = {}
     for group, kinds in GROUPS.items():
         node = composed.get(group)
-        name = node.get("name") if isinstance(node, DictConfig) else None
+        name = node.get("name") if isinstance(node, DictConfig) else node
         if name not in kinds:
-            raise ConfigError(bad_choice(group, name or node, kinds))
+            raise ConfigError(bad_choice(group, name, kinds))
         names[group] = str(name)
     return names
 
 
-def _check_ranges(group: Any, prefix: str = "") -> None:
+def _refusal(error: OmegaConfBaseException, composed: DictConfig, chosen: dict[str, str]) -> str:
+    name = str(error.full_key or error.key).partition("[")[0]
+    if isinstance(error, ConfigKeyError):
+        return unknown_key(name, chosen)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{name}: is missing; give it a value"
+    value = functools.reduce(
+        lambda node, key: node.get(key) if isinstance(node, dict) else node,
+        name.split("."),
+        OmegaConf.to_container(composed, resolve=False),
+    )
+    reason = "" if isinstance(error, InterpolationResolutionError) else expected(name, chosen)
+    return f"{name}={show(value)}: {reason or first_line(error)}"
+
+
+def _check_ranges(group: Any, typed: Any, prefix: str = "") -> None:
+    """Refuse what lies outside the schema's ranges; ``typed`` holds the values before they got their types."""
     for item in fields(group):
-        value, name, bounds = getattr(group, item.name), prefix + item.name, item.metadata
+        value, given, name, rules = getattr(group, item.name), typed[item.name], prefix + item.name, item.metadata
         if is_dataclass(value):
-            _check_ranges(value, f"{name}.")
-        elif "choices" in bounds and value not in bounds["choices"]:
-            raise ConfigError(bad_choice(name, value, bounds["choices"]))
-        elif "low" in bounds and value is not None:
-            numbers = value if isinstance(value, list) else [value]
-            if not all(_fits(number, **bounds) for number in numbers):
-                raise ConfigError(out_of_range(name, value, dict(bounds)))
+            _check_ranges(value, given, f"{name}.")
+        elif item.type == "bool" and type(given) is int:
+            raise ConfigError(f"{name}={given}: {KINDS['bool']}")
+        elif "choices" in rules and value not in rules["choices"]:
+            raise ConfigError(bad_choice(name, given, rules["choices"]))
+        elif "low" in rules and not all(_fits(number, rules) for number in _numbers(value)):
+            raise ConfigError(out_of_range(name, given, rules))
+    if isinstance(group, Choice) and (line := group.misfit()):
+        raise ConfigError(line)
 
 
-def _fits(number: float, *, low: float, high: float, above: bool, below: bool) -> bool:
-    over = low < number if above else low <= number
-    under = number < high if below else number <= high
+def _numbers(value: Any) -> list[float]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _fits(number: float, rules: Any) -> bool:
+    over = rules["low"] < number if rules["above"] else rules["low"] <= number
+    under = number < rules["high"] if rules["below"] else number <= rules["high"]
     return over and under and math.isfinite(number)

@@ -79,9 +79,9 @@ def fit(
         NonFiniteLoss: a loss was nan or infinite.
     """
     per_epoch = -(-len(dataset.train.x) // batch_size)
-    step, weight = 0, alpha(0.0)
+    step, weight, watch = 0, alpha(0.0), _Watch()
     for number in range(1, epochs + 1):
-        started, watch = time.perf_counter(), _Watch(step)
+        started = time.perf_counter()
         model.train()
         for stored in batches(dataset.train.x, batch_size, order):
             weight = alpha(step / (epochs * per_epoch))
@@ -102,8 +102,8 @@ def fit(
 class _Watch:
     """Looks for losses that are not finite, a hundred at a time."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self) -> None:
+        self.step = 0
         self.losses: list[Tensor] = []
         self.last: float | None = None
 

@@ -1,0 +1,107 @@
+"""Every run that a command line asks for, composed and validated before Hydra writes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from hydra import compose, initialize_config_module
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from satae.config import Config, ConfigError, overrides, places, validate
+from satae.config.validate import chosen_names
+
+UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
+
+
+def configs(
+    words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
+) -> list[Config]:
+    """Every run that a command line asks for.
+
+    Args:
+        words: overrides, as typed.
+        multirun: whether they are those of a sweep.
+        name: of the primary configuration; None for the one of ``conf/``.
+        folder: with configurations of the user's own (``--config-dir``).
+
+    Raises:
+        ConfigError: one of them cannot be run.
+    """
+    if folder and not Path(folder).is_dir():
+        raise ConfigError(f"--config-dir {folder}: no such folder")
+    own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
+    with initialize_config_module("satae.conf", version_base="1.3"):
+        jobs = _jobs(words) if multirun else [list(words)]
+        found = [_config(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
+    places.check_apart([place for _, place in found])
+    return [config for config, _ in found]
+
+
+def _jobs(words: Sequence[str]) -> list[list[str]]:
+    """The overrides of each run of a sweep."""
+    with _explained(words):
+        parsed = _parsed(words)
+        for override in parsed:
+            overrides.check_sweep(override)
+        return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+
+
+def _parsed(words: Sequence[str]) -> list[Override]:
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    return OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(list(words))
+
+
+def _config(words: list[str], name: str, number: int | None) -> tuple[Config, Path]:
+    """One run, the ``number``-th of a sweep, and its directory."""
+    with _explained(words):
+        for override in _parsed(words):
+            overrides.check_override(override)
+        composed = compose(name, words, return_hydra_config=True)
+        with _current(composed, number):
+            place = places.place(composed, number is not None)
+            with open_dict(composed):
+                del composed["hydra"]
+            return validate(composed), place
+
+
+@contextmanager
+def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
+    """For as long as it lasts, ``hydra:`` interpolations find a configuration, as they do in the run."""
+    with read_write(composed.hydra):
+        composed.hydra.job.update({} if number is None else {"num": number, "id": str(number)})
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(composed)
+    try:
+        yield
+    finally:
+        hydra.cfg = before
+
+
+@contextmanager
+def _explained(words: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError:
+        raise
+    except UNUSABLE as error:
+        raise ConfigError(overrides.explain(error, _chosen(words))) from None
+
+
+def _chosen(words: Sequence[str]) -> dict[str, str]:
+    """The name chosen in each group, as far as the overrides can be composed."""
+    for part in ([word for word in words if word.partition("=")[0] in overrides.GROUPED], []):
+        with suppress(HydraException, ValueError):
+            return chosen_names(compose("config", part))
+    return {}

@@ -1,0 +1,45 @@
+"""The words of a command line: Hydra's flags and the overrides, in any order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from satae.config.messages import ConfigError
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Hydra's flags and the overrides; ``run`` says whether anything would be trained.
+
+    Args:
+        parser: Hydra's own.
+        words: what follows the program's name.
+
+    Raises:
+        ConfigError: an unknown flag, or one that is not offered.
+    """
+    parser.error = _refuse  # type: ignore[method-assign, assignment]
+    parser.exit_on_error = False
+    try:
+        arguments, unknown = parser.parse_known_intermixed_args(words)
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error)) from None
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: no such flag; options are written option=value (see --help)")
+    if arguments.experimental_rerun:
+        raise ConfigError("--experimental-rerun: not offered, since it loads a pickle, which may run code")
+    if arguments.config_path:
+        raise ConfigError("--config-path: not offered; add a folder of your own with --config-dir")
+    shows = (arguments.help, arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)
+    arguments.run = not any(shows)
+    return arguments
+
+
+def _refuse(line: str) -> NoReturn:
+    raise ConfigError(line)
+
+
+def flags_first(words: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The words with the overrides at the end, where Hydra's parser finds all of them."""
+    return [word for word in words if word not in overrides] + list(overrides)

@@ -1,0 +1,112 @@
+"""The options of each choice in a group: types and ranges; the values are in ``conf/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from satae.config.ranges import LARGEST, SEEDS, WIDEST, between, count, one_of
+
+
+@dataclass
+class Choice:
+    """A choice without options."""
+
+    name: str = MISSING
+
+    def misfit(self) -> str:
+        """What is wrong with its options taken together, in one line; nothing where they fit."""
+        return ""
+
+
+@dataclass
+class Shrink(Choice):
+    """Soft-shrink."""
+
+    threshold: float = between(0, LARGEST, above=True)
+
+
+@dataclass
+class Satlin(Choice):
+    """The saturating linear unit."""
+
+    low: float = between(-LARGEST, LARGEST)
+    high: float = between(-LARGEST, LARGEST)
+
+    def misfit(self) -> str:
+        """The ends, the wrong way round."""
+        fits = self.low < self.high
+        return "" if fits else f"act.low={self.low:g}, act.high={self.high:g}: act.high must be above act.low"
+
+
+@dataclass
+class Mlp(Choice):
+    """Fully connected layers."""
+
+    widths: list[int] = between(1, WIDEST)  # noqa: RUF009
+    tied: bool = MISSING
+    batch_norm: bool = MISSING
+
+
+@dataclass
+class Conv(Choice):
+    """Convolutions, then a fully connected code."""
+
+    channels: list[int] = between(1, WIDEST)  # noqa: RUF009
+    kernel: int = count(most=WIDEST)
+    stride: int = count(most=WIDEST)
+    code: int = count(most=WIDEST)
+    batch_norm: bool = MISSING
+
+
+@dataclass
+class Source(Choice):
+    """What every data source has."""
+
+    valid: float = between(0, 1, above=True, below=True)
+    test: float = between(0, 1, above=True, below=True)
+    split_seed: int = between(0, SEEDS, below=True)
+    limit: int | None = count()
+
+    def misfit(self) -> str:
+        """Shares that leave nothing to train on."""
+        fits = self.valid + self.test < 1
+        return "" if fits else f"data.valid={self.valid:g}, data.test={self.test:g}: together must be below 1"
+
+
+@dataclass
+class Manifold(Source):
+    """A curve in the plane."""
+
+    curve: str = one_of("arc", "line", "circle", "spiral")
+    size: int = count(3, 10**7)
+
+
+@dataclass
+class Additive(Choice):
+    """Noise that is added, in the data's own units."""
+
+    level: float = between(0, LARGEST)
+
+
+@dataclass
+class Replacing(Choice):
+    """Noise that replaces a share of the elements."""
+
+    level: float = between(0, 1)
+
+
+@dataclass
+class Adam(Choice):
+    """Adam."""
+
+    lr: float = between(0, above=True)
+    weight_decay: float = between(0)
+
+
+@dataclass
+class Sgd(Adam):
+    """Stochastic gradient descent."""
+
+    momentum: float = between(0, 1, below=True)

@@ -1,0 +1,111 @@
+"""What is typed on the command line, looked at before Hydra composes it: each refusal names what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields
+from importlib import resources
+from typing import Any
+
+from satae.config.messages import ConfigError, bad_choice, expected, first_line, unknown_key
+from satae.config.schema import GROUPS, Config
+
+PRESETS = "experiment"
+GROUPED = frozenset({*GROUPS, PRESETS})
+KNOWN = frozenset(item.name for item in fields(Config))
+
+
+def names(group: str) -> Iterable[str]:
+    """The names in a group of ``conf/``."""
+    with resources.as_file(resources.files("satae.conf") / group) as path:
+        return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
+
+
+def check_override(override: Any) -> None:
+    """Refuse what Hydra would misread, or accept though no run can use it.
+
+    Args:
+        override: as Hydra's parser gives it.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    typed, key = str(override.input_line), str(override.key_or_group)
+    root, _, option = key.partition(".")
+    value = None if override.is_delete() else override.value()
+    if override.is_sweep_override():
+        raise ConfigError(f"{typed}: several values need -m (--multirun), which makes one run of each")
+    if not key:
+        raise ConfigError(f"{typed}: cannot be read; write option=value")
+    if override.is_delete() and root in KNOWN:
+        raise ConfigError(f"{typed}: every run needs {key}; leave it out")
+    if override.package is not None and root in {*KNOWN, PRESETS}:
+        raise ConfigError(f"{typed}: write {key}=..., without the @")
+    if override.is_add() and root in KNOWN:
+        raise ConfigError(f"{typed}: {key} is there already; leave out the +")
+    if root in GROUPS and option == "name":
+        raise ConfigError(f"{typed}: write {root}={value}")
+    if key in GROUPS and not _is_name(value):
+        raise ConfigError(bad_choice(key, value, names(key)))
+    if key == PRESETS and not (override.is_delete() or isinstance(value, list) or _is_name(value)):
+        raise ConfigError(bad_choice(key, value, names(key)))
+
+
+def check_sweep(override: Any) -> None:
+    """Refuse a sweep without values, and one over an interval.
+
+    Args:
+        override: as Hydra's parser gives it.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    typed = str(override.input_line)
+    if override.is_interval_sweep():
+        raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or seed=range(3)")
+    if override.is_sweep_override() and not list(override.sweep_string_iterator()):
+        raise ConfigError(f"{typed}: gives no values, so there is nothing to run")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and "${" not in value
+
+
+def explain(error: Exception, chosen: dict[str, str]) -> str:
+    """What Hydra found wrong, in one line.
+
+    Args:
+        error: raised by Hydra.
+        chosen: the name chosen in each group.
+    """
+    text, cause = str(error), error.__cause__
+    if (typed := getattr(error, "override", None)) is not None:
+        shown = typed if typed.strip() else repr(typed)
+        return f"{shown}: cannot be read; write option=value, and quote special characters"
+    if found := re.search(
+        r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
+    ):
+        return unknown_key(found[1] or found[2], chosen)
+    if getattr(error, "missing_cfg_file", None):
+        return _missing(error)
+    if found := re.search(r"Error merging override (\S+?)=(.*)", text):
+        reason = expected(found[1], chosen) or (first_line(cause) if cause else "cannot be used")
+        return f"{found[1]}={found[2]}: {reason}"
+    place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
+    return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
+
+
+def _missing(error: Any) -> str:
+    """A file that Hydra could not find, as the choice that was asked for."""
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    root, _, below = group.partition("/")
+    if root in GROUPED:
+        return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
+    return bad_choice(group, name, error.options) if group and error.options else first_line(error)
+
+
+def _others(error: Any) -> list[str]:
+    """Names that a folder of the user's own (``--config-dir``) adds."""
+    group = str(error.missing_cfg_file).partition("/")[2].rpartition("/")[0]
+    return [f"{group}/{option}" if group else option for option in error.options or []]

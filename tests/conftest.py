@@ -1,0 +1,36 @@
+"""What all tests share: seeded, single-threaded, and the same examples on every machine."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hypothesis import settings
+
+from satae.config import Config, validate
+
+settings.register_profile("satae", deadline=None, derandomize=True, database=None, max_examples=30)
+settings.load_profile("satae")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # torch 2.13 says so of itself, at the first forward-mode derivative
+    config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(False)  # training turns it on for the whole process
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def configuration() -> Callable[..., Config]:
+    """The configuration of a command line: configuration("act=relu", "alpha=0.1")."""
+
+    def composed(*overrides: str) -> Config:
+        with initialize_config_module("satae.conf", version_base="1.3"):
+            return validate(compose("config", list(overrides)))
+
+    return composed

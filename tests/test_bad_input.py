@@ -1,0 +1,302 @@
+"""What cannot be run is refused in one line, before anything is written."""
+
+import pytest
+import torch
+from program import TINY, files, here, there
+
+from satae.config.schema import GROUPS
+
+ACTS = "celu, elu, gelu"
+SEVERAL = "several values need -m"
+
+# what is typed, and what the line must say: the value, the choices or bounds, the remedy
+UNKNOWN_OPTIONS = [
+    ("aplha=1", "aplha: no such option; did you mean alpha?", "--help"),
+    ("+alhpa=1", "alhpa: no such option; did you mean alpha?"),
+    ("++alhpa=1", "alhpa: no such option; did you mean alpha?"),
+    ("ALPHA=1", "ALPHA: no such option; did you mean alpha?"),
+    ("alpha.x=1", "alpha.x: no such option; did you mean alpha?"),
+    ("+zzz=1", "zzz: no such option; there are", "batch_size", "epochs"),
+    ("lr=0.1", "lr: no such option; did you mean optim.lr?"),
+    ("threshold=1", "threshold: no such option; did you mean act.threshold?"),
+    ("act=shrink act.thrshold=1", "act.thrshold: act=shrink has no such option; did you mean act.threshold?"),
+    ("act.thrshold=1", "act.thrshold: act=relu has no such option; did you mean act.threshold of act=shrink?"),
+    ("act=relu act.threshold=1", "act.threshold: act=relu has no such option; it belongs to act=shrink"),
+    ("noise=none noise.level=.1", "noise.level: noise=none has no such option", "gaussian, uniform, masking or salt"),
+    ("arch.channels=[1]", "arch.channels: arch=mlp has no such option; it belongs to arch=conv"),
+    ("optim.momentum=0.5", "optim.momentum: optim=adam has no such option; it belongs to optim=sgd"),
+    ("optim.betas=[0.9,0.9]", "optim.betas: optim=adam has no such option; it has lr, weight_decay"),
+    ("hydra.run.dri=x", "hydra.run.dri", "did you mean hydra.run.dir?"),
+    ("hydra.zzz=1", "hydra.zzz: Hydra has no such option", "--cfg hydra"),
+]
+WRONG_TYPES = [
+    ("alpha=abc", "alpha=abc: must be a number"),
+    ("alpha=true", "alpha=true: must be a number"),
+    ("alpha=null", "alpha=null: must be a number"),
+    ("alpha=", "alpha=: must be a number"),
+    ("alpha=[1]", "alpha=[1]: must be a number"),
+    ("alpha={a:1}", "alpha={a:1}: must be a number"),
+    ("optim.lr=fast", "optim.lr=fast: must be a number"),
+    ("epochs=1.5", "epochs=1.5: must be a whole number"),
+    ("epochs=1e3", "epochs=1000.0: must be a whole number"),
+    ("seed=true", "seed=true: must be a whole number"),
+    ("threads=two", "threads=two: must be a whole number, or null"),
+    ("decoder_norm=true", "decoder_norm=true: must be a whole number, or null"),
+    ("data.limit=1.5", "data.limit=1.5: must be a whole number, or null"),
+    ("arch.widths=64", "arch.widths=64: must be whole numbers in brackets, such as [512,64]"),
+    ("arch.widths=[a]", "arch.widths=[a]: must be whole numbers in brackets"),
+    ("arch.widths=[1.5]", "arch.widths=[1.5]: must be whole numbers in brackets"),
+    ("arch.widths={a:1}", "arch.widths={a:1}: must be whole numbers in brackets"),
+    ("arch.batch_norm=maybe", "arch.batch_norm=maybe: must be true or false"),
+    ("standardize=2", "standardize=2: must be true or false"),
+    ("standardize=null", "standardize=null: must be true or false"),
+    ("device=null", "device=null: must be a word"),
+    ("init=[torch]", "init=[torch]: must be a word"),
+]
+OUT_OF_RANGE = [
+    ("alpha=-1", "alpha=-1: must be at least 0\n"),
+    ("++alpha=-1", "alpha=-1: must be at least 0\n"),
+    ("alpha=nan", "alpha=nan: must be finite and at least 0"),
+    ("alpha=inf", "alpha=inf: must be finite"),
+    ("alpha=1e400", "alpha=inf: must be finite"),
+    ("noise.level=-0.1", "noise.level=-0.1: must be at least 0"),
+    ("noise.level=1e300", "noise.level=1e+300: must be at least 0 and at most 1000000"),
+    ("noise=masking noise.level=1.5", "noise.level=1.5: must be at least 0 and at most 1"),
+    ("noise=salt_and_pepper noise.level=2", "noise.level=2: must be at least 0 and at most 1"),
+    ("epochs=0", "epochs=0: must be at least 1"),
+    ("epochs=-3", "epochs=-3: must be at least 1"),
+    ("threads=0", "threads=0: must be at least 1"),
+    ("threads=1000000", "threads=1000000: must be at least 1 and at most 1024"),
+    ("batch_size=0", "batch_size=0: must be at least 1"),
+    ("batch_size=99999999999999999999", "batch_size=99999999999999999999: must be at least 1 and at most 2147483647"),
+    ("eps=0", "eps=0: must be above 0 and below 1"),
+    ("eps=1", "eps=1: must be above 0 and below 1"),
+    ("optim.lr=0", "optim.lr=0: must be above 0"),
+    ("optim.lr=-0.1", "optim.lr=-0.1: must be above 0"),
+    ("optim.weight_decay=-1", "optim.weight_decay=-1: must be at least 0"),
+    ("optim=sgd optim.momentum=1", "optim.momentum=1: must be at least 0 and below 1"),
+    ("seed=-1", "seed=-1: must be at least 0\n"),
+    ("seed=4294967296", "seed=4294967296: must be at least 0 and below 4294967296"),
+    ("arch.widths=[]", "arch.widths=[]: give at least one width"),
+    ("arch.widths=[0]", "arch.widths=[0]: each must be at least 1"),
+    ("arch.widths=[64,-1]", "arch.widths=[64,-1]: each must be at least 1"),
+    ("arch.widths=[10000000000000000]", "each must be at least 1 and at most 1000000"),
+    ("arch=conv arch.channels=[]", "arch.channels=[]: give at least one"),
+    ("arch=conv arch.stride=0", "arch.stride=0: must be at least 1"),
+    ("act=shrink act.threshold=0", "act.threshold=0: must be above 0"),
+    ("act=satlin act.low=2", "act.low=2, act.high=1: act.high must be above act.low"),
+    ("act=satlin act.low=1 act.high=1", "act.low=1, act.high=1: act.high must be above act.low"),
+    ("act=satlin act.low=-inf", "act.low=-inf: must be finite"),
+    ("data.limit=0", "data.limit=0: must be at least 1"),
+    ("data.valid=0", "data.valid=0: must be above 0 and below 1"),
+    ("data.test=1", "data.test=1: must be above 0 and below 1"),
+    ("data.valid=0.5 data.test=0.5", "data.valid=0.5, data.test=0.5: together must be below 1"),
+    ("data.valid=0.0001", "data.valid=0.0001", "each needs at least one"),
+    ("data=manifold data.size=2", "data.size=2: must be at least 3"),
+    ("data=manifold data.size=1000000000000", "data.size=1000000000000: must be at least 3 and at most 10000000"),
+    ("decoder_norm=0", "decoder_norm=0: must be at least 1"),
+]
+UNKNOWN_NAMES = [
+    ("act=rleu", f"act=rleu: choose one of {ACTS}", "did you mean relu?"),
+    ("arch=cnn", "arch=cnn: choose one of conv, mlp; did you mean conv?"),
+    ("data=mnist", "data=mnist: choose one of digits, manifold"),
+    ("noise=gausian", "noise=gausian: choose one of gaussian, masking, none, salt", "did you mean gaussian?"),
+    ("optim=adamw", "optim=adamw: choose one of adam, sgd; did you mean adam?"),
+    ("experiment=paper/toy_shrnk", "experiment=paper/toy_shrnk: choose one of", "did you mean paper/toy_shrink?"),
+    ("experiment=toy_satlin", "experiment=toy_satlin: choose one of", "did you mean paper/toy_satlin?"),
+    ("experiment=[paper/toy_satlin,foo]", "experiment=foo: choose one of paper/"),
+    ("alpha_schedule=cosine", "alpha_schedule=cosine: choose one of linear, constant"),
+    ("complement=outptu", "complement=outptu: choose one of output, input, slope; did you mean output?"),
+    ("reduction=avg", "reduction=avg: choose one of mean, sum"),
+    ("init=xavier", "init=xavier: choose one of unit_variance, torch"),
+    ("device=gpu", "device=gpu: choose one of auto, cpu, cuda, mps"),
+    ("device=", "device=: choose one of auto, cpu, cuda, mps"),
+    ("data=manifold data.curve=arcs", "data.curve=arcs: choose one of arc, line", "did you mean arc?"),
+    ("act=", f"act=: choose one of {ACTS}"),
+    ("act=null", f"act=null: choose one of {ACTS}"),
+    ("act={a:1}", f"act={{a:1}}: choose one of {ACTS}"),
+    ("act=[relu,tanh]", f"act=[relu,tanh]: choose one of {ACTS}"),
+    ("act=${nokey}", f"act=${{nokey}}: choose one of {ACTS}"),
+    ("optim=1", "optim=1: choose one of adam, sgd"),
+    ("experiment=null", "experiment=null: choose one of paper/"),
+    ("experiment=1", "experiment=1: choose one of paper/"),
+    ("act.name=tanh", "act.name=tanh: write act=tanh"),
+    ("+act=tanh", "+act=tanh: act is there already; leave out the +"),
+    ("act@foo=tanh", "act@foo=tanh: write act=..., without the @"),
+    ("hydra/launcher=zzz", "hydra/launcher=zzz: choose one of basic"),
+]
+MISFITS = [
+    ("arch=conv arch.kernel=9", "arch.kernel=9 is larger than the 8x8 input of layer 1", "use arch.kernel=8 or less"),
+    ("arch=conv arch.channels=[8,8,8,8,8,8]", "arch.channels=[8, 8, 8, 8, 8, 8]", "use at most 2"),
+    ("arch=conv data=manifold", "arch=conv needs images", "choose arch=mlp"),
+    ("act=gelu complement=output", "complement=output is not defined for GELU", "choose input or slope"),
+    ("act=mish", "complement=output is not defined for Mish", "choose input or slope"),
+    ("arch.tied=true decoder_norm=3", "decoder_norm", "set arch.tied=false"),
+    ("act=sigmoid eps=0.3", "eps=0.3", "its largest slope is 0.25", "try eps=0.05"),
+    ("act=softsign eps=1e-30", "eps=1e-30", "try eps=0.05"),
+]
+UNREADABLE = [
+    ("alpha", "alpha: cannot be read; write option=value"),
+    ("alpha=[", "alpha=[: cannot be read; write option=value"),
+    ("alpha==1", "alpha==1: cannot be read"),
+    ("=3", "=3: cannot be read; write option=value"),
+    ("alpha=0.1,", "alpha=0.1,: cannot be read"),
+    ("arch.widths[0]=3", "arch.widths[0]=3: cannot be read"),
+    ("arch.widths.5=1", "arch.widths.5=1: list index out of range"),
+    ("alpha=${nokey}", "alpha=${nokey}: Interpolation key 'nokey' not found"),
+    ("alpha=${alpha}", "alpha=${alpha}: Recursive interpolation"),
+    ("alpha=${oc.env:NOT_SET}", "alpha=${oc.env:NOT_SET}", "'NOT_SET' not found"),
+    ("alpha=${foo:1}", "alpha=${foo:1}: Unsupported interpolation type foo"),
+    ("alpha=0.1,0.2", "alpha=0.1,0.2", SEVERAL),
+    ("act=relu,tanh", "act=relu,tanh", SEVERAL),
+    ("seed=range(3)", "seed=range(3)", SEVERAL),
+    ("~alpha", "~alpha: every run needs alpha; leave it out"),
+    ("~act", "~act: every run needs act; leave it out"),
+    ("~noise.level", "~noise.level: every run needs noise.level"),
+    ("~alhpa", "alhpa: no such option; did you mean alpha?"),
+]
+FLAGS = [
+    ("--foo", "--foo: no such flag; options are written option=value", "--help"),
+    ("--alpha=0.1", "--alpha=0.1: no such flag"),
+    ("--alpha 0.1", "--alpha: no such flag"),
+    ("alpha=1 -x", "-x: no such flag"),
+    ("--co x", "ambiguous option: --co"),
+    ("--cfg zzz", "invalid choice: 'zzz'", "job"),
+    ("--cfg", "--cfg", "expected one argument"),
+    ("--cfg job aplha=1", "aplha: no such option; did you mean alpha?"),
+    ("--cfg job alpha=-1", "alpha=-1: must be at least 0"),
+    ("--cfg job -m", "Only one of --run, --multirun, --cfg"),
+    ("--resolve", "--resolve flag can only be used in conjunction with --cfg"),
+    ("--help aplha=1", "aplha: no such option"),
+    ("--experimental-rerun x", "--experimental-rerun: not offered"),
+    ("--config-path /tmp", "--config-path: not offered; add a folder of your own with --config-dir"),
+    ("--config-dir /no/such/folder", "--config-dir /no/such/folder: no such folder"),
+    ("--config-name zzz", "Cannot find primary config 'zzz'"),
+    ("--shell-completion", "Expecting one subcommand from ['install', 'uninstall', 'query']"),
+    ("--shell-completion query=zzz", "No completion plugin for 'zzz'"),
+]
+SWEEPS = [
+    ("-m alpha=0,-1", "alpha=-1: must be at least 0"),
+    ("-m alpha=0,1 act=relu,rleu", "act=rleu: choose one of", "did you mean relu?"),
+    ("act=relu -m alpha=0,-1", "alpha=-1: must be at least 0"),
+    ("-m aplha=0,1", "aplha: no such option; did you mean alpha?"),
+    ("-m act=relu,shrink act.threshold=1", "act.threshold: act=relu has no such option"),
+    ("-m act=relu,gelu", "complement=output is not defined for GELU"),
+    ("-m alpha=interval(0,1)", "alpha=interval(0,1)", "range(3)"),
+    ("-m alpha=range(0)", "alpha=range(0): gives no values"),
+    ("-m act=glob(zzz*)", "act=glob(zzz*): gives no values"),
+    ("-m alpha=0,,1", "alpha=0,,1: cannot be read"),
+    ("-m hydra.sweep.dir=a,b", "hydra.sweep.dir=a,b"),
+]
+PLACES = [
+    ("hydra.run.dir=/proc/x/y", "hydra.run.dir=/proc/x/y: cannot write there", "name another folder"),
+    ("hydra.run.dir=file", "hydra.run.dir=file: cannot write there (Not a directory)"),
+    ("hydra.run.dir=file/below", "hydra.run.dir=file/below: cannot write there (Not a directory)"),
+    (f"hydra.run.dir={'long' * 80}", "cannot write there (File name too long)"),
+    ("hydra.run.dir=", "hydra.run.dir=: is empty; name a folder, or leave it out"),
+    ("hydra.run.dir=null", "hydra.run.dir=null"),
+    ("hydra.run.dir=${nokey}", "hydra.run.dir: Interpolation key 'nokey' not found"),
+    ("hydra.run.dir=taken", "hydra.run.dir=taken", "holds a run already; name another folder"),
+    ("-m alpha=0,1 hydra.sweep.dir=/proc/x/y", "hydra.sweep.dir=/proc/x/y", "cannot write there"),
+    ("-m alpha=0,1 hydra.sweep.dir=file/below", "hydra.sweep.dir=file/below", "cannot write there"),
+    ("-m alpha=0,1 hydra.sweep.dir=", "hydra.sweep.dir=: is empty"),
+    ("-m alpha=0,1 hydra.sweep.subdir=", "hydra.sweep.subdir=: is empty"),
+    ("-m alpha=0,1 hydra.sweep.subdir=/proc/x", "hydra.sweep.subdir=/proc/x: cannot write there"),
+    ("-m alpha=0,1 hydra.sweep.subdir=same", "hydra.sweep.subdir=same: several runs would write there"),
+    ("-m alpha=0,1 hydra.sweep.subdir=${nokey}", "hydra.sweep.subdir: Interpolation key 'nokey' not found"),
+]
+KINDS = [
+    *(UNKNOWN_OPTIONS + WRONG_TYPES + OUT_OF_RANGE + UNKNOWN_NAMES),
+    *(MISFITS + UNREADABLE + FLAGS + SWEEPS + PLACES),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder to start from, with a file and a directory that holds a run."""
+    (tmp_path / "taken").mkdir()
+    for name in ("file", "taken/run.json"):
+        (tmp_path / name).write_text("{}")
+    return tmp_path
+
+
+def assert_refused(outcome, *fragments):
+    assert outcome.out == ""
+    assert outcome.err.startswith("satae-train: ")
+    assert outcome.err.endswith("\n")
+    assert len(outcome.err.splitlines()) == 1
+    assert [fragment for fragment in fragments if fragment not in outcome.err] == []
+    assert outcome.code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "fragments"), [(line, said) for line, *said in KINDS], ids=[kind[0] for kind in KINDS]
+)
+def test_bad_input_is_refused_in_one_line_and_nothing_is_written(folder, line, fragments):
+    before = files(folder)
+    assert_refused(here(folder, *line.split()), *fragments)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("word", ["alpha 0.1", "", "  ", "alpha=0.1\nact=relu"])
+def test_words_that_a_shell_passed_on_whole_are_refused(folder, word):
+    before = files(folder)
+    assert_refused(here(folder, word), "cannot be read; write option=value")
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(folder, monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert_refused(here(folder, f"device={name}"), f"device={name}: not on this machine, which has cpu", "device=auto")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_name_of_a_group_is_offered_for_one_that_is_not_there(folder, group):
+    line = here(folder, f"{group}=zzz").err
+    assert [name for name in GROUPS[group] if name not in line] == []
+
+
+REAL = [
+    ("aplha=1", "did you mean alpha?"),
+    ("alpha=-1", "must be at least 0"),
+    ("act=gelu", "choose input or slope"),
+    ("--foo", "no such flag"),
+    ("-m alpha=0,-1", "must be at least 0"),
+    ("hydra.run.dir=file/below", "cannot write there"),
+]
+
+
+@pytest.mark.parametrize(("line", "fragment"), REAL, ids=[line for line, _ in REAL])
+def test_the_installed_program_refuses_likewise(folder, line, fragment):
+    before = files(folder)
+    assert_refused(there(folder, *line.split()), fragment)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "alpha=0.1 alpha=0.2",
+        "arch=conv arch.kernel=2 arch.channels=[2] arch.code=4",
+        "alpha=${eps}",
+        "seed=${oc.decode:'7'}",
+        "~experiment",
+        "+hydra.job.env_set.NOTHING=1",
+        "act=satlin act.low=-1e6 act.high=1e6",
+        "noise.level=1e6",
+        "act=shrink act.threshold=1e6",
+        "batch_size=2147483647 data.limit=2147483647",
+        "hydra.run.dir=runs/${act.name}_${alpha}",
+        "act=gelu complement=slope eps=1e-6",
+        "-m act=glob(sigm*) seed=range(2)",
+        "act=tanh -m alpha=0,1",
+        "-m seed=${hydra:job.num} alpha=0,1",
+        "-m hydra.sweep.subdir=${hydra.job.num}_${act.name} act=relu,tanh",
+    ],
+)
+def test_what_is_unusual_but_can_be_run_is_run(tmp_path, line):
+    small = [word for word in TINY if "widths" not in word] + ["epochs=1"]
+    outcome = here(tmp_path, *small, *line.split())
+    assert (outcome.code, outcome.err) == (0, "")

@@ -1,0 +1,281 @@
+"""The command line: exit codes, help, completion, and that nothing heavy is imported before it is needed."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
+
+from satae import composition
+from satae.config.messages import own_options
+from satae.config.overrides import PRESETS, names
+from satae.config.schema import GROUPS, Config
+from satae.training import checkpoint, fit
+
+HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
+TRAINED = fit.fit
+
+
+def stopped_by(error, *, after=1, at_alpha=None):
+    """``fit``, ended by an error after some epochs, in the runs with a certain alpha."""
+
+    def broken(model, data, objective, noise, optimiser, alpha, **options):
+        for epoch in TRAINED(model, data, objective, noise, optimiser, alpha, **options):
+            yield epoch
+            if epoch.number == after and at_alpha in (None, alpha(1.0)):
+                raise error
+
+    return broken
+
+
+# exit codes
+
+
+def test_a_run_that_is_done_gives_0_and_says_nothing_on_stderr(tmp_path):
+    outcome = here(tmp_path, *TINY)
+    assert (outcome.code, outcome.err) == (0, "")
+    (run,) = runs(tmp_path)
+    assert read(run / "run.json")["status"] == "finished"
+
+
+def test_a_fault_gives_1_and_one_line_that_names_the_log_with_the_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "fit", stopped_by(RuntimeError("the disk\nis on fire")))
+    outcome = here(tmp_path, *TINY)
+    (run,) = runs(tmp_path)
+    log = run / "satae-train.log"
+    assert outcome.code == 1
+    assert outcome.err == f"satae-train: RuntimeError: the disk; the traceback is in {log}\n"
+    assert "Traceback (most recent call last)" in log.read_text()
+    assert "is on fire" in log.read_text()
+    record = read(run / "run.json")
+    assert (record["status"], record["error"]) == ("failed", "RuntimeError: the disk\nis on fire")
+    assert not (run / "metrics.json").exists()
+
+
+def test_a_full_disk_is_a_fault_told_in_one_line(tmp_path):
+    size = 40 * 512  # bytes: enough for the log, not for a checkpoint
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
+    code = f"{limit}; from satae.train import main; raise SystemExit(main())"
+    outcome = there(tmp_path, *TINY, "arch.widths=[64]", program=(sys.executable, "-c", code))
+    assert outcome.code == 1
+    assert outcome.err.startswith("satae-train: ")
+    assert "the traceback is in" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    (run,) = runs(tmp_path)
+    assert read(run / "run.json")["status"] == "failed"
+    assert not list(run.glob("*.partial"))
+
+
+def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_value(tmp_path):
+    outcome = here(tmp_path, *TINY, "optim=sgd", "optim.lr=1e30", "reduction=sum")
+    assert outcome.code == 3
+    assert re.search(r"the loss is (nan|inf) at step \d+, after [\d.e+]+ the step before", outcome.err)
+    assert len(outcome.err.splitlines()) == 1
+    (run,) = runs(tmp_path)
+    assert read(run / "run.json")["status"] == "failed"
+    assert "NonFiniteLoss" in read(run / "run.json")["error"]
+
+
+def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "fit", stopped_by(fit.NonFiniteLoss(7, float("nan"), 0.25)))
+    outcome = here(tmp_path, *TINY)
+    (run,) = runs(tmp_path)
+    assert outcome.code == 3
+    assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
+    state = checkpoint.load(run / checkpoint.NAME)
+    assert state["epoch"] == 1
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "fit", stopped_by(KeyboardInterrupt()))
+    outcome = here(tmp_path, *TINY)
+    assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
+    (run,) = runs(tmp_path)
+    assert read(run / "run.json")["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(("error", "code"), [(RuntimeError("broken"), 1), (fit.NonFiniteLoss(7, 1e99, None), 3)])
+def test_one_run_of_a_sweep_that_fails_leaves_the_others_running(tmp_path, monkeypatch, error, code):
+    monkeypatch.setattr(fit, "fit", stopped_by(error, at_alpha=0.1))
+    outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
+    assert outcome.code == code
+    assert len(outcome.err.splitlines()) == 1
+    assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished", "failed", "finished"]
+    assert here(tmp_path, *TINY, "alpha=0").code == 0  # nothing of it is remembered
+
+
+def test_an_interruption_ends_a_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "fit", stopped_by(KeyboardInterrupt(), at_alpha=0.1))
+    outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
+    assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
+    assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished", "interrupted"]
+
+
+def test_a_fault_before_any_run_gives_1_and_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("satae.build.check", lambda config: 1 / 0)
+    outcome = here(tmp_path, *TINY)
+    assert outcome.code == 1
+    assert outcome.err == "satae-train: ZeroDivisionError: division by zero (HYDRA_FULL_ERROR=1 shows where)\n"
+    assert files(tmp_path) == []
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ZeroDivisionError):
+        here(tmp_path, *TINY)
+
+
+@pytest.mark.parametrize(
+    "words", [[], pytest.param(["-m", "seed=0,1,2"], marks=pytest.mark.slow)], ids=["run", "sweep"]
+)
+def test_control_c_ends_the_program(tmp_path, words):
+    command = [PROGRAM, *TINY, "epochs=100000", *words]
+    program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with program:
+        while not list(tmp_path.rglob("metrics.jsonl")) and program.poll() is None:
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=60)[1] == "satae-train: interrupted\n"
+    assert program.returncode == 130
+    (run,) = runs(tmp_path)
+    assert read(run / "run.json")["status"] == "interrupted"
+
+
+# help, --cfg, completion
+
+
+@pytest.fixture(scope="module")
+def help_text(tmp_path_factory):
+    return here(tmp_path_factory.mktemp("help"), "--help").out
+
+
+def test_help_names_every_group_choice_option_and_setting(help_text):
+    shown = set(re.findall(r"[\w./]+", help_text))
+    assert {*GROUPS, *(name for kinds in GROUPS.values() for name in kinds)} <= shown
+    assert {item for item in Config.__dataclass_fields__} <= shown
+    assert set(names(PRESETS)) <= shown
+    for group, kinds in GROUPS.items():
+        for option in {option for kind in kinds.values() for option in own_options(kind)} - {"split_seed"}:
+            assert f"{group}.{option}" in shown
+
+
+def test_every_option_that_help_names_is_there(help_text):
+    for group, option in re.findall(rf"\b({'|'.join(GROUPS)})\.(\w+)", help_text):
+        assert [kind for kind in GROUPS[group].values() if option in own_options(kind)], f"{group}.{option}"
+    for preset in re.findall(r"\bpaper/\w+", help_text):
+        assert preset in names(PRESETS)
+    settings = help_text.partition("Settings\n")[2].partition("\n\n")[0]
+    assert {line.split()[0] for line in settings.splitlines()} <= {*Config.__dataclass_fields__}
+
+
+def test_every_word_among_the_choices_that_help_lists_is_a_choice(help_text):
+    listed = help_text.partition("Choices\n")[2].partition("Settings\n")[0]
+    for group, kinds in GROUPS.items():
+        block = re.search(rf"^ {{2,4}}{group} +(.*(?:\n {{8,}}.*)*)", listed, re.MULTILINE)[1]
+        first = [line.split() for line in re.sub(r"\(.*?\)", "", block).splitlines()]
+        words = {words[0] for words in first if "." not in words[0]}
+        assert words <= {*kinds}, group
+
+
+def test_every_command_in_help_can_be_run(help_text):
+    commands = re.findall(r"^ +satae-train ((?:-m )?[a-z]+=.*?)(?: {2,}.*)?$", help_text, re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        words = command.split()
+        assert composition.configs([word for word in words if word != "-m"], "-m" in words)
+
+
+@pytest.mark.parametrize("shown", ["job", "hydra", "all"])
+def test_cfg_shows_the_configuration_and_writes_nothing(tmp_path, shown):
+    outcome = here(tmp_path, "--cfg", shown, "alpha=0.25")
+    assert (outcome.code, outcome.err, files(tmp_path)) == (0, "", [])
+    assert ("alpha: 0.25" in outcome.out) == (shown != "hydra")
+
+
+def test_options_may_stand_on_both_sides_of_a_flag(tmp_path):
+    assert "alpha: 3\n" in here(tmp_path, "act=tanh", "--cfg", "job", "alpha=3").out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("act=", [f"act={name}" for name in GROUPS["act"]]),
+        ("act=r", ["act=relu", "act=relu6"]),
+        ("no", ["noise.", "noise="]),
+        ("noise=masking noise.", ["noise.level="]),
+        ("alpha=0.1 ep", ["epochs=", "eps="]),
+    ],
+)
+def test_completion(tmp_path, monkeypatch, typed, offered):
+    line = f"satae-train {typed}"
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    outcome = here(tmp_path, "--shell-completion", "query=bash")
+    assert (outcome.code, outcome.err, files(tmp_path)) == (0, "", [])
+    assert set(offered) <= set(outcome.out.split())
+
+
+def test_the_line_that_help_gives_for_completion_works(tmp_path, help_text):
+    arguments, *_ = re.findall(r'eval "\$\(satae-train (.*)\)"', help_text)
+    script = here(tmp_path, *arguments.split()).out
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--help", "--cfg job", "aplha=1", "alpha=-1", "act=rleu", "-m alpha=0,-1", "--shell-completion query=bash"],
+)
+def test_nothing_heavy_is_imported_where_nothing_is_built(tmp_path, line):
+    code = (
+        "import sys; from satae.train import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print('imported', *sorted({{*{HEAVY}}} & {{*sys.modules}}))"
+    )
+    outcome = there(tmp_path, *line.split(), program=(sys.executable, "-c", code), COMP_LINE="satae-train act=")
+    assert outcome.out.splitlines()[-1] == "imported"
+
+
+# one program, three ways to start it
+
+WAYS = {
+    "satae-train": (PROGRAM,),
+    "module": (sys.executable, "-m", "satae.train"),
+    "file": (sys.executable, str(ROOT / "src" / "satae" / "train.py")),
+}
+
+
+def test_the_three_ways_to_start_it_show_the_same_configuration(tmp_path):
+    shown = {there(tmp_path, "--cfg", "job", "act=tanh", program=way) for way in WAYS.values()}
+    assert len(shown) == 1
+    assert shown.pop().code == 0
+
+
+def test_the_three_ways_to_start_it_refuse_alike(tmp_path):
+    assert len({there(tmp_path, "aplha=1", program=way) for way in WAYS.values()}) == 1
+
+
+@pytest.mark.slow
+def test_the_three_ways_to_start_it_give_the_same_numbers(tmp_path):
+    results = []
+    for name, way in WAYS.items():
+        outcome = there(tmp_path, *TINY, f"hydra.run.dir={name}", program=way)
+        assert (outcome.code, outcome.err) == (0, "")
+        results += [read(tmp_path / name / "metrics.json")]
+    untimed = [{key: value for key, value in result.items() if not key.endswith("_s")} for result in results]
+    assert untimed[0] == untimed[1] == untimed[2]
+
+
+def test_a_configuration_folder_of_the_users_own(tmp_path):
+    preset = tmp_path / "own" / "experiment" / "mine.yaml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text("# @package _global_\ndefaults:\n  - override /act: tanh\nalpha: 0.5\n")
+    shown = here(tmp_path, "--config-dir", "own", "--cfg", "job", "experiment=mine")
+    assert (shown.code, shown.err) == (0, "")
+    assert "alpha: 0.5\n" in shown.out
+    assert here(tmp_path, "--config-dir", "own", *TINY, "experiment=mine").code == 0
+    refused = here(tmp_path, "--config-dir", "own", "experiment=mien")
+    assert "experiment=mien: choose one of" in refused.err
+    assert refused.err.endswith("did you mean mine?\n")

@@ -1,0 +1,133 @@
+"""One experiment from one configuration: everything follows from its seed, and nothing else does."""
+
+import pytest
+import torch
+
+from satae import build
+from satae.data.dataset import statistics
+from satae.experiment import Experiment
+from satae.training import engine
+from satae.training.fit import fit
+from satae.training.schedule import alpha_schedule
+
+SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
+CONV = ("arch=conv", "arch.channels=[3,4]", "arch.code=5", *SMALL[1:])
+
+
+def trained(config) -> Experiment:
+    experiment = Experiment.of(config)
+    for _ in fit(
+        experiment.model,
+        experiment.data,
+        experiment.objective,
+        experiment.corrupt(build.stream(config.seed, "noise")),
+        experiment.optimiser,
+        alpha_schedule(config.alpha, config.alpha_schedule),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        order=build.stream(config.seed, "order"),
+        decoder_norm=config.decoder_norm,
+    ):
+        pass
+    return experiment
+
+
+def same(first: Experiment, second: Experiment) -> bool:
+    pairs = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
+    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+@pytest.mark.parametrize("overrides", [SMALL, (*SMALL, "arch.batch_norm=true", "noise=masking"), CONV])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configuration, overrides):
+    torch.manual_seed(1)
+    first = trained(configuration(*overrides))
+    torch.manual_seed(2)
+    torch.rand(5)
+    assert same(trained(configuration(*overrides)), first)
+    assert not same(trained(configuration(*overrides, "seed=1")), first)
+    assert not same(Experiment.of(configuration(*overrides)), first)  # it has learnt
+
+
+def test_the_global_generator_is_left_alone(configuration):
+    before = torch.get_rng_state()
+    trained(configuration(*SMALL)).measures(0.1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_measuring_in_between_changes_nothing(configuration):
+    config = configuration(*SMALL, "arch.batch_norm=true")
+    first, second = trained(config), Experiment.of(config)
+    for _ in fit(
+        second.model,
+        second.data,
+        second.objective,
+        second.corrupt(build.stream(config.seed, "noise")),
+        second.optimiser,
+        alpha_schedule(config.alpha, config.alpha_schedule),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        order=build.stream(config.seed, "order"),
+    ):
+        second.measures(0.1)
+        second.distributions()
+    assert same(first, second)
+
+
+@pytest.mark.parametrize("name", ["noise.level=0.1", "alpha=0", "batch_size=7", "optim.lr=0.01", "act=tanh"])
+def test_every_choice_matters(configuration, name):
+    assert not same(trained(configuration(*SMALL)), trained(configuration(*SMALL, name)))
+
+
+@pytest.mark.parametrize("overrides", [SMALL, CONV])
+def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
+    experiment = Experiment.of(configuration(*overrides, "noise=none"))
+    x = experiment.data.batch(experiment.data.train.x)
+    for z in experiment.model.trace(x).zs.values():
+        assert z.mean().item() == pytest.approx(0, abs=1e-4)
+        assert z.var(correction=0).item() == pytest.approx(1, abs=1e-3)
+    plain = Experiment.of(configuration(*overrides, "noise=none", "init=torch")).model.trace(x).zs
+    assert all(abs(z.var(correction=0).item() - 1) > 0.1 for z in plain.values())
+
+
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_standardize(configuration, standardize):
+    experiment = Experiment.of(configuration(*SMALL, f"standardize={standardize}"))
+    mean, std = statistics(experiment.data) if standardize == "true" else (torch.zeros(()), torch.ones(()))
+    assert torch.equal(experiment.model.mean, mean)
+    assert torch.equal(experiment.model.std, std)
+
+
+def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
+    config = configuration(*SMALL, "decoder_norm=1")
+    for experiment in (Experiment.of(config), trained(config)):
+        for layer in (experiment.model.decoder.layer1.affine, experiment.model.decoder.layer2):
+            lengths = layer.weight.norm(dim=0)
+            torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+
+def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
+    experiment = trained(configuration(*SMALL))
+    first = experiment.measures(0.1)
+    assert experiment.measures(0.1) == first
+    train, valid = ({key.split("/", 1)[1] for key in first if key.startswith(split)} for split in ("train/", "valid/"))
+    assert train == valid
+    assert {"total", "reconstruction", "saturation", "fvu", "psnr", "collapsed"} <= train
+    assert {key for key in first if key.startswith("encoder_norm/")} == {"encoder_norm/layer1", "encoder_norm/layer2"}
+
+
+def test_data_in_the_plane_have_an_area(configuration):
+    measures = Experiment.of(configuration("data=manifold", "data.size=100", "arch.widths=[3]")).measures(0.1)
+    assert 0 <= measures["valid/low_energy_area"] <= 1
+    assert measures["valid/energy"] > 0
+
+
+def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
+    def draw(seed, purpose):
+        return torch.rand(4, generator=build.stream(seed, purpose)).tolist()
+
+    assert draw(3, "noise") == draw(3, "noise")
+    assert len({tuple(draw(seed, purpose)) for seed in (0, 1, 11) for purpose in ("noise", "order", "noise 1")}) == 9
+
+
+def test_prepare_sets_the_threads():
+    assert engine.prepare(1) == torch.get_num_threads() == 1
