@@ -42,16 +42,17 @@ class Experiment(NamedTuple):
     @classmethod
     def of(cls, config: Config) -> Experiment:
         """Build it: weights drawn from the seed, put on the scale of their activation, inputs standardised."""
-        data = build.dataset(config).to(build.device(config))
-        centre, noise = statistics(data), build.noise(config, data)
+        data, device = build.dataset(config), build.device(config)
+        centre, noise = statistics(data).to(device), build.noise(config, data)  # in float64, which not every GPU has
+        data = data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
-            model = build.model(config, data.shape).to(data.train.x.device)
+            model = build.model(config, data.shape).to(device)
         if config.standardize:
             model.standardise_by(*centre)
         if config.init == "unit_variance":
             x = data.batch(data.train.x[:CALIBRATION])
-            unit_variance(model, noise(x, build.stream(config.seed, "calibration", x.device)))
+            unit_variance(model, noise(x, build.stream(config.seed, "calibration", device)))
         if config.decoder_norm:
             model.normalise_decoder()
         return cls(config, data, centre, model, build.objective(config), noise, build.optimiser(config, model))

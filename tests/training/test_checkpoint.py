@@ -124,6 +124,14 @@ def test_the_old_file_is_whole_until_the_new_one_is(path, monkeypatch):
     assert (seen, checkpoint.load(path)["a"]) == ([1], 2)
 
 
+def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):
+    checkpoint.save(path, {"a": 1})
+    before = path.read_bytes()
+    with path.open("rb") as reader:
+        checkpoint.save(path, {"a": 2})
+        assert reader.read() == before
+
+
 # Refusals
 
 

@@ -49,6 +49,10 @@ class Statistics(NamedTuple):
     mean: Tensor  # (*shape): of each element
     std: Tensor  # (C, 1, 1) for images, (D,) for vectors: about ``mean``; 1 where nothing varies
 
+    def to(self, device: torch.device) -> Statistics:
+        """The same on a device."""
+        return Statistics(self.mean.to(device), self.std.to(device))
+
 
 CHUNK = 8192  # examples scaled at a time, so that memory does not grow with the data set
 
