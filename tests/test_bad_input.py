@@ -197,6 +197,7 @@ PLACES = [
     ("hydra.run.dir=null", "hydra.run.dir=null"),
     ("hydra.run.dir=${nokey}", "hydra.run.dir: Interpolation key 'nokey' not found"),
     ("hydra.run.dir=taken", "hydra.run.dir=taken", "holds a run already; name another folder"),
+    ("-m alpha=0,1 hydra.sweep.dir=taken", "hydra.sweep.dir=taken, hydra.sweep.subdir=0", "holds a run already"),
     ("-m alpha=0,1 hydra.sweep.dir=/proc/x/y", "hydra.sweep.dir=/proc/x/y", "cannot write there"),
     ("-m alpha=0,1 hydra.sweep.dir=file/below", "hydra.sweep.dir=file/below", "cannot write there"),
     ("-m alpha=0,1 hydra.sweep.dir=", "hydra.sweep.dir=: is empty"),
@@ -214,8 +215,8 @@ KINDS = [
 @pytest.fixture
 def folder(tmp_path):
     """A folder to start from, with a file and a directory that holds a run."""
-    (tmp_path / "taken").mkdir()
-    for name in ("file", "taken/run.json"):
+    (tmp_path / "taken" / "0").mkdir(parents=True)
+    for name in ("file", "taken/run.json", "taken/0/run.json"):
         (tmp_path / name).write_text("{}")
     return tmp_path
 

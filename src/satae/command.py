@@ -94,7 +94,8 @@ def _run(hydra_main: Callable[[], None]) -> None:
     except UNUSABLE as error:
         raise ConfigError(overrides.explain(error, {})) from None
     except OSError as error:
-        raise ConfigError(f"{error.filename}: cannot write there ({error.strerror}); name another folder") from None
+        place = error.filename or "standard output"
+        raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
     finally:
         threading.excepthook = before
 

@@ -131,3 +131,22 @@ def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
 
 def test_prepare_sets_the_threads():
     assert engine.prepare(1) == torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["act=relu", "complement=slope", "alpha=0.1"], True),
+        (["act=satlin", "complement=slope", "alpha=0.1"], True),
+        (["act=relu", "complement=slope", "alpha=0"], False),
+        (["act=relu", "complement=output", "alpha=0.1"], False),
+        (["act=tanh", "complement=slope", "alpha=0.1"], False),
+    ],
+)
+def test_a_penalty_that_trains_nothing_is_told(configuration, overrides, said):
+    experiment = Experiment.of(configuration(*SMALL, *overrides))
+    assert any("trains nothing" in caveat for caveat in experiment.caveats()) == said
+    x = experiment.data.batch(experiment.data.train.x)
+    assert experiment.objective(experiment.model, x, x, 0.1).saturation.requires_grad != (
+        said or experiment.config.alpha == 0
+    )

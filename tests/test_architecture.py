@@ -1,0 +1,159 @@
+"""The house: which part may know which, and that what the documents say can be done."""
+
+import ast
+import re
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from program import ROOT
+
+from satae import build, composition
+
+SOURCE = ROOT / "src" / "satae"
+FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+MAY_KNOW = {
+    "model": {"satae.model"},
+    "data": {"satae.data"},
+    "training": {"satae.training", "satae.model", "satae.data"},
+    "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config"},
+    "config": {"satae.config", "satae.conf"},
+}
+HOMES = {
+    "hydra": {"command.py", "composition.py", "train.py"},
+    "omegaconf": {"command.py", "composition.py", "train.py", "tracking/record.py", "config"},
+    "tensorboard": {"tracking/board.py"},
+    "matplotlib": {"tracking/pictures.py"},
+    "PIL": {"tracking/pictures.py"},
+    "rich": {"tracking/console.py", "tracking/sweep.py"},
+    "sklearn": {"data/digits.py"},
+}
+HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
+UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "numpy.load", "np.load"}
+
+
+def tree(name):
+    return ast.parse(FILES[name].read_text("utf-8"))
+
+
+def imported(nodes):
+    """The dotted names that some statements import, relative imports aside, which there are none of."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "import by the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def everything_imported(name):
+    return set(imported(ast.walk(tree(name))))
+
+
+def at_the_top(name):
+    """What is imported as soon as the module is: not what functions import."""
+    return set(imported(tree(name).body))
+
+
+def within(name, packages):
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "/" in name])
+def test_imports_go_one_way(name):
+    ours = {module for module in everything_imported(name) if within(module, ["satae"])}
+    assert {module for module in ours if not within(module, MAY_KNOW[name.partition("/")[0]])} == set()
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_known_where_it_has_its_home(library):
+    known = {name for name in FILES if any(library in module.split(".") for module in everything_imported(name))}
+    assert {name for name in known if not {name, name.partition("/")[0]} & HOMES[library]} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("config/")])
+def test_config_knows_nothing_heavy(name):
+    assert not {module for module in everything_imported(name) if within(module, HEAVY)}
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "command.py", "composition.py", "train.py"])
+def test_the_command_line_imports_nothing_heavy_at_first(name):
+    light = {"satae.command", "satae.composition", "satae.config"}
+    found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
+    assert {module for module in found if module != "satae.command" and not within(module, light)} == set()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_runs_code_from_data(name):
+    calls = {ast.unparse(node.func) for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
+    assert not calls & UNSAFE
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            assert "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
+
+
+def test_configurations_name_choices_never_code():
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        assert "_target_" not in path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_room_for_odds_and_ends(name):
+    assert not {*Path(name).with_suffix("").parts} & {"utils", "util", "common", "helpers", "helper", "misc"}
+
+
+def test_no_module_hides_one_of_the_standard_library():
+    assert not {Path(name).stem for name in FILES} & (sys.stdlib_module_names - {"__future__"})
+
+
+def test_every_package_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(SOURCE.parent).as_posix().replace("/", ".") for path in FILES.values()}
+    assert {*listed} == folders | {"satae.conf"}
+
+
+# documents
+
+
+def commands():
+    """Every satae-train that the documents and the Makefile give, by where it stands."""
+    found = {}
+    for document in [*DOCUMENTS, ROOT / "Makefile"]:
+        text = document.read_text("utf-8") if document.exists() else ""
+        for line in re.findall(r"(?:^[ \t]*|`|/)satae-train +([^`\n]*)", text, re.MULTILINE):
+            words = [word for word in shlex.split(line, comments=True) if word not in ("$(ARGS)", "[...]")]
+            found[f"{document.name}: {' '.join(words)}"] = words
+    return found
+
+
+def one_seed(word):
+    return "seed=0" if word.startswith("seed=") else word
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=line) for line, words in commands().items()])
+def test_every_command_in_the_documents_can_be_run(words):
+    if {"--help", "--hydra-help", "--cfg"} & {*words}:
+        pytest.skip("shows something")
+    overrides = [one_seed(word) for word in words if not word.startswith("-")]
+    for config in composition.configs(overrides, multirun={"-m", "--multirun"} & {*words} != set()):
+        build.check(config)
+
+
+def test_there_are_commands_to_try():
+    assert len(commands()) >= 5
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.exists()], ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8"))
+    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
+
+
+def test_every_file_that_the_readme_lists_is_there():
+    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
+    listed = {word for word in re.findall(r"\b\w+\.py\b", block)}
+    assert listed <= {path.name for path in FILES.values()}
