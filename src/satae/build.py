@@ -97,8 +97,8 @@ def check(config: Config) -> None:
         last_batch = len(data.train.x) % config.batch_size or config.batch_size
         if config.arch.batch_norm and last_batch == 1:
             raise ConfigError(
-                f"batch_size={config.batch_size}: leaves a batch of one of the {len(data.train.x)} training inputs, which"
-                " arch.batch_norm=true cannot normalise; choose another"
+                f"batch_size={config.batch_size}: leaves a batch of one of the {len(data.train.x)} training inputs,"
+                " which arch.batch_norm=true cannot normalise; choose another"
             )
         with torch.device("meta"):
             network = model(config, data.shape)
