@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from program import ROOT
 
-from satae import build, composition
+from satae import build
+from satae.command import composition
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -21,11 +22,12 @@ MAY_KNOW = {
     "data": {"satae.data"},
     "training": {"satae.training", "satae.model", "satae.data"},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config"},
-    "config": {"satae.config", "satae.conf"},
+    "config": {"satae.config"},
+    "command": {"satae.command", "satae.config", "satae.conf"},
 }
 HOMES = {
-    "hydra": {"command.py", "composition.py", "train.py"},
-    "omegaconf": {"command.py", "composition.py", "train.py", "tracking/record.py", "config"},
+    "hydra": {"command", "train.py"},
+    "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
     "tensorboard": {"tracking/board.py"},
     "matplotlib": {"tracking/pictures.py"},
     "PIL": {"tracking/pictures.py"},
@@ -80,9 +82,9 @@ def test_config_knows_nothing_heavy(name):
     assert not {module for module in everything_imported(name) if within(module, HEAVY)}
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "command.py", "composition.py", "train.py"])
+@pytest.mark.parametrize("name", ["__init__.py", "command/__init__.py", "command/composition.py", "train.py"])
 def test_the_command_line_imports_nothing_heavy_at_first(name):
-    light = {"satae.command", "satae.composition", "satae.config"}
+    light = {"satae.command", "satae.config"}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if module != "satae.command" and not within(module, light)} == set()
 

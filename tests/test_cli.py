@@ -1,5 +1,6 @@
 """The command line: exit codes, help, completion, and that nothing heavy is imported before it is needed."""
 
+import functools
 import re
 import signal
 import subprocess
@@ -10,9 +11,10 @@ import pytest
 import torch
 from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
-from satae import composition
+from satae import experiment
+from satae.command import composition
+from satae.command.overrides import PRESETS, names
 from satae.config.messages import own_options
-from satae.config.overrides import PRESETS, names
 from satae.config.schema import GROUPS, Config
 from satae.training import checkpoint, fit
 
@@ -43,7 +45,7 @@ def test_a_run_that_is_done_gives_0_and_says_nothing_on_stderr(tmp_path):
 
 
 def test_a_fault_gives_1_and_one_line_that_names_the_log_with_the_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "fit", stopped_by(RuntimeError("the disk\nis on fire")))
+    monkeypatch.setattr(experiment, "fit", stopped_by(RuntimeError("the disk\nis on fire")))
     outcome = here(tmp_path, *TINY)
     (run,) = runs(tmp_path)
     log = run / "satae-train.log"
@@ -81,7 +83,7 @@ def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_val
 
 
 def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "fit", stopped_by(fit.NonFiniteLoss(7, float("nan"), 0.25)))
+    monkeypatch.setattr(experiment, "fit", stopped_by(fit.NonFiniteLoss(7, float("nan"), 0.25)))
     outcome = here(tmp_path, *TINY)
     (run,) = runs(tmp_path)
     assert outcome.code == 3
@@ -92,7 +94,7 @@ def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, m
 
 
 def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "fit", stopped_by(KeyboardInterrupt()))
+    monkeypatch.setattr(experiment, "fit", stopped_by(KeyboardInterrupt()))
     outcome = here(tmp_path, *TINY)
     assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
     (run,) = runs(tmp_path)
@@ -101,7 +103,7 @@ def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("error", "code"), [(RuntimeError("broken"), 1), (fit.NonFiniteLoss(7, 1e99, None), 3)])
 def test_one_run_of_a_sweep_that_fails_leaves_the_others_running(tmp_path, monkeypatch, error, code):
-    monkeypatch.setattr(fit, "fit", stopped_by(error, at_alpha=0.1))
+    monkeypatch.setattr(experiment, "fit", stopped_by(error, at_alpha=0.1))
     outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
     assert outcome.code == code
     assert len(outcome.err.splitlines()) == 1
@@ -110,7 +112,7 @@ def test_one_run_of_a_sweep_that_fails_leaves_the_others_running(tmp_path, monke
 
 
 def test_an_interruption_ends_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "fit", stopped_by(KeyboardInterrupt(), at_alpha=0.1))
+    monkeypatch.setattr(experiment, "fit", stopped_by(KeyboardInterrupt(), at_alpha=0.1))
     outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
     assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
     assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished", "interrupted"]
@@ -132,7 +134,10 @@ def test_a_fault_before_any_run_gives_1_and_one_line(tmp_path, monkeypatch):
 )
 def test_control_c_ends_the_program(tmp_path, words):
     command = [PROGRAM, *TINY, "epochs=100000", *words]
-    program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a shell's background job is started deaf to Ctrl-C
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    program = subprocess.Popen(command, cwd=tmp_path, preexec_fn=listen, **pipes)
     with program:
         while not list(tmp_path.rglob("metrics.jsonl")) and program.poll() is None:
             time.sleep(0.05)

@@ -10,17 +10,18 @@ import torch
 import yaml
 from program import ROOT
 
-from satae import build, composition
+from satae import build
+from satae.command import composition
+from satae.command.overrides import PRESETS, names
 from satae.config import Config, ConfigError, options, validate
 from satae.config.messages import own_options
-from satae.config.overrides import PRESETS, names
 from satae.config.schema import GROUPS
 from satae.data.manifold import CURVES
 from satae.model.activations import ACTIVATIONS, FLATNESS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
 from satae.model.noise import NOISES
-from satae.training.schedule import ALPHA_SCHEDULES
+from satae.training.schedule import SCHEDULES
 
 TABLES = {
     "act": ACTIVATIONS,
@@ -101,7 +102,7 @@ def test_defaults_in_the_library_are_those_in_conf(group, name):
 def test_words_of_the_schema_are_those_of_the_code():
     words = {item.name: item.metadata["choices"] for item in fields(Config) if "choices" in item.metadata}
     assert {*words["complement"]} == {*READINGS}
-    assert {*words["alpha_schedule"]} == {*ALPHA_SCHEDULES}
+    assert {*words["alpha_schedule"]} == {*SCHEDULES}
     curve = next(item for item in fields(GROUPS["data"]["manifold"]) if item.name == "curve")
     assert {*curve.metadata["choices"]} == {*CURVES}
 

@@ -13,15 +13,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from satae.model.activations import register
-    from satae.model.architectures import conv, mlp
-    from satae.model.autoencoder import DenoisingAutoencoder
-    from satae.model.complement import Complement, complement, is_flat
-    from satae.model.flat import tails
-    from satae.model.noise import corruption
-    from satae.model.objective import Objective
-    from satae.model.saturation import Saturation, saturating
-    from satae.runs import load
+    from satae.model.activations import register as register
+    from satae.model.architectures import conv as conv
+    from satae.model.architectures import mlp as mlp
+    from satae.model.autoencoder import DenoisingAutoencoder as DenoisingAutoencoder
+    from satae.model.complement import Complement as Complement
+    from satae.model.complement import complement as complement
+    from satae.model.complement import is_flat as is_flat
+    from satae.model.flat import tails as tails
+    from satae.model.noise import corruption as corruption
+    from satae.model.objective import Objective as Objective
+    from satae.model.saturation import Saturation as Saturation
+    from satae.model.saturation import saturating as saturating
+    from satae.runs import load as load
 
 __version__ = "0.1.0"
 
@@ -41,21 +45,7 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "load": "satae.runs",
 }
 
-__all__ = [
-    "Complement",
-    "DenoisingAutoencoder",
-    "Objective",
-    "Saturation",
-    "complement",
-    "conv",
-    "corruption",
-    "is_flat",
-    "load",
-    "mlp",
-    "register",
-    "saturating",
-    "tails",
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -13,14 +13,15 @@ from torch.optim import Optimizer
 from satae import build
 from satae.config import Config
 from satae.data.dataset import Dataset, Split, Statistics, statistics
-from satae.model.activations import flatness
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.tracking import pictures
 from satae.training.energy import energy, energy_map, low_energy_area
+from satae.training.fit import Epoch, fit
 from satae.training.measure import measure
+from satae.training.schedule import alpha_schedule
 
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
 EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
@@ -42,8 +43,9 @@ class Experiment(NamedTuple):
     @classmethod
     def of(cls, config: Config) -> Experiment:
         """Build it: weights drawn from the seed, put on the scale of their activation, inputs standardised."""
-        data, device = build.dataset(config), build.device(config)
-        centre, noise = statistics(data).to(device), build.noise(config, data)  # in float64, which not every GPU has
+        device, data = build.device(config), build.dataset(config)
+        noise = build.noise(config, data)
+        centre = statistics(data).to(device)  # taken before, in float64, which not every GPU has
         data = data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
@@ -65,6 +67,25 @@ class Experiment(NamedTuple):
     def corrupt(self, generator: Generator) -> Callable[[Tensor], Tensor]:
         """The noise, drawn from a generator: x -> x_noisy."""
         return lambda x: self.noise(x, generator)
+
+    def fit(self) -> Iterator[Epoch]:
+        """Train it as its configuration says, and report after each epoch.
+
+        Raises:
+            NonFiniteLoss: a loss was nan or infinite.
+        """
+        return fit(
+            self.model,
+            self.data,
+            self.objective,
+            self.corrupt(build.stream(self.config.seed, "noise", self.device)),
+            self.optimiser,
+            alpha_schedule(self.config.alpha, self.config.alpha_schedule),
+            epochs=self.config.epochs,
+            batch_size=self.config.batch_size,
+            order=build.stream(self.config.seed, "order"),
+            decoder_norm=self.config.decoder_norm,
+        )
 
     def measures(self, alpha: float) -> dict[str, float]:
         """The measures of the training and the validation split, under ``train/`` and ``valid/``.
@@ -108,8 +129,7 @@ class Experiment(NamedTuple):
 
     def caveats(self) -> list[str]:
         """What a user should know before training begins."""
-        act = flatness(self.objective.complement.act)
-        if self.config.alpha and self.config.complement == "slope" and act.piecewise_linear:
+        if self.config.alpha and not self.objective.complement.trains:
             return [
                 f"complement=slope has no gradient for act={self.config.act.name}, whose slope is constant between its"
                 " kinks: the penalty is reported but trains nothing; choose output or input"

@@ -70,15 +70,12 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
     Raises:
         NonFiniteLoss: the loss was nan or infinite; the last good checkpoint is kept.
     """
-    from satae import build
     from satae.experiment import Experiment
     from satae.tracking.board import Board
     from satae.tracking.console import Display
     from satae.tracking.pictures import save
     from satae.tracking.record import Record
     from satae.training import checkpoint, engine
-    from satae.training.fit import fit
-    from satae.training.schedule import alpha_schedule
 
     with (
         Record(directory, config, overrides) as record,
@@ -93,28 +90,18 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         for caveat in experiment.caveats():
             display.warn(caveat)
         keeper = checkpoint.Keeper(directory / checkpoint.NAME)
-        for epoch in fit(
-            experiment.model,
-            experiment.data,
-            experiment.objective,
-            experiment.corrupt(build.stream(config.seed, "noise", experiment.device)),
-            experiment.optimiser,
-            alpha_schedule(config.alpha, config.alpha_schedule),  # type: ignore[arg-type]
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            order=build.stream(config.seed, "order"),
-            decoder_norm=config.decoder_norm,
-        ):
+        for epoch in experiment.fit():
             last = epoch.number == config.epochs
             metrics = epoch.scalars() | experiment.measures(epoch.alpha)
             record.epoch(epoch.number, metrics)
             board.scalars(metrics, epoch.number)
             display.epoch(epoch.number, metrics)
-            if last or math.log10(epoch.number).is_integer():
+            if last or math.log10(epoch.number).is_integer():  # 1, 10, 100, ...: pictures cost more than numbers
                 pictures = experiment.pictures()
                 board.pictures(pictures, epoch.number)
                 board.histograms(experiment.distributions(), epoch.number)
-            keeper.offer(lambda: experiment.state() | {"epoch": epoch.number}, final=last)  # noqa: B023
+            if last or keeper.due():
+                keeper.keep(experiment.state() | {"epoch": epoch.number})
         save(pictures, directory / "pictures")
         record.finish(metrics)
         display.result(metrics, directory)

@@ -341,6 +341,24 @@ def test_an_unknown_activation_is_refused_until_it_is_registered():
     torch.testing.assert_close(satae.complement(Step(), z, "slope"), torch.tensor([0.0, 1.0, 1.0, 0.0]))
 
 
+class Isru(nn.Module):
+    def forward(self, z):
+        return z / (1 + z * z).sqrt()
+
+
+@pytest.mark.usefixtures("forget")
+def test_the_levels_of_a_registered_activation_are_its_limits():
+    satae.register(Isru, flat=satae.tails("below", "above"))
+    assert satae.Complement(Isru()).levels == [-1.0, 1.0]
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_registered_piecewise_linear_activation_has_no_gradient_by_slope():
+    satae.register(Step, flat=lambda act, eps: [(-math.inf, 2.0), (3.0, math.inf)], piecewise_linear=True)
+    assert not satae.Complement(Step(), "slope").trains
+    assert satae.Complement(Step(), "output").trains
+
+
 @pytest.mark.usefixtures("forget")
 def test_a_registered_tail_is_searched_for():
     class Swoosh(nn.Module):

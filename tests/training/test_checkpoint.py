@@ -237,13 +237,14 @@ class Clock:
         monkeypatch.setattr(checkpoint, "save", save)
 
 
-def test_the_first_and_the_final_state_are_always_written(path, monkeypatch):
+def test_the_first_is_due_and_the_next_only_later(path, monkeypatch):
     clock = Clock(monkeypatch, cost=1.0)
     keeper = checkpoint.Keeper(path)
-    keeper.offer(lambda: {"epoch": 1})
-    keeper.offer(lambda: {"epoch": 2})
-    keeper.offer(lambda: {"epoch": 3}, final=True)
-    assert clock.written == [{"epoch": 1}, {"epoch": 3}]
+    assert keeper.due()
+    keeper.keep({"epoch": 1})
+    assert not keeper.due()
+    keeper.keep({"epoch": 2})  # the final one is written all the same
+    assert clock.written == [{"epoch": 1}, {"epoch": 2}]
 
 
 def test_writing_takes_no_more_than_its_share_of_the_time(path, monkeypatch):
@@ -251,13 +252,7 @@ def test_writing_takes_no_more_than_its_share_of_the_time(path, monkeypatch):
     keeper, started = checkpoint.Keeper(path), clock.now
     for epoch in range(1, 2001):
         clock.now += 1.0
-        keeper.offer(lambda epoch=epoch: {"epoch": epoch})
+        if keeper.due():
+            keeper.keep({"epoch": epoch})
     spent = 0.5 * len(clock.written)
     assert 0.5 * checkpoint.SHARE < spent / (clock.now - started) < 1.1 * checkpoint.SHARE
-
-
-def test_a_state_that_is_not_written_is_not_even_made(path, monkeypatch):
-    Clock(monkeypatch, cost=1.0)
-    keeper = checkpoint.Keeper(path)
-    keeper.offer(dict)
-    keeper.offer(lambda: pytest.fail("made"))

@@ -20,7 +20,7 @@ def dataset(count=23, shape=(6,)) -> Dataset:
     return Dataset("test", Split(x), Split(x[:2]), Split(x[:2]), span=(0.0, 1.0))
 
 
-def run(model=None, data=None, *, noise=lambda x: x, alpha=lambda done: 0.1, optimiser=None, order=0, **options):
+def run(model=None, data=None, *, noise=lambda x: x, schedule=lambda done: 0.1, optimiser=None, order=0, **options):
     """All epochs of a small training."""
     data = data or dataset()
     model = model or satae.mlp(data.shape, nn.ReLU, widths=[4])
@@ -31,7 +31,7 @@ def run(model=None, data=None, *, noise=lambda x: x, alpha=lambda done: 0.1, opt
             satae.Objective(satae.Complement(nn.ReLU())),
             noise,
             optimiser or SGD(model.parameters(), lr=0.1),
-            alpha,
+            schedule,
             order=Generator().manual_seed(order),
             **{"epochs": 3, "batch_size": 5, **options},
         )
@@ -79,7 +79,7 @@ def test_batches_are_rows_of_the_data():
 def test_the_optimiser_steps_once_for_each_batch_with_that_batch_alone():
     data, model = dataset(10), satae.mlp((6,), nn.ReLU, widths=[4])
     by_hand, seen = copy.deepcopy(model), []
-    run(model, data, noise=lambda x: seen.append(x) or x, alpha=lambda done: 0.3, epochs=2)
+    run(model, data, noise=lambda x: seen.append(x) or x, schedule=lambda done: 0.3, epochs=2)
     for x in seen:
         z = by_hand.encoder.layer1.affine(x)
         loss = (by_hand(x) - x).square().mean() / 2 + 0.3 * z.clamp(min=0).mean()
@@ -145,7 +145,7 @@ def test_the_saturated_share_rises_with_alpha():
     for alpha in (0.0, 0.1, 1.0):
         torch.manual_seed(0)
         model = satae.mlp((8,), nn.ReLU, widths=[16])
-        run(model, data, alpha=lambda done, alpha=alpha: alpha, optimiser=Adam(model.parameters(), 1e-2), **steps)
+        run(model, data, schedule=lambda done, alpha=alpha: alpha, optimiser=Adam(model.parameters(), 1e-2), **steps)
         shares.append((model.trace(data.train.x).zs["layer1"] <= 0).float().mean().item())
     assert shares[0] + 0.05 < shares[1] < shares[2] - 0.05
 
@@ -341,6 +341,6 @@ def test_any_other_alpha_is_not():
     for alpha in (0.0, 1e-3):
         torch.manual_seed(0)
         model = satae.mlp((6,), nn.ReLU, widths=[4])
-        run(model, alpha=lambda done, alpha=alpha: alpha)
+        run(model, schedule=lambda done, alpha=alpha: alpha)
         weights.append(model.encoder.layer1.affine.weight.detach())
     assert not torch.equal(*weights)

@@ -23,3 +23,8 @@ def test_linear_rises_over_the_first_half_and_stays(done, weight):
 def test_linear_never_falls_and_never_exceeds_alpha(alpha, first, second):
     rising = alpha_schedule(alpha, "linear")
     assert 0 <= rising(min(first, second)) <= rising(max(first, second)) <= alpha
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(ValueError, match="alpha_schedule=cosine: choose one of linear, constant"):
+        alpha_schedule(0.1, "cosine")

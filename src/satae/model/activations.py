@@ -78,10 +78,10 @@ FLATNESS: dict[type[nn.Module], Flatness] = {
     nn.LogSigmoid: Flatness(tails("above")),
 }
 
-NEVER_FLAT: tuple[type[nn.Module], ...] = (nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Tanhshrink, nn.Identity)
+NEVER_FLAT: tuple[type[nn.Module], ...] = (nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Tanhshrink)
 
 
-def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True) -> None:
+def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piecewise_linear: bool = False) -> None:
     """Teach the complementary function an activation class of your own.
 
         satae.register(Step, flat=lambda act, eps: [(-math.inf, 0.0)])
@@ -91,13 +91,14 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True) -> N
         act: the class; its ``forward`` must work element by element.
         flat: (activation, eps) -> closed intervals on which it is flat.
         monotone: False rules out the reading ``"output"``.
+        piecewise_linear: True for a slope that is constant between kinks: reading ``"slope"`` then has no gradient.
 
     Raises:
         TypeError: ``act`` is not a class of modules.
     """
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
-    FLATNESS[act] = Flatness(flat, monotone)
+    FLATNESS[act] = Flatness(flat, monotone, piecewise_linear)
 
 
 def flatness(act: nn.Module) -> Flatness:
@@ -109,6 +110,6 @@ def flatness(act: nn.Module) -> Flatness:
     if type(act) in FLATNESS:
         return FLATNESS[type(act)]
     kind, known = type(act).__name__, ", ".join(sorted(known.__name__ for known in FLATNESS))
-    if isinstance(act, NEVER_FLAT):
+    if isinstance(act, (*NEVER_FLAT, nn.Identity)):
         raise ValueError(f"{kind} has no flat region to saturate in; choose one of {known}")
     raise ValueError(f"{kind} is not a known activation; choose one of {known}, or satae.register it")

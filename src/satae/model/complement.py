@@ -32,6 +32,7 @@ class Complement:
         intervals: the closed intervals of the flat set S; for an activation that only tends to flatness, its tails
             where |f'(z)| <= eps.
         levels: the values v_k that f takes, or tends to, on them.
+        trains: whether f_c has a gradient anywhere: not for ``slope`` where f is piecewise linear.
     """
 
     def __init__(self, act: nn.Module, reading: Reading = "output", eps: float = 0.05) -> None:
@@ -59,6 +60,7 @@ class Complement:
         self.act = act
         self.intervals: list[Interval] = list(known.intervals(act, eps))
         self.levels = [level(act, interval) for interval in self.intervals]
+        self.trains = not (reading == "slope" and known.piecewise_linear)
         self._function = self._choose(reading, known)
 
     def _choose(self, reading: Reading, known: Flatness) -> Callable[[Tensor], Tensor]:

@@ -15,6 +15,7 @@ Interval = tuple[float, float]
 Side = Literal["below", "above"]
 FlatSet = Callable[[nn.Module, float], Sequence[Interval]]
 
+FAR = 1e30  # where an activation has reached its limit in float64, and z * z does not overflow yet
 FARTHEST = 1e6  # a tail must have begun by |z| = FARTHEST; enough for softsign down to eps = 1e-12
 ZOOMS = 6  # 1024^6 subdivisions: past the resolution of float64
 
@@ -66,7 +67,7 @@ def inside(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
 def level(act: nn.Module, interval: Interval) -> float:
     """The value that ``act`` takes, or tends to, on an interval where it is flat."""
     ends = [end for end in interval if math.isfinite(end)]
-    far = 1e300 if interval[1] == math.inf else -1e300
+    far = FAR if interval[1] == math.inf else -FAR
     point = sum(ends) / 2 if len(ends) == 2 else far
     return evaluate(act, torch.tensor(point, dtype=torch.float64)).item()
 

@@ -15,7 +15,6 @@ from satae.model.complement import Complement, Reading
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
-PLACEHOLDER = nn.Identity  # stands in models on purpose: not an activation that cannot saturate
 
 
 def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
@@ -155,7 +154,7 @@ def _recorder(saturation: Saturation, name: str, f_c: Complement) -> Any:
 
 
 def _activations(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
-    known = (*FLATNESS, *(kind for kind in NEVER_FLAT if kind is not PLACEHOLDER))
+    known = (*FLATNESS, *NEVER_FLAT)  # nn.Identity stands in models as a placeholder
     there = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
     if missing := [name for name in layers or [] if name not in there]:
         raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(there) or 'none'}")

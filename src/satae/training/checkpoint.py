@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +21,16 @@ class Keeper:
         self.path = path
         self._next = time.perf_counter()
 
-    def offer(self, state: Callable[[], dict[str, Any]], *, final: bool = False) -> None:
-        """Write a state that ``state`` gives, if it is the final one or the last was long enough ago."""
+    def due(self) -> bool:
+        """Whether the last one was long enough ago."""
+        return time.perf_counter() >= self._next
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Write a state."""
         begun = time.perf_counter()
-        if final or begun >= self._next:
-            save(self.path, state())
-            ended = time.perf_counter()
-            self._next = ended + (ended - begun) / SHARE
+        save(self.path, state)
+        ended = time.perf_counter()
+        self._next = ended + (ended - begun) / SHARE
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from satae.data.dataset import Dataset
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.objective import Objective
+from satae.training.schedule import Schedule
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device
 
@@ -51,7 +52,7 @@ def fit(
     objective: Objective,
     noise: Callable[[Tensor], Tensor],
     optimiser: Optimizer,
-    alpha: Callable[[float], float],
+    schedule: Schedule,
     *,
     epochs: int,
     batch_size: int,
@@ -66,7 +67,7 @@ def fit(
         objective: the loss.
         noise: x -> x_noisy.
         optimiser: over the parameters of ``model``.
-        alpha: weight of the penalty, by the share of the training that is done.
+        schedule: alpha, by the share of the training that is done.
         epochs: passes over the training split.
         batch_size: samples for one step.
         order: draws the order of the samples; a CPU generator.
@@ -79,14 +80,14 @@ def fit(
         NonFiniteLoss: a loss was nan or infinite.
     """
     per_epoch = -(-len(dataset.train.x) // batch_size)
-    step, weight, watch = 0, alpha(0.0), _Watch()
+    step, alpha, watch = 0, schedule(0.0), _Watch()
     for number in range(1, epochs + 1):
         started = time.perf_counter()
         model.train()
         for stored in batches(dataset.train.x, batch_size, order):
-            weight = alpha(step / (epochs * per_epoch))
+            alpha = schedule(step / (epochs * per_epoch))
             x = dataset.batch(stored)
-            losses = objective(model, x, noise(x), weight)
+            losses = objective(model, x, noise(x), alpha)
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()
             optimiser.step()
@@ -96,7 +97,7 @@ def fit(
             watch.add(losses.total.detach())
         watch.look()
         speed = len(dataset.train.x) / (time.perf_counter() - started)
-        yield Epoch(number, step, weight, speed, optimiser.param_groups[0]["lr"])
+        yield Epoch(number, step, alpha, speed, optimiser.param_groups[0]["lr"])
 
 
 class _Watch:

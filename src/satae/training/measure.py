@@ -56,8 +56,8 @@ def measure(
         trace = model.trace(noise(x))
         losses = objective.of(trace, x, model.std, alpha)
         error = trace.x_hat - x
-        explained = [(error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()]
-        batch = torch.stack([*losses, error.square().mean(), *explained])
+        variances = [(error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()]
+        batch = torch.stack([*losses, error.square().mean(), *variances])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():
             counts[name] = counts.get(name, 0) + count_flat(objective.complement, z)

@@ -1,21 +1,41 @@
-"""How alpha grows over a training run."""
+"""How alpha grows over a training run, by the share of the training that is done, in [0, 1]."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Final
 
-AlphaSchedule = Literal["constant", "linear"]
-ALPHA_SCHEDULES: tuple[AlphaSchedule, ...] = get_args(AlphaSchedule)
+Schedule = Callable[[float], float]
 
-RAMP = 0.5  # share of the training over which a linear schedule rises
+RAMP: Final = 0.5  # share of the training over which a linear schedule rises
 
 
-def alpha_schedule(alpha: float, kind: AlphaSchedule) -> Callable[[float], float]:
-    """The weight of the penalty as a function of the share of the training that is done, in [0, 1].
+def constant(done: float) -> float:
+    """The whole of alpha throughout."""
+    return 1.0
 
-    ``"constant"`` is alpha throughout; ``"linear"`` rises from 0 to alpha over the first half and stays there.
+
+def linear(done: float) -> float:
+    """From 0 to the whole of alpha over the first half, and the whole from there."""
+    return min(1.0, done / RAMP)
+
+
+SCHEDULES: Final[dict[str, Schedule]] = {"linear": linear, "constant": constant}
+
+
+def alpha_schedule(alpha: float, kind: str) -> Schedule:
+    """The weight of the penalty.
+
+    Args:
+        alpha: its largest value.
+        kind: one of ``SCHEDULES``.
+
+    Returns:
+        A function of the share of the training that is done.
+
+    Raises:
+        ValueError: unknown kind.
     """
-    if kind == "constant":
-        return lambda done: alpha
-    return lambda done: alpha * min(1.0, done / RAMP)
+    if kind not in SCHEDULES:
+        raise ValueError(f"alpha_schedule={kind}: choose one of {', '.join(SCHEDULES)}")
+    return lambda done: alpha * SCHEDULES[kind](done)

@@ -17,7 +17,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.config import Config, ConfigError, overrides, places, validate
+from satae.command import overrides, places
+from satae.config import Config, ConfigError, validate
 from satae.config.validate import chosen_names
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed

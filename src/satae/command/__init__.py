@@ -13,8 +13,9 @@ from typing import Final
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
-from satae.composition import UNUSABLE, configs
-from satae.config import Config, ConfigError, arguments, overrides
+from satae.command import arguments, overrides
+from satae.command.composition import UNUSABLE, configs
+from satae.config import Config, ConfigError
 from satae.config.messages import first_line
 
 OK: Final = 0

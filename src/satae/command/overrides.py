@@ -8,6 +8,8 @@ from dataclasses import fields
 from importlib import resources
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
 from satae.config.messages import ConfigError, bad_choice, expected, first_line, unknown_key
 from satae.config.schema import GROUPS, Config
 
@@ -22,7 +24,7 @@ def names(group: str) -> Iterable[str]:
         return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
-def check_override(override: Any) -> None:
+def check_override(override: Override) -> None:
     """Refuse what Hydra would misread, or accept though no run can use it.
 
     Args:
@@ -52,7 +54,7 @@ def check_override(override: Any) -> None:
         raise ConfigError(bad_choice(key, value, names(key)))
 
 
-def check_sweep(override: Any) -> None:
+def check_sweep(override: Override) -> None:
     """Refuse a sweep without values, and one over an interval.
 
     Args:
