@@ -129,13 +129,13 @@ def test_nothing_is_drawn_from_the_global_generator():
 
 def test_alpha_is_asked_for_by_the_share_of_the_training_that_is_done():
     asked = []
-    run(alpha=lambda done: asked.append(done) or 0.0, epochs=2, batch_size=5)
+    run(schedule=lambda done: asked.append(done) or 0.0, epochs=2, batch_size=5)
     steps = asked[-10:]  # 5 in each epoch
     assert steps == pytest.approx([i / 10 for i in range(10)])
 
 
 def test_alpha_rises_over_the_first_half_of_the_training():
-    epochs = run(alpha=alpha_schedule(0.4, "linear"), epochs=4, batch_size=5)  # 20 steps: 0, .04, .08, ..., .4 at 10
+    epochs = run(schedule=alpha_schedule(0.4, "linear"), epochs=4, batch_size=5)  # 20 steps: 0, .04, .08, ..., .4 at 10
     assert [epoch.alpha for epoch in epochs] == pytest.approx([0.16, 0.36, 0.4, 0.4])
     assert [epoch.scalars()["alpha"] for epoch in epochs] == [epoch.alpha for epoch in epochs]
 
