@@ -50,5 +50,6 @@ class Objective(NamedTuple):
         reconstruction = reduce_units(error.square(), self.reduction) / 2
         layers = [reduce_units(self.complement(z), self.reduction) for z in trace.zs.values()]
         saturation = sum(layers[1:], start=layers[0])
+        # bit for bit a plain denoising autoencoder at alpha = 0, also where the penalty is infinite
         total = reconstruction + alpha * saturation if alpha else reconstruction
         return Losses(total, reconstruction, saturation)

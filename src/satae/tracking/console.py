@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from satae.training.energy import LOW
+
 log = logging.getLogger(__name__)
 
 OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
@@ -29,7 +31,7 @@ ROWS = {
     "saturated_fraction": "saturated fraction",
     "dead_fraction": "dead fraction",
     "energy": "energy ½‖x − x̂‖², without noise",
-    "low_energy_area": "share of the plane with energy below 0.01",
+    "low_energy_area": f"share of the plane with energy below {LOW:g}",
 }
 
 
