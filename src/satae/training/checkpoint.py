@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; name a run directory that satae-train has made")
+    if not zipfile.is_zipfile(path):  # what torch wrote before version 1.6 was a pickle
+        raise ValueError(f"{path}: not a checkpoint that can be read (no archive of tensors); train again")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises nearly anything for a file that it did not write
