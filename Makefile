@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
+READY  := $(VENV)/.ready-$(shell pwd | cksum | cut -d " " -f 1)
 ARGS   ?=
 
 .DEFAULT_GOAL := help
@@ -12,7 +12,8 @@ help: ## Show what there is
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"satae needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}; name another with: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): a minute or two"
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 

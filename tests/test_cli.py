@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -146,6 +147,37 @@ def test_control_c_ends_the_program(tmp_path, words):
     assert program.returncode == 130
     (run,) = runs(tmp_path)
     assert read(run / "run.json")["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "epochs=1 batch_size=2000 optim.lr=1e30",
+        "data=manifold alpha=0 batch_size=2000 optim=sgd optim.lr=1e10 arch.widths=[64]",
+        "optim=sgd optim.lr=10 epochs=8 data.limit=100",
+        "optim=sgd optim.lr=1e6 epochs=20 data.limit=200",
+    ],
+)
+def test_a_run_that_diverges_gives_3_and_one_line(tmp_path, words):
+    outcome = here(tmp_path, "threads=1", *words.split())
+    assert outcome.code == 3, outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert "try a smaller optim.lr" in outcome.err
+
+
+def test_a_terminal_without_our_signs_loses_no_run(tmp_path):
+    outcome = there(tmp_path, "data=manifold", *TINY, PYTHONIOENCODING="latin-1")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_a_run_goes_on_when_nobody_reads_it_any_more(tmp_path):
+    line = f"{shlex.join([PROGRAM, *TINY, 'epochs=30'])} | head -1"
+    subprocess.run(line, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    (run,) = runs(tmp_path)
+    deadline = time.monotonic() + 60
+    while read(run / "run.json")["status"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert read(run / "run.json")["status"] == "finished"
 
 
 # help, --cfg, completion

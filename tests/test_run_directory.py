@@ -94,8 +94,9 @@ def test_one_line_of_history_for_each_epoch(run):
 def test_the_keys_of_the_metrics(run):
     expected = {f"{split}/{name}" for split in ("train", "valid") for name in MEASURES}
     expected |= {f"encoder_norm/{layer}" for layer in LAYERS} | {"alpha", "lr", "samples_per_s"}
-    assert {*read(run / "metrics.json")} == expected | {"wall_s"}
-    assert all({*line} == expected | {"epoch"} for line in history(run))
+    rare = {"valid/code_sensitivity"}  # at epochs 1, 10, 100, ... and the last
+    assert {*read(run / "metrics.json")} == expected | rare | {"wall_s"}
+    assert [{*line} - {"epoch"} for line in history(run)] == [expected | rare, expected, expected | rare]
 
 
 def test_the_metrics_are_those_of_the_last_epoch(run):
@@ -130,11 +131,13 @@ def test_the_pictures(run):
 
 
 def test_the_event_file_holds_the_same_numbers(run, events):
-    tags = {*history(run)[0]} - {"epoch"}
+    tags = {*history(run)[-1]} - {"epoch"}
     assert {*events.Tags()["scalars"]} == tags
     for tag in tags:
         logged = [(event.step, event.value) for event in events.Scalars(tag)]
-        assert logged == [(line["epoch"], pytest.approx(line[tag], rel=1e-6)) for line in history(run)], tag
+        assert logged == [
+            (line["epoch"], pytest.approx(line[tag], rel=1e-6)) for line in history(run) if tag in line
+        ], tag
 
 
 def test_the_event_file_holds_the_pictures_as_they_are_saved(run, events):

@@ -22,10 +22,12 @@ from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Epoch, fit
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
+from satae.training.sensitivity import code_sensitivity
 
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
 EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
 MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
+NEARLY_ALL: Final = 0.95  # share of saturated units with which a layer hardly learns
 SHOWN: Final = 100  # samples in pictures and histograms, at most
 
 
@@ -99,12 +101,18 @@ class Experiment(NamedTuple):
             part = Split(split.x[:count])
             measured = measure(self.model, self.data, part, self.objective, noise, alpha, self.centre)
             values |= {f"{name}/{key}": value for key, value in measured.items()}
-        return values | self._plane_measures() | self._encoder_norms()
+        return values | self._encoder_norms()
 
-    def _plane_measures(self) -> dict[str, float]:
+    def rare_measures(self) -> dict[str, float]:
+        """Measures of clean validation data that take longer: sensitivity of the code and, in the plane, energies."""
+        x = self.data.batch(self.data.valid.x[:MEASURED])
+        width = self.data.span[1] - self.data.span[0]
+        draw = build.stream(EVALUATION_SEED, "perturbation", self.device)
+        return {"valid/code_sensitivity": code_sensitivity(self.model, x, width, draw), **self._plane_measures(x)}
+
+    def _plane_measures(self, x: Tensor) -> dict[str, float]:
         if self.data.shape != (2,):
             return {}
-        x = self.data.batch(self.data.valid.x)
         area = low_energy_area(energy_map(self.model, self.data.span))
         return {"valid/energy": energy(self.model, x).mean().item(), "valid/low_energy_area": area}
 
@@ -127,14 +135,20 @@ class Experiment(NamedTuple):
         trace = self.model.eval().trace(self._shown()[1])
         return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
 
+    @torch.no_grad()
     def caveats(self) -> list[str]:
         """What a user should know before training begins."""
-        if self.config.alpha and not self.objective.complement.trains:
-            return [
-                f"complement=slope has no gradient for act={self.config.act.name}, whose slope is constant between its"
-                " kinks: the penalty is reported but trains nothing; choose output or input"
+        f_c, name = self.objective.complement, self.config.act.name
+        found = []
+        if self.config.alpha and not f_c.trains:
+            found += [
+                f"complement=slope has no gradient for act={name}, whose slope is constant between its kinks:"
+                " the penalty is reported but trains nothing; choose output or input"
             ]
-        return []
+        for layer, z in self.model.eval().trace(self._shown()[1]).zs.items():
+            if (flat := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
+                found += [f"{layer} begins with {flat:.0%} of its units saturated and may never learn; see init"]
+        return found
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, as tensors and plain data."""

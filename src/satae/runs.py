@@ -30,10 +30,13 @@ def load(run_directory: str | PathLike[str], device: torch.device | str = "cpu")
     path = Path(run_directory) / checkpoint.NAME
     state = checkpoint.load(path, device)
     try:
-        config = validate(state["config"])
-        model = build.model(config, tuple(state["shape"]))
-        model.standardise_by(state["model"]["mean"], state["model"]["std"])
-        model.load_state_dict(state["model"])
+        if "${" in repr(state["config"]):
+            raise ValueError("its configuration has interpolations")
+        config, weights = validate(state["config"]), state["model"]
+        with torch.device("meta"):  # no memory is taken before the sizes are known to agree
+            model = build.model(config, tuple(state["shape"]))
+        model.mean, model.std = weights["mean"], weights["std"]
+        model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: does not hold a model of this program ({reason}); train again") from None

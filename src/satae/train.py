@@ -76,6 +76,7 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
     from satae.tracking.pictures import save
     from satae.tracking.record import Record
     from satae.training import checkpoint, engine
+    from satae.training.fit import NonFiniteLoss
 
     with (
         Record(directory, config, overrides) as record,
@@ -92,14 +93,18 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         keeper = checkpoint.Keeper(directory / checkpoint.NAME)
         for epoch in experiment.fit():
             last = epoch.number == config.epochs
+            closer = last or math.log10(epoch.number).is_integer()  # 1, 10, 100, ...: pictures cost more than numbers
             metrics = epoch.scalars() | experiment.measures(epoch.alpha)
-            record.epoch(epoch.number, metrics)
-            board.scalars(metrics, epoch.number)
-            display.epoch(epoch.number, metrics)
-            if last or math.log10(epoch.number).is_integer():  # 1, 10, 100, ...: pictures cost more than numbers
+            if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
+                raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)
+            if closer:
+                metrics |= experiment.rare_measures()
                 pictures = experiment.pictures()
                 board.pictures(pictures, epoch.number)
                 board.histograms(experiment.distributions(), epoch.number)
+            record.epoch(epoch.number, metrics)
+            board.scalars(metrics, epoch.number)
+            display.epoch(epoch.number, metrics)
             if last or keeper.due():
                 keeper.keep(experiment.state() | {"epoch": epoch.number})
         save(pictures, directory / "pictures")

@@ -1,6 +1,7 @@
 """Encoders and decoders: shapes, tied weights, normalisation, and the ways to read one forward pass."""
 
 import copy
+import functools
 import math
 
 import pytest
@@ -335,3 +336,14 @@ def test_rescaling_the_layers_of_a_relu_network_keeps_the_reconstruction_and_div
     after = objective(model, x, x, alpha=1.0)
     torch.testing.assert_close(after.reconstruction, before.reconstruction, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(after.saturation, before.saturation / factor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("act", [nn.ELU, nn.SiLU, nn.SELU])
+def test_an_inplace_activation_leaves_the_pre_activations_as_they_were(act):
+    models = [satae.mlp((6,), functools.partial(act, inplace=inplace), widths=[5, 3]) for inplace in (False, True)]
+    models[1].load_state_dict(models[0].state_dict())
+    x = torch.randn(4, 6)
+    plain, inplace = (model.trace(x) for model in models)
+    for name, z in plain.zs.items():
+        assert torch.equal(inplace.zs[name], z)
+    assert torch.equal(inplace.x_hat, plain.x_hat)

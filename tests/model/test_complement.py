@@ -303,7 +303,7 @@ def test_evaluating_fires_no_hooks():
 
 @pytest.mark.parametrize("name", NON_MONOTONE)
 def test_output_is_refused_where_the_activation_is_not_monotone(name):
-    with pytest.raises(ValueError, match=r"complement=output.*not monotone.*choose input or slope"):
+    with pytest.raises(ValueError, match=r"complement=output.*not monotone.*choose complement=input or slope"):
         satae.Complement(ACTIVATIONS[name]())
 
 
@@ -339,6 +339,11 @@ def test_an_unknown_activation_is_refused_until_it_is_registered():
     for reading in ("output", "input"):
         torch.testing.assert_close(satae.complement(Step(), z, reading), torch.tensor([0.0, 0.25, 0.25, 0.0]))
     torch.testing.assert_close(satae.complement(Step(), z, "slope"), torch.tensor([0.0, 1.0, 1.0, 0.0]))
+
+
+class Square(nn.Module):
+    def forward(self, z):
+        return z.exp().square() + (-z).exp()
 
 
 class Isru(nn.Module):
@@ -386,3 +391,26 @@ def test_a_subclass_may_compute_anything_and_is_unknown():
 def test_register_takes_a_class_of_modules(act):
     with pytest.raises(TypeError, match=r"subclass of torch.nn.Module"):
         satae.register(act, flat=satae.tails("below"))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("z", [-math.inf, math.inf])
+def test_an_infinite_z_has_a_distance(name, z):
+    assert not satae.complement(ACTIVATIONS[name](), torch.tensor([z]), "input").isnan().any()
+
+
+@pytest.mark.usefixtures("forget")
+@pytest.mark.parametrize("flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)]])
+def test_a_flat_set_that_is_none_is_refused(flat):
+    satae.register(Step, flat=lambda act, eps: flat)
+    with pytest.raises(ValueError, match="Step: its flat set is"):
+        satae.Complement(Step())
+
+
+@pytest.mark.usefixtures("forget")
+def test_a_flat_set_where_the_function_runs_away_is_refused():
+    satae.register(Isru, flat=lambda act, eps: [(-math.inf, 0.0)])
+    satae.register(Square, flat=lambda act, eps: [(-math.inf, 0.0)])
+    assert satae.Complement(Isru()).levels == [-1.0]
+    with pytest.raises(ValueError, match="Square: is not finite"):
+        satae.Complement(Square())

@@ -106,3 +106,10 @@ def test_shrink_starts_outside_its_dead_zone():
     assert dead_code() > 0.9
     unit_variance(model, x)
     assert 0.2 < dead_code() < 0.6
+
+
+def test_a_layer_whose_pre_activation_does_not_vary_is_left_alone():
+    model = satae.mlp((3,), nn.ReLU, widths=[1])
+    before = model.layers()[0][1].affine.weight.clone()
+    unit_variance(model, torch.ones(5, 3))
+    assert torch.equal(model.layers()[0][1].affine.weight, before)

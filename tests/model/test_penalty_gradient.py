@@ -154,3 +154,49 @@ def test_a_convolution_channel_gets_exactly_zero_where_every_position_is_saturat
     by_weight, _ = penalty_gradients(nn.Sequential(layer, nn.ReLU()), x, "output", "sum")
     assert (by_weight[0] == 0).all() == saturated
     assert (by_weight[1] != 0).any()
+
+
+# The loss of a deep autoencoder
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_objective_reaches_every_layer_of_a_deep_encoder(reduction):
+    model = satae.mlp((4,), nn.Tanh, widths=[6, 5, 3]).double()
+    x = 2 * torch.randn(7, 4, dtype=torch.float64)
+    objective = satae.Objective(satae.Complement(nn.Tanh()), reduction)
+    weights = [layer.affine.weight for _, layer in model.layers()]
+    found = torch.autograd.grad(ALPHA * objective(model, x, x, ALPHA).saturation, weights)
+
+    h, hs, zs = x, [x], []
+    for _, layer in model.layers():
+        zs.append((h @ layer.affine.weight.T + layer.affine.bias).detach())
+        h = torch.tanh(zs[-1])
+        hs.append(h)
+    upstream = torch.zeros_like(hs[-1])
+    for i in reversed(range(3)):
+        own = scale(zs[i], reduction) * SLOPES["tanh", "output"](zs[i])
+        at_z = own + upstream * (1 - torch.tanh(zs[i]) ** 2)
+        close(found[i], at_z.T @ hs[i])
+        upstream = at_z @ weights[i].detach()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_gradient_of_the_whole_loss_is_that_of_finite_differences(reduction):
+    model = satae.conv((1, 5, 5), nn.Tanh, channels=[2, 2], kernel=2, code=2).double()
+    x = torch.rand(3, 1, 5, 5, dtype=torch.float64)
+    objective = satae.Objective(satae.Complement(nn.Tanh()), reduction)
+    names, weights = zip(*model.named_parameters(), strict=True)
+
+    def total(*values):
+        with torch.no_grad():
+            for weight, value in zip(weights, values, strict=True):
+                weight.copy_(value)
+        return objective(model, x, x + 0.1, ALPHA).total
+
+    start = [weight.detach().clone() for weight in weights]
+    analytic = torch.autograd.grad(total(*start), weights)
+    for i, name in enumerate(names):
+        if name.endswith("weight"):
+            step = torch.randn_like(start[i]) * 1e-6
+            ends = [total(*start[:i], start[i] + side * step, *start[i + 1 :]).item() for side in (1, -1)]
+            assert (analytic[i] * step).sum().item() == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-5), name

@@ -1,5 +1,7 @@
 """One experiment from one configuration: everything follows from its seed, and nothing else does."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -93,7 +95,7 @@ def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
 
 
 def test_data_in_the_plane_have_an_area(configuration):
-    measures = Experiment.of(configuration("data=manifold", "data.size=100", "arch.widths=[3]")).measures(0.1)
+    measures = Experiment.of(configuration("data=manifold", "data.size=100", "arch.widths=[3]")).rare_measures()
     assert 0 <= measures["valid/low_energy_area"] <= 1
     assert measures["valid/energy"] > 0
 
@@ -125,3 +127,40 @@ def test_a_penalty_without_gradient_is_told(configuration, overrides, has_gradie
     x = experiment.data.batch(experiment.data.train.x)
     assert experiment.objective(experiment.model, x, x, 0.1).saturation.requires_grad == has_gradient
     assert any("trains nothing" in caveat for caveat in experiment.caveats()) == told
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("optim.weight_decay=0.1", "alpha_schedule=constant", "alpha=0.5", "decoder_norm=1", "noise.level=0.1"),
+        *("complement=slope", "act.low=-0.5", "reduction=sum", "standardize=false", "init=torch", "optim.lr=0.01"),
+        *("noise=masking", "eps=0.2", "batch_size=16", "seed=1", "arch.tied=true", "arch.batch_norm=true"),
+    ],
+)
+def test_every_option_has_an_effect(configuration, option):
+    act = "act=tanh" if option.startswith(("eps", "complement")) else "act=satlin"
+    reading = ["complement=input"] if option.startswith("eps") else []
+    plain = configuration(*SMALL, act, *reading)
+    other = configuration(*SMALL, act, *reading, option)
+    first, second = (trained(config).measures(0.1)["valid/reconstruction"] for config in (plain, other))
+    assert first != second
+
+
+def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration):
+    config = configuration(*SMALL)
+    seen = []
+    for seed in (0, 1):
+        experiment = Experiment.of(config)._replace(config=dataclasses.replace(config, seed=seed))
+        noisy = []
+        watched = experiment._replace(
+            noise=lambda x, generator, noisy=noisy: noisy.append(generator.initial_seed()) or x
+        )
+        next(watched.fit())
+        seen.append(noisy[0])
+    assert seen[0] != seen[1]
+
+
+def test_a_layer_that_begins_saturated_is_told(configuration):
+    assert Experiment.of(configuration(*SMALL)).caveats() == []
+    (first, *_) = Experiment.of(configuration(*SMALL, "act=shrink", "act.threshold=6")).caveats()
+    assert first.startswith("layer1 begins with 100% of its units saturated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -55,6 +56,8 @@ def execute(
         The exit code.
     """
     _failures.clear()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our signs is no reason to lose a run
     try:
         _check(check)
         try:

@@ -61,7 +61,7 @@ class DenoisingAutoencoder(nn.Module):
         h, zs = (x - self.mean) / self.std, {}
         for name, layer in self.layers():
             zs[name] = z = layer.pre_activation(h)
-            h = layer.act(z)
+            h = layer.act(z.clone() if getattr(layer.act, "inplace", False) else z)
         return Trace(zs, h, self.decode(h))
 
     def encode(self, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -55,11 +56,17 @@ class Complement:
         if reading == "output" and not known.monotone:
             raise ValueError(
                 f"complement=output is not defined for {type(act).__name__}, which is not monotone"
-                " (it reaches its flat value where it is steep); choose input or slope"
+                " (it reaches its flat value where it is steep); choose complement=input or slope"
             )
         self.act = act
         self.intervals: list[Interval] = list(known.intervals(act, eps))
+        if not (self.intervals and all(lo <= hi for lo, hi in self.intervals)):
+            raise ValueError(
+                f"{type(act).__name__}: its flat set is {self.intervals}; register intervals (lo, hi), lo <= hi"
+            )
         self.levels = [level(act, interval) for interval in self.intervals]
+        if not all(math.isfinite(value) for value in self.levels):
+            raise ValueError(f"{type(act).__name__}: is not finite where it is said to be flat, but {self.levels}")
         self.trains = not (reading == "slope" and known.piecewise_linear)
         self._function = self._choose(reading, known)
 

@@ -55,8 +55,14 @@ def distance(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
     Returns:
         Distances, shaped like ``z``.
     """
-    outside = (functional.relu(torch.maximum(lo - z, z - hi)) for lo, hi in intervals)
-    return functools.reduce(torch.minimum, outside)
+    return functools.reduce(torch.minimum, (_outside(z, *interval) for interval in intervals))
+
+
+def _outside(z: Tensor, lo: float, hi: float) -> Tensor:
+    """Distance to one interval; an infinite end is left out, since inf - inf is nan."""
+    below, above = lo - z, z - hi
+    far = below if hi == math.inf else above if lo == -math.inf else torch.maximum(below, above)
+    return functional.relu(far)
 
 
 def inside(z: Tensor, intervals: Sequence[Interval]) -> Tensor:

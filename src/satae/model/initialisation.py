@@ -1,4 +1,4 @@
-"""Initial weights that put every pre-activation on the scale of its activation."""
+"""Initial weights that give every pre-activation mean 0 and variance 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
 
     Layer-sequential unit variance (Mishkin & Matas 2015, arXiv 1511.06422), with the mean of the layer taken out as
     well. Without it the units of a shrink network begin, and stay, in the dead zone. Layers that are batch-normalised,
-    or whose weights belong to another layer, are left alone.
+    whose weights belong to another layer, or whose z does not vary, are left alone.
 
     Args:
         model: changed in place, encoder first, then the decoder's hidden layers.
@@ -25,7 +25,8 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
     for part in [*model.encoder.children(), *model.decoder.children()]:
         if isinstance(part, Layer) and isinstance(part.norm, nn.Identity) and not isinstance(part.affine, TiedDense):
             z = part.pre_activation(h)
-            std = z.std(correction=0).clamp_min(torch.finfo(z.dtype).eps)
-            part.affine.weight.div_(std)
-            part.affine.bias.sub_(z.mean()).div_(std)  # type: ignore[union-attr]
+            std = z.std(correction=0)
+            if std > torch.finfo(z.dtype).eps:
+                part.affine.weight.div_(std)
+                part.affine.bias.sub_(z.mean()).div_(std)  # type: ignore[union-attr]
         h = part(h)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +23,7 @@ OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
 LINES = 10  # plain lines a run
 COLLAPSED = (
     "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
-    " try a smaller alpha, alpha_schedule=linear, or more epochs"
+    " it may need more epochs, another optim.lr or act, or a smaller alpha"
 )
 ROWS = {
     "total": "total loss",
@@ -30,9 +33,19 @@ ROWS = {
     "saturation": "saturation penalty",
     "saturated_fraction": "saturated fraction",
     "dead_fraction": "dead fraction",
+    "code_sensitivity": "sensitivity of the code to small noise",
     "energy": "energy ½‖x − x̂‖², without noise",
     "low_energy_area": f"share of the plane with energy below {LOW:g}",
 }
+
+
+class PatientConsole(Console):
+    """A console that falls silent, instead of ending the program, when what reads it goes away."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Display:
@@ -42,7 +55,7 @@ class Display:
     """
 
     def __init__(self, epochs: int, *, brief: bool = False) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.console = PatientConsole(highlight=False, soft_wrap=True)
         self.epochs = epochs
         self.brief = brief
         self._bar = Progress(
@@ -100,7 +113,8 @@ class Display:
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
         self.say(f"pictures     {here / 'pictures'}")
-        self.say(f"TensorBoard  tensorboard --logdir {here.parts[0] if here.parts[0] == OUTPUTS else here}")
+        board = here.parts[0] if here.parts[0] == OUTPUTS else str(here)
+        self.say(f"TensorBoard  tensorboard --logdir {shlex.quote(board)}")
 
 
 def _live(metrics: Mapping[str, float]) -> str:

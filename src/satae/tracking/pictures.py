@@ -39,6 +39,7 @@ GAP = 3
 TEXT = 20  # height of a line of text
 COLUMNS = 8
 MOST_FILTERS = 64
+MOST_ARROWS = 16
 PAPER, INK = 255, 40
 
 
@@ -145,9 +146,11 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
     axes.contour(ticks, ticks, energies, levels=[LOW], colors="white", linewidths=1.2)
     axes.scatter(x[:, 0].cpu(), x[:, 1].cpu(), s=5, c="#d7301f", label="data")
     weight = model.layers()[0][1].affine.weight.detach().float().cpu().numpy()
-    axes.quiver(*np.zeros_like(weight.T), *weight.T, angles="xy", scale_units="xy", scale=4, color="white", width=0.006)
+    arrows = weight[:MOST_ARROWS].T
+    axes.quiver(*np.zeros_like(arrows), *arrows, angles="xy", scale_units="xy", scale=4, color="white", width=0.006)
     axes.set(xlabel="x₁", ylabel="x₂", xlim=span, ylim=span)
-    axes.set_title(f"white line: energy {LOW:g}; arrows: encoder weights / 4", fontsize=10)
+    shown = min(len(weight), MOST_ARROWS)
+    axes.set_title(f"white line: energy {LOW:g}; arrows: weights / 4 of {shown} of {len(weight)} units", fontsize=10)
     axes.legend(loc="upper right", fontsize=9)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -47,6 +47,7 @@ class Record:
             "sources": _git_state(),
         }
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / RUN).touch(exist_ok=False)  # of two runs that name one directory, the second fails here
         (directory / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
 
     def __enter__(self) -> Self:

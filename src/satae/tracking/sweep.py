@@ -20,6 +20,7 @@ COLUMNS: Final = {
     "valid/fvu": "valid fvu",
     "valid/saturated_fraction": "saturated",
     "valid/dead_fraction": "dead",
+    "valid/code_sensitivity": "sensitivity",
     "valid/energy": "energy",
     "valid/low_energy_area": "low-energy area",
 }

@@ -26,6 +26,7 @@ class Epoch(NamedTuple):
     alpha: float  # weight of the penalty in the last step
     samples_per_s: float
     lr: float
+    loss: float  # of the last step
 
     def scalars(self) -> dict[str, float]:
         """The numbers to log."""
@@ -97,7 +98,7 @@ def fit(
             watch.add(losses.total.detach())
         watch.look()
         speed = len(dataset.train.x) / (time.perf_counter() - started)
-        yield Epoch(number, step, alpha, speed, optimiser.param_groups[0]["lr"])
+        yield Epoch(number, step, alpha, speed, optimiser.param_groups[0]["lr"], watch.last or 0.0)
 
 
 class _Watch:

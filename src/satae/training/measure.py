@@ -71,7 +71,7 @@ def measure(
         "reconstruction": reconstruction,
         "saturation": saturation,
         "fvu": fvu,
-        "psnr": 10 * math.log10(peak**2 / mse) if mse else math.inf,
+        "psnr": 10 * (math.log10(peak**2) - math.log10(mse)) if mse else math.inf,
         **shares,
         "collapsed": float(bool(dead_layers) or fvu >= NO_BETTER),
     }
