@@ -135,9 +135,8 @@ def test_the_event_file_holds_the_same_numbers(run, events):
     assert {*events.Tags()["scalars"]} == tags
     for tag in tags:
         logged = [(event.step, event.value) for event in events.Scalars(tag)]
-        assert logged == [
-            (line["epoch"], pytest.approx(line[tag], rel=1e-6)) for line in history(run) if tag in line
-        ], tag
+        lines = [line for line in history(run) if tag in line]
+        assert logged == [(line["epoch"], pytest.approx(line[tag], rel=1e-6)) for line in lines], tag
 
 
 def test_the_event_file_holds_the_pictures_as_they_are_saved(run, events):
