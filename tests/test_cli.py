@@ -16,6 +16,7 @@ from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
 from satae import experiment
 from satae.command import composition
+from satae.command.interruption import undisturbed
 from satae.command.overrides import PRESETS, names
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS, Config
@@ -329,3 +330,25 @@ def test_a_configuration_folder_of_the_users_own(tmp_path):
     refused = here(tmp_path, "--config-dir", "own", "experiment=mien")
     assert "experiment=mien: choose one of" in refused.err
     assert refused.err.endswith("did you mean mine?\n")
+
+
+def test_an_interrupt_waits_until_it_can_do_no_harm():
+    done = []
+
+    def interrupted():
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            done.append("the rest")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done == ["the rest"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_end_of_an_undisturbed_part_is_quiet_without_one():
+    before = signal.getsignal(signal.SIGINT)
+    with undisturbed():
+        pass
+    assert signal.getsignal(signal.SIGINT) is before

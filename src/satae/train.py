@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from satae import command
+from satae.command.interruption import undisturbed
 from satae.config import Config, validate
 from satae.config.messages import first_line
 
@@ -92,21 +93,24 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
             display.warn(caveat)
         keeper = checkpoint.Keeper(directory / checkpoint.NAME)
         for epoch in experiment.fit():
-            last = epoch.number == config.epochs
-            closer = last or math.log10(epoch.number).is_integer()  # 1, 10, 100, ...: pictures cost more than numbers
-            metrics = epoch.scalars() | experiment.measures(epoch.alpha)
-            if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
-                raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)
-            if closer:
-                metrics |= experiment.rare_measures()
-                pictures = experiment.pictures()
-                board.pictures(pictures, epoch.number)
-                board.histograms(experiment.distributions(), epoch.number)
-            record.epoch(epoch.number, metrics)
-            board.scalars(metrics, epoch.number)
-            display.epoch(epoch.number, metrics)
-            if last or keeper.due():
-                keeper.keep(experiment.state() | {"epoch": epoch.number})
+            with undisturbed():
+                last = epoch.number == config.epochs
+                closer = (
+                    last or math.log10(epoch.number).is_integer()
+                )  # 1, 10, 100, ...: pictures cost more than numbers
+                metrics = epoch.scalars() | experiment.measures(epoch.alpha)
+                if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
+                    raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)
+                if closer:
+                    metrics |= experiment.rare_measures()
+                    pictures = experiment.pictures()
+                    board.pictures(pictures, epoch.number)
+                    board.histograms(experiment.distributions(), epoch.number)
+                record.epoch(epoch.number, metrics)
+                board.scalars(metrics, epoch.number)
+                display.epoch(epoch.number, metrics)
+                if last or keeper.due():
+                    keeper.keep(experiment.state() | {"epoch": epoch.number})
         save(pictures, directory / "pictures")
         record.finish(metrics)
         display.result(metrics, directory)
