@@ -149,8 +149,8 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
     arrows = weight[:MOST_ARROWS].T
     axes.quiver(*np.zeros_like(arrows), *arrows, angles="xy", scale_units="xy", scale=4, color="white", width=0.006)
     axes.set(xlabel="x₁", ylabel="x₂", xlim=span, ylim=span)
-    shown = min(len(weight), MOST_ARROWS)
-    axes.set_title(f"white line: energy {LOW:g}; arrows: weights / 4 of {shown} of {len(weight)} units", fontsize=10)
+    part = f" of {MOST_ARROWS} of {len(weight)} units" if len(weight) > MOST_ARROWS else ""
+    axes.set_title(f"white line: energy {LOW:g}; arrows: encoder weights / 4{part}", fontsize=10)
     axes.legend(loc="upper right", fontsize=9)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
