@@ -87,7 +87,7 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         threads = engine.prepare(config.threads)
         experiment = Experiment.of(config)
         record.note(threads=threads, device=str(experiment.device))
-        board.text("run", f"{record.command}\n\n{' '.join(overrides)}")
+        board.text("run", " ".join(overrides) if brief else record.command)
         display.start(experiment.summary())
         for caveat in experiment.caveats():
             display.warn(caveat)
