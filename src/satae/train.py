@@ -95,9 +95,8 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
         for epoch in experiment.fit():
             with undisturbed():
                 last = epoch.number == config.epochs
-                closer = (
-                    last or math.log10(epoch.number).is_integer()
-                )  # 1, 10, 100, ...: pictures cost more than numbers
+                # pictures and the rarer measures cost more than an epoch's numbers: after 1, 10, 100, ... epochs
+                closer = last or math.log10(epoch.number).is_integer()
                 metrics = epoch.scalars() | experiment.measures(epoch.alpha)
                 if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
                     raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)

@@ -36,7 +36,6 @@ def slope(act: nn.Module, z: Tensor) -> Tensor:
     Returns:
         f'(z), shaped like ``z`` and itself differentiable with respect to it.
     """
-    # torch is untyped here in some releases and typed in others
     derivative: Tensor = torch.func.jvp(functools.partial(evaluate, act), (z,), (torch.ones_like(z),))[1]
     return derivative
 
