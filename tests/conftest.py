@@ -25,6 +25,14 @@ def _same_start():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nothing answers
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
 @pytest.fixture
 def configuration() -> Callable[..., Config]:
     """The configuration of a command line: configuration("act=relu", "alpha=0.1")."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from program import ROOT
 
-from satae import build
+from satae import build, inventory
 from satae.command import composition
+from satae.data import archives
+from satae.inventory import PUBLISHED
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -29,13 +31,22 @@ HOMES = {
     "hydra": {"command", "train.py"},
     "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
     "tensorboard": {"tracking/board.py"},
+    "torch.utils.tensorboard": {"tracking/board.py"},
     "matplotlib": {"tracking/pictures.py"},
-    "PIL": {"tracking/pictures.py"},
-    "rich": {"tracking/console.py", "tracking/sweep.py"},
-    "sklearn": {"data/digits.py"},
+    "PIL": {"tracking/pictures.py", "data/images.py"},
+    "rich": {"tracking/console.py", "tracking/sweep.py", "inventory.py"},
+    "sklearn": {"data/digits.py", "data/patches.py"},
+    "scipy": {"data/svhn.py"},
+    "pooch": {"data/archives.py", "data/cache.py"},
+    "requests": {"data/archives.py"},
+    "filelock": {"data/cache.py"},
+    "tqdm": {"data/images.py"},
+    "datasets": {"data/hub.py"},
+    "pickle": {"data/cifar10.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
-UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "numpy.load", "np.load"}
+UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "yaml.load", "yaml.unsafe_load"}
+SAFE_WITH = {"torch.load": "weights_only=True", "np.load": "allow_pickle=False", "numpy.load": "allow_pickle=False"}
 
 
 def tree(name):
@@ -73,7 +84,8 @@ def test_imports_go_one_way(name):
 
 @pytest.mark.parametrize("library", HOMES)
 def test_a_library_is_known_where_it_has_its_home(library):
-    known = {name for name in FILES if any(library in module.split(".") for module in everything_imported(name))}
+    known = {name for name in FILES if any(within(module, [library]) for module in everything_imported(name))}
+    assert known
     assert {name for name in known if not {name, name.partition("/")[0]} & HOMES[library]} == set()
 
 
@@ -94,8 +106,8 @@ def test_nothing_runs_code_from_data(name):
     calls = {ast.unparse(node.func) for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
     assert not calls & UNSAFE
     for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-            assert "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in SAFE_WITH:
+            assert SAFE_WITH[ast.unparse(node.func)] in [ast.unparse(keyword) for keyword in node.keywords]
 
 
 def test_configurations_name_choices_never_code():
@@ -121,32 +133,51 @@ def test_every_package_is_installed():
 # documents
 
 
-def commands():
-    """Every satae-train that the documents and the Makefile give, by where it stands."""
+def commands(program):
+    """Every line of a program that the documents and the Makefile give, by where it stands."""
     found = {}
     for document in [*DOCUMENTS, ROOT / "Makefile"]:
         text = document.read_text("utf-8") if document.exists() else ""
-        for line in re.findall(r"(?:^[ \t]*|`|/)satae-train +([^`\n]*)", text, re.MULTILINE):
+        for line in re.findall(rf"(?:^[ \t]*|`|/){program} +([^`\n]*)", text, re.MULTILINE):
             words = [word for word in shlex.split(line, comments=True) if word not in ("$(ARGS)", "[...]")]
             found[f"{document.name}: {' '.join(words)}"] = words
-    return found
+    return [pytest.param(words, id=line) for line, words in found.items()]
 
 
 def one_seed(word):
     return "seed=0" if word.startswith("seed=") else word
 
 
-@pytest.mark.parametrize("words", [pytest.param(words, id=line) for line, words in commands().items()])
+def is_there(source):
+    """Whether the data that a configuration names are on this machine."""
+    if published := PUBLISHED.get(source.name):
+        return all(archives.find(archive, archives.places(published, source.dir)) for archive in published.archives)
+    return getattr(source, "path", None) is None
+
+
+@pytest.mark.parametrize("words", commands("satae-train"))
 def test_every_command_in_the_documents_can_be_run(words):
     if {"--help", "--hydra-help", "--cfg"} & {*words}:
         pytest.skip("shows something")
     overrides = [one_seed(word) for word in words if not word.startswith("-")]
     for config in composition.configs(overrides, multirun={"-m", "--multirun"} & {*words} != set()):
+        if not is_there(config.data):
+            pytest.skip("can be composed; its data are not on this machine")
         build.check(config)
 
 
+@pytest.mark.parametrize("words", commands("satae-data"))
+def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["satae-data", *words[:1], "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        inventory.main()
+    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*PUBLISHED, "all"}
+    assert "usage: satae-data" in capsys.readouterr().out
+
+
 def test_there_are_commands_to_try():
-    assert len(commands()) >= 5
+    assert len(commands("satae-train")) >= 5
+    assert len(commands("satae-data")) >= 5
 
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.exists()], ids=lambda path: path.name)

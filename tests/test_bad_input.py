@@ -99,7 +99,7 @@ OUT_OF_RANGE = [
 UNKNOWN_NAMES = [
     ("act=rleu", f"act=rleu: choose one of {ACTS}", "did you mean relu?"),
     ("arch=cnn", "arch=cnn: choose one of conv, mlp; did you mean conv?"),
-    ("data=mnist", "data=mnist: choose one of digits, manifold"),
+    ("data=mnits", "data=mnits: choose one of array, cifar10", "did you mean mnist?"),
     ("noise=gausian", "noise=gausian: choose one of gaussian, masking, none, salt", "did you mean gaussian?"),
     ("optim=adamw", "optim=adamw: choose one of adam, sgd; did you mean adam?"),
     ("experiment=paper/toy_shrnk", "experiment=paper/toy_shrnk: choose one of", "did you mean paper/toy_shrink?"),

@@ -226,7 +226,7 @@ def test_every_word_among_the_choices_that_help_lists_is_a_choice(help_text):
     for group, kinds in GROUPS.items():
         block = re.search(rf"^ {{2,4}}{group} +(.*(?:\n {{8,}}.*)*)", listed, re.MULTILINE)[1]
         first = [line.split() for line in re.sub(r"\(.*?\)", "", block).splitlines()]
-        words = {words[0] for words in first if "." not in words[0]}
+        words = {words[0] for words in first if words and "." not in words[0]}
         assert words <= {*kinds}, group
 
 

@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import asdict, fields
 
+import numpy
 import pytest
 import torch
 import yaml
@@ -16,7 +17,10 @@ from satae.command.overrides import PRESETS, names
 from satae.config import Config, ConfigError, options, validate
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS
+from satae.data import archives, cache
+from satae.data.arrays import LAYOUTS
 from satae.data.manifold import CURVES
+from satae.inventory import PUBLISHED
 from satae.model.activations import ACTIVATIONS, FLATNESS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
@@ -31,6 +35,7 @@ TABLES = {
     "optim": build.OPTIMISERS,
 }
 CHOICES = [(group, name) for group, kinds in GROUPS.items() for name in kinds]
+LISTS = ("widths", "channels", "span")
 PLAIN = ROOT / "conf" / "config.yaml"
 
 
@@ -39,10 +44,17 @@ def only(*words):
     return config
 
 
-def fitting(group, name):
+def needed(group, name):
+    """The options for which there is no value in ``conf/``."""
+    values = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())
+    return [option for option, value in values.items() if value == "???"]
+
+
+def fitting(group, name, value="somewhere"):
     """The overrides that choose a name, with what it needs beside it."""
     not_monotone = name in ACTIVATIONS and not FLATNESS[type(ACTIVATIONS[name]())].monotone
-    return [f"{group}={name}", *(["complement=input"] if not_monotone else [])]
+    others = [f"{group}.{option}={value}" for option in needed(group, name)]
+    return [f"{group}={name}", *others, *(["complement=input"] if not_monotone else [])]
 
 
 def all_fields():
@@ -55,11 +67,34 @@ def all_fields():
     return [pytest.param(*field, id=f"{'_'.join(field[0])}-{field[1]}") for field in named if field[2].metadata]
 
 
+@pytest.fixture
+def data_of_ones_own(tmp_path, monkeypatch):
+    """For a source, what the user names: a file, a folder."""
+    from datasets import Dataset
+    from PIL import Image
+
+    monkeypatch.setenv(cache.HOME, str(tmp_path / "cache"))
+    numpy.save(tmp_path / "x.npy", numpy.linspace(0, 1, 80, dtype="float32").reshape(20, 4))
+    (tmp_path / "images").mkdir()
+    pictures = [Image.new("L", (9, 9), grey) for grey in range(20)]
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / "images" / f"{number}.png")
+    Dataset.from_dict({"image": pictures}).save_to_disk(tmp_path / "hub")
+    return {"array": tmp_path / "x.npy", "folder": tmp_path / "images", "hf": tmp_path / "hub"}
+
+
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_every_choice_composes_and_builds(group, name):
-    config = only(*fitting(group, name))
-    build.check(config)
+def test_every_choice_composes_and_builds(group, name, request):
+    if needed(group, name):
+        config = only(*fitting(group, name, request.getfixturevalue("data_of_ones_own")[name]))
+    else:
+        config = only(*fitting(group, name))
     assert getattr(config, group).name == name
+    if group == "data" and name in PUBLISHED:
+        places = archives.places(PUBLISHED[name])
+        if not all(archives.find(archive, places) for archive in PUBLISHED[name].archives):
+            pytest.skip(f"{name} is not on this machine: satae-data fetch {name}")
+    build.check(config)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -88,13 +123,15 @@ def test_options_are_keyword_arguments_of_what_a_name_stands_for(group, name):
     assert given <= {*parameters}
     ours = getattr(made, "__module__", "").startswith("satae.")
     handed_on = {"shape", "act", "x", "generator", "span"}  # by build, not from the configuration
-    assert not ours or given == {*parameters} - handed_on
+    assert not ours or {*parameters} - handed_on <= given
 
 
 @pytest.mark.parametrize(("group", "name"), [(g, n) for g, n in CHOICES if g in ("arch", "data")])
 def test_defaults_in_the_library_are_those_in_conf(group, name):
     parameters = inspect.signature(TABLES[group][name]).parameters
     given = options(getattr(only(*fitting(group, name)), group))
+    assert {key for key in given if parameters[key].default is inspect.Parameter.empty} == {*needed(group, name)}
+    given = {key: value for key, value in given.items() if key not in needed(group, name)}
     ours = {key: parameters[key].default for key in given}
     assert {key: list(value) if isinstance(value, tuple) else value for key, value in ours.items()} == given
 
@@ -103,12 +140,13 @@ def test_words_of_the_schema_are_those_of_the_code():
     words = {item.name: item.metadata["choices"] for item in fields(Config) if "choices" in item.metadata}
     assert {*words["complement"]} == {*READINGS}
     assert {*words["alpha_schedule"]} == {*SCHEDULES}
-    curve = next(item for item in fields(GROUPS["data"]["manifold"]) if item.name == "curve")
-    assert {*curve.metadata["choices"]} == {*CURVES}
+    for source, option, choices in [("manifold", "curve", CURVES), ("array", "layout", LAYOUTS)]:
+        field = next(item for item in fields(GROUPS["data"][source]) if item.name == option)
+        assert {*field.metadata["choices"]} == {*choices}
 
 
 def refused(words, name, value):
-    value = f"[{value}]" if name.rpartition(".")[2] in ("widths", "channels") else value
+    value = f"[{value}]" if name.rpartition(".")[2] in LISTS else value
     with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
         composition.configs([*words, f"{name}={value}"])
 
@@ -138,7 +176,9 @@ def with_a_lowest_value():
     return [
         field
         for field, item in found
-        if "low" in item.metadata and not item.metadata["above"] and item.name not in ("widths", "channels", "high")
+        if "low" in item.metadata
+        and not item.metadata["above"]
+        and item.name not in ("widths", "channels", "high", "span")
     ]
 
 

@@ -12,9 +12,16 @@ from torch import Generator, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from satae.config import Config, ConfigError, options
+from satae.data.arrays import array
+from satae.data.cifar10 import cifar10
 from satae.data.dataset import Dataset
 from satae.data.digits import digits
+from satae.data.folder import folder
+from satae.data.hub import hf
 from satae.data.manifold import manifold
+from satae.data.mnist import fashion_mnist, mnist
+from satae.data.patches import patches
+from satae.data.svhn import svhn
 from satae.model.activations import ACTIVATIONS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.autoencoder import DenoisingAutoencoder
@@ -22,18 +29,30 @@ from satae.model.complement import Complement
 from satae.model.noise import Noise, corruption
 from satae.model.objective import Objective
 
-SOURCES = {"digits": digits, "manifold": manifold}
+SOURCES: dict[str, Callable[..., Dataset]] = {
+    "digits": digits,
+    "manifold": manifold,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "svhn": svhn,
+    "patches": patches,
+    "array": array,
+    "folder": folder,
+    "hf": hf,
+}
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 
 def dataset(config: Config) -> Dataset:
     """The data set, read once for all the runs of a process that name the same."""
-    return _dataset(config.data.name, tuple(options(config.data).items()))
+    choices = options(config.data).items()
+    return _dataset(config.data.name, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in choices))
 
 
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str, choices: tuple[tuple[str, Any], ...]) -> Dataset:
-    return SOURCES[name](**dict(choices))
+    return SOURCES[name](**{key: list(value) if isinstance(value, tuple) else value for key, value in choices})
 
 
 def activation(config: Config) -> nn.Module:

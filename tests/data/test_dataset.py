@@ -7,11 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from satae.data.dataset import CHUNK, Dataset, Split, shuffled_splits, statistics
+from satae.data.dataset import CHUNK, Dataset, Split, chunk, shuffled_splits, statistics
 
 
 def dataset(x: Tensor, scale: float = 1.0) -> Dataset:
     return Dataset("test", Split(x), Split(x[:0]), Split(x[:0]), span=(0.0, 1.0), scale=scale)
+
+
+def pool(count: int) -> Split:
+    return Split(*numbered(count))
 
 
 def numbered(count: int) -> tuple[Tensor, Tensor]:
@@ -27,9 +31,9 @@ def test_splits_are_disjoint_and_complete_or_refused(count, valid, test, seed):
     wanted = [round(count * valid), round(count * test)]
     if min(count - sum(wanted), *wanted) < 1:
         with pytest.raises(ValueError, match="each needs at least one"):
-            shuffled_splits(x, y, valid=valid, test=test, seed=seed)
+            shuffled_splits(Split(x, y), valid=valid, test=test, seed=seed)
         return
-    splits = shuffled_splits(x, y, valid=valid, test=test, seed=seed)
+    splits = shuffled_splits(Split(x, y), valid=valid, test=test, seed=seed)
     assert [len(split.x) for split in splits] == [count - sum(wanted), *wanted]
     assert sorted(torch.cat([split.x for split in splits]).flatten().tolist()) == list(range(count))
     for split in splits:
@@ -38,7 +42,7 @@ def test_splits_are_disjoint_and_complete_or_refused(count, valid, test, seed):
 
 def test_splits_are_drawn_from_their_seed_alone():
     def drawn(seed):
-        return torch.cat([split.x for split in shuffled_splits(*numbered(50), valid=0.2, test=0.2, seed=seed)])
+        return torch.cat([split.x for split in shuffled_splits(pool(50), valid=0.2, test=0.2, seed=seed)])
 
     torch.manual_seed(1)
     first = drawn(0)
@@ -49,16 +53,30 @@ def test_splits_are_drawn_from_their_seed_alone():
 
 
 def test_limit_keeps_the_first_of_each_split():
-    whole = shuffled_splits(*numbered(50), valid=0.2, test=0.1, seed=0)
-    limited = shuffled_splits(*numbered(50), valid=0.2, test=0.1, seed=0, limit=7)
+    whole = shuffled_splits(pool(50), valid=0.2, test=0.1, seed=0)
+    limited = shuffled_splits(pool(50), valid=0.2, test=0.1, seed=0, limit=7)
     assert [len(split.x) for split in limited] == [7, 7, 5]
     for ours, all_of_it in zip(limited, whole, strict=True):
         assert torch.equal(ours.x, all_of_it.x[:7])
         assert torch.equal(ours.y, all_of_it.y[:7])
 
 
+def test_a_test_split_of_its_own_is_the_test_and_nothing_of_it_trains():
+    own = Split(torch.full((7, 1), -1.0), torch.arange(7))
+    train, valid, test = shuffled_splits(pool(50), valid=0.2, test=own, seed=0, limit=5)
+    assert [len(train.x), len(valid.x), len(test.x)] == [5, 5, 5]
+    assert test.y.tolist() == [0, 1, 2, 3, 4]
+    assert min(train.x.min(), valid.x.min()) >= 0
+
+
+def test_no_more_is_scaled_at_a_time_than_memory_takes():
+    assert chunk((3, 500, 500)) * 3 * 500 * 500 <= CHUNK
+    assert chunk((10**9,)) == 1
+    assert chunk((2,), most=100) == 100
+
+
 def test_splits_without_labels():
-    assert [split.y for split in shuffled_splits(numbered(9)[0], None, valid=0.2, test=0.2, seed=0)] == [None] * 3
+    assert [split.y for split in shuffled_splits(Split(numbered(9)[0]), valid=0.2, test=0.2, seed=0)] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -67,7 +85,7 @@ def test_splits_without_labels():
 )
 def test_an_empty_split_is_refused_with_the_numbers(valid, test, left):
     with pytest.raises(ValueError, match=rf"data.valid={valid}, data.test={test}: of 10 examples ") as refusal:
-        shuffled_splits(*numbered(10), valid=valid, test=test, seed=0)
+        shuffled_splits(pool(10), valid=valid, test=test, seed=0)
     train, for_valid, for_test = left
     assert f"{train} are left to train, {for_valid} to validate, {for_test} to test" in str(refusal.value)
 
@@ -75,7 +93,7 @@ def test_an_empty_split_is_refused_with_the_numbers(valid, test, left):
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_empties_a_split_is_refused(limit):
     with pytest.raises(ValueError, match="limit"):
-        shuffled_splits(*numbered(10), valid=0.2, test=0.2, seed=0, limit=limit)
+        shuffled_splits(pool(10), valid=0.2, test=0.2, seed=0, limit=limit)
 
 
 # Batches
@@ -87,6 +105,11 @@ def test_a_batch_is_float32_in_the_units_of_the_data(scale, dtype):
     batch = dataset(stored, scale).batch(stored)
     assert batch.dtype == torch.float32
     numpy.testing.assert_allclose(batch.numpy(), numpy.array([[0, 1], [16, 255]]) * scale, rtol=1e-6)
+
+
+def test_an_offset_is_added_after_the_scale():
+    data = dataset(torch.tensor([[0], [255]], dtype=torch.uint8), 1 / 51)._replace(offset=-2.0)
+    torch.testing.assert_close(data.batch(data.train.x), torch.tensor([[-2.0], [3.0]]))
 
 
 def test_shape_and_device():
@@ -138,7 +161,8 @@ def test_statistics_are_of_the_scaled_values_of_the_training_split():
 
 
 def test_statistics_of_more_examples_than_are_scaled_at_a_time():
-    x = torch.cat([torch.rand(CHUNK, 2), 5 + torch.rand(CHUNK // 2 + 1, 2)])
+    x = torch.cat([torch.rand(9000, 2), 5 + torch.rand(4000, 2)])
+    assert len(x) > chunk((2,))
     found, values = statistics(dataset(x)), x.numpy().astype(numpy.float64)
     numpy.testing.assert_allclose(found.mean.numpy(), values.mean(axis=0), rtol=1e-6)
     numpy.testing.assert_allclose(found.std.numpy(), values.std(axis=0), rtol=1e-6)

@@ -84,6 +84,75 @@ class Manifold(Source):
 
 
 @dataclass
+class Published(Choice):
+    """A published data set, which has a test split."""
+
+    valid: float = between(0, 1, above=True, below=True)
+    split_seed: int = between(0, SEEDS, below=True)
+    limit: int | None = count()
+    dir: str | None = MISSING
+
+
+@dataclass
+class Mnist(Published):
+    """MNIST, or what is made like it."""
+
+    binarize: bool = MISSING
+
+
+@dataclass
+class Patches(Source):
+    """Patches of photographs."""
+
+    path: str | None = MISSING
+    size: int = count(most=WIDEST)
+    count: int = count(3, 10**8)
+    colour: bool = MISSING
+
+
+@dataclass
+class Array(Source):
+    """The user's own numbers."""
+
+    path: str = MISSING
+    labels: str | None = MISSING
+    test_path: str | None = MISSING
+    test_labels: str | None = MISSING
+    layout: str = one_of("auto", "channels_first", "channels_last")
+    span: list[float] | None = between(-LARGEST, LARGEST)  # noqa: RUF009
+
+    def misfit(self) -> str:
+        """A range that is none."""
+        if self.span is not None and not (len(self.span) == 2 and self.span[0] < self.span[1]):
+            return f"data.span={self.span}: give the smallest and the largest value, such as [0,1]"
+        return super().misfit()
+
+
+@dataclass
+class Folder(Source):
+    """The user's own images."""
+
+    path: str = MISSING
+    test_path: str | None = MISSING
+    size: int | None = count(most=WIDEST)
+    colour: bool = MISSING
+
+
+@dataclass
+class Hub(Source):
+    """A data set of the Hugging Face hub."""
+
+    path: str = MISSING
+    config: str | None = MISSING
+    column: str = MISSING
+    label: str | None = MISSING
+    train_split: str = MISSING
+    test_split: str | None = MISSING
+    size: int | None = count(most=WIDEST)
+    colour: bool = MISSING
+
+
+@dataclass
 class Additive(Choice):
     """Noise that is added, in the data's own units."""
 

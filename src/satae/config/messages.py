@@ -17,7 +17,9 @@ KINDS: Final = {
     "int | None": "must be a whole number, or null",
     "bool": "must be true or false",
     "list[int]": "must be whole numbers in brackets, such as [512,64]",
+    "list[float] | None": "must be two numbers in brackets, such as [0,1], or null",
     "str": "must be a word",
+    "str | None": "must be a word, or null",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from satae.data.dataset import Dataset, shuffled_splits
+from satae.data.dataset import Dataset, Split, shuffled_splits
 
 
 def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limit: int | None = None) -> Dataset:
@@ -27,5 +27,5 @@ def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limi
     source = load_digits()
     x = torch.from_numpy(source.images).to(torch.uint8).unsqueeze(1)  # 17 grey levels, 0 to 16
     y = torch.from_numpy(source.target).long()
-    train, valid_split, test_split = shuffled_splits(x, y, valid=valid, test=test, seed=split_seed, limit=limit)
+    train, valid_split, test_split = shuffled_splits(Split(x, y), valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("digits", train, valid_split, test_split, span=(0.0, 1.0), scale=1 / 16)

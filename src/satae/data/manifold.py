@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from satae.data.dataset import Dataset, shuffled_splits
+from satae.data.dataset import Dataset, Split, shuffled_splits
 
 
 def arc(t: Tensor) -> Tensor:
@@ -63,5 +63,5 @@ def manifold(
     if curve not in CURVES:
         raise ValueError(f"data.curve={curve}: choose one of {', '.join(CURVES)}")
     t = torch.rand(size, generator=torch.Generator().manual_seed(split_seed))
-    splits = shuffled_splits(CURVES[curve](t), None, valid=valid, test=test, seed=split_seed, limit=limit)
+    splits = shuffled_splits(Split(CURVES[curve](t)), valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("manifold", *splits, span=(-1.0, 1.0))

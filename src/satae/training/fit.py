@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
-from satae.data.dataset import Dataset
+from satae.data.dataset import Dataset, Stored
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.objective import Objective
 from satae.training.schedule import Schedule
@@ -41,7 +41,7 @@ class NonFiniteLoss(ArithmeticError):
         super().__init__(f"the loss is {value} at step {step}, {before}; try a smaller optim.lr or alpha")
 
 
-def batches(x: Tensor, size: int, generator: Generator) -> Iterator[Tensor]:
+def batches(x: Stored, size: int, generator: Generator) -> Iterator[Stored]:
     """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller."""
     for index in torch.randperm(len(x), generator=generator).split(size):
         yield x[index.to(x.device)]

@@ -1,0 +1,81 @@
+"""Data larger than memory should take, and more files than one wants to open twice: peak memory and time to start.
+
+python benchmarks/large_data.py array /tmp/large       # 4 GB of numbers: trains one epoch
+python benchmarks/large_data.py folder /tmp/large      # 100,000 small images: starts twice
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROWS, FEATURES, CHUNK = 1_310_720, 784, 8192  # 4.1 GB of float32
+IMAGES, SHAPE = 100_000, (40, 48)
+
+
+def write_array(path: Path) -> None:
+    """Points near a plane of 16 dimensions."""
+    draw = np.random.default_rng(0)
+    basis = draw.standard_normal((16, FEATURES), dtype=np.float32) / 4
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (ROWS, FEATURES)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(ROWS // CHUNK):
+            file.write((draw.standard_normal((CHUNK, 16), dtype=np.float32) @ basis).tobytes())
+
+
+def write_images(folder: Path) -> None:
+    """Smooth colour images in ten folders."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    for number in range(IMAGES):
+        place = folder / str(number % 10)
+        place.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(draw.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+        coarse.resize(SHAPE[::-1]).save(place / f"{number:06}.png", compress_level=1)
+
+
+def train(folder: Path, *words: str) -> None:
+    """Run satae-train; print the command, its time and its peak memory."""
+    started = time.perf_counter()
+    home = {"SATAE_DATA_DIR": str(folder / "cache")}
+    line = ["satae-train", *words, f"hydra.run.dir={folder / 'run'}"]
+    program = str(Path(sys.executable).with_name(line[0]))
+    subprocess.run([program, *line[1:]], check=True, env={**os.environ, **home}, stdout=subprocess.DEVNULL)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # kB, of the largest child so far
+    print(f"{' '.join(line)}\n    {time.perf_counter() - started:.1f} s, peak memory {peak:.2f} GB")
+    shutil.rmtree(folder / "run")
+
+
+def main() -> None:
+    """Write the data, unless they are there, and train on them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["array", "folder"])
+    parser.add_argument("place", type=Path, help="a folder with 5 GB to spare")
+    chosen = parser.parse_args()
+    chosen.place.mkdir(parents=True, exist_ok=True)
+    if chosen.kind == "array":
+        path = chosen.place / "large.npy"
+        if not path.exists():
+            write_array(path)
+        train(chosen.place, "data=array", f"data.path={path}", "epochs=1", "arch.widths=[64]")
+    else:
+        path = chosen.place / "images"
+        if not path.exists():
+            write_images(path)
+        shutil.rmtree(chosen.place / "cache", ignore_errors=True)
+        for _ in range(2):
+            train(chosen.place, "data=folder", f"data.path={path}", "data.limit=1000", "epochs=1", "arch.widths=[64]")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,380 @@
+"""Published files: fetched once, verified before use, never overwritten, and told in one line when they fail."""
+
+import contextlib
+import errno
+import io
+import os
+import pickle
+import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
+
+import filelock
+import numpy as np
+import pytest
+import torch
+from mirrors import MAKERS, SOURCES, TABLES, arrays, finish, mirror, nobody, published, start, tar_gz, unpacked, write
+from mirrors import python2_pickle as pickled
+
+from satae.data import archives
+from satae.data.cache import once
+from satae.data.cifar10 import Arrays
+
+NAMES = ["mnist", "cifar10"]
+BAD = [404, 503, "cut", "other"]
+REASONS = {404: "status 404", 503: "status 503", "cut": "the connection broke off", "other": "cannot be read"}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Replace the table of a data set."""
+
+    def use(name, *mirrors, **choices):
+        module, variable = TABLES[name]
+        table = published(name, *mirrors, **choices)
+        monkeypatch.setattr(module, variable, table)
+        return table
+
+    return use
+
+
+def rows(x, y):
+    return sorted((image.tobytes(), int(label)) for image, label in zip(np.asarray(x), np.asarray(y), strict=True))
+
+
+def assert_is_stand_in(data):
+    (x, y), (test_x, test_y) = arrays(data.name)
+    read = torch.cat([data.train.x, data.valid.x]), torch.cat([data.train.y, data.valid.y])
+    assert rows(*read) == rows(x, y)
+    assert data.test.x.numpy().tobytes() == test_x.tobytes()
+    assert data.test.y.tolist() == test_y.tolist()
+    assert (data.shape, data.train.x.dtype) == ((1, 28, 28) if data.name == "mnist" else (3, 32, 32), torch.uint8)
+
+
+def left(folder):
+    """What is in a folder, apart from locks, which are kept."""
+    return sorted(path.name for path in folder.rglob("*") if not path.name.endswith(".lock"))
+
+
+def refusal(source, **choices):
+    with pytest.raises(ValueError, match=r".") as told:
+        source(**choices)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_fetched_is_what_was_published_and_is_fetched_once(name, cache, use):
+    files = MAKERS[name]()
+    with mirror(files) as server:
+        use(name, server.address)
+        assert_is_stand_in(SOURCES[name]())
+        assert {file.name: file.read_bytes() for file in cache.glob(f"{name}/[!.]*")} == files
+        assert_is_stand_in(SOURCES[name]())
+    assert server.gets == dict.fromkeys(files, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("fault", [*BAD, "another", "refused"])
+def test_the_second_mirror_is_used_when_the_first_fails(name, fault, cache, use):
+    files = MAKERS[name]()
+    first = files if fault in BAD else MAKERS[name](seed=1)
+    with mirror(first, fault) as bad, mirror(files) as good:
+        use(name, nobody() if fault == "refused" else bad.address, good.address)
+        assert_is_stand_in(SOURCES[name]())
+    assert good.gets == dict.fromkeys(files, 1)
+    assert bad.gets == ({} if fault == "refused" else good.gets)
+    assert left(cache) == sorted([name, *files])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_when_all_mirrors_fail_each_is_named_with_its_reason(name, cache, use):
+    files = MAKERS[name]()
+    first = next(iter(files))
+    with contextlib.ExitStack() as stack:
+        expected = {stack.enter_context(mirror(files, fault)).address: REASONS[fault] for fault in BAD}
+        another = stack.enter_context(mirror(MAKERS[name](seed=1)))
+        expected |= {another.address: "is not what was published", nobody(): "no connection"}
+        use(name, *expected)
+        line = refusal(SOURCES[name])
+    assert line.startswith(f"{first}: ")
+    for address, reason in expected.items():
+        assert f"{address}/{first}: {reason}" in line
+    assert f"put it into {cache / name}," in line
+    assert "data.dir" in line
+    assert left(cache) == [name]
+
+
+def test_an_archive_with_a_broken_link_for_a_file_is_one_more_bad_mirror(cache, use):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        member.type, member.linkname = tarfile.SYMTYPE, "nowhere"
+        tar.addfile(member)
+    files = MAKERS["cifar10"]()
+    with mirror(dict.fromkeys(files, packed.getvalue())) as bad, mirror(files) as good:
+        use("cifar10", bad.address, good.address)
+        assert_is_stand_in(SOURCES["cifar10"]())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_fetch_each_file_once(name, tmp_path):
+    files = MAKERS[name]()
+    (tmp_path / "meet").mkdir()
+    with mirror(files, delay=0.1) as server:
+        table = published(name, server.address)
+        both = [start(tmp_path, table, f"seed={seed}", meet=tmp_path / "meet") for seed in range(2)]
+        assert [finish(process)[0] for process in both] == [0, 0]
+    assert server.gets == dict.fromkeys(files, 1)
+    assert left(tmp_path / "cache") == sorted([name, *files])
+
+
+def spoil(name, damage):
+    """Files of which some are not what was published, and the first of these."""
+    files, others = MAKERS[name](), MAKERS[name](seed=1)
+    victim, last = next(iter(files)), list(files)[-2 if name == "mnist" else -1]
+    content = files[victim]
+    half = len(content) // 2
+    files |= {
+        "truncated": {victim: content[: half + 1]},
+        "corrupted": {victim: content[:half] + bytes(99) + content[half + 99 :]},
+        "empty": {victim: b""},
+        "another": {victim: others[victim]},
+        "swapped": {victim: files[last], last: content},
+    }[damage]
+    return files, victim
+
+
+DAMAGES = [(name, damage) for name in NAMES for damage in ("truncated", "corrupted", "empty", "another")]
+
+
+@pytest.mark.parametrize(("name", "damage"), [*DAMAGES, ("mnist", "swapped"), ("svhn", "swapped")])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_damaged_file_is_named_and_neither_used_nor_touched(name, damage, given, cache, tmp_path, use):
+    files, victim = spoil(name, damage)
+    folder = write(tmp_path / "mine" if given else cache / name, files)
+    with mirror(MAKERS[name]()) as server:
+        use(name, server.address)
+        line = refusal(SOURCES[name], **({"dir": str(folder)} if given else {}))
+    assert line.startswith(f"{folder / victim}: ")
+    assert f"{server.address}/{victim}" in line
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
+    assert not server.gets
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_data_dir_is_the_folder_or_the_one_above_packed_or_not(name, below, packed, cache, tmp_path, use):
+    files = MAKERS[name]() if packed else unpacked(MAKERS[name]())
+    write(tmp_path / "mine" / name if below else tmp_path / "mine", files)
+    use(name, nobody())
+    assert_is_stand_in(SOURCES[name](dir=str(tmp_path / "mine")))
+    assert not cache.exists()
+
+
+def test_data_dir_may_be_what_the_archive_unpacks_to(cache, tmp_path, use):
+    write(tmp_path, unpacked(MAKERS["cifar10"]()))
+    use("cifar10", nobody())
+    assert_is_stand_in(SOURCES["cifar10"](dir=str(tmp_path / "cifar-10-batches-py")))
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_what_was_unpacked_is_verified_too(name, cache, tmp_path, use):
+    files = unpacked(MAKERS[name]())
+    victim = list(files)[2]
+    use(name, nobody())
+    folder = write(tmp_path / "mine", files | {victim: files[victim][:-1]})
+    assert refusal(SOURCES[name], dir=str(folder)).startswith(f"{folder / victim}: is not what was published")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_data_dir_without_a_file_is_refused_and_nothing_is_fetched(name, cache, tmp_path, use):
+    files = MAKERS[name]()
+    missing = list(files)[-1]
+    write(cache / name, files)
+    (tmp_path / "mine").mkdir()
+    write(tmp_path / "mine", {file: content for file, content in files.items() if file != missing})
+    with mirror(files) as server:
+        use(name, server.address)
+        line = refusal(SOURCES[name], dir=str(tmp_path / "mine"))
+    assert line.startswith(f"data.dir={tmp_path / 'mine'}: has no {missing};")
+    assert not server.gets
+
+
+def test_the_folder_of_the_system_comes_before_the_cache(cache, tmp_path, use):
+    files = MAKERS["mnist"]()
+    names = list(files)
+    use("mnist", nobody(), system=tmp_path / "system")
+    write(cache / "mnist", files)
+    assert_is_stand_in(SOURCES["mnist"]())
+    write(tmp_path / "system", {name: files[name] for name in names[:2]})
+    write(cache / "mnist", dict.fromkeys(names[:2], b"not read"))
+    assert_is_stand_in(SOURCES["mnist"]())
+    write(tmp_path / "system", {names[0]: b"read"})
+    assert refusal(SOURCES["mnist"]).startswith(f"{tmp_path / 'system' / names[0]}: ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_disk_is_told_and_leaves_nothing(name, cache, use, monkeypatch):
+    def full(_, file):
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    use(name, nobody(), nobody())
+    monkeypatch.setattr(archives, "download", full)
+    line = refusal(SOURCES[name])
+    assert line.startswith(f"{cache / name / next(iter(MAKERS[name]()))}: cannot be written (No space left on device);")
+    assert "SATAE_DATA_DIR" in line
+    assert left(cache) == [name]
+
+
+def test_a_cache_that_is_no_folder_is_told(cache, use):
+    cache.write_text("a file")
+    use("mnist", nobody())
+    assert f"{cache / 'mnist'}" in refusal(SOURCES["mnist"])
+    assert cache.read_text() == "a file"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, ValueError])
+def test_what_could_not_be_made_leaves_nothing(error, tmp_path):
+    def fail(part):
+        part.write_text("half")
+        raise error
+
+    with pytest.raises(error):
+        once(tmp_path / "folder" / "file", fail)
+    assert left(tmp_path) == ["folder"]
+    assert once(tmp_path / "folder" / "file", lambda part: part.write_text("whole")).read_text() == "whole"
+    assert once(tmp_path / "folder" / "file", fail).read_text() == "whole"
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    write(tmp_path / ".file.part", {"file": b"half", "other": b"half"})
+    (tmp_path / ".file.lock").touch()
+    seen = []
+
+    def make(part):
+        seen.extend(part.parent.iterdir())
+        part.write_text("whole")
+
+    assert once(tmp_path / "file", make).read_text() == "whole"
+    assert not seen
+    assert left(tmp_path) == ["file"]
+
+
+def test_who_is_interrupted_while_waiting_does_not_disturb_who_makes(tmp_path):
+    def make(part):
+        with mock.patch.object(filelock, "FileLock", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            once(tmp_path / "file", make)
+        part.write_text("whole")
+
+    assert once(tmp_path / "file", make).read_text() == "whole"
+
+
+def test_who_fails_does_not_disturb_who_makes_next(tmp_path, monkeypatch):
+    started, over, next_one = threading.Event(), threading.Event(), []
+
+    class Lock(filelock.FileLock):
+        def __exit__(self, *error):
+            super().__exit__(*error)
+            assert over.is_set() or started.wait(30)
+
+    def make(part):
+        started.set()
+        over.wait(30)
+        part.write_text("whole")
+
+    def fail(_):
+        next_one.append(pool.submit(once, tmp_path / "file", make))
+        raise ValueError("no mirror")
+
+    monkeypatch.setattr(filelock, "FileLock", Lock)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="no mirror"):
+            once(tmp_path / "file", fail)
+        over.set()
+        assert next_one[0].result().read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"cposix\nsystem\n(S'true'\ntR.",
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.",
+        b"cnumpy\nndarray.tofile\n.",
+        b"cnumpy.core.multiarray\nscalar\n.",
+    ],
+)
+def test_a_pickle_that_asks_for_more_than_arrays_is_refused(content):
+    with mock.patch.object(os, "system") as system, pytest.raises(pickle.UnpicklingError, match="asks for"):
+        Arrays(io.BytesIO(content), encoding="bytes").load()
+    system.assert_not_called()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_arrays_of_a_pickle_are_read(kind):
+    array = np.arange(12, dtype=kind).reshape(3, 4)
+    content = pickled({b"data": array, b"labels": [1, 2], b"name": b"x"})
+    assert b"cnumpy.core.multiarray\n_reconstruct" in content
+    read = Arrays(io.BytesIO(content), encoding="bytes").load()
+    assert set(read) == {b"data", b"labels", b"name"}
+    assert read[b"data"].dtype == kind
+    assert np.array_equal(read[b"data"], array)
+
+
+def test_ten_is_zero_in_svhn(cache, use):
+    write(cache / "svhn", MAKERS["svhn"]())
+    use("svhn", nobody())
+    data = SOURCES["svhn"](valid=0.5)
+    assert [tuple(split.x.shape) for split in data[1:4]] == [(10, 3, 32, 32)] * 3
+    assert sorted({*data.train.y.tolist(), *data.valid.y.tolist()}) == list(range(10))
+    assert data.test.y.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", ["served", "second", "down", "damaged", "missing", "full"])
+def test_the_command_trains_or_refuses_in_one_line(name, case, tmp_path):
+    files = MAKERS[name]()
+    first = next(iter(files))
+    words, most = [], None
+    if case == "damaged":
+        write(tmp_path / "cache" / name, spoil(name, "truncated")[0])
+    elif case == "missing":
+        words = [f"data.dir={tmp_path}"]
+    elif case == "full":
+        most = 1000
+    with mirror(files, 404) as bad, mirror(files, 404 if case == "down" else "serve") as good:
+        mirrors = [bad.address, good.address] if case in ("second", "down") else [good.address]
+        code, lines = finish(start(tmp_path, published(name, *mirrors), *words, most=most))
+    if case in ("served", "second"):
+        assert (code, lines) == (0, [])
+        assert (tmp_path / "outputs").is_dir()
+        return
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].startswith("satae-train: ")
+    assert first in lines[0]
+    reasons = {"down": "status 404", "damaged": "cannot be read", "missing": "has no", "full": "too large"}
+    assert reasons[case] in lines[0]
+    assert not (tmp_path / "outputs").exists()
+    assert (tmp_path / "cache" / name / first).exists() == (case == "damaged")
+
+
+def test_an_archive_without_one_of_its_files_is_named(cache, use, tmp_path):
+    parts = unpacked(MAKERS["cifar10"]())
+    parts.pop("cifar-10-batches-py/test_batch")
+    folder = write(tmp_path / "mine", {"cifar-10-python.tar.gz": tar_gz(parts)})
+    use("cifar10", nobody())
+    line = refusal(SOURCES["cifar10"], dir=str(folder))
+    assert line.startswith(f"{folder / 'cifar-10-python.tar.gz'}: ")
+    assert "test_batch" in line

@@ -1,0 +1,303 @@
+"""Data sets in the format of the Hugging Face library, without a network."""
+
+import io
+import sys
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from satae.data.hub import hf
+from satae.data.on_disk import OnDisk
+
+datasets = pytest.importorskip("datasets")
+
+RANDOM = numpy.random.default_rng(0)
+COUNT = 12
+
+
+@pytest.fixture(autouse=True)
+def _offline(tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
+    for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
+        monkeypatch.setattr(datasets.config, name, tmp_path / "hf" / name)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    from satae.data import images
+
+    made, truly = [], images.pixels
+    monkeypatch.setattr(images, "pixels", lambda *given: made.append(1) or truly(*given))
+    return made
+
+
+def photographs(count=COUNT, shape=(6, 5), first=0):
+    """Images whose top left pixel is their number."""
+    x = RANDOM.integers(0, 256, (count, *shape)).astype("uint8")
+    x[:, 0, 0] = (first + numpy.arange(count)).reshape(-1, *[1] * (len(shape) - 2))
+    return x
+
+
+def numbers(count=COUNT, width=3):
+    return numpy.arange(count, dtype="float32")[:, None] + numpy.arange(width, dtype="float32") / 8
+
+
+def table(pictures=None, **columns):
+    """A data set with labels that are the numbers of the examples."""
+    pictures = photographs() if pictures is None else pictures
+    columns = {"image": [Image.fromarray(x) for x in pictures], "label": list(range(len(pictures))), **columns}
+    return datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+
+
+def of_numbers(values, feature=None, **columns):
+    features = {"x": feature or datasets.List(datasets.Value("float32"))}
+    for name, column in columns.items():
+        features[name] = datasets.Value({int: "int64", float: "float64", str: "string"}[type(column[0])])
+    return datasets.Dataset.from_dict({"x": values, **columns}, features=datasets.Features(features))
+
+
+def on_disk(folder, data):
+    data.save_to_disk(folder)
+    return str(folder)
+
+
+def everything(data):
+    """The stored examples of the splits, with their labels, in the order of the first number."""
+    x = torch.cat([split.x.load() if isinstance(split.x, OnDisk) else split.x for split in data[1:4]])
+    return x[x.flatten(1)[:, 0].argsort()]
+
+
+# Images
+
+
+def test_images_are_those_of_the_data_set(tmp_path):
+    x = photographs()
+    data = hf(path=on_disk(tmp_path / "d", table(x)), label="label", valid=0.25, test=0.25)
+    assert [len(split.x) for split in data[1:4]] == [6, 3, 3]
+    assert (data.span, data.scale) == ((0.0, 1.0), 1 / 255)
+    assert torch.equal(everything(data), torch.from_numpy(x)[:, None])
+    for split in data[1:4]:
+        assert split.y.dtype == torch.int64
+        assert torch.equal(split.y, split.x[:, 0, 0, 0].long())
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_colour_and_size(tmp_path, monkeypatch, large):
+    from satae.data import dataset
+
+    monkeypatch.setattr(dataset, "HELD", 0 if large else 2**29)
+    x = photographs(shape=(8, 8, 3))
+    path = on_disk(tmp_path / "d", table(x))
+    assert torch.equal(everything(hf(path=path, colour=True)), torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+    assert hf(path=path).shape == (1, 8, 8)
+    assert hf(path=path, size=4, colour=True).shape == (3, 4, 4)
+    assert isinstance(hf(path=path).train.x, OnDisk) == large
+
+
+def test_images_are_decoded_once(tmp_path, decodings):
+    path = on_disk(tmp_path / "d", table())
+    first = hf(path=path)
+    assert len(decodings) == COUNT
+    assert torch.equal(everything(hf(path=path)), everything(first))
+    assert len(decodings) == COUNT
+    hf(path=path, size=4)
+    assert len(decodings) == 2 * COUNT
+
+
+def test_a_data_set_that_changed_is_decoded_anew(tmp_path):
+    other = photographs(first=50)
+    hf(path=on_disk(tmp_path / "d", table()))
+    (tmp_path / "d").rename(tmp_path / "old")
+    path = on_disk(tmp_path / "d", table(other))
+    assert torch.equal(everything(hf(path=path)), torch.from_numpy(other)[:, None])
+
+
+def test_its_own_test_split_is_used(tmp_path):
+    x, x_test = photographs(), photographs(4, first=100)
+    path = on_disk(tmp_path / "d", datasets.DatasetDict(train=table(x), test=table(x_test)))
+    data = hf(path=path, label="label", test_split="test", valid=0.25)
+    assert torch.equal(data.test.x, torch.from_numpy(x_test)[:, None])
+    assert data.test.y.tolist() == [0, 1, 2, 3]
+    assert [len(data.train.x), len(data.valid.x)] == [9, 3]
+    swapped = hf(path=path, train_split="test", test_split="train", valid=0.25)
+    assert len(swapped.test.x) == COUNT
+    assert len(hf(path=path, valid=0.25, test=0.25).train.x) == 6
+
+
+def test_parquet_files_in_a_folder(tmp_path):
+    x = photographs()
+    (tmp_path / "d").mkdir()
+    table(x).to_parquet(tmp_path / "d" / "train.parquet")
+    data = hf(path=str(tmp_path / "d"), label="label")
+    assert torch.equal(everything(data), torch.from_numpy(x)[:, None])
+    assert not list((tmp_path / "hf").rglob("*.py"))
+
+
+def test_splits_are_seeded_and_limited(tmp_path):
+    path = on_disk(tmp_path / "d", table())
+    first, again, other = (hf(path=path, split_seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first.train.x, again.train.x)
+    assert not torch.equal(first.train.x, other.train.x)
+    assert torch.equal(hf(path=path, limit=2).train.x, first.train.x[:2])
+    assert first.train.y is None
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("feature", [None, "fixed", "double", "array"])
+def test_numbers_are_those_of_the_data_set(tmp_path, feature):
+    x = numbers() if feature != "array" else numbers(width=12).reshape(COUNT, 3, 4)
+    kinds = {
+        "fixed": datasets.List(datasets.Value("float32"), length=3),
+        "double": datasets.List(datasets.Value("float64")),
+        "array": datasets.Array2D((3, 4), "float32"),
+    }
+    path = on_disk(tmp_path / "d", of_numbers(list(x), kinds.get(feature), y=list(range(COUNT))))
+    data = hf(path=path, column="x", label="y")
+    wanted = torch.from_numpy(x)[:, None] if feature == "array" else torch.from_numpy(x)
+    assert torch.equal(everything(data), wanted)
+    assert data.span == (x.min(), x.max())
+    for split in data[1:4]:
+        assert torch.equal(split.y, split.x.flatten(1)[:, 0].long())
+
+
+def test_bytes_are_read_as_0_to_1(tmp_path):
+    x = photographs()
+    path = on_disk(tmp_path / "d", of_numbers(list(x), datasets.Array2D((6, 5), "uint8")))
+    data = hf(path=path, column="x")
+    assert (data.span, data.scale) == ((0.0, 1.0), 1 / 255)
+    assert torch.equal(everything(data), torch.from_numpy(x)[:, None])
+
+
+def test_the_span_is_of_training_and_test(tmp_path):
+    parts = {"train": of_numbers(numbers().tolist()), "test": of_numbers((numbers() - 5).tolist())}
+    path = on_disk(tmp_path / "d", datasets.DatasetDict(parts))
+    assert hf(path=path, column="x", test_split="test").span == (-5, 11.25)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"train_split": "validation"}, "has no split validation; there are train, test"),
+        ({"test_split": "exam"}, "has no split exam; there are train, test"),
+        ({"column": "img"}, "has no column img; there are image, label"),
+        ({"label": "digit"}, "has no column digit; there are image, label"),
+        ({"column": "label"}, "column label: holds int64; must be uint8"),
+    ],
+)
+def test_what_is_not_there_is_named_with_the_choices(tmp_path, asked, words):
+    path = on_disk(tmp_path / "d", datasets.DatasetDict(train=table(), test=table()))
+    with pytest.raises(ValueError, match=words) as refusal:
+        hf(path=path, **asked)
+    assert f"data.path={path}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("path", ["nobody/nothing", "nothing-of-that-name", "/nowhere/at/all", "not a name"])
+def test_a_name_that_is_not_there_is_one_line(path):
+    with pytest.raises(ValueError, match="cannot be loaded") as refusal:
+        hf(path=path)
+    assert str(refusal.value).startswith(f"data.path={path}: ")
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
+def test_an_empty_folder_is_one_line(tmp_path):
+    with pytest.raises(ValueError, match=rf"data\.path={tmp_path}: cannot be loaded") as refusal:
+        hf(path=str(tmp_path))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("damage", ["state", "rows"])
+def test_a_damaged_data_set_is_one_line(tmp_path, damage):
+    path = on_disk(tmp_path / "d", table())
+    file = next((tmp_path / "d").glob("*.arrow")) if damage == "rows" else tmp_path / "d" / "state.json"
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(ValueError, match=rf"data\.path={path}: cannot be loaded") as refusal:
+        hf(path=path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_loading_script_is_not_executed(tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "d.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w').close()\n")
+    with pytest.raises(ValueError, match=r"cannot be loaded"):
+        hf(path=str(folder))
+    table().to_parquet(folder / "train.parquet")
+    try:
+        hf(path=str(folder))
+    except ValueError as refusal:
+        assert "script" in str(refusal)  # noqa: PT017
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_missing_package_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=r"data=hf: .*pip install 'satae\[hf\]'"):
+        hf(path="nobody/nothing")
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
+    buffers = []
+    for x in photographs():
+        buffers.append(io.BytesIO())
+        Image.fromarray(x).save(buffers[-1], format="png")
+    pictures = [{"bytes": buffer.getvalue(), "path": None} for buffer in buffers]
+    for broken in ({"bytes": pictures[7]["bytes"][:45], "path": None}, {"bytes": b"no image", "path": None}, None):
+        kept = [*pictures[:7], broken, *pictures[8:]]
+        data = datasets.Dataset.from_dict({"image": kept}, features=datasets.Features({"image": datasets.Image()}))
+        path = on_disk(tmp_path / f"d{len(list(tmp_path.iterdir()))}", data)
+        with pytest.raises(ValueError, match=r"image 7 of column image cannot be read") as refusal:
+            hf(path=path)
+        assert f"data.path={path}: " in str(refusal.value)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_images_of_unequal_sizes_are_refused_without_a_size(tmp_path):
+    pictures = [*photographs(5), *photographs(5, (6, 7))]
+    path = on_disk(tmp_path / "d", table(pictures))
+    with pytest.raises(ValueError, match=r"image 5 of column image: is 7x6, and the first image 5x6; set data\.size"):
+        hf(path=path)
+    assert hf(path=path, size=4).shape == (1, 4, 4)
+
+
+def test_a_test_of_another_shape_is_refused(tmp_path):
+    parts = {"train": of_numbers(numbers().tolist()), "test": of_numbers(numbers(width=4).tolist())}
+    path = on_disk(tmp_path / "d", datasets.DatasetDict(parts))
+    with pytest.raises(ValueError, match=rf"data\.path={path}"):
+        hf(path=path, column="x", test_split="test")
+
+
+def test_rows_of_unequal_lengths_are_refused(tmp_path):
+    path = on_disk(tmp_path / "d", of_numbers([[1.0, 2.0]] * 5 + [[1.0]]))
+    with pytest.raises(ValueError, match=rf"data\.path={path}, column x: "):
+        hf(path=path, column="x")
+
+
+def test_a_number_that_is_not_finite_is_named(tmp_path):
+    x = numbers()
+    x[5, 1] = numpy.nan
+    path = on_disk(tmp_path / "d", of_numbers(x.tolist()))
+    with pytest.raises(ValueError, match=rf"data\.path={path}.* example 5 holds nan|^{path}: example 5 holds nan"):
+        hf(path=path, column="x")
+
+
+@pytest.mark.parametrize("labels", [["a", "b"] * 6, [0.5, 1.5] * 6], ids=["words", "fractions"])
+def test_labels_that_are_no_whole_numbers_are_refused(tmp_path, labels):
+    path = on_disk(tmp_path / "d", of_numbers(numbers().tolist(), y=labels))
+    with pytest.raises(ValueError, match=rf"data\.path={path}.*y"):
+        hf(path=path, column="x", label="y")

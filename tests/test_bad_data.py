@@ -1,0 +1,210 @@
+"""Data that cannot be used are refused in one line that names the file and the remedy, before anything is written."""
+
+import gzip
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from program import PROGRAM, files, here, there
+
+from satae.data import cache
+
+IDX = "train-images-idx3-ubyte.gz"
+
+
+def idx(*shape, magic=b"\0\0\x08", size=None):
+    count = int(np.prod(shape)) if size is None else size
+    return magic + bytes([len(shape)]) + np.array(shape, ">u4").tobytes() + bytes(count)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to start from, with data of all kinds that are wrong."""
+    monkeypatch.setenv(cache.HOME, str(tmp_path / "home"))
+    x = np.linspace(0, 1, 200, dtype=np.float32).reshape(50, 4)
+    wrong = {
+        "good": x,
+        "whole": (x * 100).astype(np.int64),
+        "flags": x > 0.5,
+        "words": np.array(["a", "b"] * 25),
+        "nan": np.where(np.arange(200).reshape(50, 4) == 70, np.nan, x),
+        "inf": np.where(np.arange(200).reshape(50, 4) == 70, -np.inf, x),
+        "flat": x[:, 0],
+        "deep": x.reshape(50, 1, 2, 2, 1),
+        "none": x[:0],
+        "same": np.ones_like(x),
+        "labels": np.arange(49),
+        "shares": np.linspace(0, 1, 50),
+        "unclear": np.ones((5, 3, 9, 3), np.uint8),
+    }
+    for name, values in wrong.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object))
+    (tmp_path / "short.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-20])
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "text.npy").write_text("1,2,3")
+    np.savez(tmp_path / "nameless.npz", a=x, b=x)
+    np.savez(tmp_path / "longer.npz", x=x, y=np.arange(51))
+    np.savez(tmp_path / "unlike.npz", x_train=x, x_test=x[:, :3])
+    (tmp_path / "short.npz").write_bytes((tmp_path / "nameless.npz").read_bytes()[:300])
+    for name in ("cut", "void", "mixed", "nothing", "text", "huge"):
+        (tmp_path / name).mkdir()
+        if name not in ("nothing", "text"):
+            for number in range(20):
+                Image.new("RGB", (40, 40), (number,) * 3).save(tmp_path / name / f"{number:02}.png")
+    (tmp_path / "text" / "readme.txt").write_text("no image")
+    cut = tmp_path / "cut" / "07.png"
+    cut.write_bytes(cut.read_bytes()[:60])
+    (tmp_path / "void" / "07.png").write_bytes(b"")
+    Image.new("L", (30, 40)).save(tmp_path / "mixed" / "07.png")
+    kinds = {
+        "magic": idx(600, 28, 28, magic=b"\x89PN"),
+        "count": idx(60000, 28, 28, size=1000),
+        "other": idx(1000, 28, 28),
+        "page": b"<html>not found</html>",
+    }
+    for name, content in kinds.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / IDX).write_bytes(gzip.compress(content, 1))
+    shutil.copytree(tmp_path / "other", tmp_path / "trunc")
+    (tmp_path / "trunc" / IDX).write_bytes((tmp_path / "other" / IDX).read_bytes()[:-30])
+    shutil.copytree(tmp_path / "other", tmp_path / "plain")
+    (tmp_path / "plain" / IDX).write_bytes(b"not gzip")
+    return tmp_path
+
+
+ARRAYS = [
+    ("data.path=nowhere.npy", "nowhere.npy: cannot be read as a .npy file (No such file or directory)"),
+    ("data.path=cut", "cut: must be a .npy or .npz file"),
+    ("data.path=readme.csv", "readme.csv: must be a .npy or .npz file, as numpy.save"),
+    ("data.path=empty.npy", "empty.npy: cannot be read as a .npy file", "numpy.save"),
+    ("data.path=text.npy", "text.npy: cannot be read as a .npy file", "numpy.save"),
+    ("data.path=short.npy", "short.npy: cannot be read as a .npy file (mmap length is greater than file size)"),
+    ("data.path=objects.npy", "objects.npy: cannot be read as a .npy file"),
+    ("data.path=short.npz", "short.npz: cannot be read as a .npz file", "numpy.savez"),
+    ("data.path=nameless.npz", "nameless.npz: has a, b; name the examples x, or x_train and x_test"),
+    ("data.path=whole.npy", "whole.npy: holds int64; must be uint8 (0 to 255) or floating-point"),
+    ("data.path=flags.npy", "flags.npy: holds bool; must be uint8"),
+    ("data.path=words.npy", "words.npy: holds <U1; must be uint8"),
+    ("data.path=nan.npy", "nan.npy: example 17 holds nan, not a finite number; mend or remove it"),
+    ("data.path=inf.npy", "inf.npy: example 17 holds -inf, not a finite number"),
+    ("data.path=good.npy data.span=[0,0.5]", "good.npy: example 25 holds 0.50", "outside data.span=[0.0, 0.5]"),
+    ("data.path=good.npy data.span=[1,0]", "data.span=[1.0, 0.0]: give the smallest and the largest value"),
+    ("data.path=good.npy data.span=[0]", "data.span=[0.0]: give the smallest and the largest value"),
+    ("data.path=good.npy data.span=wide", "data.span=wide: must be two numbers in brackets"),
+    ("data.path=good.npy data.layout=hwc", "data.layout=hwc: choose one of auto, channels_first"),
+    ("data.path=flat.npy", "flat.npy: has shape (50,); must be (N, D), (N, H, W)"),
+    ("data.path=deep.npy", "deep.npy: has shape (50, 1, 2, 2, 1)"),
+    ("data.path=none.npy", "none.npy: has shape (0, 4)"),
+    ("data.path=same.npy", "same.npy: every number is 1, so that there is nothing to learn"),
+    ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "data.layout=channels_first or channels_last"),
+    ("data.path=good.npy data.labels=labels.npy", "labels.npy: has labels of shape (49,), int64; must be 50 whole"),
+    ("data.path=good.npy data.labels=shares.npy", "shares.npy: has labels of shape (50,), float64"),
+    ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: cannot be read as a .npy file"),
+    ("data.path=longer.npz", "longer.npz: has labels of shape (51,)", "must be 50 whole numbers"),
+    ("data.path=unlike.npz", "unlike.npz: its test examples are (3,) of float32, those to train on (4,)"),
+    ("data.path=good.npy data.test_path=unclear.npy data.layout=channels_last", "unclear.npy: its test examples are"),
+    ("data.path=good.npy data.test_labels=labels.npy", "data.test_labels=labels.npy: belongs to data.test_path"),
+    ("data.path=good.npy data.valid=0.001", "data.valid=0.001", "each needs at least one"),
+    ("data.path=null", "data.path=null"),
+    ("arch=conv data.path=good.npy", "arch=conv needs images", "choose arch=mlp"),
+]
+IMAGES = [
+    ("data.path=nowhere", "data.path=nowhere: no such folder"),
+    ("data.path=good.npy", "data.path=good.npy: no such folder"),
+    ("data.path=nothing", "data.path=nothing: no images in it", ".png"),
+    ("data.path=text", "data.path=text: no images in it"),
+    ("data.path=cut", "07.png: cannot be read as an image", "replace it or take it away"),
+    ("data.path=void", "07.png: cannot be read as an image"),
+    ("data.path=mixed data.size=null", "07.png: is 30x40, and the first image 40x40; set data.size"),
+    ("data.path=huge data.size=0", "data.size=0: must be at least 1"),
+]
+PUBLISHED = [
+    ("data.dir=nowhere", "data.dir=nowhere: has no train-images-idx3-ubyte.gz; put it there, or leave data.dir out"),
+    (
+        "data.dir=magic",
+        f"magic/{IDX}: is not what was published",
+        "470,416 bytes",
+        "or delete it to have it fetched",
+    ),
+    ("data.dir=count", f"count/{IDX}: is not what was published: 1,016 bytes with sha256"),
+    ("data.dir=other", f"other/{IDX}: is not what was published: 784,016 bytes"),
+    ("data.dir=page", f"page/{IDX}: is not what was published: 22 bytes"),
+    ("data.dir=trunc", f"trunc/{IDX}: cannot be read (Compressed file ended before"),
+    ("data.dir=plain", f"plain/{IDX}: cannot be read (Not a gzipped file"),
+]
+OTHERS = [
+    ("data=folder data.path=nothing data.test_path=nowhere", "data.test_path=nowhere: no such folder"),
+    ("data=patches data.path=nowhere", "data.path=nowhere: no such folder"),
+    ("data=patches data.path=cut data.size=2", "07.png: cannot be read as an image"),
+    ("data=patches data.path=huge", "is 40x40, and its part of 6x40", "too small for data.size=12"),
+    ("data=patches data.size=1000", "china.jpg: is 640x427", "too small for data.size=1000"),
+    ("data=array", "data.path: is missing; give it a value"),
+    ("data=folder", "data.path: is missing; give it a value"),
+    ("data=hf data.path=nothing", "data.path=nothing: cannot be loaded"),
+]
+KINDS = [
+    *((f"data=array {line}", *said) for line, *said in ARRAYS),
+    *((f"data=folder {line}", *said) for line, *said in IMAGES),
+    *((f"data=fashion_mnist {line}", *said) for line, *said in PUBLISHED),
+    *OTHERS,
+]
+
+
+def assert_refused(outcome, *fragments):
+    assert outcome.out == ""
+    assert outcome.err.startswith("satae-train: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert [fragment for fragment in fragments if fragment not in outcome.err] == []
+    assert outcome.code == 2
+
+
+def contents(folder):
+    """Every file but the locks, and the empty folders of the cache."""
+    return {
+        name: (folder / name).is_file() and (folder / name).read_bytes() for name in files(folder) if "home" not in name
+    }
+
+
+def kept(folder):
+    """What is in the cache, under the names by which it is used."""
+    return [name for name in files(folder) if "home/" in name and "/." not in name and not (folder / name).is_dir()]
+
+
+@pytest.mark.parametrize(
+    ("line", "fragments"), [(line, said) for line, *said in KINDS], ids=[kind[0] for kind in KINDS]
+)
+def test_bad_data_are_refused_in_one_line_and_nothing_is_written(folder, line, fragments):
+    before = contents(folder)
+    assert_refused(here(folder, *line.split()), *fragments)
+    assert contents(folder) == before
+    assert kept(folder) == []
+
+
+REAL = ["data=array data.path=nan.npy", "data=folder data.path=cut", "data=fashion_mnist data.dir=count"]
+
+
+@pytest.mark.parametrize("line", REAL)
+def test_the_installed_program_refuses_likewise(folder, line):
+    before = contents(folder)
+    assert_refused(there(folder, *line.split()))
+    assert (contents(folder), kept(folder)) == (before, [])
+
+
+def test_without_a_network_the_remedy_is_told(folder):
+    outcome = here(folder, "data=mnist")
+    *fetching, line = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert [said.partition(" ")[0] for said in fetching] == ["fetching", "fetching"]
+    for fragment in (IDX, "no connection", "https://", str(folder / "home" / "mnist"), "data.dir"):
+        assert fragment in line
+    assert kept(folder) == []
+    assert not (folder / "outputs").exists()
+
+
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_half_written(folder):
+    small = ("bash", "-c", 'ulimit -f 8; exec "$0" "$@"', PROGRAM)  # no file may grow beyond 8 KiB
+    assert_refused(there(folder, "data=folder", "data.path=huge", program=small), "cannot be written", "make room")
+    assert kept(folder) == []
+    assert not (folder / "outputs").exists()

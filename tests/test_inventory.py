@@ -1,0 +1,233 @@
+"""satae-data: what it lists, fetches and verifies, and its exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).with_name("data")))  # an order of collection may come to this file first
+from mirrors import MAKERS, SOURCES, TABLES, mirror, nobody, published, unpacked, write
+
+from satae import inventory
+
+PROGRAM = Path(sys.executable).with_name("satae-data")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def stand_in(monkeypatch, cache):
+    """Replace the tables by stand-ins that some mirrors have."""
+
+    def stand_in(*mirrors):
+        tables = {name: published(name, *(mirrors or [nobody()])) for name in MAKERS}
+        monkeypatch.setattr(inventory, "PUBLISHED", tables)
+        for name, table in tables.items():
+            monkeypatch.setattr(*TABLES[name], table)
+
+    return stand_in
+
+
+@pytest.fixture
+def satae_data(monkeypatch, capsys):
+    """Run the command in this process: exit code, lines on stdout, lines on stderr."""
+
+    def satae_data(*words):
+        monkeypatch.setattr(sys, "argv", ["satae-data", *map(str, words)])
+        code = inventory.main()
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return satae_data
+
+
+def listed(lines):
+    head, *rows = (line.split("\t") for line in lines)
+    assert head == ["name", "state", "size", "where"]
+    return {name: (state, size, where) for name, state, size, where in rows}
+
+
+def test_list_into_a_pipe_is_a_table_of_tabs(cache, stand_in, satae_data):
+    stand_in()
+    write(cache / "mnist", MAKERS["mnist"]())
+    damaged = {name: content[:-99] for name, content in MAKERS["svhn"]().items()}
+    write(cache / "svhn", damaged)
+    code, out, err = satae_data("list")
+    rows = listed(out)
+    assert (code, err) == (0, [])
+    assert set(rows) == {"digits", "patches", "manifold", "mnist", "cifar10", "svhn"}
+    assert rows["digits"] == ("embedded", "", "in scikit-learn")
+    assert rows["mnist"] == ("verified", str(sum(map(len, MAKERS["mnist"]().values()))), str(cache / "mnist"))
+    assert rows["svhn"] == ("damaged", str(sum(map(len, damaged.values()))), str(cache / "svhn"))
+    assert rows["cifar10"] == ("not here", "", "satae-data fetch cifar10")
+
+
+def test_list_tells_what_is_incomplete(cache, stand_in, satae_data):
+    stand_in()
+    files = dict(list(MAKERS["mnist"]().items())[:3])
+    write(cache / "mnist", files)
+    assert listed(satae_data("list")[1])["mnist"] == (
+        "incomplete",
+        str(sum(map(len, files.values()))),
+        str(cache / "mnist"),
+    )
+    write(cache / "mnist", dict.fromkeys(files, b"damaged"))
+    assert listed(satae_data("list")[1])["mnist"][0] == "damaged"
+
+
+def test_list_looks_only_into_the_folder_that_is_given(cache, stand_in, satae_data, tmp_path):
+    stand_in()
+    write(cache / "mnist", MAKERS["mnist"]())
+    write(tmp_path / "mine" / "cifar10", unpacked(MAKERS["cifar10"]()))
+    rows = listed(satae_data("list", "--dir", tmp_path / "mine")[1])
+    assert rows["mnist"][0] == "not here"
+    assert rows["cifar10"][::2] == ("verified", str(tmp_path / "mine" / "cifar10" / "cifar-10-batches-py"))
+
+
+def test_list_on_a_terminal_has_the_same_names(cache, stand_in, satae_data, monkeypatch):
+    stand_in()
+    write(cache / "mnist", MAKERS["mnist"]())
+    names = set(listed(satae_data("list")[1]))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "300")
+    code, out, _ = satae_data("list")
+    assert code == 0
+    assert "\t" not in "".join(out)
+    assert names <= {line.split()[0] for line in out}
+    assert str(cache / "mnist") in "".join(out)
+
+
+@pytest.mark.parametrize("folder", ["plain", "a [b] c", "a[", "[/b]", "[red]"])
+def test_a_folder_is_shown_on_a_terminal_as_it_is_called(folder, stand_in, satae_data, monkeypatch, tmp_path):
+    stand_in()
+    write(tmp_path / folder / "mnist", MAKERS["mnist"]())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "500")
+    _, out, _ = satae_data("list", "--dir", tmp_path / folder)
+    assert str(tmp_path / folder / "mnist") in "".join(out)
+
+
+def test_decoded_images_are_listed(cache, stand_in, satae_data):
+    stand_in()
+    write(cache / "decoded", {"birds-0123.npy": b"12345", ".half.npy": b"1", "note.txt": b"1"})
+    lines = [line.split("\t") for line in satae_data("list")[1]]
+    decoded = [line for line in lines if line[1] == "decoded"]
+    assert [line[2:] for line in decoded] == [["5", str(cache / "decoded" / "birds-0123.npy")]]
+
+
+def test_fetch_gets_every_file_once(cache, stand_in, satae_data):
+    files = {name: content for make in MAKERS.values() for name, content in make().items()}
+    with mirror(files) as server:
+        stand_in(server.address)
+        for asked in ([*MAKERS, "mnist"], ["mnist"], ["all"]):
+            code, out, err = satae_data("fetch", *asked)
+            assert code == 0
+            assert len(out) == (4 if asked == ["mnist"] else len(files))
+            assert all(": verified " in line for line in out)
+            assert all(line.startswith("fetching ") for line in err)
+    assert server.gets == dict.fromkeys(files, 1)
+    assert {file.name for file in cache.glob("*/[!.]*")} == set(files)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_data_dir_finds_what_was_fetched_into_a_folder(name, cache, stand_in, satae_data):
+    files = MAKERS[name]()
+    with mirror(files) as server:
+        stand_in(server.address)
+        for _ in range(2):
+            assert satae_data("fetch", name, "--dir", "mine")[0] == 0
+    assert server.gets == dict.fromkeys(files, 1)
+    assert not cache.exists()
+    assert SOURCES[name](dir="mine").name == name
+    assert satae_data("check", name, "--dir", "mine")[0] == 0
+    assert satae_data("check", name)[0] == 2
+
+
+@pytest.mark.parametrize("damage", [None, "damaged"])
+def test_fetch_says_in_one_line_what_it_cannot_do(damage, cache, stand_in, satae_data):
+    stand_in()
+    if damage:
+        write(cache / "mnist", dict.fromkeys(MAKERS["mnist"](), b"damaged"))
+    code, out, err = satae_data("fetch", "mnist")
+    lines = [line for line in err if not line.startswith("fetching ")]
+    assert (code, out, len(lines)) == (2, [], 1)
+    assert lines[0].startswith("satae-data: ")
+    assert "train-images-idx3-ubyte.gz" in lines[0]
+
+
+def test_check_passes_when_all_is_verified_or_absent(cache, stand_in, satae_data):
+    stand_in()
+    code, out, err = satae_data("check")
+    assert (code, err) == (0, [])
+    assert all("is not here" in line for line in out)
+    write(cache / "mnist", MAKERS["mnist"]())
+    code, out, err = satae_data("check")
+    assert (code, err) == (0, [])
+    verified = [line for line in out if ": verified " in line]
+    assert verified == [f"mnist: verified {cache / 'mnist' / name}" for name in MAKERS["mnist"]()]
+    assert satae_data("check", "mnist")[0] == 0
+
+
+@pytest.mark.parametrize("names", [["cifar10"], ["mnist", "cifar10"], ["all"]])
+def test_check_fails_when_what_was_named_is_missing(names, cache, stand_in, satae_data):
+    stand_in()
+    write(cache / "mnist", MAKERS["mnist"]())
+    code, out, _ = satae_data("check", *names)
+    assert code == 2
+    assert "cifar10: cifar-10-python.tar.gz is not here" in out
+
+
+@pytest.mark.parametrize("names", [[], ["mnist"], ["all"]])
+def test_check_fails_when_anything_is_damaged_and_names_it(names, cache, stand_in, satae_data):
+    stand_in()
+    files = MAKERS["mnist"]()
+    bad = list(files)[1]
+    write(cache / "mnist", files | {bad: b"damaged"})
+    code, out, err = satae_data("check", *names)
+    assert (code, len(err)) == (2, 1)
+    assert f"mnist: {cache / 'mnist' / bad}: cannot be read" in err[0]
+    assert sum("mnist: verified" in line for line in out) == 3
+    assert satae_data("check", "svhn")[2] == []
+
+
+@pytest.mark.parametrize("command", ["fetch", "check"])
+def test_an_unknown_name_is_refused_with_the_choices(command, stand_in, satae_data):
+    stand_in()
+    code, out, err = satae_data(command, "mnist", "minst")
+    assert (code, out, len(err)) == (2, [], 1)
+    assert "minst" in err[0]
+    assert "choose one of mnist, cifar10, svhn, all; did you mean mnist?" in err[0]
+
+
+@pytest.mark.parametrize("words", [[], ["fetch"], ["lits"], ["list", "mnist"], ["check", "--force"]])
+def test_a_command_that_cannot_be_read_is_refused_in_one_line(words, stand_in, satae_data):
+    stand_in()
+    code, out, err = satae_data(*words)
+    assert (code, out, len(err)) == (2, [], 1)
+    assert err[0].startswith("satae-data: ")
+    assert "--help" in err[0]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "--help"], ["fetch", "-h"], ["check", "--help"]])
+def test_help(words, satae_data, capsys):
+    with pytest.raises(SystemExit) as stop:
+        satae_data(*words)
+    out, err = capsys.readouterr()
+    assert (stop.value.code, err) == (0, "")
+    assert out.startswith("usage: satae-data")
+
+
+def test_the_installed_program_lists(tmp_path):
+    done = subprocess.run(
+        [PROGRAM, "list", "--dir", tmp_path], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row for row in listed(done.stdout.splitlines()).values() if row[0] == "not here"]
+    assert not list(tmp_path.iterdir())
