@@ -47,12 +47,12 @@ def write_images(folder: Path) -> None:
 def train(folder: Path, *words: str) -> None:
     """Run satae-train; print the command, its time and its peak memory."""
     started = time.perf_counter()
+    program = Path(sys.executable).with_name("satae-train")
+    words = (*words, f"hydra.run.dir={folder / 'run'}")
     home = {"SATAE_DATA_DIR": str(folder / "cache")}
-    line = ["satae-train", *words, f"hydra.run.dir={folder / 'run'}"]
-    program = str(Path(sys.executable).with_name(line[0]))
-    subprocess.run([program, *line[1:]], check=True, env={**os.environ, **home}, stdout=subprocess.DEVNULL)
+    subprocess.run([program, *words], check=True, env={**os.environ, **home}, stdout=subprocess.DEVNULL)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # kB, of the largest child so far
-    print(f"{' '.join(line)}\n    {time.perf_counter() - started:.1f} s, peak memory {peak:.2f} GB")
+    print(f"satae-train {' '.join(words)}\n    {time.perf_counter() - started:.1f} s, peak memory {peak:.2f} GB")
     shutil.rmtree(folder / "run")
 
 

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_module
 from hypothesis import settings
 
 from satae.config import Config, validate
+from satae.data import cache
 
 settings.register_profile("satae", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("satae")
@@ -31,6 +32,11 @@ def _no_network(monkeypatch):
         for variable in (name, name.upper()):
             monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nothing answers
     monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
 
 
 @pytest.fixture

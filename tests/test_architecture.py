@@ -12,8 +12,8 @@ from program import ROOT
 
 from satae import build, inventory
 from satae.command import composition
-from satae.data import archives
-from satae.inventory import PUBLISHED
+from satae.data.archives import complete
+from satae.data.published import PUBLISHED
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -41,7 +41,7 @@ HOMES = {
     "requests": {"data/archives.py"},
     "filelock": {"data/cache.py"},
     "tqdm": {"data/images.py"},
-    "datasets": {"data/hub.py"},
+    "datasets": {"data/hf.py"},
     "pickle": {"data/cifar10.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
@@ -151,7 +151,7 @@ def one_seed(word):
 def is_there(source):
     """Whether the data that a configuration names are on this machine."""
     if published := PUBLISHED.get(source.name):
-        return all(archives.find(archive, archives.places(published, source.dir)) for archive in published.archives)
+        return complete(published, source.dir)
     return getattr(source, "path", None) is None
 
 

@@ -18,10 +18,10 @@ def idx(*shape, magic=b"\0\0\x08", size=None):
     return magic + bytes([len(shape)]) + np.array(shape, ">u4").tobytes() + bytes(count)
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder to start from, with data of all kinds that are wrong."""
-    monkeypatch.setenv(cache.HOME, str(tmp_path / "home"))
+@pytest.fixture(scope="module")
+def wrong_data(tmp_path_factory):
+    """A folder with data of all kinds that are wrong."""
+    tmp_path = tmp_path_factory.mktemp("wrong")
     x = np.linspace(0, 1, 200, dtype=np.float32).reshape(50, 4)
     wrong = {
         "good": x,
@@ -74,9 +74,18 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def folder(wrong_data, tmp_path, monkeypatch):
+    """A folder to start from, with links to them."""
+    for path in wrong_data.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "home"))
+    return tmp_path
+
+
 ARRAYS = [
-    ("data.path=nowhere.npy", "nowhere.npy: cannot be read as a .npy file (No such file or directory)"),
-    ("data.path=cut", "cut: must be a .npy or .npz file"),
+    ("data.path=nowhere.npy", "nowhere.npy: no such file"),
+    ("data.path=cut", "cut: is a folder; images in a folder are read by data=folder"),
     ("data.path=readme.csv", "readme.csv: must be a .npy or .npz file, as numpy.save"),
     ("data.path=empty.npy", "empty.npy: cannot be read as a .npy file", "numpy.save"),
     ("data.path=text.npy", "text.npy: cannot be read as a .npy file", "numpy.save"),
@@ -84,9 +93,9 @@ ARRAYS = [
     ("data.path=objects.npy", "objects.npy: cannot be read as a .npy file"),
     ("data.path=short.npz", "short.npz: cannot be read as a .npz file", "numpy.savez"),
     ("data.path=nameless.npz", "nameless.npz: has a, b; name the examples x, or x_train and x_test"),
-    ("data.path=whole.npy", "whole.npy: holds int64; must be uint8 (0 to 255) or floating-point"),
-    ("data.path=flags.npy", "flags.npy: holds bool; must be uint8"),
-    ("data.path=words.npy", "words.npy: holds <U1; must be uint8"),
+    ("data.path=whole.npy", "whole.npy: holds int64; must be floating-point", "astype('uint8')"),
+    ("data.path=flags.npy", "flags.npy: holds bool; must be floating-point"),
+    ("data.path=words.npy", "words.npy: holds <U1; must be"),
     ("data.path=nan.npy", "nan.npy: example 17 holds nan, not a finite number; mend or remove it"),
     ("data.path=inf.npy", "inf.npy: example 17 holds -inf, not a finite number"),
     ("data.path=good.npy data.span=[0,0.5]", "good.npy: example 25 holds 0.50", "outside data.span=[0.0, 0.5]"),
@@ -96,14 +105,14 @@ ARRAYS = [
     ("data.path=good.npy data.layout=hwc", "data.layout=hwc: choose one of auto, channels_first"),
     ("data.path=flat.npy", "flat.npy: has shape (50,); must be (N, D), (N, H, W)"),
     ("data.path=deep.npy", "deep.npy: has shape (50, 1, 2, 2, 1)"),
-    ("data.path=none.npy", "none.npy: has shape (0, 4)"),
+    ("data.path=none.npy", "none.npy: is empty, of shape (0, 4)"),
     ("data.path=same.npy", "same.npy: every number is 1, so that there is nothing to learn"),
     ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "data.layout=channels_first or channels_last"),
     ("data.path=good.npy data.labels=labels.npy", "labels.npy: has labels of shape (49,), int64; must be 50 whole"),
     ("data.path=good.npy data.labels=shares.npy", "shares.npy: has labels of shape (50,), float64"),
-    ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: cannot be read as a .npy file"),
-    ("data.path=longer.npz", "longer.npz: has labels of shape (51,)", "must be 50 whole numbers"),
-    ("data.path=unlike.npz", "unlike.npz: its test examples are (3,) of float32, those to train on (4,)"),
+    ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: no such file"),
+    ("data.path=longer.npz", "longer.npz, x: has labels of shape (51,)", "must be 50 whole numbers"),
+    ("data.path=unlike.npz", "unlike.npz, x_test: its test examples are (3,) of float32, those to train on (4,)"),
     ("data.path=good.npy data.test_path=unclear.npy data.layout=channels_last", "unclear.npy: its test examples are"),
     ("data.path=good.npy data.test_labels=labels.npy", "data.test_labels=labels.npy: belongs to data.test_path"),
     ("data.path=good.npy data.valid=0.001", "data.valid=0.001", "each needs at least one"),
@@ -112,7 +121,7 @@ ARRAYS = [
 ]
 IMAGES = [
     ("data.path=nowhere", "data.path=nowhere: no such folder"),
-    ("data.path=good.npy", "data.path=good.npy: no such folder"),
+    ("data.path=good.npy", "data.path=good.npy: is a file; name the folder"),
     ("data.path=nothing", "data.path=nothing: no images in it", ".png"),
     ("data.path=text", "data.path=text: no images in it"),
     ("data.path=cut", "07.png: cannot be read as an image", "replace it or take it away"),
@@ -126,7 +135,7 @@ PUBLISHED = [
         "data.dir=magic",
         f"magic/{IDX}: is not what was published",
         "470,416 bytes",
-        "or delete it to have it fetched",
+        "replace it by the one from http",
     ),
     ("data.dir=count", f"count/{IDX}: is not what was published: 1,016 bytes with sha256"),
     ("data.dir=other", f"other/{IDX}: is not what was published: 784,016 bytes"),
@@ -135,14 +144,19 @@ PUBLISHED = [
     ("data.dir=plain", f"plain/{IDX}: cannot be read (Not a gzipped file"),
 ]
 OTHERS = [
-    ("data=folder data.path=nothing data.test_path=nowhere", "data.test_path=nowhere: no such folder"),
+    ("data=folder data.path=nothing data.test_path=nowhere", "data.path=nothing: no images in it"),
     ("data=patches data.path=nowhere", "data.path=nowhere: no such folder"),
     ("data=patches data.path=cut data.size=2", "07.png: cannot be read as an image"),
-    ("data=patches data.path=huge", "is 40x40, and its part of 6x40", "too small for data.size=12"),
-    ("data=patches data.size=1000", "china.jpg: is 640x427", "too small for data.size=1000"),
+    ("data=patches data.path=huge", "is 40x40; for data.size=12", "must be at least 87x12"),
+    ("data=patches data.size=1000", "china.jpg: is 640x427; for data.size=1000", "smaller data.size"),
     ("data=array", "data.path: is missing; give it a value"),
     ("data=folder", "data.path: is missing; give it a value"),
+    ("data=patches data.path=", "data.path=: is empty; give it a value, or leave it out"),
+    ("data=array data.path=good.npy data.labels=", "data.labels=: is empty"),
+    ("data=mnist data.dir=", "data.dir=: is empty"),
     ("data=hf data.path=nothing", "data.path=nothing: cannot be loaded"),
+    ("data=hf data.path=good.npy", "data.path=good.npy: is a file"),
+    ("data=hf data.path=./nowhere", "data.path=./nowhere: no such folder"),
 ]
 KINDS = [
     *((f"data=array {line}", *said) for line, *said in ARRAYS),

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
 import torch
 from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
+import satae
 from satae import experiment
 from satae.command import composition
 from satae.command.interruption import undisturbed
@@ -352,3 +354,18 @@ def test_the_end_of_an_undisturbed_part_is_quiet_without_one():
     with undisturbed():
         pass
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("name", ["données (1).npy", "a b.npy", "it's.npy", "x[1]{2}.npy", "~/x.npy"])
+def test_names_of_files_need_no_quotes_for_hydra(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = tmp_path / name if not name.startswith("~") else tmp_path / "home" / "x.npy"
+    file.parent.mkdir(exist_ok=True)
+    numpy.save(file, numpy.linspace(0, 1, 400, dtype="float32").reshape(100, 4))
+    small = ("epochs=1", "threads=1", "arch.widths=[3]")
+    outcome = here(tmp_path, "data=array", f"data.path={name}", *small)
+    assert (outcome.code, outcome.err) == (0, "")
+    (run,) = runs(tmp_path)
+    assert satae.load(run)(torch.rand(2, 4)).shape == (2, 4)
+    facts = read(run / "run.json")
+    assert (facts["data"]["train"], facts["data"]["shape"], facts["folder"]) == (70, [4], str(tmp_path))

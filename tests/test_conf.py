@@ -17,10 +17,11 @@ from satae.command.overrides import PRESETS, names
 from satae.config import Config, ConfigError, options, validate
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS
-from satae.data import archives, cache
-from satae.data.arrays import LAYOUTS
+from satae.data.archives import complete
+from satae.data.examples import LAYOUTS
 from satae.data.manifold import CURVES
-from satae.inventory import PUBLISHED
+from satae.data.published import PUBLISHED
+from satae.inventory import EMBEDDED
 from satae.model.activations import ACTIVATIONS, FLATNESS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
@@ -64,16 +65,19 @@ def all_fields():
         for item in fields(GROUPS[group][name]):
             found.setdefault((group, item.name, repr(item.metadata)), (fitting(group, name), item))
     named = [(words, ".".join(filter(None, key[:2])), item) for key, (words, item) in found.items()]
-    return [pytest.param(*field, id=f"{'_'.join(field[0])}-{field[1]}") for field in named if field[2].metadata]
+    return [
+        pytest.param(*field, id=f"{'_'.join(field[0])}-{field[1]}")
+        for field in named
+        if {"low", "choices"} & {*field[2].metadata}
+    ]
 
 
 @pytest.fixture
-def data_of_ones_own(tmp_path, monkeypatch):
+def data_of_ones_own(tmp_path):
     """For a source, what the user names: a file, a folder."""
     from datasets import Dataset
     from PIL import Image
 
-    monkeypatch.setenv(cache.HOME, str(tmp_path / "cache"))
     numpy.save(tmp_path / "x.npy", numpy.linspace(0, 1, 80, dtype="float32").reshape(20, 4))
     (tmp_path / "images").mkdir()
     pictures = [Image.new("L", (9, 9), grey) for grey in range(20)]
@@ -90,16 +94,19 @@ def test_every_choice_composes_and_builds(group, name, request):
     else:
         config = only(*fitting(group, name))
     assert getattr(config, group).name == name
-    if group == "data" and name in PUBLISHED:
-        places = archives.places(PUBLISHED[name])
-        if not all(archives.find(archive, places) for archive in PUBLISHED[name].archives):
-            pytest.skip(f"{name} is not on this machine: satae-data fetch {name}")
+    if group == "data" and name in PUBLISHED and not complete(PUBLISHED[name]):
+        pytest.skip(f"{name} is not on this machine: satae-data fetch {name}")
     build.check(config)
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_name_of_the_schema_has_a_file_and_a_constructor_and_the_reverse(group):
     assert {*names(group)} == {*GROUPS[group]} == {*TABLES[group]}
+
+
+def test_every_data_set_is_in_the_inventory_or_is_the_users_own():
+    own = {name for name in GROUPS["data"] if needed("data", name)}
+    assert {*PUBLISHED, *EMBEDDED} | own == {*GROUPS["data"]}
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)

@@ -5,19 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).with_name("data")))  # an order of collection may come to this file first
 from mirrors import MAKERS, SOURCES, TABLES, mirror, nobody, published, unpacked, write
+from program import ROOT
 
 from satae import inventory
+from satae.data.images import ENDINGS
 
 PROGRAM = Path(sys.executable).with_name("satae-data")
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache"
 
@@ -231,3 +229,30 @@ def test_the_installed_program_lists(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert [row for row in listed(done.stdout.splitlines()).values() if row[0] == "not here"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["~nobodyhere", "x" * 300])
+def test_a_folder_that_cannot_be_is_no_traceback(stand_in, satae_data, folder):
+    stand_in()
+    code, _, err = satae_data("list", "--dir", folder)
+    assert len(err) <= 1
+    assert code in (0, 1)
+
+
+def test_an_incomplete_set_does_not_pass(cache, stand_in, satae_data):
+    stand_in()
+    files = MAKERS["mnist"]()
+    write(cache / "mnist", dict([*files.items()][:3]))
+    code, out, _ = satae_data("check")
+    assert code == 2
+    assert f"mnist: {[*files][3]} is not here" in out
+
+
+def test_nothing_heavy_is_imported():
+    line = "import sys, satae.inventory; print({'torch', 'numpy', 'rich', 'PIL', 'sklearn'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", line], text=True).strip() == "set()"
+
+
+def test_docs_name_every_ending_of_images():
+    text = (ROOT / "docs" / "data.md").read_text("utf-8")
+    assert [ending for ending in ENDINGS if ending not in text] == []

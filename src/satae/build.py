@@ -17,7 +17,7 @@ from satae.data.cifar10 import cifar10
 from satae.data.dataset import Dataset
 from satae.data.digits import digits
 from satae.data.folder import folder
-from satae.data.hub import hf
+from satae.data.hf import hf
 from satae.data.manifold import manifold
 from satae.data.mnist import fashion_mnist, mnist
 from satae.data.patches import patches
@@ -46,13 +46,13 @@ OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 def dataset(config: Config) -> Dataset:
     """The data set, read once for all the runs of a process that name the same."""
-    choices = options(config.data).items()
-    return _dataset(config.data.name, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in choices))
+    choices = {key: tuple(value) if isinstance(value, list) else value for key, value in options(config.data).items()}
+    return _dataset(config.data.name, **choices)
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(name: str, choices: tuple[tuple[str, Any], ...]) -> Dataset:
-    return SOURCES[name](**{key: list(value) if isinstance(value, tuple) else value for key, value in choices})
+def _dataset(name: str, /, **choices: Any) -> Dataset:
+    return SOURCES[name](**choices)
 
 
 def activation(config: Config) -> nn.Module:
@@ -125,3 +125,5 @@ def check(config: Config) -> None:
                 network.normalise_decoder()
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    except OSError as error:
+        raise ConfigError(f"{error.filename or 'data'}: cannot be read ({error.strerror or error})") from None

@@ -27,6 +27,8 @@ from satae.training.sensitivity import code_sensitivity
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
 EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
 MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
+ADDED: Final = ("gaussian", "uniform")  # noise whose level is in the data's own units
+SLIGHT: Final = 0.01  # level of noise, as a share of the data's range, that hardly shows
 NEARLY_ALL: Final = 0.95  # share of saturated units with which a layer hardly learns
 SHOWN: Final = 100  # samples in pictures and histograms, at most
 
@@ -55,7 +57,7 @@ class Experiment(NamedTuple):
         if config.standardize:
             model.standardise_by(*centre)
         if config.init == "unit_variance":
-            x = data.batch(data.train.x[:CALIBRATION])
+            x = data.batch(data.train.x[: data.few(CALIBRATION)])
             unit_variance(model, noise(x, build.stream(config.seed, "calibration", device)))
         if config.decoder_norm:
             model.normalise_decoder()
@@ -105,7 +107,7 @@ class Experiment(NamedTuple):
 
     def rare_measures(self) -> dict[str, float]:
         """Measures of clean validation data that take longer: sensitivity of the code and, in the plane, energies."""
-        x = self.data.batch(self.data.valid.x[:MEASURED])
+        x = self.data.batch(self.data.valid.x[: self.data.few(MEASURED)])
         width = self.data.span[1] - self.data.span[0]
         draw = build.stream(EVALUATION_SEED, "perturbation", self.device)
         return {"valid/code_sensitivity": code_sensitivity(self.model, x, width, draw), **self._plane_measures(x)}
@@ -145,6 +147,13 @@ class Experiment(NamedTuple):
                 f"complement=slope has no gradient for act={name}, whose slope is constant between its kinks:"
                 " the penalty is reported but trains nothing; choose output or input"
             ]
+        width = self.data.span[1] - self.data.span[0]
+        if 0 < getattr(self.config.noise, "level", 0) < SLIGHT * width and self.config.noise.name in ADDED:
+            low, high = self.data.span
+            found += [
+                f"noise.level={self.config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is"
+                " in the data's own units; choose a higher one, or save brightness as uint8"
+            ]
         for layer, z in self.model.eval().trace(self._shown()[1]).zs.items():
             if (flat := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
                 found += [f"{layer} begins with {flat:.0%} of its units saturated and may never learn; see init"]
@@ -159,11 +168,20 @@ class Experiment(NamedTuple):
             "optimiser": self.optimiser.state_dict(),
         }
 
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data, as plain values."""
+        splits = {name: len(getattr(self.data, name).x) for name in ("train", "valid", "test")}
+        labels = None if self.data.train.y is None else len(self.data.train.y.unique())
+        return {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
+
     def summary(self) -> str:
-        """One line about it."""
+        """Two lines about it: the data, the model."""
         weights = sum(p.numel() for p in self.model.parameters())
-        shape = "x".join(map(str, self.data.shape))
+        facts, shape = self.facts(), "x".join(map(str, self.data.shape))
+        labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
-            f"{self.data.name}: {len(self.data.train.x):,} inputs of {shape}; {self.config.arch.name},"
-            f" {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g}, on {self.device}"
+            f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
+            f" {facts['test']:,} to test{labels}\n"
+            f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
+            f" {self.config.noise.name} noise, on {self.device}"
         )

@@ -5,26 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
+from satae.command import FAILED, INTERRUPTED, OK, REFUSED, say
 from satae.config.messages import bad_choice
-from satae.data import archives
-from satae.data.archives import Archive, Damaged, Published
-from satae.data.cache import home
-from satae.data.cifar10 import CIFAR10
-from satae.data.mnist import FASHION_MNIST, MNIST
-from satae.data.svhn import SVHN
+from satae.data import archives, cache
+from satae.data.archives import Archive, Damaged, PublishedSet
+from satae.data.errors import reason
+from satae.data.published import PUBLISHED
 
 PROGRAM: Final = "satae-data"
-PUBLISHED: Final = {published.name: published for published in (MNIST, FASHION_MNIST, CIFAR10, SVHN)}
 EMBEDDED: Final = {
     "digits": "in scikit-learn",
     "patches": "two photographs in scikit-learn",
     "manifold": "computed",
 }
-REFUSED, INTERRUPTED = 2, 130
+VERIFIED: Final = "verified"
 
 
 class Row(NamedTuple):
@@ -40,19 +37,17 @@ def main() -> int:
     """The entry point; returns the exit code."""
     try:
         chosen = _parser().parse_args()
-        names = list(PUBLISHED) if "all" in chosen.names else list(dict.fromkeys(chosen.names))
-        if unknown := [name for name in names if name not in PUBLISHED]:
-            raise ValueError(bad_choice("name", unknown[0], [*PUBLISHED, "all"]))
-        return {"list": _list, "fetch": _fetch, "check": _check}[chosen.command](names, chosen.dir)
+        code: int = chosen.run(chosen)
     except ValueError as error:
-        _complain(str(error))
-        return REFUSED
+        return say(PROGRAM, str(error), REFUSED)
     except KeyboardInterrupt:
-        _complain("interrupted")
-        return INTERRUPTED
+        return say(PROGRAM, "interrupted", INTERRUPTED)
     except BrokenPipeError:  # what reads the output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return OK
+    except OSError as error:
+        return say(PROGRAM, f"{error.filename or 'standard output'}: {reason(error)}", FAILED)
+    return code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,51 +57,63 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="The data sets that are on this machine, for satae-train data=NAME.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list|fetch|check")
-    for name, text in {
-        "list": "show what is there, where, how large, and whether it is what was published",
-        "fetch": "fetch data sets, for machines that have no network later",
-        "check": "verify data sets file by file; exit code 2 if one is missing or damaged",
-    }.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(names=[])
-        if name != "list":
-            several = "+" if name == "fetch" else "*"
-            command.add_argument("names", nargs=several, metavar="NAME", help=f"{', '.join(PUBLISHED)}, or all")
+    commands = parser.add_subparsers(required=True, metavar="list|fetch|check")
+    for run, text, names in (
+        (_list, "show what is there, where, how large, and whether it is what was published", None),
+        (_fetch, "fetch data sets, for machines that have no network later", "+"),
+        (
+            _check,
+            "verify file by file; exit code 2 if one is damaged or missing, unless a set that is not named is nowhere",
+            "*",
+        ),
+    ):
+        command = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
+        command.set_defaults(run=run)
+        if names:
+            command.add_argument("names", nargs=names, metavar="NAME", help=f"{', '.join(PUBLISHED)}, or all")
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
     return parser
 
 
-def _list(_: Sequence[str], folder: str | None) -> int:
+def _chosen(names: list[str]) -> list[PublishedSet]:
+    """The sets of some names, in the order of the table."""
+    for name in names:
+        if name not in {*PUBLISHED, "all"}:
+            raise ValueError(bad_choice("name", name, [*PUBLISHED, "all"]))
+    return [published for name, published in PUBLISHED.items() if {name, "all"} & {*names}]
+
+
+def _list(chosen: argparse.Namespace) -> int:
     rows = [Row(name, "embedded", None, where) for name, where in EMBEDDED.items()]
-    rows += [_row(published, folder) for published in PUBLISHED.values()]
-    rows += [Row("folder, hf", "decoded", file.stat().st_size, str(file)) for file in _decoded()]
+    rows += [_row(published, chosen.dir) for published in PUBLISHED.values()]
+    decoded = sorted((cache.folder() / "decoded").glob("[!.]*.npy"))
+    rows += [Row("folder, hf", "decoded", file.stat().st_size, str(file)) for file in decoded]
     if sys.stdout.isatty():
         _show(rows)
     else:
         for row in [Row._fields, *rows]:
-            _say("\t".join("" if cell is None else str(cell) for cell in row))
-    return 0
+            print("\t".join("" if cell is None else str(cell) for cell in row))  # noqa: T201
+        sys.stdout.flush()
+    return OK
 
 
-def _row(published: Published, folder: str | None) -> Row:
-    found = [archives.find(archive, archives.places(published, folder)) for archive in published.archives]
+def _row(published: PublishedSet, folder: str | None) -> Row:
+    found = [archives.find(published, archive, folder) for archive in published.archives]
     files = [file for some in found if some for file in some]
-    size = sum(file.stat().st_size for file in files)
     if not files:
         return Row(published.name, "not here", None, f"{PROGRAM} fetch {published.name}")
-    state = "verified" if all(found) else "incomplete"
-    try:
-        for archive, there in zip(published.archives, found, strict=True):
-            if there:
-                archives.verified(archive, there)
-    except Damaged:
-        state = "damaged"
+    states = {_state(archive, there) for archive, there in zip(published.archives, found, strict=True)}
+    state = "damaged" if states - {VERIFIED, ""} else "incomplete" if "" in states else VERIFIED
+    size = sum(file.stat().st_size for file in files)
     return Row(published.name, state, size, os.path.commonpath([file.parent for file in files]))
 
 
-def _decoded() -> list[Path]:
-    return sorted((home() / "decoded").glob("[!.]*.npy"))
+def _state(archive: Archive, files: list[Path] | None) -> str:
+    """``"verified"``, what is wrong with the files, or nothing where there are none."""
+    try:
+        return VERIFIED if files and archives.verified(archive, files) else ""
+    except Damaged as error:
+        return str(error)
 
 
 def _show(rows: list[Row]) -> None:
@@ -119,52 +126,40 @@ def _show(rows: list[Row]) -> None:
         table.add_column(name, no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("where", overflow="fold")
-    colours = {"verified": "green", "embedded": "green", "damaged": "bold red", "incomplete": "bold red"}
+    colours = {VERIFIED: "green", "embedded": "green", "damaged": "bold red", "incomplete": "bold red"}
     for row in rows:
         size = "" if row.size is None else f"{row.size / 1e6:,.1f} MB"
         table.add_row(row.name, f"[{colours.get(row.state, 'default')}]{row.state}[/]", size, escape(row.where))
     Console(highlight=False).print(table)
 
 
-def _fetch(names: Sequence[str], folder: str | None) -> int:
-    for published in (PUBLISHED[name] for name in names):
-        into = Path(folder).expanduser().absolute() / published.name if folder else home() / published.name
+def _fetch(chosen: argparse.Namespace) -> int:
+    code = OK
+    for published in _chosen(chosen.names):
+        try:
+            for archive in published.archives:
+                place = archives.places(published, chosen.dir)[-1]
+                files = archives.find(published, archive, chosen.dir) or [archives.fetch(archive, place)]
+                archives.verified(archive, files)
+                print(f"{published.name}: verified {files[0]}", flush=True)  # noqa: T201
+        except ValueError as error:
+            code = say(PROGRAM, str(error), REFUSED)
+    return code
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    code = OK
+    for published in _chosen(chosen.names or ["all"]):
+        nowhere = not any(archives.find(published, archive, chosen.dir) for archive in published.archives)
         for archive in published.archives:
-            files = archives.find(archive, archives.places(published, folder))
-            files = files or [archives.fetch(published, archive, into)]
-            archives.verified(archive, files)
-            _say(f"{published.name}: verified {files[0]}")
-    return 0
-
-
-def _check(names: Sequence[str], folder: str | None) -> int:
-    faults = 0
-    for published in PUBLISHED.values():
-        if names and published.name not in names:
-            continue
-        for archive in published.archives:
-            faults += _check_one(published, archive, folder, named=bool(names))
-    return REFUSED if faults else 0
-
-
-def _check_one(published: Published, archive: Archive, folder: str | None, *, named: bool) -> int:
-    """1 if an archive is not what it should be."""
-    files = archives.find(archive, archives.places(published, folder))
-    if not files:
-        _say(f"{published.name}: {archive.name} is not here")
-        return int(named)
-    try:
-        archives.verified(archive, files)
-    except Damaged as error:
-        _complain(f"{published.name}: {error}")
-        return 1
-    _say(f"{published.name}: verified {files[0] if len(files) == 1 else files[0].parent}")
-    return 0
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
-
-
-def _complain(line: str) -> None:
-    print(f"{PROGRAM}: {line}", file=sys.stderr)  # noqa: T201
+            files = archives.find(published, archive, chosen.dir)
+            state = _state(archive, files)
+            if not files:
+                print(f"{published.name}: {archive.name} is not here", flush=True)  # noqa: T201
+                code = REFUSED if chosen.names or not nowhere else code
+            elif state == VERIFIED:
+                place = files[0] if len(files) == 1 else files[0].parent
+                print(f"{published.name}: verified {place}", flush=True)  # noqa: T201
+            else:
+                code = say(PROGRAM, f"{published.name}: {state}", REFUSED)
+    return code

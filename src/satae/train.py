@@ -86,7 +86,7 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
     ):
         threads = engine.prepare(config.threads)
         experiment = Experiment.of(config)
-        record.note(threads=threads, device=str(experiment.device))
+        record.note(threads=threads, device=str(experiment.device), data=experiment.facts())
         board.text("run", " ".join(overrides) if brief else record.command)
         display.start(experiment.summary())
         for caveat in experiment.caveats():
@@ -112,7 +112,7 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
                     keeper.keep(experiment.state() | {"epoch": epoch.number})
         save(pictures, directory / "pictures")
         record.finish(metrics)
-        display.result(metrics, directory)
+        display.result(metrics, directory, list(pictures))
     return metrics["valid/reconstruction"]
 
 

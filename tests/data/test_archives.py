@@ -19,7 +19,7 @@ from mirrors import python2_pickle as pickled
 
 from satae.data import archives
 from satae.data.cache import once
-from satae.data.cifar10 import Arrays
+from satae.data.cifar10 import ArrayUnpickler
 
 NAMES = ["mnist", "cifar10"]
 BAD = [404, 503, "cut", "other"]
@@ -27,9 +27,7 @@ REASONS = {404: "status 404", 503: "status 503", "cut": "the connection broke of
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def cache(tmp_path):
     return tmp_path / "cache"
 
 
@@ -318,7 +316,7 @@ def test_who_fails_does_not_disturb_who_makes_next(tmp_path, monkeypatch):
 )
 def test_a_pickle_that_asks_for_more_than_arrays_is_refused(content):
     with mock.patch.object(os, "system") as system, pytest.raises(pickle.UnpicklingError, match="asks for"):
-        Arrays(io.BytesIO(content), encoding="bytes").load()
+        ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     system.assert_not_called()
 
 
@@ -327,7 +325,7 @@ def test_arrays_of_a_pickle_are_read(kind):
     array = np.arange(12, dtype=kind).reshape(3, 4)
     content = pickled({b"data": array, b"labels": [1, 2], b"name": b"x"})
     assert b"cnumpy.core.multiarray\n_reconstruct" in content
-    read = Arrays(io.BytesIO(content), encoding="bytes").load()
+    read = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     assert set(read) == {b"data", b"labels", b"name"}
     assert read[b"data"].dtype == kind
     assert np.array_equal(read[b"data"], array)
@@ -378,3 +376,41 @@ def test_an_archive_without_one_of_its_files_is_named(cache, use, tmp_path):
     line = refusal(SOURCES["cifar10"], dir=str(folder))
     assert line.startswith(f"{folder / 'cifar-10-python.tar.gz'}: ")
     assert "test_batch" in line
+
+
+def test_a_mirror_cannot_send_more_than_any_file_has(cache, use, monkeypatch):
+    monkeypatch.setattr(archives, "MOST", 1000)
+    with mirror(MAKERS["svhn"]()) as server:
+        use("svhn", server.address)
+        with pytest.raises(ValueError, match="sends more than 1,000 bytes"):
+            SOURCES["svhn"]()
+    assert not [file for file in cache.rglob("*") if file.suffix == ".mat" and file.is_file()]
+
+
+def test_no_more_is_decompressed_than_any_file_has(cache, use, monkeypatch):
+    read = []
+    monkeypatch.setattr(archives, "MOST", 500)
+    monkeypatch.setattr(archives.gzip.GzipFile, "read", lambda file, size=-1: read.append(size) or b"x" * size)
+    write(cache / "mnist", MAKERS["mnist"]())
+    use("mnist", nobody())
+    with pytest.raises(ValueError, match="is not what was published: 500 bytes"):
+        SOURCES["mnist"]()
+    assert read == [500]
+
+
+def test_missing_certificates_are_a_fault_of_the_mirror_not_of_the_disk(cache, use, monkeypatch):
+    fault = OSError("Could not find a suitable TLS CA certificate bundle")
+    monkeypatch.setattr("requests.get", mock.Mock(side_effect=fault))
+    use("mnist", nobody())
+    with pytest.raises(ValueError, match=r"could not be fetched \(.*TLS CA certificate"):
+        SOURCES["mnist"]()
+
+
+def test_who_waits_says_so(tmp_path, capsys):
+    with filelock.FileLock(tmp_path / ".file.lock"):
+        waiting = threading.Thread(target=once, args=(tmp_path / "file", lambda part: part.write_text("whole")))
+        waiting.start()
+        waiting.join(2)
+    waiting.join()
+    assert f"waiting for another process that makes {tmp_path / 'file'}" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "whole"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from satae.data.dataset import CHUNK, Dataset, Split, chunk, shuffled_splits, statistics
+from satae.data.dataset import CHUNK, EXAMPLES, Dataset, Split, chunk, statistics
+from satae.data.splits import shuffled_splits
 
 
 def dataset(x: Tensor, scale: float = 1.0) -> Dataset:
@@ -72,7 +73,7 @@ def test_a_test_split_of_its_own_is_the_test_and_nothing_of_it_trains():
 def test_no_more_is_scaled_at_a_time_than_memory_takes():
     assert chunk((3, 500, 500)) * 3 * 500 * 500 <= CHUNK
     assert chunk((10**9,)) == 1
-    assert chunk((2,), most=100) == 100
+    assert chunk((2,)) == EXAMPLES
 
 
 def test_splits_without_labels():

@@ -16,11 +16,6 @@ COLOUR = RANDOM.integers(0, 256, (9, 6, 3)).astype("uint8")
 LUMA = numpy.array([0.299, 0.587, 0.114])
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def opened(monkeypatch):
     """The names of the files that have been decoded."""
@@ -280,7 +275,7 @@ def test_a_damaged_cache_file_is_named(tmp_path, left):
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(cache.HOME, str(tmp_path / "file"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file"))
     with pytest.raises(ValueError, match=r"file/decoded/.*cannot be written .*SATAE_DATA_DIR"):
         folder(path=album(tmp_path / "in", ["1.png", "2.png", "3.png"]))
 
@@ -320,11 +315,66 @@ def test_a_folder_that_is_empty_or_missing_is_named(tmp_path):
     (empty / "notes.txt").write_text("")
     with pytest.raises(ValueError, match=rf"data\.path={empty}: no images in it; .*\.png"):
         folder(path=str(empty))
-    for path in (tmp_path / "nowhere", file):
-        with pytest.raises(ValueError, match=rf"data\.path={path}: no such folder; name one"):
+    for path, said in ((tmp_path / "nowhere", "no such folder; name one"), (file, "is a file; name the folder")):
+        with pytest.raises(ValueError, match=rf"data\.path={path}: {said}"):
             folder(path=str(path))
+
+
+def test_a_folder_with_train_and_test_in_it_is_not_mixed(tmp_path):
+    for part in ("train", "test"):
+        plain(tmp_path / part / "cat" / "1.png", 0)
+    with pytest.raises(ValueError, match=r"has train and test in it; say data\.path=.*/train data\.test_path=.*/test"):
+        folder(path=str(tmp_path))
 
 
 def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="of 2 examples"):
         folder(path=album(tmp_path / "in", ["1.png", "2.png"]))
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    for place, shade in (("a", 10), ("b", 200)):
+        for number in range(9):
+            file = plain(tmp_path / place / "set" / f"{number}.png", shade)
+            os.utime(file, ns=(0, 0))
+    assert [folder(path=str(tmp_path / place / "set")).train.x.unique().tolist() for place in "ab"] == [[10], [200]]
+
+
+def test_a_file_that_changed_within_its_size_and_time_is_read_anew(tmp_path):
+    shades = []
+    for shade in (10, 200):
+        for number in range(9):
+            file = put(tmp_path / "set" / f"{number}.bmp", numpy.full((8, 8), shade, "uint8"))
+            os.utime(file, ns=(0, 0))
+        shades.append(folder(path=str(tmp_path / "set")).train.x.unique().tolist())
+    assert shades == [[10], [200]]
+
+
+def test_no_other_program_is_started_for_an_image(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("subprocess.check_call", lambda *given, **named: started.append(given))
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ValueError, match=r"a\.png: cannot be read as an image"):
+        folder(path=str(tmp_path))
+    assert not started
+
+
+def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: is no file, or a link that leads nowhere"):
+        folder(path=str(tmp_path))
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"b\.png: is no file, or a link"):
+        folder(path=str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path, monkeypatch):
+    plain(tmp_path / "a" / "1.png", 0)
+
+    def walk(root, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", str(tmp_path / "b")))
+
+    monkeypatch.setattr(os, "walk", walk)
+    with pytest.raises(ValueError, match=r"/b: cannot be read \(Permission denied\)"):
+        folder(path=str(tmp_path))

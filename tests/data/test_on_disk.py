@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satae.data import dataset
-from satae.data.dataset import Dataset, Split, held, statistics
+from satae.data import dataset, splits
+from satae.data.dataset import Dataset, Split, statistics
 from satae.data.on_disk import OnDisk
+from satae.data.splits import held
 
 COUNT = 11
 DTYPES = ["uint8", "float16", "float32", "float64", ">f4", ">f8"]
@@ -116,10 +117,10 @@ def test_a_file_that_is_gone_is_named(tmp_path):
 def test_a_small_split_is_held_in_memory_and_a_large_one_is_not(tmp_path, monkeypatch, dtype, size):
     stored, wanted = pair(tmp_path, dtype)
     split = Split(stored, torch.arange(COUNT))
-    monkeypatch.setattr(dataset, "HELD", COUNT * 5 * size)
+    monkeypatch.setattr(splits, "HELD", COUNT * 5 * size)
     assert torch.equal(held(split).x, wanted)
     assert held(split).y is split.y
-    monkeypatch.setattr(dataset, "HELD", COUNT * 5 * size - 1)
+    monkeypatch.setattr(splits, "HELD", COUNT * 5 * size - 1)
     assert held(split) is split
     in_memory = Split(wanted)
     assert held(in_memory) is in_memory

@@ -12,11 +12,6 @@ RANDOM = numpy.random.default_rng(0)
 SIZE = 5
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "cache"))
-
-
 def album(root, *photographs):
     root.mkdir()
     for number, values in enumerate(photographs):
@@ -129,15 +124,15 @@ def test_every_patch_is_in_its_photograph(tmp_path, colour):
 def test_a_patch_as_large_as_its_part_fits(tmp_path):
     path = album(tmp_path / "in", noise(20, 100))
     assert patches(path=path, size=15, count=100).shape == (1, 15, 15)
-    with pytest.raises(ValueError, match=r"is 100x20, and its part of 15x20 .* too small for data.size=16") as refusal:
+    with pytest.raises(ValueError, match=r"is 100x20; for data.size=16 .* at least 114x16") as refusal:
         patches(path=path, size=16, count=100)
     assert f"{path}/0.png" in str(refusal.value)
-    with pytest.raises(ValueError, match=r"is 100x20, .*too small for data.size=21"):
+    with pytest.raises(ValueError, match=r"is 100x20; for data.size=21"):
         patches(path=path, size=21, count=100, valid=0.3, test=0.3)
 
 
 def test_the_photographs_of_scikit_learn_are_refused_a_size_they_do_not_have():
-    with pytest.raises(ValueError, match=r"china\.jpg: is 640x427, .*too small for data.size=97"):
+    with pytest.raises(ValueError, match=r"china\.jpg: is 640x427; for data.size=97 .* at least 654x97"):
         patches(size=97, count=100)
 
 
@@ -172,3 +167,9 @@ def test_more_photographs_than_patches(tmp_path):
     path = album(tmp_path / "in", *(noise(20, 60) for _ in range(30)))
     data = patches(path=path, size=SIZE, count=10, valid=0.2, test=0.2)
     assert [len(split.x) for split in data[1:4]] == [6, 2, 2]
+
+
+def test_the_first_patches_are_of_all_photographs(tmp_path):
+    shades = [numpy.full((40, 200), shade, "uint8") for shade in (10, 200)]
+    data = patches(path=album(tmp_path / "in", *shades), size=4, count=400, limit=30)
+    assert {*data.train.x.unique().tolist()} == {10, 200}

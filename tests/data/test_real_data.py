@@ -4,15 +4,23 @@ import pytest
 import torch
 from program import here
 
-from satae.data.archives import find, places
-from satae.data.cifar10 import CIFAR10, cifar10
-from satae.data.mnist import FASHION_MNIST, MNIST, fashion_mnist, mnist
-from satae.data.svhn import SVHN, svhn
+from satae.data import cache
+from satae.data.archives import complete
+from satae.data.cifar10 import cifar10
+from satae.data.mnist import fashion_mnist, mnist
+from satae.data.published import CIFAR10, FASHION_MNIST, MNIST, SVHN
+from satae.data.svhn import svhn
+
+WHERE = str(cache.folder())
+
+
+@pytest.fixture(autouse=True)
+def _the_users_cache(monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, WHERE)
 
 
 def need(published, remedy):
-    there = all(find(archive, places(published)) for archive in published.archives)
-    return pytest.mark.skipif(not there, reason=f"needs the files of {published.name}: {remedy}")
+    return pytest.mark.skipif(not complete(published), reason=f"needs the files of {published.name}: {remedy}")
 
 
 def fetched(published):

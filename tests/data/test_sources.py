@@ -51,7 +51,7 @@ def test_an_empty_split_is_refused(source):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_curves_lie_in_the_square(curve):
-    data = manifold(curve=curve, size=5000)
+    data = manifold(curve=curve, count=5000)
     points = everything(data)
     assert data.shape == (2,)
     assert data.span == (-1.0, 1.0)
@@ -77,7 +77,7 @@ def test_points_satisfy_the_equation_of_their_curve(curve):
 
 @pytest.mark.parametrize("curve", ["arc", "line"])
 def test_curves_are_covered_evenly(curve):
-    x = everything(manifold(curve=curve, size=20_000))[:, 0]
+    x = everything(manifold(curve=curve, count=20_000))[:, 0]
     shares = torch.histc(x, bins=9, min=-0.9, max=0.9) / len(x)
     torch.testing.assert_close(shares, torch.full((9,), 1 / 9), rtol=0, atol=0.01)
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import numpy
 import pytest
 import torch
 
 from satae import build
-from satae.data.dataset import statistics
+from satae.data.dataset import Dataset, Split, statistics
 from satae.experiment import Experiment
 from satae.training import engine
 
@@ -95,7 +96,7 @@ def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
 
 
 def test_data_in_the_plane_have_an_area(configuration):
-    measures = Experiment.of(configuration("data=manifold", "data.size=100", "arch.widths=[3]")).rare_measures()
+    measures = Experiment.of(configuration("data=manifold", "data.count=100", "arch.widths=[3]")).rare_measures()
     assert 0 <= measures["valid/low_energy_area"] <= 1
     assert measures["valid/energy"] > 0
 
@@ -160,3 +161,25 @@ def test_a_layer_that_begins_saturated_is_told(configuration):
     assert Experiment.of(configuration(*SMALL)).caveats() == []
     (first, *_) = Experiment.of(configuration(*SMALL, "act=shrink", "act.threshold=6")).caveats()
     assert first.startswith("layer1 begins with 100% of its units saturated")
+
+
+def test_noise_that_hardly_shows_is_told(configuration, tmp_path):
+    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).uniform(0, 255, (200, 4)).astype("float32"))
+    base = ("data=array", f"data.path={tmp_path / 'x.npy'}", "arch.widths=[3]")
+    told = [Experiment.of(configuration(*base, f"noise.level={level}")).caveats() for level in (0.3, 30)]
+    assert [any("hardly any noise" in line for line in lines) for lines in told] == [True, False]
+
+
+def test_large_examples_are_measured_in_small_parts():
+    x = torch.zeros(3, 3, 2000, 2000, dtype=torch.uint8)
+    data = Dataset("large", *[Split(x)] * 3, span=(0.0, 1.0), scale=1 / 255)
+    assert data.few(10_000) == 2
+    assert data._replace(train=Split(x[:, :, :28, :28])).few(10_000) == 10_000
+
+
+def test_rare_measures_are_of_the_validation_split(configuration):
+    experiment = Experiment.of(configuration("arch.widths=[4]", "threads=1"))
+    other = experiment._replace(data=experiment.data._replace(train=experiment.data.test))
+    assert other.rare_measures() == experiment.rare_measures()
+    other = experiment._replace(data=experiment.data._replace(valid=experiment.data.test))
+    assert other.rare_measures() != experiment.rare_measures()

@@ -37,7 +37,7 @@ def fail(program: str, line: str, code: int = FAILED) -> float:
     Returns:
         nan, for the sweeper.
     """
-    _failures.append(_say(program, line, code))
+    _failures.append(say(program, line, code))
     return math.nan
 
 
@@ -65,17 +65,18 @@ def execute(
         finally:
             after()
     except ConfigError as error:
-        return _say(program, str(error), REFUSED)
+        return say(program, str(error), REFUSED)
     except KeyboardInterrupt:
-        return _say(program, "interrupted", INTERRUPTED)
+        return say(program, "interrupted", INTERRUPTED)
     except Exception as error:
         if os.environ.get(TRACEBACK) == "1":
             raise
-        return _say(program, f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)", FAILED)
+        return say(program, f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)", FAILED)
     return max(_failures, default=OK)
 
 
-def _say(program: str, line: str, code: int) -> int:
+def say(program: str, line: str, code: int) -> int:
+    """Tell what went wrong, in one line; returns the exit code."""
     print(f"{program}: {' '.join(line.splitlines())}", file=sys.stderr)  # noqa: T201
     return code
 
@@ -83,7 +84,9 @@ def _say(program: str, line: str, code: int) -> int:
 def _check(check: Callable[[Config], None]) -> None:
     """Refuse a command line that cannot be run, and put its words in the order that Hydra reads."""
     found = arguments.parse(get_args_parser(), sys.argv[1:])
-    sys.argv[1:] = arguments.flags_first(sys.argv[1:], found.overrides)
+    flags = [word for word in sys.argv[1:] if word not in found.overrides]
+    found.overrides = [overrides.quoted(word) for word in found.overrides]
+    sys.argv[1:] = flags + found.overrides  # at the end Hydra's parser finds all of them
     if found.run or (found.overrides and not found.shell_completion):
         for config in configs(found.overrides, found.multirun, found.config_name, found.config_dir):
             if found.run:

@@ -38,8 +38,3 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 def _refuse(line: str) -> NoReturn:
     raise ConfigError(line)
-
-
-def flags_first(words: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """The words with the overrides at the end, where Hydra's parser finds all of them."""
-    return [word for word in words if word not in overrides] + list(overrides)

@@ -16,6 +16,24 @@ from satae.config.schema import GROUPS, Config
 PRESETS = "experiment"
 GROUPED = frozenset({*GROUPS, PRESETS})
 KNOWN = frozenset(item.name for item in fields(Config))
+PATHS = frozenset(
+    f"{group}.{item.name}"
+    for group, kinds in GROUPS.items()
+    for kind in kinds.values()
+    for item in fields(kind)
+    if "path" in item.metadata
+)
+PLAIN = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
+GRAMMAR = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # and what is meant for it
+
+
+def quoted(word: str) -> str:
+    """The name of a file or folder with the quotes that Hydra wants, which a shell has taken or nobody has typed."""
+    key, equals, value = word.partition("=")
+    if not equals or key.lstrip("+") not in PATHS or PLAIN.fullmatch(value) or GRAMMAR.match(value):
+        return word
+    mark = '"' if "'" in value else "'"
+    return f"{key}={mark}{value}{mark}"
 
 
 def names(group: str) -> Iterable[str]:

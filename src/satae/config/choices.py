@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from satae.config.ranges import LARGEST, SEEDS, WIDEST, between, count, one_of
+from satae.config.ranges import LARGEST, SEEDS, WIDEST, between, count, one_of, path
 
 
 @dataclass
@@ -65,9 +65,15 @@ class Source(Choice):
     """What every data source has."""
 
     valid: float = between(0, 1, above=True, below=True)
-    test: float = between(0, 1, above=True, below=True)
     split_seed: int = between(0, SEEDS, below=True)
     limit: int | None = count()
+
+
+@dataclass
+class Divided(Source):
+    """One pool of examples, divided into three splits."""
+
+    test: float = between(0, 1, above=True, below=True)
 
     def misfit(self) -> str:
         """Shares that leave nothing to train on."""
@@ -76,21 +82,18 @@ class Source(Choice):
 
 
 @dataclass
-class Manifold(Source):
+class Manifold(Divided):
     """A curve in the plane."""
 
     curve: str = one_of("arc", "line", "circle", "spiral")
-    size: int = count(3, 10**7)
+    count: int = count(3, 10**7)
 
 
 @dataclass
-class Published(Choice):
+class Published(Source):
     """A published data set, which has a test split."""
 
-    valid: float = between(0, 1, above=True, below=True)
-    split_seed: int = between(0, SEEDS, below=True)
-    limit: int | None = count()
-    dir: str | None = MISSING
+    dir: str | None = path()
 
 
 @dataclass
@@ -101,23 +104,23 @@ class Mnist(Published):
 
 
 @dataclass
-class Patches(Source):
+class Patches(Divided):
     """Patches of photographs."""
 
-    path: str | None = MISSING
+    path: str | None = path()
     size: int = count(most=WIDEST)
     count: int = count(3, 10**8)
     colour: bool = MISSING
 
 
 @dataclass
-class Array(Source):
+class Array(Divided):
     """The user's own numbers."""
 
-    path: str = MISSING
-    labels: str | None = MISSING
-    test_path: str | None = MISSING
-    test_labels: str | None = MISSING
+    labels: str | None = path()
+    test_path: str | None = path()
+    test_labels: str | None = path()
+    path: str = path()
     layout: str = one_of("auto", "channels_first", "channels_last")
     span: list[float] | None = between(-LARGEST, LARGEST)  # noqa: RUF009
 
@@ -129,20 +132,20 @@ class Array(Source):
 
 
 @dataclass
-class Folder(Source):
+class Folder(Divided):
     """The user's own images."""
 
-    path: str = MISSING
-    test_path: str | None = MISSING
+    test_path: str | None = path()
+    path: str = path()
     size: int | None = count(most=WIDEST)
     colour: bool = MISSING
 
 
 @dataclass
-class Hub(Source):
+class Hf(Divided):
     """A data set of the Hugging Face hub."""
 
-    path: str = MISSING
+    path: str = path()
     config: str | None = MISSING
     column: str = MISSING
     label: str | None = MISSING

@@ -19,6 +19,11 @@ def one_of(*choices: str) -> Any:
     return field(default=MISSING, metadata={"choices": choices})
 
 
+def path() -> Any:
+    """A field that takes the name of a file or folder."""
+    return field(default=MISSING, metadata={"path": True})
+
+
 def between(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> Any:
     """A field of finite numbers from ``low`` to ``high``; ``above`` and ``below`` leave these ends out."""
     return field(default=MISSING, metadata={"low": low, "high": high, "above": above, "below": below})

@@ -13,8 +13,9 @@ from satae.config.choices import (
     Array,
     Choice,
     Conv,
+    Divided,
     Folder,
-    Hub,
+    Hf,
     Manifold,
     Mlp,
     Mnist,
@@ -24,7 +25,6 @@ from satae.config.choices import (
     Satlin,
     Sgd,
     Shrink,
-    Source,
 )
 from satae.config.ranges import SEEDS, between, count, one_of
 
@@ -36,7 +36,7 @@ GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
     "act": {"shrink": Shrink, "satlin": Satlin, **dict.fromkeys(PLAIN, Choice)},
     "arch": {"mlp": Mlp, "conv": Conv},
     "data": {
-        "digits": Source,
+        "digits": Divided,
         "manifold": Manifold,
         "mnist": Mnist,
         "fashion_mnist": Mnist,
@@ -45,7 +45,7 @@ GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
         "patches": Patches,
         "array": Array,
         "folder": Folder,
-        "hf": Hub,
+        "hf": Hf,
     },
     "noise": {
         "gaussian": Additive,

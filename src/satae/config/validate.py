@@ -80,6 +80,8 @@ def _check_ranges(group: Any, typed: Any, prefix: str = "") -> None:
         value, given, name, rules = getattr(group, item.name), typed[item.name], prefix + item.name, item.metadata
         if is_dataclass(value):
             _check_ranges(value, given, f"{name}.")
+        elif value == "" and "choices" not in rules:
+            raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
         elif item.type == "bool" and type(given) is int:
             raise ConfigError(f"{name}={given}: {KINDS['bool']}")
         elif "choices" in rules and value not in rules["choices"]:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-HOME: Final = "SATAE_DATA_DIR"  # the variable that names where they are kept
+from satae.data.errors import reason
+
+VARIABLE: Final = "SATAE_DATA_DIR"  # the variable that names where they are kept
 
 
-def home() -> Path:
+def folder() -> Path:
     """Where they are kept: the user's cache, or the folder that ``SATAE_DATA_DIR`` names."""
     import pooch
 
-    return Path(os.environ.get(HOME) or pooch.os_cache("satae")).expanduser().absolute()
+    return located(os.environ.get(VARIABLE) or str(pooch.os_cache("satae")))
+
+
+def located(name: str) -> Path:
+    """The place of a name as a user types it, with ``~`` for the home folder."""
+    return Path(os.path.expanduser(name)).absolute()
 
 
 def once(file: Path, make: Callable[[Path], None]) -> Path:
@@ -31,19 +40,34 @@ def once(file: Path, make: Callable[[Path], None]) -> Path:
     Raises:
         ValueError: it cannot be written; or what ``make`` raises.
     """
-    from filelock import FileLock
-
-    if file.exists():
-        return file
     try:
+        if file.exists():
+            return file
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.parent / f".{file.name}.lock"):
+        with _alone(file):
             if not file.exists():
                 _make(file, make)
     except OSError as error:
         where = f"{file}: cannot be written ({reason(error)})"
-        raise ValueError(f"{where}; make room, or name another folder (see {HOME})") from None
+        raise ValueError(f"{where}; make room, or name another folder (see {VARIABLE})") from None
     return file
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Wait until no other process makes a file."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file.parent / f".{file.name}.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        print(f"waiting for another process that makes {file}", file=sys.stderr, flush=True)  # noqa: T201
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make(file: Path, make: Callable[[Path], None]) -> None:
@@ -55,8 +79,3 @@ def _make(file: Path, make: Callable[[Path], None]) -> None:
         part.replace(file)
     finally:
         shutil.rmtree(part.parent, ignore_errors=True)
-
-
-def reason(error: BaseException) -> str:
-    """An error of the operating system or of a library, in short."""
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__

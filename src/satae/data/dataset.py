@@ -10,6 +10,10 @@ from torch import Tensor
 
 from satae.data.on_disk import OnDisk
 
+CHUNK: Final = 2**22  # numbers taken at a time, at most
+EXAMPLES: Final = 8192  # and examples
+TENSOR: Final = 2**25  # numbers in one tensor of examples, at most
+
 Stored = Tensor | OnDisk  # (N, *shape): images as uint8, other data as float32 (in a file, any float)
 
 
@@ -44,6 +48,10 @@ class Dataset(NamedTuple):
         """The shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    def few(self, most: int) -> int:
+        """How many examples one tensor may hold: ``most``, or fewer where they are large."""
+        return max(1, min(most, TENSOR // max(1, math.prod(self.shape))))
+
     def to(self, device: torch.device) -> Dataset:
         """The same with its examples on a device."""
         return self._replace(train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))
@@ -66,12 +74,9 @@ class Statistics(NamedTuple):
         return Statistics(self.mean.to(device), self.std.to(device))
 
 
-CHUNK: Final = 2**22  # numbers scaled at a time, so that memory does not grow with the data set
-
-
-def chunk(shape: tuple[int, ...], most: int = 8192) -> int:
-    """How many examples of a shape to take at a time."""
-    return max(1, min(most, CHUNK // max(1, math.prod(shape))))
+def chunk(shape: tuple[int, ...]) -> int:
+    """How many examples of a shape to take at a time, so that memory does not grow with the data set."""
+    return max(1, min(EXAMPLES, CHUNK // max(1, math.prod(shape))))
 
 
 def statistics(dataset: Dataset) -> Statistics:
@@ -89,82 +94,3 @@ def statistics(dataset: Dataset) -> Statistics:
         variance = variance.mean(dim=(-2, -1), keepdim=True)
     std = variance.sqrt()
     return Statistics(mean.float(), torch.where(std > 0, std, 1.0).float())
-
-
-HELD: Final = 2**29  # bytes up to which a split from a file is held in memory
-
-
-def held(split: Split) -> Split:
-    """A split read into memory, where it is small."""
-    if not isinstance(split.x, OnDisk) or len(split.x) * math.prod(split.x.shape[1:]) * split.x.itemsize > HELD:
-        return split
-    return split._replace(x=split.x.load())
-
-
-def check_alike(where: str, test: Split, train: Split, remedy: str = "save both alike") -> None:
-    """Refuse a test split that is of another shape or kind than what is trained on.
-
-    Args:
-        where: the test split comes from, for the message.
-        test: the split.
-        train: what is trained on.
-        remedy: what to do.
-
-    Raises:
-        ValueError: it is.
-    """
-    kinds = [
-        f"{tuple(split.x.shape[1:])} of {'uint8' if split.x.itemsize == 1 else 'float32'}" for split in (test, train)
-    ]
-    if kinds[0] != kinds[1]:
-        raise ValueError(f"{where}: its test examples are {kinds[0]}, those to train on {kinds[1]}; {remedy}")
-
-
-def check_limit(limit: int | None) -> None:
-    """Refuse to keep fewer than one example of each split.
-
-    Raises:
-        ValueError: ``limit`` is below 1.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"data.limit={limit}: must be at least 1, or null for all")
-
-
-def split_sizes(count: int, valid: float, test: float | None) -> list[int]:
-    """How many of ``count`` examples go to train, valid and test; ``test`` is None where a set has a test split.
-
-    Raises:
-        ValueError: a split would be empty.
-    """
-    sizes = [round(count * valid), *([] if test is None else [round(count * test)])]
-    sizes = [count - sum(sizes), *sizes]
-    if min(sizes) < 1:
-        shares = f"data.valid={valid}" + ("" if test is None else f", data.test={test}")
-        uses = ["are left to train", "to validate", "to test"][: len(sizes)]
-        left = ", ".join(f"{size} {use}" for size, use in zip(sizes, uses, strict=True))
-        raise ValueError(f"{shares}: of {count} examples {left}; each needs at least one")
-    return sizes
-
-
-def shuffled_splits(
-    pool: Split, *, valid: float, test: float | Split, seed: int, limit: int | None = None
-) -> tuple[Split, Split, Split]:
-    """Train, valid and test, drawn from ``seed``; in memory, where they are small.
-
-    Args:
-        pool: what is split.
-        valid: share of the pool for validation, in (0, 1).
-        test: share of the pool for the test, or the test split that the data set has.
-        seed: of the order, apart from the seed of training so that every run is measured on the same examples.
-        limit: keep only the first ``limit`` examples of each split.
-
-    Raises:
-        ValueError: a split would be empty.
-    """
-    check_limit(limit)
-    order = torch.randperm(len(pool.x), generator=torch.Generator().manual_seed(seed))
-    parts = order.split(split_sizes(len(order), valid, None if isinstance(test, Split) else test))
-    splits = [pool.rows(part[:limit]) for part in parts]
-    splits += [test.rows(torch.arange(len(test.x))[:limit])] if isinstance(test, Split) else []
-    train_split, valid_split, test_split = map(held, splits)
-    return train_split, valid_split, test_split

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from satae.data.dataset import Dataset, Split, shuffled_splits
+from satae.data.dataset import Dataset, Split
+from satae.data.splits import shuffled_splits
 
 
 def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limit: int | None = None) -> Dataset:

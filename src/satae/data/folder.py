@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from torch import Tensor
 
-from satae.data import images
-from satae.data.dataset import Dataset, Split, check_alike, shuffled_splits
+from satae.data import cache, images
+from satae.data.dataset import Dataset, Split
+from satae.data.examples import dataset_of
+from satae.data.on_disk import OnDisk
 
 
 def folder(
@@ -40,33 +39,33 @@ def folder(
     Raises:
         ValueError: no images, one that cannot be read or has another shape, no room for the cache; an empty split.
     """
-    own_test, test_names = _split("data.test_path", test_path, size, colour) if test_path else (None, None)
-    train, names = _split("data.path", path, size, colour)
-    if own_test:
-        check_alike(f"data.test_path={test_path}", own_test, train, "set data.size")
-        own_test = own_test._replace(y=_numbered(test_names, [*(names or []), *(test_names or [])]))
-    pool = train._replace(y=_numbered(names, [*(names or []), *(test_names or [])]))
-    splits = shuffled_splits(pool, valid=valid, test=own_test or test, seed=split_seed, limit=limit)
-    return Dataset("folder", *splits, span=(0.0, 1.0), scale=1 / 255)
+    places = {"data.path": path} | ({"data.test_path": test_path} if test_path else {})
+    found = {option: _read(option, place, size, colour) for option, place in places.items()}
+    known = sorted({name for _, names in found.values() for name in names or []})
+    numbers = {name: number for number, name in enumerate(known)}
+    parts = [
+        (f"{option}={places[option]}", Split(x, torch.tensor([numbers[name] for name in names]) if names else None))
+        for option, (x, names) in found.items()
+    ]
+    return dataset_of("folder", parts, remedy="set data.size", valid=valid, test=test, seed=split_seed, limit=limit)
 
 
-def _split(option: str, path: str, size: int | None, colour: bool) -> tuple[Split, list[str] | None]:
+def _read(option: str, path: str, size: int | None, colour: bool) -> tuple[OnDisk, list[str] | None]:
     """The images of a folder, and the folder in it in which each lies, if all lie in one."""
-    root, files = Path(path).expanduser().absolute(), images.listed(path, option)
+    root, files = cache.located(path), images.listed(path, option)
+    within = [file.relative_to(root).parts for file in files]
+    if {parts[0] for parts in within} & {"train", "test"} == {"train", "test"}:
+        raise ValueError(
+            f"{option}={path}: has train and test in it; say data.path={path}/train data.test_path={path}/test"
+        )
     stats = ((file, file.stat()) for file in files)
-    origin = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats]
     x = images.decoded(
-        f"{root.name}-{size or 'full'}-{'colour' if colour else 'grey'}",
-        "\n".join([f"{size} {colour}", *origin]),
+        root.name,
+        [f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" for file, stat in stats],
         len(files),
         lambda number: images.opened(files[number], size, colour),
         lambda number: str(files[number]),
+        size=size,
+        colour=colour,
     )
-    within = [file.relative_to(root).parts for file in files]
-    return Split(x), [parts[0] for parts in within] if all(len(parts) > 1 for parts in within) else None
-
-
-def _numbered(names: list[str] | None, known: list[str]) -> Tensor | None:
-    """Each name's place among those that are known."""
-    numbers = {name: number for number, name in enumerate(sorted({*known}))}
-    return None if names is None else torch.tensor([numbers[name] for name in names])
+    return x, [parts[0] for parts in within] if all(len(parts) > 1 for parts in within) else None

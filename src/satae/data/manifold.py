@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from satae.data.dataset import Dataset, Split, shuffled_splits
+from satae.data.dataset import Dataset, Split
+from satae.data.splits import shuffled_splits
 
 
 def arc(t: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ CURVES: dict[str, Callable[[Tensor], Tensor]] = {"arc": arc, "line": line, "circ
 def manifold(
     *,
     curve: str = "arc",
-    size: int = 2000,
+    count: int = 2000,
     valid: float = 0.15,
     test: float = 0.15,
     split_seed: int = 0,
@@ -51,7 +52,7 @@ def manifold(
 
     Args:
         curve: ``"arc"``, ``"line"``, ``"circle"`` or ``"spiral"``.
-        size: points in all three splits together.
+        count: points in all three splits together.
         valid: share of the points for validation.
         test: share for the test.
         split_seed: of the points and the split.
@@ -62,6 +63,6 @@ def manifold(
     """
     if curve not in CURVES:
         raise ValueError(f"data.curve={curve}: choose one of {', '.join(CURVES)}")
-    t = torch.rand(size, generator=torch.Generator().manual_seed(split_seed))
+    t = torch.rand(count, generator=torch.Generator().manual_seed(split_seed))
     splits = shuffled_splits(Split(CURVES[curve](t)), valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("manifold", *splits, span=(-1.0, 1.0))

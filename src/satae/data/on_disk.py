@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +73,13 @@ class OnDisk:
         """
         rows = np.empty((len(self), *self.row), self.dtype)
         places = rows.reshape(len(self), math.prod(self.row)).view(np.uint8)
+        index = self.index.numpy()
+        begins = np.flatnonzero(np.diff(index, prepend=-2) != 1)  # of the runs of adjacent rows, read at once
         with self.file.open("rb", buffering=0) as file:
-            for place, number in zip(places, self.index.tolist(), strict=True):
-                file.seek(self.offset + number * place.nbytes)
-                if file.readinto(place.data) != place.nbytes:
+            for begin, end in pairwise([*begins.tolist(), len(index)]):
+                run = places[begin:end]
+                file.seek(self.offset + int(index[begin]) * places.shape[1])
+                if file.readinto(run.data) != run.nbytes:
                     raise OSError(f"{self.file}: has become shorter while it was read")
         return as_stored(rows.transpose(self.axes)).to(self.device)
 

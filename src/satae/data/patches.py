@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 
 from satae.data import images
-from satae.data.dataset import Dataset, Split, check_limit, split_sizes
+from satae.data.dataset import Dataset, Split
+from satae.data.splits import check_limit, split_sizes
 
 PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # those that scikit-learn carries
 
@@ -52,13 +54,13 @@ def patches(
     sizes = split_sizes(count, valid, test)
     shares = draw.multinomial(sizes, np.full(len(files), 1 / len(files)))  # (3, photographs)
     cuts = np.cumsum([0.0, 1 - valid - test, valid, test])
-    found: list[list[np.ndarray]] = [[], [], []]
-    for file, wanted in zip(files, shares.T, strict=True):
-        if wanted.any():
-            for part, squares in zip(found, _cut(file, wanted, cuts, size, colour, draw), strict=True):
-                part.append(squares)
-    train, *others = (draw.permutation(np.concatenate(part))[:limit] for part in found)
-    mean, std = float(train.mean()), float(train.std()) or 1.0
+    squares = [
+        list(_cut(file, wanted, cuts, size, colour, draw))
+        for file, wanted in zip(files, shares.T, strict=True)
+        if wanted.any()  # else there are more photographs than patches
+    ]
+    train, *others = (draw.permutation(np.concatenate(part))[:limit] for part in zip(*squares, strict=True))
+    mean, std = float(train.mean()), float(train.std()) or 1.0  # of blank photographs
     train_split, valid_split, test_split = (Split(torch.from_numpy(part)) for part in (train, *others))
     return Dataset(
         "patches",
@@ -85,9 +87,10 @@ def _cut(
     _, height, width = image.shape
     for number, (left, right) in zip(wanted, pairwise((cuts * width).round().astype(int)), strict=True):
         if min(height, right - left) < size:
+            least = math.ceil((size + 1) / np.diff(cuts).min())
             raise ValueError(
-                f"{file}: is {width}x{height}, and its part of {right - left}x{height} for one of the splits is too"
-                f" small for data.size={size}; take a smaller one, or other shares"
+                f"{file}: is {width}x{height}; for data.size={size} and these shares, photographs must be at least"
+                f" {least}x{size}; take it away, or a smaller data.size"
             )
         places = np.lib.stride_tricks.sliding_window_view(image[:, :, left:right], (size, size), axis=(1, 2))
         rows, columns = (draw.integers(0, end, number) for end in places.shape[1:3])

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Final
 
 import torch
 
 from satae.data import archives
-from satae.data.archives import Archive, Published
-from satae.data.dataset import Dataset, Split, shuffled_splits
-
-TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
-SHA256: Final = {
-    TRAIN: "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
-    TEST: "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
-}
-SVHN: Final = Published(
-    "svhn",
-    tuple(
-        Archive(name, {name: digest}, (f"http://ufldl.stanford.edu/housenumbers/{name}",))
-        for name, digest in SHA256.items()
-    ),
-)
+from satae.data.dataset import Dataset, Split
+from satae.data.published import SVHN
+from satae.data.splits import shuffled_splits
 
 
 def svhn(*, valid: float = 0.1, split_seed: int = 0, limit: int | None = None, dir: str | None = None) -> Dataset:
@@ -41,7 +28,7 @@ def svhn(*, valid: float = 0.1, split_seed: int = 0, limit: int | None = None, d
         ValueError: a file is missing, damaged or another one, or cannot be fetched; a split would be empty.
     """
     parts = archives.read(SVHN, dir)
-    train, test = (_split(parts[name]) for name in (TRAIN, TEST))
+    train, test = (_split(content) for content in parts.values())
     splits = shuffled_splits(train, valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("svhn", *splits, span=(0.0, 1.0), scale=1 / 255)
 

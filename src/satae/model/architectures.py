@@ -99,7 +99,10 @@ def conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, strid
         ValueError: see :func:`conv`.
     """
     if len(shape) != 3:
-        raise ValueError(f"arch=conv needs images (C, H, W), but the inputs are {tuple(shape)}; choose arch=mlp")
+        raise ValueError(
+            f"arch=conv needs images (C, H, W), but the inputs are {tuple(shape)}; choose arch=mlp, or give the data as"
+            " images"
+        )
     if not channels:
         raise ValueError("arch.channels=[]: give at least one number of channels, for example arch.channels=[32]")
     pad, sides = (kernel - 1) // 2, [(shape[1], shape[2])]

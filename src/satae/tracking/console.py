@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,7 +101,7 @@ class Display:
             line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {live}"
             self.say(line, shown=not (self.brief or self.console.is_terminal))
 
-    def result(self, metrics: Mapping[str, float], directory: Path) -> None:
+    def result(self, metrics: Mapping[str, float], directory: Path, pictures: Collection[str] = ()) -> None:
         """The final measures of both splits side by side, and where everything is."""
         self._bar.stop()
         if metrics["valid/collapsed"]:
@@ -112,7 +112,8 @@ class Display:
             return
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
-        self.say(f"pictures     {here / 'pictures'}")
+        if pictures:
+            self.say(f"pictures     {here / 'pictures'}")
         board = here.parts[0] if here.parts[0] == OUTPUTS else str(here)
         self.say(f"TensorBoard  tensorboard --logdir {shlex.quote(board)}")
 

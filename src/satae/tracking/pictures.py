@@ -68,7 +68,8 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
 
 def save(pictures: Mapping[str, Picture], directory: Path) -> None:
     """Write each picture as ``<name>.png``."""
-    directory.mkdir(exist_ok=True)
+    if pictures:
+        directory.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         (directory / f"{name}.png").write_bytes(picture.png)
 

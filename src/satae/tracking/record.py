@@ -28,7 +28,7 @@ class Record:
     """Writes a run directory.
 
     config.yaml      every choice, as plain data
-    run.json         command, versions, state of the sources, threads, device, times, status
+    run.json         command, folder, versions, state of the sources, data, threads, device, times, status
     metrics.jsonl    one line an epoch
     metrics.json     the last epoch's measures, the speed and the wall time
     """
@@ -40,6 +40,7 @@ class Record:
         self._run: dict[str, Any] = {
             "status": "running",
             "command": self.command,
+            "folder": str(Path.cwd()),
             "overrides": overrides,
             "seed": config.seed,
             "started": _now(),

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from satae.data.dataset import Dataset, Split, Statistics
+from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.flat import inside
 from satae.model.objective import Objective
 
-BATCH = 1000  # samples in one forward pass
+BATCH = 1000  # samples in one forward pass, at most
 NO_BETTER = 0.99  # fvu from which a reconstruction says no more than the mean of the data
 
 
@@ -51,7 +51,7 @@ def measure(
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
-    for stored in split.x.split(BATCH):
+    for stored in split.x.split(min(BATCH, chunk(dataset.shape))):
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
         losses = objective.of(trace, x, model.std, alpha)

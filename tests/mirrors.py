@@ -23,7 +23,7 @@ import numpy as np
 from scipy.io import savemat
 
 from satae.data import cifar10, mnist, svhn
-from satae.data.archives import Archive, Published
+from satae.data.archives import Archive, PublishedSet
 
 SHAPES = {"mnist": (28, 28), "cifar10": (3, 32, 32), "svhn": (3, 32, 32)}
 COUNTS = {"mnist": (40, 10), "cifar10": (20, 4), "svhn": (20, 10)}
@@ -135,7 +135,7 @@ def published(name, *mirrors, system=None):
         Archive(file, digests(file, content), tuple(f"{address}/{file}" for address in mirrors), FOLDERS.get(name, ""))
         for file, content in MAKERS[name]().items()
     )
-    return Published(name, tuple(archives), system)
+    return PublishedSet(name, tuple(archives), system)
 
 
 class Mirror(NamedTuple):
@@ -188,11 +188,11 @@ DRIVER = """
 import json, os, resource, sys, time
 from pathlib import Path
 import satae.build, satae.train
-from satae.data.archives import Archive, Published
+from satae.data.archives import Archive, PublishedSet
 
 told = json.loads(os.environ["STAND_IN"])
 archives = tuple(Archive(name, parts, tuple(mirrors), folder) for name, parts, mirrors, folder in told["archives"])
-setattr(sys.modules[told["module"]], told["table"], Published(told["name"], archives))
+setattr(sys.modules[told["module"]], told["table"], PublishedSet(told["name"], archives))
 if told["most"]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (told["most"], told["most"]))
 if told["meet"]:
@@ -217,7 +217,7 @@ def start(folder, table, *words, meet=None, most=None):
     module, variable = TABLES[table.name]
     told = {"module": module.__name__, "table": variable, "name": table.name, "archives": table.archives}
     told |= {"meet": meet and str(meet), "most": most}
-    there = {"STAND_IN": json.dumps(told), "SATAE_DATA_DIR": str(folder / "cache"), "NO_PROXY": "127.0.0.1"}
+    there = {"STAND_IN": json.dumps(told), "SATAE_DATA_DIR": str(folder / "cache")}
     return subprocess.Popen(
         [sys.executable, "-c", DRIVER, f"data={table.name}", *WORDS, *words],
         cwd=folder,

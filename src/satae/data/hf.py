@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from satae.data import images
-from satae.data.arrays import as_labels, bounds, examples
-from satae.data.cache import reason
-from satae.data.dataset import Dataset, Split, Stored, check_alike, shuffled_splits
+from satae.data.cache import located
+from satae.data.dataset import Dataset, Split, Stored
+from satae.data.errors import reason
+from satae.data.examples import as_labels, dataset_of, examples
 
 
 def hf(
@@ -52,65 +52,71 @@ def hf(
     Raises:
         ValueError: it is not there, cannot be read, has no such split or column, or holds what cannot be used.
     """
-    parts = _load(path, config)
-    read = [_split(path, parts, name, column, label, size, colour) for name in (train_split, test_split) if name]
-    own_test = read[1] if len(read) > 1 else None
-    if own_test:
-        check_alike(f"data.path={path}", own_test, read[0])
-    ranges = [bounds(path, part.x) for part in read]
-    splits = shuffled_splits(read[0], valid=valid, test=own_test or test, seed=split_seed, limit=limit)
-    span = min(low for low, _ in ranges), max(high for _, high in ranges)
-    return Dataset("hf", *splits, span=span, scale=1 / 255 if read[0].x.itemsize == 1 else 1.0)
+    where = f"data.path={path}"
+    found = _load(where, path, config)
+    parts = [
+        (f"{where}, {name}", _split(where, found, name, column, label, size, colour))
+        for name in (train_split, test_split)
+        if name
+    ]
+    return dataset_of("hf", parts, remedy="set data.size", valid=valid, test=test, seed=split_seed, limit=limit)
 
 
-def _load(path: str, config: str | None) -> dict[str, Any]:
+def _load(where: str, path: str, config: str | None) -> dict[str, Any]:
     try:
         import datasets
     except ImportError:
         raise ValueError("data=hf: needs the package datasets; install it with pip install 'satae[hf]'") from None
-    folder = Path(path).expanduser()
+    folder = located(path)
+    if folder.is_file():
+        raise ValueError(f"{where}: is a file; name the folder that it is in")
+    if path.startswith(("/", ".", "~")) and not folder.exists():
+        raise ValueError(f"{where}: no such folder")
     try:
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             found = datasets.load_from_disk(folder)
         else:
             found = datasets.load_dataset(str(folder) if folder.exists() else path, config)
     except Exception as error:  # whatever the library, its file systems and its parsers raise
-        raise ValueError(f"data.path={path}: cannot be loaded ({type(error).__name__}: {reason(error)})") from None
+        raise ValueError(f"{where}: cannot be loaded ({type(error).__name__}: {reason(error)})") from None
     return dict(found) if isinstance(found, dict) else {"train": found}
 
 
 def _split(
-    path: str, parts: dict[str, Any], name: str, column: str, label: str | None, size: int | None, colour: bool
+    where: str, found: dict[str, Any], name: str, column: str, label: str | None, size: int | None, colour: bool
 ) -> Split:
-    if name not in parts:
-        raise ValueError(f"data.path={path}: has no split {name}; there are {', '.join(parts)}")
-    part = parts[name]
+    if name not in found:
+        raise ValueError(f"{where}: has no split {name}; there are {', '.join(found)}")
+    part = found[name]
     for wanted in (column, label):
         if wanted and wanted not in part.features:
-            raise ValueError(f"data.path={path}: has no column {wanted}; there are {', '.join(part.features)}")
-    y = as_labels(f"data.path={path}, column {label}", np.asarray(part[label][:]), len(part)) if label else None
-    return Split(_examples(path, part, column, size, colour), y)
+            raise ValueError(f"{where}: has no column {wanted}; there are {', '.join(part.features)}")
+    y = as_labels(f"{where}, column {label}", np.asarray(part[label][:]), len(part)) if label else None
+    return Split(_examples(f"{where}, column {column}", part, column, size, colour), y)
 
 
-def _examples(path: str, part: Any, column: str, size: int | None, colour: bool) -> Stored:
+def _examples(where: str, part: Any, column: str, size: int | None, colour: bool) -> Stored:
     import datasets
 
     if not isinstance(part.features[column], datasets.Image):
-        return examples(f"data.path={path}, column {column}", _numbers(part, column))
+        return examples(where, _numbers(part, column))
 
     def load(number: int) -> images.Pixels:
-        try:
+        with images.readable(describe(number)):
             return images.pixels(part[number][column], size, colour)
-        except (OSError, SyntaxError, ValueError, AttributeError) as error:
-            raise ValueError(f"data.path={path}: {describe(number)} cannot be read ({reason(error)})") from None
 
     def describe(number: int) -> str:
-        return f"image {number} of column {column}"
+        return f"{where}, image {number}"
 
-    stored = [f"{file['filename']} {os.stat(file['filename']).st_mtime_ns}" for file in part.cache_files]
-    origin = "\n".join([str(part.split), column, f"{size} {colour} {len(part)}", *stored])
-    name = f"{Path(path).name}-{part.split}-{size or 'full'}-{'colour' if colour else 'grey'}"
-    return images.decoded(name, origin, len(part), load, describe)
+    files = [file["filename"] for file in part.cache_files]
+    origin = [
+        part._fingerprint,
+        str(part.split),
+        column,
+        str(len(part)),
+        *(f"{file} {os.stat(file).st_mtime_ns}" for file in files),
+    ]
+    return images.decoded(f"hf-{part.split}", origin, len(part), load, describe, size=size, colour=colour)
 
 
 def _numbers(part: Any, column: str) -> np.ndarray:
