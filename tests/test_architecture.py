@@ -35,7 +35,6 @@ HOMES = {
     "matplotlib": {"tracking/pictures.py"},
     "PIL": {"tracking/pictures.py", "data/images.py"},
     "rich": {"tracking/console.py", "tracking/sweep.py", "inventory.py"},
-    "sklearn": {"data/digits.py", "data/patches.py"},
     "scipy": {"data/svhn.py"},
     "pooch": {"data/archives.py", "data/cache.py"},
     "requests": {"data/archives.py"},

@@ -369,3 +369,20 @@ def test_names_of_files_need_no_quotes_for_hydra(tmp_path, monkeypatch, name):
     assert satae.load(run)(torch.rand(2, 4)).shape == (2, 4)
     facts = read(run / "run.json")
     assert (facts["data"]["train"], facts["data"]["shape"], facts["folder"]) == (70, [4], str(tmp_path))
+
+
+def test_the_version_is_our_own(tmp_path):
+    assert here(tmp_path, "--version") == (0, f"satae {satae.__version__}\n", "")
+
+
+def test_help_is_shown_without_the_flags_that_are_not_offered(help_text):
+    assert not [flag for flag in ("--experimental-rerun", "--config-path", "$") if flag in help_text.replace("$(", "")]
+
+
+def test_a_run_imports_neither_the_compiler_nor_scikit_learn(tmp_path):
+    line = (
+        "import sys; from satae.train import main; main();"
+        "print({'torch._dynamo', 'sklearn', 'pandas', 'matplotlib'} & {*sys.modules})"
+    )
+    outcome = there(tmp_path, "-c", line, *TINY, program=(sys.executable,))
+    assert outcome.out.splitlines()[-1] == "set()"

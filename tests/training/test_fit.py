@@ -11,6 +11,7 @@ from torch.optim import SGD, Adam
 
 import satae
 from satae.data.dataset import Dataset, Split, statistics
+from satae.training.engine import plain_step
 from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, fit
 from satae.training.schedule import alpha_schedule
 
@@ -157,8 +158,12 @@ def test_the_saturated_share_rises_with_alpha():
 def test_the_decoder_is_normalised_every_so_many_steps(every, at, monkeypatch):
     model, done = satae.mlp((6,), nn.ReLU, widths=[4]), []
     steps = []
-    optimiser = SGD(model.parameters(), lr=0.1)
-    optimiser.register_step_post_hook(lambda *_: steps.append(1))
+
+    class Counted(SGD):
+        def step(self, closure=None):
+            steps.append(1)
+
+    optimiser = Counted(model.parameters(), lr=0.1)
     monkeypatch.setattr(model, "normalise_decoder", lambda: done.append(len(steps)))
     run(model, optimiser=optimiser, decoder_norm=every)  # 15 steps
     assert done == at
@@ -344,3 +349,20 @@ def test_any_other_alpha_is_not():
         run(model, schedule=lambda done, alpha=alpha: alpha)
         weights.append(model.encoder.layer1.affine.weight.detach())
     assert not torch.equal(*weights)
+
+
+@pytest.mark.parametrize("kind", [Adam, SGD])
+def test_the_plain_step_is_that_of_the_optimiser(kind):
+    models = [nn.Linear(5, 3) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    optimisers = [kind(model.parameters(), lr=0.1, fused=True) for model in models]
+    take_step, x = plain_step(optimisers[1]), torch.randn(8, 5)
+    for _ in range(4):
+        for model, optimiser in zip(models, optimisers, strict=True):
+            optimiser.zero_grad()
+            model(x).square().sum().backward()
+        optimisers[0].step()
+        take_step()
+    assert torch.equal(models[0].weight, models[1].weight)
+    states = [optimiser.state_dict()["state"] for optimiser in optimisers]
+    assert [*states[0]] == [*states[1]]

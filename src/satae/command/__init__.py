@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import logging
 import math
@@ -59,7 +60,10 @@ def execute(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without our signs is no reason to lose a run
     try:
-        _check(check)
+        found = _check(check)
+        if text := arguments.shown(found):
+            print(text)  # noqa: T201
+            return OK
         try:
             _run(hydra_main)
         finally:
@@ -81,8 +85,8 @@ def say(program: str, line: str, code: int) -> int:
     return code
 
 
-def _check(check: Callable[[Config], None]) -> None:
-    """Refuse a command line that cannot be run, and put its words in the order that Hydra reads."""
+def _check(check: Callable[[Config], None]) -> argparse.Namespace:
+    """Refuse a command line that cannot be run, and put its words in the order that Hydra reads; what was typed."""
     found = arguments.parse(get_args_parser(), sys.argv[1:])
     flags = [word for word in sys.argv[1:] if word not in found.overrides]
     found.overrides = [overrides.quoted(word) for word in found.overrides]
@@ -91,6 +95,7 @@ def _check(check: Callable[[Config], None]) -> None:
         for config in configs(found.overrides, found.multirun, found.config_name, found.config_dir):
             if found.run:
                 check(config)
+    return found
 
 
 def _run(hydra_main: Callable[[], None]) -> None:

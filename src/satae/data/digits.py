@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from satae.data.dataset import Dataset, Split
+from satae.data.embedded import scikit_learn
 from satae.data.splits import shuffled_splits
 
 
@@ -23,10 +25,8 @@ def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limi
     Raises:
         ValueError: a split would be empty.
     """
-    from sklearn.datasets import load_digits
-
-    source = load_digits()
-    x = torch.from_numpy(source.images).to(torch.uint8).unsqueeze(1)  # 17 grey levels, 0 to 16
-    y = torch.from_numpy(source.target).long()
+    table = np.loadtxt(scikit_learn("datasets", "data", "digits.csv.gz"), np.uint8, delimiter=",")
+    x = torch.from_numpy(table[:, :64]).view(-1, 1, 8, 8)  # 17 grey levels, 0 to 16
+    y = torch.from_numpy(table[:, 64]).long()
     train, valid_split, test_split = shuffled_splits(Split(x, y), valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("digits", train, valid_split, test_split, span=(0.0, 1.0), scale=1 / 16)

@@ -13,6 +13,7 @@ import torch
 
 from satae.data import images
 from satae.data.dataset import Dataset, Split
+from satae.data.embedded import scikit_learn
 from satae.data.splits import check_limit, split_sizes
 
 PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # those that scikit-learn carries
@@ -74,9 +75,7 @@ def patches(
 
 
 def _photographs() -> list[Path]:
-    import sklearn.datasets
-
-    return [Path(sklearn.datasets.__file__).parent / "images" / name for name in PHOTOGRAPHS]
+    return [scikit_learn("datasets", "images", name) for name in PHOTOGRAPHS]
 
 
 def _cut(

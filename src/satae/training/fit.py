@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from satae.data.dataset import Dataset, Stored
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.objective import Objective
+from satae.training.engine import plain_step
 from satae.training.schedule import Schedule
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device
@@ -81,6 +82,7 @@ def fit(
         NonFiniteLoss: a loss was nan or infinite.
     """
     per_epoch = -(-len(dataset.train.x) // batch_size)
+    take_step = plain_step(optimiser)
     step, alpha, watch = 0, schedule(0.0), _Watch()
     for number in range(1, epochs + 1):
         started = time.perf_counter()
@@ -91,7 +93,7 @@ def fit(
             losses = objective(model, x, noise(x), alpha)
             optimiser.zero_grad(set_to_none=True)
             losses.total.backward()
-            optimiser.step()
+            take_step()
             step += 1
             if decoder_norm and step % decoder_norm == 0:
                 model.normalise_decoder()
