@@ -28,6 +28,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.noise import Noise, corruption
 from satae.model.objective import Objective
+from satae.training.forward import can_compile
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -110,7 +111,9 @@ def check(config: Config) -> None:
         ConfigError: something does not fit.
     """
     try:
-        device(config)
+        on = device(config)
+        if config.compile and not can_compile(on):
+            raise ConfigError("compile=true: needs a C++ compiler, and there is no g++; install it, or leave it out")
         objective(config)
         data = dataset(config)
         last_batch = len(data.train.x) % config.batch_size or config.batch_size

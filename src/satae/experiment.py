@@ -18,8 +18,10 @@ from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.tracking import pictures
+from satae.training import precision
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Epoch, fit
+from satae.training.forward import Forward, forward
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
 from satae.training.sensitivity import code_sensitivity
@@ -41,6 +43,7 @@ class Experiment(NamedTuple):
     centre: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
+    losses_of: Forward  # of a training batch
     noise: Noise
     optimiser: Optimizer
 
@@ -61,7 +64,10 @@ class Experiment(NamedTuple):
             unit_variance(model, noise(x, build.stream(config.seed, "calibration", device)))
         if config.decoder_norm:
             model.normalise_decoder()
-        return cls(config, data, centre, model, build.objective(config), noise, build.optimiser(config, model))
+        objective = build.objective(config)
+        products = precision.prepare(model, config.precision, device)
+        losses_of = forward(objective, products, device, config.batch_size if config.compile else None)
+        return cls(config, data, centre, model, objective, losses_of, noise, build.optimiser(config, model))
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +87,7 @@ class Experiment(NamedTuple):
         return fit(
             self.model,
             self.data,
-            self.objective,
+            self.losses_of,
             self.corrupt(build.stream(self.config.seed, "noise", self.device)),
             self.optimiser,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),
@@ -146,6 +152,10 @@ class Experiment(NamedTuple):
             found += [
                 f"complement=slope has no gradient for act={name}, whose slope is constant between its kinks:"
                 " the penalty is reported but trains nothing; choose output or input"
+            ]
+        if precision.is_slow(self.config.precision, self.device):
+            found += [
+                f"precision={self.config.precision}: this processor has no bfloat16 products; fp32 is quicker here"
             ]
         width = self.data.span[1] - self.data.span[0]
         if 0 < getattr(self.config.noise, "level", 0) < SLIGHT * width and self.config.noise.name in ADDED:

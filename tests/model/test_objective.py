@@ -22,9 +22,10 @@ def relu_objective(reduction="mean"):
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_by_hand(reduction, alpha):
     zs = {"a": torch.tensor([[1.0, -2.0], [3.0, 0.5]]), "b": torch.tensor([[-1.0, 2.0, 4.0], [0.0, -1.0, 1.0]])}
-    x, x_hat = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), torch.tensor([[1.5, 2.0], [1.0, 4.0]])
-    losses = relu_objective(reduction).of(Trace(zs, zs["b"].relu(), x_hat), x, torch.tensor([0.5, 2.0]), alpha)
-    # standardised errors: (1, 0) and (-4, -.5); sums of relu(z): 1 and 3.5, 6 and 1
+    fs = {name: z.relu() for name, z in zs.items()}
+    target, y = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), torch.tensor([[2.0, 2.0], [-1.0, 4.5]])
+    losses = relu_objective(reduction).of(Trace(zs, fs, y), target, alpha)
+    # errors: (1, 0) and (-4, -.5); sums of relu(z): 1 and 3.5, 6 and 1
     squares, first, second = [1.0, 16.25], [1.0, 3.5], [6.0, 1.0]
     if reduction == "sum":
         reconstruction, saturation = sum(squares) / 2 / 2, (sum(first) + sum(second)) / 2
@@ -41,7 +42,7 @@ def test_by_numpy_for_a_convolutional_model(reduction):
     x, noisy = torch.rand(2, 5, 1, 6, 6)
     model.standardise_by(x.mean(0), torch.full((1, 1, 1), 0.3))
     losses, trace = relu_objective(reduction)(model, x, noisy, 0.7), model.trace(noisy)
-    errors = (trace.x_hat - x).detach().numpy().astype(numpy.float64) / 0.3
+    errors = (model.restore(trace.y) - x).detach().numpy().astype(numpy.float64) / 0.3
     positive = [numpy.maximum(z.detach().numpy().astype(numpy.float64), 0) for z in trace.zs.values()]
     if reduction == "mean":
         reconstruction, saturation = (errors**2).mean() / 2, sum(part.mean() for part in positive)
@@ -85,7 +86,7 @@ def test_at_alpha_0_the_penalty_is_reported_and_trains_nothing():
 
 def test_a_penalty_that_is_not_finite_trains_nothing_at_alpha_0():
     zs, x = {"a": torch.tensor([[float("inf")]])}, torch.ones(1, 1)
-    losses = relu_objective().of(Trace(zs, zs["a"], 2 * x), x, torch.tensor(1.0), 0.0)
+    losses = relu_objective().of(Trace(zs, zs, 2 * x), x, 0.0)
     assert losses.total.item() == 0.5
 
 

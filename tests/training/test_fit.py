@@ -331,8 +331,7 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
         for start in range(0, len(shuffled), size):
             x = shuffled[start : start + size]
             noisy = (x + level * torch.randn(x.shape, generator=draws)).clamp(0, 1)
-            error = (plain((noisy - mean) / std) * std + mean - x) / std
-            squares = error.square()
+            squares = (plain((noisy - mean) / std) - (x - mean) / std).square()
             loss = (squares.mean() if reduction == "mean" else squares.sum() / len(x)) / 2
             plain.zero_grad()
             loss.backward()

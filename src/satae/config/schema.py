@@ -81,6 +81,8 @@ class Config:
     batch_size: int = count()
     seed: int = between(0, SEEDS, below=True)
     device: str = one_of("auto", "cpu", "cuda", "mps")
+    precision: str = one_of("fp32", "medium", "bf16")
+    compile: bool = MISSING
     threads: int | None = count(most=1024)
 
 

@@ -53,6 +53,10 @@ class OnDisk:
     def __getitem__(self, rows: slice | Tensor) -> OnDisk:
         return replace(self, index=self.index[rows if isinstance(rows, slice) else rows.cpu()])
 
+    def index_select(self, axis: int, rows: Tensor) -> OnDisk:
+        """Some of the rows, as of a tensor: ``axis`` is 0."""
+        return self[rows]
+
     def split(self, size: int) -> list[OnDisk]:
         """The rows, ``size`` at a time."""
         return [replace(self, index=part) for part in self.index.split(size)]
@@ -81,7 +85,9 @@ class OnDisk:
                 file.seek(self.offset + int(index[begin]) * places.shape[1])
                 if file.readinto(run.data) != run.nbytes:
                     raise OSError(f"{self.file}: has become shorter while it was read")
-        return as_stored(rows.transpose(self.axes)).to(self.device)
+        stored = as_stored(rows.transpose(self.axes))
+        on_gpu = self.device.type == "cuda"
+        return (stored.pin_memory() if on_gpu else stored).to(self.device, non_blocking=on_gpu)
 
 
 def as_stored(values: np.ndarray) -> Tensor:

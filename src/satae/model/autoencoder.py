@@ -13,9 +13,14 @@ from satae.model.layers import Layer
 class Trace(NamedTuple):
     """Everything that one forward pass computed."""
 
-    zs: dict[str, Tensor]  # encoder layer -> pre-activations (N, units...)
-    code: Tensor  # (N, K)
-    x_hat: Tensor  # (N, *shape), in the data's units
+    zs: dict[str, Tensor]  # encoder layer -> pre-activations z (N, units...)
+    fs: dict[str, Tensor]  # encoder layer -> f(z), of the same shape; the last one is the code
+    y: Tensor  # (N, *shape), the reconstruction in standardised units
+
+    @property
+    def code(self) -> Tensor:
+        """(N, K)."""
+        return [*self.fs.values()][-1]
 
 
 class DenoisingAutoencoder(nn.Module):
@@ -58,21 +63,28 @@ class DenoisingAutoencoder(nn.Module):
         Args:
             x: (N, *shape), in the data's units.
         """
-        h, zs = (x - self.mean) / self.std, {}
+        h, zs, fs = self.standardise(x), {}, {}
         for name, layer in self.layers():
             zs[name] = z = layer.pre_activation(h)
-            h = layer.act(z.clone() if getattr(layer.act, "inplace", False) else z)
-        return Trace(zs, h, self.decode(h))
+            fs[name] = h = layer.act(z.clone() if getattr(layer.act, "inplace", False) else z)
+        return Trace(zs, fs, self.decoder(h))
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """(x - mean) / std."""
+        return (x - self.mean) / self.std
+
+    def restore(self, y: Tensor) -> Tensor:
+        """Standardised values back in the data's units: y * std + mean."""
+        return y * self.std + self.mean
 
     def encode(self, x: Tensor) -> Tensor:
         """The code (N, K) of inputs (N, *shape)."""
-        code: Tensor = self.encoder((x - self.mean) / self.std)
+        code: Tensor = self.encoder(self.standardise(x))
         return code
 
     def decode(self, code: Tensor) -> Tensor:
         """The reconstruction (N, *shape), in the data's units, of codes (N, K)."""
-        y: Tensor = self.decoder(code)
-        return y * self.std + self.mean
+        return self.restore(self.decoder(code))
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of ``x``: (N, *shape) to (N, *shape), both in the data's units."""

@@ -70,29 +70,36 @@ class Complement:
         self.trains = not (reading == "slope" and known.piecewise_linear)
         self._function = self._choose(reading, known)
 
-    def _choose(self, reading: Reading, known: Flatness) -> Callable[[Tensor], Tensor]:
-        functions: dict[Reading, Callable[[Tensor], Tensor]] = {
+    def _choose(self, reading: Reading, known: Flatness) -> Callable[[Tensor, Tensor | None], Tensor]:
+        functions: dict[Reading, Callable[[Tensor, Tensor | None], Tensor]] = {
             "output": self._output,
-            "input": lambda z: distance(z, self.intervals),
+            "input": lambda z, _: distance(z, self.intervals),
             # torch cannot differentiate some slopes that are constant, so their gradient of 0 is left out
-            "slope": lambda z: slope(self.act, z.detach() if known.piecewise_linear else z).abs(),
+            "slope": lambda z, _: slope(self.act, z.detach() if known.piecewise_linear else z).abs(),
         }
         return functions[reading]
 
-    def _output(self, z: Tensor) -> Tensor:
-        f_z = evaluate(self.act, z)
+    def _output(self, z: Tensor, f_z: Tensor | None) -> Tensor:
+        f_z = evaluate(self.act, z) if f_z is None else f_z
         return functools.reduce(torch.minimum, ((f_z - value).abs() for value in self.levels))
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32."""
-        return self._function(_widen(z))
+    def __call__(self, z: Tensor, f_z: Tensor | None = None) -> Tensor:
+        """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32.
+
+        Args:
+            z: pre-activations, any shape.
+            f_z: f(z), where it has been computed already.
+        """
+        wide = widen(z)
+        return self._function(wide, f_z if wide is z else None)
 
     def is_flat(self, z: Tensor) -> Tensor:
         """Whether each pre-activation lies in the flat set: booleans shaped like ``z``."""
-        return inside(_widen(z), self.intervals)
+        return inside(widen(z), self.intervals)
 
 
-def _widen(z: Tensor) -> Tensor:
+def widen(z: Tensor) -> Tensor:
+    """Half-precision numbers as float32; others as they are."""
     return z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
 
 

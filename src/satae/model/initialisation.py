@@ -21,7 +21,7 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
         model: changed in place, encoder first, then the decoder's hidden layers.
         x: a batch (N, *shape), corrupted as in training.
     """
-    h = (x - model.mean) / model.std
+    h = model.standardise(x)
     for part in [*model.encoder.children(), *model.decoder.children()]:
         if isinstance(part, Layer) and isinstance(part.norm, nn.Identity) and not isinstance(part.affine, TiedDense):
             z = part.pre_activation(h)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import functional
 
 from satae.model.autoencoder import DenoisingAutoencoder, Trace
-from satae.model.complement import Complement
+from satae.model.complement import Complement, widen
 from satae.model.saturation import Reduction, reduce_units
 
 
@@ -18,6 +19,12 @@ class Losses(NamedTuple):
     reconstruction: Tensor
     saturation: Tensor
 
+    @classmethod
+    def of(cls, reconstruction: Tensor, saturation: Tensor, alpha: float) -> Losses:
+        """The terms with their sum, bit for bit that of a plain denoising autoencoder at alpha = 0."""
+        total = reconstruction + alpha * saturation if alpha else reconstruction  # the penalty may be infinite
+        return cls(total, reconstruction, saturation)
+
 
 class Objective(NamedTuple):
     """The loss of a saturated denoising autoencoder.
@@ -27,7 +34,7 @@ class Objective(NamedTuple):
     reconstruction = 1/2 * ((x - x_hat) / std)^2. With ``reduction="mean"`` it is the mean over the elements of x, and
     each layer's f_c the mean over its units, so that alpha means the same whatever the resolution, width, depth and
     brightness. ``"sum"`` is the literal form of Goroshin & LeCun (2013), arXiv 1301.3577: sums over elements and
-    units. Both are means over the samples of the batch.
+    units. Both are means over the samples of the batch. ``complement`` is that of the model's own activation.
     """
 
     complement: Complement
@@ -42,14 +49,16 @@ class Objective(NamedTuple):
             x_noisy: the same, corrupted.
             alpha: weight of the saturation penalty; at 0 the penalty is reported and trains nothing.
         """
-        return self.of(model.trace(x_noisy), x, model.std, alpha)
+        return self.of(model.trace(x_noisy), model.standardise(x), alpha)
 
-    def of(self, trace: Trace, x: Tensor, std: Tensor, alpha: float) -> Losses:
-        """The same from a forward pass that has been made."""
-        error = (trace.x_hat - x) / std
-        reconstruction = reduce_units(error.square(), self.reduction) / 2
-        layers = [reduce_units(self.complement(z), self.reduction) for z in trace.zs.values()]
-        saturation = sum(layers[1:], start=layers[0])
-        # bit for bit a plain denoising autoencoder at alpha = 0, also where the penalty is infinite
-        total = reconstruction + alpha * saturation if alpha else reconstruction
-        return Losses(total, reconstruction, saturation)
+    def of(self, trace: Trace, target: Tensor, alpha: float) -> Losses:
+        """The same from a forward pass that has been made, and the standardised clean inputs."""
+        return Losses.of(*self.terms(trace, target), alpha)
+
+    def terms(self, trace: Trace, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The reconstruction loss and the penalty."""
+        squares = functional.mse_loss(widen(trace.y), target, reduction="none")
+        reconstruction = reduce_units(squares, self.reduction) / 2
+        penalties = (self.complement(z, f_z) for z, f_z in zip(trace.zs.values(), trace.fs.values(), strict=True))
+        layers = [reduce_units(f_c, self.reduction) for f_c in penalties]
+        return reconstruction, sum(layers[1:], start=layers[0])

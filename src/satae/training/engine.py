@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import inspect
 from collections.abc import Callable
@@ -11,10 +12,12 @@ import torch
 from torch.optim import Optimizer
 
 DEFAULT_THREADS: Final = torch.get_num_threads()  # one a core, or OMP_NUM_THREADS
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+KEPT: Final = 2**25  # bytes; the most that glibc promises to take
 
 
 def prepare(threads: int | None) -> int:
-    """Set the number of threads, and treat subnormal numbers as zero.
+    """Set the number of threads, treat subnormal numbers as zero, keep freed memory.
 
     Units that are saturated fill the averages of Adam with subnormal numbers, on which a CPU is slow: flushing them
     made steps 1.3 to 1.5 times as fast, with the same losses to six digits.
@@ -26,9 +29,21 @@ def prepare(threads: int | None) -> int:
         The number of threads in force.
     """
     leave_compiler_out()
+    keep_memory()
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads or DEFAULT_THREADS)
     return torch.get_num_threads()
+
+
+def keep_memory() -> None:
+    """Let glibc hand freed memory out again, instead of returning it to the system after each step.
+
+    Each step of a convolutional network frees what the next one takes; without this the system clears these pages every
+    time, which took a third of the step.
+    """
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(M_MMAP_THRESHOLD, KEPT)
+        mallopt(M_TRIM_THRESHOLD, 32 * KEPT)
 
 
 def leave_compiler_out() -> None:
@@ -40,6 +55,13 @@ def leave_compiler_out() -> None:
     for method in vars(Optimizer).values():
         if (plain := getattr(method, "__wrapped__", None)) is not None:
             setattr(plain, "__dynamo_disable", plain)
+
+
+def forget_gradients(optimiser: Optimizer) -> None:
+    """What ``zero_grad`` does, without its profiler and its look for a compiler."""
+    for group in optimiser.param_groups:
+        for weights in group["params"]:
+            weights.grad = None
 
 
 def plain_step(optimiser: Optimizer) -> Callable[[], None]:

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset, Stored
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.objective import Objective
-from satae.training.engine import plain_step
+from satae.training.engine import forget_gradients, plain_step
+from satae.training.forward import Forward
 from satae.training.schedule import Schedule
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device
@@ -44,14 +44,15 @@ class NonFiniteLoss(ArithmeticError):
 
 def batches(x: Stored, size: int, generator: Generator) -> Iterator[Stored]:
     """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller."""
-    for index in torch.randperm(len(x), generator=generator).split(size):
-        yield x[index.to(x.device)]
+    order = torch.randperm(len(x), generator=generator)
+    for index in (order.to(x.device) if isinstance(x, Tensor) else order).split(size):  # to a GPU at once
+        yield x.index_select(0, index)
 
 
 def fit(
     model: DenoisingAutoencoder,
     dataset: Dataset,
-    objective: Objective,
+    losses_of: Forward,
     noise: Callable[[Tensor], Tensor],
     optimiser: Optimizer,
     schedule: Schedule,
@@ -66,7 +67,7 @@ def fit(
     Args:
         model: changed in place; in training mode whenever it is stepped.
         dataset: its training split, on the device of the model.
-        objective: the loss.
+        losses_of: (model, x, x_noisy, alpha) -> losses: an objective, or :func:`satae.training.forward.forward`.
         noise: x -> x_noisy.
         optimiser: over the parameters of ``model``.
         schedule: alpha, by the share of the training that is done.
@@ -90,8 +91,8 @@ def fit(
         for stored in batches(dataset.train.x, batch_size, order):
             alpha = schedule(step / (epochs * per_epoch))
             x = dataset.batch(stored)
-            losses = objective(model, x, noise(x), alpha)
-            optimiser.zero_grad(set_to_none=True)
+            losses = losses_of(model, x, noise(x), alpha)
+            forget_gradients(optimiser)
             losses.total.backward()
             take_step()
             step += 1

@@ -54,8 +54,8 @@ def measure(
     for stored in split.x.split(min(BATCH, chunk(dataset.shape))):
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
-        losses = objective.of(trace, x, model.std, alpha)
-        error = trace.x_hat - x
+        losses = objective.of(trace, model.standardise(x), alpha)
+        error = model.restore(trace.y) - x
         variances = [(error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()]
         batch = torch.stack([*losses, error.square().mean(), *variances])
         sums += len(x) * batch.cpu().double()

@@ -1,0 +1,71 @@
+"""How exactly the products of a training step are computed; weights, losses and measures are float32 in all cases."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.layers import TiedDense
+
+AFFINE: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
+
+
+class Precision(NamedTuple):
+    """What torch is told."""
+
+    half: bool = False  # products of bfloat16 numbers, which are added up in float32
+    widened: bool = False  # and whose results are stored as float32
+    tensor_float: bool = False  # products of float32 numbers cut to 19 bits, on an NVIDIA GPU
+
+    def products(self, device: torch.device) -> AbstractContextManager[None]:
+        """The context in which a forward pass is made; torch's backward pass follows it."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.half)
+
+
+PRECISIONS: Final[dict[str, dict[str, Precision]]] = {  # by name, then by kind of device
+    "fp32": dict.fromkeys(("cpu", "cuda", "mps"), Precision()),
+    "medium": {
+        "cpu": Precision(half=True, widened=True),
+        "cuda": Precision(tensor_float=True),
+        "mps": Precision(half=True, widened=True),
+    },
+    "bf16": dict.fromkeys(("cpu", "cuda", "mps"), Precision(half=True)),
+}
+
+
+def prepare(model: nn.Module, name: str, device: torch.device) -> Precision:
+    """Put a model, and torch, into the state that a precision needs.
+
+    Args:
+        model: changed in place; what it computes outside of :meth:`Precision.products` stays float32.
+        name: one of ``PRECISIONS``.
+        device: of the model.
+    """
+    precision = PRECISIONS[name][device.type]
+    torch.backends.cuda.matmul.allow_tf32 = precision.tensor_float
+    torch.backends.cudnn.allow_tf32 = precision.tensor_float
+    if precision.half:  # convolutions of bfloat16 numbers are quicker with the channels innermost
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for part in model.modules():
+        if precision.widened and isinstance(part, AFFINE):
+            part.register_forward_hook(_widen)
+    return precision
+
+
+def _widen(part: nn.Module, inputs: Any, z: Tensor) -> Tensor:
+    return z.float()
+
+
+def is_slow(name: str, device: torch.device) -> bool:
+    """Whether a precision is slower than float32, since the processor has no products of bfloat16 numbers."""
+    return PRECISIONS[name][device.type].half and device.type == "cpu" and not has_half_products()
+
+
+def has_half_products() -> bool:
+    """Whether this processor multiplies bfloat16 numbers."""
+    known: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = ("avx512_bf16", "amx_bf16", "bf16")
+    return any(known.get(name) for name in names)
