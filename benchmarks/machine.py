@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 STAT: Final = Path("/proc/stat")
-LOOK, PATIENCE = 0.5, 20.0  # seconds: of a look at the idle machine, and to wait for it to become idle
+LOOK: Final = 0.5  # seconds of a look at the idle machine
 OTHERS: Final = 0.10  # share of the time of all cores that others may use before a measurement counts as disturbed
 STEAL: Final = 0.02  # share that the host of a virtual machine may take from it
 
@@ -65,7 +65,9 @@ def quiet(before: Times, after: Times, ours: float) -> Quiet:
     return Quiet(max(0.0, after.busy - before.busy - ours) / total, (after.stolen - before.stolen) / total)
 
 
-def run(command: Sequence[str], folder: Path, log: Path, variables: Mapping[str, str] | None = None) -> Ran:
+def run(
+    command: Sequence[str], folder: Path, log: Path, variables: Mapping[str, str] | None = None, *, patience: float = 0
+) -> Ran:
     """Run a command to its end, on a machine that is idle if it becomes so in time.
 
     Args:
@@ -73,8 +75,9 @@ def run(command: Sequence[str], folder: Path, log: Path, variables: Mapping[str,
         folder: to run it in.
         log: gets its output; beside it, ``.err`` gets its errors.
         variables: added to the environment.
+        patience: seconds to wait for that.
     """
-    waiting = settle()
+    waiting = settle(_idle, patience)
     before, used, begun = _look(), _own(), time.perf_counter()
     with log.open("wb") as out, log.with_suffix(".err").open("wb") as errors:
         environment = {**os.environ, **(variables or {})}
@@ -87,9 +90,9 @@ def run(command: Sequence[str], folder: Path, log: Path, variables: Mapping[str,
     return Ran(process.returncode, wall, usage.ru_maxrss / 1e3, waiting if waiting.disturbed else found)
 
 
-def settle(look: Callable[[], Quiet] | None = None, patience: float = PATIENCE) -> Quiet:
-    """Wait until nobody else uses the machine, but not for ever; the last look."""
-    until, look = time.perf_counter() + patience, look or _idle
+def settle(look: Callable[[], Quiet], patience: float) -> Quiet:
+    """Look until nobody else uses the machine, but not for ever; the last look."""
+    until = time.perf_counter() + patience
     while (found := look()).disturbed and time.perf_counter() < until:
         pass
     return found

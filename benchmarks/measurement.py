@@ -38,5 +38,7 @@ class Quantity(NamedTuple):
 
     def among(self, measurements: list[Measurement]) -> list[Measurement]:
         """The measurements that it is in, by alternation, with those that failed."""
-        found = [m for m in measurements if m.of == (self.workload, self.tool) and (m.failed or self.figure in m.figures)]
+        found = [
+            m for m in measurements if m.of == (self.workload, self.tool) and (m.failed or self.figure in m.figures)
+        ]
         return sorted(found, key=lambda m: m.alternation)

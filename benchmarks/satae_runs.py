@@ -29,7 +29,7 @@ def read(folder: Path) -> Run:
 
 
 def busy(folder: Path) -> float:
-    """Seconds from the text with which the training begins to the numbers of the last epoch, by TensorBoard's events."""
+    """Seconds from the text before the first epoch to the numbers of the last one, by TensorBoard's events."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     (path,) = folder.glob("events.out.tfevents.*")
@@ -44,7 +44,7 @@ def busy(folder: Path) -> float:
 
 
 def overhead(wall_s: float, jobs: int, busy_s: list[float]) -> float:
-    """Seconds of a worker that a run of a sweep takes beside training and measuring: (jobs * wall - sum of busy) / runs.
+    """Seconds of a worker that a run takes beside training and measuring: (jobs * wall - sum of busy) / runs.
 
     A sweep of ``jobs`` workers has ``jobs`` seconds to give in each second. What the start of the program, the
     workers, their waiting for the last run, building, checkpoints and the final table take is shared by the runs.

@@ -2,14 +2,14 @@
 
 satae.train.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
-    logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures, drawing
-               these pictures, collecting and writing checkpoints, what is shown on the terminal
+    logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures,
+               drawing these pictures, collecting and writing checkpoints, what is shown on the terminal
     measuring  the measures of both splits after each epoch, and the rarer ones
     training   the training passes, by the speed that the run reports of each epoch
 
 The share of logging is logging / (training + logging): without the measuring, which would make it smaller. A short run
-comes first, so that imports, which belong to the start of the program, are not counted. What TensorBoard's thread writes
-meanwhile is counted as far as the training waits for it.
+comes first, so that imports, which belong to the start of the program, are not counted. What TensorBoard's thread
+writes meanwhile is counted as far as the training waits for it.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ SLACK: Final = 0.02  # share of the loss that they may be apart in any case
 NOISIEST: Final = 0.10  # and share that they may not, however noisy the seeds
 
 RULE: Final = (
-    f"Losses agree if the means over the seeds of the final validation total are within {ERRORS} standard errors of their"
-    f" difference, or {SLACK:.0%} of the loss, whichever is more, but never more than {NOISIEST:.0%}."
+    f"Losses agree if the means over the seeds of the final validation total are within {ERRORS} standard errors of"
+    f" their difference, or {SLACK:.0%} of the loss, whichever is more, but never more than {NOISIEST:.0%}."
 )
 
 
