@@ -71,10 +71,11 @@ def main() -> None:
     """Measure, and write what came of it."""
     chosen = parse()
     there = setting(chosen)
+    attempts = 1 if chosen.quick else plan.ATTEMPTS
     tasks, found = plan.plan(there, chosen.only), list[Measurement]()
     for alternation in range(chosen.alternations):
         for task in plan.order(tasks, alternation):
-            found.append(plan.undisturbed(partial(plan.measure, there, *task, alternation)))
+            found.append(plan.undisturbed(partial(plan.measure, there, *task, alternation), attempts))
             tell(found[-1])
             lines = [measurement.plain() for measurement in found]  # after each: an interrupted hour is not lost
             (chosen.out / "measurements.json").write_text(json.dumps(lines, indent=1), encoding="utf-8")

@@ -45,9 +45,9 @@ def order(tasks: Sequence[tuple[str, str]], alternation: int) -> list[tuple[str,
     return list(tasks) if alternation % 2 == 0 else list(reversed(tasks))
 
 
-def undisturbed(measure_once: Callable[[], Measurement]) -> Measurement:
+def undisturbed(measure_once: Callable[[], Measurement], attempts: int = ATTEMPTS) -> Measurement:
     """A measurement, made once more if others used the machine meanwhile, whatever it found."""
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         found = measure_once()
         if not found.quiet.disturbed:
             break

@@ -92,7 +92,8 @@ def _disturbance(measurements: Sequence[Measurement]) -> str:
     disturbed = [m for m in measurements if m.quiet.disturbed]
     rule = (
         f"A measurement is disturbed if others used more than {machine.OTHERS:.0%} of the time of all cores, or"
-        f" the host of a virtual machine took more than {machine.STEAL:.0%}; it is then made again, at most {ATTEMPTS} times."
+        f" the host of a virtual machine took more than {machine.STEAL:.0%}; it is then made again, up to"
+        f" {ATTEMPTS} times in all."
     )
     names = [f"{m.workload} {m.tool} in alternation {m.alternation + 1}" for m in disturbed]
     return f"{rule} Disturbed in the end: {', '.join(names) or 'none'}, of {len(measurements)}."

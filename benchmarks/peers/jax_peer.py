@@ -37,35 +37,51 @@ def losses(net: Network, session: Session, parameters: Any, x: Array, key: Array
     return jnp.square((x_hat - x) / session.std).mean() / 2, saturation
 
 
-def make_epoch(net: Network, session: Session, optimiser: optax.GradientTransformation) -> Callable[..., State]:
-    """One pass over the images, compiled; the last batch may be smaller."""
-    total_steps = steps(len(session.train), session.epochs)
+def make_step(net: Network, session: Session, optimiser: optax.GradientTransformation) -> Callable[..., State]:
+    """One step on the rows of a batch."""
+    ramp = RAMP * steps(len(session.train), session.epochs)
 
     def loss(parameters: Any, x: Array, key: Array, step: Array) -> Array:
         reconstruction, saturation = losses(net, session, parameters, x, key)
-        return reconstruction + ALPHA * jnp.minimum(1.0, step / (RAMP * total_steps)) * saturation
+        return reconstruction + ALPHA * jnp.minimum(1.0, step / ramp) * saturation
 
-    def take_step(state: State, x: Array) -> State:
+    def take_step(state: State, x: Array, rows: Array) -> State:
         key, draw = random.split(state.key)
-        gradients = jax.grad(loss)(state.parameters, x, draw, state.step)
+        gradients = jax.grad(loss)(state.parameters, x[rows], draw, state.step)
         updates, inner = optimiser.update(gradients, state.optimiser, state.parameters)
         return State(optax.apply_updates(state.parameters, updates), inner, state.step + 1, key)
 
-    def scanned(state: State, x: Array, order: Array) -> State:
+    return take_step
+
+
+def scanned(take_step: Callable[..., State]) -> Callable[..., State]:
+    """A whole pass, compiled; the last batch may be smaller."""
+
+    def run(state: State, x: Array, order: Array) -> State:
         full = len(x) - len(x) % BATCH
         batches = order[:full].reshape(-1, BATCH)
-        state, _ = lax.scan(lambda state, rows: (take_step(state, x[rows]), None), state, batches)
-        return take_step(state, x[order[full:]]) if full < len(x) else state
+        state, _ = lax.scan(lambda state, rows: (take_step(state, x, rows), None), state, batches)
+        return take_step(state, x, order[full:]) if full < len(x) else state
 
-    jitted_step = jax.jit(lambda state, x, rows: take_step(state, x[rows]), donate_argnums=0)
+    return jax.jit(run, donate_argnums=0)
 
-    def looped(state: State, x: Array, order: Array) -> State:
+
+def looped(take_step: Callable[..., State]) -> Callable[..., State]:
+    """A pass of compiled steps."""
+    step = jax.jit(take_step, donate_argnums=0)
+
+    def run(state: State, x: Array, order: Array) -> State:
         for start in range(0, len(x), BATCH):
-            state = jitted_step(state, x, order[start : start + BATCH])
+            state = step(state, x, order[start : start + BATCH])
         return state
 
-    # XLA runs convolutions inside a loop of its own on one thread and by a slow algorithm, on a CPU
-    run = jax.jit(scanned, donate_argnums=0) if session.workload.widths else looped
+    return run
+
+
+def make_epoch(net: Network, session: Session, optimiser: optax.GradientTransformation) -> Callable[..., State]:
+    """One pass over the images, in an order of its own."""
+    # on a CPU, XLA runs convolutions inside a loop of its own on one thread and by a slow algorithm
+    run = (scanned if session.workload.widths else looped)(make_step(net, session, optimiser))
 
     def epoch(state: State, x: Array) -> State:
         key, draw = random.split(state.key)

@@ -90,14 +90,17 @@ class Saturated(keras.Model):
             h = layer(h)
         return h * self.std + self.mean, saturation
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         """The loss of a batch; its weight of the penalty rises over the first half of the training."""
         x_hat, saturation = y_pred
         reconstruction = ops.mean(ops.square((x_hat - x) / self.std)) / 2
         for measure, value in zip(self.measures, (reconstruction, saturation), strict=True):
             measure.update_state(value, sample_weight=ops.shape(x)[0])
         alpha = ALPHA * ops.minimum(1.0, self.done / self.ramp)
-        self.done.assign_add(1.0)
+        if training:
+            self.done.assign_add(1.0)
         return reconstruction + alpha * saturation
 
 
