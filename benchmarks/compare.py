@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -81,8 +82,7 @@ def main() -> None:
             (chosen.out / "measurements.json").write_text(json.dumps(lines, indent=1), encoding="utf-8")
     facts = {**machine.facts(), "jobs": there.jobs, "limit": chosen.limit, "options": " ".join(sys.argv[1:]) or "none"}
     print(report.write(chosen.out, found, facts))
-    for path in there.data.glob("*.npy"):
-        path.unlink()
+    shutil.rmtree(chosen.out / "work")
 
 
 if __name__ == "__main__":

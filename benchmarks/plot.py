@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OURS, THEIRS, LIMIT = "#0072B2", "#E69F00", "#999999"  # of Okabe and Ito: told apart whatever one's eyes
+LEAST: Final = 1e-6  # of a cost, which no logarithm takes at zero
 WORKLOADS: Final = ("W1", "W2", "small")
 
 
@@ -41,17 +42,19 @@ def _speeds(ax: Axes, workload: str, measurements: list[Measurement]) -> None:
         colour = LIMIT if tool == "gemm" else OURS if tool.startswith("satae") else THEIRS
         middle = median(values)
         ax.barh(place, middle, color=colour, xerr=[[middle - min(values)], [max(values) - middle]], capsize=3)
-        ax.annotate(f"{middle:,.0f}", (0, place), xytext=(4, 0), textcoords="offset points", va="center")
+        ink = "white" if colour == OURS else "black"
+        ax.annotate(f"{middle:,.0f}", (0, place), xytext=(4, 0), textcoords="offset points", va="center", color=ink)
     ax.set_yticks(range(len(found)), ["limit of its products" if tool == "gemm" else tool for tool in found])
     ax.set_xlabel("samples/s: median, least and most")
     ax.set_title(workload)
+    ax.set_visible(bool(found))
 
 
 def _rows(ax: Axes, results: Sequence[Result]) -> None:
     """Each row in units of its floor, so that 1 is what it must reach, with its aim."""
     for place, found in enumerate(reversed(results)):
         row = found.row
-        share = [row.floor / value if row.less_is_better else value / row.floor for value in found.values]
+        share = [row.floor / max(value, LEAST) if row.less_is_better else value / row.floor for value in found.values]
         middle, aim = median(share), row.floor / row.aim if row.less_is_better else row.aim / row.floor
         ax.hlines(place, min(share), max(share), color=OURS, linewidth=2)
         ax.plot(middle, place, "o", color=OURS, markerfacecolor="white" if found.refused else OURS)
@@ -59,6 +62,9 @@ def _rows(ax: Axes, results: Sequence[Result]) -> None:
     ax.axvline(1, color=LIMIT, linestyle="--")
     ax.set_yticks(range(len(results)), [found.row.title for found in reversed(results)], fontsize=8)
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("{x:g}")
+    ax.tick_params(axis="x", which="both", labelsize=8)
     ax.set_xlabel("times better than the floor (dashed); bar: aim; hollow: not valid")
 
 
