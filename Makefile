@@ -2,10 +2,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-$(shell pwd | cksum | cut -d " " -f 1)
+PEERS  ?= .venv-peers
+PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +36,18 @@ test: $(READY) ## Run the tests
 test-slow: $(READY) ## Run the tests that train for longer
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 $(ARGS)
 
+$(PEERS_READY): benchmarks/peers.txt
+	@echo "installing the peers into $(PEERS): a few minutes"
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	@touch $@
+
+bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 40 minutes: make bench ARGS="--quick"
+	$(BIN)/python -m benchmarks.compare --peers-python $(PEERS)/bin/python $(ARGS)
+
+growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 10 minutes
+	$(BIN)/python -m benchmarks.growth $(ARGS)
+
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +59,6 @@ format: $(READY) ## Put the style right
 
 check: lint test ## lint and test
 
-clean: ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find conf src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: ## Remove the environments and what tools left; outputs/ stays
+	rm -rf $(VENV) $(PEERS) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find benchmarks conf src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Time and memory, measured: satae-train beside its peers, and how both grow."""

@@ -1,0 +1,138 @@
+"""How the time of an epoch and the peak memory of satae-train grow: ``make growth``.
+
+With the number of samples, in an array that is mapped from its file; the width, the depth, the size of a batch; and
+the runs of a sweep. Each series is fitted by a power law; the exponent between its last two points is what it tends to,
+free of what a program costs anyway.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from benchmarks import machine, satae_runs
+from benchmarks.power_law import exponent
+from benchmarks.report import table
+from benchmarks.ways import ROOT
+
+CHUNK: Final = 2**20  # numbers written at a time
+PATIENCE: Final = 10.0  # seconds to wait for an idle machine
+RUNS: Final = "runs"  # the series whose time is that of a whole sweep
+
+
+class Series(NamedTuple):
+    """One number varied."""
+
+    name: str
+    values: Sequence[int]
+    samples: int | None  # None where they are what varies
+    features: int
+    words: str  # for satae-train; {n} is the value
+
+    def command(self, value: int) -> list[str]:
+        """The words for one value."""
+        layers, seeds = ",".join(["128"] * value), ",".join(map(str, range(value)))
+        return self.words.format(n=value, layers=layers, seeds=seeds).split()
+
+
+SERIES: Final = (
+    Series("samples", [10**3, 10**4, 10**5, 10**6, 10**7], None, 16, "arch.widths=[16] epochs=2"),
+    Series("width", [64, 128, 256, 512, 1024, 2048], 20_000, 128, "arch.widths=[{n}] epochs=2"),
+    Series("depth", [1, 2, 4, 8, 16], 20_000, 128, "arch.widths=[{layers}] epochs=2"),
+    Series("batch", [16, 64, 256, 1024, 4096], 50_000, 128, "arch.widths=[128] batch_size={n} epochs=2"),
+    Series(RUNS, [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={seeds}"),
+)
+
+
+class Point(NamedTuple):
+    """One value, measured."""
+
+    value: int
+    seconds: float  # of the last epoch's training pass; of the whole for a sweep
+    peak_mb: float
+    quiet: machine.Quiet
+
+
+def write_array(path: Path, samples: int, features: int) -> None:
+    """Points near a plane of four dimensions, (samples, features) float32."""
+    draw = np.random.default_rng(0)
+    basis = draw.standard_normal((4, features), dtype=np.float32) / 2
+    array = np.lib.format.open_memmap(path, "w+", np.float32, (samples, features))
+    for start in range(0, samples, CHUNK // features):
+        part = array[start : start + CHUNK // features]
+        part[:] = draw.standard_normal((len(part), 4), dtype=np.float32) @ basis
+
+
+def measure(series: Series, value: int, folder: Path, words: Sequence[str]) -> Point:
+    """Train on data of its own.
+
+    Raises:
+        RuntimeError: it did not end well.
+    """
+    data, runs = folder / "x.npy", folder / "runs"
+    write_array(data, series.samples or value, series.features)
+    program = str(Path(sys.executable).with_name("satae-train"))
+    places = [f"hydra.run.dir={runs / '0'}", f"hydra.sweep.dir={runs}"]
+    told = [*series.command(value), "data=array", f"data.path={data}", *words, *places]
+    ran = machine.run([program, *told], ROOT, folder / "log", patience=PATIENCE)
+    if ran.code:
+        raise RuntimeError((folder / "log.err").read_text("utf-8"))
+    seconds = ran.wall_s if series.name == RUNS else satae_runs.read(runs / "0").epoch_s
+    shutil.rmtree(runs)
+    return Point(value, seconds, ran.peak_mb, ran.quiet)
+
+
+def text(series: Series, points: Sequence[Point]) -> str:
+    """The table of a series, with its exponents."""
+    what = "whole sweep, s" if series.name == RUNS else "epoch, s"
+    rows = [
+        [f"{point.value:,}", f"{point.seconds:.3f}", f"{point.peak_mb:,.0f}", "yes" if point.quiet.disturbed else ""]
+        for point in points
+    ]
+    constant = f"{series.samples:,} samples, " if series.samples else ""
+    return (
+        f"## {series.name}\n\n{constant}{series.features} features; satae-train {series.words}\n\n"
+        + table([series.name, what, "peak memory, MB", "machine busy"], rows)
+        + f"\n\nexponents: {fitted(points)}\n"
+    )
+
+
+def fitted(points: Sequence[Point]) -> str:
+    """The exponents of time and memory, over all points and over the last two."""
+    if len(points) < 2:
+        return "none of a single point"
+    found = {}
+    for name in ("seconds", "peak_mb"):
+        ends = [[getattr(point, key) for point in points] for key in ("value", name)]
+        found[name] = f"{exponent(*ends):.2f} (last two {exponent(*(end[-2:] for end in ends)):.2f})"
+    return f"time {found['seconds']}, memory {found['peak_mb']}"
+
+
+def main() -> None:
+    """Measure each series and write growth.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(series.name for series in SERIES), help="some of %(default)s")
+    parser.add_argument("--most", type=int, help="leave out larger values of samples, for a smoke test")
+    parser.add_argument("--out", type=Path, help="folder for the results; default outputs/growth-<date>")
+    parser.add_argument("words", nargs="*", help="further words for satae-train")
+    chosen = parser.parse_args()
+    out = (chosen.out or ROOT / "outputs" / f"growth-{datetime.now(UTC):%Y-%m-%d-%H-%M}").resolve()
+    (out / "work").mkdir(parents=True, exist_ok=True)
+    parts = ["# How time and memory grow", "; ".join(f"{k} {v}" for k, v in machine.facts().items()) + ".\n"]
+    for series in (series for series in SERIES if series.name in chosen.only.split(",")):
+        values = [n for n in series.values if not (chosen.most and series.name == "samples" and n > chosen.most)]
+        parts += [text(series, [measure(series, n, out / "work", chosen.words) for n in values])]
+        print(parts[-1], flush=True)
+        (out / "growth.md").write_text("\n\n".join(parts), encoding="utf-8")
+    shutil.rmtree(out / "work")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What is measured in an alternation, in which order, and again if something disturbed it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from benchmarks.machine import Quiet
+from benchmarks.measurement import Measurement
+from benchmarks.ways import WAYS, Failed, Setting, sweep
+
+ATTEMPTS: Final = 2  # at a measurement, if the first is disturbed
+PLAN: Final = {
+    "W1": ("gemm", "satae", "lightning", "satae medium", "jax", "loop", "keras on jax", "keras on torch", "side costs"),
+    "W2": ("satae", "lightning", "satae bf16", "loop", "jax", "keras on jax", "keras on torch"),
+    "W3": ("satae", "lightning"),
+    "small": ("satae", "lightning", "loop", "jax", "keras on jax", "keras on torch"),
+    "start": ("satae-train --help", "import torch"),
+}
+
+
+def plan(setting: Setting, only: Sequence[str]) -> list[tuple[str, str]]:
+    """Workload and tool of all measurements of an alternation."""
+    everything = [(workload, tool) for workload in only for tool in PLAN[workload]]
+    return [task for task in everything if setting.precision or task[1] not in ("satae medium", "satae bf16")]
+
+
+def measure(setting: Setting, workload: str, tool: str, alternation: int) -> Measurement:
+    """Measure, or say why not."""
+    shutil.rmtree(setting.folder, ignore_errors=True)
+    setting.folder.mkdir(parents=True)
+    way = sweep if (workload, tool) == ("W3", "satae") else WAYS[tool]
+    try:
+        quiet, found = way(setting, workload, tool, alternation)
+        return Measurement(workload, tool, alternation, quiet, **found)
+    except (Failed, OSError, ValueError, KeyError, IndexError) as error:
+        return Measurement(workload, tool, alternation, Quiet(0, 0), failed=f"{type(error).__name__}: {error}")
+    finally:
+        shutil.rmtree(setting.folder, ignore_errors=True)
+
+
+def order(tasks: Sequence[tuple[str, str]], alternation: int) -> list[tuple[str, str]]:
+    """The measurements of an alternation: forth and back by turns, so that none always comes first."""
+    return list(tasks) if alternation % 2 == 0 else list(reversed(tasks))
+
+
+def undisturbed(measure_once: Callable[[], Measurement], attempts: int = ATTEMPTS) -> Measurement:
+    """A measurement, made once more if others used the machine meanwhile, whatever it found."""
+    for _ in range(attempts):
+        found = measure_once()
+        if not found.quiet.disturbed:
+            break
+    return found

@@ -1,0 +1,166 @@
+"""How each tool is run, and what its output says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any, Final, NamedTuple
+
+from benchmarks import machine, satae_runs
+from benchmarks.machine import Quiet, Ran
+from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, SWEEP, WORKLOADS, Workload, gemm_flops
+
+ROOT: Final = Path(__file__).parents[1]
+ERROR: Final = 300  # characters of a message that are kept
+SIDE_EPOCHS: Final = 10  # of the run that tells the share of logging; pictures are drawn after the first and the tenth
+STARTS: Final = 10  # of a command that is soon over
+PRECISION: Final = {"satae": "fp32", "satae medium": "medium", "satae bf16": "bf16"}
+PEERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "lightning": ("lightning_peer", {}),
+    "loop": ("loop", {}),
+    "keras on torch": ("keras_peer", {"KERAS_BACKEND": "torch"}),
+    "keras on jax": ("keras_peer", {"KERAS_BACKEND": "jax"}),
+    "jax": ("jax_peer", {}),
+}
+SAME: Final = (  # said though most of it is the default, which may change
+    "data=fashion_mnist act=relu noise=gaussian optim=adam init=torch alpha_schedule=linear complement=output"
+    f" alpha={ALPHA} noise.level={NOISE} optim.lr={LEARNING_RATE} batch_size={BATCH}"
+).split()
+
+
+class Failed(RuntimeError):
+    """A command that ended with an error."""
+
+
+class Setting(NamedTuple):
+    """Where, with what and how much."""
+
+    folder: Path  # for what the tools write, which is deleted, and for their messages
+    data: Path  # train.npy and valid.npy
+    python: Path  # of this project's environment
+    peers: Path  # of the peers' environment
+    precision: bool  # whether to say precision=, and to measure what is not fp32
+    launcher: tuple[str, ...]  # the words that make a sweep
+    jobs: int  # runs of a sweep that go on at the same time
+    limit: int | None  # images of each split, instead of the workload's
+    patience: float = 0  # seconds to wait for an idle machine
+
+
+Found = tuple[Quiet, dict[str, Any]]  # how quiet it was; the rest of a Measurement
+Way = Callable[[Setting, str, str, int], Found]  # workload, tool, alternation
+
+
+def _run(setting: Setting, command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> Ran:
+    log = setting.folder / "log"
+    ran = machine.run([str(word) for word in command], ROOT, log, variables, patience=setting.patience)
+    if ran.code:
+        said = log.with_suffix(".err").read_text("utf-8", errors="replace").strip() or f"exit code {ran.code}"
+        raise Failed(said[-ERROR:])
+    return ran
+
+
+def _last_line(setting: Setting) -> dict[str, Any]:
+    return json.loads((setting.folder / "log").read_text("utf-8").splitlines()[-1])
+
+
+def _workload(setting: Setting, name: str) -> Workload:
+    workload = WORKLOADS[name]
+    return workload._replace(limit=setting.limit or workload.limit)
+
+
+def words(setting: Setting, name: str, tool: str) -> list[str]:
+    """What satae-train is told."""
+    workload = _workload(setting, name)
+    limit = [f"data.limit={workload.limit}"] if workload.limit else []
+    precision = [f"precision={PRECISION[tool]}"] if setting.precision else []
+    return [*SAME, *workload.architecture, f"epochs={workload.epochs}", *limit, *precision]
+
+
+def _ours(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    folder = setting.folder / "run"
+    program = setting.python.with_name("satae-train")
+    chosen = [*words(setting, workload, tool), f"seed={alternation}", f"hydra.run.dir={folder}"]
+    ran, run = _run(setting, [program, *chosen]), satae_runs.read(folder)
+    figures = {"samples_per_s": run.samples_per_s, "wall_s": ran.wall_s, "peak_mb": ran.peak_mb}
+    return ran.quiet, {"figures": figures, "losses": (run.loss,), "versions": run.versions}
+
+
+def sweep(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    """Eight runs of one satae-train."""
+    program, folder = setting.python.with_name("satae-train"), setting.folder / "sweep"
+    seeds = "seed=" + ",".join(map(str, _seeds(alternation)))
+    chosen = [*words(setting, workload, tool), seeds, f"hydra.sweep.dir={folder}"]
+    ran = _run(setting, [program, "-m", *setting.launcher, *chosen])
+    runs = [satae_runs.read(path.parent) for path in folder.glob("*/run.json")]
+    if len(runs) != SWEEP:
+        raise Failed(f"{len(runs)} of {SWEEP} runs have ended")
+    figures = {
+        "samples_per_s": mean(run.samples_per_s for run in runs),
+        "wall_s": ran.wall_s,
+        "overhead_s": satae_runs.overhead(ran.wall_s, setting.jobs, [run.busy_s for run in runs]),
+        "beyond_training_s": satae_runs.overhead(ran.wall_s, setting.jobs, [run.epoch_s for run in runs]),
+    }
+    return ran.quiet, {"figures": figures, "losses": tuple(run.loss for run in runs), "versions": runs[0].versions}
+
+
+def _seeds(alternation: int) -> range:
+    return range(SWEEP * alternation, SWEEP * (alternation + 1))
+
+
+def _peer(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    """One process; for the sweep one after the other."""
+    seeds = _seeds(alternation) if workload == "W3" else [alternation]
+    ended = [_peer_once(setting, _workload(setting, workload), tool, seed) for seed in seeds]
+    quiet = Quiet(max(ran.quiet.others for ran, _ in ended), max(ran.quiet.steal for ran, _ in ended))
+    told = [line for _, line in ended]
+    figures = {
+        "samples_per_s": mean(line["samples_per_s"][-1] for line in told),
+        "wall_s": sum(ran.wall_s for ran, _ in ended),
+        "peak_mb": max(ran.peak_mb for ran, _ in ended),
+    }
+    losses = tuple(line["reconstruction"] + ALPHA * line["saturation"] for line in told)
+    return quiet, {"figures": figures, "losses": losses, "versions": told[0]["versions"]}
+
+
+def _peer_once(setting: Setting, workload: Workload, tool: str, seed: int) -> tuple[Ran, dict[str, Any]]:
+    module, variables = PEERS[tool]
+    folder = setting.folder / f"{module}-{seed}"
+    folder.mkdir()
+    chosen = [f"--workload={workload.name}", f"--epochs={workload.epochs}", f"--seed={seed}"]
+    chosen += [f"--data={setting.data}", f"--out={folder}"]
+    chosen += [f"--limit={workload.limit}"] if workload.limit else []
+    ran = _run(setting, [setting.peers, "-m", f"benchmarks.peers.{module}", *chosen], variables)
+    return ran, _last_line(setting)
+
+
+def _gemm(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    ran = _run(setting, [setting.python, "-m", "benchmarks.gemm"])
+    told = _last_line(setting)
+    limit = told["flops"] / gemm_flops(WORKLOADS[workload].widths)
+    return ran.quiet, {"figures": {"samples_per_s": limit, "gflops": told["flops"] / 1e9}}
+
+
+def _side_costs(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    chosen = [*words(setting, workload, "satae"), f"epochs={SIDE_EPOCHS}", f"seed={alternation}"]
+    ran = _run(setting, [setting.python, "-m", "benchmarks.side_costs", setting.folder / "run", *chosen])
+    return ran.quiet, {"figures": _last_line(setting)}
+
+
+def _start(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    command = {
+        "satae-train --help": [setting.python.with_name("satae-train"), "--help"],
+        "import torch": [setting.python, "-c", "import torch"],
+    }[tool]
+    ran = _run(setting, [setting.python, "-m", "benchmarks.repeat", str(STARTS), *command])
+    return ran.quiet, {"figures": _last_line(setting)}
+
+
+WAYS: Final[dict[str, Way]] = {  # by tool; a sweep of ours is another way
+    **dict.fromkeys(PRECISION, _ours),
+    **dict.fromkeys(PEERS, _peer),
+    "gemm": _gemm,
+    "side costs": _side_costs,
+    **dict.fromkeys(("satae-train --help", "import torch"), _start),
+}

@@ -1,0 +1,226 @@
+"""The benchmarks' logic: what is counted, what is compared with what, and when a ratio may not be believed."""
+
+import ast
+import math
+
+import pytest
+from program import ROOT
+
+from benchmarks import compare, plan, report, ways, workloads
+from benchmarks.machine import Quiet, Times, parse, quiet, settle
+from benchmarks.measurement import Measurement, Quantity
+from benchmarks.power_law import exponent
+from benchmarks.rows import ROWS, Row, result
+from benchmarks.satae_runs import overhead
+from benchmarks.side_costs import Clocks
+from benchmarks.validity import losses_differ, refusals
+from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
+
+IDLE, BUSY = Quiet(0.01, 0.0), Quiet(0.5, 0.0)
+SPEED = Row("speed", Quantity("W1", "satae", "samples_per_s"), Quantity("W1", "lightning", "samples_per_s"), 2.0, 3.0)
+SEEDS = [0.100, 0.102, 0.098, 0.101, 0.099]
+
+
+def series(tool, speeds, losses=SEEDS, quiet=IDLE):
+    return [
+        Measurement("W1", tool, n, quiet, {"samples_per_s": speed}, (loss,))
+        for n, (speed, loss) in enumerate(zip(speeds, losses, strict=False))
+    ]
+
+
+def test_a_step_of_w1_is_564_mflop():
+    assert gemm_flops(WORKLOADS["W1"].widths) * 128 == pytest.approx(564e6, rel=0.01)
+
+
+def test_the_products_of_a_network_of_two_layers_counted_by_hand():
+    assert sizes((10,)) == (784, 10, 784)
+    assert gemm_flops((10,)) == 2 * 10 * 784 * (2 + 2 + 1)  # forward, weights; inputs of the second layer alone
+
+
+def test_the_last_batch_of_an_epoch_may_be_smaller():
+    assert steps(54_000, 2) == 844
+    assert steps(256, 3) == 6
+
+
+def test_a_ratio_is_taken_within_each_alternation():
+    found = result(SPEED, [*series("satae", [10, 40, 90, 30, 30]), *series("lightning", [10, 20, 30, 10, 10])])
+    assert found.values == (1, 2, 3, 3, 3)
+    assert (found.median, found.verdict) == (3, "aim")
+
+
+def test_a_measurement_that_failed_takes_its_alternation_out_and_is_told():
+    broken = Measurement("W1", "lightning", 0, IDLE, failed="no memory")
+    found = result(
+        SPEED, [*series("satae", [10, 20, 30, 40, 50]), broken, *series("lightning", [9, 10, 10, 10, 10])[1:]]
+    )
+    assert found.values == (2, 3, 4, 5)
+    assert found.verdict == "not valid: lightning failed"
+
+
+@pytest.mark.parametrize(("speed", "verdict"), [(10, "missed"), (25, "floor"), (30, "aim")])
+def test_the_verdict_is_that_of_the_median(speed, verdict):
+    assert result(SPEED, [*series("satae", [speed] * 5), *series("lightning", [10] * 5)]).verdict == verdict
+
+
+def test_where_less_is_better_the_verdict_turns():
+    row = Row("cost", SPEED.over, None, 0.05, 0.02, less_is_better=True)
+    verdicts = [result(row, series("satae", [cost] * 5)).verdict for cost in (0.01, 0.03, 0.06)]
+    assert verdicts == ["aim", "floor", "missed"]
+
+
+def test_what_was_not_measured_is_no_row():
+    assert result(SPEED, []) is None
+
+
+def test_five_quiet_alternations_with_equal_losses_are_valid():
+    assert refusals(series("satae", [1] * 5), series("lightning", [1] * 5)) == []
+
+
+def test_fewer_alternations_are_refused():
+    assert refusals(series("satae", [1] * 4), series("lightning", [1] * 5)) == ["fewer than 5 alternations"]
+
+
+def test_a_peer_that_was_not_measured_is_refused():
+    assert refusals(series("satae", [1] * 5), []) == ["not measured"]
+
+
+def test_a_busy_machine_is_refused():
+    disturbed = [*series("lightning", [1] * 4), Measurement("W1", "lightning", 4, BUSY, {"samples_per_s": 1}, (0.1,))]
+    assert refusals(series("satae", [1] * 5), disturbed) == ["machine busy (1 of 10)"]
+
+
+def test_other_losses_are_refused():
+    other = series("lightning", [1] * 5, [loss + 0.006 for loss in SEEDS])
+    assert refusals(series("satae", [1] * 5), other) == ["losses differ: 0.1000 and 0.1060"]
+
+
+def test_losses_within_seed_noise_agree():
+    assert not losses_differ(SEEDS, [loss + 0.002 for loss in SEEDS])
+
+
+def test_losses_that_no_seed_moves_may_be_apart_by_rounding():
+    assert not losses_differ([0.1] * 5, [0.1005] * 5)
+    assert losses_differ([0.1] * 5, [0.103] * 5)
+
+
+def test_noisy_seeds_excuse_no_large_difference():
+    noisy = [0.05, 0.1, 0.15, 0.2, 0.25]
+    assert losses_differ(noisy, [loss * 1.2 for loss in noisy])
+
+
+def test_one_seed_says_nothing():
+    assert losses_differ([0.1], [0.1]) == "one seed says nothing of seed noise"
+
+
+def test_a_loss_that_is_not_finite_agrees_with_nothing():
+    assert losses_differ([math.nan, 0.1], [0.1, 0.1]) == "losses differ: not finite"
+
+
+def test_the_kernel_tells_who_used_the_machine():
+    before = parse("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n")
+    after = parse("cpu  250 0 100 900 50 0 0 20 7 0\n")
+    assert before == Times(150, 0, 1000)
+    assert quiet(before, after, ours=136) == Quiet(0.2, 0.0625)
+    assert quiet(before, after, ours=500).others == 0
+
+
+@pytest.mark.parametrize(("shares", "disturbed"), [((0.05, 0.01), False), ((0.2, 0), True), ((0, 0.05), True)])
+def test_much_use_by_others_or_the_host_disturbs(shares, disturbed):
+    assert Quiet(*shares).disturbed is disturbed
+
+
+def test_waiting_ends_when_the_machine_is_idle_or_patience_does():
+    looks = iter([BUSY, BUSY, IDLE])
+    assert settle(lambda: next(looks), patience=60) == IDLE
+    assert settle(lambda: BUSY, patience=0) == BUSY
+
+
+def test_a_disturbed_measurement_is_made_once_more():
+    made = []
+
+    def once(quiet):
+        made.append(Measurement("W1", "loop", 0, quiet))
+        return made[-1]
+
+    rest = iter([BUSY, IDLE])
+    assert plan.undisturbed(lambda: once(next(rest))).quiet == IDLE
+    assert plan.undisturbed(lambda: once(BUSY)).quiet == BUSY
+    assert len(made) == 4
+
+
+def test_no_tool_always_comes_first():
+    tasks = [("W1", "satae"), ("W1", "loop")]
+    assert plan.order(tasks, 0) == tasks == plan.order(tasks, 1)[::-1]
+
+
+def test_a_sweep_of_two_at_a_time_has_two_seconds_a_second():
+    assert overhead(10, 1, [2.0, 2.0]) == 3
+    assert overhead(10, 2, [8.0, 8.0]) == 2
+
+
+def test_a_clock_within_a_clock_does_not_count_twice():
+    clocks, kinds = Clocks(), []
+    inner = clocks.around(lambda: kinds.append(clocks._running), "measuring")
+    clocks.around(inner, "logging")()
+    inner()
+    assert kinds == [True, True]
+    assert not clocks._running
+    assert min(clocks.seconds.values()) > 0
+
+
+@pytest.mark.parametrize("power", [0, 0.5, 1, 2])
+def test_an_exponent_is_found_again(power):
+    xs = [10.0, 100.0, 1000.0, 5000.0]
+    assert exponent(xs, [3 * x**power for x in xs]) == pytest.approx(power)
+
+
+@pytest.mark.parametrize(("xs", "ys"), [([1], [1]), ([1, 2], [0, 1])])
+def test_no_exponent_of_one_point_or_of_zero(xs, ys):
+    with pytest.raises(ValueError, match="two points or more, all of them positive"):
+        exponent(xs, ys)
+
+
+def test_every_row_is_measured_by_some_tool():
+    planned = {(workload, tool) for workload, tools in plan.PLAN.items() for tool in tools}
+    quantities = [quantity for row in ROWS for quantity in (row.over, row.under) if quantity]
+    assert {(quantity.workload, quantity.tool) for quantity in quantities} <= planned
+    assert {tool for _, tool in planned} == ways.WAYS.keys()
+
+
+def test_our_words_are_a_configuration(configuration, tmp_path):
+    there = ways.Setting(*[tmp_path] * 4, precision=False, launcher=(), jobs=1, limit=None)
+    w1, w2 = (configuration(*ways.words(there, name, "satae")) for name in ("W1", "W2"))
+    assert (w1.arch.widths, w1.batch_size, w1.epochs, w1.init) == ([512, 64], 128, 2, "torch")
+    assert (w2.arch.channels, w2.arch.code, w2.data.limit) == ([32, 64], 64, 20_000)
+
+
+def test_options_are_checked_and_a_smoke_test_is_short(capsys):
+    quick = compare.parse(["--quick", "--only", "W1,small"])
+    assert (quick.alternations, quick.limit, quick.patience, quick.only) == (2, compare.QUICK, 0, ["W1", "small"])
+    assert compare.parse([]).alternations == 5
+    with pytest.raises(SystemExit):
+        compare.parse(["--only", "W9"])
+    assert "no W9; choose of W1" in capsys.readouterr().err
+
+
+def test_the_report_names_what_is_not_valid(tmp_path):
+    found = [*series("satae", [30.0] * 5), *series("lightning", [10.0] * 5, quiet=BUSY)]
+    text = report.write(tmp_path, found, {"cores": 2, "limit": None})
+    assert (
+        "| W1 satae, samples/s against lightning | 3.00 | 3.00 to 3.00 | 2.20 | 2.80 | not valid: machine busy" in text
+    )
+    assert "Disturbed in the end: W1 lightning in alternation 1" in text
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "peers").glob("*.py")), ids=lambda path: path.stem)
+def test_peers_know_nothing_of_ours_but_the_definitions(path):
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {module for module in modules if module.partition(".")[0] in ("satae", "benchmarks")}
+    assert all(module == "benchmarks.workloads" or module.startswith("benchmarks.peers.") for module in ours)
+
+
+def test_the_definitions_need_no_library():
+    modules = {name.partition(".")[0] for name in vars(workloads) if not name.startswith("_")}
+    assert not modules & {"torch", "numpy", "satae"}
