@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -119,12 +120,12 @@ def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
 @contextmanager
 def composed_already() -> Iterator[None]:
     """Keep Hydra's sweeper from composing every run once more, to see whether it can be: that is known by then."""
-    sweeper: Any = BasicSweeper
-    sweeper.validate_batch_is_legal = lambda self, batch: None
+    sweeper: Any = Sweeper
+    before, sweeper.validate_batch_is_legal = sweeper.validate_batch_is_legal, lambda self, batch: None
     try:
         yield
     finally:
-        del sweeper.validate_batch_is_legal  # what it inherits is there again
+        sweeper.validate_batch_is_legal = before
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Record:
     """Writes a run directory.
 
     config.yaml      every choice, as plain data
-    run.json         command, folder, versions, state of the sources, data, threads, device, times, status
+    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code
     metrics.jsonl    one line an epoch
     metrics.json     the last epoch's measures, the speed and the wall time
     """
@@ -41,6 +41,15 @@ class Record:
         overrides: list[str],
         exit_codes: Mapping[type[BaseException], int],
     ) -> None:
+        """Begin it, which no two runs can in one directory.
+
+        Args:
+            directory: of the run.
+            config: what is run.
+            command: as it can be typed again.
+            overrides: of this run, where the command makes several.
+            exit_codes: of the errors that may end the run; 1 for all others.
+        """
         self.directory, self.command, self.overrides = directory, command, overrides
         self._exit_codes = exit_codes
         self._started = time.perf_counter()
