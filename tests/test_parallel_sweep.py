@@ -194,3 +194,10 @@ def test_a_worker_that_is_killed_is_told_in_one_line(long_sweep):
     assert [record["status"] for record in found] == ["finished", "finished", "failed", "failed"]
     assert "TerminatedWorkerError" in found[3]["error"]
     assert [line.split()[:2] for line in out.splitlines()[-3:-1]] == [["1", "2"], ["1000000", "2"]]
+
+
+def test_workers_do_not_outlive_a_program_that_is_killed(long_sweep):
+    program, sweep = long_sweep
+    program.kill()
+    ended(program)
+    assert [read(run / "run.json")["status"] for run in runs(sweep)] == ["finished", "finished", "running", "running"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,9 +57,11 @@ def start(line: CommandLine) -> None:
 
 def hand_over(line: CommandLine, share: Share | None) -> None:
     """Have Hydra make the runs; a process of its own gets what it needs to know with the function."""
+    here = os.getpid()
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
+        parallel.leave_with(here)
         with command.watched():
             return run_job(composed, line, share)
 
@@ -74,7 +77,7 @@ def run_job(composed: DictConfig, line: CommandLine, share: Share | None) -> flo
     directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
     codes = {NonFiniteLoss: command.DIVERGED, KeyboardInterrupt: command.INTERRUPTED}
     record = Record(directory, config, line.text, list(job.overrides.task), codes)
-    line.ledger.add(Place(directory, Path(job.sweep.dir).absolute() if in_sweep else None))
+    line.ledger.add(Place(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))
     try:
         return train(config, record, share, brief=in_sweep)
     except NonFiniteLoss as error:

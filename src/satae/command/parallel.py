@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -64,3 +68,16 @@ def workers(jobs: int) -> Iterator[None]:
     finally:
         sys.argv[:] = before
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+
+
+@functools.cache  # once in each worker
+def leave_with(parent: int) -> None:
+    """End a worker soon after the process that started it, which may be killed before it can end its workers."""
+    if os.getpid() != parent:
+        threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
