@@ -6,8 +6,9 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,22 +16,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from satae import command
+from satae.command import CommandLine, parallel
 from satae.command.interruption import undisturbed
+from satae.command.ledger import Place
+from satae.command.parallel import Share
 from satae.config import Config, validate
 from satae.config.messages import first_line
+
+if TYPE_CHECKING:
+    from satae.tracking.record import Record
 
 PROGRAM: Final = "satae-train"
 
 log = logging.getLogger(__name__)
-_sweeps: set[Path] = set()  # directories of the sweeps that this process has run
 
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    # OpenMP's threads wait by spinning: two of them on two busy cores made a step four to fifteen times as slow
-    os.environ.setdefault("GOMP_SPINCOUNT", "100")
-    _sweeps.clear()
-    return command.execute(PROGRAM, run_job, check, summarise_sweeps)
+    # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took 2 to 20 times as long
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    return command.execute(PROGRAM, start, check, close)
 
 
 def check(config: Config) -> None:
@@ -40,36 +45,76 @@ def check(config: Config) -> None:
     build.check(config)
 
 
-def summarise_sweeps() -> None:
-    """Close each sweep with its table."""
-    for sweep in _sweeps:
-        from satae.tracking.sweep import summarise
+def start(line: CommandLine) -> None:
+    """Make the runs, one after another or several at once."""
+    if line.n_jobs is None:
+        hand_over(line, None)
+    else:
+        from satae.training.engine import DEFAULT_THREADS
 
-        summarise(sweep)
+        share = parallel.share(min(DEFAULT_THREADS, parallel.cores()), line.n_jobs, line.runs)
+        with parallel.workers(share.jobs):
+            hand_over(line, share)
 
 
-@hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
-def run_job(composed: DictConfig) -> float:
+def hand_over(line: CommandLine, share: Share | None) -> None:
+    """Have Hydra make the runs; a process of its own gets what it needs to know with the function."""
+    here = os.getpid()
+
+    @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
+    def task(composed: DictConfig) -> float:
+        parallel.leave_with(here)
+        with command.watched():
+            return run_job(composed, line, share)
+
+    task()
+
+
+def run_job(composed: DictConfig, line: CommandLine, share: Share | None) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
+    from satae.tracking.record import Record
     from satae.training.fit import NonFiniteLoss
 
-    job = HydraConfig.get()
+    job, config = HydraConfig.get(), validate(composed)
     directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
-    if in_sweep:
-        _sweeps.add(Path(job.sweep.dir))
+    codes = {NonFiniteLoss: command.DIVERGED, KeyboardInterrupt: command.INTERRUPTED}
+    record = Record(directory, config, line.text, list(job.overrides.task), codes)
+    line.ledger.add(Place(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))
     try:
-        return train(validate(composed), directory, list(job.overrides.task), brief=in_sweep)
+        return train(config, record, share, brief=in_sweep)
     except NonFiniteLoss as error:
         log.error("%s", error)
-        return command.fail(PROGRAM, f"{directory}: {first_line(error)}", command.DIVERGED)
+        command.say(PROGRAM, f"{directory}: {first_line(error)}", command.DIVERGED)
     except Exception as error:
         log.exception("the run failed")
-        line = f"{type(error).__name__}: {first_line(error)}; the traceback is in {directory / job.job.name}.log"
-        return command.fail(PROGRAM, line)
+        told = f"{type(error).__name__}: {first_line(error)}; the traceback is in {directory / job.job.name}.log"
+        command.say(PROGRAM, told, command.FAILED)
+    return math.nan
 
 
-def train(config: Config, directory: Path, overrides: list[str], *, brief: bool = False) -> float:
+def close(places: Sequence[Place], error: BaseException | None) -> int:
+    """End the runs that could not end themselves, and show the table of each sweep; the exit code of all."""
+    if not places:
+        return command.OK
+    from satae.tracking import record, sweep
+
+    if error is not None:
+        code = command.INTERRUPTED if isinstance(error, KeyboardInterrupt) else command.FAILED
+        for place in places:
+            record.close(place.directory, error, code)
+    for folder in {place.sweep for place in places if place.sweep}:
+        sweep.summarise(folder)
+    return max(int(record.read(place.directory).get("exit_code", command.FAILED)) for place in places)
+
+
+def train(config: Config, record: Record, share: Share | None = None, *, brief: bool = False) -> float:
     """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
+
+    Args:
+        config: what to train.
+        record: of its run, begun here.
+        share: what the run gets of the machine, where several go on at once.
+        brief: say no more than a line.
 
     Raises:
         NonFiniteLoss: the loss was nan or infinite; the last good checkpoint is kept.
@@ -78,19 +123,20 @@ def train(config: Config, directory: Path, overrides: list[str], *, brief: bool 
     from satae.tracking.board import Board
     from satae.tracking.console import Display
     from satae.tracking.pictures import save
-    from satae.tracking.record import Record
     from satae.training import checkpoint, engine
     from satae.training.fit import NonFiniteLoss
 
+    directory = record.directory
     with (
-        Record(directory, config, overrides) as record,
+        record,
         Board(directory) as board,
-        Display(config.epochs, brief=brief) as display,
+        Display(config.epochs, brief=brief, name=record.name if share else "") as display,
     ):
-        threads = engine.prepare(config.threads)
+        threads = engine.prepare(config.threads or (share.threads if share else None))
         experiment = Experiment.of(config)
-        record.note(threads=threads, device=str(experiment.device), data=experiment.facts())
-        board.text("run", " ".join(overrides) if brief else record.command)
+        jobs = {"jobs": share.jobs} if share else {}
+        record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
+        board.text("run", " ".join(record.overrides) if brief else record.command)
         display.start(experiment.summary())
         for caveat in experiment.caveats():
             display.warn(caveat)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import math
 import os
+import shlex
 import sys
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
 from satae.command import arguments, overrides
-from satae.command.composition import UNUSABLE, configs
+from satae.command.composition import UNUSABLE, Planned, composed_already, planned
+from satae.command.ledger import Ledger, Place, ledger
 from satae.config import Config, ConfigError
 from satae.config.messages import first_line
 
@@ -29,54 +32,55 @@ INTERRUPTED: Final = 130  # Ctrl-C
 log = logging.getLogger(__name__)
 
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
-_failures: list[int] = []  # exit codes of the runs of this process that did not end well
 
 
-def fail(program: str, line: str, code: int = FAILED) -> float:
-    """Tell in one line that a run failed; the other runs of a sweep go on.
+class CommandLine(NamedTuple):
+    """What was typed, for the runs that it makes in this process or in others."""
 
-    Returns:
-        nan, for the sweeper.
-    """
-    _failures.append(say(program, line, code))
-    return math.nan
+    text: str  # as it can be typed again
+    runs: int  # how many it asks for
+    n_jobs: int | None  # runs at once, as asked of the launcher; None where it makes one after another
+    ledger: Ledger  # where each run leaves a note as it begins
 
 
 def execute(
-    program: str, hydra_main: Callable[[], None], check: Callable[[Config], None], after: Callable[[], None]
+    program: str,
+    start: Callable[[CommandLine], None],
+    check: Callable[[Config], None],
+    close: Callable[[Sequence[Place], BaseException | None], int],
 ) -> int:
     """Run a command line, and tell what went wrong in one line.
 
     Args:
         program: its name, for the messages.
-        hydra_main: a function decorated by ``hydra.main``.
+        start: calls a function decorated by ``hydra.main``.
         check: raises ``ConfigError`` for a configuration that cannot be run; called before Hydra writes anything.
-        after: called when the runs are over, also when they were interrupted.
+        close: called when the runs are over, with where they are and what ended them before their time; gives
+            their exit code.
 
     Returns:
         The exit code.
     """
-    _failures.clear()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without our signs is no reason to lose a run
+    forgive_output()
     try:
-        found = _check(check)
+        found, plan = _check(check)
         if text := arguments.shown(found):
             print(text)  # noqa: T201
             return OK
-        try:
-            _run(hydra_main)
-        finally:
-            after()
+        with ledger() as notes:
+            typed = shlex.join([program, *sys.argv[1:]])
+            return _run(CommandLine(typed, len(plan.configs), plan.n_jobs, notes), start, close)
     except ConfigError as error:
         return say(program, str(error), REFUSED)
     except KeyboardInterrupt:
         return say(program, "interrupted", INTERRUPTED)
+    except BrokenExecutor:
+        line = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
+        return say(program, line, FAILED)
     except Exception as error:
         if os.environ.get(TRACEBACK) == "1":
             raise
         return say(program, f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)", FAILED)
-    return max(_failures, default=OK)
 
 
 def say(program: str, line: str, code: int) -> int:
@@ -85,31 +89,60 @@ def say(program: str, line: str, code: int) -> int:
     return code
 
 
-def _check(check: Callable[[Config], None]) -> argparse.Namespace:
+@contextmanager
+def watched() -> Iterator[None]:
+    """What a run needs in whatever process it is."""
+    forgive_output()
+    before, threading.excepthook = threading.excepthook, _log_thread
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def forgive_output() -> None:
+    """A terminal without our signs is no reason to lose a run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _check(check: Callable[[Config], None]) -> tuple[argparse.Namespace, Planned]:
     """Refuse a command line that cannot be run, and put its words in the order that Hydra reads; what was typed."""
     found = arguments.parse(get_args_parser(), sys.argv[1:])
     flags = [word for word in sys.argv[1:] if word not in found.overrides]
     found.overrides = [overrides.quoted(word) for word in found.overrides]
     sys.argv[1:] = flags + found.overrides  # at the end Hydra's parser finds all of them
+    plan = Planned([], None)
     if found.run or (found.overrides and not found.shell_completion):
-        for config in configs(found.overrides, found.multirun, found.config_name, found.config_dir):
-            if found.run:
-                check(config)
-    return found
+        plan = planned(found.overrides, found.multirun, found.config_name, found.config_dir)
+    for config in plan.configs if found.run else []:
+        check(config)
+    return found, plan
 
 
-def _run(hydra_main: Callable[[], None]) -> None:
-    before, threading.excepthook = threading.excepthook, _log_thread
+def _run(
+    line: CommandLine,
+    start: Callable[[CommandLine], None],
+    close: Callable[[Sequence[Place], BaseException | None], int],
+) -> int:
+    """Make the runs, and close them whatever happens; their exit code."""
     try:
-        with env_override({TRACEBACK: "1"}):  # Hydra passes errors on instead of printing them
-            hydra_main()
+        _hand_over(line, start)
+    except BaseException as error:
+        close(line.ledger.places(), error)
+        raise
+    return close(line.ledger.places(), None)
+
+
+def _hand_over(line: CommandLine, start: Callable[[CommandLine], None]) -> None:
+    try:
+        with env_override({TRACEBACK: "1"}), composed_already():  # Hydra passes errors on instead of printing them
+            start(line)
     except UNUSABLE as error:
         raise ConfigError(overrides.explain(error, {})) from None
     except OSError as error:
         place = error.filename or "standard output"
         raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
-    finally:
-        threading.excepthook = before
 
 
 def _log_thread(error: threading.ExceptHookArgs) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -14,20 +14,35 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.command import overrides, places
+from satae.command import overrides, parallel, places
 from satae.config import Config, ConfigError, validate
 from satae.config.validate import chosen_names
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 
 
+class Planned(NamedTuple):
+    """What a command line asks for."""
+
+    configs: list[Config]  # of its runs
+    n_jobs: int | None  # runs at once, as asked of the launcher; None where it makes one after another
+
+
 def configs(
     words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
 ) -> list[Config]:
-    """Every run that a command line asks for.
+    """Every run that a command line asks for; the arguments are those of :func:`planned`."""
+    return planned(words, multirun, name, folder).configs
+
+
+def planned(
+    words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
+) -> Planned:
+    """Every run that a command line asks for, and how many at once.
 
     Args:
         words: overrides, as typed.
@@ -43,9 +58,15 @@ def configs(
     own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
     with initialize_config_module("satae.conf", version_base="1.3"):
         jobs = _jobs(words) if multirun else [list(words)]
-        found = [_config(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
-    places.check_apart([place for _, place in found])
-    return [config for config, _ in found]
+        found = [_run(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
+    places.check_apart([run.place for run in found])
+    return Planned([run.config for run in found], found[0].n_jobs if multirun else None)
+
+
+class _Run(NamedTuple):
+    config: Config
+    place: Path  # its directory
+    n_jobs: int | None
 
 
 def _jobs(words: Sequence[str]) -> list[list[str]]:
@@ -63,17 +84,23 @@ def _parsed(words: Sequence[str]) -> list[Override]:
     return OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(list(words))
 
 
-def _config(words: list[str], name: str, number: int | None) -> tuple[Config, Path]:
-    """One run, the ``number``-th of a sweep, and its directory."""
+def _run(words: list[str], name: str, number: int | None) -> _Run:
+    """One run, the ``number``-th of a sweep."""
     with _explained(words):
         for override in _parsed(words):
             overrides.check_override(override)
         composed = compose(name, words, return_hydra_config=True)
         with _current(composed, number):
-            place = places.place(composed, number is not None)
+            place, n_jobs = places.place(composed, number is not None), _n_jobs(composed)
             with open_dict(composed):
                 del composed["hydra"]
-            return validate(composed), place
+            return _Run(validate(composed), place, n_jobs)
+
+
+def _n_jobs(composed: DictConfig) -> int | None:
+    if composed.hydra.runtime.choices["hydra/launcher"] != parallel.LAUNCHER:
+        return None
+    return int(composed.hydra.launcher.n_jobs)
 
 
 @contextmanager
@@ -88,6 +115,17 @@ def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
         yield
     finally:
         hydra.cfg = before
+
+
+@contextmanager
+def composed_already() -> Iterator[None]:
+    """Keep Hydra's sweeper from composing every run once more, to see whether it can be: that is known by then."""
+    sweeper: Any = Sweeper
+    before, sweeper.validate_batch_is_legal = sweeper.validate_batch_is_legal, lambda self, batch: None
+    try:
+        yield
+    finally:
+        sweeper.validate_batch_is_legal = before
 
 
 @contextmanager

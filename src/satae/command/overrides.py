@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from satae.command import parallel
 from satae.config.messages import ConfigError, bad_choice, expected, first_line, unknown_key
 from satae.config.schema import GROUPS, Config
 
@@ -122,6 +123,8 @@ def _missing(error: Any) -> str:
     root, _, below = group.partition("/")
     if root in GROUPED:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
+    if (group, name) == ("hydra/launcher", parallel.LAUNCHER):
+        return f"{group}={name}: is not installed; install it with {parallel.EXTRA}"
     return bad_choice(group, name, error.options) if group and error.options else first_line(error)
 
 

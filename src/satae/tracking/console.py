@@ -51,13 +51,14 @@ class PatientConsole(Console):
 class Display:
     """A progress bar with the live numbers on a terminal; plain lines anywhere else. All but the bar goes to the log.
 
-    In a sweep it is brief: one line a run.
+    In a sweep it is brief: one line a run, with the run's name where several go on at once.
     """
 
-    def __init__(self, epochs: int, *, brief: bool = False) -> None:
+    def __init__(self, epochs: int, *, brief: bool = False, name: str = "") -> None:
         self.console = PatientConsole(highlight=False, soft_wrap=True)
         self.epochs = epochs
         self.brief = brief
+        self.name = name
         self._bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -87,7 +88,8 @@ class Display:
     def warn(self, line: str) -> None:
         """A line that must not be missed."""
         log.warning(line)
-        self.console.print(f"warning: {line}", style="bold yellow", markup=False)
+        name = f"{self.name}: " if self.name else ""
+        self.console.print(f"warning: {name}{line}", style="bold yellow", markup=False)
 
     def start(self, summary: str) -> None:
         """What is about to be trained."""
@@ -108,7 +110,7 @@ class Display:
             self.warn(COLLAPSED)
         here = shorten(directory)
         if self.brief:
-            self.say(f"{_live(metrics)}  {here}")
+            self.say("  ".join(filter(None, (self.name, _live(metrics), str(here)))))
             return
         self.console.print(_table(metrics))
         self.say(f"results      {here}")

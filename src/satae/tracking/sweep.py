@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from satae.tracking.console import shorten
-from satae.tracking.record import METRICS, RUN
+from satae.tracking.record import METRICS, RUN, read
 
 COLUMNS: Final = {
     "valid/fvu": "valid fvu",
@@ -44,7 +44,7 @@ def read_runs(sweep: Path) -> list[Run]:
 
 
 def _read(path: Path) -> Run:
-    run, metrics = json.loads(path.read_text("utf-8")), path.with_name(METRICS)
+    run, metrics = read(path.parent), path.with_name(METRICS)
     overrides = dict(override.split("=", 1) for override in run["overrides"] if "=" in override)
     numbers = json.loads(metrics.read_text("utf-8")) if metrics.is_file() else {}
     return Run(path.parent.name, run["status"], overrides, numbers)

@@ -1,0 +1,72 @@
+"""How the machine is shared among runs, and what can be asked for."""
+
+import pytest
+from hydra.core.config_store import ConfigStore
+from hypothesis import given
+from hypothesis import strategies as st
+from program import TINY, files, here, read, runs
+
+from satae.command.parallel import cores, share
+from satae.config import ConfigError
+from satae.training.engine import DEFAULT_THREADS
+
+JOBLIB = ("-m", "hydra/launcher=joblib")
+COUNT = st.integers(1, 200)
+
+
+@pytest.mark.parametrize(
+    ("machine", "n_jobs", "count", "expected"),
+    [
+        (8, -1, 100, (8, 1)),
+        (8, -1, 2, (2, 4)),  # no core idle where there are few runs
+        (8, -2, 100, (7, 1)),
+        (8, 3, 100, (3, 2)),
+        (8, 4, 1, (1, 8)),
+        (2, -9, 5, (1, 2)),
+        (2, 5, 9, (5, 1)),  # as was asked
+    ],
+)
+def test_the_cores_are_divided_among_the_runs_that_go_on_at_once(machine, n_jobs, count, expected):
+    assert share(machine, n_jobs, count) == expected
+
+
+@given(COUNT, st.integers(-300, 200).filter(bool), COUNT)
+def test_no_more_threads_than_cores_and_no_more_jobs_than_runs(machine, n_jobs, count):
+    jobs, threads = share(machine, n_jobs, count)
+    assert 1 <= jobs <= count
+    assert threads >= 1
+    assert jobs * threads <= max(machine, n_jobs)
+
+
+def test_no_jobs_at_all_are_refused():
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: must be at least 1, or -1 for one run a core"):
+        share(8, 0, 3)
+
+
+@pytest.mark.parametrize("value", ["0", "many", "null"])
+def test_a_number_of_jobs_that_cannot_be_is_refused_in_one_line(tmp_path, value):
+    outcome = here(tmp_path, *TINY, *JOBLIB, f"hydra.launcher.n_jobs={value}", "seed=0,1")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"satae-train: hydra.launcher.n_jobs={value}: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert files(tmp_path) == []
+
+
+def test_without_the_launcher_it_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "joblib.yaml")
+    outcome = here(tmp_path, *TINY, *JOBLIB, "seed=0,1")
+    told = "satae-train: hydra/launcher=joblib: is not installed; install it with pip install 'satae[joblib]'\n"
+    assert (outcome.code, outcome.err, files(tmp_path)) == (2, told, [])
+
+
+@pytest.mark.parametrize(("words", "threads"), [([], None), (["threads=3"], 3)], ids=["by default", "chosen"])
+def test_a_run_that_is_alone_has_all_cores_unless_the_user_says_otherwise(tmp_path, words, threads):
+    tiny = [word for word in TINY if not word.startswith("threads")]
+    assert here(tmp_path, *tiny, *words, *JOBLIB, "seed=0").code == 0
+    record = read(runs(tmp_path)[0] / "run.json")
+    assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, cores()))
+
+
+def test_runs_one_after_another_share_nothing(tmp_path):
+    assert here(tmp_path, *TINY, "-m", "seed=0").code == 0
+    assert "jobs" not in read(runs(tmp_path)[0] / "run.json")

@@ -1,0 +1,203 @@
+"""A sweep in worker processes is what it is in one process, however its runs end."""
+
+import contextlib
+import csv
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from program import PROGRAM, TINY, here, read, runs, there
+
+JOBLIB = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
+WORDS = (
+    *(word for word in TINY if not word.startswith("threads")),
+    *("data=array", "data.path=x.npy", "optim=sgd", "reduction=sum", "optim.lr=1e-4,1e30", "seed=range(3)"),
+)
+STATUS = ["finished", "failed", "finished", "failed", "failed", "failed"]
+CODES = [0, 1, 0, 3, 3, 3]
+FAULTY = 1
+READS = """
+import os, sys
+
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("x.npy"):
+        with open(os.environ["READS"], "a") as file:
+            print(os.getpid(), file=file)
+
+sys.addaudithook(note)
+"""
+
+
+def prepare(folder):
+    """Data, and what makes a fault of one run: a folder where a file should be."""
+    import numpy
+
+    numpy.save(folder / "x.npy", numpy.random.default_rng(0).random((200, 6), dtype="float32"))
+    (folder / "sweep" / str(FAULTY) / "metrics.jsonl").mkdir(parents=True)
+
+
+@pytest.fixture(scope="module")
+def parallel(tmp_path_factory):
+    """Six runs in two worker processes, of which one has a fault and three diverge."""
+    folder = tmp_path_factory.mktemp("parallel")
+    prepare(folder)
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(READS)
+    places = {"PYTHONPATH": str(folder / "site"), "READS": str(folder / "reads")}
+    return folder, there(folder, *WORDS, *JOBLIB, OMP_NUM_THREADS="2", **places)
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    """The same, one after another."""
+    folder = tmp_path_factory.mktemp("serial")
+    prepare(folder)
+    return folder, here(folder, *WORDS, "threads=1", "-m", "hydra.sweep.dir=sweep")
+
+
+def untimed(run):
+    return {key: value for key, value in read(run / "metrics.json").items() if key not in ("wall_s", "samples_per_s")}
+
+
+def worker(run):
+    """The process that made a run, as its event file is named."""
+    (events,) = run.glob("events.out.tfevents.*")
+    return int(events.name.split(".")[-2])
+
+
+def test_the_numbers_are_the_same_to_the_last_bit(parallel, serial):
+    finished = [number for number, status in enumerate(STATUS) if status == "finished"]
+    for number in finished:
+        ours, theirs = (untimed(folder / "sweep" / str(number)) for folder, _ in (parallel, serial))
+        assert ours == theirs
+    assert untimed(parallel[0] / "sweep" / "0") != untimed(parallel[0] / "sweep" / "2")
+
+
+def test_how_each_run_ended_stands_in_its_directory(parallel, serial):
+    for folder, _ in (parallel, serial):
+        found = [read(run / "run.json") for run in runs(folder)]
+        assert [record["status"] for record in found] == STATUS
+        assert [record["exit_code"] for record in found] == CODES
+
+
+def test_the_exit_code_is_the_same(parallel, serial):
+    assert parallel[1].code == serial[1].code == 3
+
+
+def test_a_failure_is_told_in_one_line_and_the_same(parallel, serial):
+    told = [sorted(outcome.err.replace(str(folder), "").splitlines()) for folder, outcome in (parallel, serial)]
+    assert told[0] == told[1]
+    assert len(told[0]) == 4
+    assert all(line.startswith("satae-train: ") for line in told[0])
+
+
+def test_each_run_has_a_line_that_names_it(parallel):
+    lines = parallel[1].out.splitlines()
+    told = sorted(line for line in lines if "valid fvu" in line and "runs" not in line)
+    assert [re.sub(r"(fvu|saturated) [\d.]+", r"\1", line) for line in told] == [
+        "optim.lr=0.0001 seed=0  valid fvu  saturated  sweep/0",
+        "optim.lr=0.0001 seed=2  valid fvu  saturated  sweep/2",
+    ]
+    others = [line for line in lines if line not in told]
+    assert all(line.startswith("warning: optim.lr=") for line in others[:-4])
+
+
+def test_the_table_is_the_same(parallel, serial):
+    tables = [outcome.out.splitlines()[-4:] for _, outcome in (parallel, serial)]
+    assert tables[0] == tables[1]
+    assert [line.split()[-1] for line in tables[0][1:3]] == ["1", "3"]  # failed
+    with (parallel[0] / "sweep" / "runs.csv").open(encoding="utf-8") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == STATUS
+
+
+def test_jobs_and_threads_are_the_cores_and_are_written_down(parallel):
+    for run in runs(parallel[0]):
+        record = read(run / "run.json")
+        assert (record["jobs"], record["threads"]) == (2, 1)
+
+
+def test_the_command_is_what_was_typed(parallel):
+    command = read(parallel[0] / "sweep" / "2" / "run.json")["command"]
+    assert command.startswith("satae-train -m data.limit=64 ")
+    assert command.count("n_jobs") == 1
+    assert "hydra.launcher.batch_size" not in command
+
+
+def test_workers_go_on_to_the_next_run_and_read_the_data_once(parallel):
+    by = [worker(run) for run in runs(parallel[0])]
+    assert len(set(by)) == 2
+    reads = [int(line) for line in (parallel[0] / "reads").read_text().split()]
+    assert {pid: reads.count(pid) for pid in by} == dict.fromkeys(by, reads.count(by[0]))
+    assert {reads.count(pid) for pid in by} == {reads.count(next(pid for pid in reads if pid not in by))}
+
+
+def test_a_log_holds_the_lines_of_its_own_run(parallel):
+    for number, run in enumerate(runs(parallel[0])):
+        log = (run / "satae-train.log").read_text()
+        assert log.count("inputs of 6 to train on") == 1
+        assert log.count("the loss is") == (CODES[number] == 3)
+        assert ("IsADirectoryError" in log) == (number == FAULTY)
+        assert [line for line in log.splitlines() if "sweep/" in line and f"sweep/{number}" not in line] == []
+
+
+# ended before their time
+
+
+@pytest.fixture
+def long_sweep(tmp_path):
+    """Two short runs that are done and two that would take for ever, with the program that makes them."""
+    words = [*TINY, "epochs=1,1000000", "seed=0,1", *JOBLIB]
+    program = subprocess.Popen(
+        [PROGRAM, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        process_group=0,
+        # a shell's background job is started deaf to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    with program:
+        while len(list(tmp_path.glob("sweep/[23]/metrics.jsonl"))) < 2 and program.poll() is None:
+            time.sleep(0.05)
+        yield program, tmp_path / "sweep"
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+
+
+def ended(program):
+    """What it said; a worker that was left would keep the pipes open."""
+    return program.communicate(timeout=30)
+
+
+def test_control_c_ends_workers_too_and_shows_what_is_done(long_sweep):
+    program, sweep = long_sweep
+    os.killpg(program.pid, signal.SIGINT)
+    out, err = ended(program)
+    assert (program.returncode, err) == (130, "satae-train: interrupted\n")
+    found = [read(run / "run.json") for run in runs(sweep)]
+    assert [record["status"] for record in found] == ["finished", "finished", "interrupted", "interrupted"]
+    assert [line.split()[:2] for line in out.splitlines()[-3:-1]] == [["1", "2"], ["1000000", "2"]]
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line(long_sweep):
+    program, sweep = long_sweep
+    os.kill(worker(sweep / "3"), signal.SIGKILL)
+    out, err = ended(program)
+    told = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
+    assert (program.returncode, err) == (1, f"satae-train: {told}\n")
+    found = [read(run / "run.json") for run in runs(sweep)]
+    assert [record["status"] for record in found] == ["finished", "finished", "failed", "failed"]
+    assert "TerminatedWorkerError" in found[3]["error"]
+    assert [line.split()[:2] for line in out.splitlines()[-3:-1]] == [["1", "2"], ["1000000", "2"]]
+
+
+def test_workers_do_not_outlive_a_program_that_is_killed(long_sweep):
+    program, sweep = long_sweep
+    program.kill()
+    ended(program)
+    assert [read(run / "run.json")["status"] for run in runs(sweep)] == ["finished", "finished", "running", "running"]
