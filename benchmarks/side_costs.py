@@ -83,11 +83,12 @@ def train(folder: Path, words: list[str]) -> float:
     from hydra import compose, initialize_config_module
 
     from satae.config import validate
+    from satae.tracking.record import Record
     from satae.train import train as satae_train
 
     with initialize_config_module("satae.conf", version_base="1.3"):
         config = validate(compose("config", words))
-    satae_train(config, folder, words)
+    satae_train(config, Record(folder, config, "side_costs", words, {}))
     samples = json.loads((folder / "run.json").read_text("utf-8"))["data"]["train"]
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
     return sum(samples / json.loads(line)["samples_per_s"] for line in lines)

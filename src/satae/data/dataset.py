@@ -58,8 +58,8 @@ class Dataset(NamedTuple):
 
     def batch(self, stored: Stored) -> Tensor:
         """Stored examples (N, *shape) as float32 in the data's own units."""
-        x = stored.float()
-        x = x if self.scale == 1 else x * self.scale
+        x = stored.load() if isinstance(stored, OnDisk) else stored
+        x = x.float() if self.scale == 1 else x * self.scale
         return x if self.offset == 0 else x + self.offset
 
 

@@ -71,7 +71,7 @@ class DenoisingAutoencoder(nn.Module):
 
     def standardise(self, x: Tensor) -> Tensor:
         """(x - mean) / std."""
-        return (x - self.mean) / self.std
+        return (x - self.mean).div_(self.std)
 
     def restore(self, y: Tensor) -> Tensor:
         """Standardised values back in the data's units: y * std + mean."""

@@ -81,7 +81,7 @@ class Complement:
 
     def _output(self, z: Tensor, f_z: Tensor | None) -> Tensor:
         f_z = evaluate(self.act, z) if f_z is None else f_z
-        return functools.reduce(torch.minimum, ((f_z - value).abs() for value in self.levels))
+        return functools.reduce(torch.minimum, ((f_z - value if value else f_z).abs() for value in self.levels))
 
     def __call__(self, z: Tensor, f_z: Tensor | None = None) -> Tensor:
         """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32.

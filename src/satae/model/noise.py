@@ -19,8 +19,7 @@ def none(x: Tensor, generator: Generator, *, span: Span) -> Tensor:
 
 def gaussian(x: Tensor, generator: Generator, *, level: float, span: Span) -> Tensor:
     """x + level * n with n ~ N(0, 1), clipped to ``span``; ``level`` is in the data's own units."""
-    noise = torch.empty_like(x).normal_(generator=generator)
-    return noise.mul_(level).add_(x).clamp_(*span)
+    return torch.empty_like(x).normal_(0.0, level, generator=generator).add_(x).clamp_(*span)
 
 
 def uniform(x: Tensor, generator: Generator, *, level: float, span: Span) -> Tensor:

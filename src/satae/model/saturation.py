@@ -32,7 +32,8 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: choose one of {', '.join(REDUCTIONS)}")
-    return values.mean() if reduction == "mean" else values.sum() / len(values)
+    # the gradient of a quotient of a sum is one number; that of ``mean`` is written out for each element
+    return values.sum() / (values.numel() if reduction == "mean" else len(values))
 
 
 class Saturation:
