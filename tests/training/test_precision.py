@@ -101,6 +101,17 @@ def test_tensor_float_is_for_medium_on_an_nvidia_gpu_alone():
 
 @pytest.mark.parametrize("supported", [True, False])
 def test_a_processor_without_bfloat16_products_is_slow_with_them(supported, monkeypatch):
-    monkeypatch.setattr(precision, "has_half_products", lambda: supported)
+    monkeypatch.setattr(precision, "processor_has", lambda *features: supported)
     assert [precision.is_slow(name, CPU) for name in NAMES] == [False, not supported, not supported]
     assert not precision.is_slow("bf16", torch.device("cuda"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_channels_are_innermost_where_there_are_matrix_units(there, monkeypatch):
+    monkeypatch.setattr(precision, "processor_has", lambda *features: there)
+    for name, expected in [("fp32", False), ("bf16", there)]:
+        model = satae.conv((1, 8, 8), nn.ReLU, channels=[4, 6], code=5)
+        prepare(model, name, CPU)
+        weight = model.encoder.layer2.affine.weight
+        assert weight.is_contiguous(memory_format=torch.channels_last) is expected
+        assert model.encoder.layer3.affine.weight.is_contiguous()
