@@ -21,10 +21,6 @@ from benchmarks.measurement import Measurement
 from benchmarks.ways import ROOT, Setting
 
 QUICK: Final = 1280  # images of each split
-LAUNCHERS: Final = {  # the words that make a sweep, and how many of its runs go on at the same time
-    "joblib": (("hydra/launcher=joblib",), int(machine.facts()["cores"])),
-    "basic": ((), 1),
-}
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -34,8 +30,6 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(plan.PLAN), help="some of %(default)s")
     parser.add_argument("--quick", action="store_true", help=f"a smoke test: 2 alternations of {QUICK} images")
     parser.add_argument("--limit", type=int, help="images of each split, in place of those of the workload")
-    parser.add_argument("--fp32-only", action="store_true", help="say no precision=, measure what is in fp32")
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="joblib", help="of the sweep")
     parser.add_argument("--patience", type=float, help="seconds to wait for an idle machine; default 20, or 0 if quick")
     parser.add_argument("--peers-python", type=Path, default=ROOT / ".venv-peers" / "bin" / "python")
     parser.add_argument("--out", type=Path, help="folder for the results; default outputs/bench-<date>")
@@ -53,11 +47,16 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 def setting(chosen: argparse.Namespace) -> Setting:
     """Where and how much, with the images written for the peers."""
     python, work = Path(sys.executable), chosen.out / "work"
-    launcher, jobs = LAUNCHERS[chosen.launcher]
     subprocess.run([python, "-m", "benchmarks.export", work / "data"], cwd=ROOT, check=True)
-    peers = chosen.peers_python.absolute()  # not resolved: the environment is found by the link's place
-    fp32 = chosen.fp32_only
-    return Setting(work / "now", work / "data", python, peers, not fp32, launcher, jobs, chosen.limit, chosen.patience)
+    return Setting(
+        folder=work / "now",
+        data=work / "data",
+        python=python,
+        peers=chosen.peers_python.absolute(),  # not resolved: the environment is found by the link's place
+        jobs=machine.cores(),
+        limit=chosen.limit,
+        patience=chosen.patience,
+    )
 
 
 def tell(found: Measurement) -> None:
@@ -73,10 +72,10 @@ def main() -> None:
     chosen = parse()
     there = setting(chosen)
     attempts = 1 if chosen.quick else plan.ATTEMPTS
-    tasks, found = plan.plan(there, chosen.only), list[Measurement]()
+    tasks, found = plan.plan(chosen.only), list[Measurement]()
     for alternation in range(chosen.alternations):
         for task in plan.order(tasks, alternation):
-            found.append(plan.undisturbed(partial(plan.measure, there, *task, alternation), attempts))
+            found.append(plan.repeated_if_disturbed(partial(plan.measure, there, *task, alternation), attempts))
             tell(found[-1])
             lines = [measurement.plain() for measurement in found]  # after each: an interrupted hour is not lost
             (chosen.out / "measurements.json").write_text(json.dumps(lines, indent=1), encoding="utf-8")

@@ -24,7 +24,6 @@ from benchmarks.ways import ROOT
 
 CHUNK: Final = 2**20  # numbers written at a time
 PATIENCE: Final = 10.0  # seconds to wait for an idle machine
-RUNS: Final = "runs"  # the series whose time is that of a whole sweep
 
 
 class Series(NamedTuple):
@@ -35,6 +34,7 @@ class Series(NamedTuple):
     samples: int | None  # None where they are what varies
     features: int
     words: str  # for satae-train; {n} is the value
+    whole: bool = False  # whether what is timed is the whole program, not an epoch
 
     def command(self, value: int) -> list[str]:
         """The words for one value."""
@@ -47,7 +47,7 @@ SERIES: Final = (
     Series("width", [64, 128, 256, 512, 1024, 2048], 20_000, 128, "arch.widths=[{n}] epochs=2"),
     Series("depth", [1, 2, 4, 8, 16], 20_000, 128, "arch.widths=[{layers}] epochs=2"),
     Series("batch", [16, 64, 256, 1024, 4096], 50_000, 128, "arch.widths=[128] batch_size={n} epochs=2"),
-    Series(RUNS, [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={seeds}"),
+    Series("runs", [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={seeds}", whole=True),
 )
 
 
@@ -84,14 +84,14 @@ def measure(series: Series, value: int, folder: Path, words: Sequence[str]) -> P
     ran = machine.run([program, *told], ROOT, folder / "log", patience=PATIENCE)
     if ran.code:
         raise RuntimeError((folder / "log.err").read_text("utf-8"))
-    seconds = ran.wall_s if series.name == RUNS else satae_runs.read(runs / "0").epoch_s
+    seconds = ran.wall_s if series.whole else satae_runs.read(runs / "0").epoch_s
     shutil.rmtree(runs)
     return Point(value, seconds, ran.peak_mb, ran.quiet)
 
 
 def text(series: Series, points: Sequence[Point]) -> str:
     """The table of a series, with its exponents."""
-    what = "whole sweep, s" if series.name == RUNS else "epoch, s"
+    what = "whole sweep, s" if series.whole else "epoch, s"
     rows = [
         [f"{point.value:,}", f"{point.seconds:.3f}", f"{point.peak_mb:,.0f}", "yes" if point.quiet.disturbed else ""]
         for point in points
@@ -127,7 +127,7 @@ def main() -> None:
     (out / "work").mkdir(parents=True, exist_ok=True)
     parts = ["# How time and memory grow", "; ".join(f"{k} {v}" for k, v in machine.facts().items()) + ".\n"]
     for series in (series for series in SERIES if series.name in chosen.only.split(",")):
-        values = [n for n in series.values if not (chosen.most and series.name == "samples" and n > chosen.most)]
+        values = [n for n in series.values if not (chosen.most and series.samples is None and n > chosen.most)]
         parts += [text(series, [measure(series, n, out / "work", chosen.words) for n in values])]
         print(parts[-1], flush=True)
         (out / "growth.md").write_text("\n\n".join(parts), encoding="utf-8")

@@ -98,13 +98,18 @@ def settle(look: Callable[[], Quiet], patience: float) -> Quiet:
     return found
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def facts() -> dict[str, object]:
     """What a reader must know of the machine."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     models = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
     return {
         "processor": ", ".join(sorted(models)) or platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
         "system": platform.platform(),
     }

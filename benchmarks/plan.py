@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.machine import Quiet
 from benchmarks.measurement import Measurement
-from benchmarks.ways import WAYS, Failed, Setting, sweep
+from benchmarks.ways import WAYS, Failed, Setting
 
 ATTEMPTS: Final = 2  # at a measurement, if the first is disturbed
 PLAN: Final = {
@@ -18,21 +18,20 @@ PLAN: Final = {
     "small": ("satae", "lightning", "loop", "jax", "keras on jax", "keras on torch"),
     "start": ("satae-train --help", "import torch"),
 }
+SPEEDS: Final = ("W1", "W2", "small")  # the workloads of which a single run tells a speed
 
 
-def plan(setting: Setting, only: Sequence[str]) -> list[tuple[str, str]]:
+def plan(only: Sequence[str]) -> list[tuple[str, str]]:
     """Workload and tool of all measurements of an alternation."""
-    everything = [(workload, tool) for workload in only for tool in PLAN[workload]]
-    return [task for task in everything if setting.precision or task[1] not in ("satae medium", "satae bf16")]
+    return [(workload, tool) for workload in only for tool in PLAN[workload]]
 
 
 def measure(setting: Setting, workload: str, tool: str, alternation: int) -> Measurement:
     """Measure, or say why not."""
     shutil.rmtree(setting.folder, ignore_errors=True)
     setting.folder.mkdir(parents=True)
-    way = sweep if (workload, tool) == ("W3", "satae") else WAYS[tool]
     try:
-        quiet, found = way(setting, workload, tool, alternation)
+        quiet, found = WAYS[tool](setting, workload, tool, alternation)
         return Measurement(workload, tool, alternation, quiet, **found)
     except (Failed, OSError, ValueError, KeyError, IndexError) as error:
         return Measurement(workload, tool, alternation, Quiet(0, 0), failed=f"{type(error).__name__}: {error}")
@@ -45,7 +44,7 @@ def order(tasks: Sequence[tuple[str, str]], alternation: int) -> list[tuple[str,
     return list(tasks) if alternation % 2 == 0 else list(reversed(tasks))
 
 
-def undisturbed(measure_once: Callable[[], Measurement], attempts: int = ATTEMPTS) -> Measurement:
+def repeated_if_disturbed(measure_once: Callable[[], Measurement], attempts: int = ATTEMPTS) -> Measurement:
     """A measurement, made once more if others used the machine meanwhile, whatever it found."""
     for _ in range(attempts):
         found = measure_once()

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.measurement import Measurement, Quantity
-from benchmarks.plan import PLAN
+from benchmarks.plan import PLAN, SPEEDS
 from benchmarks.rows import Result
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 OURS, THEIRS, LIMIT = "#0072B2", "#E69F00", "#999999"  # of Okabe and Ito: told apart whatever one's eyes
 LEAST: Final = 1e-6  # of a cost, which no logarithm takes at zero
-WORKLOADS: Final = ("W1", "W2", "small")
 
 
 def draw(path: Path, results: Sequence[Result], measurements: list[Measurement]) -> None:
@@ -27,7 +26,7 @@ def draw(path: Path, results: Sequence[Result], measurements: list[Measurement])
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(14, 9), layout="constrained")
-    for ax, workload in zip(axes.flat, WORKLOADS, strict=False):
+    for ax, workload in zip(axes.flat, SPEEDS, strict=False):
         _speeds(ax, workload, measurements)
     _rows(axes[1, 1], results)
     figure.savefig(path, dpi=120)

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from benchmarks import machine, plot
 from benchmarks.measurement import Measurement, Quantity
-from benchmarks.plan import ATTEMPTS, PLAN
+from benchmarks.plan import ATTEMPTS, PLAN, SPEEDS
 from benchmarks.rows import ROWS, Result, Row, result
 from benchmarks.validity import RULE
 from benchmarks.ways import SIDE_EPOCHS
-from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, SWEEP, WORKLOADS, sizes
+from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, WORKLOADS, sizes
 
-SPEEDS: Final = ("W1", "W2", "small")
 WHOLE: Final = (*SPEEDS, "W3", "start")
 SAME: Final = f"""\
 Fashion-MNIST, batches of {BATCH}, Adam {LEARNING_RATE:g}, gaussian noise of {NOISE}, relu, alpha {ALPHA}. samples/s are
@@ -53,6 +52,8 @@ def markdown(results: Sequence[Result], measurements: list[Measurement], facts: 
         _by_tool(measurements, SPEEDS, "samples_per_s", "{:,.0f}"),
         "## Whole process, seconds",
         _by_tool(measurements, WHOLE, "wall_s", "{:.2f}"),
+        "## Peak memory of the process, MB",
+        _by_tool(measurements, SPEEDS, "peak_mb", "{:,.0f}"),
         "## Final validation total",
         table(["workload", "tool", "mean", "standard deviation", "seeds"], _losses(measurements)),
         _further(measurements),
@@ -70,7 +71,7 @@ def _models(limit: int | None) -> str:
     """The workloads, in words."""
     lines = []
     for name, workload in WORKLOADS.items():
-        images, times = limit or workload.limit or "all", f"{SWEEP} runs of " if name == "W3" else ""
+        images, times = limit or workload.limit or "all", f"{workload.runs} runs of " * (workload.runs > 1)
         mlp = "MLP " + "-".join(map(str, sizes(workload.widths))) if workload.widths else ""
         model = mlp or f"convolutions {workload.channels}, code {workload.code}, and their mirror image"
         lines += [f"{name}: {times}{model}, {images} images, epochs {workload.epochs}."]

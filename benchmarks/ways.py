@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmarks import machine, satae_runs
 from benchmarks.machine import Quiet, Ran
-from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, SWEEP, WORKLOADS, Workload, gemm_flops
+from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, WORKLOADS, Workload, gemm_flops
 
 ROOT: Final = Path(__file__).parents[1]
 ERROR: Final = 300  # characters of a message that are kept
@@ -41,8 +41,6 @@ class Setting(NamedTuple):
     data: Path  # train.npy and valid.npy
     python: Path  # of this project's environment
     peers: Path  # of the peers' environment
-    precision: bool  # whether to say precision=, and to measure what is not fp32
-    launcher: tuple[str, ...]  # the words that make a sweep
     jobs: int  # runs of a sweep that go on at the same time
     limit: int | None  # images of each split, instead of the workload's
     patience: float = 0  # seconds to wait for an idle machine
@@ -74,11 +72,15 @@ def words(setting: Setting, name: str, tool: str) -> list[str]:
     """What satae-train is told."""
     workload = _workload(setting, name)
     limit = [f"data.limit={workload.limit}"] if workload.limit else []
-    precision = [f"precision={PRECISION[tool]}"] if setting.precision else []
-    return [*SAME, *workload.architecture, f"epochs={workload.epochs}", *limit, *precision]
+    return [*SAME, *workload.architecture, f"epochs={workload.epochs}", *limit, f"precision={PRECISION[tool]}"]
 
 
 def _ours(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    once = WORKLOADS[workload].runs == 1
+    return (_our_run if once else _our_sweep)(setting, workload, tool, alternation)
+
+
+def _our_run(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
     folder = setting.folder / "run"
     program = setting.python.with_name("satae-train")
     chosen = [*words(setting, workload, tool), f"seed={alternation}", f"hydra.run.dir={folder}"]
@@ -87,15 +89,16 @@ def _ours(setting: Setting, workload: str, tool: str, alternation: int) -> Found
     return ran.quiet, {"figures": figures, "losses": (run.loss,), "versions": run.versions}
 
 
-def sweep(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
-    """Eight runs of one satae-train."""
+def _our_sweep(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    """All runs of one satae-train."""
     program, folder = setting.python.with_name("satae-train"), setting.folder / "sweep"
-    seeds = "seed=" + ",".join(map(str, _seeds(alternation)))
+    wanted = WORKLOADS[workload].seeds(alternation)
+    seeds = "seed=" + ",".join(map(str, wanted))
     chosen = [*words(setting, workload, tool), seeds, f"hydra.sweep.dir={folder}"]
-    ran = _run(setting, [program, "-m", *setting.launcher, *chosen])
+    ran = _run(setting, [program, "-m", "hydra/launcher=joblib", *chosen])
     runs = [satae_runs.read(path.parent) for path in folder.glob("*/run.json")]
-    if len(runs) != SWEEP:
-        raise Failed(f"{len(runs)} of {SWEEP} runs have ended")
+    if len(runs) != len(wanted):
+        raise Failed(f"{len(runs)} of {len(wanted)} runs have ended")
     figures = {
         "samples_per_s": mean(run.samples_per_s for run in runs),
         "wall_s": ran.wall_s,
@@ -105,14 +108,10 @@ def sweep(setting: Setting, workload: str, tool: str, alternation: int) -> Found
     return ran.quiet, {"figures": figures, "losses": tuple(run.loss for run in runs), "versions": runs[0].versions}
 
 
-def _seeds(alternation: int) -> range:
-    return range(SWEEP * alternation, SWEEP * (alternation + 1))
-
-
 def _peer(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
-    """One process; for the sweep one after the other."""
-    seeds = _seeds(alternation) if workload == "W3" else [alternation]
-    ended = [_peer_once(setting, _workload(setting, workload), tool, seed) for seed in seeds]
+    """A process for each run, one after the other."""
+    chosen = _workload(setting, workload)
+    ended = [_peer_once(setting, chosen, tool, seed) for seed in chosen.seeds(alternation)]
     quiet = Quiet(max(ran.quiet.others for ran, _ in ended), max(ran.quiet.steal for ran, _ in ended))
     told = [line for _, line in ended]
     figures = {
@@ -157,7 +156,7 @@ def _start(setting: Setting, workload: str, tool: str, alternation: int) -> Foun
     return ran.quiet, {"figures": _last_line(setting)}
 
 
-WAYS: Final[dict[str, Way]] = {  # by tool; a sweep of ours is another way
+WAYS: Final[dict[str, Way]] = {  # by tool
     **dict.fromkeys(PRECISION, _ours),
     **dict.fromkeys(PEERS, _peer),
     "gemm": _gemm,

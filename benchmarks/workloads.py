@@ -14,6 +14,7 @@ NOISE: Final = 0.3  # standard deviation, in units of brightness from 0 to 1
 ALPHA: Final = 0.1  # of the penalty, at its largest
 RAMP: Final = 0.5  # share of the training over which alpha rises to it
 KERNEL, STRIDE, PADDING = 3, 2, 1
+SIDE: Final = 7  # of the images after two convolutions
 
 
 class Workload(NamedTuple):
@@ -25,6 +26,11 @@ class Workload(NamedTuple):
     channels: tuple[int, ...] = ()  # of a convolutional encoder
     code: int = 0  # units after its convolutions
     limit: int | None = None  # images of each split; None for all
+    runs: int = 1  # with seeds of their own; several are a sweep
+
+    def seeds(self, alternation: int) -> range:
+        """Of its runs."""
+        return range(self.runs * alternation, self.runs * (alternation + 1))
 
     @property
     def architecture(self) -> tuple[str, ...]:
@@ -39,10 +45,9 @@ class Workload(NamedTuple):
 WORKLOADS: Final = {
     "W1": Workload("W1", 2, widths=(512, 64)),
     "W2": Workload("W2", 2, channels=(32, 64), code=64, limit=20_000),
-    "W3": Workload("W3", 1, widths=(512, 64)),
+    "W3": Workload("W3", 1, widths=(512, 64), runs=8),
     "small": Workload("small", 3, widths=(64, 16)),
 }
-SWEEP: Final = 8  # runs of W3
 
 
 def sizes(widths: tuple[int, ...]) -> tuple[int, ...]:

@@ -41,6 +41,7 @@ HOMES = {
     "filelock": {"data/cache.py"},
     "tqdm": {"data/images.py"},
     "datasets": {"data/hf.py"},
+    "joblib": {"command/parallel.py"},
     "pickle": {"data/cifar10.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax, random
 
-from benchmarks.workloads import KERNEL, PADDING, PIXELS, SHAPE, STRIDE, Workload, sizes
+from benchmarks.workloads import KERNEL, PADDING, PIXELS, SHAPE, SIDE, STRIDE, Workload, sizes
 
-SIDE = 7  # of the images after two convolutions of stride 2
 LAYOUT = ("NHWC", "HWIO", "NHWC")  # the fastest on a CPU
 
 

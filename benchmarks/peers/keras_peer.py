@@ -18,16 +18,17 @@ from benchmarks.workloads import (
     LEARNING_RATE,
     NOISE,
     RAMP,
+    SHAPE,
+    SIDE,
     STRIDE,
     Workload,
     sizes,
     steps,
 )
 
-SIDE = 7  # of the images after two convolutions of stride 2
 EPSILON = 1e-8  # of Adam elsewhere; ten times as much is the default here, and learns more slowly at first
 FIRST = keras.backend.backend() == "torch"  # channels come first: the layout that torch is built for
-IMAGE = (1, 28, 28) if FIRST else (28, 28, 1)
+IMAGE = SHAPE if FIRST else (*SHAPE[1:], SHAPE[0])
 
 
 def like_torch(fan_in: int, activation: str | None = "relu") -> dict[str, Any]:

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.session import Session
-from benchmarks.workloads import ALPHA, KERNEL, NOISE, PADDING, PIXELS, RAMP, SHAPE, STRIDE, Workload
-
-SIDE = 7  # of the images after two convolutions of stride 2
+from benchmarks.workloads import ALPHA, KERNEL, NOISE, PADDING, PIXELS, RAMP, SHAPE, SIDE, STRIDE, Workload
 
 
 class Losses(NamedTuple):

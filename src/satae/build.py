@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, Optimizer
 from satae.config import Config, ConfigError, options
 from satae.data.arrays import array
 from satae.data.cifar10 import cifar10
-from satae.data.dataset import Dataset
+from satae.data.dataset import Dataset, Statistics, statistics
 from satae.data.digits import digits
 from satae.data.folder import folder
 from satae.data.hf import hf
@@ -28,7 +28,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.noise import Noise, corruption
 from satae.model.objective import Objective
-from satae.training.forward import can_compile
+from satae.training.losses import missing_compiler
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -47,13 +47,26 @@ OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 def dataset(config: Config) -> Dataset:
     """The data set, read once for all the runs of a process that name the same."""
-    choices = {key: tuple(value) if isinstance(value, list) else value for key, value in options(config.data).items()}
-    return _dataset(config.data.name, **choices)
+    return _dataset(config.data.name, **_choices(config))
+
+
+def centre(config: Config) -> Statistics:
+    """The statistics of its training split, taken once likewise."""
+    return _centre(config.data.name, **_choices(config))
 
 
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str, /, **choices: Any) -> Dataset:
     return SOURCES[name](**choices)
+
+
+@functools.lru_cache(maxsize=1)
+def _centre(name: str, /, **choices: Any) -> Statistics:
+    return statistics(_dataset(name, **choices))
+
+
+def _choices(config: Config) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options(config.data).items()}
 
 
 def activation(config: Config) -> nn.Module:
@@ -112,8 +125,8 @@ def check(config: Config) -> None:
     """
     try:
         on = device(config)
-        if config.compile and not can_compile(on):
-            raise ConfigError("compile=true: needs a C++ compiler, and there is no g++; install it, or leave it out")
+        if config.compile and (compiler := missing_compiler(on)):
+            raise ConfigError(f"compile=true: needs the C++ compiler {compiler}; install it, or set compile=false")
         objective(config)
         data = dataset(config)
         last_batch = len(data.train.x) % config.batch_size or config.batch_size

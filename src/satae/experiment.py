@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from satae import build
 from satae.config import Config
-from satae.data.dataset import Dataset, Split, Statistics, statistics
+from satae.data.dataset import Dataset, Split, Statistics
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
@@ -21,7 +21,7 @@ from satae.tracking import pictures
 from satae.training import precision
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Epoch, fit
-from satae.training.forward import Forward, forward
+from satae.training.losses import LossesOf, batch_losses
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
 from satae.training.sensitivity import code_sensitivity
@@ -43,7 +43,7 @@ class Experiment(NamedTuple):
     centre: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
-    losses_of: Forward  # of a training batch
+    losses_of: LossesOf  # of a training batch
     noise: Noise
     optimiser: Optimizer
 
@@ -52,7 +52,7 @@ class Experiment(NamedTuple):
         """Build it: weights drawn from the seed, put on the scale of their activation, inputs standardised."""
         device, data = build.device(config), build.dataset(config)
         noise = build.noise(config, data)
-        centre = statistics(data).to(device)  # taken before, in float64, which not every GPU has
+        centre = build.centre(config).to(device)  # taken before, in float64, which not every GPU has
         data = data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
@@ -65,8 +65,8 @@ class Experiment(NamedTuple):
         if config.decoder_norm:
             model.normalise_decoder()
         objective = build.objective(config)
-        products = precision.prepare(model, config.precision, device)
-        losses_of = forward(objective, products, device, config.batch_size if config.compile else None)
+        chosen = precision.adopt(model, config.precision, device)
+        losses_of = batch_losses(objective, chosen, device, config.batch_size if config.compile else None)
         return cls(config, data, centre, model, objective, losses_of, noise, build.optimiser(config, model))
 
     @property

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from satae import command
-from satae.command import CommandLine, parallel
+from satae.command import CommandLine
 from satae.command.interruption import undisturbed
+from satae.command.launch import launch
 from satae.command.ledger import Place
 from satae.command.parallel import Share
 from satae.config import Config, validate
@@ -46,28 +46,15 @@ def check(config: Config) -> None:
 
 
 def start(line: CommandLine) -> None:
-    """Make the runs, one after another or several at once."""
-    if line.n_jobs is None:
-        hand_over(line, None)
-    else:
-        from satae.training.engine import DEFAULT_THREADS
-
-        share = parallel.share(min(DEFAULT_THREADS, parallel.cores()), line.n_jobs, line.runs)
-        with parallel.workers(share.jobs):
-            hand_over(line, share)
+    """Make the runs."""
+    launch(line, run_job, torch_threads)
 
 
-def hand_over(line: CommandLine, share: Share | None) -> None:
-    """Have Hydra make the runs; a process of its own gets what it needs to know with the function."""
-    here = os.getpid()
+def torch_threads() -> int:
+    """Those that torch takes by itself: one a core, or OMP_NUM_THREADS."""
+    from satae.training.engine import DEFAULT_THREADS
 
-    @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
-    def task(composed: DictConfig) -> float:
-        parallel.leave_with(here)
-        with command.watched():
-            return run_job(composed, line, share)
-
-    task()
+    return DEFAULT_THREADS
 
 
 def run_job(composed: DictConfig, line: CommandLine, share: Share | None) -> float:
@@ -101,7 +88,7 @@ def close(places: Sequence[Place], error: BaseException | None) -> int:
     if error is not None:
         code = command.INTERRUPTED if isinstance(error, KeyboardInterrupt) else command.FAILED
         for place in places:
-            record.close(place.directory, error, code)
+            record.close_unended(place.directory, error, code)
     for folder in {place.sweep for place in places if place.sweep}:
         sweep.summarise(folder)
     return max(int(record.read(place.directory).get("exit_code", command.FAILED)) for place in places)

@@ -265,6 +265,18 @@ def test_slope_equals_a_backward_pass_even_without_gradients(name):
 # Numbers
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("name", "reading"), READINGS)
+def test_f_z_that_is_known_changes_neither_the_value_nor_the_gradient(name, reading, dtype):
+    act, found = MAKE[name](), []
+    for known in (False, True):
+        z = sample().to(dtype).requires_grad_()
+        f_c = satae.Complement(act, reading)(z, evaluate(act, z) if known else None)
+        found.append((f_c, *torch.autograd.grad(f_c.sum() + 0 * z.sum(), z)))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize(("name", "reading"), READINGS)
 def test_half_precision_is_computed_in_float32(name, reading, dtype):

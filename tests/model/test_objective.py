@@ -24,7 +24,7 @@ def test_by_hand(reduction, alpha):
     zs = {"a": torch.tensor([[1.0, -2.0], [3.0, 0.5]]), "b": torch.tensor([[-1.0, 2.0, 4.0], [0.0, -1.0, 1.0]])}
     fs = {name: z.relu() for name, z in zs.items()}
     target, y = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), torch.tensor([[2.0, 2.0], [-1.0, 4.5]])
-    losses = relu_objective(reduction).of(Trace(zs, fs, y), target, alpha)
+    losses = relu_objective(reduction).losses(Trace(zs, fs, y), target, alpha)
     # errors: (1, 0) and (-4, -.5); sums of relu(z): 1 and 3.5, 6 and 1
     squares, first, second = [1.0, 16.25], [1.0, 3.5], [6.0, 1.0]
     if reduction == "sum":
@@ -86,7 +86,7 @@ def test_at_alpha_0_the_penalty_is_reported_and_trains_nothing():
 
 def test_a_penalty_that_is_not_finite_trains_nothing_at_alpha_0():
     zs, x = {"a": torch.tensor([[float("inf")]])}, torch.ones(1, 1)
-    losses = relu_objective().of(Trace(zs, zs, 2 * x), x, 0.0)
+    losses = relu_objective().losses(Trace(zs, zs, 2 * x), x, 0.0)
     assert losses.total.item() == 0.5
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from satae.tracking.record import CONFIG, Record, close, read
+from satae.tracking.record import CONFIG, Record, close_unended, read
 
 CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
 
@@ -51,14 +51,14 @@ def test_how_a_run_ends_is_written_down(tmp_path, begin, error, status, code):
     found = read(tmp_path)
     assert (found["status"], found["exit_code"]) == (status, code)
     assert found["ended"] >= found["started"]
-    close(tmp_path, OSError("too late"), 1)
+    close_unended(tmp_path, OSError("too late"), 1)
     assert read(tmp_path) == found
 
 
 @pytest.mark.parametrize(("error", "status"), [(OSError("killed"), "failed"), (KeyboardInterrupt(), "interrupted")])
 def test_a_run_that_could_not_end_itself_is_closed(tmp_path, begin, error, status):
     begin("alpha=0")
-    close(tmp_path, error, 7)
+    close_unended(tmp_path, error, 7)
     found = json.loads((tmp_path / "run.json").read_text())
     assert (found["status"], found["exit_code"], found["overrides"]) == (status, 7, ["alpha=0"])
     assert found["error"] == f"{type(error).__name__}: {error}"

@@ -11,9 +11,9 @@ from torch.optim import SGD, Adam
 
 import satae
 from satae.data.dataset import Dataset, Split, statistics
-from satae.training.engine import plain_step
 from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, fit
 from satae.training.schedule import alpha_schedule
+from satae.training.step import plain_step
 
 
 def dataset(count=23, shape=(6,)) -> Dataset:

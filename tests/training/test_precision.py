@@ -10,8 +10,8 @@ from torch.nn import functional
 import satae
 from satae.config import Config
 from satae.training import precision
-from satae.training.forward import forward
-from satae.training.precision import PRECISIONS, Precision, prepare
+from satae.training.losses import batch_losses
+from satae.training.precision import PRECISIONS, Precision, adopt
 
 CPU = torch.device("cpu")
 NAMES = Config.__dataclass_fields__["precision"].metadata["choices"]
@@ -32,7 +32,7 @@ def _flags():
 def losses_and_gradients(model, name, alpha=0.3):
     x = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     objective = satae.Objective(satae.Complement(nn.Tanh()))
-    losses = forward(objective, prepare(model, name, CPU), CPU)(model, x, x + 0.1, alpha)
+    losses = batch_losses(objective, adopt(model, name, CPU), CPU)(model, x, x + 0.1, alpha)
     return losses, torch.autograd.grad(losses.total, list(model.parameters()))
 
 
@@ -64,7 +64,7 @@ def test_losses_and_gradients_are_float32_and_near_those_of_fp32(name, kind):
 
 
 def products(model, name, x):
-    with prepare(model, name, CPU).products(CPU):
+    with adopt(model, name, CPU).products(CPU):
         return model.trace(x).zs["layer1"]
 
 
@@ -86,14 +86,14 @@ def test_bf16_stores_bfloat16():
 def test_measuring_stays_float32(name, kind):
     model, x = MODELS[kind]().eval(), torch.rand(9, 1, 8, 8)
     before = model(x)
-    prepare(model, name, CPU)
+    adopt(model, name, CPU)
     torch.testing.assert_close(model(x), before, rtol=1e-6, atol=1e-6)
 
 
 def test_tensor_float_is_for_medium_on_an_nvidia_gpu_alone():
     for name, device, expected in [("medium", "cuda", True), ("fp32", "cuda", False), ("bf16", "cpu", False)]:
         model = satae.mlp((6,), nn.Tanh, widths=[4])
-        prepare(model, name, torch.device(device))
+        adopt(model, name, torch.device(device))
         assert torch.backends.cuda.matmul.allow_tf32 is expected
         assert torch.backends.cudnn.allow_tf32 is expected
     assert PRECISIONS["medium"]["cuda"] == Precision(tensor_float=True)  # its weights and results are float32
@@ -111,7 +111,7 @@ def test_channels_are_innermost_where_there_are_matrix_units(there, monkeypatch)
     monkeypatch.setattr(precision, "processor_has", lambda *features: there)
     for name, expected in [("fp32", False), ("bf16", there)]:
         model = satae.conv((1, 8, 8), nn.ReLU, channels=[4, 6], code=5)
-        prepare(model, name, CPU)
+        adopt(model, name, CPU)
         weight = model.encoder.layer2.affine.weight
         assert weight.is_contiguous(memory_format=torch.channels_last) is expected
         assert model.encoder.layer3.affine.weight.is_contiguous()

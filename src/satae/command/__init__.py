@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
-from satae.command import arguments, overrides
+from satae.command import arguments, overrides, parallel
 from satae.command.composition import UNUSABLE, Planned, composed_already, planned
 from satae.command.ledger import Ledger, Place, ledger
 from satae.config import Config, ConfigError
@@ -75,8 +75,8 @@ def execute(
     except KeyboardInterrupt:
         return say(program, "interrupted", INTERRUPTED)
     except BrokenExecutor:
-        line = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
-        return say(program, line, FAILED)
+        text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
+        return say(program, text, FAILED)
     except Exception as error:
         if os.environ.get(TRACEBACK) == "1":
             raise

@@ -55,6 +55,7 @@ class OnDisk:
 
     def index_select(self, axis: int, rows: Tensor) -> OnDisk:
         """Some of the rows, as of a tensor: ``axis`` is 0."""
+        assert axis == 0
         return self[rows]
 
     def split(self, size: int) -> list[OnDisk]:

@@ -54,8 +54,8 @@ class DenoisingAutoencoder(nn.Module):
 
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training data; each must broadcast against (N, *shape)."""
-        self.mean = mean.to(self.mean)
-        self.std = std.to(self.std)
+        self.mean = mean.to(self.mean, copy=True)
+        self.std = std.to(self.std, copy=True)
 
     def trace(self, x: Tensor) -> Trace:
         """One forward pass with all that it computed on the way.

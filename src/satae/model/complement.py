@@ -81,14 +81,15 @@ class Complement:
 
     def _output(self, z: Tensor, f_z: Tensor | None) -> Tensor:
         f_z = evaluate(self.act, z) if f_z is None else f_z
-        return functools.reduce(torch.minimum, ((f_z - value if value else f_z).abs() for value in self.levels))
+        gaps = (f_z - value if value else f_z for value in self.levels)  # a level of 0 costs no pass
+        return functools.reduce(torch.minimum, (gap.abs() for gap in gaps))
 
     def __call__(self, z: Tensor, f_z: Tensor | None = None) -> Tensor:
         """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32.
 
         Args:
             z: pre-activations, any shape.
-            f_z: f(z), where it has been computed already.
+            f_z: f(z), where it has been computed already; not looked at for half-precision ``z``.
         """
         wide = widen(z)
         return self._function(wide, f_z if wide is z else None)

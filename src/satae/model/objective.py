@@ -34,7 +34,8 @@ class Objective(NamedTuple):
     reconstruction = 1/2 * ((x - x_hat) / std)^2. With ``reduction="mean"`` it is the mean over the elements of x, and
     each layer's f_c the mean over its units, so that alpha means the same whatever the resolution, width, depth and
     brightness. ``"sum"`` is the literal form of Goroshin & LeCun (2013), arXiv 1301.3577: sums over elements and
-    units. Both are means over the samples of the batch. ``complement`` is that of the model's own activation.
+    units. Both are means over the samples of the batch. ``complement`` must be that of the
+    model's own activation.
     """
 
     complement: Complement
@@ -49,9 +50,9 @@ class Objective(NamedTuple):
             x_noisy: the same, corrupted.
             alpha: weight of the saturation penalty; at 0 the penalty is reported and trains nothing.
         """
-        return self.of(model.trace(x_noisy), model.standardise(x), alpha)
+        return self.losses(model.trace(x_noisy), model.standardise(x), alpha)
 
-    def of(self, trace: Trace, target: Tensor, alpha: float) -> Losses:
+    def losses(self, trace: Trace, target: Tensor, alpha: float) -> Losses:
         """The same from a forward pass that has been made, and the standardised clean inputs."""
         return Losses.of(*self.terms(trace, target), alpha)
 

@@ -82,7 +82,7 @@ class Record:
         if kind is None:
             self.note(status="finished", exit_code=0, ended=_now())
         else:
-            self.note(**_failure(kind, error), exit_code=self._exit_codes.get(kind, 1))
+            self.note(**_failure(kind, error), exit_code=self._exit_codes.get(kind, 1))  # of these kinds exactly
 
     def note(self, **facts: object) -> None:
         """Add facts about the run."""
@@ -99,7 +99,7 @@ class Record:
         _write_json(self.directory / METRICS, plain({**metrics, "wall_s": time.perf_counter() - self._started}))
 
 
-def close(directory: Path, error: BaseException, exit_code: int) -> None:
+def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
     """Write down what ended a run whose process was ended before it could."""
     run = read(directory)
     if run["status"] == "running":

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import inspect
-from collections.abc import Callable
 from typing import Final
 
 import torch
 from torch.optim import Optimizer
 
 DEFAULT_THREADS: Final = torch.get_num_threads()  # one a core, or OMP_NUM_THREADS
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-KEPT: Final = 2**25  # bytes; the most that glibc promises to take
+M_TRIM_THRESHOLD: Final = -1  # of mallopt(3)
+M_MMAP_THRESHOLD: Final = -3
+LARGEST: Final = 2**25  # bytes of a piece that is kept: the most that every glibc takes
+KEPT: Final = 2**30  # bytes of freed memory
 
 
 def prepare(threads: int | None) -> int:
@@ -42,29 +41,16 @@ def keep_memory() -> None:
     time, which took a third of the step.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        mallopt(M_MMAP_THRESHOLD, KEPT)
-        mallopt(M_TRIM_THRESHOLD, 32 * KEPT)
+        mallopt(M_MMAP_THRESHOLD, LARGEST)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def leave_compiler_out() -> None:
     """Keep optimisers from importing torch's compiler: a second and a half, for a run that compiles nothing.
 
     Their methods are marked as not to be compiled, and look up what marks them at the first call; here they find
-    themselves. :func:`plain_step` does the same for the step.
+    themselves. :func:`satae.training.step.plain_step` does the same for the step.
     """
     for method in vars(Optimizer).values():
         if (plain := getattr(method, "__wrapped__", None)) is not None:
             setattr(plain, "__dynamo_disable", plain)
-
-
-def forget_gradients(optimiser: Optimizer) -> None:
-    """What ``zero_grad`` does, without its profiler and its look for a compiler."""
-    for group in optimiser.param_groups:
-        for weights in group["params"]:
-            weights.grad = None
-
-
-def plain_step(optimiser: Optimizer) -> Callable[[], None]:
-    """The step of an optimiser without what is wrapped around it for compilers, profilers and hooks."""
-    step = inspect.unwrap(type(optimiser).step)
-    return torch.no_grad()(functools.partial(step, optimiser))

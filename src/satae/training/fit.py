@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset, Stored
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.training.engine import forget_gradients, plain_step
-from satae.training.forward import Forward
+from satae.training.losses import LossesOf
 from satae.training.schedule import Schedule
+from satae.training.step import forget_gradients, plain_step
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device
 
@@ -46,13 +46,14 @@ def batches(x: Stored, size: int, generator: Generator) -> Iterator[Stored]:
     """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller."""
     order = torch.randperm(len(x), generator=generator)
     for index in (order.to(x.device) if isinstance(x, Tensor) else order).split(size):  # to a GPU at once
+        # quicker than x[index]
         yield x.index_select(0, index)
 
 
 def fit(
     model: DenoisingAutoencoder,
     dataset: Dataset,
-    losses_of: Forward,
+    losses_of: LossesOf,
     noise: Callable[[Tensor], Tensor],
     optimiser: Optimizer,
     schedule: Schedule,
@@ -67,7 +68,7 @@ def fit(
     Args:
         model: changed in place; in training mode whenever it is stepped.
         dataset: its training split, on the device of the model.
-        losses_of: (model, x, x_noisy, alpha) -> losses: an objective, or :func:`satae.training.forward.forward`.
+        losses_of: (model, x, x_noisy, alpha) -> losses: an objective, or :func:`satae.training.losses.batch_losses`.
         noise: x -> x_noisy.
         optimiser: over the parameters of ``model``.
         schedule: alpha, by the share of the training that is done.

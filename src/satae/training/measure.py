@@ -54,7 +54,7 @@ def measure(
     for stored in split.x.split(min(BATCH, chunk(dataset.shape))):
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
-        losses = objective.of(trace, model.standardise(x), alpha)
+        losses = objective.losses(trace, model.standardise(x), alpha)
         error = model.restore(trace.y) - x
         variances = [(error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()]
         batch = torch.stack([*losses, error.square().mean(), *variances])

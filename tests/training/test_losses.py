@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.training.forward import can_compile, forward
+from satae.training.losses import batch_losses, missing_compiler
 from satae.training.precision import Precision
 
 CPU = torch.device("cpu")
@@ -20,17 +20,21 @@ def examples(count):
 def test_only_whole_batches_are_compiled(monkeypatch):
     sizes, modes = [], []
 
-    def compile(function, mode):
-        modes.append(mode)
-        return lambda model, x, x_noisy: sizes.append(len(x)) or function(model, x, x_noisy)
+    def recording(function, mode):
+        def recorded(model, x, x_noisy):
+            sizes.append(len(x))
+            return function(model, x, x_noisy)
 
-    monkeypatch.setattr(torch, "compile", compile)
-    model, losses_of = satae.mlp((1, 8, 8), nn.ReLU, widths=[4]), forward(OBJECTIVE, Precision(), CPU, 8)
+        modes.append(mode)
+        return recorded
+
+    monkeypatch.setattr(torch, "compile", recording)
+    model, losses_of = satae.mlp((1, 8, 8), nn.ReLU, widths=[4]), batch_losses(OBJECTIVE, Precision(), CPU, 8)
     for count in (8, 8, 5):
         x = examples(count)
         assert all(map(torch.equal, losses_of(model, *x, 0.3), OBJECTIVE(model, *x, 0.3)))
     assert sizes == [8, 8]
-    forward(OBJECTIVE, Precision(), torch.device("cuda"), 8)
+    batch_losses(OBJECTIVE, Precision(), torch.device("cuda"), 8)
     assert modes == [None, "reduce-overhead"]
 
 
@@ -41,25 +45,25 @@ def test_what_a_compiled_pass_gave_outlasts_the_next(monkeypatch):
         return kept.add_(1).unbind()
 
     monkeypatch.setattr(torch, "compile", lambda function, mode: graph)
-    losses_of = forward(OBJECTIVE, Precision(), CPU, 8)
+    losses_of = batch_losses(OBJECTIVE, Precision(), CPU, 8)
     first, second = (losses_of(None, *examples(8), 0.0) for _ in range(2))
     assert [loss.item() for loss in (*first, *second)] == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_machine_without_a_compiler_cannot_compile(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not can_compile(CPU)
-    assert can_compile(torch.device("cuda"))
+    assert missing_compiler(CPU) == "no-such-compiler"
+    assert missing_compiler(torch.device("cuda")) == ""
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_compile(CPU), reason="there is no C++ compiler")
+@pytest.mark.skipif(bool(missing_compiler(CPU)), reason="there is no C++ compiler")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("half", [False, True])
 def test_compiled_is_eager(half):
     model, x = satae.mlp((1, 8, 8), nn.ReLU, widths=[16, 4]), examples(8)
     found, expected = [], []
     for size, values in ((8, found), (None, expected)):
-        losses = forward(OBJECTIVE, Precision(half), CPU, size)(model, *x, 0.3)
+        losses = batch_losses(OBJECTIVE, Precision(half), CPU, size)(model, *x, 0.3)
         values += [*losses, *torch.autograd.grad(losses.total, list(model.parameters()))]
     torch.testing.assert_close(found, expected, **({"rtol": 0.05, "atol": 1e-3} if half else {}))

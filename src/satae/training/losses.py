@@ -14,21 +14,26 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.objective import Losses, Objective
 from satae.training.precision import Precision
 
-Forward = Callable[[DenoisingAutoencoder, Tensor, Tensor, float], Losses]  # of (model, x, x_noisy, alpha)
+LossesOf = Callable[[DenoisingAutoencoder, Tensor, Tensor, float], Losses]  # of (model, x, x_noisy, alpha)
 Terms = Callable[[DenoisingAutoencoder, Tensor, Tensor], tuple[Tensor, Tensor]]  # of (model, x, x_noisy)
 
 MODES: Final = {"cuda": "reduce-overhead"}  # by kind of device: on a GPU, CUDA graphs
 
 
-def forward(objective: Objective, precision: Precision, device: torch.device, compiled: int | None = None) -> Forward:
+def batch_losses(
+    objective: Objective, precision: Precision, device: torch.device, compile_size: int | None = None
+) -> LossesOf:
     """What the loop calls for each batch.
 
     Args:
         objective: gives the losses.
         precision: of the forward pass.
         device: of the model.
-        compiled: the size of the batches for which the forward pass is compiled; None for none. A last, smaller
+        compile_size: the size of the batches for which the forward pass is compiled; None for none. A last, smaller
             batch is not worth a compilation of its own.
+
+    Returns:
+        A function (model, x, x_noisy, alpha) -> losses.
     """
 
     def terms(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,15 +41,15 @@ def forward(objective: Objective, precision: Precision, device: torch.device, co
             trace = model.trace(x_noisy)
         return objective.terms(trace, model.standardise(x))
 
-    quick = terms if compiled is None else _compile(terms, device)
+    quick = terms if compile_size is None else _compiled(terms, device)
 
-    def losses(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, alpha: float) -> Losses:
-        return Losses.of(*(quick if len(x) == compiled else terms)(model, x, x_noisy), alpha)
+    def losses_of(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, alpha: float) -> Losses:
+        return Losses.of(*(quick if len(x) == compile_size else terms)(model, x, x_noisy), alpha)
 
-    return losses
+    return losses_of
 
 
-def _compile(terms: Terms, device: torch.device) -> Terms:
+def _compiled(terms: Terms, device: torch.device) -> Terms:
     """The same, compiled; alpha, which changes from step to step, stays outside."""
     quick = torch.compile(terms, mode=MODES.get(device.type))
 
@@ -55,6 +60,7 @@ def _compile(terms: Terms, device: torch.device) -> Terms:
     return copied
 
 
-def can_compile(device: torch.device) -> bool:
-    """Whether there is the compiler that torch calls: on a CPU, one for C++."""
-    return device.type != "cpu" or shutil.which(os.environ.get("CXX", "g++")) is not None
+def missing_compiler(device: torch.device) -> str:
+    """The compiler that torch would call and that is not there; nothing if it is. On a CPU, one for C++."""
+    compiler = os.environ.get("CXX", "g++")
+    return "" if device.type != "cpu" or shutil.which(compiler) else compiler
