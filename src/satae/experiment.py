@@ -21,7 +21,7 @@ from satae.tracking import pictures
 from satae.training import precision
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Epoch, fit
-from satae.training.losses import LossesOf, batch_losses
+from satae.training.gradient import Gradient, quickest
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
 from satae.training.sensitivity import code_sensitivity
@@ -43,7 +43,7 @@ class Experiment(NamedTuple):
     centre: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
-    losses_of: LossesOf  # of a training batch
+    gradient: Gradient  # of the losses of a training batch
     noise: Noise
     optimiser: Optimizer
 
@@ -66,8 +66,8 @@ class Experiment(NamedTuple):
             model.normalise_decoder()
         objective = build.objective(config)
         chosen = precision.adopt(model, config.precision, device)
-        losses_of = batch_losses(objective, chosen, device, config.batch_size if config.compile else None)
-        return cls(config, data, centre, model, objective, losses_of, noise, build.optimiser(config, model))
+        gradient = quickest(model, objective, chosen, config.batch_size if config.compile else None)
+        return cls(config, data, centre, model, objective, gradient, noise, build.optimiser(config, model))
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +87,7 @@ class Experiment(NamedTuple):
         return fit(
             self.model,
             self.data,
-            self.losses_of,
+            self.gradient,
             self.corrupt(build.stream(self.config.seed, "noise", self.device)),
             self.optimiser,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),

@@ -7,11 +7,8 @@ import resource
 import pytest
 import torch
 from program import here
-from torch import nn
-from torch.optim import Adam
 
 from satae.training import engine
-from satae.training.step import forget_gradients
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not that of glibc")
@@ -29,14 +26,6 @@ def test_freed_memory_is_handed_out_again():
         held = [torch.ones(2**19) for _ in range(4)]  # 8 MB, 2,048 pages
         del held
     assert faults() - before < 2048
-
-
-def test_gradients_are_forgotten():
-    model = nn.Linear(3, 2)
-    optimiser = Adam(model.parameters())
-    model(torch.ones(1, 3)).sum().backward()
-    forget_gradients(optimiser)
-    assert [weights.grad for weights in model.parameters()] == [None, None]
 
 
 def test_threads_wait_for_a_short_while_unless_the_user_has_said_how_long(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam
 import satae
 from satae.data.dataset import Dataset, Split, statistics
 from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, fit
+from satae.training.gradient import by_autograd
 from satae.training.schedule import alpha_schedule
 from satae.training.step import plain_step
 
@@ -29,7 +30,7 @@ def run(model=None, data=None, *, noise=lambda x: x, schedule=lambda done: 0.1, 
         fit(
             model,
             data,
-            satae.Objective(satae.Complement(nn.ReLU())),
+            by_autograd(satae.Objective(satae.Complement(nn.ReLU()))),
             noise,
             optimiser or SGD(model.parameters(), lr=0.1),
             schedule,
@@ -104,7 +105,7 @@ def test_the_model_is_stepped_in_training_mode_even_if_it_was_measured_in_betwee
     for _ in fit(
         model,
         data,
-        satae.Objective(satae.Complement(nn.ReLU())),
+        by_autograd(satae.Objective(satae.Complement(nn.ReLU()))),
         lambda x: modes.append(model.training) or x,
         SGD(model.parameters(), lr=0.1),
         lambda done: 0.0,
@@ -250,7 +251,7 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
     training = fit(
         model,
         data,
-        satae.Objective(satae.Complement(nn.ReLU())),
+        by_autograd(satae.Objective(satae.Complement(nn.ReLU()))),
         Breaks(7, math.nan),
         SGD(model.parameters(), lr=0.0),
         lambda done: 0.0,
@@ -312,7 +313,7 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
     for _ in fit(
         model,
         data,
-        satae.Objective(satae.Complement(act()), reduction),
+        by_autograd(satae.Objective(satae.Complement(act()), reduction)),
         lambda x: noise(x, draws),
         OPTIMISERS[optimiser](model.parameters()),
         lambda done: 0.0,

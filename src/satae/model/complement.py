@@ -33,6 +33,7 @@ class Complement:
         intervals: the closed intervals of the flat set S; for an activation that only tends to flatness, its tails
             where |f'(z)| <= eps.
         levels: the values v_k that f takes, or tends to, on them.
+        reading: as given.
         trains: whether f_c has a gradient anywhere: not for ``slope`` where f is piecewise linear.
     """
 
@@ -67,20 +68,21 @@ class Complement:
         self.levels = [level(act, interval) for interval in self.intervals]
         if not all(math.isfinite(value) for value in self.levels):
             raise ValueError(f"{type(act).__name__}: is not finite where it is said to be flat, but {self.levels}")
+        self.reading = reading
         self.trains = not (reading == "slope" and known.piecewise_linear)
         self._function = self._choose(reading, known)
 
     def _choose(self, reading: Reading, known: Flatness) -> Callable[[Tensor, Tensor | None], Tensor]:
         functions: dict[Reading, Callable[[Tensor, Tensor | None], Tensor]] = {
-            "output": self._output,
+            "output": lambda z, f_z: self.of_output(evaluate(self.act, z) if f_z is None else f_z),
             "input": lambda z, _: distance(z, self.intervals),
             # torch cannot differentiate some slopes that are constant, so their gradient of 0 is left out
             "slope": lambda z, _: slope(self.act, z.detach() if known.piecewise_linear else z).abs(),
         }
         return functions[reading]
 
-    def _output(self, z: Tensor, f_z: Tensor | None) -> Tensor:
-        f_z = evaluate(self.act, z) if f_z is None else f_z
+    def of_output(self, f_z: Tensor) -> Tensor:
+        """f_c as a function of f(z), in the reading ``output``."""
         gaps = (f_z - value if value else f_z for value in self.levels)  # a level of 0 costs no pass
         return functools.reduce(torch.minimum, (gap.abs() for gap in gaps))
 
@@ -93,6 +95,16 @@ class Complement:
         """
         wide = widen(z)
         return self._function(wide, f_z if wide is z else None)
+
+    def rise(self, f_z: Tensor) -> Tensor:
+        """Its derivative by f(z), between the levels: the sign of f(z) - v, v the nearest one; halfway, 0.
+
+        Args:
+            f_z: values of an activation that has one saturation level, or two and no values beyond them.
+        """
+        if len(self.levels) == 1:
+            return (f_z - self.levels[0] if self.levels[0] else f_z).sign()
+        return (sum(self.levels) / 2 - f_z).sign()
 
     def is_flat(self, z: Tensor) -> Tensor:
         """Whether each pre-activation lies in the flat set: booleans shaped like ``z``."""

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset, Stored
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.training.losses import LossesOf
+from satae.training.gradient import Gradient
 from satae.training.schedule import Schedule
-from satae.training.step import forget_gradients, plain_step
+from satae.training.step import plain_step
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the device
 
@@ -53,7 +53,7 @@ def batches(x: Stored, size: int, generator: Generator) -> Iterator[Stored]:
 def fit(
     model: DenoisingAutoencoder,
     dataset: Dataset,
-    losses_of: LossesOf,
+    gradient: Gradient,
     noise: Callable[[Tensor], Tensor],
     optimiser: Optimizer,
     schedule: Schedule,
@@ -68,7 +68,7 @@ def fit(
     Args:
         model: changed in place; in training mode whenever it is stepped.
         dataset: its training split, on the device of the model.
-        losses_of: (model, x, x_noisy, alpha) -> losses: an objective, or :func:`satae.training.losses.batch_losses`.
+        gradient: (model, x, x_noisy, alpha) -> losses, whose gradient it leaves in the weights.
         noise: x -> x_noisy.
         optimiser: over the parameters of ``model``.
         schedule: alpha, by the share of the training that is done.
@@ -92,14 +92,12 @@ def fit(
         for stored in batches(dataset.train.x, batch_size, order):
             alpha = schedule(step / (epochs * per_epoch))
             x = dataset.batch(stored)
-            losses = losses_of(model, x, noise(x), alpha)
-            forget_gradients(optimiser)
-            losses.total.backward()
+            losses = gradient(model, x, noise(x), alpha)
             take_step()
             step += 1
             if decoder_norm and step % decoder_norm == 0:
                 model.normalise_decoder()
-            watch.add(losses.total.detach())
+            watch.add(losses.total)
         watch.look()
         speed = len(dataset.train.x) / (time.perf_counter() - started)
         yield Epoch(number, step, alpha, speed, optimiser.param_groups[0]["lr"], watch.last or 0.0)

@@ -1,4 +1,4 @@
-"""What every step does beside the loss, without what torch wraps around it."""
+"""The step of an optimiser."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ from collections.abc import Callable
 
 import torch
 from torch.optim import Optimizer
-
-
-def forget_gradients(optimiser: Optimizer) -> None:
-    """What ``zero_grad`` does, without its profiler and its look for a compiler."""
-    for group in optimiser.param_groups:
-        for weights in group["params"]:
-            weights.grad = None
 
 
 def plain_step(optimiser: Optimizer) -> Callable[[], None]:

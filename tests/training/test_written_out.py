@@ -1,0 +1,143 @@
+"""The gradient written out is that of automatic differentiation."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+import satae
+from satae.model.activations import satlin, shrink
+from satae.training.gradient import by_autograd, quickest
+from satae.training.losses import batch_losses
+from satae.training.precision import PRECISIONS, Precision
+from satae.training.written_out import KNOWN, WrittenOut, applies
+
+CPU = torch.device("cpu")
+ACTS = {
+    "relu": nn.ReLU,
+    "shrink": functools.partial(shrink, 0.1),
+    "satlin": functools.partial(satlin, -0.4, 0.3),
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+def built(act, widths=(7, 5), **options):
+    """A model that has something to reconstruct, and its objective."""
+    torch.manual_seed(1)
+    model = satae.mlp((1, 3, 4), act, widths=widths, **options)
+    model.standardise_by(torch.rand(1, 3, 4), torch.full((1, 1, 1), 0.4))
+    return model, satae.Objective(satae.Complement(act()))
+
+
+def examples():
+    x = torch.rand(9, 1, 3, 4, generator=torch.Generator().manual_seed(2))
+    return x, x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
+
+
+def both(model, objective, precision=Precision(), alpha=0.3):
+    """Losses and gradients: written out, and by automatic differentiation."""
+    found = []
+    for way in (WrittenOut(model, objective, precision), by_autograd(batch_losses(objective, precision, CPU))):
+        losses = way(model, *examples(), alpha)
+        found.append((losses, {name: weights.grad.clone() for name, weights in model.named_parameters()}))
+    return found
+
+
+def test_every_known_activation_is_tried():
+    assert {type(make()) for make in ACTS.values()} == KNOWN.keys()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("widths", [(7,), (7, 5), (8, 6, 2)])
+@pytest.mark.parametrize("name", ACTS)
+def test_losses_and_gradients(name, widths, reduction, alpha):
+    model, objective = built(ACTS[name], widths)
+    assert applies(model, objective)
+    (losses, gradients), (expected, expected_gradients) = both(
+        model, objective._replace(reduction=reduction), alpha=alpha
+    )
+    torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-4, atol=1e-6)
+    assert losses.saturation > 0
+    assert not any(value.requires_grad for value in losses)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_the_penalty_alone_has_a_gradient_of_its_own(name):
+    """Else a sign that is wrong could hide behind the reconstruction."""
+    model, objective = built(ACTS[name])
+    parts = []
+    for way in (WrittenOut(model, objective, Precision()), by_autograd(batch_losses(objective, Precision(), CPU))):
+        found = []
+        for alpha in (1e3, 0.0):
+            way(model, *examples(), alpha)
+            found.append(model.encoder.layer1.affine.weight.grad.clone())
+        parts.append((found[0] - found[1]) / 1e3)
+    assert parts[0].norm() > 1e-4
+    torch.testing.assert_close(*parts, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize("precision", ["medium", "bf16"])
+def test_bfloat16_products_are_as_near(precision, name):
+    model, objective = built(ACTS[name])
+    (losses, gradients), (expected, expected_gradients) = both(model, objective, PRECISIONS[precision]["cpu"])
+    exact = both(model, objective)[1]
+    for loss, other, true in zip(losses, expected, exact[0], strict=True):
+        assert abs(loss - true) <= 2 * abs(other - true) + 0.01 * true
+    for key, gradient in gradients.items():
+        true = exact[1][key]
+        assert gradient.dtype == torch.float32
+        assert (gradient - true).norm() <= 2 * (expected_gradients[key] - true).norm() + 0.02 * true.norm()
+
+
+def test_saturated_units_get_nothing():
+    model, objective = built(ACTS["satlin"], (6,))
+    with torch.no_grad():
+        model.encoder.layer1.affine.bias.fill_(50.0)
+    WrittenOut(model, objective, Precision())(model, *examples(), 0.5)
+    assert not model.encoder.layer1.affine.weight.grad.any()
+    assert model.decoder.layer1.weight.grad.any()
+
+
+def test_a_gradient_that_was_put_away_is_put_back():
+    model, objective = built(nn.ReLU)
+    way = WrittenOut(model, objective, Precision())
+    way(model, *examples(), 0.3)
+    first = model.encoder.layer1.affine.weight.grad.clone()
+    for weights in model.parameters():
+        weights.grad = None
+    way(model, *examples(), 0.3)
+    assert torch.equal(model.encoder.layer1.affine.weight.grad, first)
+
+
+class Louder(nn.ReLU):
+    def forward(self, z):
+        return 2 * super().forward(z)
+
+
+@pytest.mark.parametrize(
+    ("model", "reading"),
+    [
+        (lambda: satae.mlp((6,), nn.ReLU, widths=[4], tied=True), "output"),
+        (lambda: satae.mlp((6,), nn.ReLU, widths=[4], batch_norm=True), "output"),
+        (lambda: satae.mlp((6,), nn.ELU, widths=[4]), "output"),
+        (lambda: satae.mlp((6,), Louder, widths=[4]), "output"),
+        (lambda: satae.mlp((6,), nn.ReLU, widths=[4]), "input"),
+        (lambda: satae.conv((1, 6, 6), nn.ReLU, channels=[2], code=3), "output"),
+    ],
+)
+def test_it_is_left_to_automatic_differentiation_elsewhere(model, reading):
+    model, objective = model(), satae.Objective(satae.Complement(nn.ReLU(), reading))
+    assert not applies(model, objective)
+    assert not isinstance(quickest(model, objective, Precision()), WrittenOut)
+
+
+def test_the_quickest_way_is_chosen(monkeypatch):
+    model, objective = built(nn.ReLU)
+    assert isinstance(quickest(model, objective, Precision()), WrittenOut)
+    monkeypatch.setattr(torch, "compile", lambda function, mode: function)
+    assert not isinstance(quickest(model, objective, Precision(), 9), WrittenOut)  # what is compiled is torch's own
