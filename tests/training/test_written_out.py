@@ -14,6 +14,7 @@ from satae.training.precision import PRECISIONS, Precision
 from satae.training.written_out import KNOWN, WrittenOut, applies
 
 CPU = torch.device("cpu")
+FP32 = Precision()
 ACTS = {
     "relu": nn.ReLU,
     "shrink": functools.partial(shrink, 0.1),
@@ -36,7 +37,7 @@ def examples():
     return x, x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
 
 
-def both(model, objective, precision=Precision(), alpha=0.3):
+def both(model, objective, precision=FP32, alpha=0.3):
     """Losses and gradients: written out, and by automatic differentiation."""
     found = []
     for way in (WrittenOut(model, objective, precision), by_autograd(batch_losses(objective, precision, CPU))):
@@ -56,9 +57,8 @@ def test_every_known_activation_is_tried():
 def test_losses_and_gradients(name, widths, reduction, alpha):
     model, objective = built(ACTS[name], widths)
     assert applies(model, objective)
-    (losses, gradients), (expected, expected_gradients) = both(
-        model, objective._replace(reduction=reduction), alpha=alpha
-    )
+    objective = objective._replace(reduction=reduction)
+    (losses, gradients), (expected, expected_gradients) = both(model, objective, alpha=alpha)
     torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-4, atol=1e-6)
     assert losses.saturation > 0
@@ -81,8 +81,9 @@ def test_the_penalty_alone_has_a_gradient_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", ACTS)
-@pytest.mark.parametrize("precision", ["medium", "bf16"])
-def test_bfloat16_products_are_as_near(precision, name):
+@pytest.mark.parametrize(("precision", "slack"), [("medium", 0.02), ("bf16", 0.15)])
+def test_bfloat16_products_are_as_near(precision, slack, name):
+    """In bf16 an f(z) may be rounded to halfway between two levels, where the penalty has no gradient."""
     model, objective = built(ACTS[name])
     (losses, gradients), (expected, expected_gradients) = both(model, objective, PRECISIONS[precision]["cpu"])
     exact = both(model, objective)[1]
@@ -91,7 +92,7 @@ def test_bfloat16_products_are_as_near(precision, name):
     for key, gradient in gradients.items():
         true = exact[1][key]
         assert gradient.dtype == torch.float32
-        assert (gradient - true).norm() <= 2 * (expected_gradients[key] - true).norm() + 0.02 * true.norm()
+        assert (gradient - true).norm() <= 2 * (expected_gradients[key] - true).norm() + slack * true.norm()
 
 
 def test_saturated_units_get_nothing():
