@@ -265,6 +265,16 @@ def test_slope_equals_a_backward_pass_even_without_gradients(name):
 # Numbers
 
 
+@pytest.mark.parametrize("name", ["relu", "shrink", "satlin", "sigmoid", "tanh", "elu", "logsigmoid"])
+def test_the_rise_is_the_derivative_by_f_z(name):
+    act = ACTIVATIONS[name]()
+    f_c, f_z = satae.Complement(act), evaluate(act, sample()).requires_grad_()
+    (expected,) = torch.autograd.grad(f_c.of_output(f_z).sum(), f_z)
+    between = (f_z.detach()[:, None] != torch.tensor(f_c.levels, dtype=f_z.dtype)).all(dim=1)  # at a level: any value
+    assert torch.equal(f_c.rise(f_z.detach())[between], expected[between])
+    assert between.any()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("name", "reading"), READINGS)
 def test_f_z_that_is_known_changes_neither_the_value_nor_the_gradient(name, reading, dtype):

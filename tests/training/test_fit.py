@@ -12,7 +12,8 @@ from torch.optim import SGD, Adam
 import satae
 from satae.data.dataset import Dataset, Split, statistics
 from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, fit
-from satae.training.gradient import by_autograd
+from satae.training.gradient import by_autograd, quickest
+from satae.training.precision import Precision
 from satae.training.schedule import alpha_schedule
 from satae.training.step import plain_step
 
@@ -313,7 +314,7 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
     for _ in fit(
         model,
         data,
-        by_autograd(satae.Objective(satae.Complement(act()), reduction)),
+        quickest(model, satae.Objective(satae.Complement(act()), reduction), Precision()),
         lambda x: noise(x, draws),
         OPTIMISERS[optimiser](model.parameters()),
         lambda done: 0.0,

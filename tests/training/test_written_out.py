@@ -61,6 +61,7 @@ def test_losses_and_gradients(name, widths, reduction, alpha):
     (losses, gradients), (expected, expected_gradients) = both(model, objective, alpha=alpha)
     torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-4, atol=1e-6)
+    assert alpha or all(torch.equal(gradients[key], expected_gradients[key]) for key in gradients)
     assert losses.saturation > 0
     assert not any(value.requires_grad for value in losses)
 
