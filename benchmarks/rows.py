@@ -74,7 +74,7 @@ ROWS: Final = (
     time("W1 satae, whole process against loop", "W1", "satae", "loop", 1.5, 1.9),
     speed("W2", "satae", "lightning", 1.6, 1.8),
     speed("W2", "satae bf16", "lightning", 2.0, 2.4),
-    time("W3 satae, whole sweep against lightning's processes", "W3", "satae", "lightning", 5.0, 7.5),
+    time("W3 satae, whole sweep against lightning, one by one", "W3", "satae", "lightning", 5.0, 7.5),
     Row(
         "satae-train --help over python -c 'import torch'",
         Quantity("start", "satae-train --help", "wall_s"),

@@ -59,6 +59,25 @@ def test_every_choice_matters(configuration, name):
 
 
 @pytest.mark.parametrize("overrides", [SMALL, CONV])
+@pytest.mark.parametrize("precision", ["medium", "bf16"])
+def test_the_precision_reaches_the_training(configuration, precision, overrides):
+    exact, found = (trained(configuration(*overrides, f"precision={name}")) for name in ("fp32", precision))
+    assert not same(exact, found)
+    x = exact.data.batch(exact.data.valid.x)
+    torch.testing.assert_close(found.model(x), exact.model(x), rtol=0.2, atol=0.2)
+
+
+def test_what_is_to_be_compiled_is_compiled_once_for_each_run(configuration, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function, mode: compiled.append(mode) or function)
+    for _ in range(2):
+        trained(configuration(*SMALL, "compile=true"))
+    assert compiled == [None, None]
+    trained(configuration(*SMALL))
+    assert len(compiled) == 2
+
+
+@pytest.mark.parametrize("overrides", [SMALL, CONV])
 def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
     experiment = Experiment.of(configuration(*overrides, "noise=none"))
     x = experiment.data.batch(experiment.data.train.x)

@@ -77,6 +77,23 @@ def test_medium_multiplies_bfloat16_numbers_and_stores_float32():
     assert z.dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_medium_stores_the_result_of_every_product_as_float32(kind):
+    model, stored = MODELS[kind](), []
+    chosen = adopt(model, "medium", CPU)
+    maps = [
+        part
+        for part in model.modules()
+        if hasattr(part, "bias") and not isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    for part in maps:
+        part.register_forward_hook(lambda part, inputs, z: stored.append(z.dtype))
+    with chosen.products(CPU):
+        model.trace(torch.rand(9, 1, 8, 8))
+    assert stored == [torch.float32] * len(maps)
+    assert len(maps) == len(model.encoder) + len(model.decoder)
+
+
 def test_bf16_stores_bfloat16():
     assert products(satae.mlp((6,), nn.Tanh, widths=[4]), "bf16", torch.rand(5, 6)).dtype == torch.bfloat16
 

@@ -69,7 +69,8 @@ def execute(
             return OK
         with ledger() as notes:
             typed = shlex.join([program, *sys.argv[1:]])
-            return _run(CommandLine(typed, len(plan.configs), plan.n_jobs, notes), start, close)
+            runs = len(plan.configs) if found.run else 0
+            return _run(program, CommandLine(typed, runs, plan.n_jobs, notes), start, close)
     except ConfigError as error:
         return say(program, str(error), REFUSED)
     except KeyboardInterrupt:
@@ -121,6 +122,7 @@ def _check(check: Callable[[Config], None]) -> tuple[argparse.Namespace, Planned
 
 
 def _run(
+    program: str,
     line: CommandLine,
     start: Callable[[CommandLine], None],
     close: Callable[[Sequence[Place], BaseException | None], int],
@@ -131,7 +133,12 @@ def _run(
     except BaseException as error:
         close(line.ledger.places(), error)
         raise
-    return close(line.ledger.places(), None)
+    places = line.ledger.places()
+    code = close(places, None)
+    if unknown := line.runs - len(places):
+        text = f"how {unknown} of {line.runs} runs ended is not known here, only in their directories"
+        code = max(code, say(program, f"{text}: no notes in {line.ledger.folder}", FAILED))
+    return code
 
 
 def _hand_over(line: CommandLine, start: Callable[[CommandLine], None]) -> None:

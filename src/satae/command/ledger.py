@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+PARTIAL: Final = ".partial"
+
+log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
@@ -24,18 +29,28 @@ class Ledger(NamedTuple):
     folder: Path
 
     def add(self, place: Place) -> None:
-        """Leave a note; called by the run, in any process."""
+        """Leave a note; called by the run, in any process.
+
+        A run does not end for want of a note: that it is missing is told in the end.
+        """
         note = json.dumps([str(path) if path else None for path in place])
-        (self.folder / uuid.uuid4().hex).write_text(note, encoding="utf-8")
+        partial = self.folder / f"{uuid.uuid4().hex}{PARTIAL}"
+        try:
+            self.folder.mkdir(exist_ok=True)  # what cleans up temporary folders may have come by
+            partial.write_text(note, encoding="utf-8")
+            partial.rename(partial.with_suffix(""))
+        except OSError as error:
+            log.warning("no note in %s (%s): the end of the program will not know of this run", self.folder, error)
 
     def places(self) -> list[Place]:
         """Of all runs that have begun, in no order."""
-        notes = (json.loads(note.read_text("utf-8")) for note in self.folder.iterdir())
+        whole = [note for note in self.folder.glob("*") if note.suffix != PARTIAL]  # none, if the folder is gone
+        notes = (json.loads(note.read_text("utf-8")) for note in whole)
         return [Place(Path(directory), Path(sweep) if sweep else None) for directory, sweep in notes]
 
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
     """A new one, for as long as a command line takes."""
-    with tempfile.TemporaryDirectory(prefix="satae-") as folder:
+    with tempfile.TemporaryDirectory(prefix="satae-", ignore_cleanup_errors=True) as folder:
         yield Ledger(Path(folder))

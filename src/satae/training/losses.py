@@ -51,6 +51,7 @@ def batch_losses(
 
 def _compiled(terms: Terms, device: torch.device) -> Terms:
     """The same, compiled; alpha, which changes from step to step, stays outside."""
+    torch.compiler.reset()  # else the runs of a process share a limit, beyond which nothing is compiled any more
     quick = torch.compile(terms, mode=MODES.get(device.type))
 
     def copied(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,8 +22,8 @@ AFFINE: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
 class Precision(NamedTuple):
     """What torch is told."""
 
-    half: bool = False  # products of bfloat16 numbers, which are added up in float32
-    widened: bool = False  # and whose results are stored as float32
+    half: bool = False  # products of bfloat16 numbers, added up in float32 and rounded to bfloat16
+    widened: bool = False  # and stored as float32, in which all else is computed
     tensor_float: bool = False  # products of float32 numbers cut to 19 bits, on an NVIDIA GPU
 
     def products(self, device: torch.device) -> AbstractContextManager[None]:

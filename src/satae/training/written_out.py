@@ -76,7 +76,8 @@ class WrittenOut:
         g_n = (y - t) / D,    g_i = f'(z_i) * (W_(i+1)^T g_(i+1) + alpha / D_i * s_i)
         d total / d W_i = g_i h_(i-1)^T,    d total / d b_i = g_i
 
-    where s_i = d f_c / d f = sign(f(z_i) - v), v the nearest saturation level; 0 in the decoder.
+    where s_i = d f_c / d f = sign(f(z_i) - v), v the nearest saturation level; 0 in the decoder. In bf16, f_c is
+    taken of f(z) as it is stored.
     """
 
     def __init__(self, model: DenoisingAutoencoder, objective: Objective, precision: Precision) -> None:
