@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took 2 to 20 times as long
+    # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took up to 20 times as long
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     return command.execute(PROGRAM, start, check, close)
 
