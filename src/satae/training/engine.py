@@ -38,7 +38,7 @@ def keep_memory() -> None:
     """Let glibc hand freed memory out again, instead of returning it to the system after each step.
 
     Each step of a convolutional network frees what the next one takes; without this the system clears these pages every
-    time, which took a third of the step.
+    time, which took up to a third of the step, by machine.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST)

@@ -16,6 +16,7 @@ from torch.nn import functional
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.layers import Dense, Layer
 from satae.model.objective import Losses, Objective
+from satae.model.saturation import reduce_units
 from satae.training.precision import Precision
 
 torch_backward: Final = torch.ops.aten
@@ -76,8 +77,8 @@ class WrittenOut:
         g_n = (y - t) / D,    g_i = f'(z_i) * (W_(i+1)^T g_(i+1) + alpha / D_i * s_i)
         d total / d W_i = g_i h_(i-1)^T,    d total / d b_i = g_i
 
-    where s_i = d f_c / d f = sign(f(z_i) - v), v the nearest saturation level; 0 in the decoder. In bf16, f_c is
-    taken of f(z) as it is stored.
+    by the chain rule, where s_i = d f_c / d f = sign(f(z_i) - v), v the nearest saturation level; 0 in the
+    decoder. The loss is that of Goroshin & LeCun (2013), arXiv 1301.3577. In bf16, f_c is taken of f(z) as stored.
     """
 
     def __init__(self, model: DenoisingAutoencoder, objective: Objective, precision: Precision) -> None:
@@ -96,8 +97,8 @@ class WrittenOut:
         ins, fs, y = self._forward(weights, model.standardise(x_noisy).flatten(1))
         error = y.float().sub_(model.standardise(x).flatten(1))
         reconstruction = torch.linalg.vector_norm(error).square() / (2 * self._count(error))
-        f_c = self.objective.complement
-        penalties = [f_c.of_output(f_z.float()).sum() / self._count(f_z) for f_z in fs[: self.encoded]]
+        f_c, reduction = self.objective.complement, self.objective.reduction
+        penalties = [reduce_units(f_c.of_output(f_z.float()), reduction) for f_z in fs[: self.encoded]]
         self._backward(weights, ins, fs, error.mul_(1 / self._count(error)), alpha)
         return Losses.of(reconstruction, sum(penalties[1:], start=penalties[0]), alpha)
 
