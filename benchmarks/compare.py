@@ -34,7 +34,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers-python", type=Path, default=ROOT / ".venv-peers" / "bin" / "python")
     parser.add_argument("--out", type=Path, help="folder for the results; default outputs/bench-<date>")
     chosen = parser.parse_args(words)
-    chosen.only = chosen.only.split(",")
+    chosen.only = list(dict.fromkeys(chosen.only.split(",")))
     if unknown := set(chosen.only) - plan.PLAN.keys():
         parser.error(f"--only: no {', '.join(sorted(unknown))}; choose of {', '.join(plan.PLAN)}")
     chosen.alternations = chosen.alternations or (2 if chosen.quick else validity.ALTERNATIONS)
@@ -79,8 +79,8 @@ def main() -> None:
             tell(found[-1])
             lines = [measurement.plain() for measurement in found]  # after each: an interrupted hour is not lost
             (chosen.out / "measurements.json").write_text(json.dumps(lines, indent=1), encoding="utf-8")
-    facts = {**machine.facts(), "jobs": there.jobs, "limit": chosen.limit, "options": " ".join(sys.argv[1:]) or "none"}
-    print(report.write(chosen.out, found, facts))
+    facts = {**machine.facts(), "jobs": there.jobs, "options": " ".join(sys.argv[1:]) or "none"}
+    print(report.write(chosen.out, found, facts, chosen.limit))
     shutil.rmtree(chosen.out / "work")
 
 

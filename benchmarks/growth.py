@@ -15,14 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from benchmarks import machine, satae_runs
 from benchmarks.power_law import exponent
 from benchmarks.report import table
+from benchmarks.synthetic import write_array
 from benchmarks.ways import ROOT
 
-CHUNK: Final = 2**20  # numbers written at a time
 PATIENCE: Final = 10.0  # seconds to wait for an idle machine
 
 
@@ -44,9 +42,9 @@ class Series(NamedTuple):
 
 SERIES: Final = (
     Series("samples", [10**3, 10**4, 10**5, 10**6, 10**7], None, 16, "arch.widths=[16] epochs=2"),
-    Series("width", [64, 128, 256, 512, 1024, 2048], 20_000, 128, "arch.widths=[{n}] epochs=2"),
-    Series("depth", [1, 2, 4, 8, 16], 20_000, 128, "arch.widths=[{layers}] epochs=2"),
-    Series("batch", [16, 64, 256, 1024, 4096], 50_000, 128, "arch.widths=[128] batch_size={n} epochs=2"),
+    Series("width", [64, 128, 256, 512, 1024, 2048], 100_000, 128, "arch.widths=[{n}] epochs=2"),
+    Series("depth", [1, 2, 4, 8, 16], 100_000, 128, "arch.widths=[{layers}] epochs=2"),
+    Series("batch", [16, 64, 256, 1024, 4096], 100_000, 128, "arch.widths=[128] batch_size={n} epochs=2"),
     Series("runs", [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={seeds}", whole=True),
 )
 
@@ -58,16 +56,6 @@ class Point(NamedTuple):
     seconds: float  # of the last epoch's training pass; of the whole for a sweep
     peak_mb: float
     quiet: machine.Quiet
-
-
-def write_array(path: Path, samples: int, features: int) -> None:
-    """Points near a plane of four dimensions, (samples, features) float32."""
-    draw = np.random.default_rng(0)
-    basis = draw.standard_normal((4, features), dtype=np.float32) / 2
-    array = np.lib.format.open_memmap(path, "w+", np.float32, (samples, features))
-    for start in range(0, samples, CHUNK // features):
-        part = array[start : start + CHUNK // features]
-        part[:] = draw.standard_normal((len(part), 4), dtype=np.float32) @ basis
 
 
 def measure(series: Series, value: int, folder: Path, words: Sequence[str]) -> Point:

@@ -1,35 +1,23 @@
 """Data larger than memory should take, and more files than one wants to open twice: peak memory and time to start.
 
-python benchmarks/large_data.py array /tmp/large       # 4 GB of numbers: trains one epoch
-python benchmarks/large_data.py folder /tmp/large      # 100,000 small images: starts twice
+python -m benchmarks.large_data array /tmp/large       # 4 GB of numbers: trains one epoch
+python -m benchmarks.large_data folder /tmp/large      # 100,000 small images: starts twice
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
-ROWS, FEATURES, CHUNK = 1_310_720, 784, 8192  # 4.1 GB of float32
+from benchmarks import machine
+from benchmarks.synthetic import write_array
+
+ROWS, FEATURES = 1_310_720, 784  # 4.1 GB of float32
 IMAGES, SHAPE = 100_000, (40, 48)
-
-
-def write_array(path: Path) -> None:
-    """Points near a plane of 16 dimensions."""
-    draw = np.random.default_rng(0)
-    basis = draw.standard_normal((16, FEATURES), dtype=np.float32) / 4
-    with path.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (ROWS, FEATURES)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for _ in range(ROWS // CHUNK):
-            file.write((draw.standard_normal((CHUNK, 16), dtype=np.float32) @ basis).tobytes())
 
 
 def write_images(folder: Path) -> None:
@@ -46,13 +34,12 @@ def write_images(folder: Path) -> None:
 
 def train(folder: Path, *words: str) -> None:
     """Run satae-train; print the command, its time and its peak memory."""
-    started = time.perf_counter()
-    program = Path(sys.executable).with_name("satae-train")
-    words = (*words, f"hydra.run.dir={folder / 'run'}")
-    home = {"SATAE_DATA_DIR": str(folder / "cache")}
-    subprocess.run([program, *words], check=True, env={**os.environ, **home}, stdout=subprocess.DEVNULL)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # kB, of the largest child so far
-    print(f"satae-train {' '.join(words)}\n    {time.perf_counter() - started:.1f} s, peak memory {peak:.2f} GB")
+    program = str(Path(sys.executable).with_name("satae-train"))
+    told = [program, *words, f"hydra.run.dir={folder / 'run'}"]
+    ran = machine.run(told, folder, folder / "log", {"SATAE_DATA_DIR": str(folder / "cache")})
+    if ran.code:
+        sys.exit((folder / "log.err").read_text("utf-8"))
+    print(f"satae-train {' '.join(words)}\n    {ran.wall_s:.1f} s, peak memory {ran.peak_mb / 1e3:.2f} GB")
     shutil.rmtree(folder / "run")
 
 
@@ -62,11 +49,12 @@ def main() -> None:
     parser.add_argument("kind", choices=["array", "folder"])
     parser.add_argument("place", type=Path, help="a folder with 5 GB to spare")
     chosen = parser.parse_args()
+    chosen.place = chosen.place.resolve()
     chosen.place.mkdir(parents=True, exist_ok=True)
     if chosen.kind == "array":
         path = chosen.place / "large.npy"
         if not path.exists():
-            write_array(path)
+            write_array(path, ROWS, FEATURES)
         train(chosen.place, "data=array", f"data.path={path}", "epochs=1", "arch.widths=[64]")
     else:
         path = chosen.place / "images"

@@ -111,7 +111,6 @@ def facts() -> dict[str, object]:
         "processor": ", ".join(sorted(models)) or platform.processor(),
         "cores": cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", "one a core"),
-        "system": platform.platform(),
     }
 
 

@@ -26,10 +26,17 @@ benchmarks.side_costs); measuring both splits after each epoch is told apart. Ov
 the sweep - time in which each run trains, measures and draws, by its own events) / runs."""
 
 
-def write(folder: Path, measurements: list[Measurement], facts: dict[str, Any]) -> str:
-    """Write report.md, report.json and report.png into a folder; the Markdown."""
-    results = [found for row in ROWS if (found := result(row, measurements))]
-    text = markdown(results, measurements, facts)
+def write(folder: Path, measurements: list[Measurement], facts: dict[str, Any], limit: int | None) -> str:
+    """Write report.md, report.json and report.png into a folder; the Markdown.
+
+    Args:
+        folder: to write to.
+        measurements: to tell of.
+        facts: of the machine and the call.
+        limit: images of each split, where not all were used.
+    """
+    results = [found for row in ROWS if (found := result(row, measurements, limit))]
+    text = markdown(results, measurements, facts, limit)
     (folder / "report.md").write_text(text, encoding="utf-8")
     rows = [{**found._asdict(), "row": found.row._asdict(), "verdict": found.verdict} for found in results]
     plain = {"facts": facts, "rows": rows, "measurements": [m.plain() for m in measurements]}
@@ -38,14 +45,16 @@ def write(folder: Path, measurements: list[Measurement], facts: dict[str, Any]) 
     return text
 
 
-def markdown(results: Sequence[Result], measurements: list[Measurement], facts: dict[str, Any]) -> str:
+def markdown(
+    results: Sequence[Result], measurements: list[Measurement], facts: dict[str, Any], limit: int | None
+) -> str:
     """All tables."""
     versions = {name: number for m in measurements for name, number in m.versions.items()}
     parts = [
         "# satae-train and its peers",
         "; ".join(f"{name} {value}" for name, value in facts.items()) + ".",
         "Versions: " + ", ".join(f"{name} {number}" for name, number in sorted(versions.items())) + ".",
-        _models(facts.get("limit")) + "\n" + SAME,
+        _models(limit) + "\n" + SAME,
         table(["", "median", "min to max", "floor", "aim", "reached"], map(_row, results)),
         COSTS + "\n" + RULE + "\n" + _disturbance(measurements),
         "## Samples a second",

@@ -97,9 +97,9 @@ def ratios(over: Sequence[Measurement], under: Sequence[Measurement] | None, row
     return tuple(tops[n] / bottoms[n] for n in sorted(tops.keys() & bottoms.keys()))
 
 
-def result(row: Row, measurements: list[Measurement]) -> Result | None:
+def result(row: Row, measurements: list[Measurement], limit: int | None = None) -> Result | None:
     """The row as it was found; None where there is nothing to tell."""
     over = row.over.among(measurements)
     under = row.under.among(measurements) if row.under else None
     values = ratios(over, under, row)
-    return Result(row, values, tuple(refusals(over, under))) if values else None
+    return Result(row, values, tuple(refusals(over, under, limit))) if values else None

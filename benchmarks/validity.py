@@ -37,15 +37,16 @@ def losses_differ(one: Sequence[float], other: Sequence[float]) -> str:
     return f"losses differ: {mean(one):.4f} and {mean(other):.4f}"
 
 
-def refusals(one: Sequence[Measurement], other: Sequence[Measurement] | None) -> list[str]:
+def refusals(one: Sequence[Measurement], other: Sequence[Measurement] | None, limit: int | None = None) -> list[str]:
     """Why a ratio of two quantities is not valid; none if it is.
 
     Args:
         one: the measurements of the first, one an alternation.
         other: those of the second; None for a figure that is a ratio of nothing.
+        limit: images of each split, where not all were used.
     """
     both = [*one, *(other or ())]
-    found = []
+    found = [f"only {limit} images"] if limit else []
     if not one or other == []:
         found += ["not measured"]
     if failed := {f"{m.tool} failed" for m in both if m.failed}:

@@ -3,10 +3,11 @@
 import ast
 import math
 
+import numpy
 import pytest
 from program import ROOT
 
-from benchmarks import compare, plan, report, ways, workloads
+from benchmarks import compare, plan, report, synthetic, ways, workloads
 from benchmarks.machine import Quiet, Times, parse, quiet, settle
 from benchmarks.measurement import Measurement, Quantity
 from benchmarks.power_law import exponent
@@ -78,6 +79,10 @@ def test_five_quiet_alternations_with_equal_losses_are_valid():
 
 def test_fewer_alternations_are_refused():
     assert refusals(series("satae", [1] * 4), series("lightning", [1] * 5)) == ["fewer than 5 alternations"]
+
+
+def test_less_than_the_whole_work_is_refused():
+    assert refusals(series("satae", [1] * 5), series("lightning", [1] * 5), 1280) == ["only 1280 images"]
 
 
 def test_a_peer_that_was_not_measured_is_refused():
@@ -194,7 +199,7 @@ def test_our_words_are_a_configuration(configuration, tmp_path):
 
 
 def test_options_are_checked_and_a_smoke_test_is_short(capsys):
-    quick = compare.parse(["--quick", "--only", "W1,small"])
+    quick = compare.parse(["--quick", "--only", "W1,small,W1"])
     assert (quick.alternations, quick.limit, quick.patience, quick.only) == (2, compare.QUICK, 0, ["W1", "small"])
     assert compare.parse([]).alternations == 5
     with pytest.raises(SystemExit):
@@ -202,9 +207,17 @@ def test_options_are_checked_and_a_smoke_test_is_short(capsys):
     assert "no W9; choose of W1" in capsys.readouterr().err
 
 
+def test_an_array_of_any_size_is_written_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthetic, "NUMBERS", 12)
+    synthetic.write_array(tmp_path / "x.npy", 10, 4)
+    array = numpy.load(tmp_path / "x.npy")
+    assert (array.shape, array.dtype) == ((10, 4), numpy.float32)
+    assert len(numpy.unique(array)) == 40
+
+
 def test_the_report_names_what_is_not_valid(tmp_path):
     found = [*series("satae", [30.0] * 5), *series("lightning", [10.0] * 5, quiet=BUSY)]
-    text = report.write(tmp_path, found, {"cores": 2, "limit": None})
+    text = report.write(tmp_path, found, {"cores": 2}, None)
     assert (
         "| W1 satae, samples/s against lightning | 3.00 | 3.00 to 3.00 | 2.20 | 2.80 | not valid: machine busy" in text
     )

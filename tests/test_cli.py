@@ -237,7 +237,7 @@ def test_every_command_in_help_can_be_run(help_text):
     assert len(commands) >= 3
     for command in commands:
         words = command.split()
-        assert composition.configs([word for word in words if word != "-m"], "-m" in words)
+        assert composition.planned([word for word in words if word != "-m"], "-m" in words).configs
 
 
 @pytest.mark.parametrize("shown", ["job", "hydra", "all"])

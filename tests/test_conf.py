@@ -41,7 +41,7 @@ PLAIN = ROOT / "conf" / "config.yaml"
 
 
 def only(*words):
-    (config,) = composition.configs(words)
+    (config,) = composition.planned(words).configs
     return config
 
 
@@ -155,7 +155,7 @@ def test_words_of_the_schema_are_those_of_the_code():
 def refused(words, name, value):
     value = f"[{value}]" if name.rpartition(".")[2] in LISTS else value
     with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
-        composition.configs([*words, f"{name}={value}"])
+        composition.planned([*words, f"{name}={value}"])
 
 
 def beyond(item, end):
@@ -191,7 +191,7 @@ def with_a_lowest_value():
 
 @pytest.mark.parametrize(("words", "name", "item"), with_a_lowest_value())
 def test_the_lowest_of_a_range_is_taken(words, name, item):
-    composition.configs([*words, f"{name}={item.metadata['low']}"])
+    composition.planned([*words, f"{name}={item.metadata['low']}"])
 
 
 @pytest.mark.parametrize("preset", names(PRESETS))

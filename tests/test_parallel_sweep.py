@@ -22,6 +22,10 @@ FAULTY = 1
 READS = """
 import os, sys
 
+if "joblib.externals.loky.backend.popen_loky_posix" in sys.orig_argv:
+    with open(os.environ["READS"] + ".workers", "a") as file:
+        print(os.getpid(), file=file)
+
 def note(event, arguments):
     if event == "open" and str(arguments[0]).endswith("x.npy"):
         with open(os.environ["READS"], "a") as file:
@@ -101,7 +105,8 @@ def test_each_run_has_a_line_that_names_it(parallel):
         "optim.lr=0.0001 seed=0  valid fvu  saturated  sweep/0",
         "optim.lr=0.0001 seed=2  valid fvu  saturated  sweep/2",
     ]
-    others = [line for line in lines if line not in told]
+    assert lines[0] == "2 of 6 runs at once"
+    others = [line for line in lines[1:] if line not in told]
     assert all(line.startswith("warning: optim.lr=") for line in others[:-4])
 
 
@@ -132,6 +137,11 @@ def test_workers_go_on_to_the_next_run_and_read_the_data_once(parallel):
     reads = [int(line) for line in (parallel[0] / "reads").read_text().split()]
     assert {pid: reads.count(pid) for pid in by} == dict.fromkeys(by, reads.count(by[0]))
     assert {reads.count(pid) for pid in by} == {reads.count(next(pid for pid in reads if pid not in by))}
+
+
+def test_no_worker_is_started_in_vain(parallel):
+    started = [int(line) for line in (parallel[0] / "reads.workers").read_text().split()]
+    assert sorted(started) == sorted({worker(run) for run in runs(parallel[0])})
 
 
 def test_a_log_holds_the_lines_of_its_own_run(parallel):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from satae.command import FAILED, INTERRUPTED, OK, REFUSED, say
+from satae.command.ending import FAILED, INTERRUPTED, OK, REFUSED, say
 from satae.config.messages import bad_choice
 from satae.data import archives, cache
 from satae.data.archives import Archive, Damaged, PublishedSet

@@ -14,11 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from satae import command
-from satae.command import CommandLine
+from satae.command.ending import DIVERGED, FAILED, INTERRUPTED, OK, say
+from satae.command.execution import execute
 from satae.command.interruption import undisturbed
-from satae.command.launch import launch
-from satae.command.ledger import Place
+from satae.command.launch import CommandLine, Program
+from satae.command.ledger import Begun
 from satae.command.parallel import Share
 from satae.config import Config, validate
 from satae.config.messages import first_line
@@ -35,7 +35,7 @@ def main() -> int:
     """The entry point; returns the exit code."""
     # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took up to 20 times as long
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    return command.execute(PROGRAM, start, check, close)
+    return execute(Program(PROGRAM, check, ready, run_job, close))
 
 
 def check(config: Config) -> None:
@@ -45,53 +45,50 @@ def check(config: Config) -> None:
     build.check(config)
 
 
-def start(line: CommandLine) -> None:
-    """Make the runs."""
-    launch(line, run_job, torch_threads)
+def ready() -> None:
+    """Import what a run needs, which takes seconds."""
+    import satae.experiment
+    import satae.tracking.board
+    import satae.tracking.console
+    import satae.tracking.pictures
+    import satae.tracking.record  # noqa: F401
 
 
-def torch_threads() -> int:
-    """Those that torch takes by itself: one a core, or OMP_NUM_THREADS."""
-    from satae.training.engine import DEFAULT_THREADS
-
-    return DEFAULT_THREADS
-
-
-def run_job(composed: DictConfig, line: CommandLine, share: Share | None) -> float:
+def run_job(composed: DictConfig, line: CommandLine) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
     from satae.tracking.record import Record
     from satae.training.fit import NonFiniteLoss
 
     job, config = HydraConfig.get(), validate(composed)
     directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
-    codes = {NonFiniteLoss: command.DIVERGED, KeyboardInterrupt: command.INTERRUPTED}
+    codes = {NonFiniteLoss: DIVERGED, KeyboardInterrupt: INTERRUPTED}
     record = Record(directory, config, line.text, list(job.overrides.task), codes)
-    line.ledger.add(Place(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))
+    line.ledger.add(Begun(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))
     try:
-        return train(config, record, share, brief=in_sweep)
+        return train(config, record, line.share, brief=in_sweep)
     except NonFiniteLoss as error:
         log.error("%s", error)
-        command.say(PROGRAM, f"{directory}: {first_line(error)}", command.DIVERGED)
+        say(PROGRAM, f"{directory}: {first_line(error)}", DIVERGED)
     except Exception as error:
         log.exception("the run failed")
         told = f"{type(error).__name__}: {first_line(error)}; the traceback is in {directory / job.job.name}.log"
-        command.say(PROGRAM, told, command.FAILED)
+        say(PROGRAM, told, FAILED)
     return math.nan
 
 
-def close(places: Sequence[Place], error: BaseException | None) -> int:
+def close(begun: Sequence[Begun], error: BaseException | None) -> int:
     """End the runs that could not end themselves, and show the table of each sweep; the exit code of all."""
-    if not places:
-        return command.OK
+    if not begun:
+        return OK
     from satae.tracking import record, sweep
 
     if error is not None:
-        code = command.INTERRUPTED if isinstance(error, KeyboardInterrupt) else command.FAILED
-        for place in places:
-            record.close_unended(place.directory, error, code)
-    for folder in {place.sweep for place in places if place.sweep}:
+        code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
+        for run in begun:
+            record.close_unended(run.directory, error, code)
+    for folder in {run.sweep for run in begun if run.sweep}:
         sweep.summarise(folder)
-    return max(int(record.read(place.directory).get("exit_code", command.FAILED)) for place in places)
+    return max(int(record.read(run.directory).get("exit_code", FAILED)) for run in begun)
 
 
 def train(config: Config, record: Record, share: Share | None = None, *, brief: bool = False) -> float:
@@ -119,7 +116,7 @@ def train(config: Config, record: Record, share: Share | None = None, *, brief: 
         Board(directory) as board,
         Display(config.epochs, brief=brief, name=record.name if share else "") as display,
     ):
-        threads = engine.prepare(config.threads or (share.threads if share else None))
+        threads = engine.prepare(config.threads, share.threads if share else None)
         experiment = Experiment.of(config)
         jobs = {"jobs": share.jobs} if share else {}
         record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())

@@ -4,7 +4,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hypothesis import given
 from hypothesis import strategies as st
-from program import TINY, files, here, read, runs
+from program import TINY, files, here, read, runs, there
 
 from satae.command.parallel import cores, share
 from satae.config import ConfigError
@@ -43,7 +43,7 @@ def test_no_jobs_at_all_are_refused():
         share(8, 0, 3)
 
 
-@pytest.mark.parametrize("value", ["0", "many", "null"])
+@pytest.mark.parametrize("value", ["0", "many", "null", "1.5"])
 def test_a_number_of_jobs_that_cannot_be_is_refused_in_one_line(tmp_path, value):
     outcome = here(tmp_path, *TINY, *JOBLIB, f"hydra.launcher.n_jobs={value}", "seed=0,1")
     assert outcome.code == 2
@@ -57,6 +57,21 @@ def test_without_the_launcher_it_is_told_what_to_install(tmp_path, monkeypatch):
     outcome = here(tmp_path, *TINY, *JOBLIB, "seed=0,1")
     told = "satae-train: hydra/launcher=joblib: is not installed; install it with pip install 'satae[joblib]'\n"
     assert (outcome.code, outcome.err, files(tmp_path)) == (2, told, [])
+
+
+def test_a_number_of_cores_that_is_none_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "all")
+    outcome = here(tmp_path, *TINY, *JOBLIB, "seed=0,1")
+    told = "satae-train: LOKY_MAX_CPU_COUNT=all: is no number of cores; set it to one, or unset it\n"
+    assert (outcome.code, outcome.err, files(tmp_path)) == (2, told, [])
+
+
+def test_few_threads_are_no_reason_for_few_runs_at_once(tmp_path):
+    tiny = [word for word in TINY if not word.startswith("threads")]
+    outcome = there(tmp_path, *tiny, *JOBLIB, "seed=0,1")
+    assert (outcome.code, outcome.err) == (0, "")
+    record = read(runs(tmp_path)[0] / "run.json")
+    assert (record["jobs"], record["threads"]) == (min(2, cores()), 1)
 
 
 @pytest.mark.parametrize(("words", "threads"), [([], None), (["threads=3"], 3)], ids=["by default", "chosen"])

@@ -29,20 +29,13 @@ class Planned(NamedTuple):
     """What a command line asks for."""
 
     configs: list[Config]  # of its runs
-    n_jobs: int | None  # runs at once, as asked of the launcher; None where it makes one after another
-
-
-def configs(
-    words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
-) -> list[Config]:
-    """Every run that a command line asks for; the arguments are those of :func:`planned`."""
-    return planned(words, multirun, name, folder).configs
+    launcher: dict[str, Any] | None  # the options of the one that makes several at once; None for one after another
 
 
 def planned(
     words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
 ) -> Planned:
-    """Every run that a command line asks for, and how many at once.
+    """Every run that a command line asks for, and how they are launched.
 
     Args:
         words: overrides, as typed.
@@ -60,13 +53,13 @@ def planned(
         jobs = _jobs(words) if multirun else [list(words)]
         found = [_run(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
     places.check_apart([run.place for run in found])
-    return Planned([run.config for run in found], found[0].n_jobs if multirun else None)
+    return Planned([run.config for run in found], found[0].launcher if multirun else None)
 
 
 class _Run(NamedTuple):
     config: Config
     place: Path  # its directory
-    n_jobs: int | None
+    launcher: dict[str, Any] | None
 
 
 def _jobs(words: Sequence[str]) -> list[list[str]]:
@@ -91,16 +84,17 @@ def _run(words: list[str], name: str, number: int | None) -> _Run:
             overrides.check_override(override)
         composed = compose(name, words, return_hydra_config=True)
         with _current(composed, number):
-            place, n_jobs = places.place(composed, number is not None), _n_jobs(composed)
+            place, launcher = places.place(composed, number is not None), _launcher(composed)
             with open_dict(composed):
                 del composed["hydra"]
-            return _Run(validate(composed), place, n_jobs)
+            return _Run(validate(composed), place, launcher)
 
 
-def _n_jobs(composed: DictConfig) -> int | None:
+def _launcher(composed: DictConfig) -> dict[str, Any] | None:
     if composed.hydra.runtime.choices["hydra/launcher"] != parallel.LAUNCHER:
         return None
-    return int(composed.hydra.launcher.n_jobs)
+    options = composed.hydra.launcher
+    return {key: options[key] for key in options if key != "_target_"}
 
 
 @contextmanager

@@ -1,43 +1,78 @@
-"""Handing the runs of a command line to Hydra: one after another in this process, or several at once in others."""
+"""Handing the runs of a command line to Hydra, which makes them in this process or in others."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import hydra
 from omegaconf import DictConfig
 
-from satae.command import CommandLine, parallel, watched
+from satae.command import collector, parallel
+from satae.command.ledger import Begun, Ledger
 from satae.command.parallel import Share
+from satae.config import Config
 
-Job = Callable[[DictConfig, CommandLine, Share | None], float]  # makes one run, as composed; None: all of the machine
-
-
-def launch(line: CommandLine, job: Job, cores: Callable[[], int]) -> None:
-    """Make the runs.
-
-    Args:
-        line: what was typed.
-        job: makes one of them.
-        cores: those that torch would use; asked only where they are to be shared.
-    """
-    if line.n_jobs is None:
-        _hand_over(line, job, None)
-    else:
-        share = parallel.share(min(cores(), parallel.cores()), line.n_jobs, line.runs)
-        with parallel.workers(share.jobs):
-            _hand_over(line, job, share)
+log = logging.getLogger(__name__)
 
 
-def _hand_over(line: CommandLine, job: Job, share: Share | None) -> None:
+class CommandLine(NamedTuple):
+    """What was typed, for the runs that it makes in this process or in others."""
+
+    text: str  # as it can be typed again
+    share: Share | None  # what a run gets of the machine; None where they are made one after another
+    ledger: Ledger  # where each run leaves a note as it begins
+
+
+class Program(NamedTuple):
+    """An entry point that makes runs."""
+
+    name: str  # for the messages
+    check: Callable[[Config], None]  # raises ConfigError for what cannot be run; called before anything is written
+    ready: Callable[[], None]  # imports what a run needs; called in each worker process as it starts
+    job: Callable[[DictConfig, CommandLine], float]  # makes one run, as composed
+    close: Callable[[Sequence[Begun], BaseException | None], int]  # of the runs that began, and what ended them before
+    # their time: the exit code of all
+
+
+def launch(program: Program, line: CommandLine) -> None:
     """Have Hydra make the runs; a process of its own gets what it needs to know with the function."""
     here = os.getpid()
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
         parallel.leave_with(here)
-        with watched():
-            return job(composed, line, share)
+        program.ready()
+        collector.wake()
+        with _watched():
+            return program.job(composed, line)
 
     task()
+
+
+def forgive_output() -> None:
+    """A terminal without our signs is no reason to lose a run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """What a run needs in whatever process it is."""
+    forgive_output()
+    before, threading.excepthook = threading.excepthook, _log_thread
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _log_thread(error: threading.ExceptHookArgs) -> None:
+    """Keep what ended a thread, such as TensorBoard's on a full disk, for the log; the run fails by itself."""
+    log.error("a thread ended: %s", error.exc_value, exc_info=error.exc_value)

@@ -1,4 +1,4 @@
-"""Where the runs of a command line are, whichever process they ran in."""
+"""The runs that a command line has begun, whichever process they are in."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PARTIAL: Final = ".partial"
 log = logging.getLogger(__name__)
 
 
-class Place(NamedTuple):
-    """Where a run is."""
+class Begun(NamedTuple):
+    """A run that has begun."""
 
     directory: Path
     sweep: Path | None  # the directory of the sweep that it belongs to
@@ -28,12 +28,12 @@ class Ledger(NamedTuple):
 
     folder: Path
 
-    def add(self, place: Place) -> None:
+    def add(self, run: Begun) -> None:
         """Leave a note; called by the run, in any process.
 
         A run does not end for want of a note: that it is missing is told in the end.
         """
-        note = json.dumps([str(path) if path else None for path in place])
+        note = json.dumps([str(path) if path else None for path in run])
         partial = self.folder / f"{uuid.uuid4().hex}{PARTIAL}"
         try:
             self.folder.mkdir(exist_ok=True)  # what cleans up temporary folders may have come by
@@ -42,11 +42,11 @@ class Ledger(NamedTuple):
         except OSError as error:
             log.warning("no note in %s (%s): the end of the program will not know of this run", self.folder, error)
 
-    def places(self) -> list[Place]:
-        """Of all runs that have begun, in no order."""
+    def begun(self) -> list[Begun]:
+        """All runs that have begun, in no order."""
         whole = [note for note in self.folder.glob("*") if note.suffix != PARTIAL]  # none, if the folder is gone
         notes = (json.loads(note.read_text("utf-8")) for note in whole)
-        return [Place(Path(directory), Path(sweep) if sweep else None) for directory, sweep in notes]
+        return [Begun(Path(directory), Path(sweep) if sweep else None) for directory, sweep in notes]
 
 
 @contextmanager

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from multiprocessing import resource_tracker
+from typing import Any, Final, NamedTuple
 
+from satae.command.interruption import undisturbed
 from satae.config.messages import ConfigError
 
 LAUNCHER: Final = "joblib"  # its name in Hydra's group hydra/launcher
 N_JOBS: Final = "hydra.launcher.n_jobs"
+CORES: Final = "LOKY_MAX_CPU_COUNT"  # joblib's, for the cores that may be used
 EXTRA: Final = "pip install 'satae[joblib]'"
 
 
@@ -22,7 +27,67 @@ class Share(NamedTuple):
     """What each of several runs at once gets of the machine."""
 
     jobs: int  # runs at once
-    threads: int  # of torch, in each
+    threads: int  # of torch in each, at most
+
+
+@contextmanager
+def workers(launcher: Mapping[str, Any] | None, runs: int, ready: Callable[[], None]) -> Iterator[Share | None]:
+    """Worker processes for Hydra's launcher, for as long as the context lasts; what each run gets of the machine.
+
+    They start at once, since each takes as long to import what a run needs as this process takes to check all runs.
+    Each has one run at a time, and none is left behind: joblib would put short runs together, and let its workers wait
+    for more to do for five minutes; at the end of a program it would take a second to part with them. By then their
+    runs are over, or have been given up.
+
+    Args:
+        launcher: the options of joblib's ``Parallel``; None where Hydra makes one run after another.
+        runs: there are.
+        ready: called in each worker before anything else.
+
+    Raises:
+        ConfigError: ``n_jobs`` is 0.
+    """
+    if launcher is None:
+        yield None
+        return
+    from joblib import Parallel
+    from joblib.externals.loky import get_reusable_executor
+
+    given = share(cores(), launcher["n_jobs"], runs)
+    before = list(sys.argv)
+    print(f"{given.jobs} of {runs} runs at once", flush=True)  # noqa: T201
+    sys.argv += [f"{N_JOBS}={given.jobs}", "hydra.launcher.batch_size=1"]
+    try:
+        if given.jobs > 1:
+            with (
+                Parallel(**{**launcher, "n_jobs": given.jobs, "backend": "loky"}),
+                _deaf(),
+            ):  # Hydra's finds its workers
+                for _ in range(given.jobs):
+                    get_reusable_executor(reuse=True).submit(_begin, ready)
+        yield given
+    finally:
+        sys.argv[:] = before
+        with undisturbed():
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that Ctrl-C, which a terminal sends to them too, leaves to this one."""
+    with undisturbed():
+        resource_tracker.ensure_running()  # it would unblock the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(ready: Callable[[], None], parent: int) -> None:
+    leave_with(parent)
+    gc.disable()  # until its first run, see ``collector``
+    ready()
 
 
 def share(cores: int, n_jobs: int, runs: int) -> Share:
@@ -46,28 +111,18 @@ def share(cores: int, n_jobs: int, runs: int) -> Share:
 
 
 def cores() -> int:
-    """Those that this process may use: a container, or what started it, may have set some of them apart."""
+    """Those that this process may use: a container, or what started it, may have set some of them apart.
+
+    Raises:
+        ConfigError: the environment gives joblib a number that is none.
+    """
     from joblib import cpu_count
 
-    return int(cpu_count())
-
-
-@contextmanager
-def workers(jobs: int) -> Iterator[None]:
-    """Have Hydra's launcher use so many workers, one run at a time each, and leave none of them behind.
-
-    joblib would put short runs together, and let its workers wait for more to do for five minutes; at the end of a
-    program it would take a second to part with them. Their runs are over by then, or have been given up.
-    """
-    from joblib.externals.loky import get_reusable_executor
-
-    before = list(sys.argv)
-    sys.argv += [f"{N_JOBS}={jobs}", "hydra.launcher.batch_size=1"]
     try:
-        yield
-    finally:
-        sys.argv[:] = before
-        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+        return int(cpu_count())
+    except ValueError:
+        told = os.environ.get(CORES)
+        raise ConfigError(f"{CORES}={told}: is no number of cores; set it to one, or unset it") from None
 
 
 @functools.cache  # once in each worker

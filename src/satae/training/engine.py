@@ -15,7 +15,7 @@ LARGEST: Final = 2**25  # bytes of a piece that is kept: the most that every gli
 KEPT: Final = 2**30  # bytes of freed memory
 
 
-def prepare(threads: int | None) -> int:
+def prepare(threads: int | None, at_most: int | None = None) -> int:
     """Set the number of threads, treat subnormal numbers as zero, keep freed memory.
 
     Units that are saturated fill the averages of Adam with subnormal numbers, on which a CPU is slow: flushing them
@@ -23,6 +23,7 @@ def prepare(threads: int | None) -> int:
 
     Args:
         threads: of torch on the CPU; None for one a core, or OMP_NUM_THREADS where it is set.
+        at_most: a limit to what None stands for.
 
     Returns:
         The number of threads in force.
@@ -30,7 +31,7 @@ def prepare(threads: int | None) -> int:
     leave_compiler_out()
     keep_memory()
     torch.set_flush_denormal(True)
-    torch.set_num_threads(threads or DEFAULT_THREADS)
+    torch.set_num_threads(threads or min(DEFAULT_THREADS, at_most or DEFAULT_THREADS))
     return torch.get_num_threads()
 
 

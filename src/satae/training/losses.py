@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 from collections.abc import Callable
 from typing import Final
 
@@ -62,6 +62,12 @@ def _compiled(terms: Terms, device: torch.device) -> Terms:
 
 
 def missing_compiler(device: torch.device) -> str:
-    """The compiler that torch would call and that is not there; nothing if it is. On a CPU, one for C++."""
+    """The compiler that torch would call and that does not answer; nothing if it does. On a CPU, one for C++."""
     compiler = os.environ.get("CXX", "g++")
-    return "" if device.type != "cpu" or shutil.which(compiler) else compiler
+    if device.type != "cpu":
+        return ""
+    try:
+        subprocess.run([compiler, "--version"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return compiler
+    return ""
