@@ -7,7 +7,7 @@ PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth soak lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 40 mi
 
 growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 10 minutes
 	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """What share of a training goes into telling of it: ``python -m benchmarks.side_costs FOLDER WORD...``.
 
-satae.train.train() runs here as satae-train runs it, with clocks around what is done beside training:
+satae.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
     logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures,
                drawing these pictures, collecting and writing checkpoints, what is shown on the terminal
@@ -60,14 +60,14 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     from satae.tracking.board import Board
     from satae.tracking.console import Display
     from satae.tracking.record import Record
-    from satae.training.checkpoint import Keeper
+    from satae.training.keeper import Keeper
 
     logging = {
-        Board: ("__init__", "__exit__", "text", "scalars", "histograms", "pictures"),
-        Record: ("__init__", "__enter__", "__exit__", "note", "epoch", "finish"),
+        Board: ("__init__", "__exit__", "text", "scalars", "histograms", "pictures", "flush"),
+        Record: ("__enter__", "__exit__", "note", "epoch", "sync", "finish"),
         Display: ("__enter__", "__exit__", "start", "warn", "epoch", "result"),
-        Keeper: ("due", "keep"),
-        Experiment: ("pictures", "distributions", "state"),
+        Keeper: ("consider", "write"),
+        Experiment: ("pictures", "distributions", "state", "is_finite"),
         pictures: ("save",),
     }
     places = [(owner, name, "logging") for owner, names in logging.items() for name in names]
@@ -83,12 +83,13 @@ def train(folder: Path, words: list[str]) -> float:
     from hydra import compose, initialize_config_module
 
     from satae.config import validate
+    from satae.session import train as satae_train
     from satae.tracking.record import Record
-    from satae.train import train as satae_train
 
     with initialize_config_module("satae.conf", version_base="1.3"):
         config = validate(compose("config", words))
-    satae_train(config, Record(folder, config, "side_costs", words, {}))
+    with Record.begin(folder, config, "side_costs", words, lambda error: 1) as record:
+        satae_train(config, record)
     samples = json.loads((folder / "run.json").read_text("utf-8"))["data"]["train"]
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
     return sum(samples / json.loads(line)["samples_per_s"] for line in lines)

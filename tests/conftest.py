@@ -1,5 +1,6 @@
 """What all tests share: seeded, single-threaded, and the same examples on every machine."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from hydra import compose, initialize_config_module
 from hypothesis import settings
 
+from satae.command.interruption import SIGNALS
 from satae.config import Config, validate
 from satae.data import cache
 
@@ -24,6 +26,14 @@ def _same_start():
     torch.set_num_threads(1)
     torch.set_flush_denormal(False)  # training turns it on for the whole process
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals():
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

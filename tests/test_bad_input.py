@@ -26,6 +26,8 @@ UNKNOWN_OPTIONS = [
     ("arch.channels=[1]", "arch.channels: arch=mlp has no such option; it belongs to arch=conv"),
     ("optim.momentum=0.5", "optim.momentum: optim=adam has no such option; it belongs to optim=sgd"),
     ("optim.betas=[0.9,0.9]", "optim.betas: optim=adam has no such option; it has lr, weight_decay"),
+    ("checkpoint.evry_steps=1", "checkpoint.evry_steps: checkpoint has no such option; did you mean every_steps?"),
+    ("every_steps=1", "every_steps: no such option; did you mean checkpoint.every_steps?"),
     ("hydra.run.dri=x", "hydra.run.dri", "did you mean hydra.run.dir?"),
     ("hydra.zzz=1", "hydra.zzz: Hydra has no such option", "--cfg hydra"),
 ]
@@ -52,6 +54,11 @@ WRONG_TYPES = [
     ("standardize=null", "standardize=null: must be true or false"),
     ("device=null", "device=null: must be a word"),
     ("init=[torch]", "init=[torch]: must be a word"),
+    ("checkpoint.every_minutes=often", "checkpoint.every_minutes=often: must be a number, or null"),
+    ("checkpoint.every_steps=1.5", "checkpoint.every_steps=1.5: must be a whole number, or null"),
+    ("checkpoint.keep=null", "checkpoint.keep=null: must be a whole number"),
+    ("checkpoint=5", "checkpoint=5: is not one value; there are checkpoint.every_minutes"),
+    ("checkpoint=null", "checkpoint=null: is not one value"),
 ]
 OUT_OF_RANGE = [
     ("alpha=-1", "alpha=-1: must be at least 0\n"),
@@ -95,6 +102,9 @@ OUT_OF_RANGE = [
     ("data=manifold data.count=2", "data.count=2: must be at least 3"),
     ("data=manifold data.count=1000000000000", "data.count=1000000000000: must be at least 3 and at most 10000000"),
     ("decoder_norm=0", "decoder_norm=0: must be at least 1"),
+    ("checkpoint.every_minutes=0", "checkpoint.every_minutes=0: must be above 0"),
+    ("checkpoint.every_epochs=0", "checkpoint.every_epochs=0: must be at least 1"),
+    ("checkpoint.keep=0", "checkpoint.keep=0: must be at least 1"),
 ]
 UNKNOWN_NAMES = [
     ("act=rleu", f"act=rleu: choose one of {ACTS}", "did you mean relu?"),
@@ -198,8 +208,8 @@ PLACES = [
     ("hydra.run.dir=", "hydra.run.dir=: is empty; name a folder, or leave it out"),
     ("hydra.run.dir=null", "hydra.run.dir=null"),
     ("hydra.run.dir=${nokey}", "hydra.run.dir: Interpolation key 'nokey' not found"),
-    ("hydra.run.dir=taken", "hydra.run.dir=taken", "holds a run already; name another folder"),
-    ("-m alpha=0,1 hydra.sweep.dir=taken", "hydra.sweep.dir=taken, hydra.sweep.subdir=0", "holds a run already"),
+    ("hydra.run.dir=taken", "taken holds a run already; name another folder", "resume="),
+    ("-m alpha=0,1 hydra.sweep.dir=taken", "taken/0 holds a run already"),
     ("-m alpha=0,1 hydra.sweep.dir=/proc/x/y", "hydra.sweep.dir=/proc/x/y", "cannot write there"),
     ("-m alpha=0,1 hydra.sweep.dir=file/below", "hydra.sweep.dir=file/below", "cannot write there"),
     ("-m alpha=0,1 hydra.sweep.dir=", "hydra.sweep.dir=: is empty"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 import shlex
@@ -18,7 +19,6 @@ from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 import satae
 from satae import experiment
 from satae.command import composition
-from satae.command.interruption import undisturbed
 from satae.command.overrides import PRESETS, names
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS, Config
@@ -32,9 +32,9 @@ def stopped_by(error, *, after=1, at_alpha=None):
     """``fit``, ended by an error after some epochs, in the runs with a certain alpha."""
 
     def broken(model, data, objective, noise, optimiser, alpha, **options):
-        for epoch in TRAINED(model, data, objective, noise, optimiser, alpha, **options):
-            yield epoch
-            if epoch.number == after and at_alpha in (None, alpha(1.0)):
+        for moment in TRAINED(model, data, objective, noise, optimiser, alpha, **options):
+            yield moment
+            if moment.epoch and moment.epoch.number == after and at_alpha in (None, alpha(1.0)):
                 raise error
 
     return broken
@@ -56,7 +56,8 @@ def test_a_fault_gives_1_and_one_line_that_names_the_log_with_the_traceback(tmp_
     (run,) = runs(tmp_path)
     log = run / "satae-train.log"
     assert outcome.code == 1
-    assert outcome.err == f"satae-train: RuntimeError: the disk; the traceback is in {log}\n"
+    go_on = f"satae-train resume={run.relative_to(tmp_path)}"
+    assert outcome.err == f"satae-train: RuntimeError: the disk; go on with: {go_on}; the traceback is in {log}\n"
     assert "Traceback (most recent call last)" in log.read_text()
     assert "is on fire" in log.read_text()
     record = read(run / "run.json")
@@ -90,13 +91,23 @@ def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_val
 
 def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "fit", stopped_by(fit.NonFiniteLoss(7, float("nan"), 0.25)))
-    outcome = here(tmp_path, *TINY)
+    outcome = here(tmp_path, *TINY, "checkpoint.every_epochs=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
     assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
-    state = checkpoint.load(run / checkpoint.NAME)
-    assert state["epoch"] == 1
-    assert all(torch.isfinite(value).all() for value in state["model"].values())
+    state = checkpoint.latest(run)
+    assert state.facts["step"] == 2
+    assert all(torch.isfinite(value).all() for value in state.part("model").values())
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
+    real = experiment.Experiment.is_finite
+    monkeypatch.setattr(experiment.Experiment, "is_finite", lambda self: real(self) and next(counts) < 2)
+    counts = itertools.count()
+    outcome = here(tmp_path, *TINY, "checkpoint.every_steps=1")
+    (run,) = runs(tmp_path)
+    assert outcome.code == 3
+    assert checkpoint.latest(run).facts["step"] == 2
 
 
 def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
@@ -157,9 +168,11 @@ def test_control_c_ends_the_program(tmp_path, words):
     with program:
         while not list(tmp_path.rglob("metrics.jsonl")) and program.poll() is None:
             time.sleep(0.05)
-        assert until_it_ends(program)[1] == "satae-train: interrupted\n"
+        err = until_it_ends(program)[1]
     assert program.returncode == 130
     (run,) = runs(tmp_path)
+    remedy = "" if words else f"; go on with: satae-train resume={run.relative_to(tmp_path)}"
+    assert err == f"satae-train: interrupted{remedy}\n"
     assert read(run / "run.json")["status"] == "interrupted"
 
 
@@ -237,6 +250,8 @@ def test_every_command_in_help_can_be_run(help_text):
     assert len(commands) >= 3
     for command in commands:
         words = command.split()
+        if words[0] in ("resume=RUN", "rerun=RUN"):
+            continue
         assert composition.planned([word for word in words if word != "-m"], "-m" in words).configs
 
 
@@ -332,28 +347,6 @@ def test_a_configuration_folder_of_the_users_own(tmp_path):
     refused = here(tmp_path, "--config-dir", "own", "experiment=mien")
     assert "experiment=mien: choose one of" in refused.err
     assert refused.err.endswith("did you mean mine?\n")
-
-
-def test_an_interrupt_waits_until_it_can_do_no_harm():
-    done = []
-
-    def interrupted():
-        with undisturbed():
-            signal.raise_signal(signal.SIGINT)
-            done.append("the rest")
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert done == ["the rest"]
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_the_end_of_an_undisturbed_part_is_quiet_without_one():
-    before = signal.getsignal(signal.SIGINT)
-    with undisturbed():
-        pass
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("name", ["données (1).npy", "a b.npy", "it's.npy", "x[1]{2}.npy", "~/x.npy"])

@@ -19,6 +19,7 @@ import pytest
 import torch
 import yaml
 from program import PROGRAM, TINY, here, read, runs
+from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.modules import module
 
@@ -67,8 +68,8 @@ def test_it_lies_below_outputs_by_day_and_time(run):
 
 def test_the_files(run):
     there = {path.name.partition(".out.")[0] for path in run.iterdir()}
-    data = {"config.yaml", "run.json", "metrics.jsonl", "metrics.json", "checkpoint.pt"}
-    assert there == {*data, "satae-train.log", "events", "pictures"}
+    data = {"config.yaml", "run.json", "metrics.jsonl", "metrics.json", "checkpoints"}
+    assert there == {*data, "satae-train.log", "events", "pictures", ".lock"}
     assert len(list(run.glob("events.out.tfevents.*"))) == 1
 
 
@@ -197,39 +198,31 @@ class Malice:
         return os.mkdir, ("harm",)
 
 
-def truncated(path):
-    path.write_bytes(path.read_bytes()[:-1000])
-
-
 BROKEN = {
-    "truncated": truncated,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1000]),
     "empty": lambda path: path.write_bytes(b""),
     "not a checkpoint": lambda path: path.write_text("hello"),
     "a pickle that runs code": lambda path: path.write_bytes(pickle.dumps(Malice())),
-    "a checkpoint that runs code": lambda path: torch.save({"format": 1, "model": Malice()}, path),
-    "another format": lambda path: torch.save({"format": 99}, path),
-    "no format": lambda path: torch.save([1, 2], path),
-    "nothing in it": lambda path: torch.save({"format": checkpoint.FORMAT}, path),
-    "no model": lambda path: torch.save(torch.load(path, weights_only=True) | {"model": {}}, path),
-    "another model": lambda path: torch.save(torch.load(path, weights_only=True) | {"shape": [1, 9, 9]}, path),
-    "a broken configuration": lambda path: torch.save(torch.load(path, weights_only=True) | {"config": {}}, path),
+    "a checkpoint of torch's that runs code": lambda path: torch.save({"format": 2, "model": Malice()}, path),
+    "tensors alone": lambda path: save_file({"a": torch.zeros(1)}, path),
+    "nothing in it": lambda path: checkpoint.save(path, checkpoint.State({}, {})),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / checkpoint.NAME
-    shutil.copy(run / checkpoint.NAME, path)
+    shutil.copytree(run / checkpoint.FOLDER, tmp_path / checkpoint.FOLDER)
+    (path,) = checkpoint.newest_first(tmp_path)
     BROKEN[kind](path)
-    with pytest.raises(ValueError, match=re.escape(str(path))) as refused:
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused:
         satae.load(tmp_path)
     assert len(str(refused.value).splitlines()) == 1
     assert not (tmp_path / "harm").exists()
 
 
 def test_no_checkpoint_is_told_in_one_line(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such checkpoint; name a run directory") as refused:
+    with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory") as refused:
         satae.load(tmp_path)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -238,7 +231,7 @@ def test_no_checkpoint_is_told_in_one_line(tmp_path):
 
 
 def weights(directory):
-    return checkpoint.load(directory / checkpoint.NAME)["model"]
+    return checkpoint.latest(directory).part("model")
 
 
 def untimed(run):

@@ -19,10 +19,12 @@ from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.tracking import pictures
 from satae.training import precision
+from satae.training.checkpoint import State
 from satae.training.energy import energy, energy_map, low_energy_area
-from satae.training.fit import Epoch, fit
+from satae.training.fit import Moment, Position, epochs_done, fit
 from satae.training.gradient import Gradient, quickest
 from satae.training.measure import measure
+from satae.training.moments import load_moments
 from satae.training.schedule import alpha_schedule
 from satae.training.sensitivity import code_sensitivity
 
@@ -45,6 +47,7 @@ class Experiment(NamedTuple):
     objective: Objective
     gradient: Gradient  # of the losses of a training batch
     noise: Noise
+    draws: Generator  # of the noise in training
     optimiser: Optimizer
 
     @classmethod
@@ -67,7 +70,8 @@ class Experiment(NamedTuple):
         objective = build.objective(config)
         chosen = precision.adopt(model, config.precision, device)
         gradient = quickest(model, objective, chosen, config.batch_size if config.compile else None)
-        return cls(config, data, centre, model, objective, gradient, noise, build.optimiser(config, model))
+        draws, optimiser = build.stream(config.seed, "noise", device), build.optimiser(config, model)
+        return cls(config, data, centre, model, objective, gradient, noise, draws, optimiser)
 
     @property
     def device(self) -> torch.device:
@@ -78,8 +82,12 @@ class Experiment(NamedTuple):
         """The noise, drawn from a generator: x -> x_noisy."""
         return lambda x: self.noise(x, generator)
 
-    def fit(self) -> Iterator[Epoch]:
+    def fit(self, begin: Position | None = None, pause: Callable[[int], bool] = lambda step: False) -> Iterator[Moment]:
         """Train it as its configuration says, and report after each epoch.
+
+        Args:
+            begin: where to go on; None for the beginning.
+            pause: asked after each step whether to report within the epoch.
 
         Raises:
             NonFiniteLoss: a loss was nan or infinite.
@@ -88,13 +96,15 @@ class Experiment(NamedTuple):
             self.model,
             self.data,
             self.gradient,
-            self.corrupt(build.stream(self.config.seed, "noise", self.device)),
+            self.corrupt(self.draws),
             self.optimiser,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),
             epochs=self.config.epochs,
             batch_size=self.config.batch_size,
             order=build.stream(self.config.seed, "order"),
             decoder_norm=self.config.decoder_norm,
+            begin=begin,
+            pause=pause,
         )
 
     def measures(self, alpha: float) -> dict[str, float]:
@@ -169,14 +179,63 @@ class Experiment(NamedTuple):
                 found += [f"{layer} begins with {flat:.0%} of its units saturated and may never learn; see init"]
         return found
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it, as tensors and plain data."""
-        return {
-            "config": asdict(self.config),
-            "shape": list(self.data.shape),
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+    def weights(self) -> State:
+        """What a model is made of again."""
+        facts = {"config": asdict(self.config), "shape": list(self.data.shape)}
+        return State(facts, {f"model/{name}": x.detach().clone() for name, x in self.model.state_dict().items()})
+
+    def state(self, position: Position) -> State:
+        """What it needs to go on from a position to the same end, bit for bit."""
+        model = self.weights()
+        moments = self.optimiser.state_dict()["state"]
+        tensors = {
+            **model.tensors,
+            **{
+                f"optimiser/{i}/{name}": x
+                for i, values in moments.items()
+                for name, x in values.items()
+                if x is not None
+            },
+            "generator/noise": self.draws.get_state(),
+            "generator/order": position.order,
         }
+        facts = {**model.facts, "step": position.step, "samples": len(self.data.train.x), "device": self.device.type}
+        return State(facts, tensors)
+
+    def restore(self, state: State) -> Position:
+        """Take over a state; the position to go on from.
+
+        On another kind of device the noise is another one from there on: its generators differ.
+
+        Raises:
+            ValueError: it is of another model, or of other data.
+        """
+        facts, samples = state.facts, len(self.data.train.x)
+        try:
+            if (facts["samples"], facts["shape"]) != (samples, list(self.data.shape)):
+                raise ValueError(f"{facts['samples']} inputs of {facts['shape']}, not {samples} of {self.data.shape}")
+            if self.config.standardize and not torch.allclose(state.tensors["model/mean"], self.model.mean.cpu()):
+                raise ValueError("another mean of the data")
+            self.model.load_state_dict(state.part("model"))
+            load_moments(self.optimiser, state.part("optimiser"))
+            if facts["device"] == self.device.type:
+                self.draws.set_state(state.tensors["generator/noise"])
+            else:
+                self.draws.manual_seed(build.stream(self.config.seed, f"noise {facts['step']}").initial_seed())
+            position = Position(int(facts["step"]), state.tensors["generator/order"])
+            Generator().set_state(position.order)
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"the checkpoint is not of this run and its data ({reason})") from None
+        return position
+
+    def epochs_until(self, position: Position) -> int:
+        """How many epochs are done at a position."""
+        return epochs_done(position.step, len(self.data.train.x), self.config.batch_size)
+
+    def is_finite(self) -> bool:
+        """Whether all weights are."""
+        return all(bool(x.isfinite().all()) for x in self.model.parameters())
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data, as plain values."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from satae.command.ending import FAILED, INTERRUPTED, OK, REFUSED, say
+from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.config.messages import bad_choice
 from satae.data import archives, cache
 from satae.data.archives import Archive, Damaged, PublishedSet
@@ -41,7 +42,7 @@ def main() -> int:
     except ValueError as error:
         return say(PROGRAM, str(error), REFUSED)
     except KeyboardInterrupt:
-        return say(PROGRAM, "interrupted", INTERRUPTED)
+        return say(PROGRAM, "interrupted", 128 + signal.SIGINT)
     except BrokenPipeError:  # what reads the output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

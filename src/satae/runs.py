@@ -8,36 +8,67 @@ from pathlib import Path
 import torch
 
 from satae import build
-from satae.config import validate
+from satae.config.stored import plain
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training import checkpoint
+from satae.training.checkpoint import State
 
 
-def load(run_directory: str | PathLike[str], device: torch.device | str = "cpu") -> DenoisingAutoencoder:
+def load(
+    run_directory: str | PathLike[str], device: torch.device | str = "cpu", *, best: bool = False
+) -> DenoisingAutoencoder:
     """The trained model of a run, in evaluation mode.
 
     It maps inputs (N, *shape) in the data's own range to reconstructions in that range. Nothing in the directory can
     run code.
 
     Args:
-        run_directory: such as ``outputs/2026-01-31/12-00-00-000000``.
+        run_directory: such as ``outputs/2026-01-31/12-00-00-000000``; or a file that ``satae-export`` wrote with
+            ``format=safetensors``.
         device: to load it onto.
+        best: take the weights with the lowest loss on the validation split, of the epochs that had all of alpha,
+            instead of the newest.
 
     Raises:
         FileNotFoundError: no checkpoint there.
         ValueError: the checkpoint cannot be read.
     """
-    path = Path(run_directory) / checkpoint.NAME
-    state = checkpoint.load(path, device)
+    return model_of(state_of(Path(run_directory), best=best), str(run_directory)).to(device).eval()
+
+
+def state_of(path: Path, *, best: bool = False) -> State:
+    """The newest checkpoint of a run, or the best one; or what an exported file holds.
+
+    Raises:
+        FileNotFoundError: none there.
+        ValueError: it cannot be read.
+    """
+    if path.is_file():
+        return checkpoint.load(path)
+    if best:
+        return checkpoint.load(path / checkpoint.FOLDER / checkpoint.BEST)
+    if (state := checkpoint.latest(path)) is None:
+        raise FileNotFoundError(f"{path}: no checkpoint there; name a run directory that satae-train has made")
+    return state
+
+
+def model_of(state: State, where: str) -> DenoisingAutoencoder:
+    """The model in a checkpoint.
+
+    Args:
+        state: as it was read.
+        where: for the message.
+
+    Raises:
+        ValueError: there is none.
+    """
     try:
-        if "${" in repr(state["config"]):
-            raise ValueError("its configuration has interpolations")
-        config, weights = validate(state["config"]), state["model"]
+        config, weights = plain(state.facts["config"], "its configuration"), state.part("model")
         with torch.device("meta"):  # no memory is taken before the sizes are known to agree
-            model = build.model(config, tuple(state["shape"]))
+            model = build.model(config, tuple(state.facts["shape"]))
         model.mean, model.std = weights["mean"], weights["std"]
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: does not hold a model of this program ({reason}); train again") from None
-    return model.to(device).eval()
+        raise ValueError(f"{where}: does not hold a model of this program ({reason}); train again") from None
+    return model

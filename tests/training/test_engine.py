@@ -35,3 +35,16 @@ def test_threads_wait_for_a_short_while_unless_the_user_has_said_how_long(tmp_pa
             monkeypatch.setenv("GOMP_SPINCOUNT", said)
         assert here(tmp_path, "--version").code == 0
         assert os.environ["GOMP_SPINCOUNT"] == found
+
+
+def test_a_gpu_is_told_to_repeat_itself_and_a_cpu_needs_not():
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        engine.repeat_exactly(torch.device("cpu"))
+        assert not torch.are_deterministic_algorithms_enabled()
+        engine.repeat_exactly(torch.device("cuda"))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = filled

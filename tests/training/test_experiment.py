@@ -168,12 +168,11 @@ def test_every_option_has_an_effect(configuration, option):
 
 def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration):
     config = configuration(*SMALL)
-    seen = []
-    for seed in (0, 1):
-        experiment = Experiment.of(config)._replace(config=dataclasses.replace(config, seed=seed))
-        watched = experiment._replace(noise=lambda x, generator: seen.append(generator.initial_seed()) or x)
-        next(watched.fit())
-    assert len(set(seen)) == 2
+    draws = [Experiment.of(dataclasses.replace(config, seed=seed)).draws for seed in (0, 1)]
+    experiments = [Experiment.of(config)._replace(draws=generator) for generator in draws]
+    for experiment in experiments:
+        next(experiment.fit())
+    assert not same(*experiments)
 
 
 def test_a_layer_that_begins_saturated_is_told(configuration):

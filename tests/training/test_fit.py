@@ -25,19 +25,22 @@ def dataset(count=23, shape=(6,)) -> Dataset:
 
 def run(model=None, data=None, *, noise=lambda x: x, schedule=lambda done: 0.1, optimiser=None, order=0, **options):
     """All epochs of a small training."""
+    moments = moments_of(model, data, noise=noise, schedule=schedule, optimiser=optimiser, order=order, **options)
+    return [moment.epoch for moment in moments if moment.epoch]
+
+
+def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=0, **options):
     data = data or dataset()
     model = model or satae.mlp(data.shape, nn.ReLU, widths=[4])
-    return list(
-        fit(
-            model,
-            data,
-            by_autograd(satae.Objective(satae.Complement(nn.ReLU()))),
-            noise,
-            optimiser or SGD(model.parameters(), lr=0.1),
-            schedule,
-            order=Generator().manual_seed(order),
-            **{"epochs": 3, "batch_size": 5, **options},
-        )
+    return fit(
+        model,
+        data,
+        by_autograd(satae.Objective(satae.Complement(nn.ReLU()))),
+        noise,
+        optimiser or SGD(model.parameters(), lr=0.1),
+        schedule,
+        order=Generator().manual_seed(order),
+        **{"epochs": 3, "batch_size": 5, **options},
     )
 
 
@@ -260,10 +263,63 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
         batch_size=5,
         order=Generator(),
     )
-    reported.append(next(training).number)
+    reported.append(next(training).epoch.number)
     with pytest.raises(NonFiniteLoss):
-        reported.append(next(training).number)
+        reported.append(next(training).epoch.number)
     assert reported == [1]
+
+
+# Pauses, and going on
+
+
+def test_a_pause_is_made_after_the_steps_that_are_asked_for_and_the_end_of_an_epoch_is_none():
+    asked = []
+    moments = moments_of(
+        noise=lambda x: x, schedule=lambda done: 0.1, pause=lambda step: asked.append(step) or step > 3
+    )
+    found = [(moment.position.step, moment.epoch and moment.epoch.number) for moment in moments]
+    ends = {5: 1, 10: 2, 15: 3}
+    assert found == [(step, ends.get(step)) for step in range(4, 16)]
+    assert asked == [*range(1, 16)]
+
+
+@pytest.mark.parametrize("at", [*range(1, 15)])
+def test_what_goes_on_from_a_moment_is_what_was_not_left(at):
+    """23 samples in batches of 5, three epochs; the noise, alpha and the decoder's norm change from step to step."""
+
+    def training(model, optimiser, draws, order, **options):
+        return moments_of(
+            model,
+            noise=lambda x: x + torch.randn(x.shape, generator=draws),
+            schedule=lambda done: done,
+            optimiser=optimiser,
+            order=order,
+            decoder_norm=2,
+            **options,
+        )
+
+    def made():
+        torch.manual_seed(0)
+        model = satae.mlp((6,), nn.ReLU, widths=[4])
+        return model, Adam(model.parameters(), lr=0.1), Generator().manual_seed(1)
+
+    whole, *rest = made()
+    expected = [*training(whole, *rest, order=2)]
+    left, optimiser, draws = made()
+    for moment in training(left, optimiser, draws, order=2, pause=lambda step: step == at):
+        if moment.position.step == at:
+            break
+    epochs = [*training(left, optimiser, draws, order=77, begin=moment.position)]
+    for ours, theirs in zip(left.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(epochs, expected[at // 5 :], strict=True):
+        assert ours.epoch._replace(samples_per_s=0) == theirs.epoch._replace(samples_per_s=0)
+        assert torch.equal(ours.position.order, theirs.position.order)
+
+
+def test_nothing_is_left_to_do_at_the_end():
+    moments = [*moments_of(noise=lambda x: x, schedule=lambda done: 0.1)]
+    assert [*moments_of(noise=lambda x: x, schedule=lambda done: 0.1, begin=moments[-1].position)] == []
 
 
 # alpha = 0: a plain denoising autoencoder, bit for bit

@@ -18,8 +18,10 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.command import overrides, parallel, places
+from satae.command import overrides, parallel
+from satae.command.places import Place, place
 from satae.config import Config, ConfigError, validate
+from satae.config.messages import first_line
 from satae.config.validate import chosen_names
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
@@ -29,6 +31,7 @@ class Planned(NamedTuple):
     """What a command line asks for."""
 
     configs: list[Config]  # of its runs
+    places: list[Place]  # where they would write
     launcher: dict[str, Any] | None  # the options of the one that makes several at once; None for one after another
 
 
@@ -52,13 +55,12 @@ def planned(
     with initialize_config_module("satae.conf", version_base="1.3"):
         jobs = _jobs(words) if multirun else [list(words)]
         found = [_run(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
-    places.check_apart([run.place for run in found])
-    return Planned([run.config for run in found], found[0].launcher if multirun else None)
+    return Planned([run.config for run in found], [run.place for run in found], found[0].launcher if multirun else None)
 
 
 class _Run(NamedTuple):
     config: Config
-    place: Path  # its directory
+    place: Place
     launcher: dict[str, Any] | None
 
 
@@ -82,12 +84,22 @@ def _run(words: list[str], name: str, number: int | None) -> _Run:
     with _explained(words):
         for override in _parsed(words):
             overrides.check_override(override)
-        composed = compose(name, words, return_hydra_config=True)
+        composed = _composed(name, words)
         with _current(composed, number):
-            place, launcher = places.place(composed, number is not None), _launcher(composed)
+            where, launcher = place(composed, number is not None), _launcher(composed)
             with open_dict(composed):
                 del composed["hydra"]
-            return _Run(validate(composed), place, launcher)
+            return _Run(validate(composed), where, launcher)
+
+
+def _composed(name: str, words: list[str]) -> DictConfig:
+    """What Hydra makes of some words, which it takes apart without looking whether they can be."""
+    try:
+        return compose(name, words, return_hydra_config=True)
+    except UNUSABLE:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{' '.join(words)}: cannot be read ({first_line(error)}); see --help") from None
 
 
 def _launcher(composed: DictConfig) -> dict[str, Any] | None:
@@ -135,6 +147,6 @@ def _explained(words: Sequence[str]) -> Iterator[None]:
 def _chosen(words: Sequence[str]) -> dict[str, str]:
     """The name chosen in each group, as far as the overrides can be composed."""
     for part in ([word for word in words if word.partition("=")[0] in overrides.GROUPED], []):
-        with suppress(HydraException, ValueError):
+        with suppress(Exception):  # whatever Hydra raises
             return chosen_names(compose("config", part))
     return {}

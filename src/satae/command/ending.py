@@ -9,7 +9,7 @@ OK: Final = 0
 FAILED: Final = 1  # a fault of the program or of the machine
 REFUSED: Final = 2  # a choice that cannot be run
 DIVERGED: Final = 3  # the loss was not finite
-INTERRUPTED: Final = 130  # Ctrl-C
+# 128 + n: ended by signal n, such as 130 for Ctrl-C
 
 
 def say(program: str, line: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from concurrent.futures import BrokenExecutor
 from typing import Final
@@ -12,12 +13,13 @@ from typing import Final
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import env_override
 
-from satae.command import arguments, collector, overrides, parallel
+from satae.command import arguments, collector, interruption, overrides, parallel, places, stored_runs
 from satae.command.composition import UNUSABLE, Planned, composed_already, planned
-from satae.command.ending import FAILED, INTERRUPTED, OK, REFUSED, say
-from satae.command.interruption import undisturbed
+from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.interruption import Interrupted
 from satae.command.launch import CommandLine, Program, forgive_output, launch
 from satae.command.ledger import ledger
+from satae.command.stored_runs import Words
 from satae.config import ConfigError
 from satae.config.messages import first_line
 
@@ -27,45 +29,66 @@ TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the 
 def execute(program: Program) -> int:
     """Run a command line, and tell what went wrong in one line; returns the exit code."""
     forgive_output()
-    with collector.resting():
-        return _execute(program)
+    with collector.resting(), interruption.listening():
+        try:
+            return _execute(program)
+        except ConfigError as error:
+            return say(program.name, str(error), REFUSED)
+        except Interrupted as error:
+            by = "" if error.number == signal.SIGINT else f" ({error})"
+            return say(program.name, f"interrupted{by}{error.remedy}", error.code)
+        except KeyboardInterrupt:
+            return say(program.name, "interrupted", 128 + signal.SIGINT)
+        except BrokenExecutor:
+            text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
+            return say(program.name, text, FAILED)
+        except Exception as error:
+            if (number := interruption.asked()) is not None:  # it took the place of an interrupt
+                return say(program.name, "interrupted", 128 + number)
+            if os.environ.get(TRACEBACK) == "1":
+                raise
+            text = f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)"
+            return say(program.name, text, FAILED)
 
 
 def _execute(program: Program) -> int:
-    try:
-        found, plan = _plan()
-        if text := arguments.shown(found):
-            print(text)  # noqa: T201
-            return OK
-        typed = shlex.join([program.name, *sys.argv[1:]])
-        with parallel.workers(plan.launcher, len(plan.configs), program.ready) as share, ledger() as notes:
-            for config in plan.configs:
-                program.check(config)
-            return _run(program, CommandLine(typed, share, notes), len(plan.configs))
-    except ConfigError as error:
-        return say(program.name, str(error), REFUSED)
-    except KeyboardInterrupt:
-        return say(program.name, "interrupted", INTERRUPTED)
-    except BrokenExecutor:
-        text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
-        return say(program.name, text, FAILED)
-    except Exception as error:
-        if os.environ.get(TRACEBACK) == "1":
-            raise
-        text = f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)"
-        return say(program.name, text, FAILED)
+    words = sys.argv[1:]
+    found, asked = _read()
+    plan = _planned(found, asked)
+    if text := arguments.shown(found):
+        print(text)  # noqa: T201
+        return OK
+    # what goes on was typed as it was; what begins anew can be typed again without the run that it came from
+    typed = shlex.join([program.name, *(words if asked.resume else sys.argv[1:])])
+    with parallel.workers(plan.launcher, len(plan.configs), program.ready) as share, ledger() as notes:
+        for config in plan.configs:
+            if done := program.check(config, asked.resume):
+                print(done)  # noqa: T201
+                return OK
+        return _run(program, CommandLine(typed, share, notes, asked.resume), len(plan.configs))
 
 
-def _plan() -> tuple[argparse.Namespace, Planned]:
-    """What was typed, its words put in the order that Hydra reads, and the runs that it asks for."""
+def _read() -> tuple[argparse.Namespace, Words]:
+    """What was typed, its words put in the order that Hydra reads, with stored configurations put in."""
     found = arguments.parse(get_args_parser(), sys.argv[1:])
     flags = [word for word in sys.argv[1:] if word not in found.overrides]
-    found.overrides = [overrides.quoted(word) for word in found.overrides]
-    sys.argv[1:] = flags + found.overrides  # at the end Hydra's parser finds all of them
-    plan = Planned([], None)
-    if found.run or (found.overrides and not found.shell_completion):
-        plan = planned(found.overrides, found.multirun, found.config_name, found.config_dir)
-    return found, plan if found.run else Planned([], None)
+    asked = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], found.multirun)
+    found.overrides = asked.words
+    sys.argv[1:] = flags + asked.words  # at the end Hydra's parser finds all of them
+    return found, asked
+
+
+def _planned(found: argparse.Namespace, asked: Words) -> Planned:
+    """The runs that are asked for; none where something is only shown."""
+    nothing = Planned([], [], None)
+    if not found.run and (found.shell_completion or not found.overrides):
+        return nothing
+    plan = planned(found.overrides, found.multirun, found.config_name, found.config_dir)
+    if asked.resume:
+        stored_runs.check_changes(asked, plan.configs[0])
+    else:
+        places.check_free(plan.places)
+    return plan if found.run else nothing
 
 
 def _run(program: Program, line: CommandLine, runs: int) -> int:
@@ -73,11 +96,12 @@ def _run(program: Program, line: CommandLine, runs: int) -> int:
     try:
         _hand_over(program, line)
     except BaseException as error:
-        with undisturbed():
+        with interruption.held():
             program.close(line.ledger.begun(), error)
         raise
     begun = line.ledger.begun()
-    code = program.close(begun, None)
+    with interruption.held():
+        code = program.close(begun, None)
     if unknown := runs - len(begun):
         text = f"how {unknown} of {runs} runs ended is not known here, only in their directories"
         code = max(code, say(program.name, f"{text}: no notes in {line.ledger.folder}", FAILED))

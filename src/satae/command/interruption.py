@@ -1,30 +1,148 @@
-"""Ctrl-C, kept away from where it would do harm."""
+"""Signals that ask a program to end: Ctrl-C, a time limit, a preemption."""
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Slurm can send the last one ahead of its limit
+AGAIN: Final = 0.5  # seconds within which further signals are taken for the first one
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the program to end."""
+
+    def __init__(self, number: int, remedy: str = "") -> None:
+        super().__init__(number, remedy)
+        self.number = number
+        self.remedy = remedy  # for the message
+
+    @property
+    def code(self) -> int:
+        """The exit code, as shells have it."""
+        return 128 + self.number
+
+    def __str__(self) -> str:
+        """The signal's name."""
+        return signal.Signals(self.number).name
+
+
+class _State:
+    """What this process was asked, and whether it may be interrupted."""
+
+    asked: int | None = None
+    since = 0.0
+    holding = 0
+
+
+def asked() -> int | None:
+    """The signal that asked this process to end; None if none did."""
+    return _State.asked
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back until the context ends.
+def listening() -> Iterator[None]:
+    """Have signals raise ``Interrupted``; a second one, half a second later or more, ends the program at once.
 
-    An interrupt that falls into a callback of torch or into a finaliser becomes another error, or is lost.
-
-    Raises:
-        KeyboardInterrupt: at the end, if one was held back.
+    After that signals are ignored: they would show a traceback while the program is taken apart.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    _State.asked = None
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, a shell's "&"
+    before = {number: signal.signal(number, _hear) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            raise KeyboardInterrupt
+        ending = _State.asked is not None
+        _State.asked = None
+        if ending:
+            atexit.register(_ignore_for_good)
+        for number, handler in before.items():
+            signal.signal(number, _ignore if ending else handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold signals back until the context ends: :func:`asked` tells of one meanwhile.
+
+    An interrupt that falls into a callback of torch or into a finaliser becomes another error, or is lost.
+
+    Raises:
+        Interrupted: at the end, if one was held back.
+    """
+    before = _State.asked
+    _State.holding += 1
+    try:
+        yield
+    finally:
+        _State.holding -= 1
+    if _State.asked is not None and before is None and not _State.holding:
+        raise Interrupted(_State.asked)
+
+
+def raise_if_asked() -> None:
+    """End here, if a signal asked for it.
+
+    Raises:
+        Interrupted: one did.
+    """
+    if _State.asked is not None:
+        raise Interrupted(_State.asked)
+
+
+def hold_for_good() -> None:
+    """In a worker process: let the runs look by themselves, since what goes on between them is not ours."""
+    _State.holding += 1
+    for number in SIGNALS:
+        signal.signal(number, _hear)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Block the signals, for the processes that are started meanwhile: they inherit that."""
+    from multiprocessing import resource_tracker
+
+    with held():
+        resource_tracker.ensure_running()  # starting, it would unblock them
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _hear(number: int, frame: Any) -> None:
+    if _State.asked is None:
+        _State.asked, _State.since = number, time.monotonic()
+        _pass_on(number)
+        if not _State.holding:
+            raise Interrupted(number)
+    elif time.monotonic() - _State.since > AGAIN:
+        os._exit(128 + number)
+
+
+def _pass_on(number: int) -> None:
+    """To worker processes: a terminal signals them too, but what runs jobs may not."""
+    if "multiprocessing" in sys.modules:
+        for worker in sys.modules["multiprocessing"].active_children():
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Do nothing, unlike ``SIG_IGN`` not in the programs that this one starts."""
+
+
+def _ignore_for_good() -> None:
+    for number in SIGNALS:  # the interpreter takes back handlers before it ends, but not this
+        signal.signal(number, signal.SIG_IGN)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from satae.command import collector, parallel
+from satae.command import collector, interruption, parallel
+from satae.command.interruption import Interrupted
 from satae.command.ledger import Begun, Ledger
 from satae.command.parallel import Share
 from satae.config import Config
@@ -28,13 +32,16 @@ class CommandLine(NamedTuple):
     text: str  # as it can be typed again
     share: Share | None  # what a run gets of the machine; None where they are made one after another
     ledger: Ledger  # where each run leaves a note as it begins
+    resume: Path | None = None  # the directory of the run that is to go on
 
 
 class Program(NamedTuple):
     """An entry point that makes runs."""
 
     name: str  # for the messages
-    check: Callable[[Config], None]  # raises ConfigError for what cannot be run; called before anything is written
+    # raises ConfigError for what cannot be run, of the run that goes on in a directory, or of a new one; called before
+    # anything is written; gives a line to say where there is nothing left to do
+    check: Callable[[Config, Path | None], str | None]
     ready: Callable[[], None]  # imports what a run needs; called in each worker process as it starts
     job: Callable[[DictConfig, CommandLine], float]  # makes one run, as composed
     close: Callable[[Sequence[Begun], BaseException | None], int]  # of the runs that began, and what ended them before
@@ -47,13 +54,41 @@ def launch(program: Program, line: CommandLine) -> None:
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
-        parallel.leave_with(here)
+        worker = parallel.settle(here)
+        if interruption.asked():
+            _take_back(Path(HydraConfig.get().runtime.output_dir))
+            return math.nan
         program.ready()
         collector.wake()
         with _watched():
-            return program.job(composed, line)
+            try:
+                with interruption.held():  # a run looks by itself, where it can be left
+                    return program.job(composed, line)
+            except Interrupted:
+                if worker:  # the main process waits for all of them, and ends as it was asked itself
+                    return math.nan
+                raise
+            except Exception as error:
+                raise _PastHydra(error) from None
 
-    task()
+    try:
+        with interruption.held() if line.share else nullcontext():  # until the workers have seen to their runs
+            task()
+    except _PastHydra as error:
+        raise error.args[0] from None
+
+
+class _PastHydra(BaseException):
+    """Carries an error past Hydra, which would print it."""
+
+
+def _take_back(directory: Path) -> None:
+    """Remove what Hydra has made for a run that is not to begin."""
+    with suppress(OSError):
+        for file in directory.iterdir():
+            if file.stat().st_size == 0:
+                file.unlink()
+        directory.rmdir()
 
 
 def forgive_output() -> None:

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-PARTIAL: Final = ".partial"
+from satae import files
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +34,15 @@ class Ledger(NamedTuple):
         A run does not end for want of a note: that it is missing is told in the end.
         """
         note = json.dumps([str(path) if path else None for path in run])
-        partial = self.folder / f"{uuid.uuid4().hex}{PARTIAL}"
         try:
             self.folder.mkdir(exist_ok=True)  # what cleans up temporary folders may have come by
-            partial.write_text(note, encoding="utf-8")
-            partial.rename(partial.with_suffix(""))
+            files.replace(self.folder / uuid.uuid4().hex, note.encode())
         except OSError as error:
             log.warning("no note in %s (%s): the end of the program will not know of this run", self.folder, error)
 
     def begun(self) -> list[Begun]:
         """All runs that have begun, in no order."""
-        whole = [note for note in self.folder.glob("*") if note.suffix != PARTIAL]  # none, if the folder is gone
+        whole = [note for note in self.folder.glob("*") if note.suffix != files.PARTIAL]  # none, if the folder is gone
         notes = (json.loads(note.read_text("utf-8")) for note in whole)
         return [Begun(Path(directory), Path(sweep) if sweep else None) for directory, sweep in notes]
 

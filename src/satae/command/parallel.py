@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 import gc
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any, Final, NamedTuple
 
-from satae.command.interruption import undisturbed
+from satae.command.interruption import blocked, held, hold_for_good
 from satae.config.messages import ConfigError
 
 LAUNCHER: Final = "joblib"  # its name in Hydra's group hydra/launcher
@@ -54,38 +52,26 @@ def workers(launcher: Mapping[str, Any] | None, runs: int, ready: Callable[[], N
     from joblib.externals.loky import get_reusable_executor
 
     given = share(cores(), launcher["n_jobs"], runs)
-    before = list(sys.argv)
+    before, started = list(sys.argv), []
     print(f"{given.jobs} of {runs} runs at once", flush=True)  # noqa: T201
     sys.argv += [f"{N_JOBS}={given.jobs}", "hydra.launcher.batch_size=1"]
     try:
         if given.jobs > 1:
-            with (
-                Parallel(**{**launcher, "n_jobs": given.jobs, "backend": "loky"}),
-                _deaf(),
-            ):  # Hydra's finds its workers
-                for _ in range(given.jobs):
-                    get_reusable_executor(reuse=True).submit(_begin, ready)
+            # the launcher's own Parallel will find these workers
+            with Parallel(**{**launcher, "n_jobs": given.jobs, "backend": "loky"}), blocked():
+                executor = get_reusable_executor(reuse=True)
+                started = [executor.submit(_begin, ready, os.getpid()) for _ in range(given.jobs)]
         yield given
+        for worker in started:
+            worker.result()
     finally:
         sys.argv[:] = before
-        with undisturbed():
+        with held():
             get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Start processes that Ctrl-C, which a terminal sends to them too, leaves to this one."""
-    with undisturbed():
-        resource_tracker.ensure_running()  # it would unblock the signal
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _begin(ready: Callable[[], None], parent: int) -> None:
-    leave_with(parent)
+    settle(parent)
     gc.disable()  # until its first run, see ``collector``
     ready()
 
@@ -125,11 +111,18 @@ def cores() -> int:
         raise ConfigError(f"{CORES}={told}: is no number of cores; set it to one, or unset it") from None
 
 
-@functools.cache  # once in each worker
-def leave_with(parent: int) -> None:
-    """End a worker soon after the process that started it, which may be killed before it can end its workers."""
-    if os.getpid() != parent:
-        threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+@functools.cache  # once in each process
+def settle(parent: int) -> bool:
+    """Prepare a worker, if this process is one; whether it is.
+
+    It leaves signals to its runs, and ends soon after the process that started it, which may be killed before it can
+    end its workers.
+    """
+    if os.getpid() == parent:
+        return False
+    hold_for_good()
+    threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+    return True
 
 
 def _end_after(parent: int) -> None:

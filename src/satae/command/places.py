@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,30 +14,34 @@ from satae.config.messages import ConfigError
 RUN, SWEEP, SUBDIRECTORY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 
 
-def place(composed: DictConfig, multirun: bool) -> Path:
-    """Where a run would write; in a sweep, the part of it that tells the run from the others.
+class Place(NamedTuple):
+    """Where a run would write."""
+
+    folder: Path
+    name: str  # the end of it, which tells the runs of a sweep apart: the rest may hold the time
+
+
+def place(composed: DictConfig, multirun: bool) -> Place:
+    """Where a run would write.
 
     Args:
         composed: a configuration with its ``hydra`` node.
         multirun: whether the run is one of a sweep.
 
     Raises:
-        ConfigError: no name, no permission, no folder, or a run is there already.
+        ConfigError: no name, no permission, no folder.
     """
     keys = (SWEEP, SUBDIRECTORY) if multirun else (RUN,)
     typed = [_named(composed, key) for key in keys]
     folder = Path(*typed).absolute()
     option = ", ".join(f"{key}={name}" for key, name in zip(keys, typed, strict=True))
     try:
-        taken = (folder / "run.json").exists()
         there = next(path for path in (folder, *folder.parents) if path.exists())
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ConfigError(f"{option}: cannot write there ({error.strerror}); name another folder") from None
-    if taken:
-        raise ConfigError(f"{option}: {folder} holds a run already; name another folder, or delete that one")
-    return Path(typed[-1])
+    return Place(folder, typed[-1])
 
 
 def _named(composed: DictConfig, key: str) -> str:
@@ -46,13 +51,19 @@ def _named(composed: DictConfig, key: str) -> str:
     return str(name)
 
 
-def check_apart(places: Sequence[Path]) -> None:
-    """Refuse a sweep of which two runs would write to one directory.
+def check_free(places: Sequence[Place]) -> None:
+    """Refuse to write where another run is, or would write too.
 
     Raises:
-        ConfigError: they would.
+        ConfigError: one is there, or two runs of a sweep would share a folder.
     """
-    if shared := [path for path in places if places.count(path) > 1]:
-        raise ConfigError(
-            f"{SUBDIRECTORY}={shared[0]}: several runs would write there; leave it out, so that they are numbered"
-        )
+    names = [name for _, name in places]
+    for folder, name in places:
+        if (folder / "run.json").exists():
+            raise ConfigError(
+                f"{folder} holds a run already; name another folder, go on with it (resume={folder}), or delete it"
+            )
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"{SUBDIRECTORY}={name}: several runs would write there; leave it out, so that they are numbered"
+            )

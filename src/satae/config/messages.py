@@ -9,10 +9,11 @@ from dataclasses import fields
 from typing import Any, Final
 
 from satae.config.ranges import LARGEST
-from satae.config.schema import GROUPS, Config
+from satae.config.schema import GROUPS, SECTIONS, Config
 
 KINDS: Final = {
     "float": "must be a number",
+    "float | None": "must be a number, or null",
     "int": "must be a whole number",
     "int | None": "must be a whole number, or null",
     "bool": "must be true or false",
@@ -80,7 +81,11 @@ def unknown_key(key: str, chosen: Mapping[str, str]) -> str:
     if group == "hydra":
         where = nearest(key, ["hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.verbose"], 0.75)
         return f"{key}: Hydra has no such option{where} (see satae-train --cfg hydra)"
-    if homes := [f"{group}.{key}" for group in GROUPS if owners(group, key)]:
+    if group in SECTIONS:
+        own = own_options(SECTIONS[group])
+        return f"{key}: {group} has no such option{nearest(option, own)}; it has {', '.join(own)}"
+    homes = [f"{group}.{key}" for group in GROUPS if owners(group, key)]
+    if homes := homes + [f"{section}.{key}" for section, kind in SECTIONS.items() if key in own_options(kind)]:
         return f"{key}: no such option; did you mean {listed(homes)}?"
     known = [item.name for item in fields(Config)]
     return f"{key}: no such option{nearest(key, known) or '; there are ' + ', '.join(known)} (see satae-train --help)"
@@ -102,7 +107,8 @@ def _unknown_option(group: str, option: str, name: str) -> str:
 def expected(key: str, chosen: Mapping[str, str]) -> str:
     """What the value of an option must be, or nothing where that is not known."""
     group, _, option = key.partition(".")
-    kind = GROUPS[group].get(chosen.get(group, ""), Config) if option and group in GROUPS else Config
+    kinds = {**SECTIONS, **{name: GROUPS[name].get(chosen.get(name, ""), Config) for name in GROUPS}}
+    kind = kinds.get(group, Config) if option else Config
     types = {item.name: str(item.type) for item in fields(kind)}
     return KINDS.get(types.get(option or key, ""), "")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from omegaconf import MISSING
@@ -59,6 +60,16 @@ GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
 
 
 @dataclass
+class Checkpoints:
+    """When a run writes down where it stands, and how often that is kept."""
+
+    every_minutes: float | None = between(0, above=True)
+    every_epochs: int | None = count()
+    every_steps: int | None = count()
+    keep: int = count()
+
+
+@dataclass
 class Config:
     """A whole experiment; each group holds the type that ``GROUPS`` has for its name."""
 
@@ -84,8 +95,22 @@ class Config:
     precision: str = one_of("fp32", "medium", "bf16")
     compile: bool = MISSING
     threads: int | None = count(most=1024)
+    checkpoint: Checkpoints = field(default_factory=Checkpoints)
+
+
+SECTIONS: Final[dict[str, type]] = {"checkpoint": Checkpoints}  # settings that have a common name
 
 
 def options(group: Any) -> dict[str, Any]:
     """The choices of a group but for its name: keyword arguments of what the name stands for."""
     return {key: value for key, value in asdict(group).items() if key != "name"}
+
+
+def absolute(config: Config) -> Config:
+    """The same with the files and folders that it names found from anywhere."""
+    names = [item.name for item in fields(config.data) if "path" in item.metadata]
+    typed = {name: value for name in names if (value := getattr(config.data, name))}
+    here = {name: os.path.abspath(os.path.expanduser(value)) for name, value in typed.items()}
+    hub = config.data.name == "hf"  # whose path may be a name on the hub
+    found = {name: place for name, place in here.items() if not hub or os.path.exists(place)}
+    return replace(config, data=replace(config.data, **found))

@@ -16,8 +16,18 @@ from omegaconf.errors import (
 )
 
 from satae.config.choices import Choice
-from satae.config.messages import KINDS, ConfigError, bad_choice, expected, first_line, out_of_range, show, unknown_key
-from satae.config.schema import GROUPS, Config
+from satae.config.messages import (
+    KINDS,
+    ConfigError,
+    bad_choice,
+    expected,
+    first_line,
+    out_of_range,
+    own_options,
+    show,
+    unknown_key,
+)
+from satae.config.schema import GROUPS, SECTIONS, Config
 
 
 def validate(composed: DictConfig | dict[str, Any]) -> Config:
@@ -31,6 +41,10 @@ def validate(composed: DictConfig | dict[str, Any]) -> Config:
     """
     composed = OmegaConf.create(composed) if isinstance(composed, dict) else composed
     chosen = chosen_names(composed)
+    for section, kind in SECTIONS.items():
+        if not isinstance(found := composed.get(section), DictConfig):
+            own = ", ".join(f"{section}.{option}" for option in own_options(kind))
+            raise ConfigError(f"{section}={show(found)}: is not one value; there are {own}")
     schema = OmegaConf.structured(Config)
     for group, name in chosen.items():
         schema[group] = OmegaConf.structured(GROUPS[group][name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +27,16 @@ LAYOUT = {
 class Board:
     """Writes the event file of a run."""
 
-    def __init__(self, directory: Path) -> None:
-        self._writer = SummaryWriter(str(directory))
+    def __init__(self, directory: Path, purge_from: int | None = None) -> None:
+        """Open it.
+
+        Args:
+            directory: of the run.
+            purge_from: the epoch from which on earlier files of the run are not shown; None where there are none.
+        """
+        _wait_for_a_later_name(directory)
+        self._writer = SummaryWriter(str(directory), purge_step=purge_from)
         self._file = self._writer._get_file_writer()
-        self._writer.add_custom_scalars(LAYOUT)
 
     def __enter__(self) -> Self:
         return self
@@ -41,9 +48,10 @@ class Board:
         """Numbers by tag: one event for all of them, which takes a fifth of the time of one for each."""
         self._add(epoch, *(Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()))
 
-    def text(self, tag: str, markdown: str) -> None:
-        """A text of the run."""
-        self._writer.add_text(tag, markdown)
+    def begin(self, run: str) -> None:
+        """What is shown of the run beside its numbers: what was typed, and the layout of the charts."""
+        self._writer.add_custom_scalars(LAYOUT)
+        self._writer.add_text("run", run)
 
     def histograms(self, values: Mapping[str, Tensor], epoch: int) -> None:
         """Distributions by tag, of tensors of any shape."""
@@ -58,5 +66,17 @@ class Board:
             )
             self._add(epoch, Summary.Value(tag=tag, image=image))
 
+    def flush(self) -> None:
+        """Hand over to the system what was written."""
+        self._writer.flush()
+
     def _add(self, epoch: int, *values: Summary.Value) -> None:
         self._file.add_summary(Summary(value=values), epoch)
+
+
+def _wait_for_a_later_name(directory: Path) -> None:
+    """TensorBoard reads the files of a run in the order of their names, which begin with the second of their making."""
+    names = [path.name.split(".")[3] for path in directory.glob("events.out.tfevents.*")]
+    taken = {int(name) for name in names if name.isdecimal()}
+    while int(time.time()) in taken:
+        time.sleep(0.05)

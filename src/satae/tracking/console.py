@@ -54,7 +54,7 @@ class Display:
     In a sweep it is brief: one line a run, with the run's name where several go on at once.
     """
 
-    def __init__(self, epochs: int, *, brief: bool = False, name: str = "") -> None:
+    def __init__(self, epochs: int, *, done: int = 0, brief: bool = False, name: str = "") -> None:
         self.console = PatientConsole(highlight=False, soft_wrap=True)
         self.epochs = epochs
         self.brief = brief
@@ -70,7 +70,7 @@ class Display:
             console=self.console,
             disable=brief or not self.console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=epochs)
+        self._task = self._bar.add_task("", total=epochs, completed=done)
 
     def __enter__(self) -> Self:
         self._bar.start()

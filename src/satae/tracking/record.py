@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import math
 import platform
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from filelock import BaseFileLock, FileLock, Timeout
 from omegaconf import OmegaConf
 
-from satae.config import Config
+from satae import files
+from satae.config import Config, ConfigError
+from satae.config.messages import first_line
+from satae.config.schema import absolute
 
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 CONFIG, RUN, HISTORY, METRICS = "config.yaml", "run.json", "metrics.jsonl", "metrics.json"
+LOCK: Final = ".lock"
+OK: Final = 0
+
+ExitCode = Callable[[BaseException], int]
+
+log = logging.getLogger(__name__)
 
 
 class Record:
-    """Writes a run directory.
+    """Writes a run directory, which no other process can meanwhile.
 
     config.yaml      every choice, as plain data
     run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code
@@ -33,27 +44,27 @@ class Record:
     metrics.json     the last epoch's measures, the speed and the wall time
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        config: Config,
-        command: str,
-        overrides: list[str],
-        exit_codes: Mapping[type[BaseException], int],
-    ) -> None:
-        """Begin it, which no two runs can in one directory.
+    def __init__(self, directory: Path, run: dict[str, Any], lock: BaseFileLock, exit_code: ExitCode) -> None:
+        """See :meth:`begin` and :meth:`resume`."""
+        self.directory, self.exit_code = directory, exit_code
+        self._run, self._lock = run, lock
+        self._started, self._before = time.perf_counter(), float(run.get("wall_s", 0.0))
+
+    @classmethod
+    def begin(cls, directory: Path, config: Config, command: str, overrides: list[str], exit_code: ExitCode) -> Self:
+        """A new run.
 
         Args:
             directory: of the run.
             config: what is run.
             command: as it can be typed again.
             overrides: of this run, where the command makes several.
-            exit_codes: of the errors that may end the run; 1 for all others.
+            exit_code: of an error that ends the run.
+
+        Raises:
+            ConfigError: a run is there already, or another process is at work there.
         """
-        self.directory, self.command, self.overrides = directory, command, overrides
-        self._exit_codes = exit_codes
-        self._started = time.perf_counter()
-        self._run: dict[str, Any] = {
+        run = {
             "status": "running",
             "command": command,
             "folder": str(Path.cwd()),
@@ -64,25 +75,70 @@ class Record:
             "sources": _git_state(),
         }
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / RUN).open("x", encoding="utf-8") as file:  # of two runs with one directory the second fails
-            json.dump(self._run, file)
-        (directory / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+        lock = _locked(directory)
+        if (directory / RUN).exists():
+            raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
+        _write_config(directory, config)
+        _write_json(directory / RUN, run)
+        return cls(directory, run, lock, exit_code)
+
+    @classmethod
+    def resume(cls, directory: Path, config: Config, command: str, exit_code: ExitCode) -> Self:
+        """One that was cut off, or is to go further.
+
+        Args:
+            directory: of the run.
+            config: with what is changed in it.
+            command: that goes on with it.
+            exit_code: of an error that ends the run.
+
+        Raises:
+            ConfigError: another process is at work there.
+        """
+        lock = _locked(directory)
+        run = read(directory)
+        resumed = [*run.get("resumed", []), {"command": command, "at": _now(), "versions": _versions()}]
+        record = cls(directory, {**run, "status": "running", "resumed": resumed}, lock, exit_code)
+        for key in ("ended", "error", "exit_code"):
+            record._run.pop(key, None)
+        _write_config(directory, config)
+        return record
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it goes on with what was begun before."""
+        return "resumed" in self._run
+
+    @property
+    def command(self) -> str:
+        """That began it."""
+        return str(self._run["command"])
 
     @property
     def name(self) -> str:
         """What tells the run from the others of its sweep: the overrides that were not typed as they are."""
         typed = shlex.split(self.command)
-        return " ".join(override for override in self.overrides if override not in typed)
+        return " ".join(override for override in self._run["overrides"] if override not in typed)
+
+    @property
+    def overrides(self) -> str:
+        """Its own, as one types them."""
+        return " ".join(self._run["overrides"])
 
     def __enter__(self) -> Self:
         self.note()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is None:
-            self.note(status="finished", exit_code=0, ended=_now())
-        else:
-            self.note(**_failure(kind, error), exit_code=self._exit_codes.get(kind, 1))  # of these kinds exactly
+        try:
+            how = {"status": "finished", "exit_code": OK} if error is None else _failure(error, self.exit_code(error))
+            self.note(**how, ended=_now(), wall_s=self._wall())
+        except OSError:
+            if error is None:
+                raise
+            log.exception("how the run ended could not be written")
+        finally:
+            self._lock.release()
 
     def note(self, **facts: object) -> None:
         """Add facts about the run."""
@@ -91,30 +147,81 @@ class Record:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Add a line to the history."""
-        with (self.directory / HISTORY).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": number, **plain(metrics)}) + "\n")
+        line = json.dumps({"epoch": number, **plain(metrics)}) + "\n"
+        files.append(self.directory / HISTORY, line.encode())
+
+    def sync(self) -> None:
+        """Have the history reach the disk."""
+        files.sync(self.directory / HISTORY)
+
+    def forget_after(self, epoch: int) -> dict[str, float]:
+        """Take back what was written of later epochs, which are to be trained again; the metrics of the epoch.
+
+        Raises:
+            ValueError: earlier ones are missing.
+        """
+        kept = [line for line in _history(self.directory / HISTORY) if line["epoch"] <= epoch]
+        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
+            raise ValueError(f"{self.directory / HISTORY}: has not the {epoch} epochs that are done; train again")
+        files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        last = kept[-1] if kept else {"epoch": 0}
+        return {key: math.nan if value is None else value for key, value in last.items() if key != "epoch"}
 
     def finish(self, metrics: Mapping[str, float]) -> None:
-        """Write the final metrics, with the wall time."""
-        _write_json(self.directory / METRICS, plain({**metrics, "wall_s": time.perf_counter() - self._started}))
+        """Write the final metrics, with the wall time of all processes that had a part in them."""
+        _write_json(self.directory / METRICS, plain({**metrics, "wall_s": self._wall()}))
+
+    def _wall(self) -> float:
+        return self._before + time.perf_counter() - self._started
+
+
+def _locked(directory: Path) -> BaseFileLock:
+    """The lock of a run directory, which the system takes back from a process that dies."""
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{directory}: another process is at work on this run; wait for it, or end it") from None
+    return lock
+
+
+def _history(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a history that are whole: the last one may be torn."""
+    for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+            return
+        yield found
 
 
 def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
     """Write down what ended a run whose process was ended before it could."""
     run = read(directory)
     if run["status"] == "running":
-        _write_json(directory / RUN, run | _failure(type(error), error) | {"exit_code": exit_code})
+        _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
 
 
 def read(directory: Path) -> dict[str, Any]:
-    """What is known of a run."""
-    run: dict[str, Any] = json.loads((directory / RUN).read_text("utf-8"))
+    """What is known of a run.
+
+    Raises:
+        ConfigError: nothing, or nothing that can be read.
+    """
+    try:
+        run = json.loads((directory / RUN).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{directory / RUN}: cannot be read ({first_line(error)})") from None
+    if not isinstance(run, dict) or not isinstance(run.get("overrides"), list) or "status" not in run:
+        raise ConfigError(f"{directory / RUN}: is not the record of a run")
     return run
 
 
-def _failure(kind: type[BaseException], error: BaseException | None) -> dict[str, str]:
-    status = "interrupted" if kind is KeyboardInterrupt else "failed"
-    return {"status": status, "ended": _now(), "error": f"{kind.__name__}: {error}"}
+def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
+    status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,10 +229,12 @@ def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
 
 
+def _write_config(directory: Path, config: Config) -> None:
+    files.replace(directory / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(absolute(config))).encode())
+
+
 def _write_json(path: Path, content: object) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    files.replace(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _now() -> str:

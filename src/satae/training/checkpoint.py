@@ -1,69 +1,137 @@
-"""Checkpoints: all of a run's state in one file, replaced as a whole."""
+"""Checkpoints: all that a run needs to go on, in files that are replaced as a whole and hold numbers and text alone.
+
+Each is a safetensors file: named tensors, and JSON in its metadata, with a SHA-256 of all of it. No pickle is read or
+written, so that a file from a stranger can run nothing.
+"""
 
 from __future__ import annotations
 
-import os
-import time
-import zipfile
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
 
-FORMAT: Final = 1
-NAME: Final = "checkpoint.pt"
-SHARE: Final = 0.01  # of the time of a run, at most, goes into writing checkpoints
+from satae import files
 
+FORMAT: Final = 2
+FOLDER: Final = "checkpoints"  # in a run directory
+SUFFIX: Final = ".safetensors"
+BEST: Final = f"best{SUFFIX}"
+OLD: Final = "checkpoint.pt"  # in a run directory, of format 1
 
-class Keeper:
-    """Writes the checkpoints of a run, as often as costs little."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._next = time.perf_counter()
-
-    def due(self) -> bool:
-        """Whether the last one was long enough ago."""
-        return time.perf_counter() >= self._next
-
-    def keep(self, state: dict[str, Any]) -> None:
-        """Write a state."""
-        begun = time.perf_counter()
-        save(self.path, state)
-        ended = time.perf_counter()
-        self._next = ended + (ended - begun) / SHARE
+log = logging.getLogger(__name__)
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a state of tensors and plain data; a file that was there stays whole until the new one is."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+class State(NamedTuple):
+    """What a checkpoint holds."""
+
+    facts: dict[str, Any]  # plain data, as JSON has it
+    tensors: dict[str, Tensor]  # by name, on the CPU
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with a word and a slash, without these."""
+        return {key.removeprefix(f"{name}/"): x for key, x in self.tensors.items() if key.startswith(f"{name}/")}
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a state back; nothing in the file can run code.
+def place(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step of a run is."""
+    return run / FOLDER / f"step-{step:09}{SUFFIX}"
+
+
+def newest_first(run: Path) -> list[Path]:
+    """The checkpoints of a run's steps."""
+    return sorted((run / FOLDER).glob(f"step-*{SUFFIX}"), reverse=True)
+
+
+def save(path: Path, state: State) -> None:
+    """Write a state; a file that was there stays whole until the new one is, whatever happens meanwhile.
+
+    Raises:
+        OSError: it cannot be written; what was there is left.
+    """
+    path.parent.mkdir(exist_ok=True)
+    tensors = {name: x.detach().cpu().contiguous().clone() for name, x in state.tensors.items()}
+    facts = json.dumps(state.facts)
+    metadata = {"format": str(FORMAT), "facts": facts, "sha256": _digest(facts, tensors)}
+    files.replace(path, safetensors_bytes(tensors, metadata))
+
+
+def load(path: Path) -> State:
+    """Read a state back, whole or not at all.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: not a checkpoint of this program, or one of another format.
+        ValueError: not a checkpoint, one of another format, or not what was written.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; name a run directory that satae-train has made")
-    if not zipfile.is_zipfile(path):  # what torch wrote before version 1.6 was a pickle
-        raise ValueError(f"{path}: not a checkpoint that can be read (no archive of tensors); train again")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises nearly anything for a file that it did not write
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            found = metadata.get("format")
+            names = list(file.keys()) if found == str(FORMAT) else []
+            tensors = {name: file.get_tensor(name) for name in names}
+    except Exception as error:  # whatever safetensors raises for a file that it did not write
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: not a checkpoint that can be read ({reason}); train again") from None
-    found = state.get("format") if isinstance(state, dict) else None
-    if found != FORMAT:
+        raise ValueError(f"{path}: not a checkpoint that can be read ({reason})") from None
+    if found != str(FORMAT):
         raise ValueError(f"{path}: a checkpoint of format {found}; this version of satae reads format {FORMAT}")
-    return dict(state)
+    text = metadata.get("facts", "")
+    if _digest(text, tensors) != metadata.get("sha256"):
+        raise ValueError(f"{path}: not a checkpoint that can be read (it is damaged: its SHA-256 is another)")
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: not a checkpoint that can be read (it has no facts)")
+    return State(facts, tensors)
+
+
+def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | None:
+    """The newest checkpoint of a run that can be read; None where it has none yet.
+
+    Args:
+        run: its directory.
+        tell: called with a line for each that cannot be read.
+
+    Raises:
+        ValueError: none of those that are there can be read.
+    """
+    reasons = []
+    for path in newest_first(run):
+        try:
+            state = load(path)
+        except ValueError as error:
+            reasons += [str(error)]
+            continue
+        for reason in reasons:
+            tell(f"{reason}; going on from {path.name}")
+        return state
+    if reasons:
+        raise ValueError(reasons[0])
+    if (run / OLD).is_file():
+        raise ValueError(f"{run / OLD}: a checkpoint of format 1; this version of satae reads format {FORMAT}")
+    return None
+
+
+def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and contents."""
+    total = hashlib.sha256(facts.encode())
+    for part in _parts(tensors):
+        total.update(part)
+    return total.hexdigest()
+
+
+def _parts(tensors: Mapping[str, Tensor]) -> Iterator[Any]:
+    for name in sorted(tensors):
+        x = tensors[name]
+        yield f"\0{name}\0{x.dtype}\0{tuple(x.shape)}\0".encode()
+        yield x.reshape(-1).view(torch.uint8).numpy()  # memory as it is

@@ -35,6 +35,13 @@ def prepare(threads: int | None, at_most: int | None = None) -> int:
     return torch.get_num_threads()
 
 
+def repeat_exactly(device: torch.device) -> None:
+    """Have a GPU add up in the same order each time, where torch knows how; a CPU does."""
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def keep_memory() -> None:
     """Let glibc hand freed memory out again, instead of returning it to the system after each step.
 

@@ -27,24 +27,60 @@ class Epoch(NamedTuple):
     alpha: float  # weight of the penalty in the last step
     samples_per_s: float
     lr: float
-    loss: float  # of the last step
+    loss: float | None  # of the last step
 
     def scalars(self) -> dict[str, float]:
         """The numbers to log."""
         return {"alpha": self.alpha, "lr": self.lr, "samples_per_s": self.samples_per_s}
 
 
-class NonFiniteLoss(ArithmeticError):
+class Position(NamedTuple):
+    """Where a training stands: with the weights, the optimiser and the noise, all that it needs to go on."""
+
+    step: int  # optimiser steps so far
+    order: Tensor  # the state in which the generator of the order began the epoch that comes next or goes on
+
+
+class Moment(NamedTuple):
+    """A moment at which a training can be left."""
+
+    position: Position
+    epoch: Epoch | None  # what the pass came to that has just ended; None within one
+
+
+class NonFinite(ArithmeticError):
+    """What is trained is no number any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; try a smaller optim.lr or alpha")
+
+
+class NonFiniteLoss(NonFinite):
     """The loss became nan or infinite."""
 
     def __init__(self, step: int, value: float, last: float | None) -> None:
-        before = "at the first step" if last is None else f"after {last:.6g} the step before"
-        super().__init__(f"the loss is {value} at step {step}, {before}; try a smaller optim.lr or alpha")
+        before = "at the first step" if step == 1 else f"after {last:.6g} the step before" if last is not None else ""
+        super().__init__(f"the loss is {value} at step {step}" + (f", {before}" if before else ""))
 
 
-def batches(x: Stored, size: int, generator: Generator) -> Iterator[Stored]:
-    """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller."""
-    order = torch.randperm(len(x), generator=generator)
+class NonFiniteWeights(NonFinite):
+    """A weight became nan or infinite."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"a weight is not finite after step {step}")
+
+
+def epochs_done(step: int, samples: int, batch_size: int) -> int:
+    """How many passes over the samples so many steps complete."""
+    return step // -(-samples // batch_size)
+
+
+def batches(x: Stored, size: int, generator: Generator, skip: int = 0) -> Iterator[Stored]:
+    """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller.
+
+    The first ``skip`` batches are left out.
+    """
+    order = torch.randperm(len(x), generator=generator)[skip * size :]
     for index in (order.to(x.device) if isinstance(x, Tensor) else order).split(size):  # to a GPU at once
         # quicker than x[index]
         yield x.index_select(0, index)
@@ -62,8 +98,10 @@ def fit(
     batch_size: int,
     order: Generator,
     decoder_norm: int | None = None,
-) -> Iterator[Epoch]:
-    """Train, and report after each epoch.
+    begin: Position | None = None,
+    pause: Callable[[int], bool] = lambda step: False,
+) -> Iterator[Moment]:
+    """Train, and report after each epoch, and within one where that is asked for.
 
     Args:
         model: changed in place; in training mode whenever it is stepped.
@@ -76,20 +114,26 @@ def fit(
         batch_size: samples for one step.
         order: draws the order of the samples; a CPU generator.
         decoder_norm: scale the decoder's weights to unit length every so many steps; None for never.
+        begin: where to go on; None for the beginning.
+        pause: asked after each step whether to report within the epoch.
 
     Yields:
-        One ``Epoch`` after each pass.
+        A ``Moment`` after each pass and in each pause.
 
     Raises:
         NonFiniteLoss: a loss was nan or infinite.
     """
     per_epoch = -(-len(dataset.train.x) // batch_size)
     take_step = plain_step(optimiser)
-    step, alpha, watch = 0, schedule(0.0), _Watch()
-    for number in range(1, epochs + 1):
-        started = time.perf_counter()
+    step = 0
+    if begin is not None:
+        step = begin.step
+        order.set_state(begin.order)
+    alpha, watch = schedule(step / (epochs * per_epoch)), _Watch(step)
+    for number in range(step // per_epoch + 1, epochs + 1):
+        began, first, clock = order.get_state(), step, _Clock()
         model.train()
-        for stored in batches(dataset.train.x, batch_size, order):
+        for stored in batches(dataset.train.x, batch_size, order, step % per_epoch):
             alpha = schedule(step / (epochs * per_epoch))
             x = dataset.batch(stored)
             losses = gradient(model, x, noise(x), alpha)
@@ -98,16 +142,38 @@ def fit(
             if decoder_norm and step % decoder_norm == 0:
                 model.normalise_decoder()
             watch.add(losses.total)
+            if pause(step) and step % per_epoch:
+                watch.look()
+                clock.stop()
+                yield Moment(Position(step, began), None)
+                model.train()
+                clock.start()
         watch.look()
-        speed = len(dataset.train.x) / (time.perf_counter() - started)
-        yield Epoch(number, step, alpha, speed, optimiser.param_groups[0]["lr"], watch.last or 0.0)
+        clock.stop()
+        samples = len(dataset.train.x) - (first % per_epoch) * batch_size
+        epoch = Epoch(number, step, alpha, samples / clock.seconds, optimiser.param_groups[0]["lr"], watch.last)
+        yield Moment(Position(step, order.get_state()), epoch)
+
+
+class _Clock:
+    """Counts the seconds for which it goes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.start()
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        self.seconds += time.perf_counter() - self._started
 
 
 class _Watch:
     """Looks for losses that are not finite, a hundred at a time."""
 
-    def __init__(self) -> None:
-        self.step = 0
+    def __init__(self, step: int) -> None:
+        self.step = step
         self.losses: list[Tensor] = []
         self.last: float | None = None
 

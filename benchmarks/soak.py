@@ -1,0 +1,192 @@
+"""Kill training at random moments, resume it until it is done, and compare: ``make soak``.
+
+Each run is started as a user starts it and killed again and again, at moments spread over its whole life: while it
+starts, in a step, while it writes a checkpoint, measures or logs. Its end must be that of a run which nobody disturbed:
+the same weights and the same metrics, to the last bit, and each epoch once in its history.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmarks.report import table
+from benchmarks.ways import ROOT
+
+PROGRAM: Final = str(Path(sys.executable).with_name("satae-train"))
+COMMON: Final = (
+    *("threads=1", "hydra.run.dir=run", "alpha=0.2", "noise.level=0.2", "data.limit=400", "batch_size=16"),
+    *("checkpoint.every_steps=7", "checkpoint.every_minutes=null"),  # mid-epoch: an epoch has 25 steps
+)
+KINDS: Final = {
+    "mlp": ("arch.widths=[32,8]", "epochs=12", "act=relu"),
+    "conv": ("arch=conv", "arch.channels=[4]", "arch.code=8", "arch.batch_norm=true", "epochs=6", "act=tanh"),
+}
+TIMED: Final = ("wall_s", "samples_per_s")
+MOST: Final = 100  # kills of one run
+
+
+class Kill(NamedTuple):
+    """One kill."""
+
+    signal: str
+    kind: str
+    at: str  # what the run had come to
+    ended: bool  # whether the run was over before the signal came
+
+
+def main() -> None:
+    """Kill as many times as is asked, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kill", type=int, default=100, help="runs killed with SIGKILL; default %(default)s")
+    parser.add_argument("--term", type=int, default=50, help="runs ended with SIGTERM; default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--jobs", type=int, default=2, help="at once; default %(default)s")
+    parser.add_argument("--out", type=Path, help="folder; default outputs/soak-<date>")
+    chosen = parser.parse_args()
+    out = (chosen.out or ROOT / "outputs" / f"soak-{datetime.now(UTC):%Y-%m-%d-%H-%M}").resolve()
+    out.mkdir(parents=True)
+    wholes = {kind: whole(out / f"whole-{kind}", kind) for kind in KINDS}
+    counts = {signal.SIGKILL: chosen.kill, signal.SIGTERM: chosen.term}
+    trials = [(number, trial) for number, count in counts.items() for trial in range(count)]
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        kills = [kill for made in pool.map(partial(try_one, out, wholes, chosen.seed), trials) for kill in made]
+    text = report(counts, kills)
+    (out / "soak.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def try_one(
+    out: Path, wholes: dict[str, tuple[Path, float]], seed: int, trial: tuple[signal.Signals, int]
+) -> list[Kill]:
+    """One run, cut off until it is done, and compared."""
+    number, count = trial
+    kind = [*KINDS][count % len(KINDS)]
+    undisturbed, seconds = wholes[kind]
+    folder = out / f"{number.name}-{count}"
+    kills = disturbed(folder, kind, number, seconds, random.Random(f"{seed} {number} {count}"))
+    compare(folder / "run", undisturbed)
+    shutil.rmtree(folder)
+    print(f"{number.name} {count + 1} {kind}: the same after {len(kills)} starts", flush=True)
+    return kills
+
+
+def whole(folder: Path, kind: str) -> tuple[Path, float]:
+    """A run that nobody disturbs, and how many seconds it takes."""
+    folder.mkdir()
+    begun = time.perf_counter()
+    subprocess.run([PROGRAM, *COMMON, *KINDS[kind]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return folder / "run", time.perf_counter() - begun
+
+
+def disturbed(folder: Path, kind: str, number: signal.Signals, seconds: float, draw: random.Random) -> list[Kill]:
+    """A run that is ended early again and again, until it is done; what it had come to each time."""
+    folder.mkdir()
+    kills = list[Kill]()
+    while len(kills) < MOST:
+        begun = (folder / "run" / "run.json").exists()
+        words = ["resume=run"] if begun else [*COMMON, *KINDS[kind]]
+        with (folder / "log").open("ab") as log:
+            program = subprocess.Popen([PROGRAM, *words], cwd=folder, stdout=log, stderr=log)
+            patience = draw.uniform(0, 1.2 * seconds)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(patience)
+            if program.poll() is None:
+                program.send_signal(number)
+            code = program.wait(60)
+        kills.append(Kill(number.name, kind, reached(folder / "run"), code == 0))
+        if code == 0:
+            return kills
+        # -15: before Python can hear it
+        if code not in ({-number} if number == signal.SIGKILL else {128 + number, -number}):
+            raise SystemExit(f"{folder}: {code} after {number.name}:\n{(folder / 'log').read_text()}")
+    raise SystemExit(f"{folder}: not done after {MOST} times")
+
+
+def reached(run: Path) -> str:
+    """What a run has come to, as a reader of its directory sees it."""
+    if not (run / "run.json").exists():
+        return "nothing written"
+    json.loads((run / "run.json").read_text("utf-8"))
+    if [*run.glob("**/.*.partial")]:
+        return "a file half written"
+    if (run / "metrics.json").exists():
+        return "last measures written"
+    if not [*run.glob("checkpoints/step-*")]:
+        return "no checkpoint yet"
+    return "within the training"
+
+
+def compare(run: Path, undisturbed: Path) -> None:
+    """Stop at the first difference."""
+    from satae.training import checkpoint
+
+    found, expected = plain(run), plain(undisturbed)
+    for name, value in expected.items():
+        if found[name] != value:
+            raise SystemExit(f"{run}: {name} differs:\n{found[name]}\n{value}")
+    for place in ("latest", "best"):
+        ours, theirs = (
+            checkpoint.latest(one) if place == "latest" else checkpoint.load(one / checkpoint.FOLDER / checkpoint.BEST)
+            for one in (run, undisturbed)
+        )
+        assert ours is not None
+        assert theirs is not None
+        same = all(bool((x == theirs.tensors[name]).all()) for name, x in ours.tensors.items())
+        if ours.facts != theirs.facts or ours.tensors.keys() != theirs.tensors.keys() or not same:
+            raise SystemExit(f"{run}: the {place} weights differ")
+
+
+def plain(run: Path) -> dict[str, Any]:
+    """What a run tells of itself, but for its times; and what TensorBoard shows of it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def untimed(line: str) -> dict[str, Any]:
+        return {key: value for key, value in json.loads(line).items() if key not in TIMED}
+
+    shown = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "histograms": 0}).Reload()
+    tags = shown.Tags()
+    return {
+        "metrics": untimed((run / "metrics.json").read_text("utf-8")),
+        "history": [untimed(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()],
+        "status": json.loads((run / "run.json").read_text("utf-8"))["status"],
+        "scalars": {
+            tag: [(event.step, event.value) for event in shown.Scalars(tag)]
+            for tag in sorted(tags["scalars"])
+            if tag not in TIMED
+        },
+        "images": {tag: [event.step for event in shown.Images(tag)] for tag in sorted(tags["images"])},
+        "pictures": {path.name: path.read_bytes() for path in sorted((run / "pictures").iterdir())},
+    }
+
+
+def report(counts: dict[signal.Signals, int], kills: list[Kill]) -> str:
+    """What was done, as a table."""
+    rows = []
+    for number, count in counts.items():
+        early = [kill for kill in kills if kill.signal == number.name and not kill.ended]
+        by = Counter(kill.at for kill in early)
+        places = ", ".join(f"{name} {times}" for name, times in sorted(by.items()))
+        rows += [[number.name, str(count), str(len(early)), places]]
+    return (
+        "# Runs that were cut off\n\n"
+        + table(["signal", "runs", "times cut off", "what they had come to"], rows)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

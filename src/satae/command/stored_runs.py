@@ -1,0 +1,126 @@
+"""Runs that are there already, in the words of a command line: ``resume=RUN`` goes on, ``rerun=RUN`` begins anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from satae.command.overrides import PRESETS
+from satae.config import Config, ConfigError, stored
+from satae.config.messages import show
+from satae.config.schema import GROUPS
+
+RESUME, RERUN = "resume", "rerun"
+RUN_DIR: Final = "hydra.run.dir"
+CONFIG: Final = "config.yaml"  # in a run directory
+CHANGEABLE: Final = ("epochs", "device", "threads", "compile", "checkpoint", "data.dir")  # in a run that has begun
+
+
+class Words(NamedTuple):
+    """A command line with a stored configuration put in for the word that names it."""
+
+    words: list[str]  # for Hydra
+    resume: Path | None = None  # the directory of the run that is to go on
+    config: Config | None = None  # its own
+
+
+def expanded(words: Sequence[str], multirun: bool) -> Words:
+    """Put in the configuration that ``resume=`` or ``rerun=`` names.
+
+    Args:
+        words: overrides, as typed.
+        multirun: whether they are those of a sweep.
+
+    Raises:
+        ConfigError: there is no such run, or other words do not go with it.
+    """
+    named = [word for word in words if word.partition("=")[0] in (RESUME, RERUN)]
+    if not named:
+        return Words([*words])
+    if len(named) > 1:
+        raise ConfigError(f"{' '.join(named)}: name one run")
+    (word,) = named
+    kind, _, typed = word.partition("=")
+    if not typed:
+        raise ConfigError(f"{word}: is empty; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
+    rest = [other for other in words if other != word]
+    if preset := [other for other in rest if _key(other) == PRESETS]:
+        raise ConfigError(f"{preset[0]}: {word} has a whole configuration of its own; leave one of them out")
+    directory = Path(os.path.expanduser(typed)).absolute()
+    if not _is_there(directory / CONFIG):
+        raise ConfigError(f"{word}: no run there (no {CONFIG}); name a run directory that satae-train has made")
+    config = stored.read(directory / CONFIG)
+    its_own = _without(as_words(config), rest)
+    if kind == RERUN:
+        return Words([*its_own, *rest])
+    if multirun:
+        raise ConfigError(f"{word}: goes on with one run; leave out -m")
+    if elsewhere := [other for other in rest if other.startswith("hydra.")]:
+        raise ConfigError(f"{elsewhere[0]}: {word} goes on in the run's own directory; leave it out")
+    place = f"{RUN_DIR}={_value(str(directory))}"
+    return Words([*its_own, *rest, place], directory, config)
+
+
+def check_changes(word: Words, changed: Config) -> None:
+    """Refuse what cannot be changed in a run that has begun.
+
+    Args:
+        word: of the run.
+        changed: its configuration, with what else was typed.
+
+    Raises:
+        ConfigError: something else is changed, by name.
+    """
+    assert word.config is not None
+    before, after = (dict(_leaves(asdict(config))) for config in (word.config, changed))
+    for key in {**after, **before}:
+        was, wanted = before.get(key), after.get(key)
+        if was != wanted and not any(key == may or key.startswith(f"{may}.") for may in CHANGEABLE):
+            raise ConfigError(
+                f"{key.removesuffix('.name')}={show(wanted)}: cannot be changed in a run that has begun with"
+                f" {show(was)}; these can: {', '.join(CHANGEABLE)}; or begin anew with {RERUN}=..."
+            )
+
+
+def as_words(config: Config) -> list[str]:
+    """A configuration as the words that give it."""
+    plain = asdict(config)
+    groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
+    return [*groups, *(f"{key}={_value(value)}" for key, value in _leaves(plain))]
+
+
+def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
+    """Words of a configuration that others do not replace: another choice in a group replaces all of its options."""
+    given = {_key(word) for word in typed}
+    return [word for word in words if _key(word) not in given and _key(word).partition(".")[0] not in given]
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _value(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, str):
+        return QuotedString(text=value, quote=Quote.single).with_quotes()
+    return show(value)

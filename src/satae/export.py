@@ -1,0 +1,248 @@
+"""A trained model for other programs: ``satae-export run=outputs/... format=onnx``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from satae.command import interruption
+from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.interruption import Interrupted
+from satae.config import ConfigError
+from satae.config.messages import bad_choice, first_line, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from satae.model.autoencoder import DenoisingAutoencoder
+    from satae.training.checkpoint import State
+
+PROGRAM: Final = "satae-export"
+CHECKED: Final = 256  # inputs on which what was written is compared with the model
+TOLERANCE: Final = 1e-4  # of the largest difference, as a share of the largest output, or of 1 if that is less
+HELP: Final = f"""\
+{PROGRAM} writes the trained model of a run for other programs.
+
+It takes inputs (N, ...) in the data's own range, any N, and gives two outputs: the reconstruction, in that range, and
+the code. What was written is read back and compared with the model on validation data of the run.
+
+  {PROGRAM} run=outputs/2026-01-31/12-00-00-000000 format=onnx
+
+  run       a run directory
+  format    safetensors     the weights, for satae.load("model.safetensors")
+            torch_export    a program for torch.export.load
+            onnx            for ONNX Runtime and others; needs: pip install 'satae[onnx]'
+  out       the file; by default model.safetensors, model.pt2 or model.onnx in the run directory
+  best      true takes the weights with the lowest validation loss, instead of the last"""
+
+
+class Source(NamedTuple):
+    """What is exported."""
+
+    state: State  # of the checkpoint
+    model: DenoisingAutoencoder
+    x: Tensor  # (N, *shape), some of its inputs
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    suffix: str
+    write: Callable[[Source, Path], None]
+    read: Callable[[Path], Callable[[Tensor], Sequence[Tensor]]]  # inputs -> reconstruction, code
+
+
+class Choices(NamedTuple):
+    """What was typed."""
+
+    run: Path
+    format: str
+    out: Path
+    best: bool
+
+
+def main() -> int:
+    """The entry point; returns the exit code."""
+    words = sys.argv[1:]
+    if not words or {"--help", "-h"} & {*words}:
+        print(HELP)  # noqa: T201
+        return OK if words else REFUSED
+    try:
+        with interruption.listening():
+            print(export(parse(words)))  # noqa: T201
+    except (ValueError, FileNotFoundError) as error:
+        return say(PROGRAM, str(error), REFUSED)
+    except Interrupted as error:
+        return say(PROGRAM, "interrupted", error.code)
+    except OSError as error:
+        return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+    except Exception as error:
+        return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)
+    return OK
+
+
+def parse(words: Sequence[str]) -> Choices:
+    """What was typed, checked.
+
+    Raises:
+        ConfigError: it cannot be done.
+    """
+    given = dict[str, str]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in Choices._fields:
+            known = ", ".join(Choices._fields)
+            raise ConfigError(f"{word}: no such option{nearest(key, Choices._fields)}; there are {known} (see --help)")
+        given[key] = value
+    if not given.get("run"):
+        raise ConfigError("run=: is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
+    if given.get("format") not in FORMATS:
+        raise ConfigError(bad_choice("format", given.get("format", ""), FORMATS))
+    if given.get("best", "false") not in ("true", "false"):
+        raise ConfigError(f"best={given['best']}: must be true or false")
+    run = Path(given["run"]).expanduser()
+    out = Path(given.get("out") or run / f"model{FORMATS[given['format']].suffix}").expanduser()
+    if not run.is_dir():
+        raise ConfigError(f"run={given['run']}: no such run directory")
+    if out.exists():
+        raise ConfigError(f"out={out}: is there already; name another file, or delete it")
+    if not out.parent.is_dir():
+        raise ConfigError(f"out={out}: there is no folder {out.parent}")
+    return Choices(run, given["format"], out, given.get("best") == "true")
+
+
+def export(chosen: Choices) -> str:
+    """Write the file, and compare what it gives with the model; a line that tells of it.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        ValueError: it cannot be read, or the data of the run; or the format cannot hold the model.
+    """
+    import torch
+
+    from satae import build
+    from satae.config import stored
+    from satae.runs import model_of, state_of
+
+    state = state_of(chosen.run, best=chosen.best)
+    model = model_of(state, str(chosen.run)).eval()
+    data = build.dataset(stored.read(chosen.run / "config.yaml"))
+    x = data.batch(data.valid.x[:CHECKED])
+    form = FORMATS[chosen.format]
+    with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".export-") as folder, torch.no_grad():
+        file = Path(folder) / chosen.out.name
+        form.write(Source(state, model, x), file)
+        apart = [difference(model, form.read(file), part) for part in (x, x[:1])]
+        if not all(gap <= TOLERANCE for gap in apart):  # nan is not
+            raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
+        file.replace(chosen.out)
+    return (
+        f"{chosen.out}: largest difference from the model {max(apart):.2g}, on {len(x)} validation inputs, and on one"
+    )
+
+
+def difference(model: DenoisingAutoencoder, written: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> float:
+    """The largest difference between the outputs of a model and of what was written, as a share of the largest.
+
+    Raises:
+        RuntimeError: they are of other shapes.
+    """
+    import torch
+
+    found, expected = written(x), (model(x), model.encode(x))
+    if [y.shape for y in found] != [y.shape for y in expected]:
+        raise RuntimeError("what was written gives outputs of other shapes; nothing is kept")
+    pairs = zip(found, expected, strict=True)
+    return (
+        torch.stack([(ours - theirs).abs().max() / theirs.abs().max().clamp_min(1) for ours, theirs in pairs])
+        .max()
+        .item()
+    )
+
+
+def outputs(model: DenoisingAutoencoder) -> nn.Module:
+    """A module x -> (reconstruction, code), which is what other programs get."""
+    from torch import nn
+
+    class Outputs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            code = self.model.encode(x)
+            return self.model.decode(code), code
+
+    return Outputs().eval()
+
+
+def _write_weights(source: Source, path: Path) -> None:
+    from satae.training import checkpoint
+
+    kept = {name: x for name, x in source.state.tensors.items() if name.startswith("model/")}
+    facts = {key: source.state.facts[key] for key in ("config", "shape")}
+    checkpoint.save(path, checkpoint.State(facts, kept))
+
+
+def _read_weights(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+    from satae.runs import load
+
+    model = load(path)
+    return lambda x: (model(x), model.encode(x))
+
+
+def _write_program(source: Source, path: Path) -> None:
+    import torch
+
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(outputs(source.model), (source.x,), dynamic_shapes={"x": {0: batch}})
+    torch.export.save(program, path)
+
+
+def _read_program(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+    import torch
+
+    program: Callable[[Tensor], Sequence[Tensor]] = torch.export.load(path).module()
+    return program
+
+
+def _write_onnx(source: Source, path: Path) -> None:
+    import torch
+
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise ConfigError("format=onnx: is not installed; install it with pip install 'satae[onnx]'") from None
+    torch.onnx.export(
+        outputs(source.model),
+        (source.x,),
+        path,
+        input_names=["x"],
+        output_names=["reconstruction", "code"],
+        dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _read_onnx(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+    import torch
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda x: [torch.from_numpy(array) for array in session.run(None, {"x": x.numpy()})]
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "safetensors": Format(".safetensors", _write_weights, _read_weights),
+    "torch_export": Format(".pt2", _write_program, _read_program),
+    "onnx": Format(".onnx", _write_onnx, _read_onnx),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

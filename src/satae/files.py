@@ -1,0 +1,69 @@
+"""Files that are whole at every moment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+PARTIAL: Final = ".partial"
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file; one that was there stays as it is until the new one is whole and on the disk.
+
+    Raises:
+        OSError: it cannot be written, with its name; what was there is left.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    try:
+        with named(path):
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync_names(path.parent)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to a file.
+
+    Raises:
+        OSError: it cannot be written, with its name.
+    """
+    with named(path), path.open("ab") as file:
+        file.write(content)
+
+
+def sync(path: Path) -> None:
+    """Have what was added to a file reach the disk.
+
+    Raises:
+        OSError: it does not, with the file's name.
+    """
+    with named(path), path.open("ab") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Name a file in what goes wrong with it: writing tells only that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the names of a folder's files reach the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

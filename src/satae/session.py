@@ -1,0 +1,153 @@
+"""One run, from where it begins or goes on to its end: fit, measure, show, keep."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from satae.command import interruption
+from satae.command.parallel import Share
+from satae.config import Config, ConfigError
+from satae.experiment import Experiment
+from satae.tracking import pictures
+from satae.tracking import record as records
+from satae.tracking.board import Board
+from satae.tracking.console import Display, shorten
+from satae.tracking.record import Record
+from satae.training import checkpoint, engine
+from satae.training.fit import Epoch, Moment, NonFiniteLoss, NonFiniteWeights, Position, epochs_done
+from satae.training.keeper import Keeper
+
+
+class Session(NamedTuple):
+    """A training and those who are told of it."""
+
+    experiment: Experiment
+    record: Record
+    board: Board
+    display: Display
+    keeper: Keeper
+
+    def train(self, begin: Position | None, metrics: dict[str, float]) -> dict[str, float]:
+        """Train to the end; the metrics of the last epoch.
+
+        Args:
+            begin: where to go on; None for the beginning.
+            metrics: of the epoch before.
+
+        Raises:
+            NonFinite: the loss was nan or infinite, or a weight.
+            Interrupted: a signal asked for it; a checkpoint is written.
+        """
+        for moment in self.experiment.fit(begin, self._is_to_pause):
+            if moment.epoch is not None:
+                metrics = self._tell(moment.epoch)
+            if self._is_to_keep(moment):
+                self._keep(moment)
+            interruption.raise_if_asked()
+        return metrics
+
+    def _is_to_pause(self, step: int) -> bool:
+        return interruption.asked() is not None or self.keeper.due(step)
+
+    def _is_to_keep(self, moment: Moment) -> bool:
+        number = moment.epoch.number if moment.epoch is not None else 0
+        last = number == self.experiment.config.epochs
+        return last or self._is_to_pause(moment.position.step) or bool(number and self.keeper.due_at_end_of(number))
+
+    def _tell(self, epoch: Epoch) -> dict[str, float]:
+        """Measure after an epoch, and write it down."""
+        metrics = epoch.scalars() | self.experiment.measures(epoch.alpha)
+        if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
+            raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)
+        # pictures and the rarer measures cost more than an epoch's numbers: after 1, 10, 100, ... epochs
+        if epoch.number == self.experiment.config.epochs or math.log10(epoch.number).is_integer():
+            metrics |= self.experiment.rare_measures()
+            self.board.pictures(self.experiment.pictures(), epoch.number)
+            self.board.histograms(self.experiment.distributions(), epoch.number)
+        self.record.epoch(epoch.number, metrics)
+        self.board.scalars(metrics, epoch.number)
+        self.display.epoch(epoch.number, metrics)
+        if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
+            self.keeper.consider(metrics["valid/total"], self.experiment.weights)
+        return metrics
+
+    def _keep(self, moment: Moment) -> None:
+        """Write a checkpoint; what was told before it is on the disk then."""
+        step = moment.position.step
+        if not self.experiment.is_finite():
+            raise NonFiniteWeights(step)
+        self.record.sync()
+        self.board.flush()
+        state = self.experiment.state(moment.position)
+        self.keeper.write(step, state._replace(facts=state.facts | {"best": self.keeper.best}))
+
+
+def train(config: Config, record: Record, share: Share | None = None, *, brief: bool = False) -> float:
+    """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
+
+    Args:
+        config: what to train.
+        record: of its run, begun or resumed.
+        share: what the run gets of the machine, where several go on at once.
+        brief: say no more than a line.
+
+    Raises:
+        NonFinite: the loss was nan or infinite, or a weight; the last good checkpoint is kept.
+        Interrupted: a signal asked for it.
+        ValueError: the checkpoints that are there cannot be gone on from.
+    """
+    directory = record.directory
+    threads = engine.prepare(config.threads, share.threads if share else None)
+    state = checkpoint.latest(directory) if record.resumed else None
+    experiment = Experiment.of(config)
+    engine.repeat_exactly(experiment.device)
+    begin = experiment.restore(state) if state else None
+    done = experiment.epochs_until(begin) if begin else 0
+    metrics = record.forget_after(done) if record.resumed else {}
+    keeper = Keeper(directory, **asdict(config.checkpoint), best=state.facts.get("best") if state else None)
+    with (
+        Board(directory, purge_from=done + 1 if record.resumed else None) as board,
+        Display(config.epochs, done=done, brief=brief, name=record.name if share else "") as display,
+    ):
+        jobs = {"jobs": share.jobs} if share else {}
+        record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
+        display.start(experiment.summary())
+        if begin is None:
+            board.begin(record.overrides if brief else record.command)
+        else:
+            display.start(f"going on from step {begin.step:,}, in epoch {done + 1}")
+        for caveat in experiment.caveats():
+            display.warn(caveat)
+        metrics = Session(experiment, record, board, display, keeper).train(begin, metrics)
+        drawn = experiment.pictures()
+        pictures.save(drawn, directory / "pictures")
+        record.finish(metrics)
+        display.result(metrics, directory, list(drawn))
+    return metrics["valid/reconstruction"]
+
+
+def nothing_left(config: Config, run: Path) -> str | None:
+    """Look whether a run can go on; a line that says so where nothing is left to do.
+
+    Args:
+        config: as it is to go on.
+        run: its directory.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    found = records.read(run)
+    try:
+        state = checkpoint.latest(run, lambda line: print(f"warning: {line}", file=sys.stderr))  # noqa: T201
+        done = epochs_done(state.facts["step"], state.facts["samples"], config.batch_size) if state else 0
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+        raise ConfigError(str(error)) from None
+    if config.epochs < done:
+        raise ConfigError(f"epochs={config.epochs}: {done} are done; choose more, or begin anew with rerun={run}")
+    if found["status"] == "finished" and done == config.epochs:
+        return f"{shorten(run)}: already finished, after {done} epochs; to train further, give more (epochs=...)"
+    return None

@@ -1,0 +1,100 @@
+"""Signals, heard and held."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from program import TINY, files
+
+from satae.command import interruption
+from satae.command.interruption import Interrupted
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+def test_a_signal_raises_where_nothing_is_held(number):
+    with pytest.raises(Interrupted) as error, interruption.listening():
+        signal.raise_signal(number)
+    assert (error.value.number, error.value.code, str(error.value)) == (number, 128 + number, number.name)
+
+
+def test_one_that_is_held_waits_for_the_end():
+    done = []
+
+    def interrupted():
+        with interruption.listening(), interruption.held():
+            signal.raise_signal(signal.SIGTERM)
+            assert interruption.asked() == signal.SIGTERM
+            done.append("the rest")
+
+    with pytest.raises(Interrupted):
+        interrupted()
+    assert done == ["the rest"]
+
+
+def test_another_error_goes_before_it():
+    def failing():
+        with interruption.listening(), interruption.held():
+            signal.raise_signal(signal.SIGTERM)
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        failing()
+
+
+def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
+    def interrupted():
+        with interruption.listening():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                with interruption.held():
+                    signal.raise_signal(signal.SIGINT)  # within half a second: taken for the first one
+
+    with pytest.raises(Interrupted):
+        interrupted()
+
+
+def test_handlers_are_put_back_but_where_the_program_ends():
+    before = [signal.getsignal(number) for number in interruption.SIGNALS]
+    with interruption.listening():
+        pass
+    assert [signal.getsignal(number) for number in interruption.SIGNALS] == before
+    with pytest.raises(Interrupted), interruption.listening():
+        signal.raise_signal(signal.SIGINT)
+    for number in interruption.SIGNALS:
+        signal.raise_signal(number)  # shows nothing
+    assert interruption.asked() is None
+
+
+def test_what_the_shell_has_it_ignore_is_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interruption.listening():
+            signal.raise_signal(signal.SIGINT)
+            assert interruption.asked() is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1", "hydra/launcher=joblib")], ids=["alone", "workers"])
+def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
+    code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "process_group": 0}
+    for wait in (0.05, 0.4, 0.9, 1.5):
+        command = [sys.executable, "-c", code, *TINY, "epochs=100000", *words]
+        with subprocess.Popen(command, cwd=tmp_path, **pipes, **listen) as program:
+            assert program.stdout.readline() == "up\n"
+            time.sleep(wait)
+            for _ in range(2):  # as an impatient user does
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGINT)
+                time.sleep(0.03)
+            _, err = program.communicate(timeout=60)
+        assert "Traceback" not in err
+        assert program.returncode == 130, err
+    assert not [name for name in files(tmp_path) if "partial" in name]

@@ -1,0 +1,146 @@
+"""A trained model for other programs: what they get is what the model gives."""
+
+import contextlib
+import io
+import json
+import sys
+from unittest import mock
+
+import pytest
+import torch
+from program import TINY, files, here, runs
+
+import satae
+from satae import export
+from satae.config.schema import GROUPS
+from satae.training import checkpoint
+
+SMOOTH = ("gelu", "silu", "mish", "hardswish")
+CONV = [word for word in TINY if "widths" not in word] + ["arch=conv", "arch.channels=[3]", "arch.code=4"]
+
+
+def typed(*words):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["satae-export", *words]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        return export.main(), out.getvalue(), err.getvalue()
+
+
+def trained(folder, *words):
+    assert here(folder, *words, "epochs=1", "hydra.run.dir=run").code == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("export"), *TINY)
+
+
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.parametrize("act", GROUPS["act"])
+def test_weights_and_programs_give_what_the_model_gives(tmp_path, act, arch):
+    run = trained(
+        tmp_path,
+        *(TINY if arch == "mlp" else CONV),
+        f"act={act}",
+        *(["complement=input"] if act in SMOOTH else []),
+        *(["arch.batch_norm=true"] if act == "tanh" else []),
+        *(["arch.tied=true"] if (act, arch) == ("relu", "mlp") else []),
+    )
+    model, x = satae.load(run), torch.rand(7, 1, 8, 8)
+    for form in ("safetensors", "torch_export"):
+        code, out, err = typed(f"run={run}", f"format={form}")
+        assert (code, err) == (0, "")
+        assert "largest difference from the model" in out
+    assert torch.equal(satae.load(run / "model.safetensors")(x), model(x))
+    reconstruction, code = torch.export.load(run / "model.pt2").module()(x)
+    torch.testing.assert_close(reconstruction, model(x))
+    torch.testing.assert_close(code, model.encode(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.parametrize("act", GROUPS["act"])
+def test_onnx_gives_what_the_model_gives(tmp_path, act, arch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    words = TINY if arch == "mlp" else CONV
+    run = trained(tmp_path, *words, f"act={act}", *(["complement=input"] if act in SMOOTH else []))
+    code, _, err = typed(f"run={run}", "format=onnx", f"out={tmp_path / 'it.onnx'}")
+    assert (code, err) == (0, "")
+    session = onnxruntime.InferenceSession(tmp_path / "it.onnx")
+    model = satae.load(run)
+    for count in (1, 3):
+        x = torch.rand(count, 1, 8, 8)
+        reconstruction, z = session.run(["reconstruction", "code"], {"x": x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(reconstruction), model(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(torch.from_numpy(z), model.encode(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_best_weights_can_be_taken(run, tmp_path):
+    out = tmp_path / "best.safetensors"
+    assert typed(f"run={run}", "format=safetensors", f"out={out}", "best=true")[0] == 0
+    ours, theirs = satae.load(out).state_dict(), satae.load(run, best=True).state_dict()
+    assert all(torch.equal(x, theirs[name]) for name, x in ours.items())
+    assert {*checkpoint.load(out).facts} == {"config", "shape"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["format=onnx"], "run=: is missing; name a run directory"),
+        (["run=nowhere", "format=onnx"], "run=nowhere: no such run directory"),
+        (["run={run}", "format=pickle"], "format=pickle: choose one of safetensors, torch_export, onnx"),
+        (["run={run}"], "format=: choose one of"),
+        (["run={run}", "fromat=onnx"], "fromat=onnx: no such option; did you mean format?"),
+        (["run={run}", "onnx"], "onnx: no such option"),
+        (["run={run}", "format=safetensors", "best=maybe"], "best=maybe: must be true or false"),
+        (["run={run}", "format=safetensors", "out={run}/run.json"], "run.json: is there already; name another file"),
+        (["run={run}", "format=safetensors", "out=no/such/x"], "out=no/such/x: there is no folder no/such"),
+        (["run={run}/pictures", "format=safetensors"], "no checkpoint there; name a run directory"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(run, words, told):
+    before = files(run)
+    code, out, err = typed(*(word.format(run=run) for word in words))
+    assert (code, out) == (2, "")
+    assert err.startswith("satae-export: ")
+    assert told in err
+    assert len(err.splitlines()) == 1
+    assert files(run) == before
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (lambda model, x: (x + 1, model.encode(x)), "differs from the model"),
+        (lambda model, x: (model(x), model.encode(x) * torch.nan), "differs from the model"),
+        (lambda model, x: (model(x), model.encode(x)[:, :1]), "outputs of other shapes"),
+    ],
+)
+def test_a_file_that_gives_something_else_is_not_kept(run, tmp_path, monkeypatch, read, told):
+    model = satae.load(run)
+    wrong = export.FORMATS["safetensors"]._replace(read=lambda path: lambda x: read(model, x))
+    monkeypatch.setitem(export.FORMATS, "safetensors", wrong)
+    code, _, err = typed(f"run={run}", "format=safetensors", f"out={tmp_path / 'x'}")
+    assert code == 1
+    assert told in err
+    assert files(tmp_path) == []
+
+
+def test_help_and_nothing(capsys):
+    assert typed("--help")[0] == 0
+    code, out, _ = typed()
+    assert code == 2
+    assert all(f"  {name} " in out for name in ("run", "format", "out", "best"))
+    assert all(name in out for name in export.FORMATS)
+
+
+def test_a_run_in_a_sweep_is_a_run(tmp_path):
+    assert here(tmp_path, *TINY, "-m", "seed=0", "hydra.sweep.dir=s").code == 0
+    (run,) = runs(tmp_path)
+    assert typed(f"run={run}", "format=safetensors")[0] == 0
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"

@@ -1,0 +1,112 @@
+"""Faults on the way to the disk: told in one line, nothing lost, and the run goes on from where it was."""
+
+import errno
+import os
+
+import pytest
+from program import TINY, here, read
+
+from satae import files
+from satae.training import checkpoint
+
+WORDS = (*TINY, "epochs=4", "hydra.run.dir=run", "checkpoint.every_steps=1")
+FULL = (errno.ENOSPC, errno.EIO)
+
+
+def untimed(run):
+    return {key: value for key, value in read(run / "metrics.json").items() if key not in ("wall_s", "samples_per_s")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert here(folder, *WORDS).code == 0
+    return untimed(folder / "run")
+
+
+def failing(monkeypatch, owner, name, number, after, wanted=lambda *args: True):
+    """Have a call fail, as a disk does, from the one after so many on; whether it did."""
+    call, calls = getattr(owner, name), []
+
+    def fault(*args, **named):
+        if wanted(*args):
+            calls.append(args)
+            if len(calls) > after:
+                raise OSError(number, os.strerror(number))
+        return call(*args, **named)
+
+    monkeypatch.setattr(owner, name, fault)
+    return calls
+
+
+def is_checkpoint(path, content):
+    return path.suffix == checkpoint.SUFFIX
+
+
+@pytest.mark.parametrize("number", FULL)
+@pytest.mark.parametrize("after", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("name", "wanted", "told"),
+    [
+        ("replace", is_checkpoint, "No space left on device|Input/output error"),
+        ("append", lambda path, content: True, "metrics.jsonl"),
+        ("sync", lambda path: True, "metrics.jsonl"),
+    ],
+    ids=["checkpoint", "metrics", "sync"],
+)
+def test_a_fault_is_told_in_one_line_and_the_run_goes_on_later(
+    tmp_path, monkeypatch, whole, name, wanted, told, after, number
+):
+    if name == "append" and after > 3:
+        pytest.skip("there are four epochs")
+    calls = failing(monkeypatch, files, name, number, after, wanted)
+    outcome = here(tmp_path, *WORDS)
+    monkeypatch.undo()
+    assert len(calls) > after
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert os.strerror(number) in outcome.err
+    assert "go on with: satae-train resume=run" in outcome.err
+    record = read(tmp_path / "run" / "run.json")
+    assert (record["status"], record["exit_code"]) == ("failed", 1)
+    if after and name != "append":
+        assert checkpoint.latest(tmp_path / "run") is not None
+    assert here(tmp_path, "resume=run").code == 0
+    assert untimed(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize("number", FULL)
+@pytest.mark.parametrize("after", [0, 3])
+def test_so_is_one_of_the_event_file(tmp_path, monkeypatch, whole, number, after):
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    calls = failing(monkeypatch, RecordWriter, "write", number, after)
+    outcome = here(tmp_path, *WORDS)
+    monkeypatch.undo()
+    assert len(calls) > after
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert os.strerror(number) in outcome.err
+    assert read(tmp_path / "run" / "run.json")["status"] == "failed"
+    assert here(tmp_path, "resume=run").code == 0
+    assert untimed(tmp_path / "run") == whole
+
+
+def test_where_even_the_end_cannot_be_written_the_first_fault_is_told(tmp_path, monkeypatch):
+    failing(monkeypatch, files, "replace", errno.ENOSPC, 4)
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert "No space left on device" in outcome.err
+
+
+def test_no_memory_is_told_with_what_helps(tmp_path, monkeypatch):
+    def full(self, position):
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried"
+        )
+
+    monkeypatch.setattr("satae.experiment.Experiment.state", full)
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 1
+    assert outcome.err.startswith("satae-train: out of memory; take a smaller batch_size, arch or n_jobs")

@@ -1,0 +1,346 @@
+"""A run that was cut off goes on as if it had not been: through the command line, as a user does it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy
+import pytest
+import torch
+from program import PROGRAM, TINY, files, here, read, there
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import satae
+from satae.training import checkpoint
+from satae.training.fit import fit
+
+WORDS = (*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1")
+TIMED = ("wall_s", "samples_per_s")
+KINDS = {
+    "mlp": (),
+    "tied": ("arch.tied=true", "noise=masking"),
+    "conv": ("arch=conv", "arch.channels=[3]", "arch.code=4", "arch.batch_norm=true"),
+}
+
+
+def untimed(metrics):
+    return {key: value for key, value in metrics.items() if key not in TIMED}
+
+
+def words_of(kind):
+    return [*(word for word in WORDS if kind != "conv" or "widths" not in word), *KINDS[kind]]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def whole(request, tmp_path_factory):
+    """The words of a run, and the directory of one that nobody disturbed."""
+    folder = tmp_path_factory.mktemp(request.param)
+    words = words_of(request.param)
+    assert here(folder, *words).code == 0
+    return words, folder / "run"
+
+
+def stop_after(monkeypatch, steps, error=KeyboardInterrupt):
+    """Have the next training cut off after so many steps, as a signal or a fault would."""
+
+    def cut(*args, pause, **named):
+        def stop(step):
+            if step >= steps:
+                raise error
+            return pause(step)
+
+        return fit(*args, pause=stop, **named)
+
+    monkeypatch.setattr("satae.experiment.fit", cut)
+
+
+def check_same(run, whole):
+    assert untimed(read(run / "metrics.json")) == untimed(read(whole / "metrics.json"))
+    ours, theirs = (
+        [untimed(json.loads(line)) for line in (place / "metrics.jsonl").read_text().splitlines()]
+        for place in (run, whole)
+    )
+    assert ours == theirs
+    states = [checkpoint.latest(place) for place in (run, whole)]
+    assert states[0].facts == states[1].facts
+    assert all(torch.equal(x, states[1].tensors[name]) for name, x in states[0].tensors.items())
+    best = [satae.load(place, best=True).state_dict() for place in (run, whole)]
+    assert all(torch.equal(x, best[1][name]) for name, x in best[0].items())
+    assert read(run / "run.json")["status"] == "finished"
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 11])
+def test_it_ends_as_one_that_was_not_cut_off(whole, tmp_path, monkeypatch, steps):
+    words, undisturbed = whole
+    stop_after(monkeypatch, steps)
+    assert here(tmp_path, *words).code == 130
+    assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
+    monkeypatch.undo()
+    outcome = here(tmp_path, "resume=run")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "going on from step" in outcome.out or steps == 1
+    check_same(tmp_path / "run", undisturbed)
+
+
+def test_it_may_be_cut_off_again_and_again(whole, tmp_path, monkeypatch):
+    words, undisturbed = whole
+    for steps in (2, 4, 7, 8, 11):
+        stop_after(monkeypatch, steps)
+        assert here(tmp_path, *(["resume=run"] if steps > 2 else words)).code == 130
+        monkeypatch.undo()
+    assert here(tmp_path, "resume=run").code == 0
+    check_same(tmp_path / "run", undisturbed)
+    assert len(read(tmp_path / "run" / "run.json")["resumed"]) == 5
+
+
+def test_tensorboard_shows_each_epoch_once(whole, tmp_path, monkeypatch):
+    words, undisturbed = whole
+    stop_after(monkeypatch, 9)
+    here(tmp_path, *words, "checkpoint.every_steps=4")  # epochs 3 and 4 are told of, but the checkpoint is of step 8
+    monkeypatch.undo()
+    assert here(tmp_path, "resume=run").code == 0
+    for tag in ("valid/fvu", "train/total", "alpha"):
+        found = [
+            [(event.step, event.value) for event in EventAccumulator(str(run)).Reload().Scalars(tag)]
+            for run in (tmp_path / "run", undisturbed)
+        ]
+        assert found[0] == found[1]
+        assert [step for step, _ in found[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_that_is_told(whole, tmp_path, monkeypatch):
+    words, undisturbed = whole
+    stop_after(monkeypatch, 9)
+    here(tmp_path, *words)
+    monkeypatch.undo()
+    newest, before = checkpoint.newest_first(tmp_path / "run")
+    newest.write_bytes(newest.read_bytes()[:-3])
+    outcome = here(tmp_path, "resume=run")
+    assert outcome.code == 0
+    (line,) = outcome.err.splitlines()
+    assert line.endswith(f"going on from {before.name}")
+    check_same(tmp_path / "run", undisturbed)
+
+
+def test_a_run_that_was_cut_off_before_its_first_checkpoint_begins_again(whole, tmp_path, monkeypatch):
+    words, undisturbed = whole
+    stop_after(monkeypatch, 3)
+    here(tmp_path, *words, "checkpoint.every_steps=null")
+    monkeypatch.undo()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert here(tmp_path, "resume=run", "checkpoint.every_steps=1").code == 0
+    check_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError(), RuntimeError("odd")])
+def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
+    words, undisturbed = whole
+    stop_after(monkeypatch, 5, error)
+    outcome = here(tmp_path, *words)
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert "go on with: satae-train resume=run" in outcome.err
+    monkeypatch.undo()
+    assert here(tmp_path, "resume=run").code == 0
+    check_same(tmp_path / "run", undisturbed)
+
+
+# what is asked of it
+
+
+@pytest.fixture
+def cut_off(tmp_path, monkeypatch):
+    """A folder with a run that was cut off after five steps of twelve."""
+    stop_after(monkeypatch, 5)
+    assert here(tmp_path, *WORDS).code == 130
+    monkeypatch.undo()
+    return tmp_path
+
+
+def test_a_finished_run_is_already_finished(whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "run")
+    before = {name: (tmp_path / "run" / name).stat().st_mtime_ns for name in ("run.json", "metrics.jsonl")}
+    outcome = here(tmp_path, f"resume={tmp_path / 'run'}")
+    assert (outcome.code, outcome.err) == (0, "")
+    told = "run: already finished, after 6 epochs; to train further, give more (epochs=...)\n"
+    assert outcome.out == told
+    assert before == {name: (tmp_path / "run" / name).stat().st_mtime_ns for name in before}
+
+
+def test_more_may_be_asked_of_a_run(cut_off):
+    outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
+    assert len(checkpoint.newest_first(cut_off / "run")) == 1
+    assert read(cut_off / "run" / "run.json")["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
+    assert here(cut_off, "resume=run").out.startswith("run: already finished, after 8 epochs")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that has begun with 0.2; these can: epochs, device"),
+        ("act=relu", "act=relu: cannot be changed in a run that has begun with tanh"),
+        ("seed=3", "seed=3: cannot be changed"),
+        ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that has begun with [16,4]"),
+        ("batch_size=7", "batch_size=7: cannot be changed"),
+        ("data=manifold", "cannot be changed"),
+        ("precision=bf16", "precision=bf16: cannot be changed"),
+        ("epochs=1", "epochs=1: 2 are done; choose more"),
+        ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
+        ("aplha=1", "aplha: no such option; did you mean alpha?"),
+        ("hydra.run.dir=other", "hydra.run.dir=other: resume=run goes on in the run's own directory; leave it out"),
+        ("-m seed=0,1", "resume=run: goes on with one run; leave out -m"),
+        ("resume=run", "resume=run resume=run: name one run"),
+    ],
+)
+def test_what_would_make_it_another_run_is_refused_by_name(cut_off, words, told):
+    before = files(cut_off)
+    outcome = here(cut_off, "resume=run", *words.split())
+    assert outcome.code == 2
+    assert outcome.err.startswith("satae-train: ")
+    assert told in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert files(cut_off) == before
+
+
+@pytest.mark.parametrize("typed", ["", "nowhere", "/", "."])
+def test_a_place_without_a_run_is_refused(tmp_path, typed):
+    outcome = here(tmp_path, f"resume={typed}")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"satae-train: resume={typed}: ")
+    assert "name a run directory" in outcome.err
+    assert files(tmp_path) == []
+
+
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    """A run on an array that was named from its own folder, cut off."""
+    (tmp_path / "there").mkdir()
+    numpy.save(tmp_path / "there" / "x.npy", numpy.random.default_rng(0).random((100, 6), dtype="float32"))
+    stop_after(monkeypatch, 3)
+    words = [*(word for word in WORDS if "limit" not in word), "data=array", "data.path=x.npy"]
+    assert here(tmp_path / "there", *words).code == 130
+    monkeypatch.undo()
+    return tmp_path / "there"
+
+
+def test_data_are_found_from_any_folder(own_data, tmp_path):
+    outcome = here(tmp_path, "resume=there/run")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert here(tmp_path, "rerun=there/run", "hydra.run.dir=again").code == 0
+    assert untimed(read(tmp_path / "again" / "metrics.json")) == untimed(read(own_data / "run" / "metrics.json"))
+
+
+def test_other_data_are_refused(own_data):
+    numpy.save(own_data / "x.npy", numpy.random.default_rng(2).random((100, 6), dtype="float32"))
+    outcome = here(own_data, "resume=run")
+    assert outcome.code == 1
+    assert "the checkpoint is not of this run and its data (another mean of the data)" in outcome.err
+
+
+def test_two_processes_do_not_write_one_run(cut_off):
+    words = ["resume=run", "epochs=100000"]
+    with subprocess.Popen([PROGRAM, *words], cwd=cut_off, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
+        while read(cut_off / "run" / "run.json")["status"] != "running" and first.poll() is None:
+            time.sleep(0.05)
+        outcome = there(cut_off, *words)
+        first.terminate()
+        first.wait(30)
+    told = f"satae-train: {cut_off / 'run'}: another process is at work on this run; wait for it, or end it\n"
+    assert (outcome.code, outcome.err) == (2, told)
+    assert first.returncode == 143
+    assert len(read(cut_off / "run" / "run.json")["resumed"]) == 1
+
+
+def test_two_runs_that_start_at_once_do_not_share_a_directory(tmp_path):
+    command = [PROGRAM, *WORDS]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    programs = [subprocess.Popen(command, cwd=tmp_path, **quiet) for _ in range(3)]
+    ends = [(program.communicate(timeout=120)[1], program.returncode) for program in programs]
+    assert sorted(code for _, code in ends) == [0, 2, 2]
+    assert all(len(err.splitlines()) == (code == 2) for err, code in ends)
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 6
+
+
+def test_the_lock_of_a_process_that_died_holds_nobody_up(tmp_path):
+    with subprocess.Popen([PROGRAM, *WORDS, "epochs=100000"], cwd=tmp_path, stdout=subprocess.DEVNULL) as program:
+        while not list(tmp_path.glob("run/checkpoints/step-*")) and program.poll() is None:
+            time.sleep(0.05)
+        program.kill()
+    assert read(tmp_path / "run" / "run.json")["status"] == "running"
+    reached = max(int(path.stem.partition("-")[2]) for path in checkpoint.newest_first(tmp_path / "run"))
+    outcome = here(tmp_path, "resume=run", f"epochs={reached // 2 + 3}")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+# signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("words", [(), ("-m", "hydra.sweep.dir=.", "hydra.sweep.subdir=run")])
+def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words):
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    command = [PROGRAM, *TINY, "epochs=100000", "hydra.run.dir=run", "checkpoint.every_minutes=null", *words]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **listen
+    ) as program:
+        while not list(tmp_path.rglob("metrics.jsonl")) and program.poll() is None:
+            time.sleep(0.05)
+        program.send_signal(number)
+        _, err = program.communicate(timeout=60)
+    assert program.returncode == 128 + number
+    by = "" if number == signal.SIGINT else f" ({number.name})"
+    assert err == f"satae-train: interrupted{by}" + ("\n" if words else "; go on with: satae-train resume=run\n")
+    record = read(tmp_path / "run" / "run.json")
+    assert (record["status"], record["exit_code"]) == ("interrupted", 128 + number)
+    (kept,) = checkpoint.newest_first(tmp_path / "run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert checkpoint.load(kept).facts["step"] // 2 == len(lines)
+
+
+def test_a_second_control_c_ends_it_at_once(tmp_path):
+    slow = (
+        "import sys, time, signal; from satae import experiment\n"
+        "real = experiment.Experiment.rare_measures\n"
+        "slow = lambda self: (print('slow', flush=True), time.sleep(60)) and real(self)\n"
+        "experiment.Experiment.rare_measures = slow\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from satae.train import main; sys.exit(main())"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", slow, *TINY], cwd=tmp_path, **pipes) as program:
+        while "slow" not in program.stdout.readline():
+            assert program.poll() is None
+        program.send_signal(signal.SIGINT)
+        time.sleep(0.7)
+        assert program.poll() is None  # it would finish what it is at
+        program.send_signal(signal.SIGINT)
+        assert program.wait(10) == 130
+        assert program.stderr.read() == ""
+
+
+def test_begun_anew_it_gives_the_same_and_with_a_change_something_else(whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "run")
+    for name, words in (("same", ()), ("other", ("seed=1",))):
+        assert here(tmp_path, "rerun=run", f"hydra.run.dir={name}", *words).code == 0
+    assert untimed(read(tmp_path / "same" / "metrics.json")) == untimed(read(whole[1] / "metrics.json"))
+    assert untimed(read(tmp_path / "other" / "metrics.json")) != untimed(read(whole[1] / "metrics.json"))
+    command = read(tmp_path / "same" / "run.json")["command"]
+    assert "rerun" not in command
+    assert "act=tanh" in command
+    assert here(tmp_path, "-m", "rerun=run", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep").code == 0
+    assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_run_directory_that_cannot_be_written_is_refused(cut_off):
+    (cut_off / "run").chmod(0o500)
+    outcome = here(cut_off, "resume=run")
+    (cut_off / "run").chmod(0o700)
+    assert outcome.code == 2
+    assert "cannot write there" in outcome.err
