@@ -31,21 +31,23 @@ class Series(NamedTuple):
     values: Sequence[int]
     samples: int | None  # None where they are what varies
     features: int
-    words: str  # for satae-train; {n} is the value
+    words: str  # for satae-train; {n} is the value, {list} what there is one of for each
+    one: str = "{i}"  # of these, the i-th
     whole: bool = False  # whether what is timed is the whole program, not an epoch
 
     def command(self, value: int) -> list[str]:
         """The words for one value."""
-        layers, seeds = ",".join(["128"] * value), ",".join(map(str, range(value)))
-        return self.words.format(n=value, layers=layers, seeds=seeds).split()
+        # not for ten million samples: what this process holds is counted as memory of those that it starts
+        listed = ",".join(self.one.format(i=i) for i in range(value)) if "{list}" in self.words else ""
+        return self.words.format(n=value, list=listed).split()
 
 
 SERIES: Final = (
     Series("samples", [10**3, 10**4, 10**5, 10**6, 10**7], None, 16, "arch.widths=[16] epochs=2"),
     Series("width", [64, 128, 256, 512, 1024, 2048], 100_000, 128, "arch.widths=[{n}] epochs=2"),
-    Series("depth", [1, 2, 4, 8, 16], 100_000, 128, "arch.widths=[{layers}] epochs=2"),
+    Series("depth", [1, 2, 4, 8, 16], 100_000, 128, "arch.widths=[{list}] epochs=2", one="128"),
     Series("batch", [16, 64, 256, 1024, 4096], 100_000, 128, "arch.widths=[128] batch_size={n} epochs=2"),
-    Series("runs", [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={seeds}", whole=True),
+    Series("runs", [1, 2, 4, 8, 16], 20_000, 16, "-m arch.widths=[16] epochs=1 seed={list}", whole=True),
 )
 
 
@@ -111,6 +113,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the results; default outputs/growth-<date>")
     parser.add_argument("words", nargs="*", help="further words for satae-train")
     chosen = parser.parse_args()
+    names = [series.name for series in SERIES]
+    if unknown := set(chosen.only.split(",")) - {*names}:
+        parser.error(f"--only: no {', '.join(sorted(unknown))}; choose of {', '.join(names)}")
     out = (chosen.out or ROOT / "outputs" / f"growth-{datetime.now(UTC):%Y-%m-%d-%H-%M}").resolve()
     (out / "work").mkdir(parents=True, exist_ok=True)
     parts = ["# How time and memory grow", "; ".join(f"{k} {v}" for k, v in machine.facts().items()) + ".\n"]

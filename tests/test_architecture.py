@@ -19,13 +19,14 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+LEAVES = {"satae.files", "satae.run_directory"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
     "training": {"satae.training", "satae.model", "satae.data", "satae.files"},
-    "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", "satae.files"},
+    "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "config": {"satae.config"},
-    "command": {"satae.command", "satae.config", "satae.conf", "satae.files"},
+    "command": {"satae.command", "satae.config", "satae.conf", *LEAVES},
 }
 HOMES = {
     "hydra": {"command", "train.py"},
@@ -99,7 +100,7 @@ def test_config_knows_nothing_heavy(name):
 
 @pytest.mark.parametrize("name", ["__init__.py", "command/execution.py", "command/launch.py", "train.py"])
 def test_the_command_line_imports_nothing_heavy_at_first(name):
-    light = {"satae.command", "satae.config"}
+    light = {"satae.command", "satae.config", *LEAVES}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if not within(module, light)} == set()
 

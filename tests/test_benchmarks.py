@@ -7,7 +7,7 @@ import numpy
 import pytest
 from program import ROOT
 
-from benchmarks import compare, plan, report, synthetic, ways, workloads
+from benchmarks import compare, growth, plan, report, synthetic, ways, workloads
 from benchmarks.machine import Quiet, Times, parse, quiet, settle
 from benchmarks.measurement import Measurement, Quantity
 from benchmarks.power_law import exponent
@@ -213,6 +213,15 @@ def test_an_array_of_any_size_is_written_piece_by_piece(tmp_path, monkeypatch):
     array = numpy.load(tmp_path / "x.npy")
     assert (array.shape, array.dtype) == ((10, 4), numpy.float32)
     assert len(numpy.unique(array)) == 40
+
+
+def test_each_series_of_growth_varies_one_number():
+    commands = {series.name: series.command(3) for series in growth.SERIES}
+    assert commands["width"][0] == "arch.widths=[3]"
+    assert commands["depth"][0] == "arch.widths=[128,128,128]"
+    assert commands["runs"][-1] == "seed=0,1,2"
+    assert "batch_size=3" in commands["batch"]
+    assert growth.SERIES[0].command(10**9) == ["arch.widths=[16]", "epochs=2"]
 
 
 def test_the_report_names_what_is_not_valid(tmp_path):

@@ -18,13 +18,12 @@ from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.tracking import pictures
-from satae.training import precision
+from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Moment, Position, epochs_done, fit
 from satae.training.gradient import Gradient, quickest
 from satae.training.measure import measure
-from satae.training.moments import load_moments
 from satae.training.schedule import alpha_schedule
 from satae.training.sensitivity import code_sensitivity
 
@@ -217,7 +216,7 @@ class Experiment(NamedTuple):
             if self.config.standardize and not torch.allclose(state.tensors["model/mean"], self.model.mean.cpu()):
                 raise ValueError("another mean of the data")
             self.model.load_state_dict(state.part("model"))
-            load_moments(self.optimiser, state.part("optimiser"))
+            optimiser_state.load_into(self.optimiser, state.part("optimiser"))
             if facts["device"] == self.device.type:
                 self.draws.set_state(state.tensors["generator/noise"])
             else:

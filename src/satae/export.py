@@ -13,6 +13,7 @@ from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, first_line, nearest
+from satae.run_directory import CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -129,7 +130,7 @@ def export(chosen: Choices) -> str:
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()
-    data = build.dataset(stored.read(chosen.run / "config.yaml"))
+    data = build.dataset(stored.read(chosen.run / CONFIG))
     x = data.batch(data.valid.x[:CHECKED])
     form = FORMATS[chosen.format]
     with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".export-") as folder, torch.no_grad():

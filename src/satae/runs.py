@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from satae import build
+from satae.config.messages import first_line
 from satae.config.stored import plain
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training import checkpoint
@@ -44,6 +45,8 @@ def state_of(path: Path, *, best: bool = False) -> State:
         ValueError: it cannot be read.
     """
     if path.is_file():
+        if best:
+            raise ValueError(f"{path}: is one file; best is for run directories")
         return checkpoint.load(path)
     if best:
         return checkpoint.load(path / checkpoint.FOLDER / checkpoint.BEST)
@@ -69,6 +72,6 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
         model.mean, model.std = weights["mean"], weights["std"]
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise ValueError(f"{where}: does not hold a model of this program ({reason}); train again") from None
     return model

@@ -18,7 +18,7 @@ from satae.tracking.board import Board
 from satae.tracking.console import Display, shorten
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
-from satae.training.fit import Epoch, Moment, NonFiniteLoss, NonFiniteWeights, Position, epochs_done
+from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, epochs_done
 from satae.training.keeper import Keeper
 
 
@@ -42,21 +42,17 @@ class Session(NamedTuple):
             NonFinite: the loss was nan or infinite, or a weight.
             Interrupted: a signal asked for it; a checkpoint is written.
         """
-        for moment in self.experiment.fit(begin, self._is_to_pause):
-            if moment.epoch is not None:
-                metrics = self._tell(moment.epoch)
-            if self._is_to_keep(moment):
-                self._keep(moment)
+        for position, epoch in self.experiment.fit(begin, self._is_to_keep):
+            if epoch is not None:
+                metrics = self._tell(epoch)
+            if self._is_to_keep(position.step, epoch.number if epoch else 0):
+                self._keep(position)
             interruption.raise_if_asked()
         return metrics
 
-    def _is_to_pause(self, step: int) -> bool:
-        return interruption.asked() is not None or self.keeper.due(step)
-
-    def _is_to_keep(self, moment: Moment) -> bool:
-        number = moment.epoch.number if moment.epoch is not None else 0
-        last = number == self.experiment.config.epochs
-        return last or self._is_to_pause(moment.position.step) or bool(number and self.keeper.due_at_end_of(number))
+    def _is_to_keep(self, step: int, epoch: int = 0) -> bool:
+        last = epoch == self.experiment.config.epochs
+        return last or interruption.asked() is not None or self.keeper.due(step, epoch)
 
     def _tell(self, epoch: Epoch) -> dict[str, float]:
         """Measure after an epoch, and write it down."""
@@ -75,15 +71,14 @@ class Session(NamedTuple):
             self.keeper.consider(metrics["valid/total"], self.experiment.weights)
         return metrics
 
-    def _keep(self, moment: Moment) -> None:
+    def _keep(self, position: Position) -> None:
         """Write a checkpoint; what was told before it is on the disk then."""
-        step = moment.position.step
         if not self.experiment.is_finite():
-            raise NonFiniteWeights(step)
+            raise NonFiniteWeights(position.step)
         self.record.sync()
         self.board.flush()
-        state = self.experiment.state(moment.position)
-        self.keeper.write(step, state._replace(facts=state.facts | {"best": self.keeper.best}))
+        state = self.experiment.state(position)
+        self.keeper.write(position.step, state._replace(facts=state.facts | {"best": self.keeper.best}))
 
 
 def train(config: Config, record: Record, share: Share | None = None, *, brief: bool = False) -> float:

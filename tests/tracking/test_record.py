@@ -3,8 +3,9 @@ import json
 import pytest
 
 from satae.config import ConfigError
+from satae.run_directory import CONFIG
 from satae.tracking import record as module
-from satae.tracking.record import CONFIG, Record, close_unended, read
+from satae.tracking.record import Record, close_unended, read
 
 CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
 

@@ -20,7 +20,7 @@ from satae import build, files
 from satae.experiment import Experiment
 from satae.training import checkpoint
 from satae.training.checkpoint import State
-from satae.training.moments import load_moments
+from satae.training.optimiser_state import load_into
 
 UNREADABLE = "not a checkpoint that can be read"
 
@@ -150,7 +150,7 @@ def test_moments_are_laid_out_as_their_parameters(configuration):
     weight = nn.Parameter(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
     optimiser = torch.optim.Adam([weight])
     values = torch.randn(4, 3, 2, 2)
-    load_moments(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)})
+    load_into(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)})
     moment = optimiser.state[weight]["exp_avg"]
     assert torch.equal(moment, values)
     assert moment.stride() == weight.stride()

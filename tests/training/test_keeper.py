@@ -28,11 +28,12 @@ def state(value=0):
 
 def test_by_steps_by_epochs_or_never(tmp_path):
     never = Keeper(tmp_path, **NEVER)
-    assert not any(never.due(step) or never.due_at_end_of(step) for step in range(1, 1000))
+    assert not any(never.due(step, step) for step in range(1, 1000))
     steps = Keeper(tmp_path, **{**NEVER, "every_steps": 3})
     assert [step for step in range(1, 10) if steps.due(step)] == [3, 6, 9]
     epochs = Keeper(tmp_path, **{**NEVER, "every_epochs": 2})
-    assert [epoch for epoch in range(1, 7) if epochs.due_at_end_of(epoch)] == [2, 4, 6]
+    assert [epoch for epoch in range(1, 7) if epochs.due(7 * epoch, epoch)] == [2, 4, 6]
+    assert not any(epochs.due(step) for step in range(1, 10))
 
 
 def test_by_time(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ def resting() -> Iterator[None]:
     the interpreter had it take all of them apart, half a second.
     """
     gc.disable()
-    atexit.register(gc.freeze)
+    _rest_at_the_end()
     try:
         yield
     finally:
@@ -28,6 +28,11 @@ def wake() -> None:
     """Have it look at what is made from now on."""
     _pass_over_what_is_there()
     gc.enable()
+
+
+@functools.cache
+def _rest_at_the_end() -> None:
+    atexit.register(gc.freeze)
 
 
 @functools.cache  # once in a process: later there may be garbage of the run before

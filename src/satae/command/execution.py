@@ -19,7 +19,7 @@ from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
 from satae.command.launch import CommandLine, Program, forgive_output, launch
 from satae.command.ledger import ledger
-from satae.command.stored_runs import Words
+from satae.command.stored_runs import Typed
 from satae.config import ConfigError
 from satae.config.messages import first_line
 
@@ -54,7 +54,7 @@ def execute(program: Program) -> int:
 def _execute(program: Program) -> int:
     words = sys.argv[1:]
     found, asked = _read()
-    plan = _planned(found, asked)
+    plan = _runs(found, asked)
     if text := arguments.shown(found):
         print(text)  # noqa: T201
         return OK
@@ -68,7 +68,7 @@ def _execute(program: Program) -> int:
         return _run(program, CommandLine(typed, share, notes, asked.resume), len(plan.configs))
 
 
-def _read() -> tuple[argparse.Namespace, Words]:
+def _read() -> tuple[argparse.Namespace, Typed]:
     """What was typed, its words put in the order that Hydra reads, with stored configurations put in."""
     found = arguments.parse(get_args_parser(), sys.argv[1:])
     flags = [word for word in sys.argv[1:] if word not in found.overrides]
@@ -78,7 +78,7 @@ def _read() -> tuple[argparse.Namespace, Words]:
     return found, asked
 
 
-def _planned(found: argparse.Namespace, asked: Words) -> Planned:
+def _runs(found: argparse.Namespace, asked: Typed) -> Planned:
     """The runs that are asked for; none where something is only shown."""
     nothing = Planned([], [], None)
     if not found.run and (found.shell_completion or not found.overrides):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from satae import run_directory
 from satae.config.messages import ConfigError
 
 RUN, SWEEP, SUBDIRECTORY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
@@ -59,7 +60,7 @@ def check_free(places: Sequence[Place]) -> None:
     """
     names = [name for _, name in places]
     for folder, name in places:
-        if (folder / "run.json").exists():
+        if (folder / run_directory.RUN).exists():
             raise ConfigError(
                 f"{folder} holds a run already; name another folder, go on with it (resume={folder}), or delete it"
             )

@@ -14,14 +14,14 @@ from satae.command.overrides import PRESETS
 from satae.config import Config, ConfigError, stored
 from satae.config.messages import show
 from satae.config.schema import GROUPS
+from satae.run_directory import CONFIG
 
 RESUME, RERUN = "resume", "rerun"
 RUN_DIR: Final = "hydra.run.dir"
-CONFIG: Final = "config.yaml"  # in a run directory
 CHANGEABLE: Final = ("epochs", "device", "threads", "compile", "checkpoint", "data.dir")  # in a run that has begun
 
 
-class Words(NamedTuple):
+class Typed(NamedTuple):
     """A command line with a stored configuration put in for the word that names it."""
 
     words: list[str]  # for Hydra
@@ -29,7 +29,7 @@ class Words(NamedTuple):
     config: Config | None = None  # its own
 
 
-def expanded(words: Sequence[str], multirun: bool) -> Words:
+def expanded(words: Sequence[str], multirun: bool) -> Typed:
     """Put in the configuration that ``resume=`` or ``rerun=`` names.
 
     Args:
@@ -41,7 +41,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Words:
     """
     named = [word for word in words if word.partition("=")[0] in (RESUME, RERUN)]
     if not named:
-        return Words([*words])
+        return Typed([*words])
     if len(named) > 1:
         raise ConfigError(f"{' '.join(named)}: name one run")
     (word,) = named
@@ -57,27 +57,27 @@ def expanded(words: Sequence[str], multirun: bool) -> Words:
     config = stored.read(directory / CONFIG)
     its_own = _without(as_words(config), rest)
     if kind == RERUN:
-        return Words([*its_own, *rest])
+        return Typed([*its_own, *rest])
     if multirun:
         raise ConfigError(f"{word}: goes on with one run; leave out -m")
     if elsewhere := [other for other in rest if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} goes on in the run's own directory; leave it out")
     place = f"{RUN_DIR}={_value(str(directory))}"
-    return Words([*its_own, *rest, place], directory, config)
+    return Typed([*its_own, *rest, place], directory, config)
 
 
-def check_changes(word: Words, changed: Config) -> None:
+def check_changes(typed: Typed, changed: Config) -> None:
     """Refuse what cannot be changed in a run that has begun.
 
     Args:
-        word: of the run.
-        changed: its configuration, with what else was typed.
+        typed: the command line, with the run's own configuration.
+        changed: with what else was typed.
 
     Raises:
         ConfigError: something else is changed, by name.
     """
-    assert word.config is not None
-    before, after = (dict(_leaves(asdict(config))) for config in (word.config, changed))
+    assert typed.config is not None
+    before, after = (dict(_leaves(asdict(config))) for config in (typed.config, changed))
     for key in {**after, **before}:
         was, wanted = before.get(key), after.get(key)
         if was != wanted and not any(key == may or key.startswith(f"{may}.") for may in CHANGEABLE):

@@ -24,10 +24,9 @@ from satae import files
 from satae.config import Config, ConfigError
 from satae.config.messages import first_line
 from satae.config.schema import absolute
+from satae.run_directory import CONFIG, HISTORY, LOCK, METRICS, RUN
 
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
-CONFIG, RUN, HISTORY, METRICS = "config.yaml", "run.json", "metrics.jsonl", "metrics.json"
-LOCK: Final = ".lock"
 OK: Final = 0
 
 ExitCode = Callable[[BaseException], int]

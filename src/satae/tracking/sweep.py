@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from satae.run_directory import METRICS, RUN
 from satae.tracking.console import shorten
-from satae.tracking.record import METRICS, RUN, read
+from satae.tracking.record import read
 
 COLUMNS: Final = {
     "valid/fvu": "valid fvu",

@@ -48,13 +48,11 @@ class Keeper:
             torn.unlink()
         self._unwritten: State | None = None
 
-    def due(self, step: int) -> bool:
-        """Whether one is due after a step."""
-        return time.perf_counter() >= self._next or bool(self.every_steps and step % self.every_steps == 0)
-
-    def due_at_end_of(self, epoch: int) -> bool:
-        """Whether one is due at the end of an epoch for its number."""
-        return bool(self.every_epochs and epoch % self.every_epochs == 0)
+    def due(self, step: int, epoch: int = 0) -> bool:
+        """Whether one is due after a step, with which an epoch has ended if its number is given."""
+        by_step = bool(self.every_steps and step % self.every_steps == 0)
+        by_epoch = bool(self.every_epochs and epoch and epoch % self.every_epochs == 0)
+        return by_step or by_epoch or time.perf_counter() >= self._next
 
     def consider(self, loss: float, weights: Callable[[], State]) -> None:
         """Take the weights of an epoch for the best, if they are."""

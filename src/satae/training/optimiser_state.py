@@ -1,4 +1,4 @@
-"""What an optimiser remembers of the steps before."""
+"""Putting back what an optimiser remembers of the steps before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-def load_moments(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def load_into(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what an optimiser remembered; its settings stay as they are.
 
     Args:
