@@ -86,6 +86,8 @@ OUT_OF_RANGE = [
     ("seed=4294967296", "seed=4294967296: must be at least 0 and below 4294967296"),
     ("arch.widths=[]", "arch.widths=[]: give at least one width"),
     ("arch.widths=[0]", "arch.widths=[0]: each must be at least 1"),
+    (f"arch.widths=[{','.join(['1'] * 300)}]", "arch.widths: has 300 layers; give at most 256"),
+    (f"alpha={'9' * 400}", "a number is too large"),
     ("arch.widths=[64,-1]", "arch.widths=[64,-1]: each must be at least 1"),
     ("arch.widths=[10000000000000000]", "each must be at least 1 and at most 1000000"),
     ("arch=conv arch.channels=[]", "arch.channels=[]: give at least one"),

@@ -101,12 +101,19 @@ def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, m
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
-    real = experiment.Experiment.is_finite
-    monkeypatch.setattr(experiment.Experiment, "is_finite", lambda self: real(self) and next(counts) < 2)
-    counts = itertools.count()
+    real, counts = experiment.Experiment.state, itertools.count()
+
+    def spoilt(self, position):
+        state = real(self, position)
+        if next(counts) == 2:
+            state.tensors["optimiser/0/exp_avg_sq"][0, 0] = float("inf")
+        return state
+
+    monkeypatch.setattr(experiment.Experiment, "state", spoilt)
     outcome = here(tmp_path, *TINY, "checkpoint.every_steps=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
+    assert "a weight is not finite after step 3; try a smaller optim.lr" in outcome.err
     assert checkpoint.latest(run).facts["step"] == 2
 
 

@@ -94,7 +94,7 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
         (["format=onnx"], "run=: is missing; name a run directory"),
         (["run=nowhere", "format=onnx"], "run=nowhere: no such run directory"),
         (["run={run}", "format=pickle"], "format=pickle: choose one of safetensors, torch_export, onnx"),
-        (["run={run}"], "format=: choose one of"),
+        (["run={run}"], "format=: is missing; choose one of safetensors"),
         (["run={run}", "fromat=onnx"], "fromat=onnx: no such option; did you mean format?"),
         (["run={run}", "onnx"], "onnx: no such option"),
         (["run={run}", "format=safetensors", "best=maybe"], "best=maybe: must be true or false"),

@@ -50,7 +50,7 @@ def is_checkpoint(path, content):
     [
         ("replace", is_checkpoint, "No space left on device|Input/output error"),
         ("append", lambda path, content: True, "metrics.jsonl"),
-        ("sync", lambda path: True, "metrics.jsonl"),
+        ("sync", lambda path: path.name == "metrics.jsonl", "metrics.jsonl"),
     ],
     ids=["checkpoint", "metrics", "sync"],
 )

@@ -19,7 +19,7 @@ OPTIONS = sorted(
     | {f"{group}.{item.name}" for group, kinds in GROUPS.items() for kind in kinds.values() for item in fields(kind)}
     | {f"{section}.{item.name}" for section, kind in SECTIONS.items() for item in fields(kind)}
 )
-NAMES = sorted({name for kinds in GROUPS.values() for name in kinds})
+NAMES = sorted({"joblib", *{name for kinds in GROUPS.values() for name in kinds}})
 ODD = [
     *["", "null", "true", "~", "???", "nan", "-inf", "1e400", "1_000", "0x10", "-0", "9" * 400, "1e-320", "[]", "{}"],
     *[
@@ -99,6 +99,7 @@ def typed(words):
     with (
         mock.patch.object(sys, "argv", ["satae-train", *words]),
         mock.patch("satae.command.execution.launch"),
+        mock.patch("satae.command.execution.parallel.workers", return_value=contextlib.nullcontext()),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

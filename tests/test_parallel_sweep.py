@@ -210,4 +210,9 @@ def test_workers_do_not_outlive_a_program_that_is_killed(long_sweep):
     program, sweep = long_sweep
     program.kill()
     ended(program)
-    assert [read(run / "run.json")["status"] for run in runs(sweep)] == ["finished", "finished", "running", "running"]
+    assert [read(run / "run.json")["status"] for run in runs(sweep)] == [
+        "finished",
+        "finished",
+        "interrupted",
+        "interrupted",
+    ]

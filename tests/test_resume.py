@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy
 import pytest
@@ -82,7 +83,7 @@ def test_it_ends_as_one_that_was_not_cut_off(whole, tmp_path, monkeypatch, steps
     monkeypatch.undo()
     outcome = here(tmp_path, "resume=run")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "going on from step" in outcome.out or steps == 1
+    assert "going on from step" in outcome.out or (steps == 1 and "from the beginning: no checkpoint" in outcome.out)
     check_same(tmp_path / "run", undisturbed)
 
 
@@ -100,7 +101,7 @@ def test_it_may_be_cut_off_again_and_again(whole, tmp_path, monkeypatch):
 def test_tensorboard_shows_each_epoch_once(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     stop_after(monkeypatch, 9)
-    here(tmp_path, *words, "checkpoint.every_steps=4")  # epochs 3 and 4 are told of, but the checkpoint is of step 8
+    here(tmp_path, *words, "checkpoint.every_steps=5")  # epochs 3 and 4 are told of, but the checkpoint is of step 5
     monkeypatch.undo()
     assert here(tmp_path, "resume=run").code == 0
     for tag in ("valid/fvu", "train/total", "alpha"):
@@ -171,6 +172,85 @@ def test_a_finished_run_is_already_finished(whole, tmp_path):
     assert before == {name: (tmp_path / "run" / name).stat().st_mtime_ns for name in before}
 
 
+def test_a_finished_run_without_its_checkpoints_is_not_trained_again(whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    outcome = here(tmp_path, "resume=run", "epochs=9")
+    assert outcome.code == 2
+    assert "is finished, but its checkpoints are gone; begin anew with rerun=" in outcome.err
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+
+
+def test_links_in_a_run_directory_are_not_followed(cut_off):
+    (cut_off / "victim").write_text("precious")
+    (cut_off / "run" / "satae-train.log").unlink()
+    (cut_off / "run" / "satae-train.log").symlink_to(cut_off / "victim")
+    outcome = here(cut_off, "resume=run")
+    assert outcome.code == 2
+    assert "satae-train.log: is a link" in outcome.err
+    assert (cut_off / "victim").read_text() == "precious"
+
+
+def test_a_run_of_an_earlier_version_is_refused_by_name_and_can_be_begun_anew(cut_off):
+    config = cut_off / "run" / "config.yaml"
+    config.write_text(config.read_text().partition("checkpoint:")[0])
+    (cut_off / "run" / "checkpoint.pt").touch()
+    outcome = here(cut_off, "resume=run")
+    assert outcome.code == 2
+    assert "has a checkpoint of format 1" in outcome.err
+    assert here(cut_off, "rerun=run", "epochs=1", "hydra.run.dir=again").code == 0
+
+
+def test_the_number_of_threads_is_that_of_before(tmp_path, monkeypatch):
+    stop_after(monkeypatch, 3)
+    words = [word for word in WORDS if not word.startswith("threads")]
+    monkeypatch.setattr("satae.training.engine.DEFAULT_THREADS", 2)
+    assert here(tmp_path, *words).code == 130
+    monkeypatch.undo()
+    monkeypatch.setattr("satae.training.engine.DEFAULT_THREADS", 1)
+    assert here(tmp_path, "rerun=run", "hydra.run.dir=again").code == 0
+    assert here(tmp_path, "resume=run").code == 0
+    assert [read(tmp_path / name / "run.json")["threads"] for name in ("run", "again")] == [2, 2]
+
+
+def test_a_jump_of_alpha_is_told(cut_off):
+    outcome = here(cut_off, "resume=run", "epochs=100")
+    assert "warning: alpha goes from 0.133 to 0.008 here: it rises over half of 100 epochs now, not of 6" in outcome.out
+
+
+def test_fewer_epochs_end_it_where_they_do(whole, tmp_path, monkeypatch):
+    words, _ = whole
+    stop_after(monkeypatch, 7)
+    here(tmp_path, *words)
+    monkeypatch.undo()
+    assert here(tmp_path, "resume=run", "epochs=3").code == 0
+    metrics = read(tmp_path / "run" / "metrics.json")
+    assert "valid/code_sensitivity" in metrics
+    assert checkpoint.latest(tmp_path / "run").facts["step"] == 6
+
+
+def test_the_best_weights_are_of_an_epoch_with_all_of_alpha(whole):
+    assert checkpoint.load(whole[1] / "checkpoints" / checkpoint.BEST).facts["step"] > 6
+
+
+def test_older_event_files_sort_first_even_if_the_clock_was_set_back(cut_off):
+    (events,) = (cut_off / "run").glob("events*")
+    events.rename(events.with_name(events.name.replace(events.name.split(".")[3], "9999999999")))
+    assert here(cut_off, "resume=run").code == 0
+    shown = EventAccumulator(str(cut_off / "run")).Reload().Scalars("valid/fvu")
+    assert [event.step for event in shown] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_log_that_cannot_be_written_shows_no_traceback(tmp_path, monkeypatch):
+    if not Path("/dev/full").exists():
+        pytest.skip("the system has no /dev/full")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "satae-train.log").symlink_to("/dev/full")
+    outcome = there(tmp_path, *WORDS)
+    assert "Traceback" not in outcome.err
+
+
 def test_more_may_be_asked_of_a_run(cut_off):
     outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
     assert (outcome.code, outcome.err) == (0, "")
@@ -190,7 +270,7 @@ def test_more_may_be_asked_of_a_run(cut_off):
         ("batch_size=7", "batch_size=7: cannot be changed"),
         ("data=manifold", "cannot be changed"),
         ("precision=bf16", "precision=bf16: cannot be changed"),
-        ("epochs=1", "epochs=1: 2 are done; choose more"),
+        ("epochs=1", "epochs=1: 2 have begun; give at least that"),
         ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
         ("aplha=1", "aplha: no such option; did you mean alpha?"),
         ("hydra.run.dir=other", "hydra.run.dir=other: resume=run goes on in the run's own directory; leave it out"),
@@ -238,9 +318,11 @@ def test_data_are_found_from_any_folder(own_data, tmp_path):
 
 def test_other_data_are_refused(own_data):
     numpy.save(own_data / "x.npy", numpy.random.default_rng(2).random((100, 6), dtype="float32"))
+    before = (own_data / "run" / "run.json").read_text()
     outcome = here(own_data, "resume=run")
-    assert outcome.code == 1
-    assert "the checkpoint is not of this run and its data (another mean of the data)" in outcome.err
+    assert outcome.code == 2
+    assert "cannot go on (the numbers in the data are others); begin anew with rerun=" in outcome.err
+    assert (own_data / "run" / "run.json").read_text() == before
 
 
 def test_two_processes_do_not_write_one_run(cut_off):

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from satae import build
 from satae.config import Config
-from satae.data.dataset import Dataset, Split, Statistics
+from satae.data.dataset import Dataset, Split, Statistics, fingerprint
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
@@ -199,7 +199,7 @@ class Experiment(NamedTuple):
             "generator/order": position.order,
         }
         facts = {**model.facts, "step": position.step, "samples": len(self.data.train.x), "device": self.device.type}
-        return State(facts, tensors)
+        return State(facts | {"data": fingerprint(self.data)}, tensors)
 
     def restore(self, state: State) -> Position:
         """Take over a state; the position to go on from.
@@ -209,19 +209,18 @@ class Experiment(NamedTuple):
         Raises:
             ValueError: it is of another model, or of other data.
         """
-        facts, samples = state.facts, len(self.data.train.x)
+        facts = state.facts
         try:
-            if (facts["samples"], facts["shape"]) != (samples, list(self.data.shape)):
-                raise ValueError(f"{facts['samples']} inputs of {facts['shape']}, not {samples} of {self.data.shape}")
-            if self.config.standardize and not torch.allclose(state.tensors["model/mean"], self.model.mean.cpu()):
-                raise ValueError("another mean of the data")
+            check_data(facts, self.data)
             self.model.load_state_dict(state.part("model"))
             optimiser_state.load_into(self.optimiser, state.part("optimiser"))
+            if facts["step"] and self.config.optim.name == "adam" and len(self.optimiser.state) != len(self._weights()):
+                raise ValueError("it lacks what the optimiser remembers")
             if facts["device"] == self.device.type:
                 self.draws.set_state(state.tensors["generator/noise"])
             else:
                 self.draws.manual_seed(build.stream(self.config.seed, f"noise {facts['step']}").initial_seed())
-            position = Position(int(facts["step"]), state.tensors["generator/order"])
+            position = Position(state.step, state.tensors["generator/order"])
             Generator().set_state(position.order)
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
@@ -232,9 +231,20 @@ class Experiment(NamedTuple):
         """How many epochs are done at a position."""
         return epochs_done(position.step, len(self.data.train.x), self.config.batch_size)
 
-    def is_finite(self) -> bool:
-        """Whether all weights are."""
-        return all(bool(x.isfinite().all()) for x in self.model.parameters())
+    def _weights(self) -> list[Tensor]:
+        return [*self.model.parameters()]
+
+    def alpha_jump(self, begin: Position, state: State) -> str:
+        """What other ``epochs`` do to alpha where a run goes on; nothing if they do nothing."""
+        before, now = state.facts["config"]["epochs"], self.config.epochs
+        schedule = alpha_schedule(self.config.alpha, self.config.alpha_schedule)
+        per_epoch = -(-len(self.data.train.x) // self.config.batch_size)
+        was, is_now = (schedule(begin.step / (epochs * per_epoch)) for epochs in (before, now))
+        if was == is_now:
+            return ""
+        return (
+            f"alpha goes from {was:.3g} to {is_now:.3g} here: it rises over half of {now} epochs now, not of {before}"
+        )
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data, as plain values."""
@@ -253,3 +263,21 @@ class Experiment(NamedTuple):
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {self.config.noise.name} noise, on {self.device}"
         )
+
+
+def check_data(facts: dict[str, Any], data: Dataset) -> None:
+    """Refuse to go on with other data than a run began with.
+
+    Args:
+        facts: of a checkpoint.
+        data: that are there now.
+
+    Raises:
+        KeyError: the facts say nothing of data.
+        ValueError: they are others.
+    """
+    samples, shape = len(data.train.x), list(data.shape)
+    if (facts["samples"], facts["shape"]) != (samples, shape):
+        raise ValueError(f"{facts['samples']} inputs of {facts['shape']}, not {samples} of {shape}")
+    if facts["data"] != fingerprint(data):
+        raise ValueError("the numbers in the data are others")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -75,7 +77,7 @@ def main() -> int:
         with interruption.listening():
             print(export(parse(words)))  # noqa: T201
     except (ValueError, FileNotFoundError) as error:
-        return say(PROGRAM, str(error), REFUSED)
+        return say(PROGRAM, first_line(error), REFUSED)
     except Interrupted as error:
         return say(PROGRAM, "interrupted", error.code)
     except OSError as error:
@@ -100,12 +102,15 @@ def parse(words: Sequence[str]) -> Choices:
         given[key] = value
     if not given.get("run"):
         raise ConfigError("run=: is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
-    if given.get("format") not in FORMATS:
-        raise ConfigError(bad_choice("format", given.get("format", ""), FORMATS))
+    if "format" not in given:
+        raise ConfigError(f"format=: is missing; choose one of {', '.join(FORMATS)}")
+    if given["format"] not in FORMATS:
+        raise ConfigError(bad_choice("format", given["format"], FORMATS))
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
     run = Path(given["run"]).expanduser()
-    out = Path(given.get("out") or run / f"model{FORMATS[given['format']].suffix}").expanduser()
+    name = ("model-best" if given.get("best") == "true" else "model") + FORMATS[given["format"]].suffix
+    out = Path(given.get("out") or run / name).expanduser()
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
     if out.exists():
@@ -132,6 +137,7 @@ def export(chosen: Choices) -> str:
     model = model_of(state, str(chosen.run)).eval()
     data = build.dataset(stored.read(chosen.run / CONFIG))
     x = data.batch(data.valid.x[:CHECKED])
+    x = x if len(x) > 1 else torch.cat([x, x])  # of a single one torch would take the size for fixed
     form = FORMATS[chosen.format]
     with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".export-") as folder, torch.no_grad():
         file = Path(folder) / chosen.out.name
@@ -218,17 +224,22 @@ def _write_onnx(source: Source, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise ConfigError("format=onnx: is not installed; install it with pip install 'satae[onnx]'") from None
-    torch.onnx.export(
-        outputs(source.model),
-        (source.x,),
-        path,
-        input_names=["x"],
-        output_names=["reconstruction", "code"],
-        dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    logging.disable(logging.WARNING)  # of what it does not find, and does not need
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            torch.onnx.export(
+                outputs(source.model),
+                (source.x,),
+                path,
+                input_names=["x"],
+                output_names=["reconstruction", "code"],
+                dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _read_onnx(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:

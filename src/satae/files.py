@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,8 @@ def replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}{PARTIAL}")
     try:
         with named(path):
-            with partial.open("wb") as file:
+            partial.unlink(missing_ok=True)  # of a process that was killed
+            with partial.open("xb") as file:  # which follows no link
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -47,8 +49,21 @@ def sync(path: Path) -> None:
     Raises:
         OSError: it does not, with the file's name.
     """
-    with named(path), path.open("ab") as file:
-        os.fsync(file.fileno())
+    with named(path):
+        with path.open("ab") as file:
+            os.fsync(file.fileno())
+        _sync_names(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        path.mkdir()
+        _sync_names(path.parent)
 
 
 @contextmanager
@@ -65,5 +80,8 @@ def _sync_names(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no such thing
+            raise
     finally:
         os.close(handle)

@@ -70,6 +70,9 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
         with torch.device("meta"):  # no memory is taken before the sizes are known to agree
             model = build.model(config, tuple(state.facts["shape"]))
         model.mean, model.std = weights["mean"], weights["std"]
+        shape = tuple(state.facts["shape"])
+        if torch.broadcast_shapes(model.mean.shape, model.std.shape, shape) != shape:
+            raise ValueError("its standardisation is of another shape")
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = first_line(error)

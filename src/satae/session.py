@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from satae import build
 from satae.command import interruption
 from satae.command.parallel import Share
 from satae.config import Config, ConfigError
-from satae.experiment import Experiment
+from satae.config.messages import first_line
+from satae.experiment import Experiment, check_data
 from satae.tracking import pictures
 from satae.tracking import record as records
 from satae.tracking.board import Board
 from satae.tracking.console import Display, shorten
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
-from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, epochs_done
+from satae.training.checkpoint import State
+from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position
 from satae.training.keeper import Keeper
 
 
@@ -45,10 +49,16 @@ class Session(NamedTuple):
         for position, epoch in self.experiment.fit(begin, self._is_to_keep):
             if epoch is not None:
                 metrics = self._tell(epoch)
-            if self._is_to_keep(position.step, epoch.number if epoch else 0):
+            asked = interruption.asked() is not None
+            if asked or self._is_to_keep(position.step, epoch.number if epoch else 0):
                 self._keep(position)
-            interruption.raise_if_asked()
+            if asked:
+                self.display.start(f"asked to end: left at step {position.step:,}, after {self._done(position)} epochs")
+                interruption.raise_if_asked()
         return metrics
+
+    def _done(self, position: Position) -> int:
+        return self.experiment.epochs_until(position)
 
     def _is_to_keep(self, step: int, epoch: int = 0) -> bool:
         last = epoch == self.experiment.config.epochs
@@ -68,16 +78,20 @@ class Session(NamedTuple):
         self.board.scalars(metrics, epoch.number)
         self.display.epoch(epoch.number, metrics)
         if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
-            self.keeper.consider(metrics["valid/total"], self.experiment.weights)
+            self.keeper.consider(metrics["valid/total"], partial(self._weights, epoch.step))
         return metrics
+
+    def _weights(self, step: int) -> State:
+        weights = self.experiment.weights()
+        return weights._replace(facts=weights.facts | {"step": step})
 
     def _keep(self, position: Position) -> None:
         """Write a checkpoint; what was told before it is on the disk then."""
-        if not self.experiment.is_finite():
+        state = self.experiment.state(position)
+        if not state.is_finite:
             raise NonFiniteWeights(position.step)
         self.record.sync()
         self.board.flush()
-        state = self.experiment.state(position)
         self.keeper.write(position.step, state._replace(facts=state.facts | {"best": self.keeper.best}))
 
 
@@ -96,14 +110,14 @@ def train(config: Config, record: Record, share: Share | None = None, *, brief: 
         ValueError: the checkpoints that are there cannot be gone on from.
     """
     directory = record.directory
-    threads = engine.prepare(config.threads, share.threads if share else None)
+    engine.repeat_exactly(build.device(config))
+    threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
     state = checkpoint.latest(directory) if record.resumed else None
     experiment = Experiment.of(config)
-    engine.repeat_exactly(experiment.device)
     begin = experiment.restore(state) if state else None
     done = experiment.epochs_until(begin) if begin else 0
-    metrics = record.forget_after(done) if record.resumed else {}
-    keeper = Keeper(directory, **asdict(config.checkpoint), best=state.facts.get("best") if state else None)
+    metrics = record.go_on_after(done, config) if record.resumed else {}
+    keeper = Keeper(directory, **asdict(config.checkpoint), best=state.best if state else None)
     with (
         Board(directory, purge_from=done + 1 if record.resumed else None) as board,
         Display(config.epochs, done=done, brief=brief, name=record.name if share else "") as display,
@@ -113,11 +127,16 @@ def train(config: Config, record: Record, share: Share | None = None, *, brief: 
         display.start(experiment.summary())
         if begin is None:
             board.begin(record.overrides if brief else record.command)
-        else:
-            display.start(f"going on from step {begin.step:,}, in epoch {done + 1}")
+        if record.resumed:
+            place = f"from step {begin.step:,}, after {done} epochs" if begin else "from the beginning: no checkpoint"
+            display.start(f"going on {place}")
+        if begin and state and (jump := experiment.alpha_jump(begin, state)):
+            display.warn(jump)
         for caveat in experiment.caveats():
             display.warn(caveat)
         metrics = Session(experiment, record, board, display, keeper).train(begin, metrics)
+        if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
+            metrics |= experiment.rare_measures()
         drawn = experiment.pictures()
         pictures.save(drawn, directory / "pictures")
         record.finish(metrics)
@@ -136,13 +155,24 @@ def nothing_left(config: Config, run: Path) -> str | None:
         ConfigError: it cannot.
     """
     found = records.read(run)
+    finished = found["status"] == "finished"
     try:
         state = checkpoint.latest(run, lambda line: print(f"warning: {line}", file=sys.stderr))  # noqa: T201
-        done = epochs_done(state.facts["step"], state.facts["samples"], config.batch_size) if state else 0
+        if state is None and finished:
+            raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
+        if state is not None:
+            per_epoch = -(-int(state.facts["samples"]) // config.batch_size)
+            least = -(-state.step // per_epoch)
+            if config.epochs < least:
+                raise ConfigError(f"epochs={config.epochs}: {least} have begun; give at least that, or use rerun={run}")
+            if finished and config.epochs == least:
+                more = "to train further, give more (epochs=...)"
+                return f"{shorten(run)}: already finished, after {least} epochs; {more}"
+        build.check(config)
+        if state is not None:
+            check_data(state.facts, build.dataset(config))
+    except ConfigError:
+        raise
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-        raise ConfigError(str(error)) from None
-    if config.epochs < done:
-        raise ConfigError(f"epochs={config.epochs}: {done} are done; choose more, or begin anew with rerun={run}")
-    if found["status"] == "finished" and done == config.epochs:
-        return f"{shorten(run)}: already finished, after {done} epochs; to train further, give more (epochs=...)"
+        raise ConfigError(f"{run}: cannot go on ({first_line(error)}); begin anew with rerun={run}") from None
     return None

@@ -44,8 +44,8 @@ def check(config: Config, resume: Path | None) -> str | None:
     from satae import build
     from satae.session import nothing_left
 
-    if resume is not None and (told := nothing_left(config, resume)):
-        return told
+    if resume is not None:
+        return nothing_left(config, resume)
     build.check(config)
     return None
 
@@ -66,7 +66,7 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
     job, config = HydraConfig.get(), validate(composed)
     directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
     if line.resume:
-        record = Record.resume(directory, config, line.text, exit_code)
+        record = Record.resume(directory, line.text, exit_code)
     else:
         record = Record.begin(directory, config, line.text, list(job.overrides.task), exit_code)
     line.ledger.add(Begun(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))

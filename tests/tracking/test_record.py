@@ -86,8 +86,8 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path, begin, configuration):
         cut_off()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "valid')  # torn
-    record = Record.resume(tmp_path, configuration("epochs=7"), "satae-train resume=x", code_of)
-    last = record.forget_after(2)
+    record = Record.resume(tmp_path, "satae-train resume=x", code_of)
+    last = record.go_on_after(2, configuration("epochs=7"))
     assert last["valid/fvu"] == 0.5
     assert last["valid/psnr"] != last["valid/psnr"]
     assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
@@ -105,14 +105,20 @@ def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, config
     with begin("alpha=0") as record:
         record.epoch(1, {})
         record.epoch(3, {})
-    record = Record.resume(tmp_path, configuration(), "satae-train resume=x", code_of)
+    record = Record.resume(tmp_path, "satae-train resume=x", code_of)
     with pytest.raises(ValueError, match="has not the 3 epochs that are done"):
-        record.forget_after(3)
+        record.go_on_after(3, configuration())
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", "null", "[" * 100_000, '{"status": "finished", "overrides": 1}']
-)
+BROKEN = [
+    *["", "{", "[]", "{}", "null", "[" * 100_000, "{not json", '{"status": "finished", "overrides": 1}'],
+    '{"status": "finished", "command": "", "overrides": [1]}',
+    '{"status": "finished", "command": "", "overrides": [], "wall_s": []}',
+    '{"status": "finished", "command": "", "overrides": [], "resumed": 5}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_a_record_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(ConfigError, match=r"run\.json"):
@@ -131,7 +137,7 @@ def test_the_wall_time_is_that_of_all_its_processes(tmp_path, begin, configurati
     with pytest.raises(KeyboardInterrupt):
         cut_off()
     now[0] = 100.0
-    with Record.resume(tmp_path, configuration(), "satae-train resume=x", code_of) as record:
+    with Record.resume(tmp_path, "satae-train resume=x", code_of) as record:
         now[0] = 105.0
         record.finish({})
     assert json.loads((tmp_path / "metrics.json").read_text())["wall_s"] == 15.0

@@ -13,7 +13,7 @@ def sweep(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         status = "failed" if fvu is None else "finished"
-        run = {"status": status, "overrides": [f"alpha={alpha}", f"seed={seed}", "act=relu"]}
+        run = {"status": status, "command": "satae-train", "overrides": [f"alpha={alpha}", f"seed={seed}", "act=relu"]}
         (folder / "run.json").write_text(json.dumps(run))
         if fvu is not None:
             metrics = {"alpha": 0.07, "valid/fvu": fvu, "valid/saturated_fraction": 0.5, "valid/collapsed": 0.0}
@@ -24,7 +24,7 @@ def sweep(tmp_path):
 def test_runs_are_read_in_the_order_of_their_numbers(tmp_path, sweep):
     for number in (10, 9):
         (sweep / str(number)).mkdir()
-        (sweep / str(number) / "run.json").write_text('{"status": "running", "overrides": []}')
+        (sweep / str(number) / "run.json").write_text('{"status": "running", "command": "", "overrides": []}')
     assert [run.name for run in read_runs(sweep)] == ["0", "1", "2", "3", "9", "10"]
 
 

@@ -126,8 +126,10 @@ def test_the_model_is_loaded_with_its_standardisation(path, configuration):
         (lambda facts, tensors: facts.update(samples=61), "61 inputs"),
         (lambda facts, tensors: facts.update(shape=[1, 9, 9]), "9, 9"),
         (lambda facts, tensors: facts.pop("device"), "device"),
-        (lambda facts, tensors: facts.update(step="x"), "invalid literal"),
-        (lambda facts, tensors: tensors.update({"model/mean": tensors["model/mean"] + 1}), "another mean of the data"),
+        (lambda facts, tensors: facts.update(step="x"), "its step is x"),
+        (lambda facts, tensors: facts.update(data="0" * 64), "the numbers in the data are others"),
+        (lambda facts, tensors: tensors.pop("optimiser/0/exp_avg"), "exp_avg|remembers"),
+        (lambda facts, tensors: [tensors.pop(n) for n in [*tensors] if n.startswith("optimiser")], "remembers"),
         (lambda facts, tensors: tensors.pop("model/encoder.layer1.affine.bias"), "encoder.layer1.affine.bias"),
         (lambda facts, tensors: tensors.update({"model/more": torch.zeros(1)}), "model.*more|more"),
         (lambda facts, tensors: tensors.update({"optimiser/99/exp_avg": torch.zeros(1)}), "belongs to no parameter"),
@@ -200,17 +202,36 @@ def test_the_old_file_survives_whatever_fails(path, monkeypatch, name, which, nu
     assert listed(path) == [path.name]
 
 
-def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(path):
+def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(path, monkeypatch):
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("the system has no /dev/full")
     checkpoint.save(path, state(1))
-    partial = path.with_name(f".{path.name}{files.PARTIAL}")
-    partial.symlink_to(full)
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda place, mode="r", **named: real(full if mode == "xb" else place, "wb"))
     with pytest.raises(OSError, match="No space left on device"):
         checkpoint.save(path, state(2))
+    monkeypatch.undo()
     assert same(checkpoint.load(path), state(1))
     assert listed(path) == [path.name]
+
+
+def test_no_link_is_followed(path):
+    path.parent.mkdir()
+    victim = path.parents[1] / "victim"
+    victim.write_text("precious")
+    path.with_name(f".{path.name}{files.PARTIAL}").symlink_to(victim)
+    path.symlink_to(victim)
+    checkpoint.save(path, state(1))
+    assert victim.read_text() == "precious"
+    assert same(checkpoint.load(path), state(1))
+
+
+def test_steps_are_in_the_order_of_their_numbers(tmp_path):
+    for step in (10**9, 999_999_999, 5):
+        checkpoint.save(checkpoint.place(tmp_path, step), state())
+    (tmp_path / checkpoint.FOLDER / "step-x.safetensors").touch()
+    assert [checkpoint.step_of(path) for path in checkpoint.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
 
 
 def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):

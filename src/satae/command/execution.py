@@ -17,7 +17,7 @@ from satae.command import arguments, collector, interruption, overrides, paralle
 from satae.command.composition import UNUSABLE, Planned, composed_already, planned
 from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
-from satae.command.launch import CommandLine, Program, forgive_output, launch
+from satae.command.launch import CommandLine, Program, launch, watched
 from satae.command.ledger import ledger
 from satae.command.stored_runs import Typed
 from satae.config import ConfigError
@@ -28,27 +28,33 @@ TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the 
 
 def execute(program: Program) -> int:
     """Run a command line, and tell what went wrong in one line; returns the exit code."""
-    forgive_output()
-    with collector.resting(), interruption.listening():
+    with collector.resting(), interruption.listening(), watched():
         try:
             return _execute(program)
-        except ConfigError as error:
-            return say(program.name, str(error), REFUSED)
-        except Interrupted as error:
-            by = "" if error.number == signal.SIGINT else f" ({error})"
-            return say(program.name, f"interrupted{by}{error.remedy}", error.code)
-        except KeyboardInterrupt:
-            return say(program.name, "interrupted", 128 + signal.SIGINT)
-        except BrokenExecutor:
-            text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
-            return say(program.name, text, FAILED)
+        except KeyboardInterrupt as error:
+            return _interrupted(program, error)
         except Exception as error:
-            if (number := interruption.asked()) is not None:  # it took the place of an interrupt
-                return say(program.name, "interrupted", 128 + number)
-            if os.environ.get(TRACEBACK) == "1":
+            if (number := interruption.asked()) is not None:  # an interrupt that became another error on its way
+                return _interrupted(program, Interrupted(number))
+            if os.environ.get(TRACEBACK) == "1" and not isinstance(error, ConfigError):
                 raise
-            text = f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)"
-            return say(program.name, text, FAILED)
+            return _failed(program, error)
+
+
+def _interrupted(program: Program, error: KeyboardInterrupt) -> int:
+    number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+    by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
+    return say(program.name, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
+
+
+def _failed(program: Program, error: Exception) -> int:
+    if isinstance(error, ConfigError):
+        return say(program.name, str(error), REFUSED)
+    if isinstance(error, BrokenExecutor):
+        text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
+        return say(program.name, text, FAILED)
+    text = f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)"
+    return say(program.name, text, FAILED)
 
 
 def _execute(program: Program) -> int:

@@ -40,6 +40,7 @@ class _State:
     asked: int | None = None
     since = 0.0
     holding = 0
+    worker = False
 
 
 def asked() -> int | None:
@@ -49,7 +50,7 @@ def asked() -> int | None:
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Have signals raise ``Interrupted``; a second one, half a second later or more, ends the program at once.
+    """Have signals raise ``Interrupted``; Ctrl-C half a second after that or later ends the program at once.
 
     After that signals are ignored: they would show a traceback while the program is taken apart.
     """
@@ -102,6 +103,7 @@ def raise_if_asked() -> None:
 def hold_for_good() -> None:
     """In a worker process: let the runs look by themselves, since what goes on between them is not ours."""
     _State.holding += 1
+    _State.worker = True
     for number in SIGNALS:
         signal.signal(number, _hear)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -127,14 +129,14 @@ def _hear(number: int, frame: Any) -> None:
         _pass_on(number)
         if not _State.holding:
             raise Interrupted(number)
-    elif time.monotonic() - _State.since > AGAIN:
+    elif number == signal.SIGINT and not _State.worker and time.monotonic() - _State.since > AGAIN:
         os._exit(128 + number)
 
 
 def _pass_on(number: int) -> None:
     """To worker processes: a terminal signals them too, but what runs jobs may not."""
     if "multiprocessing" in sys.modules:
-        for worker in sys.modules["multiprocessing"].active_children():
+        for worker in getattr(sys.modules["multiprocessing"], "active_children", list)():
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, number)
 

@@ -60,7 +60,7 @@ def launch(program: Program, line: CommandLine) -> None:
             return math.nan
         program.ready()
         collector.wake()
-        with _watched():
+        with watched():
             try:
                 with interruption.held():  # a run looks by itself, where it can be left
                     return program.job(composed, line)
@@ -98,14 +98,15 @@ def forgive_output() -> None:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
-    """What a run needs in whatever process it is."""
+def watched() -> Iterator[None]:
+    """What a run needs in whatever process it is, until its threads are gone."""
     forgive_output()
     before, threading.excepthook = threading.excepthook, _log_thread
+    told, logging.raiseExceptions = logging.raiseExceptions, False  # a log that cannot be written would show tracebacks
     try:
         yield
     finally:
-        threading.excepthook = before
+        threading.excepthook, logging.raiseExceptions = before, told
 
 
 def _log_thread(error: threading.ExceptHookArgs) -> None:

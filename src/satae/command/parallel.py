@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from satae.config.messages import ConfigError
 LAUNCHER: Final = "joblib"  # its name in Hydra's group hydra/launcher
 N_JOBS: Final = "hydra.launcher.n_jobs"
 CORES: Final = "LOKY_MAX_CPU_COUNT"  # joblib's, for the cores that may be used
+GRACE: Final = 5  # seconds for the run of a worker whose parent is gone
 EXTRA: Final = "pip install 'satae[joblib]'"
 
 
@@ -128,4 +130,6 @@ def settle(parent: int) -> bool:
 def _end_after(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)  # its run leaves a checkpoint
+    time.sleep(GRACE)
     os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -13,8 +14,9 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from satae.command.overrides import PRESETS
 from satae.config import Config, ConfigError, stored
 from satae.config.messages import show
+from satae.config.ranges import MOST_THREADS
 from satae.config.schema import GROUPS
-from satae.run_directory import CONFIG
+from satae.run_directory import CONFIG, RUN
 
 RESUME, RERUN = "resume", "rerun"
 RUN_DIR: Final = "hydra.run.dir"
@@ -51,13 +53,21 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     rest = [other for other in words if other != word]
     if preset := [other for other in rest if _key(other) == PRESETS]:
         raise ConfigError(f"{preset[0]}: {word} has a whole configuration of its own; leave one of them out")
-    directory = Path(os.path.expanduser(typed)).absolute()
+    directory = Path(os.path.abspath(os.path.expanduser(typed)))
     if not _is_there(directory / CONFIG):
         raise ConfigError(f"{word}: no run there (no {CONFIG}); name a run directory that satae-train has made")
     config = stored.read(directory / CONFIG)
     its_own = _without(as_words(config), rest)
     if kind == RERUN:
-        return Typed([*its_own, *rest])
+        return Typed([*_with_threads(its_own, directory), *rest])
+    if "${" in str(directory):
+        raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
+    if links := [path for path in directory.rglob("*") if path.is_symlink()]:
+        raise ConfigError(
+            f"{links[0]}: is a link, which satae-train does not make, and would write to its end; remove it"
+        )
+    if (directory / "checkpoint.pt").exists():
+        raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot go on from; use {RERUN}=")
     if multirun:
         raise ConfigError(f"{word}: goes on with one run; leave out -m")
     if elsewhere := [other for other in rest if other.startswith("hydra.")]:
@@ -98,6 +108,16 @@ def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
     """Words of a configuration that others do not replace: another choice in a group replaces all of its options."""
     given = {_key(word) for word in typed}
     return [word for word in words if _key(word) not in given and _key(word).partition(".")[0] not in given]
+
+
+def _with_threads(words: list[str], directory: Path) -> list[str]:
+    """Take the number that a run had where it was not chosen: with another one its sums are others."""
+    try:
+        threads = json.loads((directory / RUN).read_text("utf-8")).get("threads")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        threads = None
+    known = type(threads) is int and 0 < threads <= MOST_THREADS
+    return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
 
 
 def _key(word: str) -> str:

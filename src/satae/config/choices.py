@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from satae.config.ranges import LARGEST, SEEDS, WIDEST, between, count, one_of, path
+from satae.config.ranges import DEEPEST, LARGEST, SEEDS, WIDEST, between, count, one_of, path
+
+
+def _too_deep(option: str, layers: list[int]) -> str:
+    return "" if len(layers) <= DEEPEST else f"{option}: has {len(layers)} layers; give at most {DEEPEST}"
 
 
 @dataclass
@@ -48,6 +52,10 @@ class Mlp(Choice):
     tied: bool = MISSING
     batch_norm: bool = MISSING
 
+    def misfit(self) -> str:
+        """More layers than anybody trains."""
+        return _too_deep("arch.widths", self.widths)
+
 
 @dataclass
 class Conv(Choice):
@@ -58,6 +66,10 @@ class Conv(Choice):
     stride: int = count(most=WIDEST)
     code: int = count(most=WIDEST)
     batch_norm: bool = MISSING
+
+    def misfit(self) -> str:
+        """More layers than anybody trains."""
+        return _too_deep("arch.channels", self.channels)
 
 
 @dataclass

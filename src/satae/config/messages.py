@@ -87,7 +87,7 @@ def unknown_key(key: str, chosen: Mapping[str, str]) -> str:
     homes = [f"{group}.{key}" for group in GROUPS if owners(group, key)]
     if homes := homes + [f"{section}.{key}" for section, kind in SECTIONS.items() if key in own_options(kind)]:
         return f"{key}: no such option; did you mean {listed(homes)}?"
-    known = [item.name for item in fields(Config)]
+    known = [*(item.name for item in fields(Config)), "resume", "rerun"]
     return f"{key}: no such option{nearest(key, known) or '; there are ' + ', '.join(known)} (see satae-train --help)"
 
 

@@ -11,6 +11,8 @@ from omegaconf import MISSING
 SEEDS: Final = 2**32  # seeds lie below
 MOST: Final = 2**31 - 1  # of anything that is counted
 WIDEST: Final = 10**6  # units of a layer
+MOST_THREADS: Final = 1024
+DEEPEST: Final = 256  # layers of an encoder
 LARGEST: Final = 1e6  # of values that stand beside the data's own
 
 

@@ -27,7 +27,7 @@ from satae.config.choices import (
     Sgd,
     Shrink,
 )
-from satae.config.ranges import SEEDS, between, count, one_of
+from satae.config.ranges import MOST_THREADS, SEEDS, between, count, one_of
 
 PLAIN: Final = [
     *["relu", "relu6", "hardsigmoid", "hardswish", "sigmoid", "tanh", "softsign", "softplus"],
@@ -94,7 +94,7 @@ class Config:
     device: str = one_of("auto", "cpu", "cuda", "mps")
     precision: str = one_of("fp32", "medium", "bf16")
     compile: bool = MISSING
-    threads: int | None = count(most=1024)
+    threads: int | None = count(most=MOST_THREADS)
     checkpoint: Checkpoints = field(default_factory=Checkpoints)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from satae.config.messages import ConfigError, first_line
-from satae.config.schema import Config
+from satae.config.schema import SECTIONS, Config
 from satae.config.validate import validate
 
 LARGEST: Final = 2**20  # bytes; what satae-train writes is a thousandth of that
@@ -28,13 +29,20 @@ def read(path: Path) -> Config:
             raise ConfigError(f"{path}: is larger than any configuration")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
             raise ConfigError(f"{path}: has a reference (*), which satae-train does not write")
-        return plain(yaml.safe_load(content), str(path))
+        found = yaml.safe_load(content)
+        return plain({**_defaults(), **found} if isinstance(found, dict) else found, str(path))
     except ConfigError:
         raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: is no configuration ({first_line(error)})") from None
+
+
+def _defaults() -> dict[str, object]:
+    """Of the sections that configurations of earlier versions have not."""
+    values = yaml.safe_load((resources.files("satae.conf") / "config.yaml").read_text("utf-8"))
+    return {section: values[section] for section in SECTIONS}
 
 
 def plain(found: object, where: str) -> Config:

@@ -52,6 +52,8 @@ def validate(composed: DictConfig | dict[str, Any]) -> Config:
         config = OmegaConf.to_object(OmegaConf.merge(schema, composed))
     except OmegaConfBaseException as error:
         raise ConfigError(_refusal(error, composed, chosen)) from None
+    except OverflowError as error:
+        raise ConfigError(f"a number is too large ({first_line(error)}); choose a smaller one") from None
     assert isinstance(config, Config)
     _check_ranges(config, OmegaConf.to_container(composed, resolve=True))
     return config

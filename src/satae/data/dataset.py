@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ from satae.data.on_disk import OnDisk
 
 CHUNK: Final = 2**22  # numbers taken at a time, at most
 EXAMPLES: Final = 8192  # and examples
+LOOKED_AT: Final = 256  # examples of a split in a fingerprint, about
 TENSOR: Final = 2**25  # numbers in one tensor of examples, at most
 
 Stored = Tensor | OnDisk  # (N, *shape): images as uint8, other data as float32 (in a file, any float)
@@ -77,6 +79,19 @@ class Statistics(NamedTuple):
 def chunk(shape: tuple[int, ...]) -> int:
     """How many examples of a shape to take at a time, so that memory does not grow with the data set."""
     return max(1, min(EXAMPLES, CHUNK // max(1, math.prod(shape))))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of some examples, evenly spread, as they are stored: other data, or another order, have another."""
+    total = hashlib.sha256()
+    for split in (dataset.train, dataset.valid):
+        count = len(split.x)
+        rows = torch.arange(0, count, max(1, count // LOOKED_AT))
+        part = split.x.index_select(0, rows.to(split.x.device) if isinstance(split.x, Tensor) else rows)
+        x = part.load() if isinstance(part, OnDisk) else part
+        total.update(f"{count} {x.dtype} {tuple(x.shape)}".encode())
+        total.update(x.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def statistics(dataset: Dataset) -> Statistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from satae import files
 from satae.tracking.pictures import Picture
 
 LAYOUT = {
@@ -24,6 +26,10 @@ LAYOUT = {
 }
 
 
+PREFIX = "events.out.tfevents."
+DATED = re.compile(re.escape(PREFIX) + r"(\d{10})(\..*)", re.ASCII)
+
+
 class Board:
     """Writes the event file of a run."""
 
@@ -34,7 +40,7 @@ class Board:
             directory: of the run.
             purge_from: the epoch from which on earlier files of the run are not shown; None where there are none.
         """
-        _wait_for_a_later_name(directory)
+        _date_back(directory)
         self._writer = SummaryWriter(str(directory), purge_step=purge_from)
         self._file = self._writer._get_file_writer()
 
@@ -67,16 +73,22 @@ class Board:
             self._add(epoch, Summary.Value(tag=tag, image=image))
 
     def flush(self) -> None:
-        """Hand over to the system what was written."""
+        """Have what was written reach the disk."""
         self._writer.flush()
+        files.sync(Path(self._file.event_writer._file_name))
 
     def _add(self, epoch: int, *values: Summary.Value) -> None:
         self._file.add_summary(Summary(value=values), epoch)
 
 
-def _wait_for_a_later_name(directory: Path) -> None:
-    """TensorBoard reads the files of a run in the order of their names, which begin with the second of their making."""
-    names = [path.name.split(".")[3] for path in directory.glob("events.out.tfevents.*")]
-    taken = {int(name) for name in names if name.isdecimal()}
-    while int(time.time()) in taken:
-        time.sleep(0.05)
+def _date_back(directory: Path) -> None:
+    """Have the earlier files of a run sort before a new one, also where a clock was set back.
+
+    TensorBoard reads them in the order of their names, which begin with the second of their making.
+    """
+    dated = sorted((found.groups(), path) for path in directory.iterdir() if (found := DATED.fullmatch(path.name)))
+    now = int(time.time())
+    for number, ((second, rest), path) in enumerate(dated):
+        latest = now - len(dated) + number
+        if int(second) > latest:
+            path.rename(path.with_name(f"{PREFIX}{latest:010}{rest}"))

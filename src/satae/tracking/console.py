@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,8 @@ from satae.training.energy import LOW
 log = logging.getLogger(__name__)
 
 OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
-LINES = 10  # plain lines a run
+LINES = 10  # plain lines a run, or more of a long one:
+PATIENCE = 60  # seconds without one, at most, as far as epochs end
 COLLAPSED = (
     "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
     " it may need more epochs, another optim.lr or act, or a smaller alpha"
@@ -70,6 +72,7 @@ class Display:
             console=self.console,
             disable=brief or not self.console.is_terminal,
         )
+        self._told = time.monotonic()
         self._task = self._bar.add_task("", total=epochs, completed=done)
 
     def __enter__(self) -> Self:
@@ -99,7 +102,9 @@ class Display:
         """The numbers of an epoch."""
         live = _live(metrics)
         self._bar.update(self._task, completed=number, description=live)
-        if number == self.epochs or number % max(1, self.epochs // LINES) == 0:
+        due = number % max(1, self.epochs // LINES) == 0 or time.monotonic() - self._told > PATIENCE
+        if number == self.epochs or due:
+            self._told = time.monotonic()
             line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {live}"
             self.say(line, shown=not (self.brief or self.console.is_terminal))
 

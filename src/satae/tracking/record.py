@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,11 +24,17 @@ from omegaconf import OmegaConf
 from satae import files
 from satae.config import Config, ConfigError
 from satae.config.messages import first_line
+from satae.config.ranges import MOST_THREADS
 from satae.config.schema import absolute
 from satae.run_directory import CONFIG, HISTORY, LOCK, METRICS, RUN
 
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 OK: Final = 0
+LARGEST: Final = 2**24  # bytes of a record
+TYPES: Final[dict[str, type]] = {
+    **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
+    **{"wall_s": float, "exit_code": int},
+}
 
 ExitCode = Callable[[BaseException], int]
 
@@ -75,19 +82,18 @@ class Record:
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = _locked(directory)
-        if (directory / RUN).exists():
+        if (directory / RUN).exists() or (directory / HISTORY).is_file():
             raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
         _write_config(directory, config)
         _write_json(directory / RUN, run)
         return cls(directory, run, lock, exit_code)
 
     @classmethod
-    def resume(cls, directory: Path, config: Config, command: str, exit_code: ExitCode) -> Self:
+    def resume(cls, directory: Path, command: str, exit_code: ExitCode) -> Self:
         """One that was cut off, or is to go further.
 
         Args:
             directory: of the run.
-            config: with what is changed in it.
             command: that goes on with it.
             exit_code: of an error that ends the run.
 
@@ -100,13 +106,18 @@ class Record:
         record = cls(directory, {**run, "status": "running", "resumed": resumed}, lock, exit_code)
         for key in ("ended", "error", "exit_code"):
             record._run.pop(key, None)
-        _write_config(directory, config)
         return record
 
     @property
     def resumed(self) -> bool:
         """Whether it goes on with what was begun before."""
         return "resumed" in self._run
+
+    @property
+    def threads(self) -> int | None:
+        """Of torch, when it began: with another number its sums are others."""
+        threads = self._run.get("threads")
+        return threads if self.resumed and type(threads) is int and 0 < threads <= MOST_THREADS else None
 
     @property
     def command(self) -> str:
@@ -153,16 +164,21 @@ class Record:
         """Have the history reach the disk."""
         files.sync(self.directory / HISTORY)
 
-    def forget_after(self, epoch: int) -> dict[str, float]:
+    def go_on_after(self, epoch: int, config: Config) -> dict[str, float]:
         """Take back what was written of later epochs, which are to be trained again; the metrics of the epoch.
+
+        Args:
+            epoch: that the checkpoint is of.
+            config: with what is changed in it.
 
         Raises:
             ValueError: earlier ones are missing.
         """
         kept = [line for line in _history(self.directory / HISTORY) if line["epoch"] <= epoch]
-        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
+        if len(kept) != epoch or [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
             raise ValueError(f"{self.directory / HISTORY}: has not the {epoch} epochs that are done; train again")
         files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        _write_config(self.directory, config)
         last = kept[-1] if kept else {"epoch": 0}
         return {key: math.nan if value is None else value for key, value in last.items() if key != "epoch"}
 
@@ -189,18 +205,21 @@ def _history(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+            return
+        if not all(value is None or isinstance(value, int | float) for value in found.values()):
             return
         yield found
 
 
 def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
     """Write down what ended a run whose process was ended before it could."""
-    run = read(directory)
-    if run["status"] == "running":
-        _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
+    with suppress(ConfigError), _locked(directory):  # who has the lock is at work on it
+        run = read(directory)
+        if run["status"] == "running":
+            _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -209,12 +228,17 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ConfigError: nothing, or nothing that can be read.
     """
+    path = directory / RUN
     try:
-        run = json.loads((directory / RUN).read_text("utf-8"))
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            raise ValueError("no file, or too large a one")
+        run = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{directory / RUN}: cannot be read ({first_line(error)})") from None
-    if not isinstance(run, dict) or not isinstance(run.get("overrides"), list) or "status" not in run:
-        raise ConfigError(f"{directory / RUN}: is not the record of a run")
+        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+    if not isinstance(run, dict) or not all(isinstance(run.get(key, kind()), kind) for key, kind in TYPES.items()):
+        raise ConfigError(f"{path}: is not the record of a run")
+    if not {"status", "command", "overrides"} <= {*run} or not all(isinstance(word, str) for word in run["overrides"]):
+        raise ConfigError(f"{path}: is not the record of a run")
     return run
 
 

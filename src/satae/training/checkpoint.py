@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -35,6 +36,35 @@ class State(NamedTuple):
     facts: dict[str, Any]  # plain data, as JSON has it
     tensors: dict[str, Tensor]  # by name, on the CPU
 
+    @property
+    def step(self) -> int:
+        """That it is of.
+
+        Raises:
+            ValueError: it is of none.
+        """
+        step = self.facts.get("step")
+        if type(step) is not int or not 0 <= step < 2**62:
+            raise ValueError(f"its step is {step}")
+        return step
+
+    @property
+    def best(self) -> float | None:
+        """The lowest loss so far.
+
+        Raises:
+            ValueError: it is no number.
+        """
+        best = self.facts.get("best")
+        if best is not None and not (type(best) is float and math.isfinite(best)):
+            raise ValueError(f"its best loss is {best}")
+        return best
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its numbers are."""
+        return all(bool(x.isfinite().all()) for x in self.tensors.values() if x.is_floating_point())
+
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with a word and a slash, without these."""
         return {key.removeprefix(f"{name}/"): x for key, x in self.tensors.items() if key.startswith(f"{name}/")}
@@ -47,7 +77,16 @@ def place(run: Path, step: int) -> Path:
 
 def newest_first(run: Path) -> list[Path]:
     """The checkpoints of a run's steps."""
-    return sorted((run / FOLDER).glob(f"step-*{SUFFIX}"), reverse=True)
+    there = (run / FOLDER).glob(f"step-*{SUFFIX}")
+    return sorted(
+        (path for path in there if step_of(path) is not None), key=lambda path: step_of(path) or 0, reverse=True
+    )
+
+
+def step_of(path: Path) -> int | None:
+    """The step of a checkpoint, by its name; None where it has none."""
+    digits = path.name.removeprefix("step-").removesuffix(SUFFIX)
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 
 
 def save(path: Path, state: State) -> None:
@@ -56,7 +95,7 @@ def save(path: Path, state: State) -> None:
     Raises:
         OSError: it cannot be written; what was there is left.
     """
-    path.parent.mkdir(exist_ok=True)
+    files.make_folder(path.parent)
     tensors = {name: x.detach().cpu().contiguous().clone() for name, x in state.tensors.items()}
     facts = json.dumps(state.facts)
     metadata = {"format": str(FORMAT), "facts": facts, "sha256": _digest(facts, tensors)}
@@ -78,6 +117,8 @@ def load(path: Path) -> State:
             found = metadata.get("format")
             names = list(file.keys()) if found == str(FORMAT) else []
             tensors = {name: file.get_tensor(name) for name in names}
+    except (FileNotFoundError, MemoryError):
+        raise
     except Exception as error:  # whatever safetensors raises for a file that it did not write
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path}: not a checkpoint that can be read ({reason})") from None
@@ -109,6 +150,8 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
     for path in newest_first(run):
         try:
             state = load(path)
+        except FileNotFoundError:  # removed meanwhile
+            continue
         except ValueError as error:
             reasons += [str(error)]
             continue

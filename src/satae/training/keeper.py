@@ -69,10 +69,10 @@ class Keeper:
         if self._unwritten is not None:
             checkpoint.save(self.run / checkpoint.FOLDER / checkpoint.BEST, self._unwritten)
             self._unwritten = None
-        written = checkpoint.place(self.run, step)
-        checkpoint.save(written, state)
+        checkpoint.save(checkpoint.place(self.run, step), state)
         there = checkpoint.newest_first(self.run)
-        later = [path for path in there if path > written]  # damaged ones, passed over when the run went on
+        # damaged ones, passed over when the run went on
+        later = [path for path in there if (checkpoint.step_of(path) or 0) > step]
         for path in later + there[len(later) + self.keep :]:
             path.unlink()
         self._next = self._later(time.perf_counter() - begun)

@@ -27,4 +27,6 @@ def load_into(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
             raise ValueError(f"optimiser/{key} belongs to no parameter")
         # laid out in memory as its parameter is
         state.setdefault(int(number), {})[name] = weight.detach().clone().copy_(x) if x.dim() else x
+    if len({frozenset(values) for values in state.values()}) > 1:
+        raise ValueError("the optimiser remembers other things of one parameter than of another")
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
