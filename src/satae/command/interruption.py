@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import signal
 import sys
@@ -65,8 +66,7 @@ def listening() -> Iterator[None]:
     finally:
         ending = _State.asked is not None
         _State.asked = None
-        if ending:
-            atexit.register(_ignore_for_good)
+        _ignore_at_the_end()
         for number, handler in before.items():
             signal.signal(number, _ignore if ending else handler)
 
@@ -143,6 +143,11 @@ def _pass_on(number: int) -> None:
 
 def _ignore(number: int, frame: Any) -> None:
     """Do nothing, unlike ``SIG_IGN`` not in the programs that this one starts."""
+
+
+@functools.cache
+def _ignore_at_the_end() -> None:
+    atexit.register(_ignore_for_good)
 
 
 def _ignore_for_good() -> None:
