@@ -45,10 +45,10 @@ $(PEERS_READY): benchmarks/peers.txt
 bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 40 minutes: make bench ARGS="--quick"
 	$(BIN)/python -m benchmarks.compare --peers-python $(PEERS)/bin/python $(ARGS)
 
-growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 10 minutes
+growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 5 minutes
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
-soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
+soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
 
 lint: $(READY) ## Check style and types
