@@ -39,6 +39,19 @@ def failing(monkeypatch, owner, name, number, after, wanted=lambda *args: True):
     return calls
 
 
+def check_failed(folder, monkeypatch, calls, after, number):
+    """Run into the fault; it is told in one line, with what to do, and written down."""
+    outcome = here(folder, *WORDS)
+    monkeypatch.undo()
+    assert len(calls) > after
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert os.strerror(number) in outcome.err
+    assert "go on with: satae-train resume=run" in outcome.err
+    record = read(folder / "run" / "run.json")
+    assert (record["status"], record["exit_code"]) == ("failed", 1)
+
+
 def is_checkpoint(path, content):
     return path.suffix == checkpoint.SUFFIX
 
@@ -46,29 +59,21 @@ def is_checkpoint(path, content):
 @pytest.mark.parametrize("number", FULL)
 @pytest.mark.parametrize("after", [0, 1, 4])
 @pytest.mark.parametrize(
-    ("name", "wanted", "told"),
+    ("name", "wanted"),
     [
-        ("replace", is_checkpoint, "No space left on device|Input/output error"),
-        ("append", lambda path, content: True, "metrics.jsonl"),
-        ("sync", lambda path: path.name == "metrics.jsonl", "metrics.jsonl"),
+        ("replace", is_checkpoint),
+        ("append", lambda path, content: True),
+        ("sync", lambda path: path.name == "metrics.jsonl"),
     ],
     ids=["checkpoint", "metrics", "sync"],
 )
 def test_a_fault_is_told_in_one_line_and_the_run_goes_on_later(
-    tmp_path, monkeypatch, whole, name, wanted, told, after, number
+    tmp_path, monkeypatch, whole, name, wanted, after, number
 ):
     if name == "append" and after > 3:
         pytest.skip("there are four epochs")
     calls = failing(monkeypatch, files, name, number, after, wanted)
-    outcome = here(tmp_path, *WORDS)
-    monkeypatch.undo()
-    assert len(calls) > after
-    assert outcome.code == 1
-    assert len(outcome.err.splitlines()) == 1
-    assert os.strerror(number) in outcome.err
-    assert "go on with: satae-train resume=run" in outcome.err
-    record = read(tmp_path / "run" / "run.json")
-    assert (record["status"], record["exit_code"]) == ("failed", 1)
+    check_failed(tmp_path, monkeypatch, calls, after, number)
     if after and name != "append":
         assert checkpoint.latest(tmp_path / "run") is not None
     assert here(tmp_path, "resume=run").code == 0
@@ -81,13 +86,7 @@ def test_so_is_one_of_the_event_file(tmp_path, monkeypatch, whole, number, after
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     calls = failing(monkeypatch, RecordWriter, "write", number, after)
-    outcome = here(tmp_path, *WORDS)
-    monkeypatch.undo()
-    assert len(calls) > after
-    assert outcome.code == 1
-    assert len(outcome.err.splitlines()) == 1
-    assert os.strerror(number) in outcome.err
-    assert read(tmp_path / "run" / "run.json")["status"] == "failed"
+    check_failed(tmp_path, monkeypatch, calls, after, number)
     assert here(tmp_path, "resume=run").code == 0
     assert untimed(tmp_path / "run") == whole
 

@@ -21,7 +21,7 @@ from satae.tracking import pictures
 from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
 from satae.training.energy import energy, energy_map, low_energy_area
-from satae.training.fit import Moment, Position, epochs_done, fit
+from satae.training.fit import Moment, Position, fit, steps_per_epoch
 from satae.training.gradient import Gradient, quickest
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
@@ -178,14 +178,14 @@ class Experiment(NamedTuple):
                 found += [f"{layer} begins with {flat:.0%} of its units saturated and may never learn; see init"]
         return found
 
-    def weights(self) -> State:
-        """What a model is made of again."""
-        facts = {"config": asdict(self.config), "shape": list(self.data.shape)}
+    def weights(self, step: int) -> State:
+        """What the model is made of again, as it is after a step."""
+        facts = {"config": asdict(self.config), "shape": list(self.data.shape), "step": step}
         return State(facts, {f"model/{name}": x.detach().clone() for name, x in self.model.state_dict().items()})
 
     def state(self, position: Position) -> State:
         """What it needs to go on from a position to the same end, bit for bit."""
-        model = self.weights()
+        model = self.weights(position.step)
         moments = self.optimiser.state_dict()["state"]
         tensors = {
             **model.tensors,
@@ -198,7 +198,7 @@ class Experiment(NamedTuple):
             "generator/noise": self.draws.get_state(),
             "generator/order": position.order,
         }
-        facts = {**model.facts, "step": position.step, "samples": len(self.data.train.x), "device": self.device.type}
+        facts = {**model.facts, "samples": len(self.data.train.x), "device": self.device.type}
         return State(facts | {"data": fingerprint(self.data)}, tensors)
 
     def restore(self, state: State) -> Position:
@@ -214,7 +214,11 @@ class Experiment(NamedTuple):
             check_data(facts, self.data)
             self.model.load_state_dict(state.part("model"))
             optimiser_state.load_into(self.optimiser, state.part("optimiser"))
-            if facts["step"] and self.config.optim.name == "adam" and len(self.optimiser.state) != len(self._weights()):
+            if (
+                facts["step"]
+                and self.config.optim.name == "adam"
+                and len(self.optimiser.state) != len([*self.model.parameters()])
+            ):
                 raise ValueError("it lacks what the optimiser remembers")
             if facts["device"] == self.device.type:
                 self.draws.set_state(state.tensors["generator/noise"])
@@ -229,16 +233,13 @@ class Experiment(NamedTuple):
 
     def epochs_until(self, position: Position) -> int:
         """How many epochs are done at a position."""
-        return epochs_done(position.step, len(self.data.train.x), self.config.batch_size)
-
-    def _weights(self) -> list[Tensor]:
-        return [*self.model.parameters()]
+        return position.step // steps_per_epoch(len(self.data.train.x), self.config.batch_size)
 
     def alpha_jump(self, begin: Position, state: State) -> str:
         """What other ``epochs`` do to alpha where a run goes on; nothing if they do nothing."""
         before, now = state.facts["config"]["epochs"], self.config.epochs
         schedule = alpha_schedule(self.config.alpha, self.config.alpha_schedule)
-        per_epoch = -(-len(self.data.train.x) // self.config.batch_size)
+        per_epoch = steps_per_epoch(len(self.data.train.x), self.config.batch_size)
         was, is_now = (schedule(begin.step / (epochs * per_epoch)) for epochs in (before, now))
         if was == is_now:
             return ""

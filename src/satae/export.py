@@ -163,11 +163,8 @@ def difference(model: DenoisingAutoencoder, written: Callable[[Tensor], Sequence
     if [y.shape for y in found] != [y.shape for y in expected]:
         raise RuntimeError("what was written gives outputs of other shapes; nothing is kept")
     pairs = zip(found, expected, strict=True)
-    return (
-        torch.stack([(ours - theirs).abs().max() / theirs.abs().max().clamp_min(1) for ours, theirs in pairs])
-        .max()
-        .item()
-    )
+    gaps = [(ours - theirs).abs().max() / theirs.abs().max().clamp_min(1) for ours, theirs in pairs]
+    return torch.stack(gaps).max().item()
 
 
 def outputs(model: DenoisingAutoencoder) -> nn.Module:

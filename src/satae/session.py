@@ -21,8 +21,7 @@ from satae.tracking.board import Board
 from satae.tracking.console import Display, shorten
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
-from satae.training.checkpoint import State
-from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position
+from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, steps_per_epoch
 from satae.training.keeper import Keeper
 
 
@@ -53,12 +52,10 @@ class Session(NamedTuple):
             if asked or self._is_to_keep(position.step, epoch.number if epoch else 0):
                 self._keep(position)
             if asked:
-                self.display.start(f"asked to end: left at step {position.step:,}, after {self._done(position)} epochs")
+                done = self.experiment.epochs_until(position)
+                self.display.start(f"asked to end: left at step {position.step:,}, after {done} epochs")
                 interruption.raise_if_asked()
         return metrics
-
-    def _done(self, position: Position) -> int:
-        return self.experiment.epochs_until(position)
 
     def _is_to_keep(self, step: int, epoch: int = 0) -> bool:
         last = epoch == self.experiment.config.epochs
@@ -78,12 +75,8 @@ class Session(NamedTuple):
         self.board.scalars(metrics, epoch.number)
         self.display.epoch(epoch.number, metrics)
         if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
-            self.keeper.consider(metrics["valid/total"], partial(self._weights, epoch.step))
+            self.keeper.consider(metrics["valid/total"], partial(self.experiment.weights, epoch.step))
         return metrics
-
-    def _weights(self, step: int) -> State:
-        weights = self.experiment.weights()
-        return weights._replace(facts=weights.facts | {"step": step})
 
     def _keep(self, position: Position) -> None:
         """Write a checkpoint; what was told before it is on the disk then."""
@@ -161,7 +154,7 @@ def nothing_left(config: Config, run: Path) -> str | None:
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
-            per_epoch = -(-int(state.facts["samples"]) // config.batch_size)
+            per_epoch = steps_per_epoch(int(state.facts["samples"]), config.batch_size)
             least = -(-state.step // per_epoch)
             if config.epochs < least:
                 raise ConfigError(f"epochs={config.epochs}: {least} have begun; give at least that, or use rerun={run}")

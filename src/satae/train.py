@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 
 from satae.command.ending import DIVERGED, FAILED, OK, say
 from satae.command.execution import execute
-from satae.command.interruption import Interrupted, held
+from satae.command.interruption import Interrupted, held, number_of
 from satae.command.launch import CommandLine, Program
 from satae.command.ledger import Begun
 from satae.command.stored_runs import RESUME
@@ -91,7 +90,7 @@ def exit_code(error: BaseException) -> int:
     from satae.training.fit import NonFinite
 
     if isinstance(error, KeyboardInterrupt):
-        return error.code if isinstance(error, Interrupted) else 128 + signal.SIGINT
+        return 128 + number_of(error)
     return DIVERGED if isinstance(error, NonFinite) else FAILED
 
 

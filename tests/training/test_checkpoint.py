@@ -370,13 +370,13 @@ def test_facts_that_are_none_are_refused(path, facts):
 
 
 def changed(experiment, **facts):
-    found = experiment.weights()
+    found = experiment.weights(step=0)
     return State({**found.facts, **facts}, found.tensors)
 
 
 @pytest.mark.parametrize("missing", ["config", "shape", "model/mean"])
 def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, missing):
-    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights()
+    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=0)
     (whole.tensors if "/" in missing else whole.facts).pop(missing)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match="does not hold a model of this program"):
@@ -403,7 +403,7 @@ def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, s
 )
 def test_a_hostile_configuration_is_refused_by_load(path, configuration, key, value):
     experiment = Experiment.of(configuration("arch.widths=[4]", "data.limit=20"))
-    config = {**experiment.weights().facts["config"], key: value}
+    config = {**experiment.weights(step=0).facts["config"], key: value}
     checkpoint.save(path, changed(experiment, config=config))
     with pytest.raises(ValueError, match="does not hold a model of this program"):
         satae.load(path.parents[1])

@@ -42,7 +42,7 @@ def execute(program: Program) -> int:
 
 
 def _interrupted(program: Program, error: KeyboardInterrupt) -> int:
-    number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+    number = interruption.number_of(error)
     by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
     return say(program.name, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
 

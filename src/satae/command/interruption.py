@@ -44,6 +44,11 @@ class _State:
     worker = False
 
 
+def number_of(error: KeyboardInterrupt) -> int:
+    """The signal behind an interrupt, which Python raises for Ctrl-C where nobody is listening."""
+    return error.number if isinstance(error, Interrupted) else signal.SIGINT
+
+
 def asked() -> int | None:
     """The signal that asked this process to end; None if none did."""
     return _State.asked

@@ -70,9 +70,9 @@ class NonFiniteWeights(NonFinite):
         super().__init__(f"a weight is not finite after step {step}")
 
 
-def epochs_done(step: int, samples: int, batch_size: int) -> int:
-    """How many passes over the samples so many steps complete."""
-    return step // -(-samples // batch_size)
+def steps_per_epoch(samples: int, batch_size: int) -> int:
+    """Steps of one pass over the samples; the last one may be of fewer."""
+    return -(-samples // batch_size)
 
 
 def batches(x: Stored, size: int, generator: Generator, skip: int = 0) -> Iterator[Stored]:
@@ -123,7 +123,7 @@ def fit(
     Raises:
         NonFiniteLoss: a loss was nan or infinite.
     """
-    per_epoch = -(-len(dataset.train.x) // batch_size)
+    per_epoch = steps_per_epoch(len(dataset.train.x), batch_size)
     take_step = plain_step(optimiser)
     step = 0
     if begin is not None:
