@@ -174,7 +174,7 @@ class Record:
         Raises:
             ValueError: earlier ones are missing.
         """
-        kept = [line for line in _history(self.directory / HISTORY) if line["epoch"] <= epoch]
+        kept = [line for line in history(self.directory / HISTORY) if line["epoch"] <= epoch]
         if len(kept) != epoch or [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
             raise ValueError(f"{self.directory / HISTORY}: has not the {epoch} epochs that are done; train again")
         files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -200,8 +200,8 @@ def _locked(directory: Path) -> BaseFileLock:
     return lock
 
 
-def _history(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a history that are whole: the last one may be torn."""
+def history(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a history that are whole: the last one may be torn; a measure that was not finite is None."""
     for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             found = json.loads(line)

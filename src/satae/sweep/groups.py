@@ -1,0 +1,104 @@
+"""Runs that differ in their seed alone, taken together."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from satae.config.messages import show
+from satae.sweep.results import Result
+
+SEED: Final = "seed"
+APART: Final = ("threads", "device", "compile", "checkpoint", "data.dir")  # what is not a run's meaning
+CONFIDENCE: Final = 0.95
+
+
+class Group(NamedTuple):
+    """A configuration, and its runs."""
+
+    values: dict[str, Any]  # of what varies between groups
+    runs: list[Result]  # one for each seed
+
+    @property
+    def name(self) -> str:
+        """Such as ``act=relu,alpha=0.1``."""
+        return ",".join(f"{key}={show(value)}" for key, value in self.values.items()) or "all"
+
+    def spread(self, metric: str) -> Spread:
+        """Of a final measure over the seeds that have it."""
+        return Spread.of(run.metrics[metric] for run in self.runs if metric in run.metrics)
+
+
+class Spread(NamedTuple):
+    """A measure over several seeds."""
+
+    n: int
+    mean: float  # nan of none
+    deviation: float  # the standard deviation of a sample; nan of less than two
+    margin: float  # half of the confidence interval of the mean; nan of less than two
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Of the values that are finite.
+
+            mean +- t s / sqrt(n),  t the quantile of Student's distribution with n - 1 degrees of freedom
+
+        Student (1908), The probable error of a mean, Biometrika 6(1).
+        """
+        found = [value for value in values if math.isfinite(value)]
+        n, mean = len(found), statistics.fmean(found) if found else math.nan
+        if n < 2:
+            return cls(n, mean, math.nan, math.nan)
+        deviation = statistics.stdev(found)
+        return cls(n, mean, deviation, quantile(n - 1) * deviation / math.sqrt(n))
+
+
+def quantile(degrees: int) -> float:
+    """Of Student's distribution, for a two-sided interval of ``CONFIDENCE``."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def axes(runs: Sequence[Result]) -> list[str]:
+    """What the runs differ in: ``["act", "alpha", "seed"]``, the seed last.
+
+    An option of a choice counts only among runs that made that choice: ``act.threshold`` where two runs of
+    ``act=shrink`` differ in it.
+    """
+    keys = dict.fromkeys(key for run in runs for key in run.choices if not _is_apart(key))
+    varied = [key for key in keys if key != SEED and _varies(key, runs)]
+    return [*varied, *([SEED] if _varies(SEED, runs) else [])]
+
+
+def grouped(runs: Sequence[Result]) -> list[Group]:
+    """The runs by configuration, in the order of its values; the seeds in theirs."""
+    keys = [key for key in axes(runs) if key != SEED]
+    found: dict[tuple[str, ...], Group] = {}
+    for run in runs:
+        values = {key: run.choices[key] for key in keys if key in run.choices}
+        found.setdefault(tuple(show(values.get(key)) for key in keys), Group(values, [])).runs.append(run)
+    for group in found.values():
+        group.runs.sort(key=lambda run: run.seed)
+    return sorted(found.values(), key=lambda group: [_rank(group.values.get(key)) for key in keys])
+
+
+def _varies(key: str, runs: Sequence[Result]) -> bool:
+    group = key.partition(".")[0]
+    seen: dict[str, set[str]] = {}
+    for run in runs:
+        if key in run.choices:
+            seen.setdefault(str(run.choices.get(group)) if group != key else "", set()).add(show(run.choices[key]))
+    return any(len(values) > 1 for values in seen.values())
+
+
+def _is_apart(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in APART)
+
+
+def _rank(value: Any) -> tuple[int, float, str]:
+    """Numbers in their order, before words in theirs."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (0, float(value), "") if is_number else (1, 0.0, show(value))

@@ -1,0 +1,98 @@
+"""Runs as they stand in their directories."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from satae.config import ConfigError
+from satae.config.messages import first_line
+from satae.config.stored import read_plain
+from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
+from satae.tracking import record
+
+FINISHED: Final = "finished"
+LARGEST: Final = 2**24  # bytes of the metrics of a run
+
+
+class Result(NamedTuple):
+    """What is known of a run."""
+
+    directory: Path
+    choices: dict[str, Any]  # its configuration: {"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": .3}
+    record: dict[str, Any]  # run.json
+    metrics: dict[str, float]  # of its end, where it has come to that
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        return self.directory.name
+
+    @property
+    def status(self) -> str:
+        """running (or killed while it did), finished, interrupted or failed."""
+        return str(self.record["status"])
+
+    @property
+    def seed(self) -> int:
+        """Of its generators."""
+        return int(self.choices.get("seed", 0))
+
+    def history(self) -> list[dict[str, float]]:
+        """The measures of each epoch, the first one first, with its number under ``epoch``."""
+        return [numbers(line) for line in record.history(self.directory / HISTORY)]
+
+
+def below(folder: Path) -> Iterator[Result]:
+    """The runs directly below a folder, in the order of their names.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    for path in sorted(folder.glob(f"*/{RUN}")):
+        yield read(path.parent)
+
+
+def read(directory: Path) -> Result:
+    """What is known of a run.
+
+    Raises:
+        ConfigError: nothing, or nothing that can be read.
+    """
+    known = record.read(directory)
+    return Result(directory, flat(read_plain(directory / CONFIG)), known, _metrics(directory / METRICS))
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as words are typed: the choice in a group by the group's name, all else by its path."""
+    return dict(_leaves(config))
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield (prefix[:-1] if key == "name" else f"{prefix}{key}"), value
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no measures")
+        return numbers(found)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    """Measures as they were written: null stands for what was not finite."""
+    return {key: math.nan if value is None else value for key, value in found.items()}
