@@ -7,7 +7,7 @@ PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth soak lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ growth: $(READY) ## How time and memory grow with data, network, batch and runs,
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
+
+soak-sweep: $(READY) ## Kill a sweep of 40 runs at 20 random moments, go on with it and compare, about 15 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_soak $(ARGS)
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

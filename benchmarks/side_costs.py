@@ -56,6 +56,7 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     from unittest import mock
 
     from satae.experiment import Experiment
+    from satae.session import Session
     from satae.tracking import pictures
     from satae.tracking.board import Board
     from satae.tracking.console import Display
@@ -63,11 +64,12 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     from satae.training.keeper import Keeper
 
     logging = {
-        Board: ("__init__", "__exit__", "text", "scalars", "histograms", "pictures", "flush"),
+        Board: ("__init__", "__exit__", "begin", "scalars", "histograms", "pictures", "flush"),
         Record: ("__enter__", "__exit__", "note", "epoch", "sync", "finish"),
         Display: ("__enter__", "__exit__", "start", "warn", "epoch", "result"),
-        Keeper: ("consider", "write"),
-        Experiment: ("pictures", "distributions", "state", "is_finite"),
+        Session: ("_keep",),
+        Keeper: ("consider",),
+        Experiment: ("pictures", "distributions"),
         pictures: ("save",),
     }
     places = [(owner, name, "logging") for owner, names in logging.items() for name in names]

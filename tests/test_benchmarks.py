@@ -13,7 +13,7 @@ from benchmarks.measurement import Measurement, Quantity
 from benchmarks.power_law import exponent
 from benchmarks.rows import ROWS, Row, result
 from benchmarks.satae_runs import overhead
-from benchmarks.side_costs import Clocks
+from benchmarks.side_costs import Clocks, clocked
 from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
 
@@ -161,6 +161,19 @@ def test_no_tool_always_comes_first():
 def test_a_sweep_of_two_at_a_time_has_two_seconds_a_second():
     assert overhead(10, 1, [2.0, 2.0]) == 3
     assert overhead(10, 2, [8.0, 8.0]) == 2
+
+
+def test_everything_that_is_timed_in_a_run_is_there(tmp_path):
+    from program import TINY
+
+    from benchmarks.side_costs import train
+
+    clocks = Clocks()
+    with clocked(clocks):
+        training = train(tmp_path / "run", list(TINY))
+    assert clocks.seconds["logging"] > 0
+    assert clocks.seconds["measuring"] > 0
+    assert training > 0
 
 
 def test_a_clock_within_a_clock_does_not_count_twice():

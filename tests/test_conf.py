@@ -41,8 +41,7 @@ PLAIN = ROOT / "conf" / "config.yaml"
 
 
 def only(*words):
-    (config,) = composition.planned(words).configs
-    return config
+    return composition.planned(words).runs[0].config
 
 
 def needed(group, name):

@@ -333,7 +333,7 @@ def test_two_processes_do_not_write_one_run(cut_off):
         outcome = there(cut_off, *words)
         first.terminate()
         first.wait(30)
-    told = f"satae-train: {cut_off / 'run'}: another process is at work on this run; wait for it, or end it\n"
+    told = f"satae-train: {cut_off / 'run'}: another process is at work here; wait for it, or end it\n"
     assert (outcome.code, outcome.err) == (2, told)
     assert first.returncode == 143
     assert len(read(cut_off / "run" / "run.json")["resumed"]) == 1
@@ -364,7 +364,7 @@ def test_the_lock_of_a_process_that_died_holds_nobody_up(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-@pytest.mark.parametrize("words", [(), ("-m", "hydra.sweep.dir=.", "hydra.sweep.subdir=run")])
+@pytest.mark.parametrize("words", [(), ("-m", "hydra.sweep.dir=.")])  # one run of a sweep is called run
 def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words):
     listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     command = [PROGRAM, *TINY, "epochs=100000", "hydra.run.dir=run", "checkpoint.every_minutes=null", *words]

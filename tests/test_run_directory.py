@@ -297,7 +297,7 @@ def test_a_sweep_has_its_table_also_where_each_run_works_in_its_own_directory(tm
     assert (tmp_path / "sweep" / "runs.csv").is_file()
 
 
-def test_runs_of_a_sweep_are_numbered(tmp_path):
+def test_runs_of_a_sweep_are_named_by_what_varies(tmp_path):
     assert here(tmp_path, *TINY, "-m", "alpha=0,1", "hydra.sweep.dir=sweep").code == 0
-    assert [run.relative_to(tmp_path).as_posix() for run in runs(tmp_path)] == ["sweep/0", "sweep/1"]
+    assert [run.relative_to(tmp_path).as_posix() for run in runs(tmp_path)] == ["sweep/alpha=0", "sweep/alpha=1"]
     assert not math.isclose(*(read(run / "metrics.json")["alpha"] for run in runs(tmp_path)))

@@ -1,11 +1,19 @@
-"""What the files of a run directory are called."""
+"""What run directories and the files in them are called."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
+OUTPUTS: Final = "outputs"  # where runs go by default: below it they can be compared
 CONFIG: Final = "config.yaml"
 RUN: Final = "run.json"
 HISTORY: Final = "metrics.jsonl"
 METRICS: Final = "metrics.json"
 LOCK: Final = ".lock"
+SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
+
+
+def shorten(path: Path) -> Path:
+    """The path as seen from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -15,10 +15,11 @@ from satae.command.parallel import Share
 from satae.config import Config, ConfigError
 from satae.config.messages import first_line
 from satae.experiment import Experiment, check_data
+from satae.run_directory import shorten
 from satae.tracking import pictures
 from satae.tracking import record as records
 from satae.tracking.board import Board
-from satae.tracking.console import Display, shorten
+from satae.tracking.console import Display
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
 from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, steps_per_epoch
@@ -88,14 +89,14 @@ class Session(NamedTuple):
         self.keeper.write(position.step, state._replace(facts=state.facts | {"best": self.keeper.best}))
 
 
-def train(config: Config, record: Record, share: Share | None = None, *, brief: bool = False) -> float:
+def train(config: Config, record: Record, share: Share | None = None, name: str = "") -> float:
     """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
 
     Args:
         config: what to train.
         record: of its run, begun or resumed.
         share: what the run gets of the machine, where several go on at once.
-        brief: say no more than a line.
+        name: of a run of a sweep, which says no more than a line.
 
     Raises:
         NonFinite: the loss was nan or infinite, or a weight; the last good checkpoint is kept.
@@ -113,13 +114,13 @@ def train(config: Config, record: Record, share: Share | None = None, *, brief: 
     keeper = Keeper(directory, **asdict(config.checkpoint), best=state.best if state else None)
     with (
         Board(directory, purge_from=done + 1 if record.resumed else None) as board,
-        Display(config.epochs, done=done, brief=brief, name=record.name if share else "") as display,
+        Display(config.epochs, done=done, name=name) as display,
     ):
         jobs = {"jobs": share.jobs} if share else {}
         record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
         display.start(experiment.summary())
         if begin is None:
-            board.begin(record.overrides if brief else record.command)
+            board.begin(record.overrides if name else record.command)
         if record.resumed:
             place = f"from step {begin.step:,}, after {done} epochs" if begin else "from the beginning: no checkpoint"
             display.start(f"going on {place}")

@@ -9,20 +9,23 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from satae.command.ending import DIVERGED, FAILED, OK, say
+from satae.command.ending import DIVERGED, FAILED, OK, REFUSED, say
 from satae.command.execution import execute
 from satae.command.interruption import Interrupted, held, number_of
-from satae.command.launch import CommandLine, Program
-from satae.command.ledger import Begun
+from satae.command.launch import CommandLine, Program, stop
+from satae.command.making import Killed
 from satae.command.stored_runs import RESUME
-from satae.config import Config, validate
+from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
+from satae.run_directory import RUN, shorten
+
+if TYPE_CHECKING:
+    from satae.tracking.record import Record
 
 PROGRAM: Final = "satae-train"
 
@@ -58,31 +61,43 @@ def ready() -> None:
 def run_job(composed: DictConfig, line: CommandLine) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
     from satae.session import train
-    from satae.tracking.console import shorten
-    from satae.tracking.record import Record
+    from satae.sweep import results
     from satae.training.fit import NonFinite
 
-    job, config = HydraConfig.get(), validate(composed)
-    directory, in_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
-    if line.resume:
-        record = Record.resume(directory, line.text, exit_code)
-    else:
-        record = Record.begin(directory, config, line.text, list(job.overrides.task), exit_code)
-    line.ledger.add(Begun(directory, Path(job.runtime.cwd, job.sweep.dir) if in_sweep else None))
+    job, config, in_sweep = HydraConfig.get(), validate(composed), line.sweep is not None
+    directory = Path(job.runtime.output_dir)
+    if in_sweep and results.status(directory) == results.FINISHED:  # another process has made it meanwhile
+        return results.read(directory).metrics["valid/reconstruction"]
+    name = directory.name if in_sweep else ""
     go_on = f"{PROGRAM} {RESUME}={shlex.quote(str(shorten(directory)))}"
     try:
-        with record:
-            return train(config, record, line.share, brief=in_sweep)
+        with _record(directory, config, line, list(job.overrides.task)) as record:
+            return train(config, record, line.share, name=name)
     except Interrupted as error:
         raise Interrupted(error.number, "" if in_sweep else f"; go on with: {go_on}") from None
+    except ConfigError as error:
+        if not in_sweep:
+            raise
+        say(PROGRAM, str(error), REFUSED)  # another process is at work on this run
     except NonFinite as error:
         log.error("%s", error)
         say(PROGRAM, f"{directory}: {first_line(error)}", DIVERGED)
+        stop(line)
     except Exception as error:
         log.exception("the run failed")
         log_file = directory / f"{job.job.name}.log"
         say(PROGRAM, f"{_told(error)}; go on with: {go_on}; the traceback is in {log_file}", FAILED)
+        stop(line)
     return math.nan
+
+
+def _record(directory: Path, config: Config, line: CommandLine, words: list[str]) -> Record:
+    """Of a new run, or of one that goes on: those of a sweep do where one is there."""
+    from satae.tracking.record import Record
+
+    if line.resume or (line.sweep and (directory / RUN).exists()):
+        return Record.resume(directory, line.text, exit_code)
+    return Record.begin(directory, config, line.text, words, exit_code)
 
 
 def exit_code(error: BaseException) -> int:
@@ -103,18 +118,25 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error)}"
 
 
-def close(begun: Sequence[Begun], error: BaseException | None) -> int:
-    """End the runs that could not end themselves, and show the table of each sweep; the exit code of all."""
-    if not begun:
-        return OK
-    from satae.tracking import record, sweep
+def close(line: CommandLine, folders: Sequence[Path], error: BaseException | None) -> int:
+    """End the runs that could not end themselves, and show the table of a sweep; the exit code of all.
 
-    if error is not None:
-        for run in begun:
-            record.close_unended(run.directory, error, exit_code(error))
-    for folder in {run.sweep for run in begun if run.sweep}:
-        sweep.summarise(folder)
-    return max(int(record.read(run.directory).get("exit_code", FAILED)) for run in begun)
+    Args:
+        line: that asked for the runs.
+        folders: of the runs.
+        error: that ended the program before its time.
+    """
+    from satae.sweep import results, table
+    from satae.tracking import record
+
+    for folder in folders:
+        if results.status(folder) == results.RUNNING:
+            cause = error or Killed()
+            record.close_unended(folder, cause, exit_code(cause))
+    if line.sweep is not None and line.sweep.is_dir():
+        table.summarise(line.sweep, folders)
+    lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
+    return max(results.exit_code(folders), FAILED if lost else OK)
 
 
 if __name__ == "__main__":

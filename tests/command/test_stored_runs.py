@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from program import files, here
 
 from satae.command import composition, stored_runs
+from satae.command.overrides import in_grammar
 from satae.config.schema import GROUPS
 
 
@@ -16,14 +17,14 @@ def test_the_words_of_a_configuration_give_it_again(group):
     for name in GROUPS[group]:
         needed = {"array": ["data.path=x"], "folder": ["data.path=x"], "hf": ["data.path=x"]}.get(name, [])
         smooth = ["complement=input"] if name in ("gelu", "silu", "mish", "hardswish") else []
-        (config,) = composition.planned([f"{group}={name}", *needed, *smooth, "alpha=1e-05"]).configs
-        assert composition.planned(stored_runs.as_words(config)).configs == [config]
+        config = composition.planned([f"{group}={name}", *needed, *smooth, "alpha=1e-05"]).runs[0].config
+        assert composition.planned(stored_runs.as_words(config)).runs[0].config == config
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "${" not in text))
 def test_any_name_of_a_file_is_given_again(name):
-    words = ["data=array", f"data.path={stored_runs._value(name)}"]
-    (config,) = composition.planned(words).configs
+    words = ["data=array", f"data.path={in_grammar(name)}"]
+    config = composition.planned(words).runs[0].config
     assert config.data.path == name
 
 

@@ -38,7 +38,7 @@ def test_what_does_not_change_a_run_is_no_axis(key):
 def test_seeds_of_a_configuration_are_one_group_and_numbers_are_in_order():
     runs = [result(seed=seed, alpha=alpha) for seed in (1, 0) for alpha in (1, 0.1, 0, 10.0)]
     found = grouped(runs)
-    assert [group.name for group in found] == ["alpha=0", "alpha=0.1", "alpha=1", "alpha=10.0"]
+    assert [group.name for group in found] == ["alpha=0", "alpha=0.1", "alpha=1", "alpha=10"]
     assert [[run.seed for run in group.runs] for group in found] == [[0, 1]] * 4
 
 

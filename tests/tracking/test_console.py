@@ -37,7 +37,7 @@ def test_the_last_epoch_is_always_told(capsys, metrics, epochs):
 
 
 def test_in_a_sweep_it_is_one_line(capsys, metrics):
-    assert told(capsys, metrics, brief=True) == "valid fvu 0.250  saturated 0.25  outputs/day/time\n"
+    assert told(capsys, metrics, name="alpha=0") == "alpha=0  valid fvu 0.250  saturated 0.25\n"
 
 
 def test_a_collapse_is_told(capsys, metrics):

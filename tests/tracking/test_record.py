@@ -22,13 +22,9 @@ def begin(tmp_path, configuration):
     return begun
 
 
-def test_a_run_is_named_by_what_tells_it_from_the_others(begin):
-    assert begin("act=relu", "alpha=0").name == "alpha=0"
-
-
 def test_a_second_run_cannot_begin_in_the_directory(tmp_path, begin):
     first = begin("alpha=0")
-    with pytest.raises(ConfigError, match="another process is at work on this run"):
+    with pytest.raises(ConfigError, match="another process is at work here"):
         begin("alpha=1")
     with first:
         pass

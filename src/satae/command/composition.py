@@ -13,13 +13,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from satae.command import overrides, parallel
-from satae.command.places import Place, place
+from satae.command.places import place
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
 from satae.config.validate import chosen_names
@@ -27,21 +27,29 @@ from satae.config.validate import chosen_names
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 
 
+class Run(NamedTuple):
+    """One run that a command line asks for."""
+
+    words: list[str]  # its overrides
+    config: Config
+    folder: Path  # where it would write; of a sweep, where all of them would
+
+
 class Planned(NamedTuple):
     """What a command line asks for."""
 
-    configs: list[Config]  # of its runs
-    places: list[Place]  # where they would write
+    runs: list[Run]
+    varied: list[str]  # what was given several values
     launcher: dict[str, Any] | None  # the options of the one that makes several at once; None for one after another
 
 
 def planned(
-    words: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
+    *commands: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
 ) -> Planned:
     """Every run that a command line asks for, and how they are launched.
 
     Args:
-        words: overrides, as typed.
+        commands: overrides, as typed; of a sweep that goes on, those of each command line that had a part in it.
         multirun: whether they are those of a sweep.
         name: of the primary configuration; None for the one of ``conf/``.
         folder: with configurations of the user's own (``--config-dir``).
@@ -53,24 +61,31 @@ def planned(
         raise ConfigError(f"--config-dir {folder}: no such folder")
     own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
     with initialize_config_module("satae.conf", version_base="1.3"):
-        jobs = _jobs(words) if multirun else [list(words)]
-        found = [_run(job + own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
-    return Planned([run.config for run in found], [run.place for run in found], found[0].launcher if multirun else None)
+        jobs, varied = _jobs(commands) if multirun else ([[*commands[0]]], [])
+        found = [_run(job, own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
+    runs = [composed.run for composed in found]
+    return Planned(runs, varied, found[0].launcher if multirun else None)
 
 
-class _Run(NamedTuple):
-    config: Config
-    place: Place
+class _Composed(NamedTuple):
+    run: Run
     launcher: dict[str, Any] | None
 
 
-def _jobs(words: Sequence[str]) -> list[list[str]]:
-    """The overrides of each run of a sweep."""
-    with _explained(words):
-        parsed = _parsed(words)
-        for override in parsed:
-            overrides.check_sweep(override)
-        return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+def _jobs(commands: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
+    """The overrides of each run of a sweep, those of several command lines once; and the keys of several values."""
+    found: dict[tuple[str, ...], None] = {}
+    varied: dict[str, None] = {}
+    for words in commands:
+        with _explained(words):
+            parsed = _parsed(words)
+            for override in parsed:
+                overrides.check_sweep(override)
+                if override.is_sweep_override() and str(override.key_or_group).startswith("hydra"):
+                    raise ConfigError(f"{override.input_line}: give one value; only what is run can be varied")
+            varied |= dict.fromkeys(str(override.key_or_group) for override in parsed if override.is_sweep_override())
+            found |= dict.fromkeys(tuple(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch)
+    return [list(job) for job in found], list(varied)
 
 
 def _parsed(words: Sequence[str]) -> list[Override]:
@@ -79,17 +94,17 @@ def _parsed(words: Sequence[str]) -> list[Override]:
     return OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(list(words))
 
 
-def _run(words: list[str], name: str, number: int | None) -> _Run:
+def _run(words: list[str], own: list[str], name: str, number: int | None) -> _Composed:
     """One run, the ``number``-th of a sweep."""
     with _explained(words):
         for override in _parsed(words):
             overrides.check_override(override)
-        composed = _composed(name, words)
+        composed = _composed(name, words + own)
         with _current(composed, number):
             where, launcher = place(composed, number is not None), _launcher(composed)
             with open_dict(composed):
                 del composed["hydra"]
-            return _Run(validate(composed), where, launcher)
+            return _Composed(Run(words, validate(composed), where), launcher)
 
 
 def _composed(name: str, words: list[str]) -> DictConfig:
@@ -124,14 +139,22 @@ def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def composed_already() -> Iterator[None]:
-    """Keep Hydra's sweeper from composing every run once more, to see whether it can be: that is known by then."""
-    sweeper: Any = Sweeper
-    before, sweeper.validate_batch_is_legal = sweeper.validate_batch_is_legal, lambda self, batch: None
+def handed(jobs: Sequence[Sequence[str]]) -> Iterator[None]:
+    """Have Hydra's sweeper make these runs, which are composed and checked, not those that it would take from words.
+
+    Args:
+        jobs: the overrides of each.
+    """
+    # Hydra loads its plugins once more, under the same names
+    sweeper: Any = Plugins.instance().class_name_to_class[f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"]
+    split, in_parts = sweeper.__dict__["split_arguments"], sweeper.split_overrides_to_chunks
+    sweeper.split_arguments = staticmethod(lambda words, most: list(in_parts([[*job] for job in jobs], most)))
+    sweeper.validate_batch_is_legal = lambda self, batch: None
     try:
         yield
     finally:
-        sweeper.validate_batch_is_legal = before
+        sweeper.split_arguments = split
+        del sweeper.validate_batch_is_legal  # the one of the class above
 
 
 @contextmanager

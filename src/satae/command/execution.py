@@ -8,22 +8,19 @@ import shlex
 import signal
 import sys
 from concurrent.futures import BrokenExecutor
-from typing import Final
+from typing import NamedTuple
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.utils import env_override
 
-from satae.command import arguments, collector, interruption, overrides, parallel, places, stored_runs
-from satae.command.composition import UNUSABLE, Planned, composed_already, planned
+from satae.command import arguments, collector, interruption, overrides, parallel, plan, stored_runs, sweeps
+from satae.command.composition import planned
 from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
-from satae.command.launch import CommandLine, Program, launch, watched
-from satae.command.ledger import ledger
-from satae.command.stored_runs import Typed
+from satae.command.launch import TRACEBACK, CommandLine, Program, hand_over, watched
+from satae.command.making import make
+from satae.command.plan import Plan
 from satae.config import ConfigError
 from satae.config.messages import first_line
-
-TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
 
 def execute(program: Program) -> int:
@@ -58,68 +55,48 @@ def _failed(program: Program, error: Exception) -> int:
 
 
 def _execute(program: Program) -> int:
-    words = sys.argv[1:]
-    found, asked = _read()
-    plan = _runs(found, asked)
-    if text := arguments.shown(found):
+    read = _read(program)
+    if read.found.run:
+        asked = _plan(read)
+        line = CommandLine(read.text, asked.sweep, read.stored.resume is not None, read.sweep.fail_fast)
+        return make(program, line, asked)
+    if read.found.overrides and not read.found.shell_completion:
+        _plan(read)  # what is shown can be run
+    if text := arguments.shown(read.found):
         print(text)  # noqa: T201
-        return OK
-    # what goes on was typed as it was; what begins anew can be typed again without the run that it came from
-    typed = shlex.join([program.name, *(words if asked.resume else sys.argv[1:])])
-    with parallel.workers(plan.launcher, len(plan.configs), program.ready) as share, ledger() as notes:
-        for config in plan.configs:
-            if done := program.check(config, asked.resume):
-                print(done)  # noqa: T201
-                return OK
-        return _run(program, CommandLine(typed, share, notes, asked.resume), len(plan.configs))
-
-
-def _read() -> tuple[argparse.Namespace, Typed]:
-    """What was typed, its words put in the order that Hydra reads, with stored configurations put in."""
-    found = arguments.parse(get_args_parser(), sys.argv[1:])
-    flags = [word for word in sys.argv[1:] if word not in found.overrides]
-    asked = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], found.multirun)
-    found.overrides = asked.words
-    sys.argv[1:] = flags + asked.words  # at the end Hydra's parser finds all of them
-    return found, asked
-
-
-def _runs(found: argparse.Namespace, asked: Typed) -> Planned:
-    """The runs that are asked for; none where something is only shown."""
-    nothing = Planned([], [], None)
-    if not found.run and (found.shell_completion or not found.overrides):
-        return nothing
-    plan = planned(found.overrides, found.multirun, found.config_name, found.config_dir)
-    if asked.resume:
-        stored_runs.check_changes(asked, plan.configs[0])
     else:
-        places.check_free(plan.places)
-    return plan if found.run else nothing
+        hand_over(program, CommandLine(read.text))
+    return OK
 
 
-def _run(program: Program, line: CommandLine, runs: int) -> int:
-    """Make the runs, and close them whatever happens; their exit code."""
-    try:
-        _hand_over(program, line)
-    except BaseException as error:
-        with interruption.held():
-            program.close(line.ledger.begun(), error)
-        raise
-    begun = line.ledger.begun()
-    with interruption.held():
-        code = program.close(begun, None)
-    if unknown := runs - len(begun):
-        text = f"how {unknown} of {runs} runs ended is not known here, only in their directories"
-        code = max(code, say(program.name, f"{text}: no notes in {line.ledger.folder}", FAILED))
-    return code
+class _Read(NamedTuple):
+    """A command line, taken apart."""
+
+    found: argparse.Namespace  # Hydra's flags, and whether anything is to be run
+    text: str  # as it can be typed again
+    stored: stored_runs.Typed  # with stored configurations put in
+    sweep: sweeps.Asked  # without what is said of a sweep as a whole
 
 
-def _hand_over(program: Program, line: CommandLine) -> None:
-    try:
-        with env_override({TRACEBACK: "1"}), composed_already():  # Hydra passes errors on instead of printing them
-            launch(program, line)
-    except UNUSABLE as error:
-        raise ConfigError(overrides.explain(error, {})) from None
-    except OSError as error:
-        place = error.filename or "standard output"
-        raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
+def _read(program: Program) -> _Read:
+    words = sys.argv[1:]
+    found = arguments.parse(get_args_parser(), words)
+    flags = [word for word in words if word not in found.overrides]
+    several = found.multirun or any(word.startswith(f"{sweeps.SWEEP}=") for word in found.overrides)
+    stored = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], several)
+    # what goes on was typed as it was; what begins anew can be typed again without the run that it came from
+    text = shlex.join([program.name, *(words if stored.resume else [*flags, *stored.words])])
+    sweep = sweeps.taken_out(stored.words, found.multirun)
+    flags += ["--multirun"] if sweep.multirun > found.multirun else []
+    found.overrides, found.multirun = sweep.words, sweep.multirun
+    sys.argv[1:] = [*flags, *sweep.words]  # at the end Hydra's parser finds all of them
+    return _Read(found, text, stored, sweep)
+
+
+def _plan(read: _Read) -> Plan:
+    """The runs that are asked for."""
+    found = read.found
+    runs = planned(*read.sweep.commands, multirun=found.multirun, name=found.config_name, folder=found.config_dir)
+    if read.stored.resume:
+        stored_runs.check_changes(read.stored, runs.runs[0].config)
+    return plan.of_sweep(runs, read.sweep) if found.multirun else plan.of_run(runs, read.stored.resume)

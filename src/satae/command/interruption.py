@@ -54,6 +54,12 @@ def asked() -> int | None:
     return _State.asked
 
 
+def ask() -> None:
+    """Ask this process to end, as SIGTERM does, where its run can be left."""
+    if _State.asked is None:
+        _State.asked, _State.since = signal.SIGTERM, time.monotonic()
+
+
 @contextmanager
 def listening() -> Iterator[None]:
     """Have signals raise ``Interrupted``; Ctrl-C half a second after that or later ends the program at once.

@@ -11,17 +11,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
-from satae.command import collector, interruption, parallel
+from satae.command import collector, failures, interruption, overrides, parallel
+from satae.command.composition import UNUSABLE, handed
 from satae.command.interruption import Interrupted
-from satae.command.ledger import Begun, Ledger
 from satae.command.parallel import Share
-from satae.config import Config
+from satae.config import Config, ConfigError
+
+TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +33,20 @@ class CommandLine(NamedTuple):
     """What was typed, for the runs that it makes in this process or in others."""
 
     text: str  # as it can be typed again
-    share: Share | None  # what a run gets of the machine; None where they are made one after another
-    ledger: Ledger  # where each run leaves a note as it begins
-    resume: Path | None = None  # the directory of the run that is to go on
+    sweep: Path | None = None  # the common folder of its runs
+    resume: bool = False  # whether a single run goes on in its folder; those of a sweep see for themselves
+    fail_fast: bool = False  # whether a failure ends the sweep
+    share: Share | None = None  # what a run gets of the machine; None where they are made one after another
+
+    @property
+    def sign(self) -> Path | None:
+        """The file that a failure leaves to end the sweep; None if it is to go on."""
+        return self.sweep / failures.SIGN if self.sweep and self.fail_fast else None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a failure has ended the sweep."""
+        return self.sign is not None and self.sign.exists()
 
 
 class Program(NamedTuple):
@@ -44,23 +58,50 @@ class Program(NamedTuple):
     check: Callable[[Config, Path | None], str | None]
     ready: Callable[[], None]  # imports what a run needs; called in each worker process as it starts
     job: Callable[[DictConfig, CommandLine], float]  # makes one run, as composed
-    close: Callable[[Sequence[Begun], BaseException | None], int]  # of the runs that began, and what ended them before
-    # their time: the exit code of all
+    # of the runs that were asked for, in their folders, and what ended them before their time: the exit code of all
+    close: Callable[[CommandLine, Sequence[Path], BaseException | None], int]
 
 
-def launch(program: Program, line: CommandLine) -> None:
-    """Have Hydra make the runs; a process of its own gets what it needs to know with the function."""
+def stop(line: CommandLine) -> None:
+    """Have a failure end the sweep, if it is to."""
+    if line.sign:
+        line.sign.touch()
+
+
+def hand_over(program: Program, line: CommandLine, jobs: Sequence[Sequence[str]] = ()) -> None:
+    """Have Hydra make runs.
+
+    Args:
+        program: that makes them.
+        line: that asks for them.
+        jobs: the overrides of each, of a sweep.
+
+    Raises:
+        ConfigError: Hydra has found fault with what was typed, or something cannot be written.
+    """
+    try:
+        with env_override({TRACEBACK: "1"}), handed(jobs):  # Hydra passes errors on instead of printing them
+            _launch(program, line)
+    except UNUSABLE as error:
+        raise ConfigError(overrides.explain(error, {})) from None
+    except OSError as error:
+        place = error.filename or "standard output"
+        raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
+
+
+def _launch(program: Program, line: CommandLine) -> None:
+    """A process of its own gets what it needs to know with the function."""
     here = os.getpid()
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
         worker = parallel.settle(here)
-        if interruption.asked():
+        if interruption.asked() or line.is_stopped:
             _take_back(Path(HydraConfig.get().runtime.output_dir))
             return math.nan
         program.ready()
         collector.wake()
-        with watched():
+        with watched(), failures.listening(line.sign if worker else None):
             try:
                 with interruption.held():  # a run looks by itself, where it can be left
                     return program.job(composed, line)

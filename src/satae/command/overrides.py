@@ -8,10 +8,10 @@ from dataclasses import fields
 from importlib import resources
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from satae.command import parallel
-from satae.config.messages import ConfigError, bad_choice, expected, first_line, unknown_key
+from satae.config.messages import ConfigError, bad_choice, expected, first_line, show, unknown_key
 from satae.config.schema import GROUPS, Config
 
 PRESETS = "experiment"
@@ -35,6 +35,13 @@ def quoted(word: str) -> str:
         return word
     mark = '"' if "'" in value else "'"
     return f"{key}={mark}{value}{mark}"
+
+
+def in_grammar(value: Any) -> str:
+    """A value as Hydra reads it."""
+    if isinstance(value, str):
+        return QuotedString(text=value, quote=Quote.single).with_quotes()
+    return show(value)
 
 
 def names(group: str) -> Iterable[str]:
@@ -85,6 +92,8 @@ def check_sweep(override: Override) -> None:
     typed = str(override.input_line)
     if override.is_interval_sweep():
         raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or seed=range(3)")
+    if "${hydra" in typed and not str(override.key_or_group).startswith("hydra"):
+        raise ConfigError(f"{typed}: the numbers of a sweep's runs change when it goes on; write seed=range(3), say")
     if override.is_sweep_override() and not list(override.sweep_string_iterator()):
         raise ConfigError(f"{typed}: gives no values, so there is nothing to run")
 

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from satae.command.interruption import blocked, held, hold_for_good
@@ -31,7 +32,9 @@ class Share(NamedTuple):
 
 
 @contextmanager
-def workers(launcher: Mapping[str, Any] | None, runs: int, ready: Callable[[], None]) -> Iterator[Share | None]:
+def workers(
+    launcher: Mapping[str, Any] | None, runs: int, ready: Callable[[], None], *, apart: bool = False
+) -> Iterator[Share | None]:
     """Worker processes for Hydra's launcher, for as long as the context lasts; what each run gets of the machine.
 
     They start at once, since each takes as long to import what a run needs as this process takes to check all runs.
@@ -43,29 +46,33 @@ def workers(launcher: Mapping[str, Any] | None, runs: int, ready: Callable[[], N
         launcher: the options of joblib's ``Parallel``; None where Hydra makes one run after another.
         runs: there are.
         ready: called in each worker before anything else.
+        apart: whether even a single run is to be in a process of its own.
 
     Raises:
         ConfigError: ``n_jobs`` is 0.
     """
-    if launcher is None:
+    if launcher is None or not runs:
         yield None
         return
     from joblib import Parallel
     from joblib.externals.loky import get_reusable_executor
 
     given = share(cores(), launcher["n_jobs"], runs)
+    jobs = max(2, given.jobs) if apart else given.jobs  # of one joblib would make it in this process
     before, started = list(sys.argv), []
-    print(f"{given.jobs} of {runs} runs at once", flush=True)  # noqa: T201
-    sys.argv += [f"{N_JOBS}={given.jobs}", "hydra.launcher.batch_size=1"]
+    if not apart:
+        print(f"{given.jobs} of {runs} runs at once", flush=True)  # noqa: T201
+    sys.argv += [f"{N_JOBS}={jobs}", "hydra.launcher.batch_size=1"]
     try:
-        if given.jobs > 1:
+        if jobs > 1:
             # the launcher's own Parallel will find these workers
-            with Parallel(**{**launcher, "n_jobs": given.jobs, "backend": "loky"}), blocked():
+            with Parallel(**{**launcher, "n_jobs": jobs, "backend": "loky"}), blocked():
                 executor = get_reusable_executor(reuse=True)
                 started = [executor.submit(_begin, ready, os.getpid()) for _ in range(given.jobs)]
         yield given
         for worker in started:
-            worker.result()
+            with suppress(BrokenExecutor):  # what becomes of the runs tells of it
+                worker.result()
     finally:
         sys.argv[:] = before
         with held():

@@ -9,14 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
-from satae.command.overrides import PRESETS
+from satae.command.overrides import PRESETS, in_grammar
 from satae.config import Config, ConfigError, stored
 from satae.config.messages import show
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import GROUPS
-from satae.run_directory import CONFIG, RUN
+from satae.run_directory import CONFIG, RUN, SWEEP_NOTES
 
 RESUME, RERUN = "resume", "rerun"
 RUN_DIR: Final = "hydra.run.dir"
@@ -54,6 +52,8 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     if preset := [other for other in rest if _key(other) == PRESETS]:
         raise ConfigError(f"{preset[0]}: {word} has a whole configuration of its own; leave one of them out")
     directory = Path(os.path.abspath(os.path.expanduser(typed)))
+    if kind == RESUME and _is_there(directory / SWEEP_NOTES):
+        raise ConfigError(f"{word}: is a sweep; go on with all of it: sweep={typed}")
     if not _is_there(directory / CONFIG):
         raise ConfigError(f"{word}: no run there (no {CONFIG}); name a run directory that satae-train has made")
     config = stored.read(directory / CONFIG)
@@ -69,10 +69,10 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     if (directory / "checkpoint.pt").exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot go on from; use {RERUN}=")
     if multirun:
-        raise ConfigError(f"{word}: goes on with one run; leave out -m")
+        raise ConfigError(f"{word}: goes on with one run; leave out -m and sweep=")
     if elsewhere := [other for other in rest if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} goes on in the run's own directory; leave it out")
-    place = f"{RUN_DIR}={_value(str(directory))}"
+    place = f"{RUN_DIR}={in_grammar(str(directory))}"
     return Typed([*its_own, *rest, place], directory, config)
 
 
@@ -101,7 +101,7 @@ def as_words(config: Config) -> list[str]:
     """A configuration as the words that give it."""
     plain = asdict(config)
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
-    return [*groups, *(f"{key}={_value(value)}" for key, value in _leaves(plain))]
+    return [*groups, *(f"{key}={in_grammar(value)}" for key, value in _leaves(plain))]
 
 
 def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
@@ -137,10 +137,3 @@ def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _value(value: Any) -> str:
-    """A value in Hydra's grammar."""
-    if isinstance(value, str):
-        return QuotedString(text=value, quote=Quote.single).with_quotes()
-    return show(value)

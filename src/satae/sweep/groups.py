@@ -24,11 +24,16 @@ class Group(NamedTuple):
     @property
     def name(self) -> str:
         """Such as ``act=relu,alpha=0.1``."""
-        return ",".join(f"{key}={show(value)}" for key, value in self.values.items()) or "all"
+        return ",".join(f"{key}={shown(value)}" for key, value in self.values.items()) or "all"
 
     def spread(self, metric: str) -> Spread:
         """Of a final measure over the seeds that have it."""
         return Spread.of(run.metrics[metric] for run in self.runs if metric in run.metrics)
+
+
+def shown(value: Any) -> str:
+    """A value for people: ``0.1``, ``0`` rather than ``0.0``."""
+    return f"{value:g}" if isinstance(value, float) else show(value)
 
 
 class Spread(NamedTuple):

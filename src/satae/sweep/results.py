@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from satae.config.stored import read_plain
 from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
 from satae.tracking import record
 
-FINISHED: Final = "finished"
+RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 LARGEST: Final = 2**24  # bytes of the metrics of a run
 
 
@@ -37,6 +37,11 @@ class Result(NamedTuple):
         return str(self.record["status"])
 
     @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.status == FINISHED
+
+    @property
     def seed(self) -> int:
         """Of its generators."""
         return int(self.choices.get("seed", 0))
@@ -54,6 +59,26 @@ def below(folder: Path) -> Iterator[Result]:
     """
     for path in sorted(folder.glob(f"*/{RUN}")):
         yield read(path.parent)
+
+
+def status(directory: Path) -> str | None:
+    """How a run stands: running, finished, interrupted or failed; None where none has begun.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return str(record.read(directory)["status"]) if (directory / RUN).is_file() else None
+
+
+def exit_code(folders: Iterable[Path]) -> int:
+    """Of runs that have begun: the largest of those that failed, else of all.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    found = [record.read(folder) for folder in folders if (folder / RUN).is_file()]
+    failed = [run for run in found if run["status"] == FAILED]
+    return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
 
 
 def read(directory: Path) -> Result:
@@ -86,8 +111,10 @@ def _metrics(path: Path) -> dict[str, float]:
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
         found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it holds no measures")
+        if not isinstance(found, dict) or not all(
+            value is None or type(value) in (int, float) for value in found.values()
+        ):
+            raise ValueError("it holds other things than measures")
         return numbers(found)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from satae.run_directory import OUTPUTS, shorten
 from satae.training.energy import LOW
 
 log = logging.getLogger(__name__)
 
-OUTPUTS = "outputs"  # where runs go by default: below it they can be compared
 LINES = 10  # plain lines a run, or more of a long one:
 PATIENCE = 60  # seconds without one, at most, as far as epochs end
 COLLAPSED = (
@@ -53,14 +53,13 @@ class PatientConsole(Console):
 class Display:
     """A progress bar with the live numbers on a terminal; plain lines anywhere else. All but the bar goes to the log.
 
-    In a sweep it is brief: one line a run, with the run's name where several go on at once.
+    In a sweep it is brief: one line a run, with its name.
     """
 
-    def __init__(self, epochs: int, *, done: int = 0, brief: bool = False, name: str = "") -> None:
+    def __init__(self, epochs: int, *, done: int = 0, name: str = "") -> None:
         self.console = PatientConsole(highlight=False, soft_wrap=True)
         self.epochs = epochs
-        self.brief = brief
-        self.name = name
+        self.name, self.brief = name, bool(name)
         self._bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -70,7 +69,7 @@ class Display:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=brief or not self.console.is_terminal,
+            disable=self.brief or not self.console.is_terminal,
         )
         self._told = time.monotonic()
         self._task = self._bar.add_task("", total=epochs, completed=done)
@@ -115,7 +114,7 @@ class Display:
             self.warn(COLLAPSED)
         here = shorten(directory)
         if self.brief:
-            self.say("  ".join(filter(None, (self.name, _live(metrics), str(here)))))
+            self.say(f"{self.name}  {_live(metrics)}")
             return
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
@@ -140,8 +139,3 @@ def _table(metrics: Mapping[str, float]) -> Table:
             values = (metrics.get(f"{split}/{row}") for split in ("train", "valid"))
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table
-
-
-def shorten(path: Path) -> Path:
-    """The path as seen from here, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import platform
-import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +80,7 @@ class Record:
             "sources": _git_state(),
         }
         directory.mkdir(parents=True, exist_ok=True)
-        lock = _locked(directory)
+        lock = locked(directory)
         if (directory / RUN).exists() or (directory / HISTORY).is_file():
             raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
         _write_config(directory, config)
@@ -100,7 +99,7 @@ class Record:
         Raises:
             ConfigError: another process is at work there.
         """
-        lock = _locked(directory)
+        lock = locked(directory)
         run = read(directory)
         resumed = [*run.get("resumed", []), {"command": command, "at": _now(), "versions": _versions()}]
         record = cls(directory, {**run, "status": "running", "resumed": resumed}, lock, exit_code)
@@ -123,12 +122,6 @@ class Record:
     def command(self) -> str:
         """That began it."""
         return str(self._run["command"])
-
-    @property
-    def name(self) -> str:
-        """What tells the run from the others of its sweep: the overrides that were not typed as they are."""
-        typed = shlex.split(self.command)
-        return " ".join(override for override in self._run["overrides"] if override not in typed)
 
     @property
     def overrides(self) -> str:
@@ -190,13 +183,13 @@ class Record:
         return self._before + time.perf_counter() - self._started
 
 
-def _locked(directory: Path) -> BaseFileLock:
+def locked(directory: Path) -> BaseFileLock:
     """The lock of a run directory, which the system takes back from a process that dies."""
     lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"{directory}: another process is at work on this run; wait for it, or end it") from None
+        raise ConfigError(f"{directory}: another process is at work here; wait for it, or end it") from None
     return lock
 
 
@@ -216,7 +209,7 @@ def history(path: Path) -> Iterator[dict[str, Any]]:
 
 def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
     """Write down what ended a run whose process was ended before it could."""
-    with suppress(ConfigError), _locked(directory):  # who has the lock is at work on it
+    with suppress(ConfigError), locked(directory):  # who has the lock is at work on it
         run = read(directory)
         if run["status"] == "running":
             _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})

@@ -1,0 +1,110 @@
+"""Making the runs of a command line: each is closed, whatever happens to the processes that are at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+
+from satae.command import failures, parallel
+from satae.command.ending import FAILED, OK, say
+from satae.command.interruption import held
+from satae.command.launch import CommandLine, Program, hand_over, stop
+from satae.command.overrides import in_grammar
+from satae.command.places import RUN, SWEEP
+from satae.command.plan import Job, Plan
+
+
+class Killed(RuntimeError):
+    """A process that was at work on a run is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("its process was killed, perhaps for want of memory")
+
+
+def make(program: Program, line: CommandLine, plan: Plan) -> int:
+    """Make what is left of a plan; the exit code of all of it.
+
+    Raises:
+        ConfigError: a run cannot be made; nothing is written.
+    """
+    if plan.sweep is not None:
+        return _make_sweep(program, line, plan)
+    (job,) = plan.jobs
+    if done := _checked(program, job):
+        print(done)  # noqa: T201
+        return OK
+    sys.argv.append(f"{RUN}={in_grammar(str(job.folder))}")
+    return _closed(program, line, plan, lambda: hand_over(program, line))
+
+
+def _checked(program: Program, job: Job) -> str | None:
+    return program.check(job.config, job.folder if job.begun else None)
+
+
+def _closed(program: Program, line: CommandLine, plan: Plan, work: Callable[[], None]) -> int:
+    folders = [job.folder for job in plan.jobs]
+    try:
+        work()
+    except BaseException as error:
+        with held():
+            program.close(line, folders, error)
+        raise
+    with held():
+        return program.close(line, folders, None)
+
+
+def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
+    from satae.sweep import notes
+    from satae.tracking import record
+
+    assert plan.sweep is not None
+    left = plan.left
+    sys.argv.append(f"{SWEEP}={in_grammar(str(plan.sweep))}")
+    if len(left) < len(plan.jobs):
+        begun = sum(job.begun for job in left)
+        text = f"{len(plan.jobs) - len(left)} of {len(plan.jobs)} runs are there already"
+        print(f"{text}; {begun} go on, {len(left) - begun} begin" if left else text, flush=True)  # noqa: T201
+    with parallel.workers(plan.launcher, len(left), program.ready) as share:
+        for job in left:
+            _checked(program, job)
+        plan.sweep.mkdir(parents=True, exist_ok=True)
+        with record.locked(plan.sweep):
+            known = notes.read(plan.sweep)
+            for words in plan.commands:
+                known = known.add(line.text, words, plan.varied)
+            notes.write(plan.sweep, known)
+            (plan.sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
+            return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
+
+
+def _in_rounds(program: Program, line: CommandLine, plan: Plan) -> None:
+    """Make the runs of a sweep, and again what a killed process has left."""
+    rounds = _attempt(program, line, plan.left) if plan.left else []
+    while rounds:
+        jobs, *rounds = rounds
+        with parallel.workers(plan.launcher, len(jobs), program.ready, apart=len(jobs) == 1) as share:
+            rounds = _attempt(program, line._replace(share=share), jobs) + rounds
+
+
+def _attempt(program: Program, line: CommandLine, jobs: Sequence[Job]) -> list[list[Job]]:
+    """Make runs; those that are left if a process was killed: one that was at work alone, since it may be why."""
+    from satae.sweep import results
+    from satae.tracking import record
+
+    try:
+        hand_over(program, line, [job.words for job in jobs])
+        return []
+    except BrokenExecutor:
+        status = {job.folder: results.status(job.folder) for job in jobs}
+        at_work = [job for job in jobs if status[job.folder] == results.RUNNING]
+        waiting = [job for job in jobs if status[job.folder] is None]
+        if not at_work and len(waiting) == len(jobs):  # it has not come to any run
+            raise
+        if len(jobs) > 1:
+            print(f"a process was killed; {len(at_work)} runs go on alone, then the others", flush=True)  # noqa: T201
+            return [*([job] for job in at_work), *([waiting] if waiting else [])]
+        record.close_unended(jobs[0].folder, Killed(), FAILED)
+        say(program.name, f"{jobs[0].folder}: {Killed()}", FAILED)
+        stop(line)
+        return []

@@ -1,0 +1,80 @@
+"""What a command line asks for, and what of it is there already: nothing is written before all of it is known."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from satae.command import places
+from satae.command.composition import Planned, Run
+from satae.command.ending import DIVERGED
+from satae.command.overrides import in_grammar
+from satae.command.sweeps import Asked, overrides_of
+from satae.config import Config
+from satae.config.schema import absolute
+
+if TYPE_CHECKING:
+    from satae.sweep.results import Result
+
+SUBDIRECTORY: Final = "hydra.sweep.subdir"
+
+
+class Job(NamedTuple):
+    """A run in its folder."""
+
+    words: list[str]  # its overrides, with its folder
+    config: Config
+    folder: Path
+    begun: bool  # whether it goes on with what is there
+    ended: bool  # whether there is nothing to do: it has finished, or would diverge again
+
+
+class Plan(NamedTuple):
+    """The runs of a command line."""
+
+    jobs: list[Job]
+    sweep: Path | None  # their common folder
+    commands: list[list[str]]  # the overrides of each command line of the sweep
+    varied: list[str]  # what it varies
+    launcher: dict[str, Any] | None
+
+    @property
+    def left(self) -> list[Job]:
+        """What is to be made."""
+        return [job for job in self.jobs if not job.ended]
+
+
+def of_run(found: Planned, resume: Path | None) -> Plan:
+    """One run: a new one, or one that goes on.
+
+    Raises:
+        ConfigError: another one is where it would write.
+    """
+    (run,) = found.runs
+    if resume is None:
+        places.check_free(run.folder)
+    return Plan([Job(run.words, run.config, run.folder, resume is not None, ended=False)], None, [], [], None)
+
+
+def of_sweep(found: Planned, asked: Asked) -> Plan:
+    """The runs of a sweep, each in the folder of its configuration.
+
+    Raises:
+        ConfigError: they do not go with those that are there, or these cannot be read.
+    """
+    from satae.sweep import notes, results, slots
+
+    sweep = asked.folder or found.runs[0].folder
+    there = {run.name: run for run in results.below(sweep)}
+    varied = notes.read(sweep).add("", [], found.varied).varied
+    wanted = [slots.Wanted(overrides_of(run.words), results.flat(asdict(absolute(run.config)))) for run in found.runs]
+    names = slots.place(wanted, [*there.values()], varied)
+    jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(found.runs, names, strict=True)]
+    return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, found.launcher)
+
+
+def _job(run: Run, folder: Path, there: Result | None) -> Job:
+    ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
+    words = [*run.words, f"{SUBDIRECTORY}={in_grammar(folder.name)}"]
+    return Job(words, run.config, folder, there is not None, ended)

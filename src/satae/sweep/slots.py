@@ -1,0 +1,90 @@
+"""Where the runs of a sweep are kept: a folder for each configuration, found by what the configuration says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from satae.config import ConfigError
+from satae.config.messages import show
+from satae.run_directory import shorten
+from satae.sweep.groups import APART
+from satae.sweep.results import Result
+
+LONGEST: Final = 150  # characters of a folder's name; file systems allow 255 bytes
+PRESETS: Final = "experiment"  # each has choices of many kinds
+
+Choices = Mapping[str, Any]
+
+
+class Wanted(NamedTuple):
+    """A run that is asked for."""
+
+    words: list[str]  # its own overrides
+    choices: Choices  # its configuration
+
+
+def place(wanted: Sequence[Wanted], there: Sequence[Result], varied: Sequence[str]) -> list[str]:
+    """The name of the folder of each run: that of the run that is there with its configuration, or a new one.
+
+    Args:
+        wanted: the runs.
+        there: those that the sweep has already.
+        varied: what the sweep varies, as it is typed.
+
+    Raises:
+        ConfigError: two of the runs are the same, or one differs from those that are there in what is not varied.
+    """
+    taken = {content(run.choices, varied): run.name for run in there}
+    asked: dict[str, Wanted] = {}
+    names = []
+    for run in wanted:
+        key = content(run.choices, varied)
+        if key in asked:
+            raise ConfigError(f"{readable(run.words, varied)}: is asked for twice; leave one of them out")
+        asked[key] = run
+        if key not in taken:
+            _check_meaning(run.choices, there, varied)
+            name = readable(run.words, varied)
+            taken[key] = f"{name},#{_digest(key)}" if name in taken.values() else name
+        names.append(taken[key])
+    return names
+
+
+def content(choices: Choices, varied: Sequence[str]) -> str:
+    """All that makes a configuration another one, as text: what only says how it is computed does if it is varied."""
+    told = {key: show(value) for key, value in choices.items() if not _is_among(key, APART) or _is_among(key, varied)}
+    return json.dumps(told, sort_keys=True)
+
+
+def readable(words: Sequence[str], varied: Sequence[str]) -> str:
+    """A name such as ``act=relu,alpha=0.1,seed=3``, of what a sweep varies, that a folder can have."""
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    text = ",".join(f"{key}={typed[key]}" for key in varied if key in typed) or "run"
+    name = re.sub(r"[^\w=.,+\-\[\]()@ ]+", "-", re.sub(r"['\"]", "", text)).strip(" .")
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]},#{_digest(text)}"
+
+
+def _check_meaning(choices: Choices, there: Sequence[Result], varied: Sequence[str]) -> None:
+    """Refuse to put a run beside others from which it differs in what the sweep does not vary."""
+    if PRESETS in varied:
+        return
+    for run in there:
+        for key in {**run.choices, **choices}:
+            was, wanted = run.choices.get(key), choices.get(key)
+            if show(was) != show(wanted) and not _is_among(key, [*varied, *APART]):
+                raise ConfigError(
+                    f"{key}={show(wanted)}: the runs of {shorten(run.directory.parent)} have {show(was)}; take"
+                    f" another name for the sweep, or both values: {key}={show(was)},{show(wanted)}"
+                )
+
+
+def _is_among(key: str, names: Sequence[str]) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in names)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from satae.config import ConfigError
+from satae.sweep.notes import Notes, read, write
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    notes = Notes([], [], []).add("satae-train -m seed=0,1", ["seed=0,1"], ["seed"])
+    write(tmp_path, notes)
+    assert read(tmp_path) == notes
+
+
+def test_a_command_that_adds_values_is_added_and_the_same_one_is_not():
+    notes = Notes([], [], []).add("a", ["seed=0,1"], ["seed"]).add("b", ["seed=0", "act=relu,tanh"], ["act"])
+    assert notes == Notes(["a", "b"], [["seed=0,1"], ["seed=0", "act=relu,tanh"]], ["act", "seed"])
+    assert notes.add("c", ["seed=0,1"], ["seed"]) == notes
+
+
+def test_no_notes_are_none(tmp_path):
+    assert read(tmp_path) == Notes([], [], [])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["hydra.callbacks.x._target_=os.system", "+hydra.sweep.dir=/", "hydra/launcher=x", "--config-dir=/tmp", "~hydra"],
+)
+def test_words_that_could_have_hydra_do_something_else_are_refused(tmp_path, word):
+    write(tmp_path, Notes(["x"], [[word]], []))
+    with pytest.raises(ConfigError, match="satae-train does not write that"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[], 3, None, {}, {"commands": 1, "words": [], "varied": []}, {"commands": [], "words": [[1]], "varied": []}],
+)
+def test_what_is_no_notes_is_refused(tmp_path, found):
+    (tmp_path / "sweep.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path)

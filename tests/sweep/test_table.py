@@ -1,0 +1,69 @@
+import csv
+
+import pytest
+from made import run
+
+from satae.sweep.results import below
+from satae.sweep.table import FILE, summarise
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    values = {(0.0, 0): 0.2, (0.0, 1): 0.4, (0.1, 0): 0.5, (0.1, 1): None}
+    for (alpha, seed), fvu in values.items():
+        measures = {"alpha": 0.07, "valid/fvu": fvu, "valid/saturated_fraction": 0.5, "valid/collapsed": 0.0}
+        how = {"metrics": measures} if fvu else {"status": "failed", "error": "NonFiniteLoss: the loss is nan"}
+        run(tmp_path / f"alpha={alpha},seed={seed}", alpha=alpha, seed=seed, **how)
+    return tmp_path
+
+
+def lines(sweep, capsys, *asked):
+    summarise(sweep, [sweep / name for name in asked])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
+    header, plain, saturated, *_ = lines(sweep, capsys)
+    assert header.split()[:2] == ["alpha", "runs"]  # act does not vary, the seed is averaged over
+    assert header.split()[-1] == "failed"
+    assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
+    assert saturated.split()[:3] == ["0.1", "2", "0.500"]
+    assert saturated.split()[-1] == "1"
+
+
+def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
+    told = lines(sweep, capsys)
+    assert told[4].split() == ["failed", "exit", "code", "why"]
+    assert told[5].split(maxsplit=2) == ["alpha=0.1,seed=1", "1", "NonFiniteLoss: the loss is nan"]
+
+
+def test_what_is_left_is_told_with_the_command_that_goes_on(sweep, capsys):
+    run(sweep / "alpha=0.2,seed=0", status="interrupted", alpha=0.2)
+    *_, last = lines(sweep, capsys, "alpha=0.2,seed=0", "alpha=0.3,seed=0", "alpha=0.4,seed=0")
+    assert last.startswith("1 were cut off and 2 have not begun; go on with: satae-train sweep=")
+
+
+def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):
+    assert not any("go on with" in line for line in lines(sweep, capsys))
+
+
+def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
+    lines(sweep, capsys)
+    with (sweep / FILE).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in rows] == [
+        ("alpha=0.0,seed=0", "finished", "0", "0.0", "0.2"),
+        ("alpha=0.0,seed=1", "finished", "0", "0.0", "0.4"),
+        ("alpha=0.1,seed=0", "finished", "0", "0.1", "0.5"),
+        ("alpha=0.1,seed=1", "failed", "1", "0.1", ""),
+    ]
+
+
+def test_an_empty_sweep_says_nothing(tmp_path, capsys):
+    assert lines(tmp_path, capsys) == []
+    assert not (tmp_path / FILE).exists()
+
+
+def test_what_is_no_run_is_passed_over(sweep):
+    (sweep / "report").mkdir()
+    assert len(list(below(sweep))) == 4

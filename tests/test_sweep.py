@@ -1,0 +1,257 @@
+"""A sweep goes on where it was, grows, refuses what would make it another one, and tells of its failures."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from program import PROGRAM, TINY, files, here, read, there
+
+from satae import experiment
+from satae.training.fit import NonFiniteLoss, fit
+
+WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
+NAMES = [f"alpha={alpha},seed={seed}" for alpha in ("0", "0.1") for seed in (0, 1)]
+TIMED = ("wall_s", "samples_per_s")
+
+
+def untimed(run):
+    return {key: value for key, value in read(run / "metrics.json").items() if key not in TIMED}
+
+
+def table(sweep):
+    """The rows of runs.csv, but for times."""
+    with (sweep / "runs.csv").open(encoding="utf-8", newline="") as file:
+        return [{key: value for key, value in row.items() if key not in TIMED} for row in csv.DictReader(file)]
+
+
+def failing(monkeypatch, error, *, at):
+    """Have the training of some runs end with an error."""
+
+    def failed(*args, **named):
+        alpha = args[5](1.0)
+        if alpha in at:
+            raise error
+        return fit(*args, **named)
+
+    monkeypatch.setattr(experiment, "fit", failed)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    outcome = here(folder, *WORDS)
+    return folder / "outputs" / "first", outcome
+
+
+def test_a_name_stands_for_a_folder_with_one_folder_for_each_configuration(whole):
+    sweep, outcome = whole
+    assert (outcome.code, outcome.err) == (0, "")
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir() and (path / "run.json").exists()) == NAMES
+
+
+def test_a_finished_sweep_is_there_already_and_nothing_is_trained(whole, monkeypatch):
+    sweep, outcome = whole
+    monkeypatch.setattr(experiment, "fit", None)
+    before = {name: (sweep / name / "run.json").read_bytes() for name in NAMES}
+    for words in (WORDS, ["sweep=first"], ["sweep=outputs/first"], ["-m", *WORDS]):
+        again = here(sweep.parents[1], *words)
+        assert (again.code, again.err) == (0, "")
+        assert again.out.splitlines()[0] == "4 of 4 runs are there already"
+        assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-4:-1]
+    assert {name: (sweep / name / "run.json").read_bytes() for name in NAMES} == before
+
+
+def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
+    assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
+    outcome = here(tmp_path, *TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
+    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 0 go on, 2 begin"
+    assert len(table(tmp_path / "outputs" / "first")) == 4
+    assert table(tmp_path / "outputs" / "first") == [
+        {**row, "run": row["run"].replace("alpha=0,", "") if row["alpha"] == "0.0" else row["run"]}
+        for row in sorted(table(whole[0]), key=lambda row: row["run"].replace("alpha=0,", "z"))
+    ]
+
+
+def test_another_meaning_is_refused_and_nothing_is_written(tmp_path):
+    assert here(tmp_path, *WORDS).code == 0
+    before = files(tmp_path)
+    outcome = here(tmp_path, *WORDS, "epochs=3")
+    assert outcome.code == 2
+    assert outcome.err.startswith("satae-train: epochs=3: the runs of outputs/first have 2; take another name")
+    assert len(outcome.err.splitlines()) == 1
+    assert files(tmp_path) == before
+
+
+def test_how_it_is_computed_may_change(tmp_path):
+    assert here(tmp_path, *WORDS).code == 0
+    outcome = here(tmp_path, *WORDS, "checkpoint.every_steps=1", "device=cpu")
+    assert outcome.out.splitlines()[0] == "4 of 4 runs are there already"
+
+
+def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
+    cut_off = here(tmp_path, *WORDS)
+    assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
+    told = "1 were cut off and 1 have not begun; go on with: satae-train sweep=outputs/first"
+    assert cut_off.out.splitlines()[-1] == told
+    monkeypatch.undo()
+    outcome = here(tmp_path, "sweep=first")
+    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 go on, 1 begin"
+    assert table(tmp_path / "outputs" / "first") == table(whole[0])
+
+
+def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
+    from satae.tracking import record
+
+    (tmp_path / "outputs" / "first").mkdir(parents=True)
+    with record.locked(tmp_path / "outputs" / "first"):
+        outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 2
+    assert "outputs/first: another process is at work here" in outcome.err
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_resume_of_a_sweep_says_how(whole):
+    outcome = here(whole[0].parents[1], "resume=outputs/first")
+    assert outcome.code == 2
+    assert outcome.err == "satae-train: resume=outputs/first: is a sweep; go on with all of it: sweep=outputs/first\n"
+
+
+# failures
+
+
+def test_a_failure_leaves_the_others_and_is_told_with_its_reason(tmp_path, monkeypatch):
+    failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 3
+    statuses = [read(tmp_path / "outputs" / "first" / name / "run.json")["status"] for name in NAMES]
+    assert statuses == ["failed", "failed", "finished", "finished"]
+    told = [line.split() for line in outcome.out.splitlines() if line.startswith(NAMES[0])]
+    assert told[-1][:3] == [NAMES[0], "3", "NonFiniteLoss:"]
+
+
+def test_what_diverged_is_not_tried_again_what_had_a_fault_is(tmp_path, monkeypatch):
+    failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
+    assert here(tmp_path, *WORDS).code == 3
+    failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1, 0.0])
+    monkeypatch.undo()
+    again = here(tmp_path, *WORDS)
+    assert again.code == 3
+    assert again.out.splitlines()[0] == "4 of 4 runs are there already"
+
+
+def test_a_fault_is_tried_again(tmp_path, monkeypatch, whole):
+    failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1])
+    assert here(tmp_path, *WORDS).code == 1
+    monkeypatch.undo()
+    assert here(tmp_path, *WORDS).code == 0
+    assert table(tmp_path / "outputs" / "first") == table(whole[0])
+
+
+def test_fail_fast_begins_no_more_runs(tmp_path, monkeypatch):
+    failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
+    outcome = here(tmp_path, *WORDS, "fail_fast=true")
+    assert outcome.code == 3
+    assert [name for name in NAMES if (tmp_path / "outputs" / "first" / name).exists()] == NAMES[:1]
+    assert "3 have not begun; go on with: satae-train sweep=outputs/first" in outcome.out
+    monkeypatch.undo()
+    assert here(tmp_path, *WORDS).code == 3  # the first has diverged for good
+    assert len(table(tmp_path / "outputs" / "first")) == 4
+
+
+# hostile sweeps
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        (
+            "sweep.json",
+            '{"commands": ["x"], "words": [["hydra.callbacks.x._target_=os.system"]], "varied": []}',
+            "os.sys",
+        ),
+        ("sweep.json", "[" * 100_000, "sweep.json: cannot be read"),
+        ("sweep.json", "{}", "sweep.json: cannot be read"),
+        (f"{NAMES[0]}/config.yaml", "a: !!python/object/apply:os.system [x]", "is no configuration"),
+        (f"{NAMES[0]}/run.json", "3", "run.json: is not the record of a run"),
+        (f"{NAMES[0]}/metrics.json", '{"valid/fvu": "<b>"}', "metrics.json: cannot be read"),
+    ],
+)
+def test_what_is_not_a_sweep_of_ours_is_refused_in_one_line(tmp_path, file, content, told):
+    assert here(tmp_path, *WORDS).code == 0
+    (tmp_path / "outputs" / "first" / file).write_text(content)
+    outcome = here(tmp_path, "sweep=first")
+    assert outcome.code == 2
+    assert told in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+# in worker processes
+
+KILLS = """
+import os, signal, sys
+
+def kill(event, arguments):
+    if event == "open" and "seed=1/metrics.jsonl" in str(arguments[0]) and "alpha=0.1" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+"""
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+@pytest.fixture
+def killing(tmp_path):
+    """What kills the process of one of the runs whenever it comes to the end of its first epoch."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(KILLS)
+    return {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def test_three_failures_of_three_kinds_are_told_and_the_others_complete(tmp_path, killing):
+    """A size that no data have, a loss that is not finite, a process that is killed."""
+    words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB]
+    (tmp_path / "outputs" / "first" / "alpha=0,optim.lr=0.0001,seed=1" / "metrics.jsonl").mkdir(parents=True)
+    outcome = there(tmp_path, *words, "alpha=0,0.1", "optim.lr=1e-4", "optim.lr=1e-4,1e30", "seed=0,1", **killing)
+    assert outcome.code == 3, outcome
+    status = {row["run"]: (row["status"], row["exit_code"]) for row in table(tmp_path / "outputs" / "first")}
+    assert status == {
+        "alpha=0,optim.lr=0.0001,seed=0": ("finished", "0"),
+        "alpha=0,optim.lr=0.0001,seed=1": ("failed", "1"),
+        "alpha=0.1,optim.lr=0.0001,seed=0": ("finished", "0"),
+        "alpha=0.1,optim.lr=0.0001,seed=1": ("failed", "1"),
+        **{f"alpha={alpha},optim.lr=1e+30,seed={seed}": ("failed", "3") for alpha in ("0", "0.1") for seed in (0, 1)},
+    }
+    assert "its process was killed" in outcome.out
+    assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_a_killed_program_goes_on_to_the_same_table(tmp_path, whole):
+    words = [*(word for word in WORDS if word != "epochs=2"), *JOBLIB]
+    sweep = tmp_path / "outputs" / "first"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [PROGRAM, *words, "epochs=2"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, process_group=0
+    ) as program:
+        while not list(sweep.glob("*/metrics.jsonl")) and program.poll() is None:
+            time.sleep(0.02)
+        os.killpg(program.pid, signal.SIGKILL)
+    assert there(tmp_path, *words, "epochs=2").code == 0
+    assert table(sweep) == table(whole[0])
+    assert json.loads((sweep / "sweep.json").read_text())["varied"] == ["alpha", "seed"]
+
+
+def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
+    words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB, "fail_fast=true"]
+    words = [word for word in words if not word.startswith("epochs")]
+    outcome = there(tmp_path, *words, "optim.lr=1e-4,1e30,1e-5", "epochs=1000000")
+    assert outcome.code == 3, outcome
+    status = {row["run"]: row["status"] for row in table(tmp_path / "outputs" / "first")}
+    assert status == {"optim.lr=0.0001": "interrupted", "optim.lr=1e+30": "failed"}
+    assert list((tmp_path / "outputs" / "first" / "optim.lr=0.0001" / "checkpoints").glob("step-*"))
+    assert "1 were cut off and 1 have not begun; go on with" in outcome.out
