@@ -37,7 +37,7 @@ def main() -> int:
     # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took up to 20 times as long
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
-    return execute(Program(PROGRAM, check, ready, run_job, close))
+    return execute(Program(PROGRAM, check, ready, open_sweep, run_job, close))
 
 
 def check(config: Config, resume: Path | None) -> str | None:
@@ -72,6 +72,7 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
     go_on = f"{PROGRAM} {RESUME}={shlex.quote(str(shorten(directory)))}"
     try:
         with _record(directory, config, line, list(job.overrides.task)) as record:
+            _follow(line, directory)
             return train(config, record, line.share, name=name)
     except Interrupted as error:
         raise Interrupted(error.number, "" if in_sweep else f"; go on with: {go_on}") from None
@@ -88,7 +89,28 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
         log_file = directory / f"{job.job.name}.log"
         say(PROGRAM, f"{_told(error)}; go on with: {go_on}; the traceback is in {log_file}", FAILED)
         stop(line)
+    finally:
+        _follow(line, directory)
     return math.nan
+
+
+def _follow(line: CommandLine, directory: Path) -> None:
+    """Show a run beside the others of its sweep; a run does not end for want of that."""
+    from satae.sweep import board
+
+    if line.sweep is not None and (directory / RUN).exists():
+        try:
+            board.follow(directory)
+        except (OSError, ConfigError) as error:
+            log.warning("not shown beside the others of its sweep: %s", error)
+
+
+def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
+    """Show what the runs of a sweep choose, those that are there too."""
+    from satae.sweep import board, results
+
+    there = [run.choices for run in results.below(sweep)]
+    board.show_sweep(sweep, [*there, *(results.chosen(config) for config in configs)])
 
 
 def _record(directory: Path, config: Config, line: CommandLine, words: list[str]) -> Record:
@@ -126,7 +148,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
         folders: of the runs.
         error: that ended the program before its time.
     """
-    from satae.sweep import results, table
+    from satae.sweep import board, results, table
     from satae.tracking import record
 
     for folder in folders:
@@ -134,6 +156,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
             cause = error or Killed()
             record.close_unended(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
+        board.finish(line.sweep)
         table.summarise(line.sweep, folders)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
     return max(results.exit_code(folders), FAILED if lost else OK)

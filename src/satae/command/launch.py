@@ -57,6 +57,7 @@ class Program(NamedTuple):
     # anything is written; gives a line to say where there is nothing left to do
     check: Callable[[Config, Path | None], str | None]
     ready: Callable[[], None]  # imports what a run needs; called in each worker process as it starts
+    open: Callable[[Path, Sequence[Config]], None]  # shows what the runs of a sweep choose, before they begin
     job: Callable[[DictConfig, CommandLine], float]  # makes one run, as composed
     # of the runs that were asked for, in their folders, and what ended them before their time: the exit code of all
     close: Callable[[CommandLine, Sequence[Path], BaseException | None], int]

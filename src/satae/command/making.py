@@ -75,6 +75,7 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
                 known = known.add(line.text, words, plan.varied)
             notes.write(plan.sweep, known)
             (plan.sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
+            program.open(plan.sweep, [job.config for job in plan.jobs])
             return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
 
 

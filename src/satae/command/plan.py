@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,7 +11,6 @@ from satae.command.ending import DIVERGED
 from satae.command.overrides import in_grammar
 from satae.command.sweeps import Asked, overrides_of
 from satae.config import Config
-from satae.config.schema import absolute
 
 if TYPE_CHECKING:
     from satae.sweep.results import Result
@@ -68,7 +66,7 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
     sweep = asked.folder or found.runs[0].folder
     there = {run.name: run for run in results.below(sweep)}
     varied = notes.read(sweep).add("", [], found.varied).varied
-    wanted = [slots.Wanted(overrides_of(run.words), results.flat(asdict(absolute(run.config)))) for run in found.runs]
+    wanted = [slots.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in found.runs]
     names = slots.place(wanted, [*there.values()], varied)
     jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(found.runs, names, strict=True)]
     return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, found.launcher)

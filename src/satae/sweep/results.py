@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from satae.config import ConfigError
+from satae.config import Config, ConfigError
 from satae.config.messages import first_line
+from satae.config.schema import absolute
 from satae.config.stored import read_plain
 from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
 from satae.tracking import record
@@ -89,6 +91,11 @@ def read(directory: Path) -> Result:
     """
     known = record.read(directory)
     return Result(directory, flat(read_plain(directory / CONFIG)), known, _metrics(directory / METRICS))
+
+
+def chosen(config: Config) -> dict[str, Any]:
+    """The choices of a configuration, as they stand in the directory of its run."""
+    return flat(asdict(absolute(config)))
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""A sweep in TensorBoard: what varies and what came of it (HParams), and each configuration over its seeds (bands)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import custom_scalars
+
+from satae import files
+from satae.config.messages import show
+from satae.run_directory import LOCK
+from satae.sweep.bands import MEASURES, Band, bands
+from satae.sweep.groups import SEED, axes, grouped
+from satae.sweep.results import FAILED, FINISHED, Result, below, read
+from satae.tracking.board import LAYOUT, PREFIX
+
+FOLDER: Final = "over seeds"
+ROOT, SESSION, BAND = ".sweep", ".session", ".band"  # how the names of our event files end
+METRICS: Final = {
+    "valid/fvu": "fvu (valid)",
+    "valid/saturated_fraction": "saturated",
+    "valid/dead_fraction": "dead",
+    "valid/code_sensitivity": "sensitivity",
+    "valid/total": "total loss (valid)",
+}
+MOST_VALUES: Final = 12  # that are listed one by one
+BANDS: Final = {
+    "over seeds: mean and 95 % interval": {
+        name: ["Margin", [name, f"band/{name}/lower", f"band/{name}/upper"]] for name in MEASURES
+    }
+}
+STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
+
+
+def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
+    """Write what varies, and the layout of the charts.
+
+    Args:
+        sweep: its folder.
+        choices: of each of its runs.
+    """
+    runs = [Result(sweep, dict(one), {}, {}) for one in choices]
+    named = [
+        HParam(key, _domain([_plain(run.choices[key]) for run in runs if key in run.choices]))
+        for key in axes(runs)
+        if key != SEED
+    ]
+    config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
+    _rewrite(sweep, ROOT, [Event(summary=config), Event(summary=custom_scalars({**BANDS, **LAYOUT}))], 0.0)
+
+
+def show_run(run: Result, group: str) -> None:
+    """Write what a run of a sweep chose, and how it ended, if it has.
+
+    Args:
+        run: as it stands.
+        group: its configuration without the seed.
+    """
+    values = {key: _plain(value) for key, value in run.choices.items()}
+    summaries = [hparams_pb(values, trial_id=group, start_time_secs=_began([run]))]
+    if run.status in STATUS:
+        end = plugin_data_pb2.HParamsPluginData(
+            session_end_info=plugin_data_pb2.SessionEndInfo(status=STATUS[run.status])
+        )
+        about = metadata.create_summary_metadata(end)
+        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        summaries.append(Summary(value=[value]))
+    _rewrite(run.directory, SESSION, [Event(summary=summary) for summary in summaries], _began([run]))
+
+
+def show_band(folder: Path, runs: Sequence[Result]) -> None:
+    """Write mean and band of a configuration, as far as two seeds have come; nothing where they have not.
+
+    Args:
+        folder: to write to.
+        runs: one for each seed.
+    """
+    if found := bands([run.history() for run in runs]):
+        folder.mkdir(parents=True, exist_ok=True)
+        # a TensorBoard that has read the file of before passes over what it had from the first epoch on
+        start = Event(step=found[0].epoch, session_log=SessionLog(status=SessionLog.START))
+        events = [start, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
+        _rewrite(folder, BAND, events, _began(runs))
+
+
+def follow(run: Path) -> None:
+    """Show how a run of a sweep stands, with the others of its configuration, in whatever process it is."""
+    group = _without_seed(run.name)
+    with _locked(run.parent):
+        show_run(read(run), group)
+        seeds = [path for path in sorted(run.parent.iterdir()) if _without_seed(path.name) == group and _is_run(path)]
+        show_band(run.parent / FOLDER / group, [read(path) for path in seeds])
+
+
+def finish(sweep: Path) -> None:
+    """Show all of a sweep as it stands, whatever it varied when its runs were named."""
+    runs = list(below(sweep))
+    with _locked(sweep):
+        show_sweep(sweep, [run.choices for run in runs])
+        for group in grouped(runs):
+            name = _without_seed(group.runs[0].name)
+            for run in group.runs:
+                show_run(run, name)
+            show_band(sweep / FOLDER / name, group.runs)
+
+
+def _summary(band: Band) -> Summary:
+    values = dict[str, float]()
+    for name, spread in band.spreads.items():
+        values |= {name: spread.mean, f"band/{name}/lower": spread.mean - spread.margin}
+        values |= {f"band/{name}/upper": spread.mean + spread.margin}
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+
+def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
+    found = sorted(set(values), key=lambda value: (isinstance(value, str), value))
+    if len({isinstance(value, str) for value in found}) > 1:
+        found = [show(value) for value in found]
+    if len(found) > MOST_VALUES and not isinstance(found[0], str | bool):
+        return RealInterval(float(found[0]), float(found[-1]))
+    return Discrete([float(value) if type(value) is int else value for value in found])
+
+
+def _plain(value: Any) -> Any:
+    """A value as HParams can have it."""
+    return value if isinstance(value, bool | int | float | str) else show(value)
+
+
+def _without_seed(name: str) -> str:
+    return re.sub(rf"(^|,){SEED}=[^,]*", "", name).lstrip(",") or "all"
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file()
+
+
+def _locked(sweep: Path) -> FileLock:
+    (sweep / FOLDER).mkdir(exist_ok=True)
+    return FileLock(sweep / FOLDER / LOCK)
+
+
+def _began(runs: Iterable[Result]) -> float:
+    """When the first of some runs began, in seconds; 0 where nobody knows."""
+    times = [run.record["started"] for run in runs if isinstance(run.record.get("started"), str)]
+    return min((datetime.fromisoformat(time).timestamp() for time in times), default=0.0)
+
+
+def _rewrite(directory: Path, suffix: str, events: Iterable[Event], began: float) -> None:
+    """Have an event file take the place of the one of its kind, unless that says the same.
+
+    Its name is another one each time, for a TensorBoard that has read the other, and comes before those of the run's
+    own event files: TensorBoard's slow reader never comes back to a file before the one that it reads.
+    """
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    for event in [Event(file_version="brain.Event:2"), *events]:
+        event.wall_time = began
+        writer.write(event.SerializeToString(deterministic=True))
+    older = sorted(directory.glob(f"{PREFIX}*{suffix}"))
+    if [path.read_bytes() for path in older] == [content.getvalue()]:
+        return
+    number = 1 + int(older[-1].name.removeprefix(PREFIX).removesuffix(suffix)) if older else 1
+    for path in older:
+        path.unlink()
+    files.replace(directory / f"{PREFIX}{number:010}{suffix}", content.getvalue())
