@@ -18,7 +18,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.command import overrides, parallel
+from satae.command import cluster, overrides
+from satae.command.cluster import Launcher
 from satae.command.places import place
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
@@ -40,7 +41,7 @@ class Planned(NamedTuple):
 
     runs: list[Run]
     varied: list[str]  # what was given several values
-    launcher: dict[str, Any] | None  # the options of the one that makes several at once; None for one after another
+    launcher: Launcher | None  # the options of the one that makes several at once; None for one after another
 
 
 def planned(
@@ -69,7 +70,7 @@ def planned(
 
 class _Composed(NamedTuple):
     run: Run
-    launcher: dict[str, Any] | None
+    launcher: Launcher | None
 
 
 def _jobs(commands: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
@@ -117,11 +118,9 @@ def _composed(name: str, words: list[str]) -> DictConfig:
         raise ConfigError(f"{' '.join(words)}: cannot be read ({first_line(error)}); see --help") from None
 
 
-def _launcher(composed: DictConfig) -> dict[str, Any] | None:
-    if composed.hydra.runtime.choices["hydra/launcher"] != parallel.LAUNCHER:
-        return None
-    options = composed.hydra.launcher
-    return {key: options[key] for key in options if key != "_target_"}
+def _launcher(composed: DictConfig) -> Launcher:
+    options = dict(composed.hydra.launcher)
+    return Launcher(composed.hydra.runtime.choices[cluster.KEY], options.pop("_target_"), options)
 
 
 @contextmanager

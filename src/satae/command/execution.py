@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hydra._internal.utils import get_args_parser
 
-from satae.command import arguments, collector, interruption, overrides, parallel, plan, stored_runs, sweeps
+from satae.command import arguments, cluster, collector, interruption, overrides, parallel, plan, stored_runs, sweeps
 from satae.command.composition import planned
 from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
@@ -86,7 +86,7 @@ def _read(program: Program) -> _Read:
     stored = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], several)
     # what goes on was typed as it was; what begins anew can be typed again without the run that it came from
     text = shlex.join([program.name, *(words if stored.resume else [*flags, *stored.words])])
-    sweep = sweeps.taken_out(stored.words, found.multirun)
+    sweep = sweeps.taken_out(cluster.with_ready(stored.words), found.multirun)
     flags += ["--multirun"] if sweep.multirun > found.multirun else []
     found.overrides, found.multirun = sweep.words, sweep.multirun
     sys.argv[1:] = [*flags, *sweep.words]  # at the end Hydra's parser finds all of them

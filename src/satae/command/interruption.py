@@ -111,13 +111,22 @@ def raise_if_asked() -> None:
         raise Interrupted(_State.asked)
 
 
-def hold_for_good() -> None:
-    """In a worker process: let the runs look by themselves, since what goes on between them is not ours."""
+def hold_for_good(*others: int) -> None:
+    """In a worker process: let the runs look by themselves, since what goes on between them is not ours.
+
+    Args:
+        others: signals that mean the same there.
+    """
     _State.holding += 1
     _State.worker = True
-    for number in SIGNALS:
+    hear(*SIGNALS, *others)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [*SIGNALS, *others])
+
+
+def hear(*numbers: int) -> None:
+    """Listen to signals, whatever a library has them do."""
+    for number in numbers:
         signal.signal(number, _hear)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
-from satae.command import collector, failures, interruption, overrides, parallel
+from satae.command import collector, failures, interruption, job, overrides
 from satae.command.composition import UNUSABLE, handed
 from satae.command.interruption import Interrupted
 from satae.command.parallel import Share
@@ -92,13 +91,15 @@ def hand_over(program: Program, line: CommandLine, jobs: Sequence[Sequence[str]]
 
 def _launch(program: Program, line: CommandLine) -> None:
     """A process of its own gets what it needs to know with the function."""
-    here = os.getpid()
+    origin = job.here()
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
-        worker = parallel.settle(here)
-        if interruption.asked() or line.is_stopped:
+        worker = job.settle(origin)
+        if (number := interruption.asked()) or line.is_stopped:
             _take_back(Path(HydraConfig.get().runtime.output_dir))
+            if worker and number and not line.is_stopped:
+                job.leave(number)
             return math.nan
         program.ready()
         collector.wake()
@@ -106,10 +107,12 @@ def _launch(program: Program, line: CommandLine) -> None:
             try:
                 with interruption.held():  # a run looks by itself, where it can be left
                     return program.job(composed, line)
-            except Interrupted:
-                if worker:  # the main process waits for all of them, and ends as it was asked itself
-                    return math.nan
-                raise
+            except Interrupted as error:
+                if not worker:
+                    raise
+                if not line.is_stopped:
+                    job.leave(error.number)
+                return math.nan  # the main process waits for all of them, and ends as it was asked itself
             except Exception as error:
                 raise _PastHydra(error) from None
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 
-from satae.command import failures, parallel
+from satae.command import cluster, failures
 from satae.command.ending import FAILED, OK, say
 from satae.command.interruption import held
 from satae.command.launch import CommandLine, Program, hand_over, stop
@@ -65,7 +65,7 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
         begun = sum(job.begun for job in left)
         text = f"{len(plan.jobs) - len(left)} of {len(plan.jobs)} runs are there already"
         print(f"{text}; {begun} go on, {len(left) - begun} begin" if left else text, flush=True)  # noqa: T201
-    with parallel.workers(plan.launcher, len(left), program.ready) as share:
+    with cluster.workers(plan.launcher, len(left), program.ready) as share:
         for job in left:
             _checked(program, job)
         plan.sweep.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _in_rounds(program: Program, line: CommandLine, plan: Plan) -> None:
     rounds = _attempt(program, line, plan.left) if plan.left else []
     while rounds:
         jobs, *rounds = rounds
-        with parallel.workers(plan.launcher, len(jobs), program.ready, apart=len(jobs) == 1) as share:
+        with cluster.workers(plan.launcher, len(jobs), program.ready, apart=len(jobs) == 1) as share:
             rounds = _attempt(program, line._replace(share=share), jobs) + rounds
 
 

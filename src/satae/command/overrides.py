@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
-from satae.command import parallel
+from satae.command import cluster
 from satae.config.messages import ConfigError, bad_choice, expected, first_line, show, unknown_key
 from satae.config.schema import GROUPS, Config
 
@@ -132,8 +132,8 @@ def _missing(error: Any) -> str:
     root, _, below = group.partition("/")
     if root in GROUPED:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
-    if (group, name) == ("hydra/launcher", parallel.LAUNCHER):
-        return f"{group}={name}: is not installed; install it with {parallel.EXTRA}"
+    if group == cluster.KEY and (text := cluster.not_installed(name)):
+        return text
     return bad_choice(group, name, error.options) if group and error.options else first_line(error)
 
 

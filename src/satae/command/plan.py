@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from satae.command import places
+from satae.command.cluster import Launcher
 from satae.command.composition import Planned, Run
 from satae.command.ending import DIVERGED
 from satae.command.overrides import in_grammar
@@ -35,7 +36,7 @@ class Plan(NamedTuple):
     sweep: Path | None  # their common folder
     commands: list[list[str]]  # the overrides of each command line of the sweep
     varied: list[str]  # what it varies
-    launcher: dict[str, Any] | None
+    launcher: Launcher | None
 
     @property
     def left(self) -> list[Job]:
