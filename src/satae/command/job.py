@@ -119,7 +119,9 @@ def _is_preempted() -> bool:
     """
     if os.environ.get(CLUSTER) != "slurm":
         return False
-    command = ["squeue", "--noheader", "--format=%T", f"--jobs={os.environ.get('SLURM_JOB_ID')}"]
+    from submitit import JobEnvironment
+
+    command = ["squeue", "--noheader", "--format=%T", f"--jobs={JobEnvironment().job_id}"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.stdout.split() == ["RUNNING"]
 
