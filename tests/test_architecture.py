@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,9 @@ HOMES = {
     "tqdm": {"data/images.py"},
     "datasets": {"data/hf.py"},
     "joblib": {"command/parallel.py"},
+    "submitit": {"command/submitted.py", "command/job.py"},
+    "ray": {"command/remote.py"},
+    "hydra_plugins": {"command/remote.py"},
     "pickle": {"data/cifar10.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
@@ -166,6 +170,8 @@ def test_every_command_in_the_documents_can_be_run(words):
         pytest.skip("shows something")
     if [word for word in words if word.startswith(("resume=", "rerun="))] or (len(words) == 1 and "sweep=" in words[0]):
         pytest.skip("needs a run that is there")
+    if any(word.startswith("hydra/launcher=ray") for word in words) and not find_spec("ray"):
+        pytest.skip("pip install 'satae[ray]'")
     overrides = [one_seed(word) for word in words if not word.startswith("-")]
     asked = sweeps.taken_out(overrides, {"-m", "--multirun"} & {*words} != set())
     for run in composition.planned(*asked.commands, multirun=asked.multirun).runs:

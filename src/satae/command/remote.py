@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import signal
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any, Final
 from hydra.core.utils import JobReturn, JobStatus, env_override
 
 from satae.command import interruption
+from satae.config.messages import first_line
 
 LOOK: Final = 0.2  # seconds between two looks at the runs
 QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
@@ -63,8 +63,9 @@ def _result(run: Any, runs: list[Any]) -> Any:
             runs.clear()
     try:
         return ray.get(run)
-    except Exception:  # Ray's own, and what a process raises as it is taken apart
-        logging.getLogger(__name__).info("a run is lost", exc_info=True)
+    except Exception as error:  # Ray's own, and what a process raises as it is taken apart
+        if interruption.asked() is None:
+            print(f"a run is lost ({type(error).__name__}: {first_line(error)})")  # noqa: T201
         return JobReturn(status=JobStatus.COMPLETED, _return_value=math.nan)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from hydra.core.utils import JobReturn, JobStatus
 
 from satae.command import interruption
+from satae.run_directory import shorten
 
 LOOK: Final = 0.2  # seconds between two looks at the jobs
 PATIENCE: Final = 60  # seconds for jobs that are cancelled
@@ -69,7 +70,8 @@ class _Awaited:
             if self._job is not None:
                 return list(self._job.results())
         except Exception:  # submitit's own, and whatever comes of reading a file that was torn
-            logging.getLogger(__name__).info("a job is lost", exc_info=True)
+            if interruption.asked() is None:
+                print(f"a job is lost ({self._job.state}); its log: {shorten(self._job.paths.stderr)}")  # noqa: T201
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=math.nan)]
 
 
