@@ -200,8 +200,7 @@ def test_slurm_is_asked_for_what_a_run_needs():
     ("cores", "threads", "runs", "share"), [(8, None, 2, (2, 4)), (8, 3, 9, (2, 3)), (2, 4, 9, (1, 2))]
 )
 def test_jobs_and_threads_are_the_cores(monkeypatch, cores, threads, runs, share):
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(cores))
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("satae.command.parallel.cores", lambda: cores)
     launcher = cluster.Launcher("submitit_here", "x.LocalLauncher", {"cpus_per_task": threads})
     with cluster.workers(launcher, runs, lambda: None) as given:
         assert given == share

@@ -69,7 +69,7 @@ def untimed(run):
 
 def worker(run):
     """The process that made a run, as its event file is named."""
-    (events,) = run.glob("events.out.tfevents.*")
+    (events,) = run.glob("events.out.tfevents.[1-9]*")
     return int(events.name.split(".")[-2])
 
 

@@ -195,7 +195,7 @@ def locked(directory: Path) -> BaseFileLock:
 
 def history(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a history that are whole: the last one may be torn; a measure that was not finite is None."""
-    for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else ():
+    for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else ():
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):

@@ -1,0 +1,94 @@
+"""What a browser shows of a sweep: TensorBoard, and the page of the report."""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from program import TINY, here
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+    *["--disable-background-networking", "--disable-component-update"],
+]
+PATIENCE = 60_000  # milliseconds until something is shown
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
+    pytest.mark.skipif(not find_spec("playwright"), reason="needs playwright"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page, with what went wrong in it: there must be nothing."""
+    page = browser.new_page(viewport={"width": 1500, "height": 950})
+    page.set_default_timeout(PATIENCE)
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    page.close()
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    words = [*TINY, "epochs=3", "sweep=first", "alpha=0,0.1", "act=relu,tanh", "seed=0,1"]
+    assert here(folder, *words).code == 0
+    return folder / "outputs" / "first"
+
+
+@pytest.fixture(scope="module")
+def board(sweep):
+    """The address of a TensorBoard that shows the sweep."""
+    words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(sweep), "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        for line in server.stderr:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                break
+        yield found[0]
+        server.kill()
+
+
+def shown(page, *texts):
+    for text in texts:
+        page.get_by_text(text, exact=True).first.wait_for()
+
+
+def test_hparams_has_a_row_for_each_configuration_with_its_mean(page, board):
+    page.goto(f"{board}/#hparams")
+    shown(page, "Trial ID", "act", "alpha", "fvu (valid)", "saturated", "dead", "sensitivity")
+    shown(page, "alpha=0,act=relu", "alpha=0.1,act=tanh")
+    page.get_by_text("Parallel Coordinates View").click()
+    axes = page.locator("text.axis-title")
+    axes.first.wait_for()
+    titles = ["act", "alpha", "fvu (valid)", "saturated", "dead", "sensitivity", "total loss (valid)"]
+    assert axes.all_text_contents() == titles
+
+
+def test_custom_scalars_have_the_bands_over_seeds(page, board):
+    page.goto(f"{board}/#custom_scalars")
+    shown(page, "over seeds: mean and 95 % interval", "valid/fvu", "saturated fraction of each layer")
+    page.locator("path.confidence-area, .area, path[class*=area]").first.wait_for(state="attached")
+
+
+def test_runs_are_named_by_what_they_chose(page, board):
+    page.goto(f"{board}/#timeseries")
+    shown(page, "alpha=0,act=relu,seed=0", "over seeds/alpha=0.1,act=tanh")
+    page.goto(f"{board}/#scalars")
+    page.reload()
+    shown(page, "alpha=0.1,act=tanh,seed=1")
