@@ -20,7 +20,8 @@ KILLS = """
 import os, signal, sys
 
 def note(event, arguments):
-    if event == "open" and str(arguments[0]).endswith("alpha=0,seed=1/metrics.jsonl"):
+    path = str(arguments[0]) if event == "open" and str(arguments[1]).startswith("a") else ""
+    if path.endswith("alpha=0,seed=1/metrics.jsonl"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(note)

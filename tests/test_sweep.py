@@ -197,7 +197,8 @@ KILLS = """
 import os, signal, sys
 
 def kill(event, arguments):
-    if event == "open" and "seed=1/metrics.jsonl" in str(arguments[0]) and "alpha=0.1" in str(arguments[0]):
+    path = str(arguments[0]) if event == "open" and str(arguments[1]).startswith("a") else ""
+    if "alpha=0.1" in path and path.endswith("seed=1/metrics.jsonl"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(kill)

@@ -91,7 +91,8 @@ MADE: Final = {"LocalLauncher": _local, "SlurmLauncher": _slurm, "RayLauncher": 
 def _share(threads: int | None, runs: int) -> Share:
     """What each run gets of this machine, where it may be said how many threads."""
     cores = parallel.cores()
-    return parallel.share(cores, max(1, cores // threads) if threads else -1, runs)
+    given = parallel.share(cores, max(1, cores // threads) if threads else -1, runs)
+    return given._replace(threads=min(threads, cores)) if threads else given
 
 
 def _tell(given: Share, runs: int) -> None:

@@ -45,7 +45,7 @@ def summarise(sweep: Path, asked: Sequence[Path]) -> None:
         console.print(_table(runs))
         console.print(f"mean ± standard deviation over the seeds; every run: {shorten(sweep / FILE)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
-        console.print(_failures(failed), crop=False)
+        console.print(_failures(failed), markup=False)
         console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG}", markup=False)
     if line := _left(sweep, runs, asked):
         console.print(line, markup=False)
@@ -90,12 +90,13 @@ def _values(group: Group, varied: Sequence[str]) -> list[str]:
     return [shown(group.values[key]) if key in group.values else "-" for key in varied]
 
 
-def _failures(failed: Sequence[Result]) -> Table:
-    table = Table("failed", "exit code", box=None, pad_edge=False, header_style="bold")
-    table.add_column("why", no_wrap=True, overflow="ignore")
+def _failures(failed: Sequence[Result]) -> str:
+    """A line for each; a table of rich's would cut long reasons."""
+    width = max(len(run.name) for run in failed)
+    lines = [f"{'failed':{width}}  exit code  why"]
     for run in failed:
-        table.add_row(run.name, str(run.record.get("exit_code", "-")), str(run.record.get("error", "-")))
-    return table
+        lines.append(f"{run.name:{width}}  {run.record.get('exit_code', '-'):>9}  {run.record.get('error', '-')}")
+    return "\n".join(lines)
 
 
 def _left(sweep: Path, runs: Sequence[Result], asked: Sequence[Path]) -> str:
