@@ -7,7 +7,7 @@ PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth report-bench soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 40 mi
 
 growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 5 minutes
 	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+report-bench: $(READY) ## Time and memory of satae-report for 200 and for 2,000 runs
+	$(BIN)/python -m benchmarks.report_size $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)

@@ -15,6 +15,7 @@ from satae import build, inventory
 from satae.command import composition, sweeps
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
+from satae.report import command as report
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -25,6 +26,10 @@ MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
     "training": {"satae.training", "satae.model", "satae.data", "satae.files"},
+    "report": {
+        *("satae.report", "satae.sweep", "satae.config", "satae.command.ending", "satae.command.interruption"),
+        *("satae.__version__", *LEAVES),
+    },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking.record", "satae.tracking.board", *LEAVES},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "config": {"satae.config"},
@@ -35,8 +40,9 @@ HOMES = {
     "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
     "tensorboard": {"tracking/board.py", "sweep/board.py"},
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py"},
-    "matplotlib": {"tracking/pictures.py"},
+    "matplotlib": {"tracking/pictures.py", "report/drawing.py", "report/figures.py", "report/scales.py"},
     "PIL": {"tracking/pictures.py", "data/images.py"},
+    "jinja2": {"report/page.py"},
     "rich": {"tracking/console.py", "sweep/table.py", "inventory.py"},
     "scipy": {"data/svhn.py", "sweep/groups.py"},
     "pooch": {"data/archives.py", "data/cache.py"},
@@ -189,7 +195,13 @@ def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, ca
     assert "usage: satae-data" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", commands("satae-report"))
+def test_every_command_about_reports_in_the_documents_is_one(words):
+    assert report.parse(words).folders
+
+
 def test_there_are_commands_to_try():
+    assert len(commands("satae-report")) >= 2
     assert len(commands("satae-train")) >= 5
     assert len(commands("satae-data")) >= 5
 

@@ -48,7 +48,8 @@ def installed(wheel, tmp_path_factory):
 
 def test_the_wheel_holds_every_module_and_every_configuration(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    modules = {f"satae/{name}" for name in files(ROOT / "src" / "satae") if name.endswith(".py") or name == "py.typed"}
+    kinds = (".py", ".html", ".css", "py.typed")
+    modules = {f"satae/{name}" for name in files(ROOT / "src" / "satae") if name.endswith(kinds)}
     choices = {f"satae/conf/{name}" for name in files(ROOT / "conf") if name.endswith((".yaml", ".py"))}
     assert held == modules | choices
 

@@ -1,0 +1,1 @@
+"""What came of a sweep, on one page that opens from the disk, with its figures and numbers beside it."""

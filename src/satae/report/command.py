@@ -1,0 +1,85 @@
+"""What came of runs, on a page: ``satae-report outputs/...``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from satae.command import interruption
+from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.interruption import Interrupted
+from satae.config import ConfigError
+from satae.config.messages import first_line, nearest
+
+PROGRAM: Final = "satae-report"
+OUT: Final = "out"
+HELP: Final = f"""\
+{PROGRAM} tells what came of runs: a page that opens from the disk, its figures as PNG and SVG, its numbers as CSV.
+
+  {PROGRAM} outputs/2026-01-31/12-00-00-000000
+  {PROGRAM} outputs/first outputs/second out=both
+
+  FOLDER ...   run directories, or folders of sweeps, whose runs are taken together
+  out          the folder to write to; by default report/ in the folder that is named, or report-<n>/ here where there
+               are several. A report that is there is replaced
+
+The page has a summary in words; reconstruction and saturated fraction against alpha, or against the first number
+that varies, for each configuration of all else, with 95 % intervals over the seeds; the one against the other;
+reconstructions and filters side by side; tables of configurations, runs and failures; commands and versions.
+
+  index.html   the page
+  runs.csv     every run: status, choices, final measures
+  groups.csv   every configuration and measure: n, mean, standard deviation, interval"""
+
+
+class Choices(NamedTuple):
+    """What was typed."""
+
+    folders: list[Path]
+    out: Path | None
+
+
+def main() -> int:
+    """The entry point; returns the exit code."""
+    typed = sys.argv[1:]
+    if not typed or {"--help", "-h"} & {*typed}:
+        print(HELP)  # noqa: T201
+        return OK if typed else REFUSED
+    try:
+        with interruption.listening():
+            from satae.report.writing import write
+
+            print(write(*parse(typed)))  # noqa: T201
+    except ConfigError as error:
+        return say(PROGRAM, first_line(error), REFUSED)
+    except Interrupted as error:
+        return say(PROGRAM, "interrupted", error.code)
+    except OSError as error:
+        return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+    except Exception as error:
+        return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)
+    return OK
+
+
+def parse(typed: Sequence[str]) -> Choices:
+    """What was typed, checked.
+
+    Raises:
+        ConfigError: it cannot be done.
+    """
+    folders, out = list[Path](), None
+    for word in typed:
+        key, equals, value = word.partition("=")
+        if key == OUT and equals:
+            if not value:
+                raise ConfigError("out=: is empty; name a folder")
+            out = Path(value).expanduser()
+        elif word.startswith("-") or (equals and key.isidentifier() and not Path(word).expanduser().exists()):
+            raise ConfigError(f"{word}: no such option{nearest(key.strip('-'), [OUT])}; there is {OUT} (see --help)")
+        else:
+            folders.append(Path(word).expanduser())
+    if not folders:
+        raise ConfigError("no folder is named; name run directories or folders of sweeps")
+    return Choices(folders, out)

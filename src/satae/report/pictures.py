@@ -1,0 +1,108 @@
+"""The pictures of some runs, side by side."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from satae.report import png, words
+from satae.report.series import Plan, Point
+from satae.report.sources import finished
+from satae.sweep.groups import Group
+from satae.sweep.results import Result
+
+FOLDER: Final = "pictures"
+KINDS: Final = {
+    "reconstructions": ("Reconstructions", "clean inputs, what the model saw of them, and what it made of that"),
+    "encoder_filters": ("Filters of the first layer", "each scaled by its own largest weight; grey is zero"),
+    "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
+    "energy": ("Energy over the plane", "the squared error of the reconstruction at each place of the plane"),
+}
+MOST_SHOWN: Final = 12  # configurations
+MOST_BYTES: Final = 2**24  # of all pictures together
+
+T = TypeVar("T")
+
+
+class Shown(NamedTuple):
+    """A picture of a run."""
+
+    label: str  # of the configuration
+    alternative: str
+    address: str  # the picture itself, as a page can hold it
+    width: int  # pixels
+    height: int
+
+
+class Gallery(NamedTuple):
+    """Pictures of one kind."""
+
+    title: str
+    what: str
+    rows: list[list[Shown]]  # one for each line of the figures, or one of all
+
+
+def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[str]]:
+    """The pictures of some configurations; what is to be said about them."""
+    rows, notes = chosen(plan), list[str]()
+    found, left = list[Gallery](), MOST_BYTES
+    for kind, (title, what) in KINDS.items():
+        shown = [[picture for point in row if (picture := _shown(point, kind, notes))] for row in rows]
+        left -= sum(len(picture.address) for row in shown for picture in row)
+        if left < 0:
+            notes.append(f"{title} are left out: the page would grow too large.")
+        elif any(shown):
+            found.append(Gallery(title, what, [row for row in shown if row]))
+    there, taken = sum(bool(finished(group.runs)) for group in groups), sum(map(len, rows))
+    if found and taken < there:
+        notes = [f"{there - taken} of {there} configurations are left out.", *notes]
+    return found, [_same_inputs([_first(point) for row in rows for point in row]), *notes] if found else notes
+
+
+def chosen(plan: Plan) -> list[list[Point]]:
+    """Some configurations, of all lines and spread over each."""
+    lines = evenly(plan.lines, MOST_SHOWN)
+    each = MOST_SHOWN // max(1, len(lines))
+    rows = [evenly([point for point in line.points if point.runs], each) for line in lines]
+    return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Some of many, the first and the last among them."""
+    if len(items) <= most:
+        return [*items]
+    return [items[round(place * (len(items) - 1) / max(1, most - 1))] for place in range(most)]
+
+
+def _first(point: Point) -> Result:
+    return point.runs[min(point.runs)]
+
+
+def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
+    """A picture, if it is there; where it cannot be shown, a note says so."""
+    run, name, (title, what) = _first(point), words.name(point.values), KINDS[kind]
+    try:
+        content = png.read(run.directory / FOLDER / f"{kind}.png")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        notes.append(f"{kind}.png of {name} is not shown: {getattr(error, 'strerror', None) or error}.")
+        return None
+    address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return Shown(name, f"{title} of {name}, seed {run.seed}: {what}", address, *png.size(content))
+
+
+def _same_inputs(runs: Sequence[Result]) -> str:
+    """Inputs and noise are drawn with the same seed in every run, if these and the device are the same."""
+    apart = [group for group in ("data", "noise") if len({repr(_choices(run, group)) for run in runs}) > 1]
+    apart += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
+    seed = "Of the first finished seed of each configuration"
+    if apart:
+        return f"{seed}. Not at the same inputs and noise: the runs differ in {' and '.join(apart)}."
+    return f"{seed}, at the same validation inputs with the same noise."
+
+
+def _choices(run: Result, group: str) -> dict[str, object]:
+    keys = [key for key in run.choices if key == group or key.startswith(f"{group}.")]
+    return {key: run.choices[key] for key in sorted(keys) if key != "data.dir"}

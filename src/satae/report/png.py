@@ -1,0 +1,40 @@
+"""PNG files, which may be none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+LARGEST: Final = 2**20  # bytes
+LARGEST_SIDE: Final = 4096  # pixels
+BEGIN: Final = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def read(path: Path) -> bytes:
+    """The content of a picture.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is none that satae-train writes, or too large.
+        OSError: it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # which waits for nothing
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is no file")
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError("it is too large")
+    if not content.startswith(BEGIN) or not content.endswith(END):
+        raise ValueError("it is no PNG file")
+    if not all(0 < side <= LARGEST_SIDE for side in size(content)):
+        raise ValueError("it is too large")
+    return content
+
+
+def size(png: bytes) -> tuple[int, int]:
+    """Width and height, pixels."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

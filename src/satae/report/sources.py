@@ -1,0 +1,144 @@
+"""The runs in the folders that were named, and no more of each than a report tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from satae.config import ConfigError
+from satae.config.messages import first_line, show
+from satae.run_directory import CONFIG, RUN
+from satae.sweep import results
+from satae.sweep.results import FINISHED, Result
+
+SWEEP: Final = "sweep.json"
+KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
+LONGEST: Final = 20_000  # characters of a text; more is cut
+MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+class Unreadable(NamedTuple):
+    """A run of which nothing can be told."""
+
+    directory: Path
+    reason: str
+
+
+class Source(NamedTuple):
+    """What was named, read."""
+
+    folders: tuple[Path, ...]  # as they were named
+    runs: list[Result]
+    unreadable: list[Unreadable]
+    commands: list[str]  # that made the runs
+    root: Path  # the folder that all are below
+
+    def name(self, run: Result | Unreadable) -> str:
+        """Of a run's directory, as seen from the folder that all are below."""
+        return readable(str(run.directory.relative_to(self.root)))
+
+
+def gather(folders: Sequence[Path]) -> Source:
+    """Read the runs in some folders, each once.
+
+    Args:
+        folders: run directories, and folders of sweeps.
+
+    Raises:
+        ConfigError: a folder holds no run.
+    """
+    places = dict.fromkeys(place.resolve() for folder in folders for place in directories(folder))
+    found = [_attempt(place) for place in places]
+    runs = [run for run in found if isinstance(run, Result)]
+    made = [command for folder in dict.fromkeys(place.parent for place in places) for command in commands(folder)]
+    typed = dict.fromkeys(made) or dict.fromkeys(run.record["command"] for run in runs)
+    unreadable = [run for run in found if isinstance(run, Unreadable)]
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    return Source(tuple(folders), runs, unreadable, list(typed), root)
+
+
+def directories(folder: Path) -> list[Path]:
+    """The run directories that a folder stands for: itself, or those in it.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; name a run directory or the folder of a sweep")
+    if (folder / RUN).is_file():
+        return [folder]
+    if found := sorted(path.parent for path in folder.glob(f"*/{RUN}")):
+        return found
+    below = min((path.parent.parent for path in folder.glob(f"*/*/{RUN}")), default=None)
+    remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
+    raise ConfigError(f"{folder}: holds no runs; {remedy}")
+
+
+def commands(sweep: Path) -> list[str]:
+    """The commands that made a sweep, where it tells them."""
+    try:
+        if (sweep / SWEEP).stat().st_size > results.LARGEST:
+            return []
+        told = json.loads((sweep / SWEEP).read_text("utf-8"))["commands"]
+        return [readable(command) for command in told if isinstance(command, str)]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+
+
+def readable(text: object) -> str:
+    """A text without what cannot be shown, cut where it is longer than anyone reads."""
+    shown = str(text)[: LONGEST + 1]
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else REPLACEMENT for letter in shown)
+    return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
+
+
+def finished(runs: Sequence[Result]) -> list[Result]:
+    """Those that came to their end, one for each seed: a second one has nothing new to tell."""
+    return list({run.seed: run for run in runs if run.status == FINISHED}.values())
+
+
+def _attempt(directory: Path) -> Result | Unreadable:
+    try:
+        if not (directory / CONFIG).is_file():
+            raise ConfigError(f"{CONFIG} is missing")
+        run = results.read(directory)
+        return Result(directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+        reason = first_line(error).replace(f"{directory}{os.sep}", "")
+        return Unreadable(directory, readable(reason or type(error).__name__))
+
+
+def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
+    if type(found.get("seed", 0)) is not int or len(found) > MOST_ENTRIES:
+        raise ConfigError(f"{CONFIG} holds what satae-train does not write")
+    return {sys.intern(readable(key)): _plain(value) for key, value in found.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, int | float):
+        float(value)  # refuses what is larger than any number that can be drawn
+        return value
+    return value if value is None else sys.intern(readable(show(value)))
+
+
+def _measures(found: Mapping[str, Any]) -> dict[str, float]:
+    if len(found) > MOST_ENTRIES:
+        raise ConfigError("metrics.json holds what satae-train does not write")
+    return {sys.intern(readable(key)): float(value) for key, value in found.items()}
+
+
+def _record(found: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {key: _plain(found[key]) for key in KEPT if key in found}
+    sources = found.get("sources")
+    commit = sources.get("commit") if isinstance(sources, Mapping) else None
+    if commit:
+        kept["sources"] = readable(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
+    versions = found.get("versions")
+    if isinstance(versions, Mapping):
+        kept["versions"] = sys.intern(readable(", ".join(f"{name} {number}" for name, number in versions.items())))
+    return {**kept, "error": readable(found["error"])} if "error" in found else kept

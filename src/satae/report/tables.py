@@ -1,0 +1,111 @@
+"""The tables on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from satae.report import words
+from satae.report.series import COLLAPSED
+from satae.report.sources import Source, finished, readable
+from satae.sweep.groups import SEED, Group
+from satae.sweep.results import FINISHED
+
+MEASURES: Final = {
+    "valid/fvu": "valid/fvu",
+    "valid/saturated_fraction": "saturated fraction",
+    "valid/dead_fraction": "dead fraction",
+    "valid/code_sensitivity": "code sensitivity",
+    "valid/energy": "energy",
+    "valid/low_energy_area": "low-energy area",
+}
+MOST_AXES: Final = 8  # columns of what varies
+MOST_ROWS: Final = 5_000  # of a table on the page; the files have all
+FOLDED: Final = 60  # rows from which a table opens when asked
+LOGS: Final = "*.log"
+UNREADABLE: Final = "unreadable"
+
+
+class Table(NamedTuple):
+    """A table on the page; the first cell of a row names it."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    numbers: int  # of columns, the last ones, that hold numbers
+    left_out: int
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is shown only when asked."""
+        return len(self.rows) > FOLDED
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> Table:
+    all_rows = [*rows]
+    return Table(title, [*head], all_rows[:MOST_ROWS], numbers, max(0, len(all_rows) - MOST_ROWS))
+
+
+def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
+    """One row for each configuration."""
+    keys, shown = _keys(axes), _measures(groups)
+    head = [*(keys or ["configuration"]), "n", *shown.values(), "collapsed", "not finished"]
+
+    def rows() -> Iterator[list[str]]:
+        for group in groups:
+            runs = finished(group.runs)
+            done = group._replace(runs=runs)
+            collapsed = sum(run.metrics.get(COLLAPSED, 0) > 0 for run in runs)
+            unfinished = sum(run.status != FINISHED for run in group.runs)
+            names = _values(group, keys)
+            spreads = [words.spread(done.spread(metric)) for metric in shown]
+            yield [*(names or [words.ONE]), str(len(runs)), *spreads, str(collapsed), str(unfinished)]
+
+    return _table("Configurations", head, rows(), len(shown) + 3)
+
+
+def runs(source: Source, groups: Sequence[Group], axes: Sequence[str]) -> Table:
+    """One row for each run."""
+    keys, shown = _keys(axes), _measures(groups)
+    head = ["run", *keys, "status", "seed", *shown.values(), "wall time"]
+
+    def rows() -> Iterator[list[str]]:
+        for group, run in ((of, run) for of in groups for run in of.runs):
+            numbers = [words.number(run.metrics.get(metric)) for metric in shown]
+            wall = words.duration(run.record.get("wall_s", math.nan))
+            yield [source.name(run), *_values(group, keys), words.brief(run.status), str(run.seed), *numbers, wall]
+        for unreadable in source.unreadable:
+            nothing = [words.NOTHING] * len(head)
+            yield [source.name(unreadable), *nothing[: len(keys)], UNREADABLE, *nothing[len(keys) + 2 :]]
+
+    return _table("Runs", head, rows(), len(shown) + 2)
+
+
+def failures(source: Source, groups: Sequence[Group]) -> Table:
+    """What did not come to its end, and why."""
+
+    def rows() -> Iterator[list[str]]:
+        for run in (run for group in groups for run in group.runs if run.status != FINISHED):
+            log = next(iter(sorted(run.directory.glob(LOGS))), None)
+            where = f"{source.name(run)}/{readable(log.name)}" if log else words.NOTHING
+            code = run.record.get("exit_code")
+            why = run.record.get("error") or ("still running, or killed" if run.status == "running" else words.NOTHING)
+            yield [source.name(run), words.brief(run.status), words.NOTHING if code is None else str(code), why, where]
+        for unreadable in source.unreadable:
+            yield [source.name(unreadable), UNREADABLE, words.NOTHING, unreadable.reason, words.NOTHING]
+
+    return _table("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
+
+
+def _keys(axes: Sequence[str]) -> list[str]:
+    return [key for key in axes if key != SEED][:MOST_AXES]
+
+
+def _values(group: Group, keys: Sequence[str]) -> list[str]:
+    return [words.brief(group.values[key]) if key in group.values else words.NOTHING for key in keys]
+
+
+def _measures(groups: Sequence[Group]) -> dict[str, str]:
+    known = {metric for group in groups for run in group.runs for metric in run.metrics}
+    return {metric: title for metric, title in MEASURES.items() if metric in known}

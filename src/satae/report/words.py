@@ -1,0 +1,57 @@
+"""Numbers and names as one reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from satae.sweep.groups import Spread, shown
+
+NOTHING: Final = "–"
+ONE: Final = "the one configuration"
+
+
+def number(value: float | None) -> str:
+    """With four digits that count."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:#.4g}" if value else "0"
+
+
+def spread(found: Spread) -> str:
+    """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that."""
+    if not found.n or not 0 < found.margin < math.inf:
+        return number(found.mean) + ("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0" if found.margin == 0 else "")
+    digits = min(6, max(0, 1 - math.floor(math.log10(found.margin))))
+    text = f"{found.mean:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{found.margin:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def change(found: Spread) -> str:
+    """The same with its sign."""
+    return spread(found) if found.mean < 0 else f"+{spread(found)}"
+
+
+def name(values: Mapping[str, Any]) -> str:
+    """A configuration: ``act=relu, alpha=0.1``."""
+    return ", ".join(f"{brief(key)}={brief(value)}" for key, value in values.items()) or ONE
+
+
+def duration(seconds: float) -> str:
+    """``1 h 02 min``, ``3 min 20 s`` or ``4.2 s``."""
+    if not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def count(n: int, one: str, more: str = "") -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{n:,} {one if n == 1 else more or one + 's'}"
+
+
+def brief(value: object, most: int = 40) -> str:
+    """A value as one types it, cut where it is long."""
+    text = " ".join(shown(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"

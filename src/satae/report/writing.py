@@ -1,0 +1,123 @@
+"""From run directories to a folder with a report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from satae.command import interruption
+from satae.config import ConfigError
+from satae.files import named
+from satae.report import csv_files
+from satae.report.series import plan
+from satae.report.sources import Source, directories, gather
+from satae.run_directory import RUN
+from satae.sweep.groups import axes, grouped
+
+FOLDER: Final = "report"
+PAGE: Final = "index.html"
+RUNS: Final = "runs.csv"
+GROUPS: Final = "groups.csv"
+SUFFIXES: Final = (".html", ".csv", ".png", ".svg")
+
+
+def write(folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write a report; one that is there is replaced as soon as the new one is whole.
+
+    Args:
+        folders: run directories, and folders of sweeps.
+        out: the folder of the report; by default ``report`` in the one folder that is named, or ``report-<n>`` here.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: a folder holds no run, or the report's own holds something else.
+        OSError: something cannot be written.
+    """
+    for folder in folders:
+        directories(folder)
+    place = out or default(folders)
+    check(place)
+    source = gather(folders)
+    with named(place):
+        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
+    try:
+        for name, content in files(source):
+            with named(place / name):
+                (new / name).write_bytes(content)
+        new.chmod(0o777 & ~_mask())
+        with interruption.held():
+            _put(new, place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return place / PAGE
+
+
+def default(folders: Sequence[Path]) -> Path:
+    """Where a report lies that nobody gave a place."""
+    if len(folders) == 1:
+        return folders[0] / FOLDER
+    number = 1
+    while (place := Path(f"{FOLDER}-{number}")).exists():
+        number += 1
+    return place
+
+
+def check(place: Path) -> None:
+    """See whether a report can be put somewhere.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not place.parent.is_dir():
+        raise ConfigError(f"out={place}: there is no folder {place.parent}")
+    if place.is_symlink() or (place.exists() and not place.is_dir()):
+        raise ConfigError(f"out={place}: is no folder; name another one")
+    names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
+    others = sorted(name for name in names if Path(name).suffix not in SUFFIXES or (place / RUN).exists())
+    if others or (names and PAGE not in names):
+        what = others[0] if others else min(names)
+        raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
+
+
+def files(source: Source) -> Iterator[tuple[str, bytes]]:
+    """What a report consists of, one file after the other."""
+    from satae.report import drawing, figures
+    from satae.report.page import Content, page
+
+    groups, varied = grouped(source.runs), axes(source.runs)
+    yield RUNS, csv_files.runs(source, groups)
+    yield GROUPS, csv_files.configurations(groups, varied)
+    lines = plan(groups, varied)
+    with drawing.styled():
+        drawings = [*figures.draw(lines)]
+    for made in drawings:
+        yield f"{made.name}.png", made.png
+        yield f"{made.name}.svg", made.svg.encode()
+    yield PAGE, page(Content(source, groups, varied, lines, drawings))
+
+
+def _put(new: Path, place: Path) -> None:
+    """Put a folder in the place of another one."""
+    if not place.exists():
+        new.rename(place)
+        return
+    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
+    place.replace(old)  # an empty folder gives way
+    try:
+        new.rename(place)
+    except OSError:
+        old.replace(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _mask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
