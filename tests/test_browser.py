@@ -92,3 +92,26 @@ def test_runs_are_named_by_what_they_chose(page, board):
     page.goto(f"{board}/#scalars")
     page.reload()
     shown(page, "alpha=0.1,act=tanh,seed=1")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_report_can_be_read_in_each_theme_and_width(page, sweep, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto((sweep / "report" / "index.html").as_uri())
+    assert "8 runs of 4 configurations" in page.inner_text("body")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    told = page.locator("img, [role=img]").evaluate_all("all => all.map(one => one.alt || one.ariaLabel || '')")
+    assert len(told) == page.locator("img").count() + page.locator("svg").count() > 3
+    assert all(told)
+    paper, ink = (
+        sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{which}"))[:3]))
+        for which in ("backgroundColor", "color")
+    )
+    assert (paper > ink) == (scheme == "light")
+
+
+def test_the_report_prints(page, sweep):
+    page.goto((sweep / "report" / "index.html").as_uri())
+    assert page.pdf(format="A4").startswith(b"%PDF")

@@ -94,6 +94,18 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
     return math.nan
 
 
+def _report(sweep: Path) -> None:
+    """Write the page of a sweep; the runs are there without it, too."""
+    from satae.report.writing import write
+
+    try:
+        page = write([sweep])
+        print(f"report       {shorten(page)}")  # noqa: T201
+        print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
+    except (OSError, ConfigError) as error:
+        say(PROGRAM, f"no report: {error}", OK)
+
+
 def _follow(line: CommandLine, directory: Path) -> None:
     """Show a run beside the others of its sweep; a run does not end for want of that."""
     from satae.sweep import board
@@ -158,6 +170,8 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
     if line.sweep is not None and line.sweep.is_dir():
         board.finish(line.sweep)
         table.summarise(line.sweep, folders)
+        if error is None:
+            _report(line.sweep)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
     return max(results.exit_code(folders), FAILED if lost else OK)
 

@@ -4,7 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from made import run
+from run_directories import run
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.context import RequestContext

@@ -1,7 +1,7 @@
 import csv
 
 import pytest
-from made import run
+from run_directories import run
 
 from satae.sweep.results import below
 from satae.sweep.table import FILE, summarise

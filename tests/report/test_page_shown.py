@@ -16,7 +16,7 @@ QUIET = (
 )
 LIGHT, DARK = (255, 255, 255), (0x14, 0x17, 0x1B)
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not BROWSER, reason="chromium is not installed")]
+pytestmark = [pytest.mark.skipif(not BROWSER, reason="chromium is not installed")]
 
 
 @pytest.fixture(scope="module")
