@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from program import PROGRAM, TINY, here, read, runs, there
 
-from satae.command import cluster, composition
+from satae.command import cluster, composition, parallel
 
 SWEEP = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=s")
 NAMES = ["alpha=0,seed=0", "alpha=0,seed=1", "alpha=0.1,seed=0", "alpha=0.1,seed=1"]
@@ -20,8 +20,7 @@ KILLS = """
 import os, signal, sys
 
 def note(event, arguments):
-    path = str(arguments[0]) if event == "open" and str(arguments[1]).startswith("a") else ""
-    if path.endswith("alpha=0,seed=1/metrics.jsonl"):
+    if event == "open" and str(arguments[0]).endswith("alpha=0,seed=1/metrics.jsonl"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(note)
@@ -201,7 +200,7 @@ def test_slurm_is_asked_for_what_a_run_needs():
     ("cores", "threads", "runs", "share"), [(8, None, 2, (2, 4)), (8, 3, 9, (2, 3)), (2, 4, 9, (1, 2))]
 )
 def test_jobs_and_threads_are_the_cores(monkeypatch, cores, threads, runs, share):
-    monkeypatch.setattr("satae.command.parallel.cores", lambda: cores)
+    monkeypatch.setattr(parallel, "cores", lambda: cores)
     launcher = cluster.Launcher("submitit_here", "x.LocalLauncher", {"cpus_per_task": threads})
     with cluster.workers(launcher, runs, lambda: None) as given:
         assert given == share

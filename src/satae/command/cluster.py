@@ -91,8 +91,10 @@ MADE: Final = {"LocalLauncher": _local, "SlurmLauncher": _slurm, "RayLauncher": 
 def _share(threads: int | None, runs: int) -> Share:
     """What each run gets of this machine, where it may be said how many threads."""
     cores = parallel.cores()
-    given = parallel.share(cores, max(1, cores // threads) if threads else -1, runs)
-    return given._replace(threads=min(threads, cores)) if threads else given
+    if not threads:
+        return parallel.share(cores, -1, runs)
+    threads = min(threads, cores)
+    return Share(min(cores // threads, runs), threads)
 
 
 def _tell(given: Share, runs: int) -> None:
