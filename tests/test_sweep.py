@@ -62,7 +62,7 @@ def test_a_finished_sweep_is_there_already_and_nothing_is_trained(whole, monkeyp
         again = here(sweep.parents[1], *words)
         assert (again.code, again.err) == (0, "")
         assert again.out.splitlines()[0] == "4 of 4 runs are there already"
-        assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-4:-1]
+        assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-6:-3]
     assert {name: (sweep / name / "run.json").read_bytes() for name in NAMES} == before
 
 

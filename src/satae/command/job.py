@@ -25,6 +25,7 @@ class Origin(NamedTuple):
 
     host: str
     pid: int
+    folder: str
 
     def is_there(self) -> bool:
         """Whether it still runs, on this machine."""
@@ -39,7 +40,7 @@ class Origin(NamedTuple):
 
 def here() -> Origin:
     """This process."""
-    return Origin(platform.node(), os.getpid())
+    return Origin(platform.node(), os.getpid(), os.getcwd())
 
 
 def is_started_by(mark: str) -> bool:
@@ -57,12 +58,13 @@ def settle(origin: Origin) -> bool:
     Args:
         origin: where the command line was typed.
     """
-    if here() == origin:
+    if here()[:2] == origin[:2]:
         return False
     if is_started_by(SUBMITIT):
         _settle_submitted(origin)
     elif is_started_by(RAY):
         interruption.hold_for_good()
+        os.chdir(origin.folder)  # Ray's processes are where its cluster was started
     else:
         parallel.settle(origin.pid)
     return True
