@@ -38,7 +38,7 @@ MAY_KNOW = {
 HOMES = {
     "hydra": {"command", "train.py"},
     "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
-    "tensorboard": {"tracking/board.py", "sweep/board.py"},
+    "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py"},
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py"},
     "matplotlib": {"tracking/pictures.py", "report/drawing.py", "report/figures.py", "report/scales.py"},
     "PIL": {"tracking/pictures.py", "data/images.py"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,19 +13,18 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
-from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import custom_scalars
 
-from satae import files
 from satae.config.messages import show
 from satae.run_directory import LOCK
+from satae.sweep import event_files
 from satae.sweep.bands import MEASURES, Band, bands
 from satae.sweep.groups import SEED, axes, grouped
 from satae.sweep.results import FAILED, FINISHED, Result, below, read
-from satae.tracking.board import LAYOUT, PREFIX
+from satae.tracking.board import LAYOUT
 
 FOLDER: Final = "over seeds"
-ROOT, SESSION, BAND = ".sweep", ".session", ".band"  # how the names of our event files end
+ROOT, SESSION, END, BAND = ".sweep", ".session", ".end", ".band"  # how the names of our event files end
 METRICS: Final = {
     "valid/fvu": "fvu (valid)",
     "valid/saturated_fraction": "saturated",
@@ -57,7 +55,9 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         if key != SEED
     ]
     config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
-    _rewrite(sweep, ROOT, [Event(summary=config), Event(summary=custom_scalars({**BANDS, **LAYOUT}))], 0.0)
+    layout = custom_scalars({**BANDS, **LAYOUT})
+    content = event_files.encoded([Event(summary=config), Event(summary=layout)])
+    event_files.tell_anew([_over_seeds(sweep), sweep], ROOT, content)
 
 
 def show_run(run: Result, group: str) -> None:
@@ -67,16 +67,11 @@ def show_run(run: Result, group: str) -> None:
         run: as it stands.
         group: its configuration without the seed.
     """
-    values = {key: _plain(value) for key, value in run.choices.items()}
-    summaries = [hparams_pb(values, trial_id=group, start_time_secs=_began([run]))]
-    if run.status in STATUS:
-        end = plugin_data_pb2.HParamsPluginData(
-            session_end_info=plugin_data_pb2.SessionEndInfo(status=STATUS[run.status])
-        )
-        about = metadata.create_summary_metadata(end)
-        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
-        summaries.append(Summary(value=[value]))
-    _rewrite(run.directory, SESSION, [Event(summary=summary) for summary in summaries], _began([run]))
+    values, began = {key: _plain(value) for key, value in run.choices.items()}, _began([run])
+    begin = Event(summary=hparams_pb(values, trial_id=group, start_time_secs=began))
+    event_files.rewrite(run.directory, SESSION, event_files.encoded([begin], began))
+    end = [Event(summary=_ending(STATUS[run.status]))] if run.status in STATUS else []
+    event_files.rewrite(run.directory, END, event_files.encoded(end, began))
 
 
 def show_band(folder: Path, runs: Sequence[Result]) -> None:
@@ -91,7 +86,7 @@ def show_band(folder: Path, runs: Sequence[Result]) -> None:
         # a TensorBoard that has read the file of before passes over what it had from the first epoch on
         start = Event(step=found[0].epoch, session_log=SessionLog(status=SessionLog.START))
         events = [start, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
-        _rewrite(folder, BAND, events, _began(runs))
+        event_files.rewrite(folder, BAND, event_files.encoded(events, _began(runs)))
 
 
 def follow(run: Path) -> None:
@@ -123,6 +118,14 @@ def _summary(band: Band) -> Summary:
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 
+def _ending(status: int) -> Summary:
+    info = plugin_data_pb2.HParamsPluginData(session_end_info=plugin_data_pb2.SessionEndInfo(status=status))
+    about = metadata.create_summary_metadata(info)
+    return Summary(
+        value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)]
+    )
+
+
 def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
     found = sorted(set(values), key=lambda value: (isinstance(value, str), value))
     if len({isinstance(value, str) for value in found}) > 1:
@@ -146,31 +149,15 @@ def _is_run(path: Path) -> bool:
 
 
 def _locked(sweep: Path) -> FileLock:
+    return FileLock(_over_seeds(sweep) / LOCK)
+
+
+def _over_seeds(sweep: Path) -> Path:
     (sweep / FOLDER).mkdir(exist_ok=True)
-    return FileLock(sweep / FOLDER / LOCK)
+    return sweep / FOLDER
 
 
 def _began(runs: Iterable[Result]) -> float:
     """When the first of some runs began, in seconds; 0 where nobody knows."""
     times = [run.record["started"] for run in runs if isinstance(run.record.get("started"), str)]
     return min((datetime.fromisoformat(time).timestamp() for time in times), default=0.0)
-
-
-def _rewrite(directory: Path, suffix: str, events: Iterable[Event], began: float) -> None:
-    """Have an event file take the place of the one of its kind, unless that says the same.
-
-    Its name is another one each time, for a TensorBoard that has read the other, and comes before those of the run's
-    own event files: TensorBoard's slow reader never comes back to a file before the one that it reads.
-    """
-    content = io.BytesIO()
-    writer = RecordWriter(content)
-    for event in [Event(file_version="brain.Event:2"), *events]:
-        event.wall_time = began
-        writer.write(event.SerializeToString(deterministic=True))
-    older = sorted(directory.glob(f"{PREFIX}*{suffix}"))
-    if [path.read_bytes() for path in older] == [content.getvalue()]:
-        return
-    number = 1 + int(older[-1].name.removeprefix(PREFIX).removesuffix(suffix)) if older else 1
-    for path in older:
-        path.unlink()
-    files.replace(directory / f"{PREFIX}{number:010}{suffix}", content.getvalue())
