@@ -105,11 +105,11 @@ def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
     shown = band(tmp_path / "over seeds" / "alpha=0.1")
     assert shown["valid/fvu"] == [(1, 0.5), (2, 0.4)]
     half = 12.7062 * 0.5  # of (0, 1): t = 12.7062, deviation .7071, two seeds
-    assert shown["band/valid/fvu/upper"] == [
+    assert shown["within/valid/fvu/upper"] == [
         (1, pytest.approx(0.5 + half, abs=1e-3)),
         (2, pytest.approx(0.4 + half, abs=1e-3)),
     ]
-    assert shown["band/valid/fvu/lower"] == [
+    assert shown["within/valid/fvu/lower"] == [
         (1, pytest.approx(0.5 - half, abs=1e-3)),
         (2, pytest.approx(0.4 - half, abs=1e-3)),
     ]
@@ -121,7 +121,6 @@ def test_a_new_seed_takes_its_part_and_no_step_is_there_twice(tmp_path):
     board.follow(tmp_path / "alpha=0.1,seed=2")
     assert band(tmp_path / "over seeds" / "alpha=0.1")["valid/fvu"] == [(1, 1.0), (2, 0.9)]
     assert band(tmp_path / "over seeds" / "alpha=0")["valid/fvu"] == [(1, 0.4), (2, 0.3)]
-    assert len(list((tmp_path / "over seeds" / "alpha=0.1").glob("events*"))) == 1
 
 
 def test_one_seed_has_no_band(tmp_path):
@@ -136,11 +135,27 @@ def test_what_says_the_same_is_not_written_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")} == before
 
 
-def test_our_files_come_before_those_that_a_run_adds_to(tmp_path):
-    board.finish(made(tmp_path))
+def test_a_run_that_goes_on_has_no_end(tmp_path, groups):
+    made(tmp_path, alphas=(0.0,), status="failed", error="OSError: full")
+    board.finish(tmp_path)
     for folder in tmp_path.glob("alpha=*"):
-        names = sorted(path.name for path in folder.glob("events*"))
-        assert [name.endswith(".session") for name in names] == [True, False]
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**record, "status": "running"}))
+        board.follow(folder)
+    statuses = [session.status for group in groups(tmp_path)[1] for session in group.sessions]
+    assert statuses == [api_pb2.STATUS_UNKNOWN] * 2
+
+
+def test_what_a_run_chose_comes_before_its_numbers_and_its_end_after(tmp_path):
+    folder = run(tmp_path / "seed=0", "running")
+    board.follow(folder)
+    with SummaryWriter(str(folder)) as writer:
+        writer.add_scalar("valid/fvu", 1, 1)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "finished"}))
+    board.follow(folder)
+    names = sorted(path.name for path in folder.glob("events*"))
+    assert [name.endswith(kind) for name, kind in zip(names, (".session", "", ".end"), strict=True)] == [True] * 3
 
 
 def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
@@ -151,7 +166,7 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     layout = layout_pb2.Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     (bands,) = [category for category in layout.category if category.title.startswith("over seeds")]
     series = [chart.margin.series[0] for chart in bands.chart]
-    assert ("valid/fvu", "band/valid/fvu/lower", "band/valid/fvu/upper") in [
+    assert ("valid/fvu", "within/valid/fvu/lower", "within/valid/fvu/upper") in [
         (one.value, one.lower, one.upper) for one in series
     ]
 

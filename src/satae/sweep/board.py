@@ -32,10 +32,13 @@ METRICS: Final = {
     "valid/code_sensitivity": "sensitivity",
     "valid/total": "total loss (valid)",
 }
+LOWER, UPPER = "within/{}/lower", "within/{}/upper"  # tags that come after those of the measures themselves
 MOST_VALUES: Final = 12  # that are listed one by one
 BANDS: Final = {
     "over seeds: mean and 95 % interval": {
-        name: ["Margin", [name, f"band/{name}/lower", f"band/{name}/upper"]] for name in MEASURES
+        # TensorBoard shows charts with margins in the opposite order
+        name: ["Margin", [name, LOWER.format(name), UPPER.format(name)]]
+        for name in reversed(MEASURES)
     }
 }
 STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
@@ -55,9 +58,9 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         if key != SEED
     ]
     config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
-    layout = custom_scalars({**BANDS, **LAYOUT})
+    layout = custom_scalars({**(BANDS if SEED in axes(runs) else {}), **LAYOUT})
     content = event_files.encoded([Event(summary=config), Event(summary=layout)])
-    event_files.tell_anew([_over_seeds(sweep), sweep], ROOT, content)
+    event_files.tell_anew(sweep, _over_seeds(sweep), ROOT, content)
 
 
 def show_run(run: Result, group: str) -> None:
@@ -85,7 +88,8 @@ def show_band(folder: Path, runs: Sequence[Result]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # a TensorBoard that has read the file of before passes over what it had from the first epoch on
         start = Event(step=found[0].epoch, session_log=SessionLog(status=SessionLog.START))
-        events = [start, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
+        layout = Event(summary=custom_scalars(BANDS))  # also for who looks at the folder of the bands alone
+        events = [start, layout, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
         event_files.rewrite(folder, BAND, event_files.encoded(events, _began(runs)))
 
 
@@ -113,8 +117,8 @@ def finish(sweep: Path) -> None:
 def _summary(band: Band) -> Summary:
     values = dict[str, float]()
     for name, spread in band.spreads.items():
-        values |= {name: spread.mean, f"band/{name}/lower": spread.mean - spread.margin}
-        values |= {f"band/{name}/upper": spread.mean + spread.margin}
+        values |= {name: spread.mean, LOWER.format(name): spread.mean - spread.margin}
+        values |= {UPPER.format(name): spread.mean + spread.margin}
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +52,16 @@ def rewrite(directory: Path, kind: str, content: bytes) -> None:
         os.truncate(path, 0)
 
 
-def tell_anew(places: Sequence[Path], kind: str, content: bytes) -> None:
-    """Have one of two directories say all of a kind, and the other nothing: which one changes with what is said."""
-    here, there = sorted(places, key=lambda place: not _of_kind(place, kind))
-    if [path.read_bytes() for path in _of_kind(here, kind)] != [content]:
-        rewrite(there, kind, content)
-        for path in _of_kind(here, kind):
-            path.unlink()
+def tell_anew(home: Path, aside: Path, kind: str, content: bytes) -> None:
+    """Have one of two directories say all of a kind: where that changes, the other one; for a while, if it is aside."""
+    here = aside if _of_kind(aside, kind) else home
+    told = _of_kind(here, kind)
+    is_said = [path.read_bytes() for path in told] == [content]
+    if is_said and (here == home or _age(told[0]) < PASSED):
+        return
+    rewrite(aside if here == home and told else home, kind, content)
+    for path in told:
+        path.unlink()
 
 
 def _of_kind(directory: Path, kind: str) -> list[Path]:
@@ -67,10 +70,14 @@ def _of_kind(directory: Path, kind: str) -> list[Path]:
 
 def _is_done_with(path: Path) -> bool:
     """Whether a file is empty; it is removed once it has been for a while."""
-    found = path.stat()
-    if found.st_size == 0 and time.time() - found.st_mtime > PASSED:
+    is_empty = path.stat().st_size == 0
+    if is_empty and _age(path) > PASSED:
         path.unlink()
-    return found.st_size == 0
+    return is_empty
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _following(directory: Path) -> int:
