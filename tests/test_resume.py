@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from program import PROGRAM, TINY, files, here, read, there
+from program import PROGRAM, TINY, files, here, read, runs, there
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
@@ -412,11 +413,30 @@ def test_begun_anew_it_gives_the_same_and_with_a_change_something_else(whole, tm
         assert here(tmp_path, "rerun=run", f"hydra.run.dir={name}", *words).code == 0
     assert untimed(read(tmp_path / "same" / "metrics.json")) == untimed(read(whole[1] / "metrics.json"))
     assert untimed(read(tmp_path / "other" / "metrics.json")) != untimed(read(whole[1] / "metrics.json"))
-    command = read(tmp_path / "same" / "run.json")["command"]
-    assert "rerun" not in command
-    assert "act=tanh" in command
     assert here(tmp_path, "-m", "rerun=run", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep").code == 0
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
+
+
+def test_a_run_begun_anew_tells_what_was_typed_and_where_it_comes_from(cut_off):
+    words = ["rerun=run", "epochs=1", "hydra.run.dir=again"]
+    assert here(cut_off, *words).code == 0
+    record = read(cut_off / "again" / "run.json")
+    assert record["command"] == shlex.join(["satae-train", *words])
+    assert record["rerun_of"] == str(cut_off / "run")
+    assert "act=tanh" in record["overrides"]
+    assert "rerun_of" not in read(cut_off / "run" / "run.json")
+
+
+def test_so_do_those_of_a_sweep_whose_notes_stand_for_themselves(cut_off):
+    words = ["-m", "rerun=run", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
+    assert here(cut_off, *words).code == 0
+    for run in runs(cut_off / "sweep"):
+        record = read(run / "run.json")
+        assert (record["command"], record["rerun_of"]) == (shlex.join(["satae-train", *words]), str(cut_off / "run"))
+    notes = read(cut_off / "sweep" / "sweep.json")
+    assert notes["commands"] == [shlex.join(["satae-train", *words])]
+    assert "act=tanh" in notes["words"][0]
+    assert not [word for word in notes["words"][0] if word.startswith("rerun")]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -131,7 +131,7 @@ def _record(directory: Path, config: Config, line: CommandLine, words: list[str]
 
     if line.resume or (line.sweep and (directory / RUN).exists()):
         return Record.resume(directory, line.text, exit_code)
-    return Record.begin(directory, config, line.text, words, exit_code)
+    return Record.begin(directory, config, line.text, words, exit_code, rerun_of=line.rerun_of)
 
 
 def exit_code(error: BaseException) -> int:

@@ -58,7 +58,13 @@ def _execute(program: Program) -> int:
     read = _read(program)
     if read.found.run:
         asked = _plan(read)
-        line = CommandLine(read.text, asked.sweep, read.stored.resume is not None, read.sweep.fail_fast)
+        line = CommandLine(
+            read.text,
+            asked.sweep,
+            read.stored.resume is not None,
+            read.sweep.fail_fast,
+            rerun_of=read.stored.rerun_of,
+        )
         return make(program, line, asked)
     if read.found.overrides and not read.found.shell_completion:
         _plan(read)  # what is shown can be run
@@ -73,7 +79,7 @@ class _Read(NamedTuple):
     """A command line, taken apart."""
 
     found: argparse.Namespace  # Hydra's flags, and whether anything is to be run
-    text: str  # as it can be typed again
+    text: str  # as it was typed
     stored: stored_runs.Typed  # with stored configurations put in
     sweep: sweeps.Asked  # without what is said of a sweep as a whole
 
@@ -84,13 +90,11 @@ def _read(program: Program) -> _Read:
     flags = [word for word in words if word not in found.overrides]
     several = found.multirun or any(word.startswith(f"{sweeps.SWEEP}=") for word in found.overrides)
     stored = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], several)
-    # what goes on was typed as it was; what begins anew can be typed again without the run that it came from
-    text = shlex.join([program.name, *(words if stored.resume else [*flags, *stored.words])])
     sweep = sweeps.taken_out(cluster.with_ready(stored.words), found.multirun)
     flags += ["--multirun"] if sweep.multirun > found.multirun else []
     found.overrides, found.multirun = sweep.words, sweep.multirun
     sys.argv[1:] = [*flags, *sweep.words]  # at the end Hydra's parser finds all of them
-    return _Read(found, text, stored, sweep)
+    return _Read(found, shlex.join([program.name, *words]), stored, sweep)
 
 
 def _plan(read: _Read) -> Plan:

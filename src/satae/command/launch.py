@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 class CommandLine(NamedTuple):
     """What was typed, for the runs that it makes in this process or in others."""
 
-    text: str  # as it can be typed again
+    text: str  # as it was typed
     sweep: Path | None = None  # the common folder of its runs
     resume: bool = False  # whether a single run goes on in its folder; those of a sweep see for themselves
     fail_fast: bool = False  # whether a failure ends the sweep
     share: Share | None = None  # what a run gets of the machine; None where they are made one after another
+    rerun_of: Path | None = None  # the directory of the run whose configuration is begun anew with
 
     @property
     def sign(self) -> Path | None:

@@ -27,6 +27,7 @@ class Typed(NamedTuple):
     words: list[str]  # for Hydra
     resume: Path | None = None  # the directory of the run that is to go on
     config: Config | None = None  # its own
+    rerun_of: Path | None = None  # the directory of the run whose configuration is begun anew with
 
 
 def expanded(words: Sequence[str], multirun: bool) -> Typed:
@@ -59,7 +60,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     config = stored.read(directory / CONFIG)
     its_own = _without(as_words(config), rest)
     if kind == RERUN:
-        return Typed([*_with_threads(its_own, directory), *rest])
+        return Typed([*_with_threads(its_own, directory), *rest], rerun_of=directory)
     if "${" in str(directory):
         raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
     if links := [path for path in directory.rglob("*") if path.is_symlink()]:

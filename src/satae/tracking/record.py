@@ -56,15 +56,25 @@ class Record:
         self._started, self._before = time.perf_counter(), float(run.get("wall_s", 0.0))
 
     @classmethod
-    def begin(cls, directory: Path, config: Config, command: str, overrides: list[str], exit_code: ExitCode) -> Self:
+    def begin(
+        cls,
+        directory: Path,
+        config: Config,
+        command: str,
+        overrides: list[str],
+        exit_code: ExitCode,
+        *,
+        rerun_of: Path | None = None,
+    ) -> Self:
         """A new run.
 
         Args:
             directory: of the run.
             config: what is run.
-            command: as it can be typed again.
+            command: as it was typed.
             overrides: of this run, where the command makes several.
             exit_code: of an error that ends the run.
+            rerun_of: the directory of the run whose configuration it has.
 
         Raises:
             ConfigError: a run is there already, or another process is at work there.
@@ -74,6 +84,7 @@ class Record:
             "command": command,
             "folder": str(Path.cwd()),
             "overrides": overrides,
+            **({"rerun_of": str(rerun_of)} if rerun_of else {}),
             "seed": config.seed,
             "started": _now(),
             "versions": _versions(),
