@@ -289,6 +289,48 @@ def test_what_would_make_it_another_run_is_refused_by_name(cut_off, words, told)
     assert files(cut_off) == before
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (
+            "alpha: 0.2",
+            "alpha: 0.5",
+            "alpha=0.5: cannot be changed in a run that has begun with 0.2; these can: epochs",
+        ),
+        ("name: tanh", "name: relu", "act=relu: cannot be changed in a run that has begun with tanh"),
+        ("lr: 0.001", "lr: 0.1", "optim.lr=0.1: cannot be changed"),
+    ],
+)
+@pytest.mark.parametrize("end", [(), ("epochs=2",)], ids=["cut off", "finished"])
+def test_so_is_what_was_changed_in_its_configuration(cut_off, was, now, told, end):
+    assert not end or here(cut_off, "resume=run", *end).code == 0
+    config = cut_off / "run" / "config.yaml"
+    assert config.read_text().count(was) == 1
+    config.write_text(config.read_text().replace(was, now))
+    before = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+    outcome = here(cut_off, "resume=run")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert told in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    after = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+    assert after == before
+
+
+def test_what_may_change_may_be_changed_in_its_configuration(cut_off):
+    config = cut_off / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("epochs: 6", "epochs: 7").replace("keep: 2", "keep: 1"))
+    assert here(cut_off, "resume=run").code == 0
+    assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 7
+
+
+def test_data_that_were_moved_are_found_by_what_its_configuration_says_now(own_data):
+    (own_data / "x.npy").rename(own_data / "y.npy")
+    config = own_data / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("x.npy", "y.npy"))
+    outcome = here(own_data, "resume=run")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
 @pytest.mark.parametrize("typed", ["", "nowhere", "/", "."])
 def test_a_place_without_a_run_is_refused(tmp_path, typed):
     outcome = here(tmp_path, f"resume={typed}")

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from satae import build
 from satae.command import interruption
+from satae.command.overrides import PATHS
 from satae.command.parallel import Share
-from satae.config import Config, ConfigError
+from satae.command.stored_runs import check_changes
+from satae.config import Config, ConfigError, stored
 from satae.config.messages import first_line
 from satae.experiment import Experiment, check_data
 from satae.run_directory import shorten
@@ -155,6 +157,8 @@ def nothing_left(config: Config, run: Path) -> str | None:
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
+            begun = stored.plain(state.facts["config"], f"{run}: the configuration in its checkpoint")
+            check_changes(begun, config, PATHS)  # of files and folders only the numbers in them count
             per_epoch = steps_per_epoch(int(state.facts["samples"]), config.batch_size)
             least = -(-state.step // per_epoch)
             if config.epochs < least:

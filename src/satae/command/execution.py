@@ -101,6 +101,6 @@ def _plan(read: _Read) -> Plan:
     """The runs that are asked for."""
     found = read.found
     runs = planned(*read.sweep.commands, multirun=found.multirun, name=found.config_name, folder=found.config_dir)
-    if read.stored.resume:
-        stored_runs.check_changes(read.stored, runs.runs[0].config)
+    if read.stored.config:  # of a run that goes on
+        stored_runs.check_changes(read.stored.config, runs.runs[0].config)
     return plan.of_sweep(runs, read.sweep) if found.multirun else plan.of_run(runs, read.stored.resume)

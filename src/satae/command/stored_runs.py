@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -77,23 +77,24 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     return Typed([*its_own, *rest, place], directory, config)
 
 
-def check_changes(typed: Typed, changed: Config) -> None:
+def check_changes(begun: Config, wanted: Config, leave_out: Collection[str] = ()) -> None:
     """Refuse what cannot be changed in a run that has begun.
 
     Args:
-        typed: the command line, with the run's own configuration.
-        changed: with what else was typed.
+        begun: the configuration of the run.
+        wanted: that it is to go on with.
+        leave_out: options that are not compared.
 
     Raises:
         ConfigError: something else is changed, by name.
     """
-    assert typed.config is not None
-    before, after = (dict(_leaves(asdict(config))) for config in (typed.config, changed))
+    before, after = (dict(_leaves(asdict(config))) for config in (begun, wanted))
     for key in {**after, **before}:
-        was, wanted = before.get(key), after.get(key)
-        if was != wanted and not any(key == may or key.startswith(f"{may}.") for may in CHANGEABLE):
+        was, is_now = before.get(key), after.get(key)
+        may = key in leave_out or any(key == option or key.startswith(f"{option}.") for option in CHANGEABLE)
+        if was != is_now and not may:
             raise ConfigError(
-                f"{key.removesuffix('.name')}={show(wanted)}: cannot be changed in a run that has begun with"
+                f"{key.removesuffix('.name')}={show(is_now)}: cannot be changed in a run that has begun with"
                 f" {show(was)}; these can: {', '.join(CHANGEABLE)}; or begin anew with {RERUN}=..."
             )
 
