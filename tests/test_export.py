@@ -4,14 +4,16 @@ import contextlib
 import io
 import json
 import sys
+from importlib.metadata import version
 from unittest import mock
 
+import numpy
 import pytest
 import torch
 from program import TINY, files, here, runs
 
 import satae
-from satae import export
+from satae import build, export
 from satae.config.schema import GROUPS
 from satae.training import checkpoint
 
@@ -91,10 +93,10 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["format=onnx"], "run=: is missing; name a run directory"),
+        (["format=onnx"], "run is missing; name a run directory"),
         (["run=nowhere", "format=onnx"], "run=nowhere: no such run directory"),
         (["run={run}", "format=pickle"], "format=pickle: choose one of safetensors, torch_export, onnx"),
-        (["run={run}"], "format=: is missing; choose one of safetensors"),
+        (["run={run}"], "format is missing; choose one of safetensors"),
         (["run={run}", "fromat=onnx"], "fromat=onnx: no such option; did you mean format?"),
         (["run={run}", "onnx"], "onnx: no such option"),
         (["run={run}", "format=safetensors", "best=maybe"], "best=maybe: must be true or false"),
@@ -129,6 +131,65 @@ def test_a_file_that_gives_something_else_is_not_kept(run, tmp_path, monkeypatch
     assert code == 1
     assert told in err
     assert files(tmp_path) == []
+
+
+def test_it_is_told_how_far_the_weights_were_trained(run, tmp_path):
+    _, out, _ = typed(f"run={run}", "format=safetensors", f"out={tmp_path / 'x'}")
+    assert ": the weights after 1 of 1 epochs, at step 2; largest difference from the model 0, on" in out
+
+
+@pytest.fixture
+def cut_off(tmp_path):
+    """The directory of a run whose alpha had not risen to its end."""
+    words = [*TINY, "alpha=0.1", "epochs=9", "hydra.run.dir=run", "checkpoint.every_steps=1"]
+    with mock.patch("satae.session.Session._tell", side_effect=[{}, KeyboardInterrupt]):
+        assert here(tmp_path, *words).code == 130
+    return tmp_path / "run"
+
+
+def test_so_is_that_the_run_has_not_finished(cut_off):
+    code, out, _ = typed(f"run={cut_off}", "format=safetensors")
+    assert code == 0
+    assert ": the weights after 1 of 9 epochs, at step 3; the run has not finished (interrupted); largest" in out
+
+
+def test_where_there_are_no_best_weights_yet_it_is_told_why(cut_off):
+    code, out, err = typed(f"run={cut_off}", "format=safetensors", "best=true")
+    told = "no best weights yet: no epoch has ended with all of alpha; take the newest"
+    assert (code, out, err) == (2, "", f"satae-export: {cut_off}: {told}\n")
+    with pytest.raises(FileNotFoundError, match=told):
+        satae.load(cut_off, best=True)
+
+
+@pytest.mark.parametrize("best", ["true", "false"])
+def test_data_of_another_shape_are_refused_in_one_line(own_data, best):
+    write_anew(own_data / "x.npy", numpy.random.default_rng(0).random((100, 5), dtype="float32"))
+    code, out, err = typed(f"run={own_data / 'run'}", "format=onnx", f"best={best}")
+    told = "cannot be compared on its data (the data are of shape [5] now, not [6])"
+    assert (code, out, err) == (2, "", f"satae-export: {own_data / 'run'}: {told}\n")
+
+
+def test_so_are_other_numbers(own_data):
+    write_anew(own_data / "x.npy", numpy.random.default_rng(1).random((100, 6), dtype="float32"))
+    code, _, err = typed(f"run={own_data / 'run'}", "format=safetensors")
+    assert code == 2
+    assert err.endswith("/run: cannot be compared on its data (the numbers in the data are others)\n")
+
+
+@pytest.fixture
+def own_data(tmp_path):
+    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).random((100, 6), dtype="float32"))
+    trained(tmp_path, *(word for word in TINY if "limit" not in word), "data=array", f"data.path={tmp_path / 'x.npy'}")
+    return tmp_path
+
+
+def write_anew(path, x):
+    numpy.save(path, x)
+    build._dataset.cache_clear()  # as in a process of its own
+
+
+def test_version():
+    assert typed("--version") == (0, f"satae {version('satae')}\n", "")
 
 
 def test_help_and_nothing(capsys):

@@ -277,8 +277,24 @@ def check_data(facts: dict[str, Any], data: Dataset) -> None:
         KeyError: the facts say nothing of data.
         ValueError: they are others.
     """
-    samples, shape = len(data.train.x), list(data.shape)
-    if (facts["samples"], facts["shape"]) != (samples, shape):
-        raise ValueError(f"{facts['samples']} inputs of {facts['shape']}, not {samples} of {shape}")
+    samples = len(data.train.x)
+    check_shape(facts, data)
+    if facts["samples"] != samples:
+        raise ValueError(f"the data are {samples} inputs now, not {facts['samples']}")
     if facts["data"] != fingerprint(data):
         raise ValueError("the numbers in the data are others")
+
+
+def check_shape(facts: dict[str, Any], data: Dataset) -> None:
+    """Refuse data of another shape than those that a model was trained on.
+
+    Args:
+        facts: of a checkpoint.
+        data: that are there now.
+
+    Raises:
+        KeyError: the facts say nothing of a shape.
+        ValueError: it is another one.
+    """
+    if facts["shape"] != list(data.shape):
+        raise ValueError(f"the data are of shape {list(data.shape)} now, not {facts['shape']}")

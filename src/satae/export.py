@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from satae.command import interruption
+from satae.command.arguments import VERSION, version_line
 from satae.command.ending import FAILED, OK, REFUSED, say
 from satae.command.interruption import Interrupted
 from satae.config import ConfigError
@@ -20,6 +21,7 @@ from satae.run_directory import CONFIG
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from satae.config import Config
     from satae.model.autoencoder import DenoisingAutoencoder
     from satae.training.checkpoint import State
 
@@ -39,7 +41,9 @@ the code. What was written is read back and compared with the model on validatio
             torch_export    a program for torch.export.load
             onnx            for ONNX Runtime and others; needs: pip install 'satae[onnx]'
   out       the file; by default model.safetensors, model.pt2 or model.onnx in the run directory
-  best      true takes the weights with the lowest validation loss, instead of the last"""
+  best      true takes the weights with the lowest validation loss, instead of the last
+
+  --version    show the version"""
 
 
 class Source(NamedTuple):
@@ -70,6 +74,9 @@ class Choices(NamedTuple):
 def main() -> int:
     """The entry point; returns the exit code."""
     words = sys.argv[1:]
+    if VERSION in words:
+        print(version_line())  # noqa: T201
+        return OK
     if not words or {"--help", "-h"} & {*words}:
         print(HELP)  # noqa: T201
         return OK if words else REFUSED
@@ -101,9 +108,9 @@ def parse(words: Sequence[str]) -> Choices:
             raise ConfigError(f"{word}: no such option{nearest(key, Choices._fields)}; there are {known} (see --help)")
         given[key] = value
     if not given.get("run"):
-        raise ConfigError("run=: is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
+        raise ConfigError("run is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
     if "format" not in given:
-        raise ConfigError(f"format=: is missing; choose one of {', '.join(FORMATS)}")
+        raise ConfigError(f"format is missing; choose one of {', '.join(FORMATS)}")
     if given["format"] not in FORMATS:
         raise ConfigError(bad_choice("format", given["format"], FORMATS))
     if given.get("best", "false") not in ("true", "false"):
@@ -125,17 +132,24 @@ def export(chosen: Choices) -> str:
 
     Raises:
         FileNotFoundError: no checkpoint there.
-        ValueError: it cannot be read, or the data of the run; or the format cannot hold the model.
+        ValueError: it cannot be read, or the data of the run, or these are others now; or the format cannot hold the
+            model.
     """
     import torch
 
     from satae import build
     from satae.config import stored
+    from satae.experiment import check_data, check_shape
     from satae.runs import model_of, state_of
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()
-    data = build.dataset(stored.read(chosen.run / CONFIG))
+    config = stored.read(chosen.run / CONFIG)
+    data = build.dataset(config)
+    try:
+        (check_shape if chosen.best else check_data)(state.facts, data)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{chosen.run}: cannot be compared on its data ({first_line(error)})") from None
     x = data.batch(data.valid.x[:CHECKED])
     x = x if len(x) > 1 else torch.cat([x, x])  # of a single one torch would take the size for fixed
     form = FORMATS[chosen.format]
@@ -146,9 +160,19 @@ def export(chosen: Choices) -> str:
         if not all(gap <= TOLERANCE for gap in apart):  # nan is not
             raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
         file.replace(chosen.out)
-    return (
-        f"{chosen.out}: largest difference from the model {max(apart):.2g}, on {len(x)} validation inputs, and on one"
-    )
+    found = f"largest difference from the model {max(apart):.2g}, on {len(x)} validation inputs, and on one"
+    return f"{chosen.out}: {_reached(chosen.run, state.step, config, len(data.train.x))}; {found}"
+
+
+def _reached(run: Path, step: int, config: Config, samples: int) -> str:
+    """How far the weights were trained, and whether more was asked of the run."""
+    from satae.tracking import record
+    from satae.training.fit import steps_per_epoch
+
+    status = record.read(run)["status"]
+    done = step // steps_per_epoch(samples, config.batch_size)
+    more = "" if status == "finished" else f"; the run has not finished ({status})"
+    return f"the weights after {done} of {config.epochs} epochs, at step {step:,}{more}"
 
 
 def difference(model: DenoisingAutoencoder, written: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> float:

@@ -56,12 +56,17 @@ def shown(found: argparse.Namespace) -> str:
     It is read from ``conf/`` here, since Hydra takes three times as long to compose a configuration for it.
     """
     if found.version:
-        return f"satae {metadata.version('satae')}"
+        return version_line()
     if not found.help:
         return ""
     with resources.as_file(resources.files("satae.conf") / "config.yaml") as file:
         template = OmegaConf.load(file).hydra.help.template
     return Template(template).substitute().rstrip()
+
+
+def version_line() -> str:
+    """Of what is installed."""
+    return f"satae {metadata.version('satae')}"
 
 
 def _refuse(line: str) -> NoReturn:
