@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from satae.command import interruption
 from satae.command.arguments import VERSION, version_line
-from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
 from satae.command.interruption import Interrupted
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, first_line, nearest
@@ -73,7 +73,10 @@ class Choices(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    words = sys.argv[1:]
+    return ended(lambda: _main(sys.argv[1:]))
+
+
+def _main(words: Sequence[str]) -> int:
     if VERSION in words:
         print(version_line())  # noqa: T201
         return OK
@@ -88,6 +91,8 @@ def main() -> int:
     except Interrupted as error:
         return say(PROGRAM, "interrupted", error.code)
     except OSError as error:
+        if unread(error):
+            raise
         return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     except Exception as error:
         return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)

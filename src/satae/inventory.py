@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
 from satae.config.messages import bad_choice
 from satae.data import archives, cache
 from satae.data.archives import Archive, Damaged, PublishedSet
@@ -36,6 +36,10 @@ class Row(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
+    return ended(_main)
+
+
+def _main() -> int:
     try:
         chosen = _parser().parse_args()
         code: int = chosen.run(chosen)
@@ -43,10 +47,9 @@ def main() -> int:
         return say(PROGRAM, str(error), REFUSED)
     except KeyboardInterrupt:
         return say(PROGRAM, "interrupted", 128 + signal.SIGINT)
-    except BrokenPipeError:  # what reads the output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except OSError as error:
+        if unread(error):
+            raise
         return say(PROGRAM, f"{error.filename or 'standard output'}: {reason(error)}", FAILED)
     return code
 

@@ -14,7 +14,7 @@ from hydra._internal.utils import get_args_parser
 
 from satae.command import arguments, cluster, collector, interruption, overrides, parallel, plan, stored_runs, sweeps
 from satae.command.composition import planned
-from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
 from satae.command.interruption import Interrupted
 from satae.command.launch import TRACEBACK, CommandLine, Program, hand_over, watched
 from satae.command.making import make
@@ -25,12 +25,18 @@ from satae.config.messages import first_line
 
 def execute(program: Program) -> int:
     """Run a command line, and tell what went wrong in one line; returns the exit code."""
+    return ended(lambda: _told(program))
+
+
+def _told(program: Program) -> int:
     with collector.resting(), interruption.listening(), watched():
         try:
             return _execute(program)
         except KeyboardInterrupt as error:
             return _interrupted(program, error)
         except Exception as error:
+            if unread(error):
+                raise
             if (number := interruption.asked()) is not None:  # an interrupt that became another error on its way
                 return _interrupted(program, Interrupted(number))
             if os.environ.get(TRACEBACK) == "1" and not isinstance(error, ConfigError):
