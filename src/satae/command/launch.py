@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from satae.command import collector, failures, interruption, job, overrides
 from satae.command.composition import UNUSABLE, handed
+from satae.command.ending import let_go
 from satae.command.interruption import Interrupted
 from satae.command.parallel import Share
 from satae.config import Config, ConfigError
@@ -85,6 +86,8 @@ def hand_over(program: Program, line: CommandLine, jobs: Sequence[Sequence[str]]
             _launch(program, line)
     except UNUSABLE as error:
         raise ConfigError(overrides.explain(error, {})) from None
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = error.filename or "standard output"
         raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
@@ -138,9 +141,12 @@ def _take_back(directory: Path) -> None:
 
 
 def forgive_output() -> None:
-    """A terminal without our signs is no reason to lose a run."""
+    """A terminal without our signs, or one that has gone away, is no reason to lose a run."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+        try:
+            sys.stdout.reconfigure(errors="replace")
+        except BrokenPipeError:  # of what was printed before
+            let_go()
 
 
 @contextmanager
