@@ -446,7 +446,7 @@ def test_a_second_control_c_ends_it_at_once(tmp_path):
         assert program.poll() is None  # it would finish what it is at
         program.send_signal(signal.SIGINT)
         assert program.wait(10) == 130
-        assert program.stderr.read() == ""
+        assert program.stderr.read() == "satae-train: ended at once; the last checkpoint is kept\n"
 
 
 def test_begun_anew_it_gives_the_same_and_with_a_change_something_else(whole, tmp_path):

@@ -84,7 +84,7 @@ def _main(words: Sequence[str]) -> int:
         print(HELP)  # noqa: T201
         return OK if words else REFUSED
     try:
-        with interruption.listening():
+        with interruption.listening(f"{PROGRAM}: ended at once"):
             print(export(parse(words)))  # noqa: T201
     except (ValueError, FileNotFoundError) as error:
         return say(PROGRAM, first_line(error), REFUSED)

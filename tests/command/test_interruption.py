@@ -16,7 +16,7 @@ from satae.command.interruption import Interrupted
 
 @pytest.mark.parametrize("number", interruption.SIGNALS)
 def test_a_signal_raises_where_nothing_is_held(number):
-    with pytest.raises(Interrupted) as error, interruption.listening():
+    with pytest.raises(Interrupted) as error, interruption.listening(""):
         signal.raise_signal(number)
     assert (error.value.number, error.value.code, str(error.value)) == (number, 128 + number, number.name)
 
@@ -25,7 +25,7 @@ def test_one_that_is_held_waits_for_the_end():
     done = []
 
     def interrupted():
-        with interruption.listening(), interruption.held():
+        with interruption.listening(""), interruption.held():
             signal.raise_signal(signal.SIGTERM)
             assert interruption.asked() == signal.SIGTERM
             done.append("the rest")
@@ -37,7 +37,7 @@ def test_one_that_is_held_waits_for_the_end():
 
 def test_another_error_goes_before_it():
     def failing():
-        with interruption.listening(), interruption.held():
+        with interruption.listening(""), interruption.held():
             signal.raise_signal(signal.SIGTERM)
             raise OSError("full")
 
@@ -47,7 +47,7 @@ def test_another_error_goes_before_it():
 
 def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
     def interrupted():
-        with interruption.listening():
+        with interruption.listening(""):
             try:
                 signal.raise_signal(signal.SIGINT)
             finally:
@@ -60,10 +60,10 @@ def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
 
 def test_handlers_are_put_back_but_where_the_program_ends():
     before = [signal.getsignal(number) for number in interruption.SIGNALS]
-    with interruption.listening():
+    with interruption.listening(""):
         pass
     assert [signal.getsignal(number) for number in interruption.SIGNALS] == before
-    with pytest.raises(Interrupted), interruption.listening():
+    with pytest.raises(Interrupted), interruption.listening(""):
         signal.raise_signal(signal.SIGINT)
     for number in interruption.SIGNALS:
         signal.raise_signal(number)  # shows nothing
@@ -73,7 +73,7 @@ def test_handlers_are_put_back_but_where_the_program_ends():
 def test_what_the_shell_has_it_ignore_is_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interruption.listening():
+        with interruption.listening(""):
             signal.raise_signal(signal.SIGINT)
             assert interruption.asked() is None
     finally:

@@ -29,7 +29,8 @@ def execute(program: Program) -> int:
 
 
 def _told(program: Program) -> int:
-    with collector.resting(), interruption.listening(), watched():
+    last_words = f"{program.name}: ended at once; the last checkpoint is kept"
+    with collector.resting(), interruption.listening(last_words), watched():
         try:
             return _execute(program)
         except KeyboardInterrupt as error:

@@ -38,6 +38,7 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     """What this process was asked, and whether it may be interrupted."""
 
+    last_words: str = ""
     asked: int | None = None
     since = 0.0
     holding = 0
@@ -61,15 +62,18 @@ def ask() -> None:
 
 
 @contextmanager
-def listening() -> Iterator[None]:
+def listening(last_words: str) -> Iterator[None]:
     """Have signals raise ``Interrupted``; Ctrl-C half a second after that or later ends the program at once.
 
     After that signals are ignored: they would show a traceback while the program is taken apart.
+
+    Args:
+        last_words: told where the program is ended at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _State.asked = None
+    _State.asked, _State.last_words = None, last_words
     heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, a shell's "&"
     before = {number: signal.signal(number, _hear) for number in heard}
     try:
@@ -150,6 +154,8 @@ def _hear(number: int, frame: Any) -> None:
         if not _State.holding:
             raise Interrupted(number)
     elif number == signal.SIGINT and not _State.worker and time.monotonic() - _State.since > AGAIN:
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{_State.last_words}\n".encode())  # print could be in the middle of a line
         os._exit(128 + number)
 
 
