@@ -340,6 +340,13 @@ def test_a_place_without_a_run_is_refused(tmp_path, typed):
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("word", ["resume=run", "rerun=run"])
+@pytest.mark.parametrize("mark", ["+", "++", "~"])
+def test_a_mark_of_hydras_before_it_is_refused(cut_off, word, mark):
+    outcome = here(cut_off, f"{mark}{word}")
+    assert (outcome.code, outcome.err) == (2, f"satae-train: {mark}{word}: leave out the {mark}\n")
+
+
 @pytest.fixture
 def own_data(tmp_path, monkeypatch):
     """A run on an array that was named from its own folder, cut off."""

@@ -40,6 +40,9 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     Raises:
         ConfigError: there is no such run, or other words do not go with it.
     """
+    for word in words:
+        if word[:1] in ("+", "~") and _key(word) in (RESUME, RERUN):
+            raise ConfigError(f"{word}: leave out the {word[: -len(word.lstrip('+~'))]}")
     named = [word for word in words if word.partition("=")[0] in (RESUME, RERUN)]
     if not named:
         return Typed([*words])
