@@ -257,7 +257,10 @@ def test_more_may_be_asked_of_a_run(cut_off):
     assert (outcome.code, outcome.err) == (0, "")
     assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
     assert len(checkpoint.newest_first(cut_off / "run")) == 1
-    assert read(cut_off / "run" / "run.json")["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
+    record = read(cut_off / "run" / "run.json")
+    assert record["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
+    assert record["resumed"][0]["before"] == {"threads": 1, "device": "cpu"}
+    assert (record["threads"], record["device"]) == (2, "cpu")
     assert here(cut_off, "resume=run").out.startswith("run: already finished, after 8 epochs")
 
 

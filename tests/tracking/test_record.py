@@ -94,6 +94,7 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path, begin, configuration):
         assert found["status"] == "running"
         assert not {"ended", "error", "exit_code"} & {*found}
         assert found["resumed"][0]["command"] == "satae-train resume=x"
+        assert found["resumed"][0]["sources"] == found["sources"]
     assert "epochs: 7" in (tmp_path / CONFIG).read_text()
 
 

@@ -44,7 +44,8 @@ class Record:
     """Writes a run directory, which no other process can meanwhile.
 
     config.yaml      every choice, as plain data
-    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code
+    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code;
+                     each time that it went on: command, versions and sources, and threads and device of before
     metrics.jsonl    one line an epoch
     metrics.json     the last epoch's measures, the speed and the wall time
     """
@@ -112,7 +113,14 @@ class Record:
         """
         lock = locked(directory)
         run = read(directory)
-        resumed = [*run.get("resumed", []), {"command": command, "at": _now(), "versions": _versions()}]
+        going_on = {
+            "command": command,
+            "at": _now(),
+            "versions": _versions(),
+            "sources": _git_state(),
+            "before": {key: run[key] for key in ("threads", "device") if key in run},
+        }
+        resumed = [*run.get("resumed", []), going_on]
         record = cls(directory, {**run, "status": "running", "resumed": resumed}, lock, exit_code)
         for key in ("ended", "error", "exit_code"):
             record._run.pop(key, None)
