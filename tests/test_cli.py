@@ -199,6 +199,15 @@ def test_a_run_that_diverges_gives_3_and_one_line(tmp_path, words):
     assert "try a smaller optim.lr" in outcome.err
 
 
+def test_it_is_told_how_to_begin_it_anew(tmp_path):
+    words = [word for word in TINY if not word.startswith("epochs")]
+    outcome = here(tmp_path, *words, "epochs=1", "optim=sgd", "optim.lr=1e30", "reduction=sum", "hydra.run.dir=run")
+    told, _, command = outcome.err.partition(", such as with: ")
+    assert told.endswith("; try a smaller optim.lr or alpha")
+    assert command == "satae-train rerun=run optim.lr=1e+29\n"
+    assert here(tmp_path, *shlex.split(command)[1:-1], "optim.lr=0.01", "reduction=mean").code == 0
+
+
 def test_a_terminal_without_our_signs_loses_no_run(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "latin-1"}
     command = [PROGRAM, "data=manifold", *TINY]

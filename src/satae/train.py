@@ -19,7 +19,7 @@ from satae.command.execution import execute
 from satae.command.interruption import Interrupted, held, number_of
 from satae.command.launch import CommandLine, Program, stop
 from satae.command.making import Killed
-from satae.command.stored_runs import RESUME
+from satae.command.stored_runs import RERUN, RESUME
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
 from satae.run_directory import RUN, shorten
@@ -69,7 +69,8 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
     if in_sweep and results.status(directory) == results.FINISHED:  # another process has made it meanwhile
         return results.read(directory).metrics["valid/reconstruction"]
     name = directory.name if in_sweep else ""
-    go_on = f"{PROGRAM} {RESUME}={shlex.quote(str(shorten(directory)))}"
+    place = shlex.quote(str(shorten(directory)))
+    go_on = f"{PROGRAM} {RESUME}={place}"
     try:
         with _record(directory, config, line, list(job.overrides.task)) as record:
             _follow(line, directory)
@@ -82,7 +83,8 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
         say(PROGRAM, str(error), REFUSED)  # another process is at work on this run
     except NonFinite as error:
         log.error("%s", error)
-        say(PROGRAM, f"{directory}: {first_line(error)}", DIVERGED)
+        anew = f"{PROGRAM} {RERUN}={place} optim.lr={config.optim.lr / 10:g}"
+        say(PROGRAM, f"{directory}: {first_line(error)}, such as with: {anew}", DIVERGED)
         stop(line)
     except Exception as error:
         log.exception("the run failed")
