@@ -280,7 +280,7 @@ def check_data(facts: dict[str, Any], data: Dataset) -> None:
     samples = len(data.train.x)
     check_shape(facts, data)
     if facts["samples"] != samples:
-        raise ValueError(f"the data are {samples} inputs now, not {facts['samples']}")
+        raise ValueError(f"there were {facts['samples']} inputs to train on, and are {samples} now")
     if facts["data"] != fingerprint(data):
         raise ValueError("the numbers in the data are others")
 
