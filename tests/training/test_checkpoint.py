@@ -299,6 +299,47 @@ def test_there_may_be_none_yet(tmp_path):
 # Hostile files
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"format": "2", "facts": "{}"}, "it has no SHA-256"),
+        ({"format": "2", "facts": "[]", "sha256": "0" * 64}, "it has no facts"),
+        ({"format": "1", "facts": "{}", "sha256": "0" * 64}, "a checkpoint of format 1"),
+    ],
+)
+def test_a_large_file_that_is_none_is_refused_before_it_is_read(path, monkeypatch, metadata, told):
+    sparse(path, 2**31, metadata)
+    monkeypatch.setattr(checkpoint, "_digest", None)
+    with pytest.raises(ValueError, match=told):
+        checkpoint.load(path)
+    assert os.stat(path).st_size > 2**31
+
+
+def test_one_that_no_memory_holds_is_refused_before_it_is_opened(path, monkeypatch):
+    sparse(path, 2**31, {"format": "2", "facts": "{}", "sha256": "0" * 64})
+    monkeypatch.setattr(checkpoint, "memory", lambda: 2**31)
+    monkeypatch.setattr(checkpoint, "safe_open", None)
+    with pytest.raises(ValueError, match=rf"{UNREADABLE} \(of 2 GB, which is more than the memory of this machine\)"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_one_that_is_not_as_long_as_its_header_says_is_refused(path, monkeypatch, more):
+    sparse(path, 2**31, {"format": "2", "facts": "{}", "sha256": "0" * 64}, more)
+    monkeypatch.setattr(checkpoint, "_digest", None)
+    with pytest.raises(ValueError, match=UNREADABLE):
+        checkpoint.load(path)
+
+
+def sparse(path, size, metadata, more=0):
+    """A file of zeros that take no space on the disk, with a header that says so."""
+    header = {"__metadata__": metadata, "a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    path.parent.mkdir()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(path, 8 + len(text) + size + more)
+
+
 def written(path, metadata=None, tensors=None):
     path.parent.mkdir(exist_ok=True)
     save_file(tensors or {"a": torch.zeros(2)}, path, metadata)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,11 +24,16 @@ from satae import files
 
 FORMAT: Final = 2
 FOLDER: Final = "checkpoints"  # in a run directory
+SHA256: Final = 64  # digits
 SUFFIX: Final = ".safetensors"
 BEST: Final = f"best{SUFFIX}"
 OLD: Final = "checkpoint.pt"  # in a run directory, of format 1
 
 log = logging.getLogger(__name__)
+
+
+class Refused(ValueError):
+    """A file that is no checkpoint, or not one of ours."""
 
 
 class State(NamedTuple):
@@ -111,29 +117,44 @@ def load(path: Path) -> State:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; name a run directory that satae-train has made")
+    if (size := path.stat().st_size) > memory():
+        raise _unreadable(path, f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine")
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "pt") as file:  # which looks whether the file is as long as its header says
             metadata = file.metadata() or {}
-            found = metadata.get("format")
-            names = list(file.keys()) if found == str(FORMAT) else []
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (FileNotFoundError, MemoryError):
+            facts = _facts(path, metadata)
+            tensors = {name: file.get_tensor(name) for name in [*file.keys()]}
+    except (FileNotFoundError, MemoryError, Refused):
         raise
     except Exception as error:  # whatever safetensors raises for a file that it did not write
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: not a checkpoint that can be read ({reason})") from None
-    if found != str(FORMAT):
-        raise ValueError(f"{path}: a checkpoint of format {found}; this version of satae reads format {FORMAT}")
-    text = metadata.get("facts", "")
-    if _digest(text, tensors) != metadata.get("sha256"):
-        raise ValueError(f"{path}: not a checkpoint that can be read (it is damaged: its SHA-256 is another)")
+        raise _unreadable(path, str(error).partition("\n")[0]) from None
+    if _digest(metadata["facts"], tensors) != metadata["sha256"]:
+        raise _unreadable(path, "it is damaged: its SHA-256 is another")
+    return State(facts, tensors)
+
+
+def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the header says of a checkpoint, before any of its numbers is read."""
+    if (found := metadata.get("format")) != str(FORMAT):
+        raise Refused(f"{path}: a checkpoint of format {found}; this version of satae reads format {FORMAT}")
+    if len(metadata.get("sha256", "")) != SHA256:
+        raise _unreadable(path, "it has no SHA-256")
     try:
-        facts = json.loads(text)
+        facts = json.loads(metadata.get("facts", ""))
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
-        raise ValueError(f"{path}: not a checkpoint that can be read (it has no facts)")
-    return State(facts, tensors)
+        raise _unreadable(path, "it has no facts")
+    return facts
+
+
+def _unreadable(path: Path, reason: str) -> Refused:
+    return Refused(f"{path}: not a checkpoint that can be read ({reason})")
+
+
+def memory() -> int:
+    """Of this machine, in bytes: no larger checkpoint can be read."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | None:
