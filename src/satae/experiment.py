@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -212,14 +212,9 @@ class Experiment(NamedTuple):
         facts = state.facts
         try:
             check_data(facts, self.data)
+            self._check_weights(state.part("model"))
             self.model.load_state_dict(state.part("model"))
-            optimiser_state.load_into(self.optimiser, state.part("optimiser"))
-            if (
-                facts["step"]
-                and self.config.optim.name == "adam"
-                and len(self.optimiser.state) != len([*self.model.parameters()])
-            ):
-                raise ValueError("it lacks what the optimiser remembers")
+            optimiser_state.load_into(self.optimiser, state.part("optimiser"), begun=state.step > 0)
             if facts["device"] == self.device.type:
                 self.draws.set_state(state.tensors["generator/noise"])
             else:
@@ -230,6 +225,14 @@ class Experiment(NamedTuple):
             reason = " ".join(str(error).split())
             raise ValueError(f"the checkpoint is not of this run and its data ({reason})") from None
         return position
+
+    def _check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Refuse weights of other types or shapes, which torch would convert without a word."""
+        own = self.model.state_dict()
+        for name in own.keys() & weights.keys():
+            if (weights[name].shape, weights[name].dtype) != (own[name].shape, own[name].dtype):
+                found, wanted = (optimiser_state.kind(x) for x in (weights[name], own[name]))
+                raise ValueError(f"model/{name} is {found}, not {wanted}")
 
     def epochs_until(self, position: Position) -> int:
         """How many epochs are done at a position."""

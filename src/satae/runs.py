@@ -74,6 +74,8 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
         config, weights = plain(state.facts["config"], "its configuration"), state.part("model")
         with torch.device("meta"):  # no memory is taken before the sizes are known to agree
             model = build.model(config, tuple(state.facts["shape"]))
+        if other := [name for name, x in model.state_dict().items() if weights[name].dtype != x.dtype]:
+            raise ValueError(f"{other[0]} is {weights[other[0]].dtype}")
         model.mean, model.std = weights["mean"], weights["std"]
         shape = tuple(state.facts["shape"])
         if torch.broadcast_shapes(model.mean.shape, model.std.shape, shape) != shape:

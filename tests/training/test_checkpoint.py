@@ -120,6 +120,10 @@ def test_the_model_is_loaded_with_its_standardisation(path, configuration):
     assert torch.equal(model(x), experiment.model.eval()(x))
 
 
+def halve(tensors, name):
+    tensors[name] = tensors[name].half()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -134,7 +138,14 @@ def test_the_model_is_loaded_with_its_standardisation(path, configuration):
         (lambda facts, tensors: tensors.update({"model/more": torch.zeros(1)}), "model.*more|more"),
         (lambda facts, tensors: tensors.update({"optimiser/99/exp_avg": torch.zeros(1)}), "belongs to no parameter"),
         (lambda facts, tensors: tensors.update({"optimiser/x/exp_avg": torch.zeros(1)}), "belongs to no parameter"),
-        (lambda facts, tensors: tensors.update({"optimiser/0/exp_avg": torch.zeros(3)}), "belongs to no parameter"),
+        (lambda facts, tensors: tensors.update({"optimiser/0/exp_avg": torch.zeros(3)}), "not float32 of shape"),
+        (lambda facts, tensors: tensors.update({"optimiser/0/more": torch.tensor(0.5)}), "belongs to no parameter"),
+        (lambda facts, tensors: facts.update(step=0), "belongs to no parameter"),
+        (lambda facts, tensors: halve(tensors, "model/encoder.layer1.affine.bias"), "float16 .* not float32"),
+        (lambda facts, tensors: tensors.update({"model/encoder.layer1.affine.bias": torch.ones(9).int()}), "int32"),
+        (lambda facts, tensors: halve(tensors, "optimiser/1/exp_avg_sq"), "float16 .* not float32"),
+        (lambda facts, tensors: tensors.update({"optimiser/1/step": torch.tensor(3)}), "int64 .* not float32"),
+        (lambda facts, tensors: tensors.update({"optimiser/1/step": torch.ones(9)}), r"shape \[9\], not .* shape \[\]"),
         (lambda facts, tensors: tensors.update({"generator/noise": torch.zeros(5, dtype=torch.uint8)}), "RNG|state"),
         (lambda facts, tensors: tensors.pop("generator/order"), "generator/order"),
     ],
@@ -148,11 +159,42 @@ def test_a_state_of_another_run_is_refused(configuration, change, reason):
         Experiment.of(config).restore(found)
 
 
+@pytest.mark.parametrize("kind", ["mlp", "sgd"])
+def test_moments_without_a_shape_are_refused(configuration, kind):
+    config = configuration(*KINDS[kind], *FEW)
+    experiment, position = left_at(config, 3)
+    found = experiment.state(position)
+    moments = [name for name in found.tensors if name.startswith("optimiser") and not name.endswith("/step")]
+    assert moments
+    found.tensors.update(dict.fromkeys(moments, torch.tensor(0.5)))
+    with pytest.raises(ValueError, match=r"optimiser/0/\w+ is float32 of shape \[\], not float32 of shape \[9"):
+        Experiment.of(config).restore(found)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "sgd", "plain sgd"])
+def test_the_optimiser_remembers_just_what_it_should(configuration, kind):
+    config = configuration(*KINDS[kind], *FEW)
+    experiment, position = left_at(config, 3)
+    found = experiment.state(position)
+    moments = [name for name in found.tensors if name.startswith("optimiser")]
+    assert bool(moments) == (kind != "plain sgd")
+    Experiment.of(config).restore(found)
+    for name in moments[:1]:
+        lacking = found._replace(tensors={key: x for key, x in found.tensors.items() if key != name})
+        with pytest.raises(ValueError, match="remembers"):
+            Experiment.of(config).restore(lacking)
+    without = found._replace(tensors={key: x for key, x in found.tensors.items() if key not in moments})
+    more = without._replace(tensors=without.tensors | {"optimiser/0/momentum_buffer": torch.zeros(9, 64)})
+    for refused in [more] if kind == "plain sgd" else [without, more]:
+        with pytest.raises(ValueError, match=r"remembers|belongs to no parameter"):
+            Experiment.of(config).restore(refused)
+
+
 def test_moments_are_laid_out_as_their_parameters(configuration):
     weight = nn.Parameter(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
     optimiser = torch.optim.Adam([weight])
     values = torch.randn(4, 3, 2, 2)
-    load_into(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)})
+    load_into(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)}, begun=True)
     moment = optimiser.state[weight]["exp_avg"]
     assert torch.equal(moment, values)
     assert moment.stride() == weight.stride()
@@ -421,6 +463,16 @@ def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, mi
     (whole.tensors if "/" in missing else whole.facts).pop(missing)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match="does not hold a model of this program"):
+        satae.load(path.parents[1])
+
+
+@pytest.mark.parametrize("name", ["mean", "encoder.layer1.affine.weight"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
+def test_weights_of_another_type_are_refused_by_load(path, configuration, name, dtype):
+    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=0)
+    whole.tensors[f"model/{name}"] = whole.tensors[f"model/{name}"].to(dtype)
+    checkpoint.save(path, whole)
+    with pytest.raises(ValueError, match=rf"does not hold a model of this program \({name} is {dtype}"):
         satae.load(path.parents[1])
 
 
