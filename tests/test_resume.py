@@ -378,6 +378,30 @@ def test_other_data_are_refused(own_data):
     assert (own_data / "run" / "run.json").read_text() == before
 
 
+def test_so_are_data_of_which_one_number_is_another(tmp_path, monkeypatch):
+    x = numpy.random.default_rng(0).random((4000, 3), dtype="float32")
+    numpy.save(tmp_path / "many.npy", x)
+    stop_after(monkeypatch, 3)
+    words = [*(word for word in WORDS if "limit" not in word), "data=array", "data.path=many.npy"]
+    assert here(tmp_path, *words).code == 130
+    monkeypatch.undo()
+    x[1234, 1] += 0.1
+    numpy.save(tmp_path / "many.npy", x)
+    outcome = there(tmp_path, "resume=run")
+    assert outcome.code == 2
+    assert "cannot go on (the numbers in the data are others); begin anew with rerun=" in outcome.err
+
+
+def test_a_checkpoint_of_a_version_that_looked_at_some_data_is_refused_by_name(cut_off):
+    newest, *_ = checkpoint.newest_first(cut_off / "run")
+    state = checkpoint.load(newest)
+    checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
+    outcome = here(cut_off, "resume=run")
+    assert outcome.code == 2
+    assert "cannot go on (it is of an earlier version, which looked at a few of the data alone);" in outcome.err
+    assert outcome.err.endswith(f"; begin anew with rerun={cut_off / 'run'}\n")
+
+
 def test_two_processes_do_not_write_one_run(cut_off):
     words = ["resume=run", "epochs=100000"]
     with subprocess.Popen([PROGRAM, *words], cwd=cut_off, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:

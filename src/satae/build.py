@@ -15,6 +15,7 @@ from satae.config import Config, ConfigError, options
 from satae.data.arrays import array
 from satae.data.cifar10 import cifar10
 from satae.data.dataset import Dataset, Statistics, statistics
+from satae.data.dataset import fingerprint as fingerprint_of
 from satae.data.digits import digits
 from satae.data.folder import folder
 from satae.data.hf import hf
@@ -55,6 +56,11 @@ def centre(config: Config) -> Statistics:
     return _centre(config.data.name, **_choices(config))
 
 
+def fingerprint(config: Config) -> str:
+    """That of the data, taken once likewise."""
+    return _fingerprint(config.data.name, **_choices(config))
+
+
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str, /, **choices: Any) -> Dataset:
     return SOURCES[name](**choices)
@@ -63,6 +69,11 @@ def _dataset(name: str, /, **choices: Any) -> Dataset:
 @functools.lru_cache(maxsize=1)
 def _centre(name: str, /, **choices: Any) -> Statistics:
     return statistics(_dataset(name, **choices))
+
+
+@functools.lru_cache(maxsize=1)
+def _fingerprint(name: str, /, **choices: Any) -> str:
+    return fingerprint_of(_dataset(name, **choices))
 
 
 def _choices(config: Config) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from satae import build
 from satae.config import Config
-from satae.data.dataset import Dataset, Split, Statistics, fingerprint
+from satae.data.dataset import Dataset, Split, Statistics, fingerprint, is_fingerprint
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
@@ -41,6 +41,7 @@ class Experiment(NamedTuple):
 
     config: Config
     data: Dataset
+    fingerprint: str  # of the data
     centre: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
@@ -55,6 +56,7 @@ class Experiment(NamedTuple):
         device, data = build.device(config), build.dataset(config)
         noise = build.noise(config, data)
         centre = build.centre(config).to(device)  # taken before, in float64, which not every GPU has
+        known = build.fingerprint(config)
         data = data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
@@ -70,7 +72,7 @@ class Experiment(NamedTuple):
         chosen = precision.adopt(model, config.precision, device)
         gradient = quickest(model, objective, chosen, config.batch_size if config.compile else None)
         draws, optimiser = build.stream(config.seed, "noise", device), build.optimiser(config, model)
-        return cls(config, data, centre, model, objective, gradient, noise, draws, optimiser)
+        return cls(config, data, known, centre, model, objective, gradient, noise, draws, optimiser)
 
     @property
     def device(self) -> torch.device:
@@ -199,7 +201,7 @@ class Experiment(NamedTuple):
             "generator/order": position.order,
         }
         facts = {**model.facts, "samples": len(self.data.train.x), "device": self.device.type}
-        return State(facts | {"data": fingerprint(self.data)}, tensors)
+        return State(facts | {"data": self.fingerprint}, tensors)
 
     def restore(self, state: State) -> Position:
         """Take over a state; the position to go on from.
@@ -211,7 +213,7 @@ class Experiment(NamedTuple):
         """
         facts = state.facts
         try:
-            check_data(facts, self.data)
+            check_data(facts, self.data, self.fingerprint)
             self._check_weights(state.part("model"))
             self.model.load_state_dict(state.part("model"))
             optimiser_state.load_into(self.optimiser, state.part("optimiser"), begun=state.step > 0)
@@ -269,12 +271,13 @@ class Experiment(NamedTuple):
         )
 
 
-def check_data(facts: dict[str, Any], data: Dataset) -> None:
+def check_data(facts: dict[str, Any], data: Dataset, known: str | None = None) -> None:
     """Refuse to go on with other data than a run began with.
 
     Args:
         facts: of a checkpoint.
         data: that are there now.
+        known: their fingerprint, where it has been taken.
 
     Raises:
         KeyError: the facts say nothing of data.
@@ -284,7 +287,9 @@ def check_data(facts: dict[str, Any], data: Dataset) -> None:
     check_shape(facts, data)
     if facts["samples"] != samples:
         raise ValueError(f"there were {facts['samples']} inputs to train on, and are {samples} now")
-    if facts["data"] != fingerprint(data):
+    if not is_fingerprint(facts["data"]):
+        raise ValueError("it is of an earlier version, which looked at a few of the data alone")
+    if facts["data"] != (known or fingerprint(data)):
         raise ValueError("the numbers in the data are others")
 
 

@@ -168,7 +168,7 @@ def nothing_left(config: Config, run: Path) -> str | None:
                 return f"{shorten(run)}: already finished, after {least} epochs; {more}"
         build.check(config)
         if state is not None:
-            check_data(state.facts, build.dataset(config))
+            check_data(state.facts, build.dataset(config), build.fingerprint(config))
     except ConfigError:
         raise
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:

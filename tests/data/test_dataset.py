@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from satae.data.dataset import CHUNK, EXAMPLES, Dataset, Split, chunk, statistics
+from satae.data.dataset import CHUNK, EXAMPLES, Dataset, Split, chunk, fingerprint, statistics
+from satae.data.on_disk import OnDisk
 from satae.data.splits import shuffled_splits
 
 
@@ -120,6 +121,41 @@ def test_shape_and_device():
     for part, was in zip((moved.train, moved.valid, moved.test), (data.train, data.valid, data.test), strict=True):
         assert part.x.device.type == part.y.device.type == "meta"
         assert (part.x.shape, part.y.shape) == (was.x.shape, was.y.shape)
+
+
+# Fingerprints
+
+
+@given(row=st.integers(0, 4999), column=st.integers(0, 2), valid=st.booleans())
+def test_every_number_has_a_part_in_the_fingerprint(row, column, valid):
+    x = torch.arange(15_000, dtype=torch.int64).remainder(251).to(torch.uint8).reshape(5000, 3)
+    other = x.clone()
+    other[row, column] += 1
+    data = Dataset("test", *[Split(x)] * 3, span=(0.0, 1.0))
+    changed = data._replace(valid=Split(other)) if valid else data._replace(train=Split(other))
+    assert fingerprint(data) == fingerprint(data._replace(train=Split(x.clone()), test=Split(other)))
+    assert fingerprint(changed) != fingerprint(data)
+
+
+def test_so_have_type_order_shape_and_number():
+    x = torch.arange(24, dtype=torch.uint8).reshape(6, 4)
+    others = [x.view(torch.int8), x.flip(0), x.reshape(6, 2, 2), x[:5], x.float(), x.T.contiguous().T.flip(1)]
+    found = {fingerprint(Dataset("test", *[Split(one)] * 3, span=(0.0, 1.0))) for one in [x, *others]}
+    assert len(found) == 7
+    assert fingerprint(Dataset("test", *[Split(x.T.contiguous().T)] * 3, span=(0.0, 1.0))) in found
+
+
+def test_of_a_file_the_size_and_some_examples_have(tmp_path):
+    def of(x, more=b""):
+        numpy.save(tmp_path / "x.npy", x)
+        with (tmp_path / "x.npy").open("ab") as file:
+            file.write(more)
+        split = Split(OnDisk.of(numpy.load(tmp_path / "x.npy", mmap_mode="r")))
+        return fingerprint(Dataset("test", split, split, split, span=(0.0, 1.0)))
+
+    x = numpy.random.default_rng(0).random((5000, 3), dtype="float32")
+    assert of(x) == of(x.copy())
+    assert len({of(x), of(x + 1), of(x, b"0"), of(x[::-1])}) == 4
 
 
 # Statistics

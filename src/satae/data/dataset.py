@@ -13,7 +13,8 @@ from satae.data.on_disk import OnDisk
 
 CHUNK: Final = 2**22  # numbers taken at a time, at most
 EXAMPLES: Final = 8192  # and examples
-LOOKED_AT: Final = 256  # examples of a split in a fingerprint, about
+LOOKED_AT: Final = 1024  # examples in a fingerprint of those that stay in a file, about
+WHOLE: Final = "whole:"  # begins a fingerprint
 TENSOR: Final = 2**25  # numbers in one tensor of examples, at most
 
 Stored = Tensor | OnDisk  # (N, *shape): images as uint8, other data as float32 (in a file, any float)
@@ -82,16 +83,27 @@ def chunk(shape: tuple[int, ...]) -> int:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of some examples, evenly spread, as they are stored: other data, or another order, have another."""
+    """SHA-256 of the examples as they are stored: other numbers, or another order, have another.
+
+    Of examples that stay in a file, since memory does not hold them, it is that of the file's size and of some of them,
+    evenly spread. The test split has no part in it.
+    """
     total = hashlib.sha256()
-    for split in (dataset.train, dataset.valid):
-        count = len(split.x)
-        rows = torch.arange(0, count, max(1, count // LOOKED_AT))
-        part = split.x.index_select(0, rows.to(split.x.device) if isinstance(split.x, Tensor) else rows)
-        x = part.load() if isinstance(part, OnDisk) else part
-        total.update(f"{count} {x.dtype} {tuple(x.shape)}".encode())
-        total.update(x.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
+    for x in (dataset.train.x, dataset.valid.x):
+        total.update(f"{len(x)} {tuple(x.shape)}".encode())
+        if isinstance(x, OnDisk):
+            total.update(str(x.file.stat().st_size).encode())
+            x = x[torch.arange(0, len(x), max(1, len(x) // dataset.few(LOOKED_AT)))]
+        for part in x.split(chunk(dataset.shape)):
+            numbers = part.load() if isinstance(part, OnDisk) else part
+            total.update(str(numbers.dtype).encode())
+            total.update(numbers.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"{WHOLE}{total.hexdigest()}"
+
+
+def is_fingerprint(found: object) -> bool:
+    """Whether something is one of these, and not one of an earlier version, which were of a few examples."""
+    return isinstance(found, str) and found.startswith(WHOLE)
 
 
 def statistics(dataset: Dataset) -> Statistics:
