@@ -1,5 +1,6 @@
 """A run that was cut off goes on as if it had not been: through the command line, as a user does it."""
 
+import itertools
 import json
 import os
 import shlex
@@ -17,6 +18,7 @@ from program import PROGRAM, TINY, files, here, read, runs, there
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
+from satae.experiment import Experiment
 from satae.training import checkpoint
 from satae.training.fit import fit
 
@@ -149,6 +151,54 @@ def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
     monkeypatch.undo()
     assert here(tmp_path, "resume=run").code == 0
     check_same(tmp_path / "run", undisturbed)
+
+
+# the best weights
+
+
+@pytest.fixture
+def worse_and_worse(monkeypatch):
+    """Have each epoch be worse than the one before."""
+    real, losses = Experiment.measures, itertools.count(1.0)
+    monkeypatch.setattr(Experiment, "measures", lambda self, alpha: {**real(self, alpha), "valid/total": next(losses)})
+
+
+def best_step(run):
+    return checkpoint.load(run / "checkpoints" / checkpoint.BEST).facts["step"]
+
+
+@pytest.fixture
+def best_of_four(tmp_path, worse_and_worse):
+    """A folder with a run that was cut off after epoch 4, with which alpha has risen; all later ones are worse."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 9)
+        assert here(tmp_path, *WORDS).code == 130
+    assert best_step(tmp_path / "run") == 8
+    return tmp_path
+
+
+def test_the_best_of_before_stays_the_best(best_of_four):
+    outcome = here(best_of_four, "resume=run")
+    assert outcome.code == 0
+    assert "lost" not in outcome.out
+    assert best_step(best_of_four / "run") == 8
+
+
+@pytest.mark.parametrize("harm", ["junk", "missing", "of another model"])
+def test_where_it_is_lost_that_is_told_and_the_next_epoch_is_the_best(best_of_four, harm):
+    best = best_of_four / "run" / "checkpoints" / checkpoint.BEST
+    if harm == "junk":
+        best.write_bytes(b"junk")
+    elif harm == "missing":
+        best.unlink()
+    else:
+        checkpoint.save(best, checkpoint.State({}, {"model/other": torch.zeros(3)}))
+    outcome = here(best_of_four, "resume=run")
+    assert outcome.code == 0
+    (line,) = (line for line in outcome.out.splitlines() if "lost" in line)
+    assert line.startswith("warning: ")
+    assert line.endswith("; the best weights so far are lost: the next epoch with all of alpha is the best now")
+    assert best_step(best_of_four / "run") == 10
 
 
 # what is asked of it

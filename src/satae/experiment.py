@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -214,7 +214,7 @@ class Experiment(NamedTuple):
         facts = state.facts
         try:
             check_data(facts, self.data, self.fingerprint)
-            self._check_weights(state.part("model"))
+            self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
             optimiser_state.load_into(self.optimiser, state.part("optimiser"), begun=state.step > 0)
             if facts["device"] == self.device.type:
@@ -228,13 +228,18 @@ class Experiment(NamedTuple):
             raise ValueError(f"the checkpoint is not of this run and its data ({reason})") from None
         return position
 
-    def _check_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Refuse weights of other types or shapes, which torch would convert without a word."""
-        own = self.model.state_dict()
-        for name in own.keys() & weights.keys():
-            if (weights[name].shape, weights[name].dtype) != (own[name].shape, own[name].dtype):
-                found, wanted = (optimiser_state.kind(x) for x in (weights[name], own[name]))
-                raise ValueError(f"model/{name} is {found}, not {wanted}")
+    def check_weights(self, state: State) -> None:
+        """Refuse other weights than those of the model, and of other types or shapes, which torch would convert.
+
+        Raises:
+            ValueError: by name.
+        """
+        own, found = self.model.state_dict(), state.part("model")
+        if other := own.keys() ^ found.keys():
+            raise ValueError(f"model/{min(other)} is not there, or not of this model")
+        for name, x in found.items():
+            if (x.shape, x.dtype) != (own[name].shape, own[name].dtype):
+                raise ValueError(f"model/{name} is {optimiser_state.kind(x)}, not {optimiser_state.kind(own[name])}")
 
     def epochs_until(self, position: Position) -> int:
         """How many epochs are done at a position."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from satae.tracking.board import Board
 from satae.tracking.console import Display
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
+from satae.training.checkpoint import State
 from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, steps_per_epoch
 from satae.training.keeper import Keeper
 
@@ -113,7 +115,6 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
     begin = experiment.restore(state) if state else None
     done = experiment.epochs_until(begin) if begin else 0
     metrics = record.go_on_after(done, config) if record.resumed else {}
-    keeper = Keeper(directory, **asdict(config.checkpoint), best=state.best if state else None)
     with (
         Board(directory, purge_from=done + 1 if record.resumed else None) as board,
         Display(config.epochs, done=done, name=name) as display,
@@ -130,6 +131,8 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
             display.warn(jump)
         for caveat in experiment.caveats():
             display.warn(caveat)
+        best = best_so_far(directory, state, experiment, display.warn) if state else None
+        keeper = Keeper(directory, **asdict(config.checkpoint), best=best)
         metrics = Session(experiment, record, board, display, keeper).train(begin, metrics)
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
             metrics |= experiment.rare_measures()
@@ -138,6 +141,25 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
         record.finish(metrics)
         display.result(metrics, directory, list(drawn))
     return metrics["valid/reconstruction"]
+
+
+def best_so_far(run: Path, state: State, experiment: Experiment, tell: Callable[[str], object]) -> float | None:
+    """The lowest loss so far, if the weights that had it are there.
+
+    Args:
+        run: its directory.
+        state: that it goes on from.
+        experiment: that the weights are to fit.
+        tell: called with a line where they are not there, or cannot be used.
+    """
+    if state.best is None:
+        return None
+    try:
+        experiment.check_weights(checkpoint.load(run / checkpoint.FOLDER / checkpoint.BEST))
+    except (FileNotFoundError, ValueError) as error:
+        tell(f"{first_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
+        return None
+    return state.best
 
 
 def nothing_left(config: Config, run: Path) -> str | None:
