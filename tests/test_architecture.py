@@ -28,6 +28,7 @@ MAY_KNOW = {
     "training": {"satae.training", "satae.model", "satae.data", "satae.files"},
     "report": {
         *("satae.report", "satae.sweep", "satae.config", "satae.command.ending", "satae.command.interruption"),
+        "satae.command.arguments",
         *("satae.__version__", *LEAVES),
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking.record", "satae.tracking.board", *LEAVES},

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.command import interruption
-from satae.command.ending import FAILED, OK, REFUSED, say
+from satae.command.arguments import VERSION, version_line
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
 from satae.command.interruption import Interrupted
 from satae.config import ConfigError
 from satae.config.messages import first_line, nearest
@@ -43,12 +44,18 @@ class Choices(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    typed = sys.argv[1:]
+    return ended(lambda: _main(sys.argv[1:]))
+
+
+def _main(typed: Sequence[str]) -> int:
+    if VERSION in typed:
+        print(version_line())  # noqa: T201
+        return OK
     if not typed or {"--help", "-h"} & {*typed}:
         print(HELP)  # noqa: T201
         return OK if typed else REFUSED
     try:
-        with interruption.listening():
+        with interruption.listening(f"{PROGRAM}: ended at once"):
             from satae.report.writing import write
 
             print(write(*parse(typed)))  # noqa: T201
@@ -57,6 +64,8 @@ def main() -> int:
     except Interrupted as error:
         return say(PROGRAM, "interrupted", error.code)
     except OSError as error:
+        if unread(error):
+            raise
         return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     except Exception as error:
         return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)
