@@ -1,0 +1,56 @@
+"""A TensorBoard that runs, and what it answers."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+PATIENCE = 60  # seconds
+
+
+class Served(NamedTuple):
+    address: str
+
+    def get(self, path, body=None, **query):
+        """The answer to a request, of the plugins for most."""
+        sent = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        with urlopen(Request(f"{self.address}/data/{path}?{urlencode(query)}", sent, headers)) as answer:
+            return json.load(answer)
+
+    def comes_to(self, wanted, asked):
+        """Ask until the answer is the wanted one, or for long enough."""
+        end = time.monotonic() + PATIENCE
+        while (found := asked(self)) != wanted and time.monotonic() < end:
+            time.sleep(0.2)
+        assert found == wanted
+
+
+@contextlib.contextmanager
+def served(folder, *words):
+    """Serve a folder, on a free port of this machine."""
+    called = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
+    with tempfile.NamedTemporaryFile() as log, subprocess.Popen([*called, *words], stderr=log) as server:
+        try:
+            yield Served(_address(log))
+        finally:
+            server.terminate()  # killed, it would leave its data server behind
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(PATIENCE)
+            server.kill()
+
+
+def _address(log):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8")):
+            return found[0]
+        time.sleep(0.1)
+    raise TimeoutError("TensorBoard does not begin")
