@@ -66,7 +66,7 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     logging = {
         Board: ("__init__", "__exit__", "begin", "scalars", "histograms", "pictures", "flush"),
         Record: ("__enter__", "__exit__", "note", "epoch", "sync", "finish"),
-        Display: ("__enter__", "__exit__", "start", "warn", "epoch", "result"),
+        Display: ("__enter__", "__exit__", "note", "warn", "epoch", "result"),
         Session: ("_keep",),
         Keeper: ("consider",),
         Experiment: ("pictures", "distributions"),

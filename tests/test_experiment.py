@@ -17,7 +17,7 @@ CONV = ("arch=conv", "arch.channels=[3,4]", "arch.code=5", *SMALL[1:])
 
 def trained(config) -> Experiment:
     experiment = Experiment.of(config)
-    for _ in experiment.fit():
+    for _ in experiment.fit(experiment.beginning()):
         pass
     return experiment
 
@@ -47,7 +47,7 @@ def test_the_global_generator_is_left_alone(configuration):
 def test_measuring_in_between_changes_nothing(configuration):
     config = configuration(*SMALL, "arch.batch_norm=true")
     first, second = trained(config), Experiment.of(config)
-    for _ in second.fit():
+    for _ in second.fit(second.beginning()):
         second.measures(0.1)
         second.distributions()
     assert same(first, second)
@@ -171,7 +171,7 @@ def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration)
     draws = [Experiment.of(dataclasses.replace(config, seed=seed)).draws for seed in (0, 1)]
     experiments = [Experiment.of(config)._replace(draws=generator) for generator in draws]
     for experiment in experiments:
-        next(experiment.fit())
+        next(experiment.fit(experiment.beginning()))
     assert not same(*experiments)
 
 

@@ -21,7 +21,7 @@ from satae.tracking import pictures
 from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
 from satae.training.energy import energy, energy_map, low_energy_area
-from satae.training.fit import Moment, Position, fit, steps_per_epoch
+from satae.training.fit import Moment, Position, beginning, fit, steps_per_epoch
 from satae.training.gradient import Gradient, quickest
 from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
@@ -83,11 +83,15 @@ class Experiment(NamedTuple):
         """The noise, drawn from a generator: x -> x_noisy."""
         return lambda x: self.noise(x, generator)
 
-    def fit(self, begin: Position | None = None, pause: Callable[[int], bool] = lambda step: False) -> Iterator[Moment]:
+    def beginning(self) -> Position:
+        """Where its training begins."""
+        return beginning(build.stream(self.config.seed, "order"))
+
+    def fit(self, begin: Position, pause: Callable[[int], bool] = lambda step: False) -> Iterator[Moment]:
         """Train it as its configuration says, and report after each epoch.
 
         Args:
-            begin: where to go on; None for the beginning.
+            begin: where to begin, or to go on.
             pause: asked after each step whether to report within the epoch.
 
         Raises:
@@ -100,11 +104,10 @@ class Experiment(NamedTuple):
             self.corrupt(self.draws),
             self.optimiser,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),
+            begin,
             epochs=self.config.epochs,
             batch_size=self.config.batch_size,
-            order=build.stream(self.config.seed, "order"),
             decoder_norm=self.config.decoder_norm,
-            begin=begin,
             pause=pause,
         )
 

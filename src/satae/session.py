@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from satae import build
 from satae.command import interruption
+from satae.command.interruption import Interrupted
 from satae.command.overrides import PATHS
 from satae.command.parallel import Share
 from satae.command.stored_runs import check_changes
@@ -39,38 +40,38 @@ class Session(NamedTuple):
     display: Display
     keeper: Keeper
 
-    def train(self, begin: Position | None, metrics: dict[str, float]) -> dict[str, float]:
+    def finish(self, begin: Position, metrics: dict[str, float]) -> dict[str, float]:
         """Train to the end; the metrics of the last epoch.
 
         Args:
-            begin: where to go on; None for the beginning.
+            begin: where to begin, or to go on.
             metrics: of the epoch before.
 
         Raises:
             NonFinite: the loss was nan or infinite, or a weight.
             Interrupted: a signal asked for it; a checkpoint is written.
         """
-        for position, epoch in self.experiment.fit(begin, self._is_to_keep):
+        for position, epoch in self.experiment.fit(begin, self._is_to_pause):
             if epoch is not None:
-                metrics = self._tell(epoch)
-            asked = interruption.asked() is not None
-            if asked or self._is_to_keep(position.step, epoch.number if epoch else 0):
+                metrics = self._tell(epoch, position.step)
+            asked = interruption.asked()
+            last = epoch is not None and epoch.number == self.experiment.config.epochs
+            if epoch is None or last or asked is not None or self.keeper.due(position.step, epoch.number):
                 self._keep(position)
-            if asked:
+            if asked is not None:
                 done = self.experiment.epochs_until(position)
-                self.display.start(f"asked to end: left at step {position.step:,}, after {done} epochs")
-                interruption.raise_if_asked()
+                self.display.note(f"asked to end: left at step {position.step:,}, after {done} epochs")
+                raise Interrupted(asked)
         return metrics
 
-    def _is_to_keep(self, step: int, epoch: int = 0) -> bool:
-        last = epoch == self.experiment.config.epochs
-        return last or interruption.asked() is not None or self.keeper.due(step, epoch)
+    def _is_to_pause(self, step: int) -> bool:
+        return interruption.asked() is not None or self.keeper.due(step)
 
-    def _tell(self, epoch: Epoch) -> dict[str, float]:
+    def _tell(self, epoch: Epoch, step: int) -> dict[str, float]:
         """Measure after an epoch, and write it down."""
         metrics = epoch.scalars() | self.experiment.measures(epoch.alpha)
         if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
-            raise NonFiniteLoss(epoch.step, metrics["valid/total"], epoch.loss)
+            raise NonFiniteLoss(step, metrics["valid/total"], epoch.loss)
         # pictures and the rarer measures cost more than an epoch's numbers: after 1, 10, 100, ... epochs
         if epoch.number == self.experiment.config.epochs or math.log10(epoch.number).is_integer():
             metrics |= self.experiment.rare_measures()
@@ -80,7 +81,7 @@ class Session(NamedTuple):
         self.board.scalars(metrics, epoch.number)
         self.display.epoch(epoch.number, metrics)
         if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
-            self.keeper.consider(metrics["valid/total"], partial(self.experiment.weights, epoch.step))
+            self.keeper.consider(metrics["valid/total"], partial(self.experiment.weights, step))
         return metrics
 
     def _keep(self, position: Position) -> None:
@@ -112,8 +113,8 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
     threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
     state = checkpoint.latest(directory) if record.resumed else None
     experiment = Experiment.of(config)
-    begin = experiment.restore(state) if state else None
-    done = experiment.epochs_until(begin) if begin else 0
+    begin = experiment.restore(state) if state else experiment.beginning()
+    done = experiment.epochs_until(begin)
     metrics = record.go_on_after(done, config) if record.resumed else {}
     with (
         Board(directory, purge_from=done + 1 if record.resumed else None) as board,
@@ -121,19 +122,19 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
     ):
         jobs = {"jobs": share.jobs} if share else {}
         record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
-        display.start(experiment.summary())
-        if begin is None:
+        display.note(experiment.summary())
+        if state is None:
             board.begin(record.overrides if name else record.command)
         if record.resumed:
-            place = f"from step {begin.step:,}, after {done} epochs" if begin else "from the beginning: no checkpoint"
-            display.start(f"going on {place}")
-        if begin and state and (jump := experiment.alpha_jump(begin, state)):
+            place = f"from step {begin.step:,}, after {done} epochs" if state else "from the beginning: no checkpoint"
+            display.note(f"going on {place}")
+        if state and (jump := experiment.alpha_jump(begin, state)):
             display.warn(jump)
         for caveat in experiment.caveats():
             display.warn(caveat)
         best = best_so_far(directory, state, experiment, display.warn) if state else None
         keeper = Keeper(directory, **asdict(config.checkpoint), best=best)
-        metrics = Session(experiment, record, board, display, keeper).train(begin, metrics)
+        metrics = Session(experiment, record, board, display, keeper).finish(begin, metrics)
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
             metrics |= experiment.rare_measures()
         drawn = experiment.pictures()

@@ -77,7 +77,7 @@ def test_the_layout_in_memory_is_no_part_of_it(path, layout):
 def left_at(config, step):
     """An experiment left at a step, and the moment."""
     experiment = Experiment.of(config)
-    for moment in experiment.fit(pause=lambda now: now == step):
+    for moment in experiment.fit(experiment.beginning(), pause=lambda now: now == step):
         if moment.position.step == step:
             return experiment, moment.position
     raise AssertionError
@@ -99,7 +99,7 @@ FEW = ("data.limit=60", "epochs=3", "batch_size=16", "alpha=0.3")
 def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, configuration, kind, step):
     config = configuration(*KINDS[kind], *FEW)
     whole = Experiment.of(config)
-    expected = [moment.epoch._replace(samples_per_s=0) for moment in whole.fit()]
+    expected = [moment.epoch._replace(samples_per_s=0) for moment in whole.fit(whole.beginning())]
     experiment, position = left_at(config, step)
     checkpoint.save(path, experiment.state(position))
     again = Experiment.of(config)

@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam
 
 import satae
 from satae.data.dataset import Dataset, Split, statistics
-from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, fit
+from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, beginning, fit
 from satae.training.gradient import by_autograd, quickest
 from satae.training.precision import Precision
 from satae.training.schedule import alpha_schedule
@@ -29,7 +29,7 @@ def run(model=None, data=None, *, noise=lambda x: x, schedule=lambda done: 0.1, 
     return [moment.epoch for moment in moments if moment.epoch]
 
 
-def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=0, **options):
+def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=0, begin=None, **options):
     data = data or dataset()
     model = model or satae.mlp(data.shape, nn.ReLU, widths=[4])
     return fit(
@@ -39,7 +39,7 @@ def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=
         noise,
         optimiser or SGD(model.parameters(), lr=0.1),
         schedule,
-        order=Generator().manual_seed(order),
+        begin or beginning(Generator().manual_seed(order)),
         **{"epochs": 3, "batch_size": 5, **options},
     )
 
@@ -52,8 +52,11 @@ def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=
 )
 def test_every_sample_is_seen_once_in_each_epoch(count, batch_size, per_epoch):
     data, seen = dataset(count), []
-    epochs = run(data=data, noise=lambda x: seen.append(x.clone()) or x, batch_size=batch_size)
-    assert [(epoch.number, epoch.step) for epoch in epochs] == [(i, i * per_epoch) for i in (1, 2, 3)]
+    noise = lambda x: seen.append(x.clone()) or x  # noqa: E731
+    moments = [*moments_of(data=data, noise=noise, schedule=lambda done: 0.1, batch_size=batch_size)]
+    assert [(moment.epoch.number, moment.position.step) for moment in moments] == [
+        (i, i * per_epoch) for i in (1, 2, 3)
+    ]
     assert len(seen) == 3 * per_epoch
     assert [len(x) for x in seen[:per_epoch]] == [batch_size] * (count // batch_size) + [count % batch_size] * (
         count % batch_size > 0
@@ -113,9 +116,9 @@ def test_the_model_is_stepped_in_training_mode_even_if_it_was_measured_in_betwee
         lambda x: modes.append(model.training) or x,
         SGD(model.parameters(), lr=0.1),
         lambda done: 0.0,
+        beginning(Generator()),
         epochs=3,
         batch_size=23,
-        order=Generator(),
     ):
         model.eval()
     assert modes == [True] * 3
@@ -259,9 +262,9 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
         Breaks(7, math.nan),
         SGD(model.parameters(), lr=0.0),
         lambda done: 0.0,
+        beginning(Generator()),
         epochs=3,
         batch_size=5,
-        order=Generator(),
     )
     reported.append(next(training).epoch.number)
     with pytest.raises(NonFiniteLoss):
@@ -374,9 +377,9 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
         lambda x: noise(x, draws),
         OPTIMISERS[optimiser](model.parameters()),
         lambda done: 0.0,
+        beginning(Generator().manual_seed(5)),
         epochs=epochs,
         batch_size=size,
-        order=Generator().manual_seed(5),
     ):
         pass
 

@@ -105,16 +105,6 @@ def held() -> Iterator[None]:
         raise Interrupted(_State.asked)
 
 
-def raise_if_asked() -> None:
-    """End here, if a signal asked for it.
-
-    Raises:
-        Interrupted: one did.
-    """
-    if _State.asked is not None:
-        raise Interrupted(_State.asked)
-
-
 def hold_for_good(*others: int) -> None:
     """In a worker process: let the runs look by themselves, since what goes on between them is not ours.
 

@@ -93,9 +93,9 @@ class Display:
         name = f"{self.name}: " if self.name else ""
         self.console.print(f"warning: {name}{line}", style="bold yellow", markup=False)
 
-    def start(self, summary: str) -> None:
-        """What is about to be trained."""
-        self.say(summary, shown=not self.brief)
+    def note(self, text: str) -> None:
+        """What is trained, and from where to where."""
+        self.say(text, shown=not self.brief)
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """The numbers of an epoch."""

@@ -23,7 +23,6 @@ class Epoch(NamedTuple):
     """What one pass over the training data came to."""
 
     number: int  # from 1
-    step: int  # optimiser steps so far
     alpha: float  # weight of the penalty in the last step
     samples_per_s: float
     lr: float
@@ -39,6 +38,11 @@ class Position(NamedTuple):
 
     step: int  # optimiser steps so far
     order: Tensor  # the state in which the generator of the order began the epoch that comes next or goes on
+
+
+def beginning(order: Generator) -> Position:
+    """Where a training begins, the order of whose samples is drawn from a CPU generator."""
+    return Position(0, order.get_state())
 
 
 class Moment(NamedTuple):
@@ -93,12 +97,11 @@ def fit(
     noise: Callable[[Tensor], Tensor],
     optimiser: Optimizer,
     schedule: Schedule,
+    begin: Position,
     *,
     epochs: int,
     batch_size: int,
-    order: Generator,
     decoder_norm: int | None = None,
-    begin: Position | None = None,
     pause: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[Moment]:
     """Train, and report after each epoch, and within one where that is asked for.
@@ -110,11 +113,10 @@ def fit(
         noise: x -> x_noisy.
         optimiser: over the parameters of ``model``.
         schedule: alpha, by the share of the training that is done.
+        begin: where to begin, or to go on.
         epochs: passes over the training split.
         batch_size: samples for one step.
-        order: draws the order of the samples; a CPU generator.
         decoder_norm: scale the decoder's weights to unit length every so many steps; None for never.
-        begin: where to go on; None for the beginning.
         pause: asked after each step whether to report within the epoch.
 
     Yields:
@@ -125,13 +127,11 @@ def fit(
     """
     per_epoch = steps_per_epoch(len(dataset.train.x), batch_size)
     take_step = plain_step(optimiser)
-    step = 0
-    if begin is not None:
-        step = begin.step
-        order.set_state(begin.order)
+    step, order = begin.step, Generator()
+    order.set_state(begin.order)
     alpha, watch = schedule(step / (epochs * per_epoch)), _Watch(step)
     for number in range(step // per_epoch + 1, epochs + 1):
-        began, first, clock = order.get_state(), step, _Clock()
+        began, first, seconds, since = order.get_state(), step, 0.0, time.perf_counter()
         model.train()
         for stored in batches(dataset.train.x, batch_size, order, step % per_epoch):
             alpha = schedule(step / (epochs * per_epoch))
@@ -144,29 +144,15 @@ def fit(
             watch.add(losses.total)
             if pause(step) and step % per_epoch:
                 watch.look()
-                clock.stop()
+                seconds += time.perf_counter() - since
                 yield Moment(Position(step, began), None)
                 model.train()
-                clock.start()
+                since = time.perf_counter()
         watch.look()
-        clock.stop()
+        seconds += time.perf_counter() - since
         samples = len(dataset.train.x) - (first % per_epoch) * batch_size
-        epoch = Epoch(number, step, alpha, samples / clock.seconds, optimiser.param_groups[0]["lr"], watch.last)
+        epoch = Epoch(number, alpha, samples / seconds, optimiser.param_groups[0]["lr"], watch.last)
         yield Moment(Position(step, order.get_state()), epoch)
-
-
-class _Clock:
-    """Counts the seconds for which it goes."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.start()
-
-    def start(self) -> None:
-        self._started = time.perf_counter()
-
-    def stop(self) -> None:
-        self.seconds += time.perf_counter() - self._started
 
 
 class _Watch:

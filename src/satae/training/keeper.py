@@ -48,10 +48,10 @@ class Keeper:
             torn.unlink()
         self._unwritten: State | None = None
 
-    def due(self, step: int, epoch: int = 0) -> bool:
+    def due(self, step: int, epoch: int | None = None) -> bool:
         """Whether one is due after a step, with which an epoch has ended if its number is given."""
         by_step = bool(self.every_steps and step % self.every_steps == 0)
-        by_epoch = bool(self.every_epochs and epoch and epoch % self.every_epochs == 0)
+        by_epoch = bool(self.every_epochs and epoch is not None and epoch % self.every_epochs == 0)
         return by_step or by_epoch or time.perf_counter() >= self._next
 
     def consider(self, loss: float, weights: Callable[[], State]) -> None:
