@@ -243,6 +243,29 @@ def test_links_in_a_run_directory_are_not_followed(cut_off):
     assert (cut_off / "victim").read_text() == "precious"
 
 
+@pytest.mark.parametrize("word", ["resume=run", "-m hydra.sweep.dir=."])  # the only run of the sweep is called run
+@pytest.mark.parametrize("name", ["metrics.jsonl", "satae-train.log", ".lock", "checkpoints/best.safetensors", "more"])
+def test_so_is_nothing_that_is_neither_a_file_nor_a_folder(cut_off, name, word):
+    (cut_off / "run" / name).unlink(missing_ok=True)
+    os.mkfifo(cut_off / "run" / name)
+    words = word.split() if "-m" not in word else [*word.split(), *(w for w in WORDS if "run.dir" not in w)]
+    before = (cut_off / "run" / "run.json").read_text()
+    outcome = there(cut_off, *words)
+    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+    assert f"{name}: is neither a file nor a folder" in outcome.err
+    assert (cut_off / "run" / "run.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+@pytest.mark.parametrize("word", ["resume=run", "rerun=run hydra.run.dir=again", "-m hydra.sweep.dir=."])
+def test_nothing_waits_for_what_a_pipe_in_its_place_may_say(cut_off, name, word):
+    (cut_off / "run" / name).unlink()
+    os.mkfifo(cut_off / "run" / name)
+    outcome = there(cut_off, *word.split(), "epochs=1")
+    assert outcome.code in ((0, 2) if "resume" not in word else (2,))
+    assert "Traceback" not in outcome.err
+
+
 def test_a_run_of_an_earlier_version_is_refused_by_name_and_can_be_begun_anew(cut_off):
     config = cut_off / "run" / "config.yaml"
     config.write_text(config.read_text().partition("checkpoint:")[0])

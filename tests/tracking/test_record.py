@@ -5,7 +5,7 @@ import pytest
 from satae.config import ConfigError
 from satae.run_directory import CONFIG
 from satae.tracking import record as module
-from satae.tracking.record import Record, close_unended, read
+from satae.tracking.record import Record, close_unended, history, read
 
 CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
 
@@ -105,6 +105,25 @@ def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, config
     record = Record.resume(tmp_path, "satae-train resume=x", code_of)
     with pytest.raises(ValueError, match="has not the 3 epochs that are done"):
         record.go_on_after(3, configuration())
+
+
+@pytest.mark.parametrize("more", ["[" * 10**6, " " * 10**6 + "{}", '{"epoch": 3, "x": ' + "9" * 10**6 + "}"])
+def test_a_history_ends_before_a_line_that_is_too_long(tmp_path, more):
+    lines = ['{"epoch": 1}', '{"epoch": 2, "valid/fvu": null}']
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, more, '{"epoch": 3}']))
+    assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_a_history_without_an_end_is_not_read_to_its_end(tmp_path, begin, monkeypatch):
+    with begin("alpha=0") as record:
+        record.epoch(1, {"a": 1.0})
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.truncate(2**33)  # of zeros, without a line's end
+    read = []
+    real = module.json.loads
+    monkeypatch.setattr(module.json, "loads", lambda text: read.append(len(text)) or real(text))
+    assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1]
+    assert read == [len('{"epoch": 1, "a": 1.0}') + 1]
 
 
 BROKEN = [

@@ -10,6 +10,7 @@ from satae.command.cluster import Launcher
 from satae.command.composition import Planned, Run
 from satae.command.ending import DIVERGED
 from satae.command.overrides import in_grammar
+from satae.command.stored_runs import check_files
 from satae.command.sweeps import Asked, overrides_of
 from satae.config import Config
 
@@ -75,5 +76,7 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
 
 def _job(run: Run, folder: Path, there: Result | None) -> Job:
     ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
+    if there is not None and not ended:
+        check_files(folder)
     words = [*run.words, f"{SUBDIRECTORY}={in_grammar(folder.name)}"]
     return Job(words, run.config, folder, there is not None, ended)

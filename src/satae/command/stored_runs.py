@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -66,10 +67,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
         return Typed([*_with_threads(its_own, directory), *rest], rerun_of=directory)
     if "${" in str(directory):
         raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
-    if links := [path for path in directory.rglob("*") if path.is_symlink()]:
-        raise ConfigError(
-            f"{links[0]}: is a link, which satae-train does not make, and would write to its end; remove it"
-        )
+    check_files(directory)
     if (directory / "checkpoint.pt").exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot go on from; use {RERUN}=")
     if multirun:
@@ -102,6 +100,25 @@ def check_changes(begun: Config, wanted: Config, leave_out: Collection[str] = ()
             )
 
 
+def check_files(directory: Path) -> None:
+    """Refuse a run directory with other things than files and folders: what is written there would go elsewhere.
+
+    Raises:
+        ConfigError: there is one, by name.
+    """
+    for path in directory.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise ConfigError(
+                f"{path}: is a link, which satae-train does not make, and would write to its end; remove it"
+            )
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ConfigError(
+                f"{path}: is neither a file nor a folder, which satae-train does not make, and could wait for it for"
+                " ever; remove it"
+            )
+
+
 def as_words(config: Config) -> list[str]:
     """A configuration as the words that give it."""
     plain = asdict(config)
@@ -118,6 +135,8 @@ def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number that a run had where it was not chosen: with another one its sums are others."""
     try:
+        if not _is_there(directory / RUN):
+            raise OSError
         threads = json.loads((directory / RUN).read_text("utf-8")).get("threads")
     except (OSError, ValueError, AttributeError, RecursionError):
         threads = None

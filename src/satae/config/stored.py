@@ -34,6 +34,8 @@ def read_plain(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read, or holds something else than plain data by name.
     """
     try:
+        if path.exists() and not path.is_file():  # reading from a pipe would wait for ever
+            raise ConfigError(f"{path}: is no file")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -30,6 +31,7 @@ from satae.run_directory import CONFIG, HISTORY, LOCK, METRICS, RUN
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 OK: Final = 0
 LARGEST: Final = 2**24  # bytes of a record
+LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that
 TYPES: Final[dict[str, type]] = {
     **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
     **{"wall_s": float, "exit_code": int},
@@ -186,8 +188,8 @@ class Record:
         Raises:
             ValueError: earlier ones are missing.
         """
-        kept = [line for line in history(self.directory / HISTORY) if line["epoch"] <= epoch]
-        if len(kept) != epoch or [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
+        kept = [*islice(history(self.directory / HISTORY), epoch)]
+        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
             raise ValueError(f"{self.directory / HISTORY}: has not the {epoch} epochs that are done; train again")
         files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
         _write_config(self.directory, config)
@@ -214,16 +216,19 @@ def locked(directory: Path) -> BaseFileLock:
 
 def history(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a history that are whole: the last one may be torn; a measure that was not finite is None."""
-    for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else ():
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(found, dict) or type(found.get("epoch")) is not int:
-            return
-        if not all(value is None or isinstance(value, int | float) for value in found.values()):
-            return
-        yield found
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        while len(line := file.readline(LONGEST + 1)) <= LONGEST:
+            try:
+                found = json.loads(line.decode("utf-8", "replace"))
+            except (ValueError, RecursionError):
+                return
+            if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+                return
+            if not all(value is None or isinstance(value, int | float) for value in found.values()):
+                return
+            yield found
 
 
 def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
