@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen

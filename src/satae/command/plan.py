@@ -75,6 +75,8 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
 
 
 def _job(run: Run, folder: Path, there: Result | None) -> Job:
+    if there is not None:
+        check_files(folder)
     ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
     if there is not None and not ended:
         check_files(folder)
