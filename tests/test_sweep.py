@@ -256,3 +256,23 @@ def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
     assert status == {"optim.lr=0.0001": "interrupted", "optim.lr=1e+30": "failed"}
     assert list((tmp_path / "outputs" / "first" / "optim.lr=0.0001" / "checkpoints").glob("step-*"))
     assert "1 were cut off and 1 have not begun; go on with" in outcome.out
+
+
+def test_a_run_with_a_link_is_not_gone_on_with(tmp_path, monkeypatch):
+    failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1])
+    assert here(tmp_path, *WORDS).code == 1
+    monkeypatch.undo()
+    run = tmp_path / "outputs" / "first" / NAMES[2]
+    (run / "link").symlink_to(tmp_path / "elsewhere")
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 2
+    assert f"{NAMES[2]}/link: is a link" in outcome.err
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "run.json", "metrics.json"])
+def test_a_pipe_is_not_waited_for(tmp_path, file):
+    assert here(tmp_path, *WORDS).code == 0
+    path = tmp_path / "outputs" / "first" / NAMES[0] / file
+    path.unlink()
+    os.mkfifo(path)
+    assert here(tmp_path, "sweep=first").code == 2
