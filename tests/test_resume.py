@@ -1,5 +1,6 @@
 """A run that was cut off goes on as if it had not been: through the command line, as a user does it."""
 
+import errno
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import numpy
 import pytest
 import torch
 from program import PROGRAM, TINY, files, here, read, runs, there
+from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
@@ -128,6 +130,34 @@ def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_tha
     (line,) = outcome.err.splitlines()
     assert line.endswith(f"going on from {before.name}")
     check_same(tmp_path / "run", undisturbed)
+
+
+def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
+    newest, *_ = checkpoint.newest_first(cut_off / "run")
+    save_file({"a": torch.zeros(2)}, newest, {"format": str(checkpoint.FORMAT + 1)})
+    before = newest.read_bytes()
+    outcome = here(cut_off, "resume=run")
+    assert outcome.code == 2
+    assert "a checkpoint of format 3; this version of satae reads format 2" in outcome.err
+    assert newest.read_bytes() == before
+
+
+def test_so_is_one_that_the_system_does_not_let_be_read(cut_off, monkeypatch):
+    newest, *_ = checkpoint.newest_first(cut_off / "run")
+    before, real = newest.read_bytes(), Path.open
+
+    def opened(path, *words, **named):
+        if path == newest:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
+    outcome = here(cut_off, "resume=run")
+    monkeypatch.undo()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"satae-train: {newest}: cannot be read (Permission denied); see to it\n"
+    assert newest.read_bytes() == before
+    assert here(cut_off, "resume=run").code == 0
 
 
 def test_a_run_that_was_cut_off_before_its_first_checkpoint_begins_again(whole, tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ def load(
 
     Raises:
         FileNotFoundError: no checkpoint there.
+        OSError: the system does not let it be read.
         ValueError: the checkpoint cannot be read.
     """
     return model_of(state_of(Path(run_directory), best=best), str(run_directory)).to(device).eval()
@@ -42,6 +43,7 @@ def state_of(path: Path, *, best: bool = False) -> State:
 
     Raises:
         FileNotFoundError: none there.
+        OSError: the system does not let it be read.
         ValueError: it cannot be read.
     """
     if path.is_file():

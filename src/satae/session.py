@@ -194,6 +194,8 @@ def nothing_left(config: Config, run: Path) -> str | None:
             check_data(state.facts, build.dataset(config), build.fingerprint(config))
     except ConfigError:
         raise
+    except OSError as error:
+        raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); see to it") from None
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise ConfigError(f"{run}: cannot go on ({first_line(error)}); begin anew with rerun={run}") from None
     return None

@@ -314,8 +314,14 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
     for _ in range(1000):
         place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
         newer.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
-        found = checkpoint.latest(tmp_path)
-        assert same(found, state(1)) or same(found, state(2))  # a bit of the padding says nothing
+        try:
+            found = checkpoint.latest(tmp_path)
+        except ValueError as error:
+            found = str(error)
+        if isinstance(found, str):
+            assert "a checkpoint of format" in found  # a bit of that word, or of the number
+        else:
+            assert same(found, state(1)) or same(found, state(2))  # a bit of the padding says nothing
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)

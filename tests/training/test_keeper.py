@@ -1,6 +1,12 @@
 """When checkpoints are written, and which are kept."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from satae.training import checkpoint, keeper
 from satae.training.checkpoint import State
@@ -76,9 +82,37 @@ def test_one_that_was_passed_over_pushes_no_good_one_out(tmp_path, keep):
     before = Keeper(tmp_path, **{**NEVER, "keep": 3})
     for step in (5, 6, 9):
         before.write(step, state(step))
+    checkpoint.place(tmp_path, 9).write_bytes(b"torn")
     Keeper(tmp_path, **{**NEVER, "keep": keep}).write(7, state(7))  # went on from 6
     found = [checkpoint.load(path).facts["value"] for path in checkpoint.newest_first(tmp_path)]
     assert found == [7, 6][:keep]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_only_what_is_damaged_is_removed_before_its_time(tmp_path, monkeypatch, number):
+    before = Keeper(tmp_path, **{**NEVER, "keep": 3})
+    before.write(5, state(5))
+    torn, newer, unreadable = (checkpoint.place(tmp_path, step) for step in (7, 8, 9))
+    torn.write_bytes(b"torn")
+    save_file({"a": torch.zeros(2)}, newer, {"format": str(checkpoint.FORMAT + 1)})
+    checkpoint.save(unreadable, state(9))
+    refuse(monkeypatch, unreadable, number)
+    before.write(6, state(6))
+    monkeypatch.undo()
+    found = [checkpoint.step_of(path) for path in checkpoint.newest_first(tmp_path)]
+    assert found == [9, 8, 6, 5]
+
+
+def refuse(monkeypatch, refused, number):
+    """Have the system not let a file be read."""
+    real = Path.open
+
+    def opened(path, *words, **named):
+        if path == refused:
+            raise OSError(number, os.strerror(number))
+        return real(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
 
 
 def test_the_best_is_written_with_the_next_checkpoint(tmp_path):

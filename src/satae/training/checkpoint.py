@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
@@ -34,6 +34,13 @@ log = logging.getLogger(__name__)
 
 class Refused(ValueError):
     """A file that is no checkpoint, or not one of ours."""
+
+
+class Damaged(Refused):
+    """A file that is shown not to be what was written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: not a checkpoint that can be read ({reason})")
 
 
 class State(NamedTuple):
@@ -113,23 +120,32 @@ def load(path: Path) -> State:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: not a checkpoint, one of another format, or not what was written.
+        OSError: the system does not let it be read, with its name.
+        Damaged: not a checkpoint, or not what was written.
+        ValueError: one of another format.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; name a run directory that satae-train has made")
     if (size := path.stat().st_size) > memory():
-        raise _unreadable(path, f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine")
+        told = f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine"
+        raise Refused(f"{path}: not a checkpoint that can be read ({told})")
+    with files.named(path), path.open("rb") as probe:  # which tells why it cannot be read, where safetensors does not
+        probe.read(1)
     try:
         with safe_open(path, "pt") as file:  # which looks whether the file is as long as its header says
             metadata = file.metadata() or {}
             facts = _facts(path, metadata)
             tensors = {name: file.get_tensor(name) for name in [*file.keys()]}
-    except (FileNotFoundError, MemoryError, Refused):
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except (MemoryError, Refused):
         raise
-    except Exception as error:  # whatever safetensors raises for a file that it did not write
-        raise _unreadable(path, str(error).partition("\n")[0]) from None
+    except SafetensorError as error:
+        raise Damaged(path, _first_line(error)) from None
+    except Exception as error:  # whatever else safetensors and torch raise, which need not be the file's fault
+        raise ValueError(f"{path}: cannot be read ({_first_line(error)})") from None
     if _digest(metadata["facts"], tensors) != metadata["sha256"]:
-        raise _unreadable(path, "it is damaged: its SHA-256 is another")
+        raise Damaged(path, "it is damaged: its SHA-256 is another")
     return State(facts, tensors)
 
 
@@ -138,18 +154,14 @@ def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if (found := metadata.get("format")) != str(FORMAT):
         raise Refused(f"{path}: a checkpoint of format {found}; this version of satae reads format {FORMAT}")
     if len(metadata.get("sha256", "")) != SHA256:
-        raise _unreadable(path, "it has no SHA-256")
+        raise Damaged(path, "it has no SHA-256")
     try:
         facts = json.loads(metadata.get("facts", ""))
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
-        raise _unreadable(path, "it has no facts")
+        raise Damaged(path, "it has no facts")
     return facts
-
-
-def _unreadable(path: Path, reason: str) -> Refused:
-    return Refused(f"{path}: not a checkpoint that can be read ({reason})")
 
 
 def memory() -> int:
@@ -157,15 +169,20 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | None:
-    """The newest checkpoint of a run that can be read; None where it has none yet.
+    """The newest checkpoint of a run that is not damaged; None where it has none yet.
 
     Args:
         run: its directory.
-        tell: called with a line for each that cannot be read.
+        tell: called with a line for each that is damaged.
 
     Raises:
-        ValueError: none of those that are there can be read.
+        OSError: the system does not let the newest be read; it may be whole.
+        ValueError: it is of another format, or all that are there are damaged.
     """
     reasons = []
     for path in newest_first(run):
@@ -173,7 +190,7 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
             state = load(path)
         except FileNotFoundError:  # removed meanwhile
             continue
-        except ValueError as error:
+        except Damaged as error:
             reasons += [str(error)]
             continue
         for reason in reasons:
@@ -184,6 +201,17 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
     if (run / OLD).is_file():
         raise ValueError(f"{run / OLD}: a checkpoint of format 1; this version of satae reads format {FORMAT}")
     return None
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is shown to be: one of another format is not, nor one that the system does not let be read."""
+    try:
+        load(path)
+    except Damaged:
+        return True
+    except (OSError, ValueError, MemoryError):
+        pass
+    return False
 
 
 def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:

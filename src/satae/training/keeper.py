@@ -71,9 +71,9 @@ class Keeper:
             self._unwritten = None
         checkpoint.save(checkpoint.place(self.run, step), state)
         there = checkpoint.newest_first(self.run)
-        # damaged ones, passed over when the run went on
-        later = [path for path in there if (checkpoint.step_of(path) or 0) > step]
-        for path in later + there[len(later) + self.keep :]:
+        later = [path for path in there if (checkpoint.step_of(path) or 0) > step]  # passed over when the run went on
+        damaged = [path for path in later if checkpoint.is_damaged(path)]
+        for path in damaged + there[len(later) + self.keep :]:
             path.unlink()
         self._next = self._later(time.perf_counter() - begun)
 
