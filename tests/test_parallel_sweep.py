@@ -69,7 +69,7 @@ def untimed(run):
 
 def worker(run):
     """The process that made a run, as its event file is named."""
-    (events,) = run.glob("events.out.tfevents.[1-9]*")
+    (events,) = run.glob("events.out.tfevents.*.[0-9]")
     return int(events.name.split(".")[-2])
 
 
@@ -131,7 +131,7 @@ def test_jobs_and_threads_are_the_cores_and_are_written_down(parallel):
 
 def test_the_command_is_what_was_typed(parallel):
     command = read(parallel[0] / "sweep" / NAMES[2] / "run.json")["command"]
-    assert command.startswith("satae-train -m data.limit=64 ")
+    assert command.startswith("satae-train data.limit=64 ")
     assert command.count("n_jobs") == 1
     assert "hydra.launcher.batch_size" not in command
 
