@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -38,7 +39,7 @@ def served(folder, *words):
     called = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
     with tempfile.NamedTemporaryFile() as log, subprocess.Popen([*called, *words], stderr=log) as server:
         try:
-            yield Served(_address(log))
+            yield Served(_address(Path(log.name)))
         finally:
             server.terminate()  # killed, it would leave its data server behind
             with contextlib.suppress(subprocess.TimeoutExpired):

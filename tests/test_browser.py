@@ -2,12 +2,11 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import pytest
 from program import TINY, here
+from served import served
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -55,13 +54,8 @@ def sweep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def board(sweep):
     """The address of a TensorBoard that shows the sweep."""
-    words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(sweep), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
-        for line in server.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                break
-        yield found[0]
-        server.kill()
+    with served(sweep) as tensorboard:
+        yield tensorboard.address
 
 
 def shown(page, *texts):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from satae.tracking.sweep import read_runs
+from satae.sweep.results import below
 from satae.train import main
 
 SEEDS = 5
@@ -14,11 +14,9 @@ def metrics_by_alpha(preset, folder, monkeypatch):
     overrides = [f"experiment=paper/{preset}", "alpha=0,0.1", f"seed=range({SEEDS})", f"hydra.sweep.dir={folder}"]
     monkeypatch.setattr(sys, "argv", ["satae-train", "--multirun", *overrides])
     assert main() == 0
-    by_alpha = {"0": [], "0.1": []}
-    for run in read_runs(folder):
-        by_alpha[run.overrides["alpha"]].append(run.metrics)
-    assert [len(runs) for runs in by_alpha.values()] == [SEEDS, SEEDS]
-    return by_alpha["0"], by_alpha["0.1"]
+    plain, saturated = ([run.metrics for run in below(folder) if run.choices["alpha"] == alpha] for alpha in (0, 0.1))
+    assert (len(plain), len(saturated)) == (SEEDS, SEEDS)
+    return plain, saturated
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from run_directories import run
 from served import served
-from sweep.made import run
 from torch.utils.tensorboard import SummaryWriter
 
 from satae.sweep import board
