@@ -183,7 +183,9 @@ def test_what_a_session_chose_has_its_kind(tmp_path):
     run(tmp_path / "one", alpha=0.5, standardize=True, act={"name": "tanh"}, arch={"name": "mlp", "widths": [8, 4]})
     board.show_run(next(below(tmp_path)), "all")
     shown = read(tmp_path / "one").SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    chosen = plugin_data_pb2.HParamsPluginData.FromString(shown).session_start_info.hparams
+    told = plugin_data_pb2.HParamsPluginData.FromString(shown)
+    assert told.SerializeToString(deterministic=True) == shown  # the same in each process
+    chosen = told.session_start_info.hparams
     assert chosen["alpha"].number_value == 0.5
     assert chosen["standardize"].bool_value is True
     assert chosen["act"].string_value == "tanh"

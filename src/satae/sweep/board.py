@@ -71,8 +71,10 @@ def show_run(run: Result, group: str) -> None:
         group: its configuration without the seed.
     """
     values, began = {key: _plain(value) for key, value in run.choices.items()}, _began([run])
-    begin = Event(summary=hparams_pb(values, trial_id=group, start_time_secs=began))
-    event_files.rewrite(run.directory, SESSION, event_files.encoded([begin], began))
+    begin = hparams_pb(values, trial_id=group, start_time_secs=began)
+    about = begin.value[0].metadata.plugin_data  # whose order differs between processes
+    about.content = plugin_data_pb2.HParamsPluginData.FromString(about.content).SerializeToString(deterministic=True)
+    event_files.rewrite(run.directory, SESSION, event_files.encoded([Event(summary=begin)], began))
     end = [Event(summary=_ending(STATUS[run.status]))] if run.status in STATUS else []
     event_files.rewrite(run.directory, END, event_files.encoded(end, began))
 
