@@ -56,7 +56,7 @@ class Spread(NamedTuple):
         n, mean = len(found), statistics.fmean(found) if found else math.nan
         if n < 2:
             return cls(n, mean, math.nan, math.nan)
-        deviation = statistics.stdev(found)
+        deviation = math.dist(found, [mean] * n) / math.sqrt(n - 1)  # statistics.stdev takes ten times as long
         return cls(n, mean, deviation, quantile(n - 1) * deviation / math.sqrt(n))
 
 
