@@ -21,11 +21,11 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-LEAVES = {"satae.files", "satae.run_directory"}
+LEAVES = {"satae.files", "satae.run_directory", "satae.shown"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
-    "training": {"satae.training", "satae.model", "satae.data", "satae.files"},
+    "training": {"satae.training", "satae.model", "satae.data", "satae.files", "satae.shown"},
     "report": {
         *("satae.report", "satae.sweep", "satae.config", "satae.command.ending", "satae.command.interruption"),
         "satae.command.arguments",
@@ -33,7 +33,7 @@ MAY_KNOW = {
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking.record", "satae.tracking.board", *LEAVES},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
-    "config": {"satae.config"},
+    "config": {"satae.config", "satae.shown"},
     "command": {"satae.command", "satae.config", "satae.conf", "satae.sweep", "satae.tracking.record", *LEAVES},
 }
 HOMES = {

@@ -17,6 +17,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
+from satae.shown import brief
 from satae.tracking import pictures
 from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
@@ -227,7 +228,7 @@ class Experiment(NamedTuple):
             position = Position(state.step, state.tensors["generator/order"])
             Generator().set_state(position.order)
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
+            reason = brief(" ".join(str(error).split()))
             raise ValueError(f"the checkpoint is not of this run and its data ({reason})") from None
         return position
 
@@ -294,7 +295,7 @@ def check_data(facts: dict[str, Any], data: Dataset, known: str | None = None) -
     samples = len(data.train.x)
     check_shape(facts, data)
     if facts["samples"] != samples:
-        raise ValueError(f"there were {facts['samples']} inputs to train on, and are {samples} now")
+        raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
     if not is_fingerprint(facts["data"]):
         raise ValueError("it is of an earlier version, which looked at a few of the data alone")
     if facts["data"] != (known or fingerprint(data)):
@@ -313,4 +314,4 @@ def check_shape(facts: dict[str, Any], data: Dataset) -> None:
         ValueError: it is another one.
     """
     if facts["shape"] != list(data.shape):
-        raise ValueError(f"the data are of shape {list(data.shape)} now, not {facts['shape']}")
+        raise ValueError(f"the data are of shape {list(data.shape)} now, not {brief(facts['shape'])}")

@@ -20,6 +20,7 @@ from satae.config import Config, ConfigError, stored
 from satae.config.messages import first_line
 from satae.experiment import Experiment, check_data
 from satae.run_directory import shorten
+from satae.shown import brief, one_line
 from satae.tracking import pictures
 from satae.tracking import record as records
 from satae.tracking.board import Board
@@ -158,7 +159,7 @@ def best_so_far(run: Path, state: State, experiment: Experiment, tell: Callable[
     try:
         experiment.check_weights(checkpoint.load(run / checkpoint.FOLDER / checkpoint.BEST))
     except (FileNotFoundError, ValueError) as error:
-        tell(f"{first_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
+        tell(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
         return None
     return state.best
 
@@ -176,7 +177,7 @@ def nothing_left(config: Config, run: Path) -> str | None:
     found = records.read(run)
     finished = found["status"] == "finished"
     try:
-        state = checkpoint.latest(run, lambda line: print(f"warning: {line}", file=sys.stderr))  # noqa: T201
+        state = checkpoint.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
@@ -196,6 +197,8 @@ def nothing_left(config: Config, run: Path) -> str | None:
         raise
     except OSError as error:
         raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); see to it") from None
-    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+    except ValueError as error:
         raise ConfigError(f"{run}: cannot go on ({first_line(error)}); begin anew with rerun={run}") from None
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ConfigError(f"{run}: cannot go on ({brief(first_line(error))}); begin anew with rerun={run}") from None
     return None

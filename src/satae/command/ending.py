@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Final, TextIO
 
+from satae.shown import one_line
+
 OK: Final = 0
 FAILED: Final = 1  # a fault of the program or of the machine
 REFUSED: Final = 2  # a choice that cannot be run
@@ -71,5 +73,5 @@ def _flush() -> None:
 
 def say(program: str, line: str, code: int) -> int:
     """Tell what went wrong, in one line; returns the exit code."""
-    print(f"{program}: {' '.join(line.splitlines())}", file=sys.stderr)  # noqa: T201
+    print(f"{program}: {one_line(line)}", file=sys.stderr)  # noqa: T201
     return code

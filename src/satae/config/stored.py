@@ -11,6 +11,7 @@ import yaml
 from satae.config.messages import ConfigError, first_line
 from satae.config.schema import SECTIONS, Config
 from satae.config.validate import validate
+from satae.shown import brief
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data alone, the quick one if it is there
 DEEPEST: Final = 10
@@ -48,7 +49,7 @@ def read_plain(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is no configuration ({first_line(error)})") from None
+        raise ConfigError(f"{path}: is no configuration ({brief(first_line(error))})") from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise ConfigError(f"{path}: is no configuration")
     return found
@@ -89,6 +90,6 @@ def plain(found: object, where: str) -> Config:
     try:
         return validate(found)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {brief(error)}") from None
     except Exception as error:  # keys that are no words, and what else YAML can hold
-        raise ConfigError(f"{where}: is no configuration ({first_line(error)})") from None
+        raise ConfigError(f"{where}: is no configuration ({brief(first_line(error))})") from None

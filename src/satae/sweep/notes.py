@@ -10,6 +10,7 @@ from satae import files
 from satae.config import ConfigError
 from satae.config.messages import first_line
 from satae.run_directory import SWEEP_NOTES
+from satae.shown import brief
 
 LARGEST: Final = 2**20  # bytes
 
@@ -52,7 +53,7 @@ def read(sweep: Path) -> Notes:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__}: {first_line(error)})") from None
     for word in [word for words in notes.words for word in words]:
         if word.lstrip("+~").startswith("hydra") or word.startswith("-"):
-            raise ConfigError(f"{path}: {word}: satae-train does not write that")
+            raise ConfigError(f"{path}: {brief(word)}: satae-train does not write that")
     return notes
 
 

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from satae import files
 from satae.run_directory import shorten
+from satae.shown import brief
 from satae.sweep.groups import Group, Spread, axes, grouped, shown
 from satae.sweep.results import FAILED, FINISHED, Result, below
 
@@ -74,9 +76,11 @@ def _table(runs: Sequence[Result]) -> Table:
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
     titles = ["runs", *(COLUMNS[key] for key in shown), "collapsed", *states]
-    table = Table(*varied, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key in varied:
+        table.add_column(_cell(key))
     for title in titles:
-        table.add_column(title, justify="right")
+        table.add_column(_cell(title), justify="right")
     for group in grouped(runs):
         counts = [sum(run.status == status for run in group.runs) for status in states]
         collapsed = sum(bool(run.metrics.get("valid/collapsed")) for run in group.runs)
@@ -86,8 +90,13 @@ def _table(runs: Sequence[Result]) -> Table:
     return table
 
 
-def _values(group: Group, varied: Sequence[str]) -> list[str]:
-    return [shown(group.values[key]) if key in group.values else "-" for key in varied]
+def _values(group: Group, varied: Sequence[str]) -> list[Text]:
+    return [_cell(shown(group.values[key]) if key in group.values else "-") for key in varied]
+
+
+def _cell(text: object) -> Text:
+    """What stands in a file, without the signs that rich would take for its own."""
+    return Text(brief(text))
 
 
 def _failures(failed: Sequence[Result]) -> str:
@@ -95,7 +104,8 @@ def _failures(failed: Sequence[Result]) -> str:
     width = max(len(run.name) for run in failed)
     lines = [f"{'failed':{width}}  exit code  why"]
     for run in failed:
-        lines.append(f"{run.name:{width}}  {run.record.get('exit_code', '-'):>9}  {run.record.get('error', '-')}")
+        code, why = (brief(run.record.get(key, "-")) for key in ("exit_code", "error"))
+        lines.append(f"{run.name:{width}}  {code:>9}  {why}")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from satae import files
+from satae.shown import brief
 
 FORMAT: Final = 2
 FOLDER: Final = "checkpoints"  # in a run directory
@@ -58,7 +59,7 @@ class State(NamedTuple):
         """
         step = self.facts.get("step")
         if type(step) is not int or not 0 <= step < 2**62:
-            raise ValueError(f"its step is {step}")
+            raise ValueError(f"its step is {brief(step)}")
         return step
 
     @property
@@ -70,7 +71,7 @@ class State(NamedTuple):
         """
         best = self.facts.get("best")
         if best is not None and not (type(best) is float and math.isfinite(best)):
-            raise ValueError(f"its best loss is {best}")
+            raise ValueError(f"its best loss is {brief(best)}")
         return best
 
     @property
@@ -152,7 +153,7 @@ def load(path: Path) -> State:
 def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """What the header says of a checkpoint, before any of its numbers is read."""
     if (found := metadata.get("format")) != str(FORMAT):
-        raise Refused(f"{path}: a checkpoint of format {found}; this version of satae reads format {FORMAT}")
+        raise Refused(f"{path}: a checkpoint of format {brief(found)}; this version of satae reads format {FORMAT}")
     if len(metadata.get("sha256", "")) != SHA256:
         raise Damaged(path, "it has no SHA-256")
     try:
@@ -170,7 +171,7 @@ def memory() -> int:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return brief(str(error).partition("\n")[0])
 
 
 def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | None:
