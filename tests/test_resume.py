@@ -505,6 +505,44 @@ def test_a_checkpoint_of_a_version_that_looked_at_some_data_is_refused_by_name(c
     assert outcome.err.endswith(f"; begin anew with rerun={cut_off / 'run'}\n")
 
 
+def change(tensors, name, x):
+    assert name in tensors
+    tensors[name] = x
+
+
+MALFORMED = {
+    "no moments": lambda facts, tensors: [tensors.pop(name) for name in [*tensors] if "exp_avg" in name],
+    "a step of full shape": lambda facts, tensors: change(tensors, "optimiser/0/step", torch.ones(16, 64)),
+    "no configuration": lambda facts, tensors: facts.update(config={}),
+    "a list for a configuration": lambda facts, tensors: facts.update(config=[1]),
+    "no epochs": lambda facts, tensors: facts["config"].update(epochs=0),
+    "epochs in words": lambda facts, tensors: facts["config"].update(epochs="six"),
+    "a bad generator of noise": lambda facts, tensors: change(tensors, "generator/noise", torch.zeros(5056).byte()),
+    "a short generator": lambda facts, tensors: change(tensors, "generator/noise", torch.zeros(5).byte()),
+    "a bad generator of the order": lambda facts, tensors: change(tensors, "generator/order", torch.zeros(5056).byte()),
+    "no generator of the order": lambda facts, tensors: tensors.pop("generator/order"),
+    "a mean without a shape": lambda facts, tensors: change(tensors, "model/mean", torch.tensor(0.5)),
+    "a deviation without a shape": lambda facts, tensors: change(tensors, "model/std", torch.tensor(0.5)),
+    "another step": lambda facts, tensors: facts.update(step=3),
+    "a best loss in words": lambda facts, tensors: facts.update(best="none"),
+    "no device": lambda facts, tensors: facts.pop("device"),
+}
+
+
+@pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_wrong_with_a_checkpoint_is_told_before_anything_is_written(cut_off, change):
+    newest, *_ = checkpoint.newest_first(cut_off / "run")
+    state = checkpoint.load(newest)
+    change(state.facts, state.tensors)
+    checkpoint.save(newest, state)
+    before = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+    outcome = here(cut_off, "resume=run")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert outcome.err.startswith(f"satae-train: {cut_off / 'run'}: ")
+    assert before == {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+
+
 def test_two_processes_do_not_write_one_run(cut_off):
     words = ["resume=run", "epochs=100000"]
     with subprocess.Popen([PROGRAM, *words], cwd=cut_off, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:

@@ -64,6 +64,7 @@ def refused(run):
     [
         ("step", HOSTILE),
         ("step", [10**300] * 9),
+        ("best", HOSTILE),
         ("samples", HOSTILE),
         ("samples", {HOSTILE: 1}),
         ("samples", 10**400),

@@ -257,9 +257,8 @@ class Experiment(NamedTuple):
         was, is_now = (schedule(begin.step / (epochs * per_epoch)) for epochs in (before, now))
         if was == is_now:
             return ""
-        return (
-            f"alpha goes from {was:.3g} to {is_now:.3g} here: it rises over half of {now} epochs now, not of {before}"
-        )
+        rises = f"it rises over half of {now} epochs now, not of {brief(before)}"
+        return f"alpha goes from {was:.3g} to {is_now:.3g} here: {rises}"
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data, as plain values."""

@@ -193,6 +193,7 @@ def nothing_left(config: Config, run: Path) -> str | None:
         build.check(config)
         if state is not None:
             check_data(state.facts, build.dataset(config), build.fingerprint(config))
+            _try(config, state, run)
     except ConfigError:
         raise
     except OSError as error:
@@ -202,3 +203,10 @@ def nothing_left(config: Config, run: Path) -> str | None:
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ConfigError(f"{run}: cannot go on ({brief(first_line(error))}); begin anew with rerun={run}") from None
     return None
+
+
+def _try(config: Config, state: State, run: Path) -> None:
+    """Go on from a state as :func:`train` does, as far as the first step, for what is wrong with it to be found."""
+    experiment = Experiment.of(config)
+    experiment.alpha_jump(experiment.restore(state), state)
+    best_so_far(run, state, experiment, lambda line: None)

@@ -30,14 +30,14 @@ def path(tmp_path):
     return checkpoint.place(tmp_path, 7)
 
 
-def state(value=1.0):
+def state(value=1.0, step=7):
     tensors = {
         "model/a": torch.arange(5.0) * value,
         "model/n": torch.tensor(3, dtype=torch.int64),
         "generator/noise": torch.arange(9, dtype=torch.uint8),
         "empty": torch.zeros(0, 3),
     }
-    return State({"step": 7, "best": None, "config": {"alpha": 0.1, "name": "é"}}, tensors)
+    return State({"step": step, "best": None, "config": {"alpha": 0.1, "name": "é"}}, tensors)
 
 
 def same(one, other):
@@ -101,7 +101,7 @@ def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, conf
     whole = Experiment.of(config)
     expected = [moment.epoch._replace(samples_per_s=0) for moment in whole.fit(whole.beginning())]
     experiment, position = left_at(config, step)
-    checkpoint.save(path, experiment.state(position))
+    checkpoint.save(checkpoint.place(path.parents[1], step), experiment.state(position))
     again = Experiment.of(config)
     begin = again.restore(checkpoint.latest(path.parents[1]))
     assert again.epochs_until(begin) == step // 4
@@ -112,7 +112,7 @@ def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, conf
 
 
 def test_the_model_is_loaded_with_its_standardisation(path, configuration):
-    experiment, position = left_at(configuration(*KINDS["conv"], *FEW), 3)
+    experiment, position = left_at(configuration(*KINDS["conv"], *FEW), 7)
     checkpoint.save(path, experiment.state(position))
     x = torch.rand(3, 1, 8, 8)
     model = satae.load(path.parents[1])
@@ -291,9 +291,9 @@ def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_i
 
 def older_and_newer(run):
     """Two checkpoints of a run; the bytes of the newer."""
-    checkpoint.save(checkpoint.place(run, 1), state(1))
+    checkpoint.save(checkpoint.place(run, 1), state(1, 1))
     newer = checkpoint.place(run, 2)
-    checkpoint.save(newer, state(2))
+    checkpoint.save(newer, state(2, 2))
     return newer, newer.read_bytes()
 
 
@@ -302,7 +302,7 @@ def test_a_file_torn_at_any_byte_is_passed_over_for_the_one_before(tmp_path, cap
     for length in range(len(content)):
         newer.write_bytes(content[:length])
         caplog.clear()
-        assert same(checkpoint.latest(tmp_path), state(1))
+        assert same(checkpoint.latest(tmp_path), state(1, 1))
         (line,) = caplog.messages
         assert UNREADABLE in line
         assert line.endswith("going on from step-000000001.safetensors")
@@ -321,7 +321,7 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
         if isinstance(found, str):
             assert "a checkpoint of format" in found  # a bit of that word, or of the number
         else:
-            assert same(found, state(1)) or same(found, state(2))  # a bit of the padding says nothing
+            assert same(found, state(1, 1)) or same(found, state(2, 2))  # a bit of the padding says nothing
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
@@ -329,7 +329,7 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
 def test_any_other_content_is_passed_over(tmp_path, content):
     newer, _ = older_and_newer(tmp_path)
     newer.write_bytes(content)
-    assert same(checkpoint.latest(tmp_path), state(1))
+    assert same(checkpoint.latest(tmp_path), state(1, 1))
 
 
 def test_where_none_can_be_read_the_newest_is_named(tmp_path):
@@ -344,6 +344,13 @@ def test_there_may_be_none_yet(tmp_path):
     assert checkpoint.latest(tmp_path) is None
     with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory"):
         satae.load(tmp_path)
+
+
+@pytest.mark.parametrize("step", [6, 8, None, "7", 7.5])
+def test_one_of_another_step_than_its_name_says_is_refused(path, step):
+    checkpoint.save(path, state(step=step))
+    with pytest.raises(ValueError, match=f"{path}: says that it is of step {step}"):
+        checkpoint.latest(path.parents[1])
 
 
 # Hostile files
@@ -461,13 +468,13 @@ def test_facts_that_are_none_are_refused(path, facts):
 
 
 def changed(experiment, **facts):
-    found = experiment.weights(step=0)
+    found = experiment.weights(step=7)
     return State({**found.facts, **facts}, found.tensors)
 
 
 @pytest.mark.parametrize("missing", ["config", "shape", "model/mean"])
 def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, missing):
-    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=0)
+    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=7)
     (whole.tensors if "/" in missing else whole.facts).pop(missing)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match="does not hold a model of this program"):
@@ -477,7 +484,7 @@ def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, mi
 @pytest.mark.parametrize("name", ["mean", "encoder.layer1.affine.weight"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
 def test_weights_of_another_type_are_refused_by_load(path, configuration, name, dtype):
-    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=0)
+    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=7)
     whole.tensors[f"model/{name}"] = whole.tensors[f"model/{name}"].to(dtype)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match=rf"does not hold a model of this program \({name} is {dtype}"):
@@ -504,7 +511,7 @@ def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, s
 )
 def test_a_hostile_configuration_is_refused_by_load(path, configuration, key, value):
     experiment = Experiment.of(configuration("arch.widths=[4]", "data.limit=20"))
-    config = {**experiment.weights(step=0).facts["config"], key: value}
+    config = {**experiment.weights(step=7).facts["config"], key: value}
     checkpoint.save(path, changed(experiment, config=config))
     with pytest.raises(ValueError, match="does not hold a model of this program"):
         satae.load(path.parents[1])

@@ -183,7 +183,7 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
 
     Raises:
         OSError: the system does not let the newest be read; it may be whole.
-        ValueError: it is of another format, or all that are there are damaged.
+        ValueError: it is of another format, or of another step than its name says, or all that are there are damaged.
     """
     reasons = []
     for path in newest_first(run):
@@ -194,6 +194,8 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
         except Damaged as error:
             reasons += [str(error)]
             continue
+        if state.facts.get("step") != step_of(path):
+            raise ValueError(f"{path}: says that it is of step {brief(state.facts.get('step'))}")
         for reason in reasons:
             tell(f"{reason}; going on from {path.name}")
         return state
