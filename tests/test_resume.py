@@ -118,6 +118,25 @@ def test_tensorboard_shows_each_epoch_once(whole, tmp_path, monkeypatch):
         assert [step for step, _ in found[0]] == [1, 2, 3, 4, 5, 6]
 
 
+def test_what_was_told_before_a_checkpoint_is_on_the_disk_when_it_is(tmp_path, monkeypatch):
+    """Where the program is killed right after it, TensorBoard and the history have every epoch that is done."""
+    real, seen = checkpoint.save, []
+
+    def save(path, state):
+        if path.name != checkpoint.BEST:
+            shutil.rmtree(tmp_path / "killed", ignore_errors=True)
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+            shown = EventAccumulator(str(tmp_path / "killed")).Reload()
+            steps = [event.step for event in shown.Scalars("alpha")] if shown.Tags()["scalars"] else []
+            lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+            seen.append((state.step, steps, len(lines)))
+        real(path, state)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    assert here(tmp_path, *WORDS, "checkpoint.every_steps=3").code == 0
+    assert seen == [(step, [*range(1, step // 2 + 1)], step // 2) for step in (3, 6, 9, 12)]
+
+
 def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_that_is_told(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     stop_after(monkeypatch, 9)

@@ -260,6 +260,19 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(path, monkeypatc
     assert listed(path) == [path.name]
 
 
+def test_all_of_a_file_is_handed_over_before_the_disk_is_told_to_keep_it(path, monkeypatch):
+    real, sizes = os.fsync, []
+
+    def fsync(handle):
+        sizes.append(os.fstat(handle).st_size)
+        real(handle)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    path.parent.mkdir()
+    files.replace(path, b"few bytes, which Python would hold back")
+    assert sizes[0] == path.stat().st_size > 0
+
+
 def test_no_link_is_followed(path):
     path.parent.mkdir()
     victim = path.parents[1] / "victim"

@@ -129,6 +129,16 @@ def test_the_best_is_written_with_the_next_checkpoint(tmp_path):
     assert checkpoint.load(best).facts["value"] == 2
 
 
+def test_the_best_is_on_the_disk_before_the_checkpoint_that_knows_of_it(tmp_path, monkeypatch):
+    clock = Clock(monkeypatch, cost=0)
+    kept = Keeper(tmp_path, **NEVER)
+    kept.consider(1.0, lambda: state(1))
+    kept.write(7, state())
+    kept.write(8, state())
+    names = [checkpoint.BEST, *(checkpoint.place(tmp_path, step).name for step in (7, 8))]
+    assert [name for name, _ in clock.written] == names
+
+
 def test_the_best_so_far_is_remembered(tmp_path):
     kept = Keeper(tmp_path, **NEVER, best=1.0)
     kept.consider(2.0, lambda: state(2))
