@@ -8,11 +8,14 @@ import pytest
 from program import TINY, here
 from served import served
 
+from satae.sweep.bands import MEASURES
+
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
     *["--disable-background-networking", "--disable-component-update"],
 ]
+CONFIGURATIONS = 4
 PATIENCE = 60_000  # milliseconds until something is shown
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
@@ -77,7 +80,9 @@ def test_hparams_has_a_row_for_each_configuration_with_its_mean(page, board):
 def test_custom_scalars_have_the_bands_over_seeds(page, board):
     page.goto(f"{board}/#custom_scalars")
     shown(page, "over seeds: mean and 95 % interval", "valid/fvu", "saturated fraction of each layer")
-    page.locator("path.confidence-area, .area, path[class*=area]").first.wait_for(state="attached")
+    drawn = page.locator("tf-custom-scalar-margin-chart-card path.area")
+    drawn.nth(CONFIGURATIONS * len(MEASURES) - 1).wait_for(state="attached")
+    assert drawn.count() == CONFIGURATIONS * len(MEASURES)
 
 
 def test_runs_are_named_by_what_they_chose(page, board):
