@@ -31,7 +31,7 @@ MAY_KNOW = {
         "satae.command.arguments",
         *("satae.__version__", *LEAVES),
     },
-    "sweep": {"satae.sweep", "satae.config", "satae.tracking.record", "satae.tracking.board", *LEAVES},
+    "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "config": {"satae.config", "satae.shown"},
     "command": {"satae.command", "satae.config", "satae.conf", "satae.sweep", "satae.tracking.record", *LEAVES},

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from unittest import mock
 
 import numpy
@@ -190,6 +192,26 @@ def write_anew(path, x):
 
 def test_version():
     assert typed("--version") == (0, f"satae {version('satae')}\n", "")
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch_export"])
+def test_what_was_written_is_on_the_disk_before_it_gets_its_name(run, tmp_path, monkeypatch, form):
+    fsync, replace, told = os.fsync, Path.replace, []
+
+    def synced(handle):
+        told.append(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def replaced(path, place):
+        if place == tmp_path / "x":
+            assert path.stat().st_ino in told
+            told.append("named")
+        return replace(path, place)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    assert typed(f"run={run}", f"format={form}", f"out={tmp_path / 'x'}")[0] == 0
+    assert told[-2:] == ["named", tmp_path.stat().st_ino]
 
 
 def test_help_and_nothing(capsys):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from satae import files
 from satae.command import interruption
 from satae.command.arguments import VERSION, version_line
 from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
@@ -164,7 +165,7 @@ def export(chosen: Choices) -> str:
         apart = [difference(model, form.read(file), part) for part in (x, x[:1])]
         if not all(gap <= TOLERANCE for gap in apart):  # nan is not
             raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
-        file.replace(chosen.out)
+        files.keep(file, chosen.out)
     found = f"largest difference from the model {max(apart):.2g}, on {len(x)} validation inputs, and on one"
     return f"{chosen.out}: {_reached(chosen.run, state.step, config, len(data.train.x))}; {found}"
 

@@ -55,6 +55,22 @@ def sync(path: Path) -> None:
         _sync_names(path.parent)
 
 
+def keep(path: Path, place: Path) -> None:
+    """Give a file that is whole its name, once it is on the disk.
+
+    Raises:
+        OSError: it does not reach the disk, with the name.
+    """
+    with named(place):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        path.replace(place)
+        _sync_names(place.parent)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, unless it is there.
 
@@ -64,6 +80,21 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         path.mkdir()
         _sync_names(path.parent)
+
+
+def sync_folder(path: Path, above: int) -> None:
+    """Have the name of a folder reach the disk, and those of some above it, which may be as new.
+
+    Args:
+        path: of the folder.
+        above: how many of them.
+
+    Raises:
+        OSError: they do not.
+    """
+    for folder in [*path.absolute().parents][: above + 1]:
+        with suppress(PermissionError):  # one that may not be looked into is not ours, nor new
+            _sync_names(folder)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 import json
+import os
 
 import pytest
 
+from satae import files
 from satae.config import ConfigError
 from satae.run_directory import CONFIG
 from satae.tracking import record as module
@@ -96,6 +98,19 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path, begin, configuration):
         assert found["resumed"][0]["command"] == "satae-train resume=x"
         assert found["resumed"][0]["sources"] == found["sources"]
     assert "epochs: 7" in (tmp_path / CONFIG).read_text()
+
+
+def test_the_name_of_a_new_run_directory_is_on_the_disk(tmp_path, configuration, monkeypatch):
+    real, synced = os.fsync, set()
+
+    def fsync(handle):
+        synced.add(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    directory = tmp_path / "outputs" / "day" / "time"
+    Record.begin(directory, configuration(), "satae-train", [], code_of)
+    assert {path.stat().st_ino for path in (directory, *[*directory.parents][:3])} <= synced
 
 
 def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, configuration):

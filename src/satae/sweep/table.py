@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from satae.run_directory import shorten
 from satae.shown import brief
 from satae.sweep.groups import Group, Spread, axes, grouped, shown
 from satae.sweep.results import FAILED, FINISHED, Result, below
+from satae.tracking.console import PatientConsole
 
 COLUMNS: Final = {
     "valid/fvu": "valid fvu",
@@ -41,7 +41,7 @@ def summarise(sweep: Path, asked: Sequence[Path]) -> None:
         asked: the folders of the runs that were to be made.
     """
     runs = list(below(sweep))
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = PatientConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     if runs:
         write_csv(sweep / FILE, runs)
         console.print(_table(runs))

@@ -99,6 +99,7 @@ class Record:
             raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
         _write_config(directory, config)
         _write_json(directory / RUN, run)
+        files.sync_folder(directory, above=2)  # outputs/<date>/<time>
         return cls(directory, run, lock, exit_code)
 
     @classmethod
