@@ -249,17 +249,6 @@ class Experiment(NamedTuple):
         """How many epochs are done at a position."""
         return position.step // steps_per_epoch(len(self.data.train.x), self.config.batch_size)
 
-    def alpha_jump(self, begin: Position, state: State) -> str:
-        """What other ``epochs`` do to alpha where a run goes on; nothing if they do nothing."""
-        before, now = state.facts["config"]["epochs"], self.config.epochs
-        schedule = alpha_schedule(self.config.alpha, self.config.alpha_schedule)
-        per_epoch = steps_per_epoch(len(self.data.train.x), self.config.batch_size)
-        was, is_now = (schedule(begin.step / (epochs * per_epoch)) for epochs in (before, now))
-        if was == is_now:
-            return ""
-        rises = f"it rises over half of {now} epochs now, not of {brief(before)}"
-        return f"alpha goes from {was:.3g} to {is_now:.3g} here: {rises}"
-
     def facts(self) -> dict[str, Any]:
         """What is known of the data, as plain values."""
         splits = {name: len(getattr(self.data, name).x) for name in ("train", "valid", "test")}

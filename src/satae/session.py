@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-from satae import build
+from satae import build, going_on
 from satae.command import interruption
 from satae.command.interruption import Interrupted
-from satae.command.overrides import PATHS
 from satae.command.parallel import Share
-from satae.command.stored_runs import check_changes
-from satae.config import Config, ConfigError, stored
-from satae.config.messages import first_line
-from satae.experiment import Experiment, check_data
-from satae.run_directory import shorten
-from satae.shown import brief, one_line
+from satae.config import Config
+from satae.experiment import Experiment
 from satae.tracking import pictures
-from satae.tracking import record as records
 from satae.tracking.board import Board
 from satae.tracking.console import Display
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
-from satae.training.checkpoint import State
-from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position, steps_per_epoch
+from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position
 from satae.training.keeper import Keeper
 
 
@@ -129,11 +119,11 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
         if record.resumed:
             place = f"from step {begin.step:,}, after {done} epochs" if state else "from the beginning: no checkpoint"
             display.note(f"going on {place}")
-        if state and (jump := experiment.alpha_jump(begin, state)):
+        if state and (jump := going_on.alpha_jump(experiment, state)):
             display.warn(jump)
         for caveat in experiment.caveats():
             display.warn(caveat)
-        best = best_so_far(directory, state, experiment, display.warn) if state else None
+        best = going_on.best_so_far(directory, state, experiment, display.warn) if state else None
         keeper = Keeper(directory, **asdict(config.checkpoint), best=best)
         metrics = Session(experiment, record, board, display, keeper).finish(begin, metrics)
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
@@ -143,70 +133,3 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
         record.finish(metrics)
         display.result(metrics, directory, list(drawn))
     return metrics["valid/reconstruction"]
-
-
-def best_so_far(run: Path, state: State, experiment: Experiment, tell: Callable[[str], object]) -> float | None:
-    """The lowest loss so far, if the weights that had it are there.
-
-    Args:
-        run: its directory.
-        state: that it goes on from.
-        experiment: that the weights are to fit.
-        tell: called with a line where they are not there, or cannot be used.
-    """
-    if state.best is None:
-        return None
-    try:
-        experiment.check_weights(checkpoint.load(run / checkpoint.FOLDER / checkpoint.BEST))
-    except (FileNotFoundError, ValueError) as error:
-        tell(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
-        return None
-    return state.best
-
-
-def nothing_left(config: Config, run: Path) -> str | None:
-    """Look whether a run can go on; a line that says so where nothing is left to do.
-
-    Args:
-        config: as it is to go on.
-        run: its directory.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    found = records.read(run)
-    finished = found["status"] == "finished"
-    try:
-        state = checkpoint.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
-        if state is None and finished:
-            raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
-        if state is not None:
-            begun = stored.plain(state.facts["config"], f"{run}: the configuration in its checkpoint")
-            check_changes(begun, config, PATHS)  # of files and folders only the numbers in them count
-            per_epoch = steps_per_epoch(int(state.facts["samples"]), config.batch_size)
-            least = -(-state.step // per_epoch)
-            if config.epochs < least:
-                raise ConfigError(f"epochs={config.epochs}: {least} have begun; give at least that, or use rerun={run}")
-            if finished and config.epochs == least:
-                more = "to train further, give more (epochs=...)"
-                return f"{shorten(run)}: already finished, after {least} epochs; {more}"
-        build.check(config)
-        if state is not None:
-            check_data(state.facts, build.dataset(config), build.fingerprint(config))
-            _try(config, state, run)
-    except ConfigError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); see to it") from None
-    except ValueError as error:
-        raise ConfigError(f"{run}: cannot go on ({first_line(error)}); begin anew with rerun={run}") from None
-    except (KeyError, TypeError, ArithmeticError) as error:
-        raise ConfigError(f"{run}: cannot go on ({brief(first_line(error))}); begin anew with rerun={run}") from None
-    return None
-
-
-def _try(config: Config, state: State, run: Path) -> None:
-    """Go on from a state as :func:`train` does, as far as the first step, for what is wrong with it to be found."""
-    experiment = Experiment.of(config)
-    experiment.alpha_jump(experiment.restore(state), state)
-    best_so_far(run, state, experiment, lambda line: None)

@@ -43,11 +43,10 @@ def main() -> int:
 def check(config: Config, resume: Path | None) -> str | None:
     """Refuse what cannot be run, before anything is written; a line to say where nothing is left to do."""
     ready()
-    from satae import build
-    from satae.session import nothing_left
+    from satae import build, going_on
 
     if resume is not None:
-        return nothing_left(config, resume)
+        return going_on.check(config, resume)
     build.check(config)
     return None
 
