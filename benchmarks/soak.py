@@ -133,36 +133,33 @@ def reached(run: Path) -> str:
 
 def compare(run: Path, undisturbed: Path) -> None:
     """Stop at the first difference."""
-    from satae.training import checkpoint
+    import torch
 
-    found, expected = plain(run), plain(undisturbed)
+    from satae.runs import state_of
+
+    found, expected = untimed(run), untimed(undisturbed)
     for name, value in expected.items():
         if found[name] != value:
             raise SystemExit(f"{run}: {name} differs:\n{found[name]}\n{value}")
-    for place in ("latest", "best"):
-        ours, theirs = (
-            checkpoint.latest(one) if place == "latest" else checkpoint.load(one / checkpoint.FOLDER / checkpoint.BEST)
-            for one in (run, undisturbed)
-        )
-        assert ours is not None
-        assert theirs is not None
-        same = all(bool((x == theirs.tensors[name]).all()) for name, x in ours.tensors.items())
-        if ours.facts != theirs.facts or ours.tensors.keys() != theirs.tensors.keys() or not same:
-            raise SystemExit(f"{run}: the {place} weights differ")
+    for best in (False, True):
+        ours, theirs = (state_of(one, best=best) for one in (run, undisturbed))
+        same = ours.facts == theirs.facts and ours.tensors.keys() == theirs.tensors.keys()
+        if not same or not all(torch.equal(x, theirs.tensors[name]) for name, x in ours.tensors.items()):
+            raise SystemExit(f"{run}: the {'best' if best else 'latest'} weights differ")
 
 
-def plain(run: Path) -> dict[str, Any]:
+def untimed(run: Path) -> dict[str, Any]:
     """What a run tells of itself, but for its times; and what TensorBoard shows of it."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    def untimed(line: str) -> dict[str, Any]:
+    def without_times(line: str) -> dict[str, Any]:
         return {key: value for key, value in json.loads(line).items() if key not in TIMED}
 
     shown = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "histograms": 0}).Reload()
     tags = shown.Tags()
     return {
-        "metrics": untimed((run / "metrics.json").read_text("utf-8")),
-        "history": [untimed(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()],
+        "metrics": without_times((run / "metrics.json").read_text("utf-8")),
+        "history": [without_times(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()],
         "status": json.loads((run / "run.json").read_text("utf-8"))["status"],
         "scalars": {
             tag: [(event.step, event.value) for event in shown.Scalars(tag)]

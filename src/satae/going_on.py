@@ -37,7 +37,7 @@ def check(config: Config, run: Path) -> str | None:
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
-            begun = stored.plain(state.facts["config"], f"{run}: the configuration in its checkpoint")
+            begun = stored.config_of(state.facts["config"], f"{run}: the configuration in its checkpoint")
             check_changes(begun, config, PATHS)  # of files and folders only the numbers in them count
             if (least := _least(config, state, run)) == config.epochs and finished:
                 more = "to train further, give more (epochs=...)"

@@ -9,7 +9,7 @@ import torch
 
 from satae import build
 from satae.config.messages import first_line
-from satae.config.stored import plain
+from satae.config.stored import config_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.shown import brief
 from satae.training import checkpoint
@@ -74,7 +74,7 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
         ValueError: there is none.
     """
     try:
-        config, weights = plain(state.facts["config"], "its configuration"), state.part("model")
+        config, weights = config_of(state.facts["config"], "its configuration"), state.part("model")
         with torch.device("meta"):  # no memory is taken before the sizes are known to agree
             model = build.model(config, tuple(state.facts["shape"]))
         if other := [name for name, x in model.state_dict().items() if weights[name].dtype != x.dtype]:

@@ -25,7 +25,7 @@ def read(path: Path) -> Config:
         ConfigError: it cannot be read, or is none. Tags, references and interpolations, which plain data have not, are
             refused.
     """
-    return plain({**_defaults(), **read_plain(path)}, str(path))
+    return config_of({**_defaults(), **read_plain(path)}, str(path))
 
 
 def read_plain(path: Path) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _defaults() -> dict[str, object]:
     return {section: values[section] for section in SECTIONS}
 
 
-def plain(found: object, where: str) -> Config:
+def config_of(found: object, where: str) -> Config:
     """A configuration from plain data.
 
     Args:

@@ -172,7 +172,7 @@ class Record:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Add a line to the history."""
-        line = json.dumps({"epoch": number, **plain(metrics)}) + "\n"
+        line = json.dumps({"epoch": number, **_as_json(metrics)}) + "\n"
         files.append(self.directory / HISTORY, line.encode())
 
     def sync(self) -> None:
@@ -199,7 +199,7 @@ class Record:
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Write the final metrics, with the wall time of all processes that had a part in them."""
-        _write_json(self.directory / METRICS, plain({**metrics, "wall_s": self._wall()}))
+        _write_json(self.directory / METRICS, _as_json({**metrics, "wall_s": self._wall()}))
 
     def _wall(self) -> float:
         return self._before + time.perf_counter() - self._started
@@ -265,7 +265,7 @@ def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
     return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
 
 
-def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics as JSON allows them: null for numbers that are not finite."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
 
