@@ -25,7 +25,7 @@ LEAVES = {"satae.files", "satae.run_directory", "satae.shown"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
-    "training": {"satae.training", "satae.model", "satae.data", "satae.files", "satae.shown"},
+    "training": {"satae.training", "satae.model", "satae.data", *LEAVES},
     "report": {
         *("satae.report", "satae.sweep", "satae.config", "satae.command.ending", "satae.command.interruption"),
         "satae.command.arguments",

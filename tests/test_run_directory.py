@@ -28,6 +28,7 @@ from satae import build
 from satae.config import validate
 from satae.data.dataset import statistics
 from satae.experiment import EVALUATION_SEED
+from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint
 
 LAYERS = ["layer1", "layer2"]
@@ -212,8 +213,8 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(run / checkpoint.FOLDER, tmp_path / checkpoint.FOLDER)
-    (path,) = checkpoint.newest_first(tmp_path)
+    shutil.copytree(run / CHECKPOINTS, tmp_path / CHECKPOINTS)
+    ((_, path),) = checkpoint.newest_first(tmp_path)
     BROKEN[kind](path)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused:
         satae.load(tmp_path)

@@ -98,7 +98,7 @@ def best_so_far(run: Path, state: State, experiment: Experiment, tell: Callable[
     if state.best is None:
         return None
     try:
-        experiment.check_weights(checkpoint.load(run / checkpoint.FOLDER / checkpoint.BEST))
+        experiment.check_weights(checkpoint.load(checkpoint.best(run)))
     except (FileNotFoundError, ValueError) as error:
         tell(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
         return None

@@ -10,6 +10,9 @@ CONFIG: Final = "config.yaml"
 RUN: Final = "run.json"
 HISTORY: Final = "metrics.jsonl"
 METRICS: Final = "metrics.json"
+CHECKPOINTS: Final = "checkpoints"
+OLD_CHECKPOINT: Final = "checkpoint.pt"  # of format 1
+PICTURES: Final = "pictures"
 LOCK: Final = ".lock"
 SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
 

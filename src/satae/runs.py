@@ -52,12 +52,11 @@ def state_of(path: Path, *, best: bool = False) -> State:
             raise ValueError(f"{path}: is one file; best is for run directories")
         return checkpoint.load(path)
     if best:
-        place = path / checkpoint.FOLDER / checkpoint.BEST
-        if not place.is_file() and checkpoint.newest_first(path):
+        if not checkpoint.best(path).is_file() and checkpoint.newest_first(path):
             raise FileNotFoundError(
                 f"{path}: no best weights yet: no epoch has ended with all of alpha; take the newest"
             )
-        return checkpoint.load(place)
+        return checkpoint.load(checkpoint.best(path))
     if (state := checkpoint.latest(path)) is None:
         raise FileNotFoundError(f"{path}: no checkpoint there; name a run directory that satae-train has made")
     return state

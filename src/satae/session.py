@@ -13,6 +13,7 @@ from satae.command.interruption import Interrupted
 from satae.command.parallel import Share
 from satae.config import Config
 from satae.experiment import Experiment
+from satae.run_directory import PICTURES
 from satae.tracking import pictures
 from satae.tracking.board import Board
 from satae.tracking.console import Display
@@ -129,7 +130,7 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
             metrics |= experiment.rare_measures()
         drawn = experiment.pictures()
-        pictures.save(drawn, directory / "pictures")
+        pictures.save(drawn, directory / PICTURES)
         record.finish(metrics)
         display.result(metrics, directory, list(drawn))
     return metrics["valid/reconstruction"]

@@ -18,6 +18,7 @@ from torch import nn
 import satae
 from satae import build, files
 from satae.experiment import Experiment
+from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint
 from satae.training.checkpoint import State
 from satae.training.optimiser_state import load_into
@@ -287,8 +288,8 @@ def test_no_link_is_followed(path):
 def test_steps_are_in_the_order_of_their_numbers(tmp_path):
     for step in (10**9, 999_999_999, 5):
         checkpoint.save(checkpoint.place(tmp_path, step), state())
-    (tmp_path / checkpoint.FOLDER / "step-x.safetensors").touch()
-    assert [checkpoint.step_of(path) for path in checkpoint.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
+    (tmp_path / CHECKPOINTS / "step-x.safetensors").touch()
+    assert [step for step, _ in checkpoint.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
 
 
 def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):
@@ -347,7 +348,7 @@ def test_any_other_content_is_passed_over(tmp_path, content):
 
 def test_where_none_can_be_read_the_newest_is_named(tmp_path):
     newer, _ = older_and_newer(tmp_path)
-    for path in checkpoint.newest_first(tmp_path):
+    for _, path in checkpoint.newest_first(tmp_path):
         path.write_bytes(b"PK")
     with pytest.raises(ValueError, match=rf"{newer}: {UNREADABLE}"):
         checkpoint.latest(tmp_path)

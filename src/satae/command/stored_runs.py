@@ -15,7 +15,7 @@ from satae.config import Config, ConfigError, stored
 from satae.config.messages import show
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import GROUPS
-from satae.run_directory import CONFIG, RUN, SWEEP_NOTES
+from satae.run_directory import CONFIG, OLD_CHECKPOINT, RUN, SWEEP_NOTES
 
 RESUME, RERUN = "resume", "rerun"
 RUN_DIR: Final = "hydra.run.dir"
@@ -68,7 +68,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     if "${" in str(directory):
         raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
     check_files(directory)
-    if (directory / "checkpoint.pt").exists():
+    if (directory / OLD_CHECKPOINT).exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot go on from; use {RERUN}=")
     if multirun:
         raise ConfigError(f"{word}: goes on with one run; leave out -m and sweep=")

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple, TypeVar
 from satae.report import png, words
 from satae.report.series import Plan, Point
 from satae.report.sources import finished
+from satae.run_directory import PICTURES
 from satae.sweep.groups import Group
 from satae.sweep.results import Result
 
-FOLDER: Final = "pictures"
 KINDS: Final = {
     "reconstructions": ("Reconstructions", "clean inputs, what the model saw of them, and what it made of that"),
     "encoder_filters": ("Filters of the first layer", "each scaled by its own largest weight; grey is zero"),
@@ -83,7 +83,7 @@ def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
     """A picture, if it is there; where it cannot be shown, a note says so."""
     run, name, (title, what) = _first(point), words.name(point.values), KINDS[kind]
     try:
-        content = png.read(run.directory / FOLDER / f"{kind}.png")
+        content = png.read(run.directory / PICTURES / f"{kind}.png")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -21,14 +21,12 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from satae import files
+from satae.run_directory import CHECKPOINTS, OLD_CHECKPOINT
 from satae.shown import brief
 
 FORMAT: Final = 2
-FOLDER: Final = "checkpoints"  # in a run directory
 SHA256: Final = 64  # digits
 SUFFIX: Final = ".safetensors"
-BEST: Final = f"best{SUFFIX}"
-OLD: Final = "checkpoint.pt"  # in a run directory, of format 1
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +84,21 @@ class State(NamedTuple):
 
 def place(run: Path, step: int) -> Path:
     """Where the checkpoint of a step of a run is."""
-    return run / FOLDER / f"step-{step:09}{SUFFIX}"
+    return run / CHECKPOINTS / f"step-{step:09}{SUFFIX}"
 
 
-def newest_first(run: Path) -> list[Path]:
-    """The checkpoints of a run's steps."""
-    there = (run / FOLDER).glob(f"step-*{SUFFIX}")
-    return sorted(
-        (path for path in there if step_of(path) is not None), key=lambda path: step_of(path) or 0, reverse=True
-    )
+def best(run: Path) -> Path:
+    """Where the best weights of a run are."""
+    return run / CHECKPOINTS / f"best{SUFFIX}"
 
 
-def step_of(path: Path) -> int | None:
+def newest_first(run: Path) -> list[tuple[int, Path]]:
+    """The checkpoints of a run, after their steps."""
+    there = [(_step_of(path), path) for path in (run / CHECKPOINTS).glob(f"step-*{SUFFIX}")]
+    return sorted(((step, path) for step, path in there if step is not None), reverse=True)
+
+
+def _step_of(path: Path) -> int | None:
     """The step of a checkpoint, by its name; None where it has none."""
     digits = path.name.removeprefix("step-").removesuffix(SUFFIX)
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
@@ -186,7 +187,7 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
         ValueError: it is of another format, or of another step than its name says, or all that are there are damaged.
     """
     reasons = []
-    for path in newest_first(run):
+    for step, path in newest_first(run):
         try:
             state = load(path)
         except FileNotFoundError:  # removed meanwhile
@@ -194,15 +195,17 @@ def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | No
         except Damaged as error:
             reasons += [str(error)]
             continue
-        if state.facts.get("step") != step_of(path):
+        if state.facts.get("step") != step:
             raise ValueError(f"{path}: says that it is of step {brief(state.facts.get('step'))}")
         for reason in reasons:
             tell(f"{reason}; going on from {path.name}")
         return state
     if reasons:
         raise ValueError(reasons[0])
-    if (run / OLD).is_file():
-        raise ValueError(f"{run / OLD}: a checkpoint of format 1; this version of satae reads format {FORMAT}")
+    if (run / OLD_CHECKPOINT).is_file():
+        raise ValueError(
+            f"{run / OLD_CHECKPOINT}: a checkpoint of format 1; this version of satae reads format {FORMAT}"
+        )
     return None
 
 

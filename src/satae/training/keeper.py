@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from satae.files import PARTIAL
+from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint
 from satae.training.checkpoint import State
 
@@ -44,7 +45,7 @@ class Keeper:
         self.run, self.keep, self.best = run, keep, best
         self.every_minutes, self.every_epochs, self.every_steps = every_minutes, every_epochs, every_steps
         self._next = self._later(0.0)
-        for torn in (run / checkpoint.FOLDER).glob(f".*{PARTIAL}"):  # of a process that was killed
+        for torn in (run / CHECKPOINTS).glob(f".*{PARTIAL}"):  # of a process that was killed
             torn.unlink()
         self._unwritten: State | None = None
 
@@ -67,13 +68,13 @@ class Keeper:
         """
         begun = time.perf_counter()
         if self._unwritten is not None:
-            checkpoint.save(self.run / checkpoint.FOLDER / checkpoint.BEST, self._unwritten)
+            checkpoint.save(checkpoint.best(self.run), self._unwritten)
             self._unwritten = None
         checkpoint.save(checkpoint.place(self.run, step), state)
         there = checkpoint.newest_first(self.run)
-        later = [path for path in there if (checkpoint.step_of(path) or 0) > step]  # passed over when the run went on
+        later = [path for at, path in there if at > step]  # passed over when the run went on
         damaged = [path for path in later if checkpoint.is_damaged(path)]
-        for path in damaged + there[len(later) + self.keep :]:
+        for path in damaged + [path for _, path in there[len(later) + self.keep :]]:
             path.unlink()
         self._next = self._later(time.perf_counter() - begun)
 
