@@ -51,7 +51,7 @@ HOMES = {
     "filelock": {"data/cache.py", "tracking/record.py", "sweep/board.py"},
     "safetensors": {"training/checkpoint.py"},
     "yaml": {"config/stored.py"},
-    "onnxruntime": {"export.py"},
+    "onnxruntime": {"formats.py"},
     "tqdm": {"data/images.py"},
     "datasets": {"data/hf.py"},
     "joblib": {"command/parallel.py"},
