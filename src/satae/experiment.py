@@ -185,27 +185,16 @@ class Experiment(NamedTuple):
         return found
 
     def weights(self, step: int) -> State:
-        """What the model is made of again, as it is after a step."""
+        """What the model is made of again, as it is after a step, until the next one changes it."""
         facts = {"config": asdict(self.config), "shape": list(self.data.shape), "step": step}
-        return State(facts, {f"model/{name}": x.detach().clone() for name, x in self.model.state_dict().items()})
+        return State(facts, {}).with_part("model", self.model.state_dict())
 
     def state(self, position: Position) -> State:
-        """What it needs to go on from a position to the same end, bit for bit."""
-        model = self.weights(position.step)
-        moments = self.optimiser.state_dict()["state"]
-        tensors = {
-            **model.tensors,
-            **{
-                f"optimiser/{i}/{name}": x
-                for i, values in moments.items()
-                for name, x in values.items()
-                if x is not None
-            },
-            "generator/noise": self.draws.get_state(),
-            "generator/order": position.order,
-        }
-        facts = {**model.facts, "samples": len(self.data.train.x), "device": self.device.type}
-        return State(facts | {"data": self.fingerprint}, tensors)
+        """What it needs to go on from a position to the same end, bit for bit; until the next step changes it."""
+        generators = {"noise": self.draws.get_state(), "order": position.order}
+        facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
+        found = self.weights(position.step).with_part("optimiser", optimiser_state.tensors_of(self.optimiser))
+        return found.with_part("generator", generators).with_facts(**facts)
 
     def restore(self, state: State) -> Position:
         """Take over a state; the position to go on from.

@@ -83,7 +83,7 @@ class Session(NamedTuple):
             raise NonFiniteWeights(position.step)
         self.record.sync()
         self.board.flush()
-        self.keeper.write(position.step, state._replace(facts=state.facts | {"best": self.keeper.best}))
+        self.keeper.write(position.step, state)
 
 
 def train(config: Config, record: Record, share: Share | None = None, name: str = "") -> float:

@@ -81,6 +81,18 @@ class State(NamedTuple):
         """The tensors whose names begin with a word and a slash, without these."""
         return {key.removeprefix(f"{name}/"): x for key, x in self.tensors.items() if key.startswith(f"{name}/")}
 
+    def with_facts(self, **facts: Any) -> State:
+        """The same with more facts."""
+        return self._replace(facts=self.facts | facts)
+
+    def copied(self) -> State:
+        """The same, which stays as it is when the model and the optimiser change."""
+        return self._replace(tensors={name: x.detach().clone() for name, x in self.tensors.items()})
+
+    def with_part(self, name: str, tensors: Mapping[str, Tensor]) -> State:
+        """The same with tensors that :meth:`part` gives again."""
+        return self._replace(tensors={**self.tensors, **{f"{name}/{key}": x for key, x in tensors.items()}})
+
 
 def place(run: Path, step: int) -> Path:
     """Where the checkpoint of a step of a run is."""

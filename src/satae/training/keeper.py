@@ -56,12 +56,12 @@ class Keeper:
         return by_step or by_epoch or time.perf_counter() >= self._next
 
     def consider(self, loss: float, weights: Callable[[], State]) -> None:
-        """Take the weights of an epoch for the best, if they are."""
+        """Take a copy of the weights of an epoch for the best, if they are."""
         if self.best is None or loss < self.best:
-            self.best, self._unwritten = loss, weights()
+            self.best, self._unwritten = loss, weights().copied()
 
     def write(self, step: int, state: State) -> None:
-        """Write a checkpoint, and the best weights before it; part with the oldest.
+        """Write a checkpoint, with the lowest loss so far, and the best weights before it; part with the oldest.
 
         Raises:
             OSError: it cannot be written; those that were there are left.
@@ -70,7 +70,7 @@ class Keeper:
         if self._unwritten is not None:
             checkpoint.save(checkpoint.best(self.run), self._unwritten)
             self._unwritten = None
-        checkpoint.save(checkpoint.place(self.run, step), state)
+        checkpoint.save(checkpoint.place(self.run, step), state.with_facts(best=self.best))
         there = checkpoint.newest_first(self.run)
         later = [path for at, path in there if at > step]  # passed over when the run went on
         damaged = [path for path in later if checkpoint.is_damaged(path)]

@@ -1,4 +1,4 @@
-"""Putting back what an optimiser remembers of the steps before."""
+"""What an optimiser remembers of the steps before, taken out and put back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+
+def tensors_of(optimiser: Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers, by ``"<number of the parameter>/<name>"``."""
+    remembered = optimiser.state_dict()["state"]
+    return {f"{i}/{name}": x for i, values in remembered.items() for name, x in values.items() if x is not None}
 
 
 def load_into(optimiser: Optimizer, tensors: Mapping[str, Tensor], *, begun: bool) -> None:
