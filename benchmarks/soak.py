@@ -1,8 +1,10 @@
 """Kill training at random moments, resume it until it is done, and compare: ``make soak``.
 
-Each run is started as a user starts it and killed again and again, at moments spread over its whole life: while it
-starts, in a step, while it writes a checkpoint, measures or logs. Its end must be that of a run which nobody disturbed:
-the same weights and the same metrics, to the last bit, and each epoch once in its history.
+Each run is started as a user starts it and killed again and again: one time in two at a moment spread over its whole
+life, which is imports for the most part, else at one spread over its training: in a step, while it writes a checkpoint,
+measures or logs. A run that is ended by SIGTERM must have left a checkpoint of the step that it tells. Its end must be
+that of a run which nobody disturbed: the same weights and the same metrics, to the last bit, and each epoch once in its
+history.
 """
 
 from __future__ import annotations
@@ -11,20 +13,25 @@ import argparse
 import contextlib
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.report import table
 from benchmarks.ways import ROOT
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PROGRAM: Final = str(Path(sys.executable).with_name("satae-train"))
 COMMON: Final = (
@@ -36,8 +43,17 @@ KINDS: Final = {
     "conv": ("arch=conv", "arch.channels=[4]", "arch.code=8", "arch.batch_norm=true", "epochs=6", "act=tanh"),
 }
 TIMED: Final = ("wall_s", "samples_per_s")
+IN_TRAINING: Final = 0.5  # share of the kills that wait for the training
 MOST: Final = 100  # kills of one run
 DEAF: Final = 1.5  # seconds that Python and its libraries may take, beside other runs, until they hear a signal
+
+
+class Whole(NamedTuple):
+    """A run that nobody disturbed."""
+
+    run: Path
+    seconds: float  # that it took
+    training: float  # of these, without imports
 
 
 class Kill(NamedTuple):
@@ -70,58 +86,95 @@ def main() -> None:
     print(text)
 
 
-def try_one(
-    out: Path, wholes: dict[str, tuple[Path, float]], seed: int, trial: tuple[signal.Signals, int]
-) -> list[Kill]:
+def try_one(out: Path, wholes: dict[str, Whole], seed: int, trial: tuple[signal.Signals, int]) -> list[Kill]:
     """One run, cut off until it is done, and compared."""
     number, count = trial
     kind = [*KINDS][count % len(KINDS)]
-    undisturbed, seconds = wholes[kind]
     folder = out / f"{number.name}-{count}"
-    kills = disturbed(folder, kind, number, seconds, random.Random(f"{seed} {number} {count}"))
-    compare(folder / "run", undisturbed)
+    kills = disturbed(folder, kind, number, wholes[kind], random.Random(f"{seed} {number} {count}"))
+    compare(folder / "run", wholes[kind].run)
     shutil.rmtree(folder)
     print(f"{number.name} {count + 1} {kind}: the same after {len(kills)} starts", flush=True)
     return kills
 
 
-def whole(folder: Path, kind: str) -> tuple[Path, float]:
-    """A run that nobody disturbs, and how many seconds it takes."""
+def whole(folder: Path, kind: str) -> Whole:
+    """A run that nobody disturbs."""
     folder.mkdir()
     begun = time.perf_counter()
     subprocess.run([PROGRAM, *COMMON, *KINDS[kind]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return folder / "run", time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
+    return Whole(folder / "run", seconds, json.loads((folder / "run" / "metrics.json").read_text("utf-8"))["wall_s"])
 
 
-def disturbed(folder: Path, kind: str, number: signal.Signals, seconds: float, draw: random.Random) -> list[Kill]:
+def disturbed(folder: Path, kind: str, number: signal.Signals, undisturbed: Whole, draw: random.Random) -> list[Kill]:
     """A run that is ended early again and again, until it is done; what it had come to each time."""
     folder.mkdir()
-    kills = list[Kill]()
+    run, kills = folder / "run", list[Kill]()
     while len(kills) < MOST:
-        begun = (folder / "run" / "run.json").exists()
-        words = ["resume=run"] if begun else [*COMMON, *KINDS[kind]]
-        with (folder / "log").open("ab") as log:
+        resumed = times_resumed(run)
+        words = [*COMMON, *KINDS[kind]] if resumed is None else ["resume=run"]
+        told = folder / f"log-{len(kills)}"
+        with told.open("wb") as log:
             program = subprocess.Popen([PROGRAM, *words], cwd=folder, stdout=log, stderr=log)
-            patience = draw.uniform(0, 1.2 * seconds if kills else 0.9 * seconds)
+            heard = draw.random() < IN_TRAINING
+            if heard:
+                wait_for_training(program, run, resumed)
+            longest = undisturbed.training if heard else (1.2 if kills else 0.9) * undisturbed.seconds
+            patience = draw.uniform(0, longest)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.wait(patience)
             if program.poll() is None:
                 program.send_signal(number)
             code = program.wait(60)
-        kills.append(Kill(number.name, kind, reached(folder / "run"), code == 0))
+        kills.append(Kill(number.name, kind, reached(run, resumed), code == 0))
         if code == 0:
             return kills
-        deaf = number == signal.SIGKILL or patience < DEAF
+        text = told.read_text("utf-8", "replace")
+        deaf = number == signal.SIGKILL or (not heard and patience < DEAF)
         if code != 128 + number and not (deaf and code == -number):
-            raise SystemExit(f"{folder}: {code} after {number.name}:\n{(folder / 'log').read_text()}")
+            raise SystemExit(f"{folder}: {code} after {number.name}:\n{text}")
+        check_told(run, text)
     raise SystemExit(f"{folder}: not done after {MOST} times")
 
 
-def reached(run: Path) -> str:
-    """What a run has come to, as a reader of its directory sees it."""
+def times_resumed(run: Path) -> int | None:
+    """How often a run has gone on; None where it has not begun."""
     if not (run / "run.json").exists():
+        return None
+    return len(json.loads((run / "run.json").read_text("utf-8")).get("resumed", []))
+
+
+def wait_for_training(program: subprocess.Popen[bytes], run: Path, resumed: int | None) -> None:
+    """Wait until a new run has told of its first epoch, or one that was resumed has gone on once more; or its end."""
+    while program.poll() is None:
+        history = run / "metrics.jsonl"
+        if history.exists() and history.stat().st_size if resumed is None else times_resumed(run) != resumed:
+            return
+        time.sleep(0.005)
+
+
+def check_told(run: Path, text: str) -> None:
+    """Stop where a run has told that it left at a step, and there is no checkpoint of it."""
+    from satae.training import checkpoint
+
+    for step in re.findall(r"asked to end: left at step ([\d,]+),", text):
+        place = checkpoint.place(run, int(step.replace(",", "")))
+        if not place.is_file() or checkpoint.load(place).step != checkpoint.step_of(place):
+            raise SystemExit(f"{run}: no checkpoint of step {step}, at which it told that it left")
+
+
+def reached(run: Path, resumed: int | None) -> str:
+    """What a run has come to, as a reader of its directory sees it.
+
+    Args:
+        run: its directory.
+        resumed: how often it had gone on before it was started; None for a new one.
+    """
+    if (now := times_resumed(run)) is None:
         return "nothing written"
-    json.loads((run / "run.json").read_text("utf-8"))
+    if now == resumed:
+        return "before it went on"
     if [*run.glob("**/.*.partial")]:
         return "a file half written"
     if (run / "metrics.json").exists():
@@ -133,8 +186,6 @@ def reached(run: Path) -> str:
 
 def compare(run: Path, undisturbed: Path) -> None:
     """Stop at the first difference."""
-    import torch
-
     from satae.runs import state_of
 
     found, expected = untimed(run), untimed(undisturbed)
@@ -143,9 +194,16 @@ def compare(run: Path, undisturbed: Path) -> None:
             raise SystemExit(f"{run}: {name} differs:\n{found[name]}\n{value}")
     for best in (False, True):
         ours, theirs = (state_of(one, best=best) for one in (run, undisturbed))
-        same = ours.facts == theirs.facts and ours.tensors.keys() == theirs.tensors.keys()
-        if not same or not all(torch.equal(x, theirs.tensors[name]) for name, x in ours.tensors.items()):
+        if ours.facts != theirs.facts or not same(ours.tensors, theirs.tensors):
             raise SystemExit(f"{run}: the {'best' if best else 'latest'} weights differ")
+
+
+def same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
+    """Whether tensors are the same by name, type, shape and content."""
+    return ours.keys() == theirs.keys() and all(
+        (x.dtype, x.shape) == (theirs[name].dtype, theirs[name].shape) and bool((x == theirs[name]).all())
+        for name, x in ours.items()
+    )
 
 
 def untimed(run: Path) -> dict[str, Any]:

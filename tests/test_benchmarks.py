@@ -5,9 +5,10 @@ import math
 
 import numpy
 import pytest
+import torch
 from program import ROOT
 
-from benchmarks import compare, growth, plan, report, synthetic, ways, workloads
+from benchmarks import compare, growth, plan, report, soak, synthetic, ways, workloads
 from benchmarks.machine import Quiet, Times, parse, quiet, settle
 from benchmarks.measurement import Measurement, Quantity
 from benchmarks.power_law import exponent
@@ -16,6 +17,7 @@ from benchmarks.satae_runs import overhead
 from benchmarks.side_costs import Clocks, clocked
 from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
+from satae.training import checkpoint
 
 IDLE, BUSY = Quiet(0.01, 0.0), Quiet(0.5, 0.0)
 SPEED = Row("speed", Quantity("W1", "satae", "samples_per_s"), Quantity("W1", "lightning", "samples_per_s"), 2.0, 3.0)
@@ -245,6 +247,32 @@ def test_the_report_names_what_is_not_valid(tmp_path):
     )
     assert "Disturbed in the end: W1 lightning in alternation 1" in text
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png"}
+
+
+def test_a_run_that_was_killed_before_it_went_on_is_told_apart(tmp_path):
+    assert soak.reached(tmp_path, None) == "nothing written"
+    (tmp_path / "run.json").write_text('{"resumed": [1]}')
+    assert soak.reached(tmp_path, 1) == "before it went on"
+    assert soak.reached(tmp_path, 0) == soak.reached(tmp_path, None) == "no checkpoint yet"
+    (tmp_path / "run.json").write_text("{}")
+    assert soak.reached(tmp_path, 0) == "before it went on"
+
+
+def test_a_run_that_tells_of_a_step_has_a_checkpoint_of_it(tmp_path):
+    told = "asked to end: left at step 1,024, after 3 epochs"
+    soak.check_told(tmp_path, "nothing of the kind")
+    with pytest.raises(SystemExit, match="no checkpoint of step 1,024"):
+        soak.check_told(tmp_path, told)
+    checkpoint.save(checkpoint.place(tmp_path, 1024), checkpoint.State({"step": 1024}, {}))
+    soak.check_told(tmp_path, told)
+
+
+@pytest.mark.parametrize("other", [torch.ones(2, 1), torch.ones(1), torch.ones(2).int(), torch.tensor([1.0, 2.0])])
+def test_tensors_of_another_shape_or_type_are_not_the_same(other):
+    assert soak.same({"x": torch.ones(2)}, {"x": torch.ones(2)})
+    assert not soak.same({"x": torch.ones(2)}, {"x": other})
+    assert not soak.same({"x": other}, {"x": torch.ones(2)})
+    assert not soak.same({}, {"x": other})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "peers").glob("*.py")), ids=lambda path: path.stem)
