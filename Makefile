@@ -7,7 +7,7 @@ PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth report-bench soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth report-bench launchers soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ growth: $(READY) ## How time and memory grow with data, network, batch and runs,
 
 report-bench: $(READY) ## Time and memory of satae-report for 200 and for 2,000 runs
 	$(BIN)/python -m benchmarks.report_size $(ARGS)
+
+launchers: $(READY) ## One sweep under each launcher: the same numbers, and what each costs, a few minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.launchers $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)

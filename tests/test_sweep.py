@@ -28,6 +28,15 @@ def table(sweep):
         return [{key: value for key, value in row.items() if key not in TIMED} for row in csv.DictReader(file)]
 
 
+def status_in_tensorboard(run):
+    """How HParams says that a run ended."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+
+    content = EventAccumulator(str(run)).Reload().SummaryMetadata("_hparams_/session_end_info").plugin_data.content
+    return api_pb2.Status.Name(plugin_data_pb2.HParamsPluginData.FromString(content).session_end_info.status)
+
+
 def failing(monkeypatch, error, *, at):
     """Have the training of some runs end with an error."""
 
@@ -229,6 +238,13 @@ def test_three_failures_of_three_kinds_are_told_and_the_others_complete(tmp_path
         **{f"alpha={alpha},optim.lr=1e+30,seed={seed}": ("failed", "3") for alpha in ("0", "0.1") for seed in (0, 1)},
     }
     assert "its process was killed" in outcome.out
+    sweep, logs = tmp_path / "outputs" / "first", {}
+    for name, (ending, _) in status.items():
+        logs[name] = (sweep / name / "satae-train.log").read_text()
+        assert status_in_tensorboard(sweep / name) == {"finished": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}[ending]
+    assert "IsADirectoryError" in logs["alpha=0,optim.lr=0.0001,seed=1"]
+    assert "the loss is" in logs["alpha=0,optim.lr=1e+30,seed=0"]
+    assert "its process was killed" in logs["alpha=0.1,optim.lr=0.0001,seed=1"]
     assert "Traceback" not in outcome.out + outcome.err
 
 

@@ -13,6 +13,7 @@ METRICS: Final = "metrics.json"
 CHECKPOINTS: Final = "checkpoints"
 OLD_CHECKPOINT: Final = "checkpoint.pt"  # of format 1
 PICTURES: Final = "pictures"
+LOG: Final = "satae-train.log"
 LOCK: Final = ".lock"
 SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
 

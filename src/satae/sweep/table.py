@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import files
-from satae.run_directory import shorten
+from satae.run_directory import LOG, shorten
 from satae.shown import brief
 from satae.sweep.groups import Group, Spread, axes, grouped, shown
 from satae.sweep.results import FAILED, FINISHED, Result, below
@@ -29,7 +29,6 @@ COLUMNS: Final = {
     "valid/low_energy_area": "low-energy area",
 }
 FILE: Final = "runs.csv"
-LOG: Final = "satae-train.log"
 PIPED_WIDTH: Final = 140
 
 

@@ -26,7 +26,7 @@ from satae.config import Config, ConfigError
 from satae.config.messages import first_line
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import absolute
-from satae.run_directory import CONFIG, HISTORY, LOCK, METRICS, RUN
+from satae.run_directory import CONFIG, HISTORY, LOCK, LOG, METRICS, RUN
 
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 OK: Final = 0
@@ -238,6 +238,7 @@ def close_unended(directory: Path, error: BaseException, exit_code: int) -> None
         run = read(directory)
         if run["status"] == "running":
             _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
+            files.append(directory / LOG, f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n".encode())
 
 
 def read(directory: Path) -> dict[str, Any]:

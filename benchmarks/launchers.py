@@ -1,0 +1,91 @@
+"""One sweep of 40 runs under each launcher: the same metrics, and what each costs: ``make launchers``.
+
+The metrics of all runs must be the same to the last bit. What a launcher costs beyond the runs themselves is
+
+    overhead of a run = (runs at once * wall time of the sweep - sum of the wall times of the runs) / runs
+
+where the time of a run is from its record's beginning to its end: training, measuring, pictures, checkpoints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmarks.report import table
+from benchmarks.soak import PROGRAM, TIMED
+from benchmarks.ways import ROOT
+
+WORDS: Final = ("sweep=s", "act=relu,satlin", "alpha=0,0.01,0.1,1", "seed=range(5)", "epochs=20", "threads=1")
+LAUNCHERS: Final = ("basic", "joblib", "submitit_local", "ray")
+RUNS: Final = 40
+
+
+class Sweep(NamedTuple):
+    """One sweep."""
+
+    wall_s: float
+    runs: dict[str, dict[str, Any]]  # by name: metrics.json
+    records: list[dict[str, Any]]  # run.json of each
+
+    @property
+    def jobs(self) -> int:
+        """Runs at once."""
+        return int(self.records[0].get("jobs", 1))
+
+    @property
+    def overhead(self) -> float:
+        """Of a run, in seconds."""
+        return (self.jobs * self.wall_s - sum(run["wall_s"] for run in self.runs.values())) / len(self.runs)
+
+
+def main() -> None:
+    """Make the sweeps and tell."""
+    there = [name for name in LAUNCHERS if name != "ray" or find_spec("ray")]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "launchers", nargs="*", default=there, help=f"of {', '.join(LAUNCHERS)}; default: all there are"
+    )
+    chosen = parser.parse_args().launchers
+    out = ROOT / "outputs" / f"launchers-{datetime.now(UTC):%Y-%m-%d-%H-%M}"
+    made = {name: make(name, out / name) for name in chosen}
+    first = made[chosen[0]]
+    for name, sweep in made.items():
+        if untimed(sweep) != untimed(first) or len(sweep.runs) != RUNS:
+            raise SystemExit(f"{out / name}: the metrics differ from those of {chosen[0]}")
+    rows = [
+        [name, f"{sweep.wall_s:.1f}", f"{sweep.jobs} x {sweep.records[0]['threads']}", f"{sweep.overhead:.2f}"]
+        for name, sweep in made.items()
+    ]
+    print(table(["launcher", "wall time, s", "runs at once x threads", "overhead of a run, s"], rows))
+    print(f"the metrics of all {RUNS} runs are the same, to the last bit")
+
+
+def make(launcher: str, folder: Path) -> Sweep:
+    """The sweep under a launcher."""
+    folder.mkdir(parents=True)
+    begun = time.perf_counter()
+    with (folder / "log").open("wb") as log:
+        words = [PROGRAM, *WORDS, f"hydra/launcher={launcher}"]
+        subprocess.run(words, cwd=folder, stdout=log, stderr=log, check=True)
+    wall = time.perf_counter() - begun
+    runs = sorted(path.parent for path in folder.glob("outputs/s/*/run.json"))
+    metrics = {run.name: json.loads((run / "metrics.json").read_text("utf-8")) for run in runs}
+    return Sweep(wall, metrics, [json.loads((run / "run.json").read_text("utf-8")) for run in runs])
+
+
+def untimed(sweep: Sweep) -> dict[str, dict[str, Any]]:
+    """The metrics of the runs, but for their times."""
+    return {
+        name: {key: value for key, value in metrics.items() if key not in TIMED} for name, metrics in sweep.runs.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
