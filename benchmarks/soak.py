@@ -159,8 +159,9 @@ def check_told(run: Path, text: str) -> None:
     from satae.training import checkpoint
 
     for step in re.findall(r"asked to end: left at step ([\d,]+),", text):
-        place = checkpoint.place(run, int(step.replace(",", "")))
-        if not place.is_file() or checkpoint.load(place).step != checkpoint.step_of(place):
+        number = int(step.replace(",", ""))
+        place = checkpoint.place(run, number)
+        if not place.is_file() or checkpoint.load(place).step != number:
             raise SystemExit(f"{run}: no checkpoint of step {step}, at which it told that it left")
 
 

@@ -31,10 +31,11 @@ TRAINED = fit.fit
 def stopped_by(error, *, after=1, at_alpha=None):
     """``fit``, ended by an error after some epochs, in the runs with a certain alpha."""
 
-    def broken(model, data, objective, noise, optimiser, alpha, **options):
-        for moment in TRAINED(model, data, objective, noise, optimiser, alpha, **options):
+    def broken(*given, **options):
+        alpha = given[5](1.0)
+        for moment in TRAINED(*given, **options):
             yield moment
-            if moment.epoch and moment.epoch.number == after and at_alpha in (None, alpha(1.0)):
+            if moment.epoch and moment.epoch.number == after and at_alpha in (None, alpha):
                 raise error
 
     return broken

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -167,7 +168,8 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
     for folder in folders:
         if results.status(folder) == results.RUNNING:
             cause = error or Killed()
-            record.close_unended(folder, cause, exit_code(cause))
+            with suppress(OSError):  # a run that could not write its own end has told why
+                record.close_unended(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
         board.finish(line.sweep)
         table.summarise(line.sweep, folders)
