@@ -224,7 +224,7 @@ def killing(tmp_path):
 
 
 def test_three_failures_of_three_kinds_are_told_and_the_others_complete(tmp_path, killing):
-    """A size that no data have, a loss that is not finite, a process that is killed."""
+    """A fault, a loss that is not finite, a process that is killed."""
     words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB]
     (tmp_path / "outputs" / "first" / "alpha=0,optim.lr=0.0001,seed=1" / "metrics.jsonl").mkdir(parents=True)
     outcome = there(tmp_path, *words, "alpha=0,0.1", "optim.lr=1e-4", "optim.lr=1e-4,1e30", "seed=0,1", **killing)
