@@ -60,6 +60,7 @@ def ready() -> None:
 
 def run_job(composed: DictConfig, line: CommandLine) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
+    from satae import sweep_session
     from satae.session import train
     from satae.sweep import results
     from satae.training.fit import NonFinite
@@ -73,7 +74,8 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
     go_on = f"{PROGRAM} {RESUME}={place}"
     try:
         with _record(directory, config, line, list(job.overrides.task)) as record:
-            _follow(line, directory)
+            if in_sweep:
+                sweep_session.follow(directory)
             return train(config, record, line.share, name=name)
     except Interrupted as error:
         raise Interrupted(error.number, "" if in_sweep else f"; go on with: {go_on}") from None
@@ -92,39 +94,16 @@ def run_job(composed: DictConfig, line: CommandLine) -> float:
         say(PROGRAM, f"{_told(error)}; go on with: {go_on}; the traceback is in {log_file}", FAILED)
         stop(line)
     finally:
-        _follow(line, directory)
+        if in_sweep:
+            sweep_session.follow(directory)
     return math.nan
 
 
-def _report(sweep: Path) -> None:
-    """Write the page of a sweep; the runs are there without it, too."""
-    from satae.report.writing import write
-
-    try:
-        page = write([sweep])
-        print(f"report       {shorten(page)}")  # noqa: T201
-        print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
-    except (OSError, ConfigError) as error:
-        say(PROGRAM, f"no report: {error}", OK)
-
-
-def _follow(line: CommandLine, directory: Path) -> None:
-    """Show a run beside the others of its sweep; a run does not end for want of that."""
-    from satae.sweep import board
-
-    if line.sweep is not None and (directory / RUN).exists():
-        try:
-            board.follow(directory)
-        except (OSError, ConfigError) as error:
-            log.warning("not shown beside the others of its sweep: %s", error)
-
-
 def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
-    """Show what the runs of a sweep choose, those that are there too."""
-    from satae.sweep import board, results
+    """Show what the runs of a sweep choose."""
+    from satae import sweep_session
 
-    there = [run.choices for run in results.below(sweep)]
-    board.show_sweep(sweep, [*there, *(results.chosen(config) for config in configs)])
+    sweep_session.begin(sweep, configs)
 
 
 def _record(directory: Path, config: Config, line: CommandLine, words: list[str]) -> Record:
@@ -162,7 +141,8 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
         folders: of the runs.
         error: that ended the program before its time.
     """
-    from satae.sweep import board, results, table
+    from satae import sweep_session
+    from satae.sweep import results
     from satae.tracking import record
 
     for folder in folders:
@@ -171,10 +151,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
             with suppress(OSError):  # a run that could not write its own end has told why
                 record.close_unended(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
-        board.finish(line.sweep)
-        table.summarise(line.sweep, folders)
-        if error is None:
-            _report(line.sweep)
+        sweep_session.end(line.sweep, folders, report=error is None)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
     return max(results.exit_code(folders), FAILED if lost else OK)
 

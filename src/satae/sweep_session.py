@@ -1,0 +1,54 @@
+"""A sweep, from before its first run to after its last: what is shown of all of them together."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from satae.config import Config, ConfigError
+from satae.report.writing import write
+from satae.run_directory import RUN, shorten
+from satae.sweep import board, results, table
+
+log = logging.getLogger(__name__)
+
+
+def begin(sweep: Path, configs: Sequence[Config]) -> None:
+    """Show what the runs of a sweep choose, those that are there too."""
+    there = [run.choices for run in results.below(sweep)]
+    board.show_sweep(sweep, [*there, *(results.chosen(config) for config in configs)])
+
+
+def follow(directory: Path) -> None:
+    """Show a run as it stands beside the others of its sweep; a run does not end for want of that."""
+    if (directory / RUN).exists():
+        try:
+            board.follow(directory)
+        except (OSError, ConfigError) as error:
+            log.warning("not shown beside the others of its sweep: %s", error)
+
+
+def end(sweep: Path, asked: Sequence[Path], *, report: bool) -> None:
+    """Show all that there is of a sweep.
+
+    Args:
+        sweep: its folder.
+        asked: the folders of the runs that were to be made.
+        report: whether to write the page, too.
+    """
+    board.finish(sweep)
+    table.summarise(sweep, asked)
+    if report:
+        _report(sweep)
+
+
+def _report(sweep: Path) -> None:
+    try:
+        page = write([sweep])
+        print(f"report       {shorten(page)}")  # noqa: T201
+        print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
+    except (OSError, ConfigError) as error:
+        print(f"no report: {error}", file=sys.stderr)  # noqa: T201
