@@ -32,7 +32,7 @@ def busy(folder: Path) -> float:
     """Seconds from the text before the first epoch to the numbers of the last one, by TensorBoard's events."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    (path,) = folder.glob("events.out.tfevents.*")
+    (path,) = folder.glob("events.out.tfevents.*.[0-9]")
     began, ended = 0.0, 0.0
     for event in EventFileLoader(str(path)).Load():
         tags = [value.tag for value in event.summary.value]

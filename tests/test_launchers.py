@@ -135,9 +135,9 @@ def test_jobs_do_not_outlive_a_program_that_is_killed(long_sweep):
 def job_processes(folder):
     """The processes of submitit's jobs, by the name of their run."""
     return {
-        run.name: int(next(run.glob("events.out.tfevents.*")).name.split(".")[-2])
+        run.name: int(events.name.split(".")[-2])
         for run in runs(folder)
-        if [*run.glob("events.out.tfevents.*")]
+        for events in run.glob("events.out.tfevents.*.[0-9]")
     }
 
 
