@@ -54,7 +54,7 @@ report-bench: $(READY) ## Time and memory of satae-report for 200 and for 2,000 
 launchers: $(READY) ## One sweep under each launcher: the same numbers, and what each costs, a few minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.launchers $(ARGS)
 
-soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 10 minutes
+soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
 
 soak-sweep: $(READY) ## Kill a sweep of 40 runs at 20 random moments, go on with it and compare, about 15 minutes

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,21 @@ def there(folder, *words, program=(PROGRAM,), **environment):
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def started(folder, *words):
+    """``satae-train words...`` as a program of its own, in a group of its own, as a terminal starts it."""
+    return subprocess.Popen(
+        [PROGRAM, *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        process_group=0,
+        # a shell's background job is started deaf to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def close_logs():

@@ -27,8 +27,7 @@ MAY_KNOW = {
     "data": {"satae.data"},
     "training": {"satae.training", "satae.model", "satae.data", *LEAVES},
     "report": {
-        *("satae.report", "satae.sweep", "satae.config", "satae.command.ending", "satae.command.interruption"),
-        "satae.command.arguments",
+        *("satae.report", "satae.sweep", "satae.config", "satae.command.small_program"),
         *("satae.__version__", *LEAVES),
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},

@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 
 import pytest
-from program import PROGRAM, TINY, here, read, runs, there
+from program import PROGRAM, TINY, here, read, runs, started, there
 
 from satae.command import cluster, composition, parallel
 
@@ -86,17 +86,7 @@ def test_a_run_whose_process_is_killed_leaves_the_others(launcher, tmp_path):
 def long_sweep(tmp_path, request):
     """A sweep of two runs that would take for ever, with the program that makes them."""
     words = [*TINY, "epochs=1000000", "seed=0,1", "sweep=s", f"hydra/launcher={request.param}"]
-    program = subprocess.Popen(
-        [PROGRAM, *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        process_group=0,
-        # a shell's background job is started deaf to Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    program = started(tmp_path, *words)
     with program:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.glob("outputs/s/*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:

@@ -5,11 +5,10 @@ import csv
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
-from program import PROGRAM, TINY, here, read, runs, there
+from program import TINY, here, read, runs, started, there
 
 JOBLIB = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
 WORDS = (
@@ -165,17 +164,7 @@ def test_a_log_holds_the_lines_of_its_own_run(parallel):
 def long_sweep(tmp_path):
     """Two short runs that are done and two that would take for ever, with the program that makes them."""
     words = [*TINY, "epochs=1,1000000", "seed=0,1", *JOBLIB]
-    program = subprocess.Popen(
-        [PROGRAM, *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        process_group=0,
-        # a shell's background job is started deaf to Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    program = started(tmp_path, *words)
     with program:
         while len(list(tmp_path.glob("sweep/epochs=1000000,*/metrics.jsonl"))) < 2 and program.poll() is None:
             time.sleep(0.05)

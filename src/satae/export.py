@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from satae import files
-from satae.command import interruption
-from satae.command.arguments import VERSION, version_line
-from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
-from satae.command.interruption import Interrupted
+from satae.command import small_program
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, first_line, nearest
 from satae.formats import FORMATS, Source
@@ -56,30 +53,7 @@ class Choices(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    return ended(lambda: _main(sys.argv[1:]))
-
-
-def _main(words: Sequence[str]) -> int:
-    if VERSION in words:
-        print(version_line())  # noqa: T201
-        return OK
-    if not words or {"--help", "-h"} & {*words}:
-        print(HELP)  # noqa: T201
-        return OK if words else REFUSED
-    try:
-        with interruption.listening(f"{PROGRAM}: ended at once"):
-            print(export(parse(words)))  # noqa: T201
-    except (ValueError, FileNotFoundError) as error:
-        return say(PROGRAM, first_line(error), REFUSED)
-    except Interrupted as error:
-        return say(PROGRAM, "interrupted", error.code)
-    except OSError as error:
-        if unread(error):
-            raise
-        return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
-    except Exception as error:
-        return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)
-    return OK
+    return small_program.run(PROGRAM, HELP, lambda words: export(parse(words)), (ValueError, FileNotFoundError))
 
 
 def parse(words: Sequence[str]) -> Choices:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from satae.config.flat import flat
 from satae.sweep.groups import Spread, axes, grouped, quantile
-from satae.sweep.results import Result, flat
+from satae.sweep.results import Result
 
 finite = st.floats(-1e3, 1e3)
 

@@ -78,7 +78,5 @@ def _job(run: Run, folder: Path, there: Result | None) -> Job:
     if there is not None:
         check_files(folder)
     ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
-    if there is not None and not ended:
-        check_files(folder)
     words = [*run.words, f"{SUBDIRECTORY}={in_grammar(folder.name)}"]
     return Job(words, run.config, folder, there is not None, ended)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from satae.command import places
 from satae.command.overrides import PRESETS, in_grammar
 from satae.config import Config, ConfigError, stored
+from satae.config.flat import APART, flat, is_among
 from satae.config.messages import show
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import GROUPS
 from satae.run_directory import CONFIG, OLD_CHECKPOINT, RUN, SWEEP_NOTES
 
 RESUME, RERUN = "resume", "rerun"
-RUN_DIR: Final = "hydra.run.dir"
-CHANGEABLE: Final = ("epochs", "device", "threads", "compile", "checkpoint", "data.dir")  # in a run that has begun
+CHANGEABLE: Final = ("epochs", *APART)  # in a run that has begun
 
 
 class Typed(NamedTuple):
@@ -74,7 +75,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
         raise ConfigError(f"{word}: goes on with one run; leave out -m and sweep=")
     if elsewhere := [other for other in rest if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} goes on in the run's own directory; leave it out")
-    place = f"{RUN_DIR}={in_grammar(str(directory))}"
+    place = f"{places.RUN}={in_grammar(str(directory))}"
     return Typed([*its_own, *rest, place], directory, config)
 
 
@@ -89,13 +90,13 @@ def check_changes(begun: Config, wanted: Config, leave_out: Collection[str] = ()
     Raises:
         ConfigError: something else is changed, by name.
     """
-    before, after = (dict(_leaves(asdict(config))) for config in (begun, wanted))
+    before, after = (flat(asdict(config)) for config in (begun, wanted))
     for key in {**after, **before}:
         was, is_now = before.get(key), after.get(key)
-        may = key in leave_out or any(key == option or key.startswith(f"{option}.") for option in CHANGEABLE)
+        may = key in leave_out or is_among(key, CHANGEABLE)
         if was != is_now and not may:
             raise ConfigError(
-                f"{key.removesuffix('.name')}={show(is_now)}: cannot be changed in a run that has begun with"
+                f"{key}={show(is_now)}: cannot be changed in a run that has begun with"
                 f" {show(was)}; these can: {', '.join(CHANGEABLE)}; or begin anew with {RERUN}=..."
             )
 
@@ -123,7 +124,7 @@ def as_words(config: Config) -> list[str]:
     """A configuration as the words that give it."""
     plain = asdict(config)
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
-    return [*groups, *(f"{key}={in_grammar(value)}" for key, value in _leaves(plain))]
+    return [*groups, *(f"{key}={in_grammar(value)}" for key, value in flat(plain).items())]
 
 
 def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
@@ -153,11 +154,3 @@ def _is_there(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that no file can have
         return False
-
-
-def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

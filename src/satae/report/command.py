@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.command import interruption
-from satae.command.arguments import VERSION, version_line
-from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
-from satae.command.interruption import Interrupted
+from satae.command import small_program
 from satae.config import ConfigError
-from satae.config.messages import first_line, nearest
+from satae.config.messages import nearest
 
 PROGRAM: Final = "satae-report"
 OUT: Final = "out"
@@ -44,32 +40,14 @@ class Choices(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    return ended(lambda: _main(sys.argv[1:]))
+    return small_program.run(PROGRAM, HELP, report, (ConfigError,))
 
 
-def _main(typed: Sequence[str]) -> int:
-    if VERSION in typed:
-        print(version_line())  # noqa: T201
-        return OK
-    if not typed or {"--help", "-h"} & {*typed}:
-        print(HELP)  # noqa: T201
-        return OK if typed else REFUSED
-    try:
-        with interruption.listening(f"{PROGRAM}: ended at once"):
-            from satae.report.writing import write
+def report(typed: Sequence[str]) -> Path:
+    """Write the report that is asked for; its page."""
+    from satae.report.writing import write
 
-            print(write(*parse(typed)))  # noqa: T201
-    except ConfigError as error:
-        return say(PROGRAM, first_line(error), REFUSED)
-    except Interrupted as error:
-        return say(PROGRAM, "interrupted", error.code)
-    except OSError as error:
-        if unread(error):
-            raise
-        return say(PROGRAM, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
-    except Exception as error:
-        return say(PROGRAM, f"{type(error).__name__}: {first_line(error)}", FAILED)
-    return OK
+    return write(*parse(typed))
 
 
 def parse(typed: Sequence[str]) -> Choices:

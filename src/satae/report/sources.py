@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.messages import first_line, show
-from satae.run_directory import CONFIG, RUN
+from satae.run_directory import CONFIG, RUN, SWEEP_NOTES
 from satae.sweep import results
 from satae.sweep.results import FINISHED, Result
 
-SWEEP: Final = "sweep.json"
 KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
 LONGEST: Final = 20_000  # characters of a text; more is cut
 MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
@@ -82,9 +81,9 @@ def directories(folder: Path) -> list[Path]:
 def commands(sweep: Path) -> list[str]:
     """The commands that made a sweep, where it tells them."""
     try:
-        if (sweep / SWEEP).stat().st_size > results.LARGEST:
+        if (sweep / SWEEP_NOTES).stat().st_size > results.LARGEST:
             return []
-        told = json.loads((sweep / SWEEP).read_text("utf-8"))["commands"]
+        told = json.loads((sweep / SWEEP_NOTES).read_text("utf-8"))["commands"]
         return [readable(command) for command in told if isinstance(command, str)]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []

@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, Rea
 from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.messages import show
-from satae.run_directory import LOCK
+from satae.run_directory import LOCK, RUN
 from satae.sweep import event_files
 from satae.sweep.bands import MEASURES, Band, bands
 from satae.sweep.groups import SEED, axes, grouped
@@ -52,13 +52,14 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         choices: of each of its runs.
     """
     runs = [Result(sweep, dict(one), {}, {}) for one in choices]
+    varied = axes(runs)
     named = [
         HParam(key, _domain([_plain(run.choices[key]) for run in runs if key in run.choices]))
-        for key in axes(runs)
+        for key in varied
         if key != SEED
     ]
     config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
-    layout = custom_scalars({**(BANDS if SEED in axes(runs) else {}), **LAYOUT})
+    layout = custom_scalars({**(BANDS if SEED in varied else {}), **LAYOUT})
     content = event_files.encoded([Event(summary=config), Event(summary=layout)])
     event_files.tell_anew(sweep, _over_seeds(sweep), ROOT, content)
 
@@ -151,7 +152,7 @@ def _without_seed(name: str) -> str:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "run.json").is_file()
+    return (path / RUN).is_file()
 
 
 def _locked(sweep: Path) -> FileLock:

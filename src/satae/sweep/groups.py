@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from satae.config.flat import APART, is_among
 from satae.config.messages import show
 from satae.sweep.results import Result
 
 SEED: Final = "seed"
-APART: Final = ("threads", "device", "compile", "checkpoint", "data.dir")  # what is not a run's meaning
 CONFIDENCE: Final = 0.95
 
 
@@ -73,7 +73,7 @@ def axes(runs: Sequence[Result]) -> list[str]:
     An option of a choice counts only among runs that made that choice: ``act.threshold`` where two runs of
     ``act=shrink`` differ in it.
     """
-    keys = dict.fromkeys(key for run in runs for key in run.choices if not _is_apart(key))
+    keys = dict.fromkeys(key for run in runs for key in run.choices if not is_among(key, APART))
     varied = [key for key in keys if key != SEED and _varies(key, runs)]
     return [*varied, *([SEED] if _varies(SEED, runs) else [])]
 
@@ -97,10 +97,6 @@ def _varies(key: str, runs: Sequence[Result]) -> bool:
         if key in run.choices:
             seen.setdefault(str(run.choices.get(group)) if group != key else "", set()).add(show(run.choices[key]))
     return any(len(values) > 1 for values in seen.values())
-
-
-def _is_apart(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in APART)
 
 
 def _rank(value: Any) -> tuple[int, float, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import Config, ConfigError
+from satae.config.flat import flat
 from satae.config.messages import first_line
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
@@ -96,19 +97,6 @@ def read(directory: Path) -> Result:
 def chosen(config: Config) -> dict[str, Any]:
     """The choices of a configuration, as they stand in the directory of its run."""
     return flat(asdict(absolute(config)))
-
-
-def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as words are typed: the choice in a group by the group's name, all else by its path."""
-    return dict(_leaves(config))
-
-
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield (prefix[:-1] if key == "name" else f"{prefix}{key}"), value
 
 
 def _metrics(path: Path) -> dict[str, float]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
+from satae.config.flat import APART, is_among
 from satae.config.messages import show
 from satae.run_directory import shorten
-from satae.sweep.groups import APART
 from satae.sweep.results import Result
 
 LONGEST: Final = 150  # characters of a folder's name; file systems allow 255 bytes
@@ -56,7 +56,7 @@ def place(wanted: Sequence[Wanted], there: Sequence[Result], varied: Sequence[st
 
 def content(choices: Choices, varied: Sequence[str]) -> str:
     """All that makes a configuration another one, as text: what only says how it is computed does if it is varied."""
-    told = {key: show(value) for key, value in choices.items() if not _is_among(key, APART) or _is_among(key, varied)}
+    told = {key: show(value) for key, value in choices.items() if not is_among(key, APART) or is_among(key, varied)}
     return json.dumps(told, sort_keys=True)
 
 
@@ -75,15 +75,11 @@ def _check_meaning(choices: Choices, there: Sequence[Result], varied: Sequence[s
     for run in there:
         for key in {**run.choices, **choices}:
             was, wanted = run.choices.get(key), choices.get(key)
-            if show(was) != show(wanted) and not _is_among(key, [*varied, *APART]):
+            if show(was) != show(wanted) and not is_among(key, [*varied, *APART]):
                 raise ConfigError(
                     f"{key}={show(wanted)}: the runs of {shorten(run.directory.parent)} have {show(was)}; take"
                     f" another name for the sweep, or both values: {key}={show(was)},{show(wanted)}"
                 )
-
-
-def _is_among(key: str, names: Sequence[str]) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def _digest(text: str) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 from satae import files
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
-from satae.sweep.groups import Group, Spread, axes, grouped, shown
+from satae.sweep.groups import SEED, Group, Spread, axes, grouped, shown
 from satae.sweep.results import FAILED, FINISHED, Result, below
 from satae.tracking.console import PatientConsole
 
@@ -71,7 +71,7 @@ def _row(run: Result) -> dict[str, Any]:
 
 def _table(runs: Sequence[Result]) -> Table:
     """One row for each configuration; what the runs differ in comes first."""
-    varied = [key for key in axes(runs) if key != "seed"]
+    varied = [key for key in axes(runs) if key != SEED]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
     titles = ["runs", *(COLUMNS[key] for key in shown), "collapsed", *states]

@@ -1,0 +1,56 @@
+"""A program that does one thing and tells of it: its help, its version, and what goes wrong, in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from satae.command import interruption
+from satae.command.arguments import VERSION, version_line
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
+from satae.command.interruption import Interrupted
+from satae.config.messages import first_line
+
+SHOWS: Final = {"--help", "-h"}
+
+
+def run(program: str, text: str, work: Callable[[Sequence[str]], object], refusals: tuple[type[Exception], ...]) -> int:
+    """Do what the words after the program's name ask for; returns the exit code.
+
+    Args:
+        program: its name.
+        text: its help.
+        work: takes the words, and gives what is to be told.
+        refusals: the errors that say that the words cannot be followed.
+    """
+    return ended(lambda: _run(program, text, work, refusals, sys.argv[1:]))
+
+
+def _run(
+    program: str,
+    text: str,
+    work: Callable[[Sequence[str]], object],
+    refusals: tuple[type[Exception], ...],
+    words: Sequence[str],
+) -> int:
+    if VERSION in words:
+        print(version_line())  # noqa: T201
+        return OK
+    if not words or SHOWS & {*words}:
+        print(text)  # noqa: T201
+        return OK if words else REFUSED
+    try:
+        with interruption.listening(f"{program}: ended at once"):
+            print(work(words))  # noqa: T201
+    except refusals as error:
+        return say(program, first_line(error), REFUSED)
+    except Interrupted as error:
+        return say(program, "interrupted", error.code)
+    except OSError as error:
+        if unread(error):
+            raise
+        return say(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+    except Exception as error:
+        return say(program, f"{type(error).__name__}: {first_line(error)}", FAILED)
+    return OK
