@@ -28,6 +28,7 @@ MAY_KNOW = {
     "training": {"satae.training", "satae.model", "satae.data", *LEAVES},
     "report": {
         *("satae.report", "satae.sweep", "satae.config", "satae.command.small_program"),
+        "satae.command.interruption",
         *("satae.__version__", *LEAVES),
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},

@@ -62,7 +62,7 @@ def statuses(tensorboard):
 
 def domain(tensorboard):
     found = tensorboard.get("plugin/hparams/experiment", {"experimentName": ""})
-    return [(info["name"], info["domainDiscrete"]) for info in found["hparamInfos"]]
+    return [(info["name"], info.get("domainDiscrete")) for info in found["hparamInfos"]]
 
 
 def test_new_seeds_show_once_and_how_runs_end(tmp_path, reader):
