@@ -8,9 +8,9 @@ import torch
 from hydra import compose, initialize_config_module
 from hypothesis import settings
 
-from satae.command.interruption import SIGNALS
 from satae.config import Config, validate
 from satae.data import cache
+from satae.interruption import SIGNALS
 
 settings.register_profile("satae", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("satae")

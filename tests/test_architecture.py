@@ -21,14 +21,13 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-LEAVES = {"satae.files", "satae.run_directory", "satae.shown"}
+LEAVES = {"satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
     "training": {"satae.training", "satae.model", "satae.data", *LEAVES},
     "report": {
         *("satae.report", "satae.sweep", "satae.config", "satae.command.small_program"),
-        "satae.command.interruption",
         *("satae.__version__", *LEAVES),
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
@@ -96,6 +95,12 @@ def within(name, packages):
 def test_imports_go_one_way(name):
     ours = {module for module in everything_imported(name) if within(module, ["satae"])}
     assert {module for module in ours if not within(module, MAY_KNOW[name.partition("/")[0]])} == set()
+
+
+@pytest.mark.parametrize("leaf", sorted(LEAVES))
+def test_a_leaf_knows_the_standard_library_alone(leaf):
+    known = {module.partition(".")[0] for module in everything_imported(f"{leaf.removeprefix('satae.')}.py")}
+    assert known - sys.stdlib_module_names == set()
 
 
 @pytest.mark.parametrize("library", HOMES)

@@ -7,13 +7,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
-from satae import build, going_on
-from satae.command import interruption
-from satae.command.interruption import Interrupted
-from satae.command.parallel import Share
+from satae import build, going_on, interruption
 from satae.config import Config
 from satae.experiment import Experiment
+from satae.interruption import Interrupted
 from satae.run_directory import PICTURES
+from satae.share import Share
 from satae.tracking import pictures
 from satae.tracking.board import Board
 from satae.tracking.console import Display

@@ -17,12 +17,12 @@ from omegaconf import DictConfig
 
 from satae.command.ending import DIVERGED, FAILED, OK, REFUSED, say
 from satae.command.execution import execute
-from satae.command.interruption import Interrupted, held, number_of
 from satae.command.launch import CommandLine, Program, stop
 from satae.command.making import Killed
 from satae.command.stored_runs import RERUN, RESUME
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
+from satae.interruption import Interrupted, held, number_of
 from satae.run_directory import RUN, shorten
 
 if TYPE_CHECKING:

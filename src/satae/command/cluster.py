@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from satae.command import parallel, remote, submitted
-from satae.command.parallel import Share
+from satae.share import Share
 
 KEY: Final = "hydra/launcher"
 EXTRAS: Final = ("joblib", "submitit", "ray")  # and how the names of their launchers begin

@@ -12,15 +12,16 @@ from typing import NamedTuple
 
 from hydra._internal.utils import get_args_parser
 
-from satae.command import arguments, cluster, collector, interruption, overrides, parallel, plan, stored_runs, sweeps
+from satae import interruption
+from satae.command import arguments, cluster, collector, overrides, parallel, plan, stored_runs, sweeps
 from satae.command.composition import planned
 from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
-from satae.command.interruption import Interrupted
 from satae.command.launch import TRACEBACK, CommandLine, Program, hand_over, watched
 from satae.command.making import make
 from satae.command.plan import Plan
 from satae.config import ConfigError
 from satae.config.messages import first_line
+from satae.interruption import Interrupted
 
 
 def execute(program: Program) -> int:

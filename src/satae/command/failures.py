@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from satae.command import interruption
+from satae import interruption
 
 SIGN: Final = ".failed"  # the file in the folder of a sweep that says so
 LOOK: Final = 0.5  # seconds between two looks for it

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from satae.command import interruption, parallel
+from satae import interruption
+from satae.command import parallel
 
 SUBMITIT, RAY = "submitit.core._submit", "default_worker.py"  # how their processes are started
 CLUSTER: Final = "SUBMITIT_EXECUTOR"  # local or slurm

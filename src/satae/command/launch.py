@@ -17,12 +17,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
-from satae.command import collector, failures, interruption, job, overrides
+from satae import interruption
+from satae.command import collector, failures, job, overrides
 from satae.command.composition import UNUSABLE, handed
 from satae.command.ending import let_go
-from satae.command.interruption import Interrupted
-from satae.command.parallel import Share
 from satae.config import Config, ConfigError
+from satae.interruption import Interrupted
+from satae.share import Share
 
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 

@@ -8,11 +8,11 @@ from concurrent.futures import BrokenExecutor
 
 from satae.command import cluster, failures
 from satae.command.ending import FAILED, OK, say
-from satae.command.interruption import held
 from satae.command.launch import CommandLine, Program, hand_over, stop
 from satae.command.overrides import in_grammar
 from satae.command.places import RUN, SWEEP
 from satae.command.plan import Job, Plan
+from satae.interruption import held
 
 
 class Killed(RuntimeError):

@@ -12,23 +12,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from satae.command.interruption import blocked, held, hold_for_good
 from satae.config.messages import ConfigError
+from satae.interruption import blocked, held, hold_for_good
+from satae.share import Share
 
 LAUNCHER: Final = "joblib"  # its name in Hydra's group hydra/launcher
 N_JOBS: Final = "hydra.launcher.n_jobs"
 CORES: Final = "LOKY_MAX_CPU_COUNT"  # joblib's, for the cores that may be used
 GRACE: Final = 5  # seconds for the run of a worker whose parent is gone
 EXTRA: Final = "pip install 'satae[joblib]'"
-
-
-class Share(NamedTuple):
-    """What each of several runs at once gets of the machine."""
-
-    jobs: int  # runs at once
-    threads: int  # of torch in each, at most
 
 
 @contextmanager

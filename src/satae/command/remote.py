@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus, env_override
 
-from satae.command import interruption
+from satae import interruption
 from satae.config.messages import first_line
 
 LOOK: Final = 0.2  # seconds between two looks at the runs

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from satae.command import interruption
+from satae import interruption
 from satae.command.arguments import VERSION, version_line
 from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
-from satae.command.interruption import Interrupted
 from satae.config.messages import first_line
+from satae.interruption import Interrupted
 
 SHOWS: Final = {"--help", "-h"}
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from satae.command import interruption
+from satae import interruption
 from satae.run_directory import shorten
 
 LOOK: Final = 0.2  # seconds between two looks at the jobs

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from satae.command import interruption
+from satae import interruption
 from satae.config import ConfigError
 from satae.files import named
 from satae.report import csv_files

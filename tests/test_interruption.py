@@ -10,8 +10,8 @@ import time
 import pytest
 from program import TINY, files
 
-from satae.command import interruption
-from satae.command.interruption import Interrupted
+from satae import interruption
+from satae.interruption import Interrupted
 
 
 @pytest.mark.parametrize("number", interruption.SIGNALS)
