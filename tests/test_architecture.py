@@ -33,7 +33,10 @@ MAY_KNOW = {
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "config": {"satae.config", "satae.shown"},
-    "command": {"satae.command", "satae.config", "satae.conf", "satae.sweep", "satae.tracking.record", *LEAVES},
+    "command": {
+        *("satae.command", "satae.config", "satae.conf", "satae.sweep"),
+        *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
+    },
 }
 HOMES = {
     "hydra": {"command", "train.py"},
@@ -47,7 +50,7 @@ HOMES = {
     "scipy": {"data/svhn.py", "sweep/groups.py"},
     "pooch": {"data/archives.py", "data/cache.py"},
     "requests": {"data/archives.py"},
-    "filelock": {"data/cache.py", "tracking/record.py", "sweep/board.py"},
+    "filelock": {"data/cache.py", "tracking/lock.py", "tracking/record.py", "sweep/board.py"},
     "safetensors": {"training/checkpoint.py"},
     "yaml": {"config/stored.py"},
     "onnxruntime": {"formats.py"},

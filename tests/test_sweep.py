@@ -115,10 +115,10 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
-    from satae.tracking import record
+    from satae.tracking import lock
 
     (tmp_path / "outputs" / "first").mkdir(parents=True)
-    with record.locked(tmp_path / "outputs" / "first"):
+    with lock.locked(tmp_path / "outputs" / "first"):
         outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
     assert "outputs/first: another process is at work here" in outcome.err

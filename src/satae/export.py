@@ -13,7 +13,7 @@ from satae.command import small_program
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, first_line, nearest
 from satae.formats import FORMATS, Source
-from satae.run_directory import CONFIG
+from satae.run_directory import CONFIG, FINISHED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,12 +128,12 @@ def export(chosen: Choices) -> str:
 
 def _reached(run: Path, step: int, config: Config, samples: int) -> str:
     """How far the weights were trained, and whether more was asked of the run."""
-    from satae.tracking import record
+    from satae.tracking import reading
     from satae.training.fit import steps_per_epoch
 
-    status = record.read(run)["status"]
+    status = reading.read(run)["status"]
     done = step // steps_per_epoch(samples, config.batch_size)
-    more = "" if status == "finished" else f"; the run has not finished ({status})"
+    more = "" if status == FINISHED else f"; the run has not finished ({status})"
     return f"the weights after {done} of {config.epochs} epochs, at step {step:,}{more}"
 
 

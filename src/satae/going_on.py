@@ -12,9 +12,9 @@ from satae.command.stored_runs import check_changes
 from satae.config import Config, ConfigError, stored
 from satae.config.messages import first_line
 from satae.experiment import Experiment, check_data
-from satae.run_directory import shorten
+from satae.run_directory import FINISHED, shorten
 from satae.shown import brief, one_line
-from satae.tracking import record
+from satae.tracking import reading
 from satae.training import checkpoint
 from satae.training.checkpoint import State
 from satae.training.fit import steps_per_epoch
@@ -31,7 +31,7 @@ def check(config: Config, run: Path) -> str | None:
     Raises:
         ConfigError: it cannot.
     """
-    finished = record.read(run)["status"] == "finished"
+    finished = reading.read(run)["status"] == FINISHED
     try:
         state = checkpoint.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
         if state is None and finished:

@@ -1,4 +1,4 @@
-"""What run directories and the files in them are called."""
+"""What run directories, the files in them and the states of a run are called."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ PICTURES: Final = "pictures"
 LOG: Final = "satae-train.log"
 LOCK: Final = ".lock"
 SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
+
+RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"  # how a run stands
 
 
 def shorten(path: Path) -> Path:

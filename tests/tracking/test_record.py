@@ -7,7 +7,8 @@ from satae import files
 from satae.config import ConfigError
 from satae.run_directory import CONFIG
 from satae.tracking import record as module
-from satae.tracking.record import Record, close_unended, history, read
+from satae.tracking.reading import read
+from satae.tracking.record import Record, close_unended
 
 CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
 
@@ -120,40 +121,6 @@ def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, config
     record = Record.resume(tmp_path, "satae-train resume=x", code_of)
     with pytest.raises(ValueError, match="has not the 3 epochs that are done"):
         record.go_on_after(3, configuration())
-
-
-@pytest.mark.parametrize("more", ["[" * 10**6, " " * 10**6 + "{}", '{"epoch": 3, "x": ' + "9" * 10**6 + "}"])
-def test_a_history_ends_before_a_line_that_is_too_long(tmp_path, more):
-    lines = ['{"epoch": 1}', '{"epoch": 2, "valid/fvu": null}']
-    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, more, '{"epoch": 3}']))
-    assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1, 2]
-
-
-def test_a_history_without_an_end_is_not_read_to_its_end(tmp_path, begin, monkeypatch):
-    with begin("alpha=0") as record:
-        record.epoch(1, {"a": 1.0})
-    with (tmp_path / "metrics.jsonl").open("ab") as file:
-        file.truncate(2**33)  # of zeros, without a line's end
-    read = []
-    real = module.json.loads
-    monkeypatch.setattr(module.json, "loads", lambda text: read.append(len(text)) or real(text))
-    assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1]
-    assert read == [len('{"epoch": 1, "a": 1.0}') + 1]
-
-
-BROKEN = [
-    *["", "{", "[]", "{}", "null", "[" * 100_000, "{not json", '{"status": "finished", "overrides": 1}'],
-    '{"status": "finished", "command": "", "overrides": [1]}',
-    '{"status": "finished", "command": "", "overrides": [], "wall_s": []}',
-    '{"status": "finished", "command": "", "overrides": [], "resumed": 5}',
-]
-
-
-@pytest.mark.parametrize("content", BROKEN)
-def test_a_record_that_is_none_is_refused(tmp_path, content):
-    (tmp_path / "run.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"run\.json"):
-        read(tmp_path)
 
 
 def test_the_wall_time_is_that_of_all_its_processes(tmp_path, begin, configuration, monkeypatch):

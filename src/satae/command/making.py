@@ -56,7 +56,7 @@ def _closed(program: Program, line: CommandLine, plan: Plan, work: Callable[[], 
 
 def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
     from satae.sweep import notes
-    from satae.tracking import record
+    from satae.tracking.lock import locked
 
     assert plan.sweep is not None
     left = plan.left
@@ -69,7 +69,7 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
         for job in left:
             _checked(program, job)
         plan.sweep.mkdir(parents=True, exist_ok=True)
-        with record.locked(plan.sweep):
+        with locked(plan.sweep):
             known = notes.read(plan.sweep)
             for words in plan.commands:
                 known = known.add(line.text, words, plan.varied)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,9 +14,12 @@ from satae.config.messages import first_line
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
 from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
-from satae.tracking import record
+from satae.run_directory import FAILED as FAILED
+from satae.run_directory import FINISHED as FINISHED
+from satae.run_directory import RUNNING as RUNNING
+from satae.tracking import reading
+from satae.tracking.reading import numbers
 
-RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 LARGEST: Final = 2**24  # bytes of the metrics of a run
 
 
@@ -51,7 +53,7 @@ class Result(NamedTuple):
 
     def history(self) -> list[dict[str, float]]:
         """The measures of each epoch, the first one first, with its number under ``epoch``."""
-        return [numbers(line) for line in record.history(self.directory / HISTORY)]
+        return [numbers(line) for line in reading.history(self.directory / HISTORY)]
 
 
 def below(folder: Path) -> Iterator[Result]:
@@ -70,7 +72,7 @@ def status(directory: Path) -> str | None:
     Raises:
         ConfigError: it cannot be read.
     """
-    return str(record.read(directory)["status"]) if (directory / RUN).is_file() else None
+    return str(reading.read(directory)["status"]) if (directory / RUN).is_file() else None
 
 
 def exit_code(folders: Iterable[Path]) -> int:
@@ -79,7 +81,7 @@ def exit_code(folders: Iterable[Path]) -> int:
     Raises:
         ConfigError: one of them cannot be read.
     """
-    found = [record.read(folder) for folder in folders if (folder / RUN).is_file()]
+    found = [reading.read(folder) for folder in folders if (folder / RUN).is_file()]
     failed = [run for run in found if run["status"] == FAILED]
     return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
 
@@ -90,7 +92,7 @@ def read(directory: Path) -> Result:
     Raises:
         ConfigError: nothing, or nothing that can be read.
     """
-    known = record.read(directory)
+    known = reading.read(directory)
     return Result(directory, flat(read_plain(directory / CONFIG)), known, _metrics(directory / METRICS))
 
 
@@ -113,8 +115,3 @@ def _metrics(path: Path) -> dict[str, float]:
         return numbers(found)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
-
-
-def numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    """Measures as they were written: null stands for what was not finite."""
-    return {key: math.nan if value is None else value for key, value in found.items()}

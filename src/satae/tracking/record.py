@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import math
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock
 from omegaconf import OmegaConf
 
 from satae import files
 from satae.config import Config, ConfigError
-from satae.config.messages import first_line
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import absolute
-from satae.run_directory import CONFIG, HISTORY, LOCK, LOG, METRICS, RUN
+from satae.run_directory import CONFIG, FAILED, FINISHED, HISTORY, INTERRUPTED, LOG, METRICS, RUN, RUNNING
+from satae.tracking.lock import locked
+from satae.tracking.provenance import git_state, versions
+from satae.tracking.reading import history, numbers, read
 
-PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 OK: Final = 0
-LARGEST: Final = 2**24  # bytes of a record
-LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that
-TYPES: Final[dict[str, type]] = {
-    **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
-    **{"wall_s": float, "exit_code": int},
-}
 
 ExitCode = Callable[[BaseException], int]
 
@@ -83,15 +74,15 @@ class Record:
             ConfigError: a run is there already, or another process is at work there.
         """
         run = {
-            "status": "running",
+            "status": RUNNING,
             "command": command,
             "folder": str(Path.cwd()),
             "overrides": overrides,
             **({"rerun_of": str(rerun_of)} if rerun_of else {}),
             "seed": config.seed,
             "started": _now(),
-            "versions": _versions(),
-            "sources": _git_state(),
+            "versions": versions(),
+            "sources": git_state(),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = locked(directory)
@@ -119,12 +110,12 @@ class Record:
         going_on = {
             "command": command,
             "at": _now(),
-            "versions": _versions(),
-            "sources": _git_state(),
+            "versions": versions(),
+            "sources": git_state(),
             "before": {key: run[key] for key in ("threads", "device") if key in run},
         }
         resumed = [*run.get("resumed", []), going_on]
-        record = cls(directory, {**run, "status": "running", "resumed": resumed}, lock, exit_code)
+        record = cls(directory, {**run, "status": RUNNING, "resumed": resumed}, lock, exit_code)
         for key in ("ended", "error", "exit_code"):
             record._run.pop(key, None)
         return record
@@ -156,7 +147,7 @@ class Record:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            how = {"status": "finished", "exit_code": OK} if error is None else _failure(error, self.exit_code(error))
+            how = {"status": FINISHED, "exit_code": OK} if error is None else _failure(error, self.exit_code(error))
             self.note(**how, ended=_now(), wall_s=self._wall())
         except OSError:
             if error is None:
@@ -195,7 +186,7 @@ class Record:
         files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
         _write_config(self.directory, config)
         last = kept[-1] if kept else {"epoch": 0}
-        return {key: math.nan if value is None else value for key, value in last.items() if key != "epoch"}
+        return {key: value for key, value in numbers(last).items() if key != "epoch"}
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Write the final metrics, with the wall time of all processes that had a part in them."""
@@ -205,64 +196,17 @@ class Record:
         return self._before + time.perf_counter() - self._started
 
 
-def locked(directory: Path) -> BaseFileLock:
-    """The lock of a run directory, which the system takes back from a process that dies."""
-    lock = FileLock(directory / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"{directory}: another process is at work here; wait for it, or end it") from None
-    return lock
-
-
-def history(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a history that are whole: the last one may be torn; a measure that was not finite is None."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        while len(line := file.readline(LONGEST + 1)) <= LONGEST:
-            try:
-                found = json.loads(line.decode("utf-8", "replace"))
-            except (ValueError, RecursionError):
-                return
-            if not isinstance(found, dict) or type(found.get("epoch")) is not int:
-                return
-            if not all(value is None or isinstance(value, int | float) for value in found.values()):
-                return
-            yield found
-
-
 def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
     """Write down what ended a run whose process was ended before it could."""
     with suppress(ConfigError), locked(directory):  # who has the lock is at work on it
         run = read(directory)
-        if run["status"] == "running":
+        if run["status"] == RUNNING:
             _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
             files.append(directory / LOG, f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n".encode())
 
 
-def read(directory: Path) -> dict[str, Any]:
-    """What is known of a run.
-
-    Raises:
-        ConfigError: nothing, or nothing that can be read.
-    """
-    path = directory / RUN
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            raise ValueError("no file, or too large a one")
-        run = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
-    if not isinstance(run, dict) or not all(isinstance(run.get(key, kind()), kind) for key, kind in TYPES.items()):
-        raise ConfigError(f"{path}: is not the record of a run")
-    if not {"status", "command", "overrides"} <= {*run} or not all(isinstance(word, str) for word in run["overrides"]):
-        raise ConfigError(f"{path}: is not the record of a run")
-    return run
-
-
 def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
-    status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
     return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
 
 
@@ -281,23 +225,3 @@ def _write_json(path: Path, content: object) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-@functools.cache  # in a process all runs have the same sources, those that it has read
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-@functools.cache
-def _git_state() -> dict[str, Any] | None:
-    """Commit of the checkout that the package runs from, and whether files differ from it; None outside one."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
-        if tracked.returncode:
-            return None
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit.strip(), "changed": bool(changes.strip())}

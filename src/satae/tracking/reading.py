@@ -1,0 +1,62 @@
+"""What stands in a run directory, read back: it may be torn, or from a stranger."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from satae.config import ConfigError
+from satae.config.messages import first_line
+from satae.run_directory import RUN
+
+LARGEST: Final = 2**24  # bytes of a record
+LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that
+TYPES: Final[dict[str, type]] = {
+    **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
+    **{"wall_s": float, "exit_code": int},
+}
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """What is known of a run.
+
+    Raises:
+        ConfigError: nothing, or nothing that can be read.
+    """
+    path = directory / RUN
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            raise ValueError("no file, or too large a one")
+        run = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+    if not isinstance(run, dict) or not all(isinstance(run.get(key, kind()), kind) for key, kind in TYPES.items()):
+        raise ConfigError(f"{path}: is not the record of a run")
+    if not {"status", "command", "overrides"} <= {*run} or not all(isinstance(word, str) for word in run["overrides"]):
+        raise ConfigError(f"{path}: is not the record of a run")
+    return run
+
+
+def history(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a history that are whole: the last one may be torn; a measure that was not finite is None."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        while len(line := file.readline(LONGEST + 1)) <= LONGEST:
+            try:
+                found = json.loads(line.decode("utf-8", "replace"))
+            except (ValueError, RecursionError):
+                return
+            if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+                return
+            if not all(value is None or isinstance(value, int | float) for value in found.values()):
+                return
+            yield found
+
+
+def numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    """Measures as they were before they were written: null stands for what was not finite."""
+    return {key: math.nan if value is None else value for key, value in found.items()}
