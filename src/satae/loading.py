@@ -1,4 +1,4 @@
-"""Reading back what ``satae-train`` left."""
+"""The model of a run, read back from what ``satae-train`` left."""
 
 from __future__ import annotations
 
