@@ -56,10 +56,10 @@ HOMES = {
     "onnxruntime": {"formats.py"},
     "tqdm": {"data/images.py"},
     "datasets": {"data/hf.py"},
-    "joblib": {"command/parallel.py"},
-    "submitit": {"command/submitted.py", "command/job.py"},
-    "ray": {"command/remote.py"},
-    "hydra_plugins": {"command/remote.py"},
+    "joblib": {"command/cores.py", "command/joblib_launcher.py"},
+    "submitit": {"command/submitit_launcher.py", "command/requeue.py"},
+    "ray": {"command/ray_launcher.py"},
+    "hydra_plugins": {"command/ray_launcher.py"},
     "pickle": {"data/cifar10.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}

@@ -19,9 +19,9 @@ from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 import satae
 from satae import experiment
 from satae.command import composition, sweeps
-from satae.command.overrides import PRESETS, names
+from satae.command.overrides import names
 from satae.config.messages import own_options
-from satae.config.schema import GROUPS, Config
+from satae.config.schema import GROUPS, PRESETS, Config
 from satae.training import checkpoint, fit
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]

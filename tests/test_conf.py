@@ -13,10 +13,10 @@ from program import ROOT
 
 from satae import build
 from satae.command import composition
-from satae.command.overrides import PRESETS, names
+from satae.command.overrides import names
 from satae.config import Config, ConfigError, options, validate
 from satae.config.messages import own_options
-from satae.config.schema import GROUPS
+from satae.config.schema import GROUPS, PRESETS
 from satae.data.archives import complete
 from satae.data.examples import LAYOUTS
 from satae.data.manifold import CURVES

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from program import PROGRAM, TINY, here, read, runs, started, there
 
-from satae.command import cluster, composition, parallel
+from satae.command import composition, cores, launchers
 
 SWEEP = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=s")
 NAMES = ["alpha=0,seed=0", "alpha=0,seed=1", "alpha=0.1,seed=0", "alpha=0.1,seed=1"]
@@ -181,21 +181,21 @@ def test_slurm_is_asked_for_what_a_run_needs():
     assert launcher.kind == "SlurmLauncher"
     assert launcher.options["max_num_timeout"] > 0  # else a time limit is the end
     assert launcher.options["additional_parameters"]["requeue"] is True
-    with cluster.workers(launcher, 500, lambda: None) as share:
+    with launchers.workers(launcher, 500, lambda: None) as share:
         assert share == (256, 1)
 
 
 @needs_submitit
 @pytest.mark.parametrize(
-    ("cores", "threads", "runs", "share"), [(8, None, 2, (2, 4)), (8, 3, 9, (2, 3)), (2, 4, 9, (1, 2))]
+    ("machine", "threads", "runs", "share"), [(8, None, 2, (2, 4)), (8, 3, 9, (2, 3)), (2, 4, 9, (1, 2))]
 )
-def test_jobs_and_threads_are_the_cores(monkeypatch, cores, threads, runs, share):
-    monkeypatch.setattr(parallel, "cores", lambda: cores)
-    launcher = cluster.Launcher("submitit_here", "x.LocalLauncher", {"cpus_per_task": threads})
-    with cluster.workers(launcher, runs, lambda: None) as given:
+def test_jobs_and_threads_are_the_cores(monkeypatch, machine, threads, runs, share):
+    monkeypatch.setattr(cores, "count", lambda: machine)
+    launcher = launchers.Launcher("x.LocalLauncher", {"cpus_per_task": threads})
+    with launchers.workers(launcher, runs, lambda: None) as given:
         assert given == share
 
 
 def test_the_plugins_own_names_have_ready_configurations():
-    assert cluster.with_ready(["alpha=1", "hydra/launcher=ray"]) == ["alpha=1", "hydra/launcher=ray_here"]
-    assert cluster.with_ready(["hydra/launcher=joblib"]) == ["hydra/launcher=joblib"]
+    assert launchers.with_ready(["alpha=1", "hydra/launcher=ray"]) == ["alpha=1", "hydra/launcher=ray_here"]
+    assert launchers.with_ready(["hydra/launcher=joblib"]) == ["hydra/launcher=joblib"]

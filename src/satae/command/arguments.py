@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata, resources
 from string import Template
 from typing import Final, NoReturn
@@ -67,6 +69,17 @@ def shown(found: argparse.Namespace) -> str:
 def version_line() -> str:
     """Of what is installed."""
     return f"satae {metadata.version('satae')}"
+
+
+@contextmanager
+def added(words: Sequence[str]) -> Iterator[None]:
+    """More words on the command line, where Hydra's parser finds them, for as long as the context lasts."""
+    before = list(sys.argv)
+    sys.argv += words
+    try:
+        yield
+    finally:
+        sys.argv[:] = before
 
 
 def _refuse(line: str) -> NoReturn:

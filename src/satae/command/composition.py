@@ -18,8 +18,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.command import cluster, overrides
-from satae.command.cluster import Launcher
+from satae.command import overrides
+from satae.command.launchers import Launcher
 from satae.command.places import place
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import first_line
@@ -120,7 +120,7 @@ def _composed(name: str, words: list[str]) -> DictConfig:
 
 def _launcher(composed: DictConfig) -> Launcher:
     options = dict(composed.hydra.launcher)
-    return Launcher(composed.hydra.runtime.choices[cluster.KEY], options.pop("_target_"), options)
+    return Launcher(options.pop("_target_"), options)
 
 
 @contextmanager

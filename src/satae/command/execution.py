@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hydra._internal.utils import get_args_parser
 
 from satae import interruption
-from satae.command import arguments, cluster, collector, overrides, parallel, plan, stored_runs, sweeps
+from satae.command import arguments, collector, cores, launchers, overrides, plan, stored_runs, sweeps
 from satae.command.composition import planned
 from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
 from satae.command.launch import TRACEBACK, CommandLine, Program, hand_over, watched
@@ -56,7 +56,7 @@ def _failed(program: Program, error: Exception) -> int:
     if isinstance(error, ConfigError):
         return say(program.name, str(error), REFUSED)
     if isinstance(error, BrokenExecutor):
-        text = f"a worker process was killed, perhaps for want of memory; try a smaller {parallel.N_JOBS}"
+        text = f"a worker process was killed, perhaps for want of memory; try a smaller {cores.N_JOBS}"
         return say(program.name, text, FAILED)
     text = f"{type(error).__name__}: {first_line(error)} ({TRACEBACK}=1 shows where)"
     return say(program.name, text, FAILED)
@@ -98,7 +98,7 @@ def _read(program: Program) -> _Read:
     flags = [word for word in words if word not in found.overrides]
     several = found.multirun or any(word.startswith(f"{sweeps.SWEEP}=") for word in found.overrides)
     stored = stored_runs.expanded([overrides.quoted(word) for word in found.overrides], several)
-    sweep = sweeps.taken_out(cluster.with_ready(stored.words), found.multirun)
+    sweep = sweeps.taken_out(launchers.with_ready(stored.words), found.multirun)
     flags += ["--multirun"] if sweep.multirun > found.multirun else []
     found.overrides, found.multirun = sweep.words, sweep.multirun
     sys.argv[1:] = [*flags, *sweep.words]  # at the end Hydra's parser finds all of them

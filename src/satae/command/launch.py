@@ -18,7 +18,7 @@ from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
 from satae import interruption
-from satae.command import collector, failures, job, overrides
+from satae.command import collector, failures, overrides, worker
 from satae.command.composition import UNUSABLE, handed
 from satae.command.ending import let_go
 from satae.config import Config, ConfigError
@@ -96,27 +96,27 @@ def hand_over(program: Program, line: CommandLine, jobs: Sequence[Sequence[str]]
 
 def _launch(program: Program, line: CommandLine) -> None:
     """A process of its own gets what it needs to know with the function."""
-    origin = job.here()
+    origin = worker.here()
 
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def task(composed: DictConfig) -> float:
-        worker = job.settle(origin)
+        is_worker = worker.settle(origin)
         if (number := interruption.asked()) or line.is_stopped:
             _take_back(Path(HydraConfig.get().runtime.output_dir))
-            if worker and number and not line.is_stopped:
-                job.leave(number)
+            if is_worker and number and not line.is_stopped:
+                worker.leave(number)
             return math.nan
         program.ready()
         collector.wake()
-        with watched(), failures.listening(line.sign if worker else None):
+        with watched(), failures.listening(line.sign if is_worker else None):
             try:
                 with interruption.held():  # a run looks by itself, where it can be left
                     return program.job(composed, line)
             except Interrupted as error:
-                if not worker:
+                if not is_worker:
                     raise
                 if not line.is_stopped:
-                    job.leave(error.number)
+                    worker.leave(error.number)
                 return math.nan  # the main process waits for all of them, and ends as it was asked itself
             except Exception as error:
                 raise _PastHydra(error) from None

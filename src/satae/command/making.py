@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 
-from satae.command import cluster, failures
+from satae.command import failures, launchers
 from satae.command.ending import FAILED, OK, say
 from satae.command.launch import CommandLine, Program, hand_over, stop
 from satae.command.overrides import in_grammar
-from satae.command.places import RUN, SWEEP
+from satae.command.places import RUN_FOLDER, SWEEP_FOLDER
 from satae.command.plan import Job, Plan
 from satae.interruption import held
 
@@ -34,7 +34,7 @@ def make(program: Program, line: CommandLine, plan: Plan) -> int:
     if done := _checked(program, job):
         print(done)  # noqa: T201
         return OK
-    sys.argv.append(f"{RUN}={in_grammar(str(job.folder))}")
+    sys.argv.append(f"{RUN_FOLDER}={in_grammar(str(job.folder))}")
     return _closed(program, line, plan, lambda: hand_over(program, line))
 
 
@@ -60,12 +60,12 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
 
     assert plan.sweep is not None
     left = plan.left
-    sys.argv.append(f"{SWEEP}={in_grammar(str(plan.sweep))}")
+    sys.argv.append(f"{SWEEP_FOLDER}={in_grammar(str(plan.sweep))}")
     if len(left) < len(plan.jobs):
         begun = sum(job.begun for job in left)
         text = f"{len(plan.jobs) - len(left)} of {len(plan.jobs)} runs are there already"
         print(f"{text}; {begun} go on, {len(left) - begun} begin" if left else text, flush=True)  # noqa: T201
-    with cluster.workers(plan.launcher, len(left), program.ready) as share:
+    with launchers.workers(plan.launcher, len(left), program.ready) as share:
         for job in left:
             _checked(program, job)
         plan.sweep.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _in_rounds(program: Program, line: CommandLine, plan: Plan) -> None:
     rounds = _attempt(program, line, plan.left) if plan.left else []
     while rounds:
         jobs, *rounds = rounds
-        with cluster.workers(plan.launcher, len(jobs), program.ready, apart=len(jobs) == 1) as share:
+        with launchers.workers(plan.launcher, len(jobs), program.ready, apart=len(jobs) == 1) as share:
             rounds = _attempt(program, line._replace(share=share), jobs) + rounds
 
 

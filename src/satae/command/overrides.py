@@ -10,11 +10,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
-from satae.command import cluster
+from satae.command import launchers
 from satae.config.messages import ConfigError, bad_choice, expected, first_line, show, unknown_key
-from satae.config.schema import GROUPS, Config
+from satae.config.schema import GROUPS, PRESETS, Config
 
-PRESETS = "experiment"
 GROUPED = frozenset({*GROUPS, PRESETS})
 KNOWN = frozenset(item.name for item in fields(Config))
 PATHS = frozenset(
@@ -132,7 +131,7 @@ def _missing(error: Any) -> str:
     root, _, below = group.partition("/")
     if root in GROUPED:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
-    if group == cluster.KEY and (text := cluster.not_installed(name)):
+    if group == launchers.KEY and (text := launchers.not_installed(name)):
         return text
     return bad_choice(group, name, error.options) if group and error.options else first_line(error)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from satae import run_directory
 from satae.config.messages import ConfigError
+from satae.run_directory import RUN
 
-RUN, SWEEP = "hydra.run.dir", "hydra.sweep.dir"
+RUN_FOLDER, SWEEP_FOLDER = "hydra.run.dir", "hydra.sweep.dir"
+SUBFOLDER = "hydra.sweep.subdir"  # of a run in that of its sweep
 
 
 def place(composed: DictConfig, multirun: bool) -> Path:
@@ -23,7 +24,7 @@ def place(composed: DictConfig, multirun: bool) -> Path:
     Raises:
         ConfigError: no name, no permission, no folder.
     """
-    key = SWEEP if multirun else RUN
+    key = SWEEP_FOLDER if multirun else RUN_FOLDER
     typed = OmegaConf.select(composed, key)
     if not typed:
         raise ConfigError(f"{key}=: is empty; name a folder, or leave it out")
@@ -43,7 +44,7 @@ def check_free(folder: Path) -> None:
     Raises:
         ConfigError: one is there.
     """
-    if (folder / run_directory.RUN).exists():
+    if (folder / RUN).exists():
         raise ConfigError(
             f"{folder} holds a run already; name another folder, go on with it (resume={folder}), or delete it"
         )

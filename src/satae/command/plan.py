@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from satae.command import places
-from satae.command.cluster import Launcher
 from satae.command.composition import Planned, Run
 from satae.command.ending import DIVERGED
+from satae.command.launchers import Launcher
 from satae.command.overrides import in_grammar
 from satae.command.stored_runs import check_files
 from satae.command.sweeps import Asked, overrides_of
@@ -16,8 +16,6 @@ from satae.config import Config
 
 if TYPE_CHECKING:
     from satae.sweep.results import Result
-
-SUBDIRECTORY: Final = "hydra.sweep.subdir"
 
 
 class Job(NamedTuple):
@@ -78,5 +76,5 @@ def _job(run: Run, folder: Path, there: Result | None) -> Job:
     if there is not None:
         check_files(folder)
     ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
-    words = [*run.words, f"{SUBDIRECTORY}={in_grammar(folder.name)}"]
+    words = [*run.words, f"{places.SUBFOLDER}={in_grammar(folder.name)}"]
     return Job(words, run.config, folder, there is not None, ended)

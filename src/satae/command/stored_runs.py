@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.command import places
-from satae.command.overrides import PRESETS, in_grammar
+from satae.command.overrides import in_grammar
 from satae.config import Config, ConfigError, stored
 from satae.config.flat import APART, flat, is_among
 from satae.config.messages import show
 from satae.config.ranges import MOST_THREADS
-from satae.config.schema import GROUPS
+from satae.config.schema import GROUPS, PRESETS
 from satae.run_directory import CONFIG, OLD_CHECKPOINT, RUN, SWEEP_NOTES
 
 RESUME, RERUN = "resume", "rerun"
@@ -75,7 +75,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
         raise ConfigError(f"{word}: goes on with one run; leave out -m and sweep=")
     if elsewhere := [other for other in rest if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} goes on in the run's own directory; leave it out")
-    place = f"{places.RUN}={in_grammar(str(directory))}"
+    place = f"{places.RUN_FOLDER}={in_grammar(str(directory))}"
     return Typed([*its_own, *rest, place], directory, config)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from satae.command.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER
 from satae.config.messages import ConfigError
 from satae.run_directory import CONFIG, OUTPUTS, RUN
 from satae.sweep import notes
 
 SWEEP, FAIL_FAST = "sweep", "fail_fast"
-PLACES: Final = ("hydra.sweep.dir", "hydra.sweep.subdir", "hydra.run.dir")
+PLACES: Final = (SWEEP_FOLDER, SUBFOLDER, RUN_FOLDER)
 KINDS: Final = {"true": True, "false": False}
 
 
@@ -71,7 +72,7 @@ def _is_hydras(word: str) -> bool:
 def _check_places(words: Sequence[str], named: bool) -> None:
     for word in words:
         key = word.lstrip("+~").partition("=")[0]
-        if key == PLACES[1]:
+        if key == SUBFOLDER:
             raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
         if named and key in PLACES:
             raise ConfigError(f"{word}: {SWEEP}= names the folder; leave one of them out")

@@ -57,6 +57,7 @@ GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
     },
     "optim": {"adam": Adam, "sgd": Sgd},
 }
+PRESETS: Final = "experiment"  # a group without a place of its own: each has choices of many kinds
 
 
 @dataclass

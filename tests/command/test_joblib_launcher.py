@@ -1,46 +1,13 @@
-"""How the machine is shared among runs, and what can be asked for."""
+"""Runs at once in worker processes of joblib: what can be asked for, and what each gets of the machine."""
 
 import pytest
 from hydra.core.config_store import ConfigStore
-from hypothesis import given
-from hypothesis import strategies as st
 from program import TINY, files, here, read, runs, there
 
-from satae.command.parallel import cores, share
-from satae.config import ConfigError
+from satae.command import cores
 from satae.training.engine import DEFAULT_THREADS
 
 JOBLIB = ("-m", "hydra/launcher=joblib")
-COUNT = st.integers(1, 200)
-
-
-@pytest.mark.parametrize(
-    ("machine", "n_jobs", "count", "expected"),
-    [
-        (8, -1, 100, (8, 1)),
-        (8, -1, 2, (2, 4)),  # no core idle where there are few runs
-        (8, -2, 100, (7, 1)),
-        (8, 3, 100, (3, 2)),
-        (8, 4, 1, (1, 8)),
-        (2, -9, 5, (1, 2)),
-        (2, 5, 9, (5, 1)),  # as was asked
-    ],
-)
-def test_the_cores_are_divided_among_the_runs_that_go_on_at_once(machine, n_jobs, count, expected):
-    assert share(machine, n_jobs, count) == expected
-
-
-@given(COUNT, st.integers(-300, 200).filter(bool), COUNT)
-def test_no_more_threads_than_cores_and_no_more_jobs_than_runs(machine, n_jobs, count):
-    jobs, threads = share(machine, n_jobs, count)
-    assert 1 <= jobs <= count
-    assert threads >= 1
-    assert jobs * threads <= max(machine, n_jobs)
-
-
-def test_no_jobs_at_all_are_refused():
-    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: must be at least 1, or -1 for one run a core"):
-        share(8, 0, 3)
 
 
 @pytest.mark.parametrize("value", ["0", "many", "null", "1.5"])
@@ -71,7 +38,7 @@ def test_few_threads_are_no_reason_for_few_runs_at_once(tmp_path):
     outcome = there(tmp_path, *tiny, *JOBLIB, "seed=0,1")
     assert (outcome.code, outcome.err) == (0, "")
     record = read(runs(tmp_path)[0] / "run.json")
-    assert (record["jobs"], record["threads"]) == (min(2, cores()), 1)
+    assert (record["jobs"], record["threads"]) == (min(2, cores.count()), 1)
 
 
 @pytest.mark.parametrize(("words", "threads"), [([], None), (["threads=3"], 3)], ids=["by default", "chosen"])
@@ -79,7 +46,7 @@ def test_a_run_that_is_alone_has_all_cores_unless_the_user_says_otherwise(tmp_pa
     tiny = [word for word in TINY if not word.startswith("threads")]
     assert here(tmp_path, *tiny, *words, *JOBLIB, "seed=0").code == 0
     record = read(runs(tmp_path)[0] / "run.json")
-    assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, cores()))
+    assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, cores.count()))
 
 
 def test_runs_one_after_another_share_nothing(tmp_path):

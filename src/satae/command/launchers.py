@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
-from satae.command import parallel, remote, submitted
+from satae.command import cores, joblib_launcher, ray_launcher, submitit_launcher
+from satae.command.arguments import added
 from satae.share import Share
 
 KEY: Final = "hydra/launcher"
@@ -19,7 +19,6 @@ READY: Final = {"submitit_local": "submitit_here", "submitit_slurm": "slurm", "r
 class Launcher(NamedTuple):
     """A choice in Hydra's group ``hydra/launcher``."""
 
-    name: str
     target: str  # its class
     options: Mapping[str, Any]
 
@@ -29,10 +28,18 @@ class Launcher(NamedTuple):
         return self.target.rpartition(".")[2]
 
 
-@contextmanager
+class Asked(NamedTuple):
+    """What a launcher is to do."""
+
+    options: Mapping[str, Any]  # its own
+    runs: int
+    ready: Callable[[], None]  # called in each worker process before anything else, where they are started ahead
+    apart: bool  # whether even a single run is to be in a process of its own
+
+
 def workers(
     launcher: Launcher | None, runs: int, ready: Callable[[], None], *, apart: bool = False
-) -> Iterator[Share | None]:
+) -> AbstractContextManager[Share | None]:
     """What makes runs, for as long as the context lasts; what each gets of the machine.
 
     Args:
@@ -44,71 +51,63 @@ def workers(
     Raises:
         ConfigError: the launcher cannot be used as it was asked for.
     """
-    if launcher is not None and launcher.kind in MADE and runs:
-        with MADE[launcher.kind](launcher.options, runs) as given:
-            yield given
-    else:
-        options = launcher.options if launcher is not None and launcher.name == parallel.LAUNCHER else None
-        with parallel.workers(options, runs, ready, apart=apart) as shared:
-            yield shared
+    if launcher is None or launcher.kind not in MADE or not runs:
+        return nullcontext()
+    return MADE[launcher.kind](Asked(launcher.options, runs, ready, apart))
+
+
+def _joblib(asked: Asked) -> AbstractContextManager[Share]:
+    return joblib_launcher.workers(asked.options, asked.runs, asked.ready, apart=asked.apart)
 
 
 @contextmanager
-def _local(options: Mapping[str, Any], runs: int) -> Iterator[Share]:
-    given = _share(options["cpus_per_task"], runs)
-    _tell(given, runs)
-    with submitted.patient(given.jobs):
+def _local(asked: Asked) -> Iterator[Share]:
+    given = _share(asked.options["cpus_per_task"], asked.runs)
+    cores.tell(given, asked.runs)
+    with submitit_launcher.patient(given.jobs):
         yield given
 
 
 @contextmanager
-def _slurm(options: Mapping[str, Any], runs: int) -> Iterator[Share]:
-    given = Share(min(options["array_parallelism"], runs), options["cpus_per_task"] or 1)
-    print(f"{runs} runs for Slurm, at most {given.jobs} at once", flush=True)  # noqa: T201
-    with submitted.patient(None):
+def _slurm(asked: Asked) -> Iterator[Share]:
+    given = Share(min(asked.options["array_parallelism"], asked.runs), asked.options["cpus_per_task"] or 1)
+    print(f"{asked.runs} runs for Slurm, at most {given.jobs} at once", flush=True)  # noqa: T201
+    with submitit_launcher.patient(None):
         yield given
 
 
 @contextmanager
-def _ray(options: Mapping[str, Any], runs: int) -> Iterator[Share]:
-    init, cpus = options["ray"]["init"], options["ray"]["remote"].get("num_cpus")
+def _ray(asked: Asked) -> Iterator[Share]:
+    init, cpus = asked.options["ray"]["init"], asked.options["ray"]["remote"].get("num_cpus")
     if init.get("address") != "local":
-        print(f"{runs} runs for Ray", flush=True)  # noqa: T201
-        with remote.patient(local=False):
-            yield Share(runs, int(cpus or 1))
+        print(f"{asked.runs} runs for Ray", flush=True)  # noqa: T201
+        with ray_launcher.patient(local=False):
+            yield Share(asked.runs, int(cpus or 1))
         return
-    given = _share(cpus, runs)
-    _tell(given, runs)
+    given = _share(cpus, asked.runs)
+    cores.tell(given, asked.runs)
     words = [f"hydra.launcher.ray.init.num_cpus={given.jobs * given.threads}"]
     words += [f"hydra.launcher.ray.remote.num_cpus={given.threads}"]
-    with _added(words), remote.patient(local=True):
+    with added(words), ray_launcher.patient(local=True):
         yield given
 
 
-MADE: Final = {"LocalLauncher": _local, "SlurmLauncher": _slurm, "RayLauncher": _ray}  # by the class of the launcher
+# by the class of the launcher
+MADE: Final[Mapping[str, Callable[[Asked], AbstractContextManager[Share]]]] = {
+    "JoblibLauncher": _joblib,
+    "LocalLauncher": _local,
+    "SlurmLauncher": _slurm,
+    "RayLauncher": _ray,
+}
 
 
 def _share(threads: int | None, runs: int) -> Share:
     """What each run gets of this machine, where it may be said how many threads."""
-    cores = parallel.cores()
+    there = cores.count()
     if not threads:
-        return parallel.share(cores, -1, runs)
-    threads = min(threads, cores)
-    return Share(min(cores // threads, runs), threads)
-
-
-def _tell(given: Share, runs: int) -> None:
-    print(f"{given.jobs} of {runs} runs at once", flush=True)  # noqa: T201
-
-
-@contextmanager
-def _added(words: list[str]) -> Iterator[None]:
-    before = list(sys.argv)
-    sys.argv += words
-    try:
-        yield
-    finally:
-        sys.argv[:] = before
+        return cores.divided(there, -1, runs)
+    threads = min(threads, there)
+    return Share(min(there // threads, runs), threads)
 
 
 def with_ready(words: Sequence[str]) -> list[str]:
