@@ -38,6 +38,7 @@ MAY_KNOW = {
         *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
     },
 }
+ENTRY_POINTS = {"train.py", "inventory.py", "export.py", "report/command.py"}
 HOMES = {
     "hydra": {"command", "train.py"},
     "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
@@ -98,6 +99,11 @@ def within(name, packages):
 def test_imports_go_one_way(name):
     ours = {module for module in everything_imported(name) if within(module, ["satae"])}
     assert {module for module in ours if not within(module, MAY_KNOW[name.partition("/")[0]])} == set()
+
+
+def test_entry_points_alone_know_the_command_line():
+    known = {name for name in FILES if any(within(module, ["satae.command"]) for module in everything_imported(name))}
+    assert {name for name in known if not name.startswith("command/")} == ENTRY_POINTS
 
 
 @pytest.mark.parametrize("leaf", sorted(LEAVES))

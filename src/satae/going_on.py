@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from satae import build
-from satae.command.overrides import PATHS
-from satae.command.stored_runs import check_changes
 from satae.config import Config, ConfigError, stored
+from satae.config.changes import check_changes
 from satae.config.messages import first_line
+from satae.config.schema import PATHS
 from satae.experiment import Experiment, check_data
 from satae.run_directory import FINISHED, shorten
 from satae.shown import brief, one_line

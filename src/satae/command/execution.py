@@ -20,6 +20,7 @@ from satae.command.launch import TRACEBACK, CommandLine, Program, hand_over, wat
 from satae.command.making import make
 from satae.command.plan import Plan
 from satae.config import ConfigError
+from satae.config.changes import check_changes
 from satae.config.messages import first_line
 from satae.interruption import Interrupted
 
@@ -110,5 +111,5 @@ def _plan(read: _Read) -> Plan:
     found = read.found
     runs = planned(*read.sweep.commands, multirun=found.multirun, name=found.config_name, folder=found.config_dir)
     if read.stored.config:  # of a run that goes on
-        stored_runs.check_changes(read.stored.config, runs.runs[0].config)
+        check_changes(read.stored.config, runs.runs[0].config)
     return plan.of_sweep(runs, read.sweep) if found.multirun else plan.of_run(runs, read.stored.resume)

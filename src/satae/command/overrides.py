@@ -12,17 +12,10 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from satae.command import launchers
 from satae.config.messages import ConfigError, bad_choice, expected, first_line, show, unknown_key
-from satae.config.schema import GROUPS, PRESETS, Config
+from satae.config.schema import GROUPS, PATHS, PRESETS, Config
 
 GROUPED = frozenset({*GROUPS, PRESETS})
 KNOWN = frozenset(item.name for item in fields(Config))
-PATHS = frozenset(
-    f"{group}.{item.name}"
-    for group, kinds in GROUPS.items()
-    for kind in kinds.values()
-    for item in fields(kind)
-    if "path" in item.metadata
-)
 PLAIN = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
 GRAMMAR = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # and what is meant for it
 

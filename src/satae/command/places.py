@@ -1,7 +1,8 @@
-"""Where a run would write, checked before it does."""
+"""Where a run would write, checked before it does: a place for a new one, the files of one that goes on."""
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from pathlib import Path
 
@@ -48,3 +49,22 @@ def check_free(folder: Path) -> None:
         raise ConfigError(
             f"{folder} holds a run already; name another folder, go on with it (resume={folder}), or delete it"
         )
+
+
+def check_files(directory: Path) -> None:
+    """Refuse a run directory with other things than files and folders: what is written there would go elsewhere.
+
+    Raises:
+        ConfigError: there is one, by name.
+    """
+    for path in directory.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise ConfigError(
+                f"{path}: is a link, which satae-train does not make, and would write to its end; remove it"
+            )
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ConfigError(
+                f"{path}: is neither a file nor a folder, which satae-train does not make, and could wait for it for"
+                " ever; remove it"
+            )

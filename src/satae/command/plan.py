@@ -10,7 +10,6 @@ from satae.command.composition import Planned, Run
 from satae.command.ending import DIVERGED
 from satae.command.launchers import Launcher
 from satae.command.overrides import in_grammar
-from satae.command.stored_runs import check_files
 from satae.command.sweeps import Asked, overrides_of
 from satae.config import Config
 
@@ -74,7 +73,7 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
 
 def _job(run: Run, folder: Path, there: Result | None) -> Job:
     if there is not None:
-        check_files(folder)
+        places.check_files(folder)
     ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
     words = [*run.words, f"{places.SUBFOLDER}={in_grammar(folder.name)}"]
     return Job(words, run.config, folder, there is not None, ended)

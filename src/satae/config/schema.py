@@ -102,6 +102,16 @@ class Config:
 SECTIONS: Final[dict[str, type]] = {"checkpoint": Checkpoints}  # settings that have a common name
 
 
+def path_options(choice: Any) -> list[str]:
+    """The options of a choice that take the name of a file or folder."""
+    return [item.name for item in fields(choice) if "path" in item.metadata]
+
+
+PATHS: Final = frozenset(
+    f"{group}.{name}" for group, kinds in GROUPS.items() for kind in kinds.values() for name in path_options(kind)
+)
+
+
 def options(group: Any) -> dict[str, Any]:
     """The choices of a group but for its name: keyword arguments of what the name stands for."""
     return {key: value for key, value in asdict(group).items() if key != "name"}
@@ -109,8 +119,7 @@ def options(group: Any) -> dict[str, Any]:
 
 def absolute(config: Config) -> Config:
     """The same with the files and folders that it names found from anywhere."""
-    names = [item.name for item in fields(config.data) if "path" in item.metadata]
-    typed = {name: value for name in names if (value := getattr(config.data, name))}
+    typed = {name: value for name in path_options(config.data) if (value := getattr(config.data, name))}
     here = {name: os.path.abspath(os.path.expanduser(value)) for name, value in typed.items()}
     hub = config.data.name == "hf"  # whose path may be a name on the hub
     found = {name: place for name, place in here.items() if not hub or os.path.exists(place)}
