@@ -60,43 +60,85 @@ def ready() -> None:
 
 def run_job(composed: DictConfig, line: CommandLine) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
+    directory, config = Path(HydraConfig.get().runtime.output_dir), validate(composed)
+    return (_alone if line.sweep is None else _in_sweep)(directory, config, line)
+
+
+def _alone(directory: Path, config: Config, line: CommandLine) -> float:
+    try:
+        return _made(directory, config, line)
+    except Interrupted as error:
+        raise Interrupted(error.number, f"; go on with: {_resuming(directory)}") from None
+
+
+def _in_sweep(directory: Path, config: Config, line: CommandLine) -> float:
+    """The same, shown beside the others when it is over, however it ends."""
+    from satae import sweep_session
+    from satae.sweep import results
+
+    if results.status(directory) == results.FINISHED:  # another process has made it meanwhile
+        return results.read(directory).metrics["valid/reconstruction"]
+    try:
+        return _made(directory, config, line)
+    except ConfigError as error:
+        say(PROGRAM, str(error), REFUSED)  # another process is at work on this run
+        return math.nan
+    finally:
+        sweep_session.follow(directory)
+
+
+def _made(directory: Path, config: Config, line: CommandLine) -> float:
+    """A run that fails is told of, and gives nothing.
+
+    Raises:
+        ConfigError: another process is at work on it.
+        Interrupted: a signal asked for it.
+    """
+    try:
+        return _trained(directory, config, line)
+    except ConfigError:
+        raise
+    except Exception as error:
+        _tell_failure(error, directory, config)
+        stop(line)
+        return math.nan
+
+
+def _trained(directory: Path, config: Config, line: CommandLine) -> float:
+    """A run with its record; one of a sweep is shown beside the others as it begins."""
     from satae import sweep_session
     from satae.session import train
-    from satae.sweep import results
+
+    with _record(directory, config, line) as record:
+        if line.sweep is None:
+            return train(config, record, line.share)
+        sweep_session.follow(directory)
+        return train(config, record, line.share, name=directory.name)
+
+
+def _tell_failure(error: Exception, directory: Path, config: Config) -> None:
+    """Why a run failed, and what can be done about it."""
     from satae.training.fit import NonFinite
 
-    job, config, in_sweep = HydraConfig.get(), validate(composed), line.sweep is not None
-    directory = Path(job.runtime.output_dir)
-    if in_sweep and results.status(directory) == results.FINISHED:  # another process has made it meanwhile
-        return results.read(directory).metrics["valid/reconstruction"]
-    name = directory.name if in_sweep else ""
-    place = shlex.quote(str(shorten(directory)))
-    go_on = f"{PROGRAM} {RESUME}={place}"
-    try:
-        with _record(directory, config, line, list(job.overrides.task)) as record:
-            if in_sweep:
-                sweep_session.follow(directory)
-            return train(config, record, line.share, name=name)
-    except Interrupted as error:
-        raise Interrupted(error.number, "" if in_sweep else f"; go on with: {go_on}") from None
-    except ConfigError as error:
-        if not in_sweep:
-            raise
-        say(PROGRAM, str(error), REFUSED)  # another process is at work on this run
-    except NonFinite as error:
+    if isinstance(error, NonFinite):
         log.error("%s", error)
-        anew = f"{PROGRAM} {RERUN}={place} optim.lr={config.optim.lr / 10:g}"
+        anew = f"{PROGRAM} {RERUN}={_typed(directory)} optim.lr={config.optim.lr / 10:g}"
         say(PROGRAM, f"{directory}: {first_line(error)}, such as with: {anew}", DIVERGED)
-        stop(line)
-    except Exception as error:
-        log.exception("the run failed")
-        log_file = directory / f"{job.job.name}.log"
-        say(PROGRAM, f"{_told(error)}; go on with: {go_on}; the traceback is in {log_file}", FAILED)
-        stop(line)
-    finally:
-        if in_sweep:
-            sweep_session.follow(directory)
-    return math.nan
+    else:
+        log.error("the run failed", exc_info=error)
+        log_file = directory / f"{HydraConfig.get().job.name}.log"
+        told = f"{_told(error)}; go on with: {_resuming(directory)}; the traceback is in {log_file}"
+        say(PROGRAM, told, FAILED)
+
+
+def _resuming(directory: Path) -> str:
+    """The command that goes on with a run."""
+    return f"{PROGRAM} {RESUME}={_typed(directory)}"
+
+
+def _typed(directory: Path) -> str:
+    """Its name, as one types it here."""
+    return shlex.quote(str(shorten(directory)))
 
 
 def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
@@ -106,12 +148,13 @@ def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
     sweep_session.begin(sweep, configs)
 
 
-def _record(directory: Path, config: Config, line: CommandLine, words: list[str]) -> Record:
+def _record(directory: Path, config: Config, line: CommandLine) -> Record:
     """Of a new run, or of one that goes on: those of a sweep do where one is there."""
     from satae.tracking.record import Record
 
     if line.resume or (line.sweep and (directory / RUN).exists()):
         return Record.resume(directory, line.text, exit_code)
+    words = list(HydraConfig.get().overrides.task)
     return Record.begin(directory, config, line.text, words, exit_code, rerun_of=line.rerun_of)
 
 
@@ -153,7 +196,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
     if line.sweep is not None and line.sweep.is_dir():
         sweep_session.end(line.sweep, folders, report=error is None)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
-    return max(results.exit_code(folders), FAILED if lost else OK)
+    return max(results.worst_exit_code(folders), FAILED if lost else OK)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def status(directory: Path) -> str | None:
     return str(reading.read(directory)["status"]) if (directory / RUN).is_file() else None
 
 
-def exit_code(folders: Iterable[Path]) -> int:
+def worst_exit_code(folders: Iterable[Path]) -> int:
     """Of runs that have begun: the largest of those that failed, else of all.
 
     Raises:
