@@ -18,6 +18,7 @@ from satae.tracking.board import Board
 from satae.tracking.console import Display
 from satae.tracking.record import Record
 from satae.training import checkpoint, engine
+from satae.training.checkpoint import State
 from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position
 from satae.training.keeper import Keeper
 
@@ -54,6 +55,16 @@ class Session(NamedTuple):
                 self.display.note(f"asked to end: left at step {position.step:,}, after {done} epochs")
                 raise Interrupted(asked)
         return metrics
+
+    def close(self, metrics: dict[str, float]) -> float:
+        """Write and show what it came to; the final reconstruction loss on the validation split."""
+        if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
+            metrics |= self.experiment.rare_measures()
+        drawn = self.experiment.pictures()
+        pictures.save(drawn, self.record.directory / PICTURES)
+        self.record.finish(metrics)
+        self.display.result(metrics, self.record.directory, list(drawn))
+        return metrics["valid/reconstruction"]
 
     def _is_to_pause(self, step: int) -> bool:
         return interruption.asked() is not None or self.keeper.due(step)
@@ -99,37 +110,37 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
         Interrupted: a signal asked for it.
         ValueError: the checkpoints that are there cannot be gone on from.
     """
-    directory = record.directory
     engine.repeat_exactly(build.device(config))
     threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
-    state = checkpoint.latest(directory) if record.resumed else None
+    state = checkpoint.latest(record.directory) if record.resumed else None
     experiment = Experiment.of(config)
     begin = experiment.restore(state) if state else experiment.beginning()
     done = experiment.epochs_until(begin)
     metrics = record.go_on_after(done, config) if record.resumed else {}
     with (
-        Board(directory, purge_from=done + 1 if record.resumed else None) as board,
+        Board(record.directory, purge_from=done + 1 if record.resumed else None) as board,
         Display(config.epochs, done=done, name=name) as display,
     ):
         jobs = {"jobs": share.jobs} if share else {}
         record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
-        display.note(experiment.summary())
         if state is None:
             board.begin(record.overrides if name else record.command)
-        if record.resumed:
-            place = f"from step {begin.step:,}, after {done} epochs" if state else "from the beginning: no checkpoint"
-            display.note(f"going on {place}")
-        if state and (jump := going_on.alpha_jump(experiment, state)):
-            display.warn(jump)
-        for caveat in experiment.caveats():
-            display.warn(caveat)
-        best = going_on.best_so_far(directory, state, experiment, display.warn) if state else None
-        keeper = Keeper(directory, **asdict(config.checkpoint), best=best)
-        metrics = Session(experiment, record, board, display, keeper).finish(begin, metrics)
-        if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
-            metrics |= experiment.rare_measures()
-        drawn = experiment.pictures()
-        pictures.save(drawn, directory / PICTURES)
-        record.finish(metrics)
-        display.result(metrics, directory, list(drawn))
-    return metrics["valid/reconstruction"]
+        session = _opened(experiment, record, board, display, begin, state)
+        return session.close(session.finish(begin, metrics))
+
+
+def _opened(
+    experiment: Experiment, record: Record, board: Board, display: Display, begin: Position, state: State | None
+) -> Session:
+    """A session of which is told what is trained, from where, and what a user should know before."""
+    display.note(experiment.summary())
+    if record.resumed:
+        after = f"from step {begin.step:,}, after {experiment.epochs_until(begin)} epochs"
+        display.note(f"going on {after if state else 'from the beginning: no checkpoint'}")
+    if state and (jump := going_on.alpha_jump(experiment, state)):
+        display.warn(jump)
+    for caveat in experiment.caveats():
+        display.warn(caveat)
+    best = going_on.best_so_far(record.directory, state, experiment, display.warn) if state else None
+    keeper = Keeper(record.directory, **asdict(experiment.config.checkpoint), best=best)
+    return Session(experiment, record, board, display, keeper)
