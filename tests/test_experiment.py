@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy
 import pytest
 import torch
 
@@ -133,23 +132,6 @@ def test_prepare_sets_the_threads():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "has_gradient", "told"),
-    [
-        (["act=relu", "complement=slope", "alpha=0.1"], False, True),
-        (["act=satlin", "complement=slope", "alpha=0.1"], False, True),
-        (["act=relu", "complement=slope", "alpha=0"], False, False),
-        (["act=relu", "complement=output", "alpha=0.1"], True, False),
-        (["act=tanh", "complement=slope", "alpha=0.1"], True, False),
-    ],
-)
-def test_a_penalty_without_gradient_is_told(configuration, overrides, has_gradient, told):
-    experiment = Experiment.of(configuration(*SMALL, *overrides))
-    x = experiment.data.batch(experiment.data.train.x)
-    assert experiment.objective(experiment.model, x, x, 0.1).saturation.requires_grad == has_gradient
-    assert any("trains nothing" in caveat for caveat in experiment.caveats()) == told
-
-
-@pytest.mark.parametrize(
     "option",
     [
         *("optim.weight_decay=0.1", "alpha_schedule=constant", "alpha=0.5", "decoder_norm=1", "noise.level=0.1"),
@@ -173,19 +155,6 @@ def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration)
     for experiment in experiments:
         next(experiment.fit(experiment.beginning()))
     assert not same(*experiments)
-
-
-def test_a_layer_that_begins_saturated_is_told(configuration):
-    assert Experiment.of(configuration(*SMALL)).caveats() == []
-    (first, *_) = Experiment.of(configuration(*SMALL, "act=shrink", "act.threshold=6")).caveats()
-    assert first.startswith("layer1 begins with 100% of its units saturated")
-
-
-def test_noise_that_hardly_shows_is_told(configuration, tmp_path):
-    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).uniform(0, 255, (200, 4)).astype("float32"))
-    base = ("data=array", f"data.path={tmp_path / 'x.npy'}", "arch.widths=[3]")
-    told = [Experiment.of(configuration(*base, f"noise.level={level}")).caveats() for level in (0.3, 30)]
-    assert [any("hardly any noise" in line for line in lines) for lines in told] == [True, False]
 
 
 def test_large_examples_are_measured_in_small_parts():

@@ -12,11 +12,12 @@ from torch.optim import Optimizer
 
 from satae import build
 from satae.config import Config
-from satae.data.dataset import Dataset, Split, Statistics, fingerprint, is_fingerprint
+from satae.data.dataset import Dataset, Split, Statistics
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
+from satae.same_data import check_data
 from satae.shown import brief
 from satae.tracking import pictures
 from satae.training import optimiser_state, precision
@@ -31,9 +32,6 @@ from satae.training.sensitivity import code_sensitivity
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
 EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
 MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
-ADDED: Final = ("gaussian", "uniform")  # noise whose level is in the data's own units
-SLIGHT: Final = 0.01  # level of noise, as a share of the data's range, that hardly shows
-NEARLY_ALL: Final = 0.95  # share of saturated units with which a layer hardly learns
 SHOWN: Final = 100  # samples in pictures and histograms, at most
 
 
@@ -143,46 +141,21 @@ class Experiment(NamedTuple):
         layers = self.model.layers()
         return {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in layers}
 
-    def _shown(self) -> tuple[Tensor, Tensor]:
+    def shown(self) -> tuple[Tensor, Tensor]:
+        """Validation data of which pictures and distributions are taken, clean and corrupted."""
         x = self.data.batch(self.data.valid.x[:SHOWN])
         return x, self.corrupt(build.stream(EVALUATION_SEED, "shown", self.device))(x)
 
     def pictures(self) -> dict[str, pictures.Picture]:
         """The model's pictures on validation data, by name."""
         self.model.eval()
-        return pictures.draw(self.model, *self._shown(), self.data.span)
+        return pictures.draw(self.model, *self.shown(), self.data.span)
 
     @torch.no_grad()
     def distributions(self) -> dict[str, Tensor]:
         """Pre-activations of each encoder layer and the code, on corrupted validation data, by name."""
-        trace = self.model.eval().trace(self._shown()[1])
+        trace = self.model.eval().trace(self.shown()[1])
         return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
-
-    @torch.no_grad()
-    def caveats(self) -> list[str]:
-        """What a user should know before training begins."""
-        f_c, name = self.objective.complement, self.config.act.name
-        found = []
-        if self.config.alpha and not f_c.trains:
-            found += [
-                f"complement=slope has no gradient for act={name}, whose slope is constant between its kinks:"
-                " the penalty is reported but trains nothing; choose output or input"
-            ]
-        if precision.is_slow(self.config.precision, self.device):
-            found += [
-                f"precision={self.config.precision}: this processor has no bfloat16 products; fp32 is quicker here"
-            ]
-        width = self.data.span[1] - self.data.span[0]
-        if 0 < getattr(self.config.noise, "level", 0) < SLIGHT * width and self.config.noise.name in ADDED:
-            low, high = self.data.span
-            found += [
-                f"noise.level={self.config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is"
-                " in the data's own units; choose a higher one, or save brightness as uint8"
-            ]
-        for layer, z in self.model.eval().trace(self._shown()[1]).zs.items():
-            if (flat := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
-                found += [f"{layer} begins with {flat:.0%} of its units saturated and may never learn; see init"]
-        return found
 
     def weights(self, step: int) -> State:
         """What the model is made of again, as it is after a step, until the next one changes it."""
@@ -255,40 +228,3 @@ class Experiment(NamedTuple):
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {self.config.noise.name} noise, on {self.device}"
         )
-
-
-def check_data(facts: dict[str, Any], data: Dataset, known: str | None = None) -> None:
-    """Refuse to go on with other data than a run began with.
-
-    Args:
-        facts: of a checkpoint.
-        data: that are there now.
-        known: their fingerprint, where it has been taken.
-
-    Raises:
-        KeyError: the facts say nothing of data.
-        ValueError: they are others.
-    """
-    samples = len(data.train.x)
-    check_shape(facts, data)
-    if facts["samples"] != samples:
-        raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
-    if not is_fingerprint(facts["data"]):
-        raise ValueError("it is of an earlier version, which looked at a few of the data alone")
-    if facts["data"] != (known or fingerprint(data)):
-        raise ValueError("the numbers in the data are others")
-
-
-def check_shape(facts: dict[str, Any], data: Dataset) -> None:
-    """Refuse data of another shape than those that a model was trained on.
-
-    Args:
-        facts: of a checkpoint.
-        data: that are there now.
-
-    Raises:
-        KeyError: the facts say nothing of a shape.
-        ValueError: it is another one.
-    """
-    if facts["shape"] != list(data.shape):
-        raise ValueError(f"the data are of shape {list(data.shape)} now, not {brief(facts['shape'])}")

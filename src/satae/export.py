@@ -101,8 +101,8 @@ def export(chosen: Choices) -> str:
 
     from satae import build
     from satae.config import stored
-    from satae.experiment import check_data, check_shape
     from satae.loading import model_of, state_of
+    from satae.same_data import check_data, check_shape
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()

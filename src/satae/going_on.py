@@ -11,8 +11,9 @@ from satae.config import Config, ConfigError, stored
 from satae.config.changes import check_changes
 from satae.config.messages import first_line
 from satae.config.schema import PATHS
-from satae.experiment import Experiment, check_data
+from satae.experiment import Experiment
 from satae.run_directory import FINISHED, shorten
+from satae.same_data import check_data
 from satae.shown import brief, one_line
 from satae.tracking import reading
 from satae.training import checkpoint

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from satae import build, going_on, interruption
+from satae.caveats import caveats
 from satae.config import Config
 from satae.experiment import Experiment
 from satae.interruption import Interrupted
@@ -139,7 +140,7 @@ def _opened(
         display.note(f"going on {after if state else 'from the beginning: no checkpoint'}")
     if state and (jump := going_on.alpha_jump(experiment, state)):
         display.warn(jump)
-    for caveat in experiment.caveats():
+    for caveat in caveats(experiment):
         display.warn(caveat)
     best = going_on.best_so_far(record.directory, state, experiment, display.warn) if state else None
     keeper = Keeper(record.directory, **asdict(experiment.config.checkpoint), best=best)
