@@ -22,7 +22,7 @@ from satae.command import composition, sweeps
 from satae.command.overrides import names
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS, PRESETS, Config
-from satae.training import checkpoint, fit
+from satae.training import checkpoint_folder, fit
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
 TRAINED = fit.fit
@@ -96,7 +96,7 @@ def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, m
     (run,) = runs(tmp_path)
     assert outcome.code == 3
     assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
-    state = checkpoint.latest(run)
+    state = checkpoint_folder.latest(run)
     assert state.facts["step"] == 2
     assert all(torch.isfinite(value).all() for value in state.part("model").values())
 
@@ -115,7 +115,7 @@ def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
     (run,) = runs(tmp_path)
     assert outcome.code == 3
     assert "a weight is not finite after step 3; try a smaller optim.lr" in outcome.err
-    assert checkpoint.latest(run).facts["step"] == 2
+    assert checkpoint_folder.latest(run).facts["step"] == 2
 
 
 def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import satae
 from satae.experiment import Experiment
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 from satae.training.fit import fit
 
 WORDS = (*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1")
@@ -71,7 +71,7 @@ def check_same(run, whole):
         for place in (run, whole)
     )
     assert ours == theirs
-    states = [checkpoint.latest(place) for place in (run, whole)]
+    states = [checkpoint_folder.latest(place) for place in (run, whole)]
     assert states[0].facts == states[1].facts
     assert all(torch.equal(x, states[1].tensors[name]) for name, x in states[0].tensors.items())
     best = [satae.load(place, best=True).state_dict() for place in (run, whole)]
@@ -123,7 +123,7 @@ def test_what_was_told_before_a_checkpoint_is_on_the_disk_when_it_is(tmp_path, m
     real, seen = checkpoint.save, []
 
     def save(path, state):
-        if path != checkpoint.best(tmp_path / "run"):
+        if path != checkpoint_folder.best(tmp_path / "run"):
             shutil.rmtree(tmp_path / "killed", ignore_errors=True)
             shutil.copytree(tmp_path / "run", tmp_path / "killed")
             shown = EventAccumulator(str(tmp_path / "killed")).Reload()
@@ -142,7 +142,7 @@ def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_tha
     stop_after(monkeypatch, 9)
     here(tmp_path, *words)
     monkeypatch.undo()
-    (_, newest), (_, before) = checkpoint.newest_first(tmp_path / "run")
+    (_, newest), (_, before) = checkpoint_folder.newest_first(tmp_path / "run")
     newest.write_bytes(newest.read_bytes()[:-3])
     outcome = here(tmp_path, "resume=run")
     assert outcome.code == 0
@@ -152,7 +152,7 @@ def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_tha
 
 
 def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
-    (_, newest), *_ = checkpoint.newest_first(cut_off / "run")
+    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
     save_file({"a": torch.zeros(2)}, newest, {"format": str(checkpoint.FORMAT + 1)})
     before = newest.read_bytes()
     outcome = here(cut_off, "resume=run")
@@ -162,7 +162,7 @@ def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_o
 
 
 def test_so_is_one_that_the_system_does_not_let_be_read(cut_off, monkeypatch):
-    (_, newest), *_ = checkpoint.newest_first(cut_off / "run")
+    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
     before, real = newest.read_bytes(), Path.open
 
     def opened(path, *words, **named):
@@ -213,7 +213,7 @@ def worse_and_worse(monkeypatch):
 
 
 def best_step(run):
-    return checkpoint.load(checkpoint.best(run)).facts["step"]
+    return checkpoint.load(checkpoint_folder.best(run)).facts["step"]
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_the_best_of_before_stays_the_best(best_of_four):
 
 @pytest.mark.parametrize("harm", ["junk", "missing", "of another model"])
 def test_where_it_is_lost_that_is_told_and_the_next_epoch_is_the_best(best_of_four, harm):
-    best = checkpoint.best(best_of_four / "run")
+    best = checkpoint_folder.best(best_of_four / "run")
     if harm == "junk":
         best.write_bytes(b"junk")
     elif harm == "missing":
@@ -350,11 +350,11 @@ def test_fewer_epochs_end_it_where_they_do(whole, tmp_path, monkeypatch):
     assert here(tmp_path, "resume=run", "epochs=3").code == 0
     metrics = read(tmp_path / "run" / "metrics.json")
     assert "valid/code_sensitivity" in metrics
-    assert checkpoint.latest(tmp_path / "run").facts["step"] == 6
+    assert checkpoint_folder.latest(tmp_path / "run").facts["step"] == 6
 
 
 def test_the_best_weights_are_of_an_epoch_with_all_of_alpha(whole):
-    assert checkpoint.load(checkpoint.best(whole[1])).facts["step"] > 6
+    assert checkpoint.load(checkpoint_folder.best(whole[1])).facts["step"] > 6
 
 
 def test_older_event_files_sort_first_even_if_the_clock_was_set_back(cut_off):
@@ -378,7 +378,7 @@ def test_more_may_be_asked_of_a_run(cut_off):
     outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
     assert (outcome.code, outcome.err) == (0, "")
     assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
-    assert len(checkpoint.newest_first(cut_off / "run")) == 1
+    assert len(checkpoint_folder.newest_first(cut_off / "run")) == 1
     record = read(cut_off / "run" / "run.json")
     assert record["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
     assert record["resumed"][0]["before"] == {"threads": 1, "device": "cpu"}
@@ -515,7 +515,7 @@ def test_so_are_data_of_which_one_number_is_another(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_of_a_version_that_looked_at_some_data_is_refused_by_name(cut_off):
-    (_, newest), *_ = checkpoint.newest_first(cut_off / "run")
+    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
     outcome = here(cut_off, "resume=run")
@@ -550,7 +550,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_wrong_with_a_checkpoint_is_told_before_anything_is_written(cut_off, change):
-    (_, newest), *_ = checkpoint.newest_first(cut_off / "run")
+    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
     state = checkpoint.load(newest)
     change(state.facts, state.tensors)
     checkpoint.save(newest, state)
@@ -592,7 +592,7 @@ def test_the_lock_of_a_process_that_died_holds_nobody_up(tmp_path):
             time.sleep(0.05)
         program.kill()
     assert read(tmp_path / "run" / "run.json")["status"] == "running"
-    reached = checkpoint.newest_first(tmp_path / "run")[0][0]
+    reached = checkpoint_folder.newest_first(tmp_path / "run")[0][0]
     outcome = here(tmp_path, "resume=run", f"epochs={reached // 2 + 3}")
     assert (outcome.code, outcome.err) == (0, "")
 
@@ -617,7 +617,7 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
     assert err == f"satae-train: interrupted{by}" + ("\n" if words else "; go on with: satae-train resume=run\n")
     record = read(tmp_path / "run" / "run.json")
     assert (record["status"], record["exit_code"]) == ("interrupted", 128 + number)
-    ((_, kept),) = checkpoint.newest_first(tmp_path / "run")
+    ((_, kept),) = checkpoint_folder.newest_first(tmp_path / "run")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert checkpoint.load(kept).facts["step"] // 2 == len(lines)
 

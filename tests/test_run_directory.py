@@ -29,7 +29,7 @@ from satae.config import validate
 from satae.data.dataset import statistics
 from satae.experiment import EVALUATION_SEED
 from satae.run_directory import CHECKPOINTS
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 
 LAYERS = ["layer1", "layer2"]
 MEASURES = [
@@ -214,7 +214,7 @@ BROKEN = {
 def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run / CHECKPOINTS, tmp_path / CHECKPOINTS)
-    ((_, path),) = checkpoint.newest_first(tmp_path)
+    ((_, path),) = checkpoint_folder.newest_first(tmp_path)
     BROKEN[kind](path)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused:
         satae.load(tmp_path)
@@ -232,7 +232,7 @@ def test_no_checkpoint_is_told_in_one_line(tmp_path):
 
 
 def weights(directory):
-    return checkpoint.latest(directory).part("model")
+    return checkpoint_folder.latest(directory).part("model")
 
 
 def untimed(run):

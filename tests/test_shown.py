@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import satae
 from satae.shown import MOST, brief, one_line
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\nall is well\r\u202e\x9b1m" + "A" * 5000
 TYPED = 400  # characters of what we say ourselves, with the names of folders, at most
@@ -73,7 +73,7 @@ def refused(run):
     ],
 )
 def test_facts_of_a_checkpoint(run, key, value):
-    (_, newest), *_ = checkpoint.newest_first(run)
+    (_, newest), *_ = checkpoint_folder.newest_first(run)
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {key: value}))
     refused(run)
@@ -81,7 +81,7 @@ def test_facts_of_a_checkpoint(run, key, value):
 
 @pytest.mark.parametrize("where", ["model/", "model/encoder.", "optimiser/", "optimiser/0/"])
 def test_names_in_a_checkpoint(run, where):
-    (_, newest), *_ = checkpoint.newest_first(run)
+    (_, newest), *_ = checkpoint_folder.newest_first(run)
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(tensors={**state.tensors, f"{where}{HOSTILE}": torch.zeros(1)}))
     told = here(run.parent, "resume=run", "epochs=3").err
@@ -93,13 +93,13 @@ def test_names_in_a_checkpoint(run, where):
 
 
 def test_the_format_of_a_checkpoint(run):
-    (_, newest), *_ = checkpoint.newest_first(run)
+    (_, newest), *_ = checkpoint_folder.newest_first(run)
     save_file({"a": torch.zeros(2)}, newest, {"format": HOSTILE})
     assert "a checkpoint of format" in refused(run)
 
 
 def test_the_header_of_a_checkpoint(run):
-    for _, path in checkpoint.newest_first(run):
+    for _, path in checkpoint_folder.newest_first(run):
         header = json.dumps({"a": {"dtype": HOSTILE, "shape": [], "data_offsets": [0, 0]}}).encode()
         path.write_bytes(struct.pack("<Q", len(header)) + header)
     refused(run)

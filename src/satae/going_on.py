@@ -16,7 +16,7 @@ from satae.run_directory import FINISHED, shorten
 from satae.same_data import check_data
 from satae.shown import brief, one_line
 from satae.tracking import reading
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 from satae.training.fit import steps_per_epoch
 from satae.training.schedule import alpha_schedule
@@ -34,7 +34,7 @@ def check(config: Config, run: Path) -> str | None:
     """
     finished = reading.read(run)["status"] == FINISHED
     try:
-        state = checkpoint.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
+        state = checkpoint_folder.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
@@ -99,7 +99,7 @@ def best_so_far(run: Path, state: State, experiment: Experiment, tell: Callable[
     if state.best is None:
         return None
     try:
-        experiment.check_weights(checkpoint.load(checkpoint.best(run)))
+        experiment.check_weights(checkpoint.load(checkpoint_folder.best(run)))
     except (FileNotFoundError, ValueError) as error:
         tell(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
         return None

@@ -12,7 +12,7 @@ from satae.config.messages import first_line
 from satae.config.stored import config_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.shown import brief
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 
 
@@ -52,12 +52,12 @@ def state_of(path: Path, *, best: bool = False) -> State:
             raise ValueError(f"{path}: is one file; best is for run directories")
         return checkpoint.load(path)
     if best:
-        if not checkpoint.best(path).is_file() and checkpoint.newest_first(path):
+        if not checkpoint_folder.best(path).is_file() and checkpoint_folder.newest_first(path):
             raise FileNotFoundError(
                 f"{path}: no best weights yet: no epoch has ended with all of alpha; take the newest"
             )
-        return checkpoint.load(checkpoint.best(path))
-    if (state := checkpoint.latest(path)) is None:
+        return checkpoint.load(checkpoint_folder.best(path))
+    if (state := checkpoint_folder.latest(path)) is None:
         raise FileNotFoundError(f"{path}: no checkpoint there; name a run directory that satae-train has made")
     return state
 

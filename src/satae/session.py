@@ -18,7 +18,7 @@ from satae.tracking import pictures
 from satae.tracking.board import Board
 from satae.tracking.console import Display
 from satae.tracking.record import Record
-from satae.training import checkpoint, engine
+from satae.training import checkpoint_folder, engine
 from satae.training.checkpoint import State
 from satae.training.fit import Epoch, NonFiniteLoss, NonFiniteWeights, Position
 from satae.training.keeper import Keeper
@@ -113,7 +113,7 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
     """
     engine.repeat_exactly(build.device(config))
     threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
-    state = checkpoint.latest(record.directory) if record.resumed else None
+    state = checkpoint_folder.latest(record.directory) if record.resumed else None
     experiment = Experiment.of(config)
     begin = experiment.restore(state) if state else experiment.beginning()
     done = experiment.epochs_until(begin)

@@ -19,7 +19,7 @@ import satae
 from satae import build, files
 from satae.experiment import Experiment
 from satae.run_directory import CHECKPOINTS
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 from satae.training.optimiser_state import load_into
 
@@ -28,7 +28,7 @@ UNREADABLE = "not a checkpoint that can be read"
 
 @pytest.fixture
 def path(tmp_path):
-    return checkpoint.place(tmp_path, 7)
+    return checkpoint_folder.place(tmp_path, 7)
 
 
 def state(value=1.0, step=7):
@@ -102,9 +102,9 @@ def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, conf
     whole = Experiment.of(config)
     expected = [moment.epoch._replace(samples_per_s=0) for moment in whole.fit(whole.beginning())]
     experiment, position = left_at(config, step)
-    checkpoint.save(checkpoint.place(path.parents[1], step), experiment.state(position))
+    checkpoint.save(checkpoint_folder.place(path.parents[1], step), experiment.state(position))
     again = Experiment.of(config)
-    begin = again.restore(checkpoint.latest(path.parents[1]))
+    begin = again.restore(checkpoint_folder.latest(path.parents[1]))
     assert again.epochs_until(begin) == step // 4
     found = [moment.epoch._replace(samples_per_s=0) for moment in again.fit(begin)]
     assert found == expected[step // 4 :]
@@ -287,9 +287,9 @@ def test_no_link_is_followed(path):
 
 def test_steps_are_in_the_order_of_their_numbers(tmp_path):
     for step in (10**9, 999_999_999, 5):
-        checkpoint.save(checkpoint.place(tmp_path, step), state())
+        checkpoint.save(checkpoint_folder.place(tmp_path, step), state())
     (tmp_path / CHECKPOINTS / "step-x.safetensors").touch()
-    assert [step for step, _ in checkpoint.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
+    assert [step for step, _ in checkpoint_folder.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
 
 
 def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):
@@ -305,8 +305,8 @@ def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_i
 
 def older_and_newer(run):
     """Two checkpoints of a run; the bytes of the newer."""
-    checkpoint.save(checkpoint.place(run, 1), state(1, 1))
-    newer = checkpoint.place(run, 2)
+    checkpoint.save(checkpoint_folder.place(run, 1), state(1, 1))
+    newer = checkpoint_folder.place(run, 2)
     checkpoint.save(newer, state(2, 2))
     return newer, newer.read_bytes()
 
@@ -316,7 +316,7 @@ def test_a_file_torn_at_any_byte_is_passed_over_for_the_one_before(tmp_path, cap
     for length in range(len(content)):
         newer.write_bytes(content[:length])
         caplog.clear()
-        assert same(checkpoint.latest(tmp_path), state(1, 1))
+        assert same(checkpoint_folder.latest(tmp_path), state(1, 1))
         (line,) = caplog.messages
         assert UNREADABLE in line
         assert line.endswith("going on from step-000000001.safetensors")
@@ -329,7 +329,7 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
         place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
         newer.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
         try:
-            found = checkpoint.latest(tmp_path)
+            found = checkpoint_folder.latest(tmp_path)
         except ValueError as error:
             found = str(error)
         if isinstance(found, str):
@@ -343,19 +343,19 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
 def test_any_other_content_is_passed_over(tmp_path, content):
     newer, _ = older_and_newer(tmp_path)
     newer.write_bytes(content)
-    assert same(checkpoint.latest(tmp_path), state(1, 1))
+    assert same(checkpoint_folder.latest(tmp_path), state(1, 1))
 
 
 def test_where_none_can_be_read_the_newest_is_named(tmp_path):
     newer, _ = older_and_newer(tmp_path)
-    for _, path in checkpoint.newest_first(tmp_path):
+    for _, path in checkpoint_folder.newest_first(tmp_path):
         path.write_bytes(b"PK")
     with pytest.raises(ValueError, match=rf"{newer}: {UNREADABLE}"):
-        checkpoint.latest(tmp_path)
+        checkpoint_folder.latest(tmp_path)
 
 
 def test_there_may_be_none_yet(tmp_path):
-    assert checkpoint.latest(tmp_path) is None
+    assert checkpoint_folder.latest(tmp_path) is None
     with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory"):
         satae.load(tmp_path)
 
@@ -364,7 +364,7 @@ def test_there_may_be_none_yet(tmp_path):
 def test_one_of_another_step_than_its_name_says_is_refused(path, step):
     checkpoint.save(path, state(step=step))
     with pytest.raises(ValueError, match=f"{path}: says that it is of step {step}"):
-        checkpoint.latest(path.parents[1])
+        checkpoint_folder.latest(path.parents[1])
 
 
 # Hostile files
@@ -427,7 +427,7 @@ def test_another_format_is_refused_by_name(path, found):
 def test_format_1_is_refused_by_name(tmp_path):
     torch.save({"format": 1}, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match=r"checkpoint\.pt: a checkpoint of format 1; .* reads format 2"):
-        checkpoint.latest(tmp_path)
+        checkpoint_folder.latest(tmp_path)
 
 
 @pytest.mark.parametrize("write", [lambda content, file: torch.save(content, file), pickle.dump])

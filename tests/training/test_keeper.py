@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from satae.training import checkpoint, keeper
+from satae.training import checkpoint, checkpoint_folder, keeper
 from satae.training.checkpoint import State
 from satae.training.keeper import Keeper
 
@@ -73,7 +73,7 @@ def test_the_last_few_are_kept(tmp_path, keep):
     kept = Keeper(tmp_path, **{**NEVER, "keep": keep})
     for step in (5, 50, 500, 5000):
         kept.write(step, state(step))
-    found = [checkpoint.load(path).facts["value"] for _, path in checkpoint.newest_first(tmp_path)]
+    found = [checkpoint.load(path).facts["value"] for _, path in checkpoint_folder.newest_first(tmp_path)]
     assert found == [5000, 500, 50, 5][:keep]
 
 
@@ -82,9 +82,9 @@ def test_one_that_was_passed_over_pushes_no_good_one_out(tmp_path, keep):
     before = Keeper(tmp_path, **{**NEVER, "keep": 3})
     for step in (5, 6, 9):
         before.write(step, state(step))
-    checkpoint.place(tmp_path, 9).write_bytes(b"torn")
+    checkpoint_folder.place(tmp_path, 9).write_bytes(b"torn")
     Keeper(tmp_path, **{**NEVER, "keep": keep}).write(7, state(7))  # went on from 6
-    found = [checkpoint.load(path).facts["value"] for _, path in checkpoint.newest_first(tmp_path)]
+    found = [checkpoint.load(path).facts["value"] for _, path in checkpoint_folder.newest_first(tmp_path)]
     assert found == [7, 6][:keep]
 
 
@@ -92,14 +92,14 @@ def test_one_that_was_passed_over_pushes_no_good_one_out(tmp_path, keep):
 def test_only_what_is_damaged_is_removed_before_its_time(tmp_path, monkeypatch, number):
     before = Keeper(tmp_path, **{**NEVER, "keep": 3})
     before.write(5, state(5))
-    torn, newer, unreadable = (checkpoint.place(tmp_path, step) for step in (7, 8, 9))
+    torn, newer, unreadable = (checkpoint_folder.place(tmp_path, step) for step in (7, 8, 9))
     torn.write_bytes(b"torn")
     save_file({"a": torch.zeros(2)}, newer, {"format": str(checkpoint.FORMAT + 1)})
     checkpoint.save(unreadable, state(9))
     refuse(monkeypatch, unreadable, number)
     before.write(6, state(6))
     monkeypatch.undo()
-    assert [step for step, _ in checkpoint.newest_first(tmp_path)] == [9, 8, 6, 5]
+    assert [step for step, _ in checkpoint_folder.newest_first(tmp_path)] == [9, 8, 6, 5]
 
 
 def refuse(monkeypatch, refused, number):
@@ -116,7 +116,7 @@ def refuse(monkeypatch, refused, number):
 
 def test_the_best_is_written_with_the_next_checkpoint(tmp_path):
     kept = Keeper(tmp_path, **NEVER)
-    best = checkpoint.best(tmp_path)
+    best = checkpoint_folder.best(tmp_path)
     kept.consider(3.0, lambda: state(3))
     kept.consider(2.0, lambda: state(2))
     kept.consider(2.5, lambda: state(2.5))
@@ -134,7 +134,8 @@ def test_the_best_is_on_the_disk_before_the_checkpoint_that_knows_of_it(tmp_path
     kept.consider(1.0, lambda: state(1))
     kept.write(7, state())
     kept.write(8, state())
-    names = [path.name for path in (checkpoint.best(tmp_path), *(checkpoint.place(tmp_path, step) for step in (7, 8)))]
+    written = [checkpoint_folder.place(tmp_path, step) for step in (7, 8)]
+    names = [path.name for path in (checkpoint_folder.best(tmp_path), *written)]
     assert [name for name, _ in clock.written] == names
 
 
@@ -142,7 +143,7 @@ def test_the_best_so_far_is_remembered(tmp_path):
     kept = Keeper(tmp_path, **NEVER, best=1.0)
     kept.consider(2.0, lambda: state(2))
     kept.write(1, state())
-    assert not checkpoint.best(tmp_path).exists()
+    assert not checkpoint_folder.best(tmp_path).exists()
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
@@ -151,4 +152,4 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     torn.write_bytes(b"half")
     Keeper(tmp_path, **NEVER)
     assert not torn.exists()
-    assert len(checkpoint.newest_first(tmp_path)) == 1
+    assert len(checkpoint_folder.newest_first(tmp_path)) == 1

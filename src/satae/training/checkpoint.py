@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,14 +20,10 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from satae import files
-from satae.run_directory import CHECKPOINTS, OLD_CHECKPOINT
 from satae.shown import brief
 
 FORMAT: Final = 2
 SHA256: Final = 64  # digits
-SUFFIX: Final = ".safetensors"
-
-log = logging.getLogger(__name__)
 
 
 class Refused(ValueError):
@@ -92,28 +87,6 @@ class State(NamedTuple):
     def with_part(self, name: str, tensors: Mapping[str, Tensor]) -> State:
         """The same with tensors that :meth:`part` gives again."""
         return self._replace(tensors={**self.tensors, **{f"{name}/{key}": x for key, x in tensors.items()}})
-
-
-def place(run: Path, step: int) -> Path:
-    """Where the checkpoint of a step of a run is."""
-    return run / CHECKPOINTS / f"step-{step:09}{SUFFIX}"
-
-
-def best(run: Path) -> Path:
-    """Where the best weights of a run are."""
-    return run / CHECKPOINTS / f"best{SUFFIX}"
-
-
-def newest_first(run: Path) -> list[tuple[int, Path]]:
-    """The checkpoints of a run, after their steps."""
-    there = [(_step_of(path), path) for path in (run / CHECKPOINTS).glob(f"step-*{SUFFIX}")]
-    return sorted(((step, path) for step, path in there if step is not None), reverse=True)
-
-
-def _step_of(path: Path) -> int | None:
-    """The step of a checkpoint, by its name; None where it has none."""
-    digits = path.name.removeprefix("step-").removesuffix(SUFFIX)
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 
 
 def save(path: Path, state: State) -> None:
@@ -185,40 +158,6 @@ def memory() -> int:
 
 def _first_line(error: Exception) -> str:
     return brief(str(error).partition("\n")[0])
-
-
-def latest(run: Path, tell: Callable[[str], object] = log.warning) -> State | None:
-    """The newest checkpoint of a run that is not damaged; None where it has none yet.
-
-    Args:
-        run: its directory.
-        tell: called with a line for each that is damaged.
-
-    Raises:
-        OSError: the system does not let the newest be read; it may be whole.
-        ValueError: it is of another format, or of another step than its name says, or all that are there are damaged.
-    """
-    reasons = []
-    for step, path in newest_first(run):
-        try:
-            state = load(path)
-        except FileNotFoundError:  # removed meanwhile
-            continue
-        except Damaged as error:
-            reasons += [str(error)]
-            continue
-        if state.facts.get("step") != step:
-            raise ValueError(f"{path}: says that it is of step {brief(state.facts.get('step'))}")
-        for reason in reasons:
-            tell(f"{reason}; going on from {path.name}")
-        return state
-    if reasons:
-        raise ValueError(reasons[0])
-    if (run / OLD_CHECKPOINT).is_file():
-        raise ValueError(
-            f"{run / OLD_CHECKPOINT}: a checkpoint of format 1; this version of satae reads format {FORMAT}"
-        )
-    return None
 
 
 def is_damaged(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.files import PARTIAL
 from satae.run_directory import CHECKPOINTS
-from satae.training import checkpoint
+from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 
 SHARE: Final = 0.02  # of the time of a run, at most, goes into checkpoints by time
@@ -68,10 +68,10 @@ class Keeper:
         """
         begun = time.perf_counter()
         if self._unwritten is not None:
-            checkpoint.save(checkpoint.best(self.run), self._unwritten)
+            checkpoint.save(checkpoint_folder.best(self.run), self._unwritten)
             self._unwritten = None
-        checkpoint.save(checkpoint.place(self.run, step), state.with_facts(best=self.best))
-        there = checkpoint.newest_first(self.run)
+        checkpoint.save(checkpoint_folder.place(self.run, step), state.with_facts(best=self.best))
+        there = checkpoint_folder.newest_first(self.run)
         later = [path for at, path in there if at > step]  # passed over when the run went on
         damaged = [path for path in later if checkpoint.is_damaged(path)]
         for path in damaged + [path for _, path in there[len(later) + self.keep :]]:
