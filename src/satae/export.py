@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from satae import files
 from satae.command import small_program
 from satae.config import ConfigError
-from satae.config.messages import bad_choice, first_line, nearest
+from satae.config.messages import bad_choice, nearest
 from satae.formats import FORMATS, Source
 from satae.run_directory import CONFIG, FINISHED
+from satae.shown import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,12 +9,11 @@ from pathlib import Path
 from satae import build
 from satae.config import Config, ConfigError, stored
 from satae.config.changes import check_changes
-from satae.config.messages import first_line
 from satae.config.schema import PATHS
 from satae.experiment import Experiment
 from satae.run_directory import FINISHED, shorten
 from satae.same_data import check_data
-from satae.shown import brief, one_line
+from satae.shown import brief, brief_line, first_line, one_line
 from satae.tracking import reading
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
@@ -54,7 +53,7 @@ def check(config: Config, run: Path) -> str | None:
     except ValueError as error:
         raise ConfigError(f"{run}: cannot go on ({first_line(error)}); begin anew with rerun={run}") from None
     except (KeyError, TypeError, ArithmeticError) as error:
-        raise ConfigError(f"{run}: cannot go on ({brief(first_line(error))}); begin anew with rerun={run}") from None
+        raise ConfigError(f"{run}: cannot go on ({brief_line(error)}); begin anew with rerun={run}") from None
     return None
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 
 from satae import build
-from satae.config.messages import first_line
 from satae.config.stored import config_of
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.shown import brief
+from satae.shown import brief_line
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 
@@ -84,6 +83,6 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
             raise ValueError("its standardisation is of another shape")
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        reason = brief(first_line(error))
+        reason = brief_line(error)
         raise ValueError(f"{where}: does not hold a model of this program ({reason}); train again") from None
     return model

@@ -18,3 +18,13 @@ def brief(text: object) -> str:
     """The same, and no longer than ``MOST`` characters."""
     line = one_line(text)
     return line if len(line) <= MOST else f"{line[: MOST - 3]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without a full stop."""
+    return str(error).strip().partition("\n")[0].rstrip(" .")
+
+
+def brief_line(error: BaseException) -> str:
+    """The same, of an error that may tell what is in a file: brief."""
+    return brief(first_line(error))

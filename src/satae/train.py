@@ -21,9 +21,9 @@ from satae.command.launch import CommandLine, Program, stop
 from satae.command.making import Killed
 from satae.command.stored_runs import RERUN, RESUME
 from satae.config import Config, ConfigError, validate
-from satae.config.messages import first_line
 from satae.interruption import Interrupted, held, number_of
 from satae.run_directory import RUN, shorten
+from satae.shown import first_line
 
 if TYPE_CHECKING:
     from satae.tracking.record import Record

@@ -22,8 +22,8 @@ from satae.command import overrides
 from satae.command.launchers import Launcher
 from satae.command.places import place
 from satae.config import Config, ConfigError, validate
-from satae.config.messages import first_line
 from satae.config.validate import chosen_names
+from satae.shown import first_line
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 

@@ -21,8 +21,8 @@ from satae.command.making import make
 from satae.command.plan import Plan
 from satae.config import ConfigError
 from satae.config.changes import check_changes
-from satae.config.messages import first_line
 from satae.interruption import Interrupted
+from satae.shown import first_line
 
 
 def execute(program: Program) -> int:

@@ -11,8 +11,9 @@ from typing import Any
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from satae.command import launchers
-from satae.config.messages import ConfigError, bad_choice, expected, first_line, show, unknown_key
+from satae.config.messages import ConfigError, bad_choice, expected, show, unknown_key
 from satae.config.schema import GROUPS, PATHS, PRESETS, Config
+from satae.shown import first_line
 
 GROUPED = frozenset({*GROUPS, PRESETS})
 KNOWN = frozenset(item.name for item in fields(Config))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hydra.core.utils import JobReturn, JobStatus, env_override
 
 from satae import interruption
-from satae.config.messages import first_line
+from satae.shown import first_line
 
 LOOK: Final = 0.2  # seconds between two looks at the runs
 QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}

@@ -9,8 +9,8 @@ from typing import Final
 from satae import interruption
 from satae.command.arguments import VERSION, version_line
 from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
-from satae.config.messages import first_line
 from satae.interruption import Interrupted
+from satae.shown import first_line
 
 SHOWS: Final = {"--help", "-h"}
 

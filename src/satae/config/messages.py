@@ -40,11 +40,6 @@ def show(value: object) -> str:
     return str(value)
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, without a full stop."""
-    return str(error).strip().partition("\n")[0].rstrip(" .")
-
-
 def listed(words: Iterable[str], link: str = "or") -> str:
     """``"a, b or c"``."""
     *most, last = words

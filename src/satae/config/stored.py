@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import yaml
 
-from satae.config.messages import ConfigError, first_line
+from satae.config.messages import ConfigError
 from satae.config.schema import SECTIONS, Config
 from satae.config.validate import validate
-from satae.shown import brief
+from satae.shown import brief, brief_line
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data alone, the quick one if it is there
 DEEPEST: Final = 10
@@ -49,7 +49,7 @@ def read_plain(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is no configuration ({brief(first_line(error))})") from None
+        raise ConfigError(f"{path}: is no configuration ({brief_line(error)})") from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise ConfigError(f"{path}: is no configuration")
     return found
@@ -92,4 +92,4 @@ def config_of(found: object, where: str) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{where}: {brief(error)}") from None
     except Exception as error:  # keys that are no words, and what else YAML can hold
-        raise ConfigError(f"{where}: is no configuration ({brief(first_line(error))})") from None
+        raise ConfigError(f"{where}: is no configuration ({brief_line(error)})") from None

@@ -21,13 +21,13 @@ from satae.config.messages import (
     ConfigError,
     bad_choice,
     expected,
-    first_line,
     out_of_range,
     own_options,
     show,
     unknown_key,
 )
 from satae.config.schema import GROUPS, SECTIONS, Config
+from satae.shown import first_line
 
 
 def validate(composed: DictConfig | dict[str, Any]) -> Config:

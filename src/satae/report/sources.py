@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.config.messages import first_line, show
+from satae.config.messages import show
 from satae.run_directory import CONFIG, RUN, SWEEP_NOTES
+from satae.shown import first_line
 from satae.sweep import results
 from satae.sweep.results import FINISHED, Result
 

@@ -8,9 +8,8 @@ from typing import Final, NamedTuple
 
 from satae import files
 from satae.config import ConfigError
-from satae.config.messages import first_line
 from satae.run_directory import SWEEP_NOTES
-from satae.shown import brief
+from satae.shown import brief, first_line
 
 LARGEST: Final = 2**20  # bytes
 

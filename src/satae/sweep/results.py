@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.flat import flat
-from satae.config.messages import first_line
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
 from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
 from satae.run_directory import FAILED as FAILED
 from satae.run_directory import FINISHED as FINISHED
 from satae.run_directory import RUNNING as RUNNING
+from satae.shown import first_line
 from satae.tracking import reading
 from satae.tracking.reading import numbers
 

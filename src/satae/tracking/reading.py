@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae.config import ConfigError
-from satae.config.messages import first_line
 from satae.run_directory import RUN
+from satae.shown import first_line
 
 LARGEST: Final = 2**24  # bytes of a record
 LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that

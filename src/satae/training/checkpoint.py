@@ -20,7 +20,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from satae import files
-from satae.shown import brief
+from satae.shown import brief, brief_line
 
 FORMAT: Final = 2
 SHA256: Final = 64  # digits
@@ -128,9 +128,9 @@ def load(path: Path) -> State:
     except (MemoryError, Refused):
         raise
     except SafetensorError as error:
-        raise Damaged(path, _first_line(error)) from None
+        raise Damaged(path, brief_line(error)) from None
     except Exception as error:  # whatever else safetensors and torch raise, which need not be the file's fault
-        raise ValueError(f"{path}: cannot be read ({_first_line(error)})") from None
+        raise ValueError(f"{path}: cannot be read ({brief_line(error)})") from None
     if _digest(metadata["facts"], tensors) != metadata["sha256"]:
         raise Damaged(path, "it is damaged: its SHA-256 is another")
     return State(facts, tensors)
@@ -154,10 +154,6 @@ def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 def memory() -> int:
     """Of this machine, in bytes: no larger checkpoint can be read."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _first_line(error: Exception) -> str:
-    return brief(str(error).partition("\n")[0])
 
 
 def is_damaged(path: Path) -> bool:
