@@ -239,6 +239,15 @@ def test_a_folder_that_cannot_be_is_no_traceback(stand_in, satae_data, folder):
     assert code in (0, 1)
 
 
+def test_a_fault_of_the_program_is_told_in_one_line(stand_in, satae_data, monkeypatch):
+    def faulty(*_):
+        raise RuntimeError("out of luck.\nand more")
+
+    stand_in()
+    monkeypatch.setattr(inventory.archives, "find", faulty)
+    assert satae_data("list") == (1, [], ["satae-data: RuntimeError: out of luck"])
+
+
 def test_an_incomplete_set_does_not_pass(cache, stand_in, satae_data):
     stand_in()
     files = MAKERS["mnist"]()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, say_fault, unread
 from satae.config.messages import bad_choice
 from satae.data import archives, cache
 from satae.data.archives import Archive, Damaged, PublishedSet
@@ -51,6 +51,8 @@ def _main() -> int:
         if unread(error):
             raise
         return say(PROGRAM, f"{error.filename or 'standard output'}: {reason(error)}", FAILED)
+    except Exception as error:
+        return say_fault(PROGRAM, error)
     return code
 
 

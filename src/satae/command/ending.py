@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from satae.shown import one_line
+from satae.shown import first_line, one_line
 
 OK: Final = 0
 FAILED: Final = 1  # a fault of the program or of the machine
@@ -75,3 +75,8 @@ def say(program: str, line: str, code: int) -> int:
     """Tell what went wrong, in one line; returns the exit code."""
     print(f"{program}: {one_line(line)}", file=sys.stderr)  # noqa: T201
     return code
+
+
+def say_fault(program: str, error: Exception) -> int:
+    """Tell of an error that nobody has foreseen; returns the exit code."""
+    return say(program, f"{type(error).__name__}: {first_line(error)}", FAILED)

@@ -8,7 +8,7 @@ from typing import Final
 
 from satae import interruption
 from satae.command.arguments import VERSION, version_line
-from satae.command.ending import FAILED, OK, REFUSED, ended, say, unread
+from satae.command.ending import FAILED, OK, REFUSED, ended, say, say_fault, unread
 from satae.interruption import Interrupted
 from satae.shown import first_line
 
@@ -24,16 +24,13 @@ def run(program: str, text: str, work: Callable[[Sequence[str]], object], refusa
         work: takes the words, and gives what is to be told.
         refusals: the errors that say that the words cannot be followed.
     """
-    return ended(lambda: _run(program, text, work, refusals, sys.argv[1:]))
+    return ended(lambda: _run(program, text, work, refusals))
 
 
 def _run(
-    program: str,
-    text: str,
-    work: Callable[[Sequence[str]], object],
-    refusals: tuple[type[Exception], ...],
-    words: Sequence[str],
+    program: str, text: str, work: Callable[[Sequence[str]], object], refusals: tuple[type[Exception], ...]
 ) -> int:
+    words = sys.argv[1:]
     if VERSION in words:
         print(version_line())  # noqa: T201
         return OK
@@ -52,5 +49,5 @@ def _run(
             raise
         return say(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     except Exception as error:
-        return say(program, f"{type(error).__name__}: {first_line(error)}", FAILED)
+        return say_fault(program, error)
     return OK
