@@ -24,6 +24,7 @@ from satae.command.ending import let_go
 from satae.config import Config, ConfigError
 from satae.interruption import Interrupted
 from satae.share import Share
+from satae.shown import first_line
 
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
@@ -90,6 +91,8 @@ def hand_over(program: Program, line: CommandLine, jobs: Sequence[Sequence[str]]
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
+            raise ConfigError(first_line(error) or type(error).__name__) from None
         place = error.filename or "standard output"
         raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
 
