@@ -227,7 +227,11 @@ def test_every_link_to_a_file_leads_somewhere(document):
     assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
 
 
-def test_every_file_that_the_readme_lists_is_there():
+def test_every_file_that_the_readme_lists_is_where_it_says():
     block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
-    listed = {word for word in re.findall(r"\b\w+\.py\b", block)}
-    assert listed <= {path.name for path in FILES.values()}
+    folder, listed = "", set()
+    for line in block.splitlines():
+        found = re.match(r"  (?! )(\w+/)?", line)
+        folder = (found[1] or "") if found else folder
+        listed |= {f"{folder}{word}" for word in re.findall(r"\b\w+\.py\b", line)}
+    assert listed - {*FILES} == set()
