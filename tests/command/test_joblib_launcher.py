@@ -49,6 +49,16 @@ def test_a_run_that_is_alone_has_all_cores_unless_the_user_says_otherwise(tmp_pa
     assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, cores.count()))
 
 
+@pytest.mark.parametrize(("n_jobs", "told"), [("", "1 of 2 runs at once"), ("n_jobs: 2", "2 of 2 runs at once")])
+def test_a_configuration_of_ones_own_with_the_launcher_is_given_workers_too(tmp_path, n_jobs, told):
+    folder = tmp_path / "own" / "hydra" / "launcher"
+    folder.mkdir(parents=True)
+    target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    (folder / "mine.yaml").write_text(f"_target_: {target}\n{n_jobs}\n")
+    outcome = here(tmp_path, *TINY, "-m", "--config-dir", "own", "hydra/launcher=mine", "seed=0,1")
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, told)
+
+
 def test_runs_one_after_another_share_nothing(tmp_path):
     assert here(tmp_path, *TINY, "-m", "seed=0").code == 0
     assert "jobs" not in read(runs(tmp_path)[0] / "run.json")
