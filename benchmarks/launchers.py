@@ -1,7 +1,8 @@
 """One sweep of 40 runs under each launcher: the same metrics, and what each costs: ``make launchers``.
 
-The metrics of all runs must be the same to the last bit. What a launcher costs is the seconds of a worker that a run takes
-outside its record, which goes from its beginning to its end: building, training, measuring, pictures, checkpoints.
+The metrics of all runs must be the same to the last bit. What a launcher costs is the seconds of a worker that a run
+takes outside its record, which goes from its beginning to its end: building, training, measuring, pictures,
+checkpoints.
 """
 
 from __future__ import annotations
