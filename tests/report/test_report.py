@@ -236,6 +236,36 @@ def test_a_single_run_has_a_report_in_its_own_folder(tmp_path):
     assert page.all("svg") == []
 
 
+def epochs(*losses, **more):
+    return [
+        {"epoch": n, "train/total": loss, "valid/total": loss, SATURATED: 0.5, **more} for n, loss in enumerate(losses)
+    ]
+
+
+@pytest.mark.parametrize("record", [{}, {"status": "interrupted"}])
+def test_the_report_of_a_single_run_has_its_course(tmp_path, record):
+    run = made.run(tmp_path / "run", {FVU: 0.1, SATURATED: 0.5}, record=record, history=epochs(2.0, 1.0, 0.5))
+    page = Page(write([run]))
+    assert len(page.all("svg")) == 1
+    (box,) = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
+    assert "valid/total" in box["aria-label"]
+    assert {"course.png", "course.svg"} <= {path.name for path in (run / "report").iterdir()}
+    assert {name for name, _ in page.tags} <= KNOWN
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        epochs(1.0),
+        epochs(None, 10**400, -(10**400), math.inf, 1),
+        epochs(*range(5000)),
+        [{"epoch": 10**400}] * 2,
+        [{"epoch": 1}] * 2,
+    ],
+)
+def test_no_course_is_too_odd(tmp_path, history):
+    assert write([made.run(tmp_path / "run", {}, history=history)]).is_file()
+
 
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.floats() | st.integers() | st.text(max_size=4), max_size=3))
 @settings(max_examples=15)

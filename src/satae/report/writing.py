@@ -12,7 +12,7 @@ from typing import Final
 from satae.command import interruption
 from satae.config import ConfigError
 from satae.files import named
-from satae.report import csv_files, drawing, figures
+from satae.report import course, csv_files, drawing, figures
 from satae.report.series import plan
 from satae.report.sources import Source, directories, gather
 from satae.run_directory import RUN
@@ -23,7 +23,7 @@ from satae.sweep.results import Result, Unreadable
 FOLDER: Final = "report"
 PAGE: Final = "index.html"
 GROUPS: Final = "groups.csv"
-FIGURES: Final = tuple(f"{name}{suffix}" for name in figures.NAMES for suffix in (".png", ".svg"))
+FIGURES: Final = tuple(f"{name}{suffix}" for name in (*figures.NAMES, course.NAME) for suffix in (".png", ".svg"))
 
 
 def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Result | Unreadable] = ()) -> Path:
@@ -96,7 +96,7 @@ def parts(source: Source) -> Iterator[tuple[str, bytes]]:
     yield GROUPS, csv_files.configurations(groups, varied)
     lines = plan(groups, varied)
     with drawing.styled():
-        drawings = [*figures.draw(lines)]
+        drawings = [*(course.draw(source.runs[0]) if len(source.runs) == 1 else figures.draw(lines))]
     for made in drawings:
         yield f"{made.name}.png", made.png
         yield f"{made.name}.svg", made.svg.encode()
