@@ -201,6 +201,28 @@ def test_what_is_not_a_sweep_of_ours_is_refused_in_one_line(tmp_path, file, cont
     assert len(outcome.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "code"), [("run.json", "3", 2), ("config.yaml", "[", 0), ("metrics.json", "{", 0)]
+)
+def test_a_run_that_is_spoilt_meanwhile_leaves_the_others_their_table_and_report(
+    tmp_path, monkeypatch, file, content, code
+):
+    sweep = tmp_path / "outputs" / "first"
+
+    def spoiling(*args, **named):
+        (sweep / NAMES[0] / file).write_text(content)
+        return fit(*args, **named)
+
+    assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
+    (sweep / "seed=0").rename(sweep / NAMES[0])
+    monkeypatch.setattr(experiment, "fit", spoiling)
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == code
+    assert f"{NAMES[0]}: {file}: " in outcome.out
+    assert "outputs/first/report/index.html" in outcome.out
+    assert [row["status"] for row in table(sweep)] == ["unreadable", *["finished"] * 3]
+
+
 # in worker processes
 
 KILLS = """
