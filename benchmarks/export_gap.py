@@ -1,4 +1,4 @@
-"""How far exported models are from the model: ``python -m benchmarks.export_gap``.
+"""How far exported models are from the model: ``make export-gap``.
 
 For each activation, fully connected and convolutional, as programs and as ONNX: the largest difference between an
 output of what was written and of the model, as a share of the largest output, or of 1 if that is less.
@@ -7,7 +7,6 @@ output of what was written and of the model, as a share of the largest output, o
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ ARCHS: Final = {
 }
 COMMON: Final = ("alpha=0.1", "epochs=2", "threads=1")
 FORMATS: Final = ("torch_export", "onnx")
-TOLD: Final = re.compile(r"largest difference from the model ([\d.e+-]+)")  # by satae-export
 
 
 class Gap(NamedTuple):
@@ -74,8 +72,7 @@ def difference_of(run: Path, form: str) -> float:
     """The largest difference, on some validation inputs and on one."""
     from satae import export
 
-    told = export.export(export.Choices(run, form, run / f"model{export.FORMATS[form].suffix}", best=False))
-    return float(TOLD.search(told)[1])
+    return export.export(export.Choices(run, form, run / f"model{export.FORMATS[form].suffix}", best=False)).gap
 
 
 if __name__ == "__main__":

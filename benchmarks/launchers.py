@@ -1,10 +1,8 @@
 """One sweep of 40 runs under each launcher: the same metrics, and what each costs: ``make launchers``.
 
-The metrics of all runs must be the same to the last bit. What a launcher costs beyond the runs themselves is
-
-    overhead of a run = (runs at once * wall time of the sweep - sum of the wall times of the runs) / runs
-
-where the time of a run is from its record's beginning to its end: training, measuring, pictures, checkpoints.
+The metrics of all runs must be the same to the last bit. What a launcher costs is the seconds of a worker that a run
+takes outside its record, which goes from its beginning to its end: building, training, measuring, pictures,
+checkpoints.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmarks import satae_runs
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED
 from benchmarks.ways import ROOT
@@ -40,9 +39,9 @@ class Sweep(NamedTuple):
         return int(self.records[0].get("jobs", 1))
 
     @property
-    def overhead(self) -> float:
-        """Of a run, in seconds."""
-        return (self.jobs * self.wall_s - sum(run["wall_s"] for run in self.runs.values())) / len(self.runs)
+    def outside_record_s(self) -> float:
+        """Of a run."""
+        return satae_runs.overhead(self.wall_s, self.jobs, [run["wall_s"] for run in self.runs.values()])
 
 
 def main() -> None:
@@ -60,10 +59,10 @@ def main() -> None:
         if untimed(sweep) != untimed(first) or len(sweep.runs) != RUNS:
             raise SystemExit(f"{out / name}: the metrics differ from those of {chosen[0]}")
     rows = [
-        [name, f"{sweep.wall_s:.1f}", f"{sweep.jobs} x {sweep.records[0]['threads']}", f"{sweep.overhead:.2f}"]
+        [name, f"{sweep.wall_s:.1f}", f"{sweep.jobs} x {sweep.records[0]['threads']}", f"{sweep.outside_record_s:.2f}"]
         for name, sweep in made.items()
     ]
-    print(table(["launcher", "wall time, s", "runs at once x threads", "overhead of a run, s"], rows))
+    print(table(["launcher", "wall time, s", "runs at once x threads", "outside the record of a run, s"], rows))
     print(f"the metrics of all {RUNS} runs are the same, to the last bit")
 
 

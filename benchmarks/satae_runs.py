@@ -44,9 +44,10 @@ def busy(folder: Path) -> float:
 
 
 def overhead(wall_s: float, jobs: int, busy_s: list[float]) -> float:
-    """Seconds of a worker that a run takes beside training and measuring: (jobs * wall - sum of busy) / runs.
+    """Seconds of a worker that a run takes beside what it is busy with: (jobs * wall - sum of busy) / runs.
 
     A sweep of ``jobs`` workers has ``jobs`` seconds to give in each second. What the start of the program, the
-    workers, their waiting for the last run, building, checkpoints and the final table take is shared by the runs.
+    workers, their waiting for the last run and the final table take is shared by the runs, and with it all of a run
+    that does not count as busy.
     """
     return (jobs * wall_s - sum(busy_s)) / len(busy_s)

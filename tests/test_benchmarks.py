@@ -6,9 +6,21 @@ import math
 import numpy
 import pytest
 import torch
-from program import ROOT
+from program import ROOT, TINY
 
-from benchmarks import compare, growth, plan, report, soak, synthetic, ways, workloads
+from benchmarks import (
+    compare,
+    export_gap,
+    growth,
+    launchers,
+    plan,
+    report,
+    soak,
+    sweep_soak,
+    synthetic,
+    ways,
+    workloads,
+)
 from benchmarks.machine import Quiet, Times, parse, quiet, settle
 from benchmarks.measurement import Measurement, Quantity
 from benchmarks.power_law import exponent
@@ -17,6 +29,7 @@ from benchmarks.satae_runs import overhead
 from benchmarks.side_costs import Clocks, clocked
 from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
+from satae.export import TOLERANCE
 from satae.training import checkpoint, checkpoint_folder
 
 IDLE, BUSY = Quiet(0.01, 0.0), Quiet(0.5, 0.0)
@@ -166,8 +179,6 @@ def test_a_sweep_of_two_at_a_time_has_two_seconds_a_second():
 
 
 def test_everything_that_is_timed_in_a_run_is_there(tmp_path):
-    from program import TINY
-
     from benchmarks.side_costs import train
 
     clocks = Clocks()
@@ -286,3 +297,29 @@ def test_peers_know_nothing_of_ours_but_the_definitions(path):
 def test_the_definitions_need_no_library():
     modules = {name.partition(".")[0] for name in vars(workloads) if not name.startswith("_")}
     assert not modules & {"torch", "numpy", "satae"}
+
+
+def test_a_sweep_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_soak, "WORDS", [*TINY, "sweep=soak", "alpha=0,0.1"])
+    monkeypatch.setattr(sweep_soak, "RUNS", 2)
+    (tmp_path / "whole").mkdir()
+    assert sweep_soak.make(tmp_path / "whole").wait() == 0
+    assert sweep_soak.killed(tmp_path, 0, patience=0.5) <= 2
+    table = tmp_path / "whole" / sweep_soak.PLACE / "runs.csv"
+    table.write_text(table.read_text("utf-8").replace("finished", "failed"), "utf-8")
+    with pytest.raises(SystemExit, match="the tables differ"):
+        sweep_soak.killed(tmp_path, 1, patience=60)
+
+
+def test_what_a_launcher_costs_is_what_lies_outside_the_records_of_its_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(launchers, "WORDS", [*TINY, "sweep=s", "alpha=0,0.1"])
+    sweep = launchers.make("basic", tmp_path / "basic")
+    assert launchers.untimed(sweep).keys() == {"alpha=0", "alpha=0.1"}
+    assert sweep.jobs == 1
+    inside = sum(run["wall_s"] for run in sweep.runs.values())
+    assert 0 < sweep.outside_record_s == pytest.approx((sweep.wall_s - inside) / 2)
+
+
+def test_how_far_an_exported_model_is_from_the_model_is_a_number(tmp_path):
+    run = export_gap.trained(tmp_path, "gelu", TINY)  # which has no complement of its values
+    assert 0 <= export_gap.difference_of(run, "torch_export") < TOLERANCE

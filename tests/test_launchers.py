@@ -66,9 +66,12 @@ def test_the_numbers_are_the_same_to_the_last_bit(launcher, serial, tmp_path):
     assert (done.code, done.err) == (0, "")
     assert untimed(tmp_path) == untimed(serial)
     assert [*untimed(serial)] == NAMES
-    first, *table = done.out.splitlines()
+    first, *lines = done.out.splitlines()
     assert first == "2 of 4 runs at once"
-    assert len(table) == 6  # and nothing that the launcher has to say
+    told = [line.split() for line in lines[:4]]  # as they end
+    assert sorted(name for name, *_ in told) == NAMES
+    assert all(numbers[::3] == ["valid", "saturated"] for _, *numbers in told)
+    assert len(lines) == 4 + 6  # and nothing that the launcher has to say
     for run in runs(tmp_path):
         assert (read(run / "run.json")["jobs"], read(run / "run.json")["threads"]) == (2, 1)
 

@@ -11,6 +11,7 @@ import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
 from satae import experiment
+from satae.sweep import csv_files
 from satae.training.fit import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -23,9 +24,10 @@ def untimed(run):
 
 
 def table(sweep):
-    """The rows of runs.csv, but for times."""
-    with (sweep / "runs.csv").open(encoding="utf-8", newline="") as file:
-        return [{key: value for key, value in row.items() if key not in TIMED} for row in csv.DictReader(file)]
+    """The rows of runs.csv, but for times and where they were made."""
+    apart = {*csv_files.FACTS, *map(csv_files.final, TIMED)}
+    with (sweep / csv_files.RUNS).open(encoding="utf-8", newline="") as file:
+        return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 
 
 def status_in_tensorboard(run):
@@ -144,17 +146,16 @@ def test_a_failure_leaves_the_others_and_is_told_with_its_reason(tmp_path, monke
     assert told[-1][:3] == [NAMES[0], "3", "NonFiniteLoss:"]
 
 
-def test_what_diverged_is_not_tried_again_what_had_a_fault_is(tmp_path, monkeypatch):
+def test_what_diverged_is_not_tried_again(tmp_path, monkeypatch):
     failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
     assert here(tmp_path, *WORDS).code == 3
-    failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1, 0.0])
     monkeypatch.undo()
     again = here(tmp_path, *WORDS)
     assert again.code == 3
     assert again.out.splitlines()[0] == "4 of 4 runs are there already"
 
 
-def test_a_fault_is_tried_again(tmp_path, monkeypatch, whole):
+def test_what_had_a_fault_is_tried_again(tmp_path, monkeypatch, whole):
     failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1])
     assert here(tmp_path, *WORDS).code == 1
     monkeypatch.undo()
@@ -198,6 +199,28 @@ def test_what_is_not_a_sweep_of_ours_is_refused_in_one_line(tmp_path, file, cont
     assert outcome.code == 2
     assert told in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "code"), [("run.json", "3", 2), ("config.yaml", "[", 0), ("metrics.json", "{", 0)]
+)
+def test_a_run_that_is_spoilt_meanwhile_leaves_the_others_their_table_and_report(
+    tmp_path, monkeypatch, file, content, code
+):
+    sweep = tmp_path / "outputs" / "first"
+
+    def spoiling(*args, **named):
+        (sweep / NAMES[0] / file).write_text(content)
+        return fit(*args, **named)
+
+    assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
+    (sweep / "seed=0").rename(sweep / NAMES[0])
+    monkeypatch.setattr(experiment, "fit", spoiling)
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == code
+    assert f"{NAMES[0]}: {file}: " in outcome.out
+    assert "outputs/first/report/index.html" in outcome.out
+    assert [row["status"] for row in table(sweep)] == ["unreadable", *["finished"] * 3]
 
 
 # in worker processes

@@ -52,6 +52,19 @@ class Choices(NamedTuple):
     best: bool
 
 
+class Exported(NamedTuple):
+    """What was written; as text, a line that tells of it."""
+
+    out: Path
+    reached: str  # how far the weights were trained
+    gap: float  # the largest difference from the model
+    inputs: int  # on so many, and on one
+
+    def __str__(self) -> str:
+        told = f"largest difference from the model {self.gap:.2g}, on {self.inputs} validation inputs, and on one"
+        return f"{self.out}: {self.reached}; {told}"
+
+
 def main() -> int:
     """The entry point; returns the exit code."""
     return small_program.run(PROGRAM, HELP, lambda words: export(parse(words)), (ValueError, FileNotFoundError))
@@ -90,8 +103,8 @@ def parse(words: Sequence[str]) -> Choices:
     return Choices(run, given["format"], out, given.get("best") == "true")
 
 
-def export(chosen: Choices) -> str:
-    """Write the file, and compare what it gives with the model; a line that tells of it.
+def export(chosen: Choices) -> Exported:
+    """Write the file, and compare what it gives with the model.
 
     Raises:
         FileNotFoundError: no checkpoint there.
@@ -123,8 +136,8 @@ def export(chosen: Choices) -> str:
         if not all(gap <= TOLERANCE for gap in apart):  # nan is not
             raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
         files.keep(file, chosen.out)
-    found = f"largest difference from the model {max(apart):.2g}, on {len(x)} validation inputs, and on one"
-    return f"{chosen.out}: {_reached(chosen.run, state.step, config, len(data.train.x))}; {found}"
+    reached = _reached(chosen.run, state.step, config, len(data.train.x))
+    return Exported(chosen.out, reached, max(apart), len(x))
 
 
 def _reached(run: Path, step: int, config: Config, samples: int) -> str:

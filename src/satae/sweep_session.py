@@ -12,6 +12,7 @@ from satae.config import Config, ConfigError
 from satae.report.writing import write
 from satae.run_directory import RUN, shorten
 from satae.sweep import board, results, table
+from satae.sweep.results import Result, Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +40,15 @@ def end(sweep: Path, asked: Sequence[Path], *, report: bool) -> None:
         asked: the folders of the runs that were to be made.
         report: whether to write the page, too.
     """
-    board.finish(sweep)
-    table.summarise(sweep, asked)
+    found = board.finish(sweep)
+    table.summarise(sweep, found, asked)
     if report:
-        _report(sweep)
+        _report(sweep, found)
 
 
-def _report(sweep: Path) -> None:
+def _report(sweep: Path, found: Sequence[Result | Unreadable]) -> None:
     try:
-        page = write([sweep])
+        page = write([sweep], known=found)
         print(f"report       {shorten(page)}")  # noqa: T201
         print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
     except (OSError, ConfigError) as error:

@@ -188,10 +188,11 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
     from satae.sweep import results
     from satae.tracking import record
 
+    cause = error or Killed()
     for folder in folders:
-        if results.status(folder) == results.RUNNING:
-            cause = error or Killed()
-            with suppress(OSError):  # a run that could not write its own end has told why
+        # a run that could not write its own end has told why; one that cannot be read is told of in the table
+        with suppress(OSError, ConfigError):
+            if results.status(folder) == results.RUNNING:
                 record.close_unended(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
         sweep_session.end(line.sweep, folders, report=error is None)

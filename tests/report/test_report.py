@@ -16,13 +16,16 @@ import made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pages import Page
 from program import files
 
+from satae.config import ConfigError
 from satae.report import command, drawing, figures, pictures, sources, words
-from satae.report.findings import FVU, SATURATED
 from satae.report.series import MOST_LINES, plan
 from satae.report.writing import write
+from satae.sweep import notes
 from satae.sweep.groups import Spread, axes, grouped
+from satae.sweep.measures import FVU, SATURATED
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(
@@ -81,7 +84,7 @@ def sweep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(sweep):
-    return made.Page(write([sweep]))
+    return Page(write([sweep]))
 
 
 def rows(path):
@@ -96,7 +99,7 @@ def typed(*words):
 
 def planned(folder):
     runs = sources.gather([folder]).runs
-    return plan(grouped(runs), axes(runs))
+    return plan(grouped(runs), axes([run.choices for run in runs]))
 
 
 # what it says
@@ -105,7 +108,7 @@ def planned(folder):
 def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
     groups = grouped(sources.gather([sweep]).runs)
     configurations = page.tables[0]
-    assert configurations[0][:4] == ["act", "alpha", "n", "valid/fvu"]
+    assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu"]
     assert len(configurations) == 1 + len(groups) == 9
     for group, row in zip(groups, configurations[1:], strict=True):
         assert row[:2] == [group.values["act"], f"{group.values['alpha']:g}"]
@@ -137,14 +140,14 @@ def test_the_summary_tells_a_change_where_there_is_one_and_no_other(sweep, page,
     assert f"{change} at 1; n = 3." in page.seen()
     for seed in range(3):
         for alpha, fvu in ((0.0, 0.3), (1.0, 0.3 + 0.01 * (-1) ** seed)):
-            made.run(tmp_path / f"{alpha}{seed}", {FVU: fvu}, alpha=alpha, seed=seed)
-    assert "valid/fvu goes from 0.3" in (told := made.Page(write([tmp_path])).seen())
+            made.whole(tmp_path / f"{alpha}{seed}", {FVU: fvu}, alpha=alpha, seed=seed)
+    assert "valid/fvu goes from 0.3" in (told := Page(write([tmp_path])).seen())
     assert "at 1 (may be chance); n = 3." in told
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
-    seen = made.Page(write([made.sweep(tmp_path, seeds=range(seeds))])).seen()
+    seen = Page(write([made.sweep(tmp_path, seeds=range(seeds))])).seen()
     assert "With fewer than 3 seeds in common, no change can be told from chance." in seen
     assert "8 configurations measured by fewer than 3 seeds" in seen
     assert ("they have no interval" in seen) == ("no intervals" in seen) == (seeds == 1)
@@ -154,19 +157,29 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
 def test_a_seed_that_is_there_twice_counts_once(tmp_path):
     for name in ("a", "b"):
         made.sweep(tmp_path / name, acts=["relu"])
-    seen = made.Page(write([tmp_path / "a", tmp_path / "b"], tmp_path / "both")).seen()
+    seen = Page(write([tmp_path / "a", tmp_path / "b"], tmp_path / "both")).seen()
     assert "12 runs of the same configuration and seed as another" in seen
     assert {row["n"] for row in rows(tmp_path / "both" / "groups.csv")} == {"3"}
 
 
 def test_commands_come_from_the_sweep_and_else_from_the_runs(sweep, page, tmp_path):
     assert "satae-train -m alpha=... act=... seed=..." in page.seen()
-    made.run(tmp_path / "0")
-    (tmp_path / "sweep.json").write_text('{"commands": ["satae-train -m seed=0", 3, "satae-train -m seed=1"]}')
-    told = made.Page(write([tmp_path])).content
+    made.whole(tmp_path / "0")
+    notes.write(tmp_path, notes.Notes(["satae-train -m seed=0", "satae-train -m seed=1"], [["seed=0"], ["seed=1"]], []))
+    told = Page(write([tmp_path])).content
     assert "<code>satae-train -m seed=0</code>" in told
     assert "<code>satae-train -m seed=1</code>" in told
     assert "alpha=..." not in told
+
+
+@pytest.mark.parametrize("content", ["3", "{}", "[" * 100_000, None])
+def test_notes_of_a_sweep_that_are_none_are_passed_over(tmp_path, content):
+    made.whole(tmp_path / "0")
+    if content is None:
+        os.mkfifo(tmp_path / "sweep.json")
+    else:
+        (tmp_path / "sweep.json").write_text(content)
+    assert "satae-train -m alpha=... act=... seed=..." in Page(write([tmp_path])).seen()
 
 
 # runs that did not end well
@@ -175,12 +188,12 @@ def test_commands_come_from_the_sweep_and_else_from_the_runs(sweep, page, tmp_pa
 def test_what_did_not_finish_is_told_with_its_reason_and_its_log(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
     failed = {"status": "failed", "exit_code": 3, "error": "NonFiniteLoss: nan at step 12"}
-    (made.run(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").touch()
-    made.run(tmp_path / "cut", {}, {"status": "interrupted", "exit_code": 130}, seed=8)
-    made.run(tmp_path / "on", {}, {"status": "running", "exit_code": None, "ended": None}, seed=9)
-    (made.run(tmp_path / "bare", seed=5) / "config.yaml").unlink()
-    (made.run(tmp_path / "torn", seed=6) / "metrics.json").write_text("{")
-    page = made.Page(write([tmp_path]))
+    (made.whole(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").touch()
+    made.whole(tmp_path / "cut", {}, {"status": "interrupted", "exit_code": 130}, seed=8)
+    made.whole(tmp_path / "on", {}, {"status": "running", "exit_code": None, "ended": None}, seed=9)
+    (made.whole(tmp_path / "bare", seed=5) / "config.yaml").unlink()
+    (made.whole(tmp_path / "torn", seed=6) / "metrics.json").write_text("{")
+    page = Page(write([tmp_path]))
     seen = page.seen()
     assert seen.count("17 runs of 4 configurations: 12 finished, 2 not readable,") == 1
     assert all(how in seen for how in ("1 failed", "1 interrupted", "1 still running, or killed"))
@@ -189,15 +202,15 @@ def test_what_did_not_finish_is_told_with_its_reason_and_its_log(tmp_path):
     assert found["bad"] == ["failed", "3", "NonFiniteLoss: nan at step 12", "bad/satae-train.log"]
     assert found["cut"][:2] == ["interrupted", "130"]
     assert found["on"][2] == "still running, or killed"
-    assert found["bare"] == ["unreadable", "–", "config.yaml is missing", "–"]
+    assert found["bare"] == ["unreadable", "–", "config.yaml: cannot be read (No such file or directory)", "–"]
     assert found["torn"][2].startswith("metrics.json: cannot be read")
     assert {row["run"] for row in rows(tmp_path / "report" / "runs.csv")} >= {"bare", "torn", "bad"}
 
 
 def test_numbers_that_are_none_are_left_out(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
-    made.run(tmp_path / "nan", {FVU: None, SATURATED: math.inf, "valid/collapsed": 1.0}, seed=3)
-    page = made.Page(write([tmp_path]))
+    made.whole(tmp_path / "nan", {FVU: None, SATURATED: math.inf, "valid/collapsed": 1.0}, seed=3)
+    page = Page(write([tmp_path]))
     assert "1 finished run collapsed" in page.seen()
     assert "Hollow: a run collapsed." in page.seen()
     assert not re.search(r"\b(nan|inf)\b", page.seen())
@@ -208,26 +221,58 @@ def test_numbers_that_are_none_are_left_out(tmp_path):
 
 
 def test_only_failures_make_a_report_without_figures(tmp_path):
-    made.run(tmp_path / "0", {}, {"status": "failed", "exit_code": 1, "error": "it"})
-    page = made.Page(write([tmp_path]))
+    made.whole(tmp_path / "0", {}, {"status": "failed", "exit_code": 1, "error": "it"})
+    page = Page(write([tmp_path]))
     assert "No finished run has told its reconstruction." in page.seen()
     assert page.all("svg") == page.all("img") == []
 
 
 def test_a_single_run_has_a_report_in_its_own_folder(tmp_path):
-    run = made.run(tmp_path / "run")
+    run = made.whole(tmp_path / "run")
     assert write([run]) == run / "report" / "index.html"
-    page = made.Page(run / "report" / "index.html")
+    page = Page(run / "report" / "index.html")
     assert "1 run of 1 configuration: 1 finished." in page.seen()
     assert len(page.all("img")) == 2
+    assert page.all("svg") == []
+
+
+def epochs(*losses, **more):
+    return [
+        {"epoch": n, "train/total": loss, "valid/total": loss, SATURATED: 0.5, **more} for n, loss in enumerate(losses)
+    ]
+
+
+@pytest.mark.parametrize("record", [{}, {"status": "interrupted"}])
+def test_the_report_of_a_single_run_has_its_course(tmp_path, record):
+    run = made.run(tmp_path / "run", {FVU: 0.1, SATURATED: 0.5}, record=record, history=epochs(2.0, 1.0, 0.5))
+    page = Page(write([run]))
+    assert len(page.all("svg")) == 1
+    (box,) = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
+    assert "valid/total" in box["aria-label"]
+    assert {"course.png", "course.svg"} <= {path.name for path in (run / "report").iterdir()}
+    assert {name for name, _ in page.tags} <= KNOWN
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        epochs(1.0),
+        epochs(None, 10**400, -(10**400), math.inf, 1),
+        epochs(*range(5000)),
+        [{"epoch": 10**400}] * 2,
+        [{"epoch": 1}] * 2,
+    ],
+)
+def test_no_course_is_too_odd(tmp_path, history):
+    assert write([made.run(tmp_path / "run", {}, history=history)]).is_file()
 
 
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.floats() | st.integers() | st.text(max_size=4), max_size=3))
 @settings(max_examples=15)
 def test_no_measures_are_too_odd(tmp_path_factory, measures):
     folder = tmp_path_factory.mktemp("odd")
-    made.run(folder / "0", measures)
-    made.run(folder / "1", alpha=1.0)
+    made.whole(folder / "0", measures)
+    made.whole(folder / "1", alpha=1.0)
     assert write([folder]).is_file()
 
 
@@ -249,9 +294,9 @@ def test_a_figure_goes_along_the_number_that_varies(tmp_path, varied, x):
     for place, value in enumerate(values):
         for other in more[0][1] if more else [None]:
             choices = {first: value, **({more[0][0]: other} if more else {})}
-            made.run(tmp_path / f"{place}{other}", {FVU: 0.1 * place, SATURATED: 0.2}, **choices)
+            made.whole(tmp_path / f"{place}{other}", {FVU: 0.1 * place, SATURATED: 0.2}, **choices)
     assert planned(tmp_path).x == x
-    page = made.Page(write([tmp_path]))
+    page = Page(write([tmp_path]))
     assert len(page.all("svg")) == 3
     assert {name for name, _ in page.tags} <= KNOWN
 
@@ -262,7 +307,7 @@ def test_many_lines_are_shared_out_or_told_to_be_left_out(tmp_path, acts, levels
         for level in range(levels):
             for alpha in (0.0, 1.0):
                 noise = {"name": "gaussian", "level": level}
-                made.run(tmp_path / f"{act} {level} {alpha}", pictures=(), act=f"f{act}", noise=noise, alpha=alpha)
+                made.whole(tmp_path / f"{act} {level} {alpha}", pictures=(), act=f"f{act}", noise=noise, alpha=alpha)
     found = planned(tmp_path)
     assert len(found.lines) == acts * levels
     shown = sum(len(panel.lines) for panel in found.panels)
@@ -335,11 +380,11 @@ def test_nothing_from_a_run_directory_can_do_anything(tmp_path):
     record = {"command": HOSTILE, "error": HOSTILE, "status": HOSTILE, "device": HOSTILE, "threads": HOSTILE}
     record |= {"versions": {HOSTILE: HOSTILE}, "sources": {"commit": HOSTILE}, "folder": HOSTILE, "started": HOSTILE}
     folder = tmp_path / "<script>alert(1)<"
-    made.run(folder / "<img src=x onerror=alert(1)>", {HOSTILE: 1.0}, record, tag=HOSTILE)
-    made.run(folder / "=1+1", {FVU: 0.1, SATURATED: 0.1, HOSTILE: 1.0}, act=HOSTILE, tag="$x^{")
+    made.whole(folder / "<img src=x onerror=alert(1)>", {HOSTILE: 1.0}, record, tag=HOSTILE)
+    made.whole(folder / "=1+1", {FVU: 0.1, SATURATED: 0.1, HOSTILE: 1.0}, act=HOSTILE, tag="$x^{")
     os.mkdir(os.fsencode(folder) + b"/\xff")
     (folder / os.fsdecode(b"\xff") / "run.json").write_text("[]")
-    page = made.Page(write([folder]))
+    page = Page(write([folder]))
     assert {name for name, _ in page.tags} <= KNOWN
     assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
     assert "alert(1)" in page.seen()
@@ -349,13 +394,13 @@ def test_nothing_from_a_run_directory_can_do_anything(tmp_path):
 
 def test_what_is_no_picture_is_not_shown(tmp_path):
     for place, content in enumerate([b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"x" * 100, b"\x89PNG" * 2**19]):
-        run = made.run(tmp_path / f"{place}", alpha=float(place))
+        run = made.whole(tmp_path / f"{place}", alpha=float(place))
         (run / "pictures" / "reconstructions.png").write_bytes(content)
-    linked = made.run(tmp_path / "3", alpha=3.0) / "pictures"
+    linked = made.whole(tmp_path / "3", alpha=3.0) / "pictures"
     (linked / "reconstructions.png").unlink()
     (linked / "reconstructions.png").symlink_to(linked / "encoder_filters.png")
-    os.mkfifo(made.run(tmp_path / "4", pictures=(), alpha=4.0) / "pictures" / "reconstructions.png")
-    page = made.Page(write([tmp_path]))
+    os.mkfifo(made.whole(tmp_path / "4", pictures=(), alpha=4.0) / "pictures" / "reconstructions.png")
+    page = Page(write([tmp_path]))
     assert len(page.all("img")) == 4
     assert page.seen().count("reconstructions.png of ") == 5
 
@@ -363,13 +408,13 @@ def test_what_is_no_picture_is_not_shown(tmp_path):
 def test_pictures_at_other_inputs_are_told_to_be(tmp_path, page):
     assert "at the same validation inputs with the same noise." in page.seen()
     for level in (0.1, 0.2):
-        made.run(tmp_path / f"{level}", noise={"name": "gaussian", "level": level})
-    assert "Not at the same inputs and noise: the runs differ in noise." in made.Page(write([tmp_path])).seen()
+        made.whole(tmp_path / f"{level}", noise={"name": "gaussian", "level": level})
+    assert "Not at the same inputs and noise: the runs differ in noise." in Page(write([tmp_path])).seen()
 
 
 def test_no_more_pictures_than_anyone_looks_at(tmp_path):
     made.sweep(tmp_path, acts=["relu", "tanh", "satlin"], alphas=range(9), seeds=[0])
-    page = made.Page(write([tmp_path]))
+    page = Page(write([tmp_path]))
     assert len(page.all("img")) == 24
     assert "15 of 27 configurations are left out." in page.seen()
     for alpha in (0, 8):
@@ -378,23 +423,33 @@ def test_no_more_pictures_than_anyone_looks_at(tmp_path):
 
 def test_a_table_of_many_rows_opens_when_asked(tmp_path):
     made.sweep(tmp_path, acts=["relu"], alphas=[0.0, 0.1], seeds=range(31))
-    assert len(made.Page(write([tmp_path])).all("details")) == 1
+    assert len(Page(write([tmp_path])).all("details")) == 1
 
 
 # the folder
 
 
 def test_a_report_takes_the_place_of_an_earlier_one_and_leaves_nothing_else(tmp_path):
-    made.run(tmp_path / "0")
+    made.whole(tmp_path / "0")
     write([tmp_path])
     before = files(tmp_path)
-    (tmp_path / "report" / "old.svg").touch()
+    (tmp_path / "report" / "trade_off.svg").touch()  # as when more runs were there
     write([tmp_path])
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["my.png", "runs.svg", "index.csv", "notes"])
+def test_a_report_with_something_else_beside_it_is_left_alone(tmp_path, name):
+    made.whole(tmp_path / "0")
+    mine = write([tmp_path]).with_name(name)
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match=f"holds {name}, which is no part of a report"):
+        write([tmp_path])
+    assert mine.read_text() == "mine"
+
+
 def test_an_earlier_report_stays_where_a_new_one_fails(tmp_path, monkeypatch):
-    made.run(tmp_path / "0")
+    made.whole(tmp_path / "0")
     page = write([tmp_path]).read_text()
     before = files(tmp_path)
     monkeypatch.setattr("satae.report.csv_files.configurations", mock.Mock(side_effect=OSError(28, "No space left")))
@@ -406,11 +461,11 @@ def test_an_earlier_report_stays_where_a_new_one_fails(tmp_path, monkeypatch):
 
 def test_several_runs_are_told_of_together(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = [str(made.run(tmp_path / name, seed=place)) for place, name in enumerate("ab")]
+    names = [str(made.whole(tmp_path / name, seed=place)) for place, name in enumerate("ab")]
     assert typed(*names) == (0, "report-1/index.html\n", "")
     assert typed(*names) == (0, "report-2/index.html\n", "")
     assert typed(*names, "out=mine") == (0, "mine/index.html\n", "")
-    assert "2 runs of 1 configuration: 2 finished." in made.Page(tmp_path / "mine" / "index.html").seen()
+    assert "2 runs of 1 configuration: 2 finished." in Page(tmp_path / "mine" / "index.html").seen()
 
 
 @pytest.mark.parametrize(
@@ -430,8 +485,8 @@ def test_several_runs_are_told_of_together(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, words, told):
     monkeypatch.chdir(tmp_path)
-    made.run(tmp_path / "run")
-    made.run(tmp_path / "above" / "sweep" / "0")
+    made.whole(tmp_path / "run")
+    made.whole(tmp_path / "above" / "sweep" / "0")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes").touch()
     before = files(tmp_path)
@@ -450,7 +505,7 @@ def test_help_and_nothing():
 
 
 def test_torch_is_not_needed(tmp_path):
-    made.run(tmp_path / "0")
+    made.whole(tmp_path / "0")
     program = (
         "import sys; from pathlib import Path; from satae.report.writing import write;"
         " assert 'matplotlib' not in sys.modules; write([Path(sys.argv[1])]); assert 'torch' not in sys.modules"

@@ -1,10 +1,11 @@
 """What TensorBoard itself reads of a sweep."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
-from run_directories import run
+from made import run
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.context import RequestContext
@@ -12,7 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from torch.utils.tensorboard import SummaryWriter
 
 from satae.sweep import board
-from satae.sweep.results import below
+from satae.sweep.results import Unreadable, below
 
 
 def made(sweep, *, seeds=(0, 1), alphas=(0.0, 0.1), status="finished", error=None):
@@ -21,7 +22,7 @@ def made(sweep, *, seeds=(0, 1), alphas=(0.0, 0.1), status="finished", error=Non
         for seed in seeds:
             history = [{"epoch": epoch, "valid/fvu": alpha + seed - 0.1 * epoch} for epoch in (1, 2)]
             folder = sweep / f"alpha={alpha:g},seed={seed}"
-            run(folder, status, alpha=alpha, seed=seed, history=history, error=error, metrics=history[-1])
+            run(folder, history[-1], status=status, alpha=alpha, seed=seed, history=history, error=error)
             with SummaryWriter(str(folder)) as writer:
                 writer.add_scalar("valid/fvu", history[-1]["valid/fvu"], 2)
     return sweep
@@ -147,7 +148,7 @@ def test_a_run_that_goes_on_has_no_end(tmp_path, groups):
 
 
 def test_what_a_run_chose_comes_before_its_numbers_and_its_end_after(tmp_path):
-    folder = run(tmp_path / "seed=0", "running")
+    folder = run(tmp_path / "seed=0", status="running")
     board.follow(folder)
     with SummaryWriter(str(folder)) as writer:
         writer.add_scalar("valid/fvu", 1, 1)
@@ -173,14 +174,14 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
 
 def test_values_of_several_kinds_are_shown_as_words(tmp_path, groups):
     for value in (None, 10):
-        run(tmp_path / f"decoder_norm={value}", decoder_norm=value, metrics={})
+        run(tmp_path / f"decoder_norm={value}", decoder_norm=value)
     board.finish(tmp_path)
     (info,) = groups(tmp_path)[0].hparam_infos
     assert (info.name, info.type) == ("decoder_norm", api_pb2.DATA_TYPE_STRING)
 
 
 def test_what_a_session_chose_has_its_kind(tmp_path):
-    run(tmp_path / "one", alpha=0.5, standardize=True, act={"name": "tanh"}, arch={"name": "mlp", "widths": [8, 4]})
+    run(tmp_path / "one", alpha=0.5, standardize=True, act="tanh", arch={"name": "mlp", "widths": [8, 4]})
     board.show_run(next(below(tmp_path)), "all")
     shown = read(tmp_path / "one").SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     told = plugin_data_pb2.HParamsPluginData.FromString(shown)
@@ -190,3 +191,41 @@ def test_what_a_session_chose_has_its_kind(tmp_path):
     assert chosen["standardize"].bool_value is True
     assert chosen["act"].string_value == "tanh"
     assert chosen["arch.widths"].string_value == "[8,4]"
+
+
+def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_path, groups):
+    def begin(name, alpha, seed):
+        history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
+        board.follow(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
+        with SummaryWriter(str(tmp_path / name)) as writer:
+            writer.add_scalar("valid/fvu", alpha + seed, 2)
+
+    for seed in (0, 1):
+        begin(f"seed={seed}", 0.0, seed)
+    board.finish(tmp_path)
+    assert bands_of(tmp_path) == {"all": 0.5}
+    for alpha, seed in [(0.0, 2), (0.0, 3), *((0.1, seed) for seed in range(4))]:
+        begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
+    board.finish(tmp_path)
+    assert bands_of(tmp_path) == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
+    assert {group.name: len(group.sessions) for group in groups(tmp_path)[1]} == {"alpha=0": 4, "alpha=0.1": 4}
+
+
+def bands_of(sweep):
+    """The mean that each band begins with."""
+    shown = {folder.name: band(folder) for folder in (sweep / "over seeds").iterdir() if folder.is_dir()}
+    return {name: values["valid/fvu"][0][1] for name, values in shown.items() if values}
+
+
+def test_a_configuration_that_has_lost_a_seed_has_no_band(tmp_path):
+    board.finish(made(tmp_path))
+    shutil.rmtree(tmp_path / "alpha=0,seed=1")
+    board.finish(tmp_path)
+    assert {*bands_of(tmp_path)} == {"alpha=0.1"}
+
+
+def test_a_run_that_cannot_be_read_leaves_the_others(tmp_path):
+    made(tmp_path)
+    (run(tmp_path / "torn") / "config.yaml").write_text("[")
+    assert [one.directory.name for one in board.finish(tmp_path) if isinstance(one, Unreadable)] == ["torn"]
+    assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}

@@ -13,27 +13,24 @@ from satae.sweep.results import Result
 finite = st.floats(-1e3, 1e3)
 
 
-def result(metrics=None, **choices):
-    return Result(Path("run"), choices, {"status": "finished"}, metrics or {})
+def result(**choices):
+    return Result(Path("run"), choices, {"status": "finished"}, {})
 
 
 def test_what_varies_is_an_axis_and_the_seed_the_last():
-    runs = [result(seed=seed, act=act, alpha=0.1) for seed in (0, 1) for act in ("relu", "tanh")]
-    assert axes(runs) == ["act", "seed"]
+    choices = [{"seed": seed, "act": act, "alpha": 0.1} for seed in (0, 1) for act in ("relu", "tanh")]
+    assert axes(choices) == ["act", "seed"]
 
 
 def test_an_option_of_one_choice_is_no_axis_beside_another_choice():
     shrink = {"act": "shrink", "act.threshold": 0.5}
-    assert axes([result(**shrink), result(act="relu")]) == ["act"]
-    assert axes([result(**shrink), result(**shrink | {"act.threshold": 1.0}), result(act="relu")]) == [
-        "act",
-        "act.threshold",
-    ]
+    assert axes([shrink, {"act": "relu"}]) == ["act"]
+    assert axes([shrink, shrink | {"act.threshold": 1.0}, {"act": "relu"}]) == ["act", "act.threshold"]
 
 
 @pytest.mark.parametrize("key", ["threads", "device", "checkpoint.keep", "data.dir"])
 def test_what_does_not_change_a_run_is_no_axis(key):
-    assert axes([result(**{key: 1}), result(**{key: 2})]) == []
+    assert axes([{key: 1}, {key: 2}]) == []
 
 
 def test_seeds_of_a_configuration_are_one_group_and_numbers_are_in_order():

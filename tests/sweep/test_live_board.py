@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from run_directories import run
+from made import run
 from served import served
 from torch.utils.tensorboard import SummaryWriter
 
@@ -31,7 +31,7 @@ def reader(request):
 def begin(sweep, alpha, seed):
     """A run of two epochs, whose fvu is that of its seed less .1 an epoch; it has not ended yet."""
     history = [{"epoch": epoch, "valid/fvu": seed - 0.1 * epoch} for epoch in (1, 2)]
-    folder = run(sweep / f"alpha={alpha:g},seed={seed}", "running", alpha=alpha, seed=seed, history=history)
+    folder = run(sweep / f"alpha={alpha:g},seed={seed}", status="running", alpha=alpha, seed=seed, history=history)
     board.follow(folder)
     with SummaryWriter(str(folder)) as writer:
         writer.add_scalar("valid/fvu", seed, 2)

@@ -16,6 +16,7 @@ def test_a_command_that_adds_values_is_added_and_the_same_one_is_not():
     notes = Notes([], [], []).add("a", ["seed=0,1"], ["seed"]).add("b", ["seed=0", "act=relu,tanh"], ["act"])
     assert notes == Notes(["a", "b"], [["seed=0,1"], ["seed=0", "act=relu,tanh"]], ["act", "seed"])
     assert notes.add("c", ["seed=0,1"], ["seed"]) == notes
+    assert notes.with_varied(["noise"]) == notes._replace(varied=["act", "noise", "seed"])
 
 
 def test_no_notes_are_none(tmp_path):

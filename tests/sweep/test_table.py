@@ -1,10 +1,11 @@
 import csv
 
 import pytest
-from run_directories import run
+from made import run
 
-from satae.sweep.results import below
-from satae.sweep.table import FILE, summarise
+from satae.sweep.csv_files import RUNS
+from satae.sweep.results import attempted, below, directories
+from satae.sweep.table import summarise
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def sweep(tmp_path):
 
 
 def lines(sweep, capsys, *asked):
-    summarise(sweep, [sweep / name for name in asked])
+    summarise(sweep, [attempted(path) for path in directories(sweep)], [sweep / name for name in asked])
     return capsys.readouterr().out.splitlines()
 
 
@@ -49,7 +50,7 @@ def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):
 
 def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
     lines(sweep, capsys)
-    with (sweep / FILE).open(encoding="utf-8", newline="") as file:
+    with (sweep / RUNS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in rows] == [
         ("alpha=0.0,seed=0", "finished", "0", "0.0", "0.2"),
@@ -59,9 +60,34 @@ def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
     ]
 
 
+def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsys):
+    whole = lines(sweep, capsys)
+    run(sweep / "torn", alpha=0.5)
+    (sweep / "torn" / "config.yaml").write_text("[")
+    told = lines(sweep, capsys)
+    (line,) = [line for line in told if line not in whole]
+    assert line.startswith("torn: config.yaml: is no configuration")
+    assert "torn,unreadable," in (sweep / RUNS).read_text("utf-8")
+
+
+def test_a_measure_that_is_no_number_is_no_collapse(tmp_path, capsys):
+    for seed, collapsed in enumerate([0.0, 1.0, None]):
+        run(tmp_path / f"{seed}", {"valid/fvu": 1.0, "valid/collapsed": collapsed}, seed=seed)
+    head, row, *_ = lines(tmp_path, capsys)
+    assert (head.split()[-1], row.split()[-1]) == ("collapsed", "1")
+
+
+def test_no_text_is_a_formula(tmp_path, capsys):
+    run(tmp_path / "=1+1", {"valid/fvu": None}, tag="=1+1", lr=-0.5)
+    lines(tmp_path, capsys)
+    with (tmp_path / RUNS).open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [row[key] for key in ("run", "tag", "lr", "valid/fvu")] == ["'=1+1", "'=1+1", "-0.5", ""]
+
+
 def test_an_empty_sweep_says_nothing(tmp_path, capsys):
     assert lines(tmp_path, capsys) == []
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / RUNS).exists()
 
 
 def test_what_is_no_run_is_passed_over(sweep):

@@ -60,13 +60,13 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
     Raises:
         ConfigError: they do not go with those that are there, or these cannot be read.
     """
-    from satae.sweep import notes, results, slots
+    from satae.sweep import folders, notes, results
 
     sweep = asked.folder or found.runs[0].folder
     there = {run.name: run for run in results.below(sweep)}
-    varied = notes.read(sweep).add("", [], found.varied).varied
-    wanted = [slots.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in found.runs]
-    names = slots.place(wanted, [*there.values()], varied)
+    varied = notes.read(sweep).with_varied(found.varied).varied
+    wanted = [folders.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in found.runs]
+    names = folders.place(wanted, [*there.values()], varied)
     jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(found.runs, names, strict=True)]
     return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, found.launcher)
 

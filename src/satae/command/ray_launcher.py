@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus, env_override
 
 from satae import interruption
+from satae.command import over
 from satae.shown import first_line
 
 LOOK: Final = 0.2  # seconds between two looks at the runs
@@ -35,6 +36,7 @@ def patient(local: bool) -> Iterator[None]:
         from hydra_plugins.hydra_ray_launcher import _core
 
         runs: list[Any] = []
+        told: list[Any] = []
         plugin: Any = _core
         launch = plugin.launch_job_on_ray
 
@@ -44,7 +46,7 @@ def patient(local: bool) -> Iterator[None]:
             return runs[-1]
 
         plugin.launch_job_on_ray = launched
-        plugin.ray = SimpleNamespace(get=lambda run: _result(run, runs))  # all that it has of Ray
+        plugin.ray = SimpleNamespace(get=lambda run: _result(run, runs, told))  # all that it has of Ray
         try:
             yield
         finally:
@@ -52,7 +54,7 @@ def patient(local: bool) -> Iterator[None]:
             ray.shutdown()
 
 
-def _result(run: Any, runs: list[Any]) -> Any:
+def _result(run: Any, runs: list[Any], told: list[Any]) -> Any:
     """What a run gave; of a lost one, nothing: its folder tells."""
     import ray
 
@@ -61,12 +63,25 @@ def _result(run: Any, runs: list[Any]) -> Any:
             for other in runs:
                 ray.cancel(other)  # as Ctrl-C does
             runs.clear()
+        _tell(runs, told)
+    _tell(runs, told)
     try:
         return ray.get(run)
     except Exception as error:  # Ray's own, and what a process raises as it is taken apart
         if interruption.asked() is None:
             print(f"a run is lost ({type(error).__name__}: {first_line(error)})")  # noqa: T201
         return JobReturn(status=JobStatus.COMPLETED, _return_value=math.nan)
+
+
+def _tell(runs: list[Any], told: list[Any]) -> None:
+    """Show the runs that have ended since the last look; those that are lost are told of as they are awaited."""
+    import ray
+
+    done = ray.wait(runs, num_returns=len(runs), timeout=0)[0] if runs else []
+    for run in [run for run in done if run not in told]:
+        told.append(run)
+        with suppress(Exception):  # as above
+            over.tell(ray.get(run))
 
 
 def _hear_again() -> None:

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from satae import interruption
+from satae.command import over
 from satae.run_directory import shorten
 
 LOOK: Final = 0.2  # seconds between two looks at the jobs
@@ -36,17 +37,18 @@ def patient(at_once: int | None) -> Iterator[None]:
     from submitit import AutoExecutor
 
     jobs: Jobs = []
+    told: Jobs = []
     executors: Any = AutoExecutor
     submit = executors._internal_process_submissions
 
     def submitted(executor: Any, submissions: Sequence[Any]) -> Sequence[_Awaited]:
         before = len(jobs)
         for part in [submissions] if at_once is None else [[one] for one in submissions]:
-            _wait(lambda: at_once is None or _at_work(jobs) < at_once, jobs)
+            _wait(lambda: at_once is None or _at_work(jobs) < at_once, jobs, told)
             if interruption.asked() is None:
                 with _deaf():
                     jobs.extend(submit(executor, part))
-        _wait(lambda: not _at_work(jobs), jobs)
+        _wait(lambda: not _at_work(jobs), jobs, told)
         lost = [None] * (before + len(submissions) - len(jobs))
         return [_Awaited(job) for job in [*jobs[before:], *lost]]
 
@@ -79,13 +81,23 @@ def _at_work(jobs: Jobs) -> int:
     return sum(not job.done() for job in jobs)
 
 
-def _wait(over: Callable[[], bool], jobs: Jobs) -> None:
+def _wait(is_over: Callable[[], bool], jobs: Jobs, told: Jobs) -> None:
     """Until it is over; or, if this program is asked to end, until the jobs have."""
-    while not over():
+    while not is_over():
         if interruption.asked() is not None:
             _cancel(jobs)
             return
+        _tell(jobs, told)
         time.sleep(LOOK)
+    _tell(jobs, told)
+
+
+def _tell(jobs: Jobs, told: Jobs) -> None:
+    """Show the runs that have ended since the last look; those that are lost are told of at the end."""
+    for job in [job for job in jobs if job not in told and job.done()]:
+        told.append(job)
+        with suppress(Exception):  # as below
+            over.tell(job.results()[0])
 
 
 def _cancel(jobs: Jobs) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 APART: Final = ("device", "threads", "compile", "checkpoint", "data.dir")  # say how a run is computed, not what it is
+SEED: Final = "seed"  # says which draw it is, not which configuration
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ HELP: Final = f"""\
 
 The page has a summary in words; reconstruction and saturated fraction against alpha, or against the first number
 that varies, for each configuration of all else, with 95 % intervals over the seeds; the one against the other;
-reconstructions and filters side by side; tables of configurations, runs and failures; commands and versions.
+reconstructions and filters side by side; tables of configurations, runs and failures; commands and versions. That of a
+single run has its losses and its saturated fraction over the epochs instead.
 
   index.html   the page
   runs.csv     every run: status, choices, final measures

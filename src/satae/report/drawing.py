@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INK, PAPER = "#202327", "#fefefd"  # the page puts its own in their place, for light and dark
 SIZE: Final = (5.4, 3.6)  # inches, of one panel
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)  # of Okabe and Ito
+DASHES: Final[Sequence[Any]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
 STYLE: Final[Any] = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
@@ -70,13 +72,13 @@ def empty(width: float, height: float) -> Figure:
 def _legend(ax: Axes, panel: Panel) -> None:
     ax.tick_params(labelbottom=True, labelleft=True)
     if panel.title:
-        ax.set_title(words.brief(panel.title, 60), fontsize=10.5)
-    longest = max(len(words.brief(line.label)) for line in panel.lines)
+        ax.set_title(words.short(panel.title, 60), fontsize=10.5)
+    longest = max(len(words.short(line.label)) for line in panel.lines)
     columns = max(1, min(len(panel.lines), 4, 56 // (longest + 6)))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, handlelength=3.2)
 
 
-def finished(figure: Figure, name: str, title: str, caption: str, plan: Plan) -> Drawing:
+def drawn(figure: Figure, name: str, title: str, caption: str, plan: Plan) -> Drawing:
     """A figure with all that is said about it.
 
     Args:
@@ -89,9 +91,6 @@ def finished(figure: Figure, name: str, title: str, caption: str, plan: Plan) ->
     for ax, panel in zip(figure.axes, plan.panels, strict=False):
         if len(plan.lines) > 1:
             _legend(ax, panel)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once for both kinds of file
-    label_points(figure)
     points = [point for line in plan.lines for point in line.points]
     bars = max(len(point.runs) for point in points) > 1
     caption += " Bars: 95 % intervals of the mean over the seeds." if bars else " One run each: no intervals."
@@ -99,12 +98,29 @@ def finished(figure: Figure, name: str, title: str, caption: str, plan: Plan) ->
         caption += " Hollow: a run collapsed."
     if plan.left_out:
         caption += f" {plan.left_out.capitalize()}; they are in the tables."
-    lines = ", ".join(words.brief(line.label) for panel in plan.panels for line in panel.lines)
+    lines = ", ".join(words.short(line.label) for panel in plan.panels for line in panel.lines)
+    return kept(figure, name, title, caption, lines, wide=len(plan.panels) > 1)
+
+
+def kept(figure: Figure, name: str, title: str, caption: str, lines: str, *, wide: bool) -> Drawing:
+    """A figure as both kinds of file, and in words.
+
+    Args:
+        figure: with what it shows.
+        name: of its files.
+        title: over it.
+        caption: what it shows.
+        lines: what its lines are of, where they are told apart.
+        wide: whether it has more than one panel.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once for both kinds of file
+    label_points(figure)
     alternative = f"{title}: {caption} Lines: {lines}." if lines else f"{title}: {caption}"
     png = _saved(figure, format="png", dpi=150)
     none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     svg = _saved(figure, format="svg", metadata=none).decode()
-    return Drawing(name, title, caption, alternative, png, svg, wide=len(plan.panels) > 1)
+    return Drawing(name, title, caption, alternative, png, svg, wide)
 
 
 def _saved(figure: Figure, **how: Any) -> bytes:

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from satae.config.messages import listed
 from satae.report import words
-from satae.report.drawing import INK, PAPER, SIZE, Drawing, empty, finished, panels
-from satae.report.findings import FVU, SATURATED
+from satae.report.drawing import COLOURS, DASHES, PAPER, SIZE, Drawing, drawn, empty, panels
 from satae.report.scales import keep_to, scale
 from satae.report.series import Line, Panel, Plan
+from satae.sweep.measures import FVU, IN_FULL, SATURATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)  # of Okabe and Ito
 MARKERS: Final = "osD^vP*"
-DASHES: Final[Sequence[Any]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
 DOT: Final = 0.28  # inches, of a configuration in a list of them
 MOST_DOTS: Final = 40
-NAMES: Final = {FVU: "fraction of variance unexplained", SATURATED: "saturated fraction"}
+TRADE_OFF: Final = "trade_off"
+NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF)  # of files
 BEHIND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # of a text
 POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: (0.0, 1.0)}  # an interval can go beyond
 
@@ -38,7 +37,7 @@ def draw(plan: Plan) -> Iterator[Drawing]:
 
 
 def _against(plan: Plan, metric: str) -> Drawing:
-    x = words.brief(plan.x)
+    x = words.short(plan.x)
     where = [point.x for line in plan.lines for point in line.having(metric)]
     figure, all_axes = panels(plan)
     for ax, panel in zip(all_axes, plan.panels, strict=True):
@@ -52,9 +51,9 @@ def _against(plan: Plan, metric: str) -> Drawing:
         ax.set_ylabel(metric)
         scale(ax, x, where)
         keep_to(ax, "y", POSSIBLE[metric], _means(plan, metric))
-    name = NAMES[metric]
+    name = IN_FULL[metric]
     told = f"{metric}, the {name} on validation data, against {x}{_each(plan)}."
-    return finished(figure, metric.replace("/", "_"), f"{name.capitalize()} against {x}", told, plan)
+    return drawn(figure, metric.replace("/", "_"), f"{name.capitalize()} against {x}", told, plan)
 
 
 def _trade_off(plan: Plan) -> Drawing:
@@ -74,10 +73,10 @@ def _trade_off(plan: Plan) -> Drawing:
         ax.margins(0.08)
         keep_to(ax, "x", POSSIBLE[SATURATED], _means(plan, SATURATED))
         keep_to(ax, "y", POSSIBLE[FVU], _means(plan, FVU))
-    number = words.brief(plan.x) if plan.x else ""
+    number = words.short(plan.x) if plan.x else ""
     told = f"{FVU} against {SATURATED}{_each(plan)}"
     told += f", the points in the order of {number}, which stands beside them where there is room." if number else "."
-    return finished(figure, "trade_off", "Reconstruction against saturation", told, plan)
+    return drawn(figure, TRADE_OFF, "Reconstruction against saturation", told, plan)
 
 
 def _dots(plan: Plan, metric: str) -> Drawing:
@@ -90,26 +89,26 @@ def _dots(plan: Plan, metric: str) -> Drawing:
         style: dict[str, Any] = {"color": COLOURS[0], "fmt": "o"}
         ax.errorbar([spread.mean], [place], xerr=[_margin(spread.margin)], capsize=3, **style)
         _hollow(ax, [(spread.mean, place)] * bool(line.points[0].collapsed), style)
-    ax.set_yticks(range(len(lines[:MOST_DOTS])), [words.brief(line.label) for line in lines[:MOST_DOTS]])
+    ax.set_yticks(range(len(lines[:MOST_DOTS])), [words.short(line.label) for line in lines[:MOST_DOTS]])
     ax.set_ylim(len(lines[:MOST_DOTS]) - 0.5, -0.5)
     ax.set_xlabel(metric)
     keep_to(ax, "x", POSSIBLE[metric], _means(plan, metric))
-    name = NAMES[metric]
+    name = IN_FULL[metric]
     told = f"{metric}, the {name} on validation data, of each configuration."
     if len(lines) > MOST_DOTS:
         told += f" {len(lines) - MOST_DOTS} further ones are in the table alone."
-    return finished(figure, metric.replace("/", "_"), name.capitalize(), told, plan._replace(left_out="", panels=[]))
+    return drawn(figure, metric.replace("/", "_"), name.capitalize(), told, plan._replace(left_out="", panels=[]))
 
 
 def _each(plan: Plan) -> str:
     keys = dict.fromkeys(key for line in plan.lines for key in line.values)
-    return words.brief(f"; one {'line' if plan.x else 'point'} for each {listed(keys, 'and')}", 80) if keys else ""
+    return words.short(f"; one {'line' if plan.x else 'point'} for each {listed(keys, 'and')}", 80) if keys else ""
 
 
 def _styled(panel: Panel) -> Iterator[tuple[dict[str, Any], Line]]:
     for colour, marker, dash, line in zip(COLOURS, MARKERS, DASHES, panel.lines, strict=False):
         yield (
-            {"color": colour, "marker": marker, "ls": dash, "ms": 6, "lw": 1.7, "label": words.brief(line.label)},
+            {"color": colour, "marker": marker, "ls": dash, "ms": 6, "lw": 1.7, "label": words.short(line.label)},
             line,
         )
 

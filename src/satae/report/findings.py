@@ -9,13 +9,12 @@ from typing import Final
 from satae.config.messages import listed
 from satae.report import words
 from satae.report.pictures import evenly
-from satae.report.series import COLLAPSED, Line, Plan, Point
-from satae.report.sources import Source, finished
+from satae.report.series import Line, Plan, Point
+from satae.report.sources import Source, one_each
 from satae.sweep.groups import Group, Spread
-from satae.sweep.results import FINISHED, Result
+from satae.sweep.measures import FVU, SATURATED
+from satae.sweep.results import Result
 
-FVU: Final = "valid/fvu"
-SATURATED: Final = "valid/saturated_fraction"
 ENOUGH: Final = 3  # seeds, of which differences are told
 MOST_VALUES: Final = 8  # of what varies, written out
 MOST_CHANGES: Final = 3  # of a line, told one by one
@@ -28,7 +27,7 @@ def counted(source: Source, groups: Sequence[Group]) -> str:
     if source.unreadable:
         ends["not readable"] = len(source.unreadable)
     all_runs = words.count(len(source.runs) + len(source.unreadable), "run")
-    ended = listed((f"{n:,} {words.brief(how)}" for how, n in ends.most_common()), "and")
+    ended = listed((f"{n:,} {words.short(how)}" for how, n in ends.most_common()), "and")
     return f"{all_runs} of {words.count(len(groups), 'configuration')}: {ended}."
 
 
@@ -45,8 +44,8 @@ def _values(key: str, runs: Sequence[Result]) -> str:
         key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0, str(value)),
     )
     if len(found) > MOST_VALUES:
-        return f"{words.brief(key)} ({len(found)} values, {words.brief(found[0])} to {words.brief(found[-1])})"
-    return f"{words.brief(key)} ({', '.join(words.brief(value) for value in found)})"
+        return f"{words.short(key)} ({len(found)} values, {words.short(found[0])} to {words.short(found[-1])})"
+    return f"{words.short(key)} ({', '.join(words.short(value) for value in found)})"
 
 
 def found(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -56,7 +55,7 @@ def found(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from _ranked(lines)
         return
     for line in lines[:MOST_TOLD]:
-        yield words.brief(line.label) if line.values else "", _along(words.brief(plan.x), line)
+        yield words.short(line.label) if line.values else "", _along(words.short(plan.x), line)
     if len(lines) > MOST_TOLD:
         yield "", f"{len(lines) - MOST_TOLD} further lines are in the figures and the tables."
 
@@ -106,7 +105,7 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
         yield "", f"{told} (n = {point.spread(FVU).n})."
     elif ranked:
         best, worst = ranked[0], ranked[-1]
-        ends = [f"{_at(line.points[0], FVU)} for {words.brief(line.label)}" for line in (best, worst)]
+        ends = [f"{_at(line.points[0], FVU)} for {words.short(line.label)}" for line in (best, worst)]
         change = worst.points[0].change(best.points[0], FVU)
         chance = "" if is_apart(change) else ", which may be chance"
         apart = f"Seed by seed they differ by {words.spread(change)} (n = {change.n}{chance})." if change.n else ""
@@ -115,18 +114,18 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
     """What one should know before one believes the rest."""
-    sizes = [len(finished(group.runs)) for group in groups]
+    sizes = [len(one_each(group.runs)) for group in groups]
     if none := sizes.count(0):
         yield f"{words.count(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:
         one = f", {few.count(1)} of them by one: they have no interval" if 1 in few else ""
         yield f"{words.count(len(few), 'configuration')} measured by fewer than {ENOUGH} seeds{one}."
-    if collapsed := sum(run.metrics.get(COLLAPSED, 0) > 0 for run in source.runs if run.status == FINISHED):
+    if collapsed := sum(run.is_collapsed for run in source.runs if run.is_finished):
         yield (
             f"{words.count(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
             " data, or every unit of some encoder layer is dead."
         )
-    if twice := sum(sum(run.status == FINISHED for run in group.runs) - len(finished(group.runs)) for group in groups):
+    if twice := sum(sum(run.is_finished for run in group.runs) - len(one_each(group.runs)) for group in groups):
         yield f"{words.count(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
-    if unknown := sum(FVU not in run.metrics for run in source.runs if run.status == FINISHED):
+    if unknown := sum(FVU not in run.metrics for run in source.runs if run.is_finished):
         yield f"{words.count(unknown, 'finished run')} without {FVU}."

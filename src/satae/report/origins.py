@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from satae.report import words
-from satae.report.sources import Source, readable
+from satae.report.sources import Source, cleaned
 
 MOST_VALUES: Final = 4  # of a fact in which runs differ
 
@@ -18,7 +18,7 @@ def origins(source: Source) -> Mapping[str, str]:
     walls = [float(wall) for record in records if math.isfinite(wall := record.get("wall_s", math.nan))]
     times = [str(record[key]) for record in records for key in ("started", "ended") if record.get(key)]
     told = {
-        "runs are in": readable(source.root),
+        "runs are in": cleaned(source.root),
         "versions": _distinct(records, "versions"),
         "sources": _distinct(records, "sources", "commit {}".format),
         "device": _distinct(records, "device"),

@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from satae import __version__
 from satae.report import findings, origins, pictures, tables, words
+from satae.report.command import PROGRAM
 from satae.report.drawing import Drawing
 from satae.report.series import Plan
-from satae.report.sources import Source, readable
+from satae.report.sources import Source, cleaned
 from satae.sweep.groups import Group
 
-PROGRAM: Final = "satae-report"
 MOST_COMMANDS: Final = 50
 TEMPLATE: Final = "page.html"
 
@@ -35,7 +35,7 @@ def page(content: Content) -> bytes:
     """The page, in itself complete: no part of it is anywhere else."""
     source, groups, axes, plan, drawings = content
     shown, notes = pictures.galleries(groups, plan)
-    title = words.brief(readable(", ".join(folder.resolve().name for folder in source.folders)), 80)
+    title = words.short(cleaned(", ".join(folder.resolve().name for folder in source.folders)), 80)
     environment = Environment(
         loader=PackageLoader("satae.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

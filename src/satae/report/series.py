@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from satae.config.flat import SEED
 from satae.config.messages import show
 from satae.report import words
-from satae.report.sources import finished
-from satae.sweep.groups import SEED, Group, Spread
+from satae.report.sources import one_each
+from satae.sweep.groups import Group, Spread
 from satae.sweep.results import Result
 
 ALPHA: Final = "alpha"
 ACT: Final = "act"
 MOST_LINES: Final = 7  # in a panel: more are not told apart
 MOST_PANELS: Final = 6
-COLLAPSED: Final = "valid/collapsed"
 
 
 class Point(NamedTuple):
@@ -29,12 +29,12 @@ class Point(NamedTuple):
     @classmethod
     def of(cls, x: float, group: Group) -> Point:
         """Of a configuration."""
-        return cls(x, group.values, {run.seed: run for run in finished(group.runs)})
+        return cls(x, group.values, {run.seed: run for run in one_each(group.runs)})
 
     @property
     def collapsed(self) -> int:
         """How many of its runs did."""
-        return sum(run.metrics.get(COLLAPSED, 0) > 0 for run in self.runs.values())
+        return sum(run.is_collapsed for run in self.runs.values())
 
     def spread(self, metric: str) -> Spread:
         """Of a final measure over the seeds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,22 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.messages import show
-from satae.run_directory import CONFIG, RUN, SWEEP_NOTES
-from satae.shown import first_line
-from satae.sweep import results
-from satae.sweep.results import FINISHED, Result
+from satae.run_directory import CONFIG, METRICS, RUN
+from satae.shown import UNSHOWN, first_line
+from satae.sweep import notes, results
+from satae.sweep.results import Result, Unreadable
 
 KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
 LONGEST: Final = 20_000  # characters of a text; more is cut
 MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-
-
-class Unreadable(NamedTuple):
-    """A run of which nothing can be told."""
-
-    directory: Path
-    reason: str
 
 
 class Source(NamedTuple):
@@ -40,20 +31,22 @@ class Source(NamedTuple):
 
     def name(self, run: Result | Unreadable) -> str:
         """Of a run's directory, as seen from the folder that all are below."""
-        return readable(str(run.directory.relative_to(self.root)))
+        return cleaned(str(run.directory.relative_to(self.root)))
 
 
-def gather(folders: Sequence[Path]) -> Source:
+def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -> Source:
     """Read the runs in some folders, each once.
 
     Args:
         folders: run directories, and folders of sweeps.
+        known: runs that have been read.
 
     Raises:
         ConfigError: a folder holds no run.
     """
     places = dict.fromkeys(place.resolve() for folder in folders for place in directories(folder))
-    found = [_attempt(place) for place in places]
+    there = {run.directory.resolve(): run for run in known}
+    found = [_told(there.get(place) or results.attempted(place))._replace(directory=place) for place in places]
     runs = [run for run in found if isinstance(run, Result)]
     made = [command for folder in dict.fromkeys(place.parent for place in places) for command in commands(folder)]
     typed = dict.fromkeys(made) or dict.fromkeys(run.record["command"] for run in runs)
@@ -72,7 +65,7 @@ def directories(folder: Path) -> list[Path]:
         raise ConfigError(f"{folder}: no such folder; name a run directory or the folder of a sweep")
     if (folder / RUN).is_file():
         return [folder]
-    if found := sorted(path.parent for path in folder.glob(f"*/{RUN}")):
+    if found := results.directories(folder):
         return found
     below = min((path.parent.parent for path in folder.glob(f"*/*/{RUN}")), default=None)
     remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
@@ -82,54 +75,50 @@ def directories(folder: Path) -> list[Path]:
 def commands(sweep: Path) -> list[str]:
     """The commands that made a sweep, where it tells them."""
     try:
-        if (sweep / SWEEP_NOTES).stat().st_size > results.LARGEST:
-            return []
-        told = json.loads((sweep / SWEEP_NOTES).read_text("utf-8"))["commands"]
-        return [readable(command) for command in told if isinstance(command, str)]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return [cleaned(command) for command in notes.read(sweep).commands]
+    except ConfigError:
         return []
 
 
-def readable(text: object) -> str:
+def cleaned(text: object) -> str:
     """A text without what cannot be shown, cut where it is longer than anyone reads."""
     shown = str(text)[: LONGEST + 1]
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else REPLACEMENT for letter in shown)
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
     return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
 
 
-def finished(runs: Sequence[Result]) -> list[Result]:
+def one_each(runs: Sequence[Result]) -> list[Result]:
     """Those that came to their end, one for each seed: a second one has nothing new to tell."""
-    return list({run.seed: run for run in runs if run.status == FINISHED}.values())
+    return list({run.seed: run for run in runs if run.is_finished}.values())
 
 
-def _attempt(directory: Path) -> Result | Unreadable:
+def _told(run: Result | Unreadable) -> Result | Unreadable:
+    """A run without what no report tells."""
+    if isinstance(run, Unreadable):
+        return run._replace(reason=cleaned(run.reason))
     try:
-        if not (directory / CONFIG).is_file():
-            raise ConfigError(f"{CONFIG} is missing")
-        run = results.read(directory)
-        return Result(directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
-    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
-        reason = first_line(error).replace(f"{directory}{os.sep}", "")
-        return Unreadable(directory, readable(reason or type(error).__name__))
+        return Result(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        return Unreadable(run.directory, cleaned(first_line(error) or type(error).__name__))
 
 
 def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
-    if type(found.get("seed", 0)) is not int or len(found) > MOST_ENTRIES:
+    if len(found) > MOST_ENTRIES:
         raise ConfigError(f"{CONFIG} holds what satae-train does not write")
-    return {sys.intern(readable(key)): _plain(value) for key, value in found.items()}
+    return {sys.intern(cleaned(key)): _plain(value) for key, value in found.items()}
 
 
 def _plain(value: object) -> object:
     if isinstance(value, int | float):
         float(value)  # refuses what is larger than any number that can be drawn
         return value
-    return value if value is None else sys.intern(readable(show(value)))
+    return value if value is None else sys.intern(cleaned(show(value)))
 
 
 def _measures(found: Mapping[str, Any]) -> dict[str, float]:
     if len(found) > MOST_ENTRIES:
-        raise ConfigError("metrics.json holds what satae-train does not write")
-    return {sys.intern(readable(key)): float(value) for key, value in found.items()}
+        raise ConfigError(f"{METRICS} holds what satae-train does not write")
+    return {sys.intern(cleaned(key)): float(value) for key, value in found.items()}
 
 
 def _record(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,8 +126,8 @@ def _record(found: Mapping[str, Any]) -> dict[str, Any]:
     sources = found.get("sources")
     commit = sources.get("commit") if isinstance(sources, Mapping) else None
     if commit:
-        kept["sources"] = readable(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
+        kept["sources"] = cleaned(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
     versions = found.get("versions")
     if isinstance(versions, Mapping):
-        kept["versions"] = sys.intern(readable(", ".join(f"{name} {number}" for name, number in versions.items())))
-    return {**kept, "error": readable(found["error"])} if "error" in found else kept
+        kept["versions"] = sys.intern(cleaned(", ".join(f"{name} {number}" for name, number in versions.items())))
+    return {**kept, "error": cleaned(found["error"])} if "error" in found else kept

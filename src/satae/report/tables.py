@@ -6,25 +6,17 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from satae.config.flat import SEED
 from satae.report import words
-from satae.report.series import COLLAPSED
-from satae.report.sources import Source, finished, readable
-from satae.sweep.groups import SEED, Group
-from satae.sweep.results import FINISHED
+from satae.report.sources import Source, cleaned, one_each
+from satae.sweep.csv_files import UNREADABLE
+from satae.sweep.groups import Group
+from satae.sweep.measures import COLUMNS
 
-MEASURES: Final = {
-    "valid/fvu": "valid/fvu",
-    "valid/saturated_fraction": "saturated fraction",
-    "valid/dead_fraction": "dead fraction",
-    "valid/code_sensitivity": "code sensitivity",
-    "valid/energy": "energy",
-    "valid/low_energy_area": "low-energy area",
-}
 MOST_AXES: Final = 8  # columns of what varies
 MOST_ROWS: Final = 5_000  # of a table on the page; the files have all
 FOLDED: Final = 60  # rows from which a table opens when asked
 LOGS: Final = "*.log"
-UNREADABLE: Final = "unreadable"
 
 
 class Table(NamedTuple):
@@ -54,10 +46,10 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
-            runs = finished(group.runs)
+            runs = one_each(group.runs)
             done = group._replace(runs=runs)
-            collapsed = sum(run.metrics.get(COLLAPSED, 0) > 0 for run in runs)
-            unfinished = sum(run.status != FINISHED for run in group.runs)
+            collapsed = sum(run.is_collapsed for run in runs)
+            unfinished = sum(not run.is_finished for run in group.runs)
             names = _values(group, keys)
             spreads = [words.spread(done.spread(metric)) for metric in shown]
             yield [*(names or [words.ONE]), str(len(runs)), *spreads, str(collapsed), str(unfinished)]
@@ -68,13 +60,13 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
 def runs(source: Source, groups: Sequence[Group], axes: Sequence[str]) -> Table:
     """One row for each run."""
     keys, shown = _keys(axes), _measures(groups)
-    head = ["run", *keys, "status", "seed", *shown.values(), "wall time"]
+    head = ["run", *keys, "status", SEED, *shown.values(), "wall time"]
 
     def rows() -> Iterator[list[str]]:
         for group, run in ((of, run) for of in groups for run in of.runs):
             numbers = [words.number(run.metrics.get(metric)) for metric in shown]
             wall = words.duration(run.record.get("wall_s", math.nan))
-            yield [source.name(run), *_values(group, keys), words.brief(run.status), str(run.seed), *numbers, wall]
+            yield [source.name(run), *_values(group, keys), words.short(run.status), str(run.seed), *numbers, wall]
         for unreadable in source.unreadable:
             nothing = [words.NOTHING] * len(head)
             yield [source.name(unreadable), *nothing[: len(keys)], UNREADABLE, *nothing[len(keys) + 2 :]]
@@ -86,12 +78,12 @@ def failures(source: Source, groups: Sequence[Group]) -> Table:
     """What did not come to its end, and why."""
 
     def rows() -> Iterator[list[str]]:
-        for run in (run for group in groups for run in group.runs if run.status != FINISHED):
+        for run in (run for group in groups for run in group.runs if not run.is_finished):
             log = next(iter(sorted(run.directory.glob(LOGS))), None)
-            where = f"{source.name(run)}/{readable(log.name)}" if log else words.NOTHING
+            where = f"{source.name(run)}/{cleaned(log.name)}" if log else words.NOTHING
             code = run.record.get("exit_code")
             why = run.record.get("error") or ("still running, or killed" if run.status == "running" else words.NOTHING)
-            yield [source.name(run), words.brief(run.status), words.NOTHING if code is None else str(code), why, where]
+            yield [source.name(run), words.short(run.status), words.NOTHING if code is None else str(code), why, where]
         for unreadable in source.unreadable:
             yield [source.name(unreadable), UNREADABLE, words.NOTHING, unreadable.reason, words.NOTHING]
 
@@ -103,9 +95,9 @@ def _keys(axes: Sequence[str]) -> list[str]:
 
 
 def _values(group: Group, keys: Sequence[str]) -> list[str]:
-    return [words.brief(group.values[key]) if key in group.values else words.NOTHING for key in keys]
+    return [words.short(group.values[key]) if key in group.values else words.NOTHING for key in keys]
 
 
 def _measures(groups: Sequence[Group]) -> dict[str, str]:
     known = {metric for group in groups for run in group.runs for metric in run.metrics}
-    return {metric: title for metric, title in MEASURES.items() if metric in known}
+    return {metric: title for metric, title in COLUMNS.items() if metric in known}

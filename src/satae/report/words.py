@@ -33,7 +33,7 @@ def change(found: Spread) -> str:
 
 def name(values: Mapping[str, Any]) -> str:
     """A configuration: ``act=relu, alpha=0.1``."""
-    return ", ".join(f"{brief(key)}={brief(value)}" for key, value in values.items()) or ONE
+    return ", ".join(f"{short(key)}={short(value)}" for key, value in values.items()) or ONE
 
 
 def duration(seconds: float) -> str:
@@ -51,7 +51,7 @@ def count(n: int, one: str, more: str = "") -> str:
     return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
-def brief(value: object, most: int = 40) -> str:
+def short(value: object, most: int = 40) -> str:
     """A value as one types it, cut where it is long."""
     text = " ".join(shown(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -12,25 +12,27 @@ from typing import Final
 from satae import interruption
 from satae.config import ConfigError
 from satae.files import named
-from satae.report import csv_files
+from satae.report import course, csv_files, drawing, figures
 from satae.report.series import plan
 from satae.report.sources import Source, directories, gather
 from satae.run_directory import RUN
+from satae.sweep.csv_files import RUNS
 from satae.sweep.groups import axes, grouped
+from satae.sweep.results import Result, Unreadable
 
 FOLDER: Final = "report"
 PAGE: Final = "index.html"
-RUNS: Final = "runs.csv"
 GROUPS: Final = "groups.csv"
-SUFFIXES: Final = (".html", ".csv", ".png", ".svg")
+FIGURES: Final = tuple(f"{name}{suffix}" for name in (*figures.NAMES, course.NAME) for suffix in (".png", ".svg"))
 
 
-def write(folders: Sequence[Path], out: Path | None = None) -> Path:
+def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Result | Unreadable] = ()) -> Path:
     """Write a report; one that is there is replaced as soon as the new one is whole.
 
     Args:
         folders: run directories, and folders of sweeps.
         out: the folder of the report; by default ``report`` in the one folder that is named, or ``report-<n>`` here.
+        known: runs that have been read.
 
     Returns:
         The page.
@@ -43,11 +45,11 @@ def write(folders: Sequence[Path], out: Path | None = None) -> Path:
         directories(folder)
     place = out or default(folders)
     check(place)
-    source = gather(folders)
+    source = gather(folders, known)
     with named(place):
         new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
     try:
-        for name, content in files(source):
+        for name, content in parts(source):
             with named(place / name):
                 (new / name).write_bytes(content)
         new.chmod(0o777 & ~_mask())
@@ -79,23 +81,22 @@ def check(place: Path) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise ConfigError(f"out={place}: is no folder; name another one")
     names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
-    others = sorted(name for name in names if Path(name).suffix not in SUFFIXES or (place / RUN).exists())
+    others = sorted(names if (place / RUN).exists() else names - {PAGE, RUNS, GROUPS, *FIGURES})
     if others or (names and PAGE not in names):
         what = others[0] if others else min(names)
         raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
 
 
-def files(source: Source) -> Iterator[tuple[str, bytes]]:
+def parts(source: Source) -> Iterator[tuple[str, bytes]]:
     """What a report consists of, one file after the other."""
-    from satae.report import drawing, figures
     from satae.report.page import Content, page
 
-    groups, varied = grouped(source.runs), axes(source.runs)
+    groups, varied = grouped(source.runs), axes([run.choices for run in source.runs])
     yield RUNS, csv_files.runs(source, groups)
     yield GROUPS, csv_files.configurations(groups, varied)
     lines = plan(groups, varied)
     with drawing.styled():
-        drawings = [*figures.draw(lines)]
+        drawings = [*(course.draw(source.runs[0]) if len(source.runs) == 1 else figures.draw(lines))]
     for made in drawings:
         yield f"{made.name}.png", made.png
         yield f"{made.name}.svg", made.svg.encode()

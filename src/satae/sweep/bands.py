@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from satae.sweep.groups import Spread
+from satae.sweep.measures import DEAD, FVU, SATURATED, TOTAL
 
-MEASURES: Final = (
-    *("valid/fvu", "valid/saturated_fraction", "valid/dead_fraction"),
-    *("valid/total", "valid/reconstruction", "train/fvu"),
-)
+MEASURES: Final = (FVU, SATURATED, DEAD, TOTAL, "valid/reconstruction", "train/fvu")
 LEAST: Final = 2  # seeds: of one there is no band
 
 
@@ -21,7 +19,7 @@ class Band(NamedTuple):
     spreads: dict[str, Spread]  # by measure
 
 
-def bands(histories: Sequence[Sequence[Mapping[str, float]]]) -> list[Band]:
+def bands(histories: Iterable[Iterable[Mapping[str, float]]]) -> list[Band]:
     """The epochs that at least two runs have come to.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,22 +16,22 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
 from torch.utils.tensorboard.summary import custom_scalars
 
+from satae.config.flat import SEED
 from satae.config.messages import show
 from satae.run_directory import LOCK, RUN
 from satae.sweep import event_files
 from satae.sweep.bands import MEASURES, Band, bands
-from satae.sweep.groups import SEED, axes, grouped
-from satae.sweep.results import FAILED, FINISHED, Result, below, read
+from satae.sweep.groups import axes, grouped
+from satae.sweep.measures import COLUMNS, DEAD, FVU, SATURATED, SENSITIVITY, TOTAL
+from satae.sweep.results import FAILED, FINISHED, Result, Unreadable, attempted, directories, read
 from satae.tracking.board import LAYOUT
 
 FOLDER: Final = "over seeds"
 ROOT, SESSION, END, BAND = ".sweep", ".session", ".end", ".band"  # how the names of our event files end
 METRICS: Final = {
-    "valid/fvu": "fvu (valid)",
-    "valid/saturated_fraction": "saturated",
-    "valid/dead_fraction": "dead",
-    "valid/code_sensitivity": "sensitivity",
-    "valid/total": "total loss (valid)",
+    FVU: "fvu (valid)",
+    **{key: COLUMNS[key] for key in (SATURATED, DEAD, SENSITIVITY)},
+    TOTAL: "total loss (valid)",
 }
 LOWER, UPPER = "within/{}/lower", "within/{}/upper"  # tags that come after those of the measures themselves
 MOST_VALUES: Final = 12  # that are listed one by one
@@ -51,13 +52,8 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         sweep: its folder.
         choices: of each of its runs.
     """
-    runs = [Result(sweep, dict(one), {}, {}) for one in choices]
-    varied = axes(runs)
-    named = [
-        HParam(key, _domain([_plain(run.choices[key]) for run in runs if key in run.choices]))
-        for key in varied
-        if key != SEED
-    ]
+    varied = axes(choices)
+    named = [HParam(key, _domain([_plain(one[key]) for one in choices if key in one])) for key in varied if key != SEED]
     config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
     layout = custom_scalars({**(BANDS if SEED in varied else {}), **LAYOUT})
     content = event_files.encoded([Event(summary=config), Event(summary=layout)])
@@ -81,7 +77,7 @@ def show_run(run: Result, group: str) -> None:
 
 
 def show_band(folder: Path, runs: Sequence[Result]) -> None:
-    """Write mean and band of a configuration, as far as two seeds have come; nothing where they have not.
+    """Write mean and band of a configuration, as far as two seeds have come; none where they have not.
 
     Args:
         folder: to write to.
@@ -94,6 +90,8 @@ def show_band(folder: Path, runs: Sequence[Result]) -> None:
         layout = Event(summary=custom_scalars(BANDS))  # also for who looks at the folder of the bands alone
         events = [start, layout, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
         event_files.rewrite(folder, BAND, event_files.encoded(events, _began(runs)))
+    elif folder.is_dir():
+        _withdraw_band(folder)
 
 
 def follow(run: Path) -> None:
@@ -105,16 +103,30 @@ def follow(run: Path) -> None:
         show_band(run.parent / FOLDER / group, [read(path) for path in seeds])
 
 
-def finish(sweep: Path) -> None:
-    """Show all of a sweep as it stands, whatever it varied when its runs were named."""
-    runs = list(below(sweep))
+def finish(sweep: Path) -> list[Result | Unreadable]:
+    """Show all of a sweep as it stands, whatever it varied when its runs were named; all that was read of it."""
     with _locked(sweep):
+        found = [attempted(path) for path in directories(sweep)]
+        runs = [run for run in found if isinstance(run, Result)]
         show_sweep(sweep, [run.choices for run in runs])
+        names = dict[str, list[Result]]()
         for group in grouped(runs):
-            name = _without_seed(group.runs[0].name)
-            for run in group.runs:
+            name = _without_seed(*(run.name for run in group.runs))
+            names[f"{name},{len(names)}" if name in names else name] = group.runs
+        for name, seeds in names.items():
+            for run in seeds:
                 show_run(run, name)
-            show_band(sweep / FOLDER / name, group.runs)
+            show_band(sweep / FOLDER / name, seeds)
+        for folder in [path for path in _over_seeds(sweep).iterdir() if path.is_dir() and path.name not in names]:
+            _withdraw_band(folder)
+    return found
+
+
+def _withdraw_band(folder: Path) -> None:
+    """Show no band in a folder any more; it goes as soon as nothing is left in it."""
+    event_files.rewrite(folder, BAND, b"")
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _summary(band: Band) -> Summary:
@@ -147,8 +159,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else show(value)
 
 
-def _without_seed(name: str) -> str:
-    return re.sub(rf"(^|,){SEED}=[^,]*", "", name).lstrip(",") or "all"
+def _without_seed(*names: str) -> str:
+    """What the names of a configuration's runs say of it; the one that says most, where the sweep has grown."""
+    return max((re.sub(rf"(^|,){SEED}=[^,]*", "", name).lstrip(",") for name in names), key=len) or "all"
 
 
 def _is_run(path: Path) -> bool:

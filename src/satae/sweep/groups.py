@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from satae.config.flat import APART, is_among
+from satae.config.flat import APART, SEED, is_among
 from satae.config.messages import show
 from satae.sweep.results import Result
 
-SEED: Final = "seed"
 CONFIDENCE: Final = 0.95
 
 
@@ -67,20 +66,20 @@ def quantile(degrees: int) -> float:
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
-def axes(runs: Sequence[Result]) -> list[str]:
-    """What the runs differ in: ``["act", "alpha", "seed"]``, the seed last.
+def axes(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What runs differ in, by the choices of each: ``["act", "alpha", "seed"]``, the seed last.
 
     An option of a choice counts only among runs that made that choice: ``act.threshold`` where two runs of
     ``act=shrink`` differ in it.
     """
-    keys = dict.fromkeys(key for run in runs for key in run.choices if not is_among(key, APART))
-    varied = [key for key in keys if key != SEED and _varies(key, runs)]
-    return [*varied, *([SEED] if _varies(SEED, runs) else [])]
+    keys = dict.fromkeys(key for one in choices for key in one if not is_among(key, APART))
+    varied = [key for key in keys if key != SEED and _varies(key, choices)]
+    return [*varied, *([SEED] if _varies(SEED, choices) else [])]
 
 
 def grouped(runs: Sequence[Result]) -> list[Group]:
     """The runs by configuration, in the order of its values; the seeds in theirs."""
-    keys = [key for key in axes(runs) if key != SEED]
+    keys = [key for key in axes([run.choices for run in runs]) if key != SEED]
     found: dict[tuple[str, ...], Group] = {}
     for run in runs:
         values = {key: run.choices[key] for key in keys if key in run.choices}
@@ -90,12 +89,12 @@ def grouped(runs: Sequence[Result]) -> list[Group]:
     return sorted(found.values(), key=lambda group: [_rank(group.values.get(key)) for key in keys])
 
 
-def _varies(key: str, runs: Sequence[Result]) -> bool:
+def _varies(key: str, choices: Sequence[Mapping[str, Any]]) -> bool:
     group = key.partition(".")[0]
     seen: dict[str, set[str]] = {}
-    for run in runs:
-        if key in run.choices:
-            seen.setdefault(str(run.choices.get(group)) if group != key else "", set()).add(show(run.choices[key]))
+    for one in choices:
+        if key in one:
+            seen.setdefault(str(one.get(group)) if group != key else "", set()).add(show(one[key]))
     return any(len(values) > 1 for values in seen.values())
 
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from satae import files
 from satae.config import ConfigError
+from satae.config.flat import SEED
 from satae.run_directory import SWEEP_NOTES
 from satae.shown import brief, first_line
 
@@ -21,15 +22,17 @@ class Notes(NamedTuple):
     words: list[list[str]]  # the overrides of each, without Hydra's own
     varied: list[str]  # the keys that were given several values, the seed last
 
+    def with_varied(self, varied: list[str]) -> Notes:
+        """The same of a sweep that varies some keys, too."""
+        keys = dict.fromkeys([*self.varied, *varied])
+        return self._replace(varied=sorted(keys, key=lambda key: key == SEED))  # which keeps the order otherwise
+
     def add(self, command: str, words: list[str], varied: list[str]) -> Notes:
         """The same with another command line."""
+        known = self.with_varied(varied)
         if words in self.words:
-            return self._replace(varied=_united(self.varied, varied))
-        return Notes([*self.commands, command], [*self.words, words], _united(self.varied, varied))
-
-
-def _united(some: list[str], others: list[str]) -> list[str]:
-    return sorted(dict.fromkeys([*some, *others]), key=lambda key: key == "seed")  # sorted() keeps the order otherwise
+            return known
+        return known._replace(commands=[*self.commands, command], words=[*self.words, words])
 
 
 def read(sweep: Path) -> Notes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import Config, ConfigError
-from satae.config.flat import flat
+from satae.config.flat import SEED, flat
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
 from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
@@ -17,10 +18,23 @@ from satae.run_directory import FAILED as FAILED
 from satae.run_directory import FINISHED as FINISHED
 from satae.run_directory import RUNNING as RUNNING
 from satae.shown import first_line
+from satae.sweep.measures import COLLAPSED
 from satae.tracking import reading
 from satae.tracking.reading import numbers
 
 LARGEST: Final = 2**24  # bytes of the metrics of a run
+
+
+class Unreadable(NamedTuple):
+    """A run of which nothing can be told."""
+
+    directory: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        return self.directory.name
 
 
 class Result(NamedTuple):
@@ -29,7 +43,7 @@ class Result(NamedTuple):
     directory: Path
     choices: dict[str, Any]  # its configuration: {"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": .3}
     record: dict[str, Any]  # run.json
-    metrics: dict[str, float]  # of its end, where it has come to that
+    metrics: dict[str, float]  # of its end; none where it has not come to that, or goes further
 
     @property
     def name(self) -> str:
@@ -47,13 +61,23 @@ class Result(NamedTuple):
         return self.status == FINISHED
 
     @property
+    def is_collapsed(self) -> bool:
+        """Whether it says no more than the mean of the data, or a layer is dead."""
+        return self.metrics.get(COLLAPSED, 0) > 0
+
+    @property
     def seed(self) -> int:
         """Of its generators."""
-        return int(self.choices.get("seed", 0))
+        return int(self.choices.get(SEED, 0))
 
-    def history(self) -> list[dict[str, float]]:
+    def history(self) -> Iterator[dict[str, float]]:
         """The measures of each epoch, the first one first, with its number under ``epoch``."""
-        return [numbers(line) for line in reading.history(self.directory / HISTORY)]
+        yield from map(numbers, reading.history(self.directory / HISTORY))
+
+
+def directories(folder: Path) -> list[Path]:
+    """Those of the runs directly below a folder, in the order of their names."""
+    return [path.parent for path in sorted(folder.glob(f"*/{RUN}"))]
 
 
 def below(folder: Path) -> Iterator[Result]:
@@ -62,8 +86,15 @@ def below(folder: Path) -> Iterator[Result]:
     Raises:
         ConfigError: one of them cannot be read.
     """
-    for path in sorted(folder.glob(f"*/{RUN}")):
-        yield read(path.parent)
+    yield from map(read, directories(folder))
+
+
+def attempted(directory: Path) -> Result | Unreadable:
+    """What is known of a run, or why nothing is."""
+    try:
+        return read(directory)
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+        return Unreadable(directory, first_line(error).replace(f"{directory}{os.sep}", "") or type(error).__name__)
 
 
 def status(directory: Path) -> str | None:
@@ -93,7 +124,12 @@ def read(directory: Path) -> Result:
         ConfigError: nothing, or nothing that can be read.
     """
     known = reading.read(directory)
-    return Result(directory, flat(read_plain(directory / CONFIG)), known, _metrics(directory / METRICS))
+    choices = flat(read_plain(directory / CONFIG))
+    if type(choices.get(SEED, 0)) is not int:
+        raise ConfigError(f"{directory / CONFIG}: {SEED} is no whole number")
+    found = Result(directory, choices, known, {})
+    # those of a run that was to go further and was cut off are of fewer epochs than its configuration says
+    return found._replace(metrics=_metrics(directory / METRICS)) if found.is_finished else found
 
 
 def chosen(config: Config) -> dict[str, Any]:
@@ -112,6 +148,6 @@ def _metrics(path: Path) -> dict[str, float]:
             value is None or type(value) in (int, float) for value in found.values()
         ):
             raise ValueError("it holds other things than measures")
-        return numbers(found)
-    except (OSError, ValueError, RecursionError) as error:
+        return {key: float(value) for key, value in numbers(found).items()}
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None

@@ -2,76 +2,65 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
 from satae import files
+from satae.config.flat import SEED
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
-from satae.sweep.groups import SEED, Group, Spread, axes, grouped, shown
-from satae.sweep.results import FAILED, FINISHED, Result, below
-from satae.tracking.console import PatientConsole
+from satae.sweep import csv_files
+from satae.sweep.groups import Group, Spread, axes, grouped, shown
+from satae.sweep.measures import COLUMNS
+from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
+from satae.tracking.console import PatientConsole, live
 
-COLUMNS: Final = {
-    "valid/fvu": "valid fvu",
-    "valid/saturated_fraction": "saturated",
-    "valid/dead_fraction": "dead",
-    "valid/code_sensitivity": "sensitivity",
-    "valid/energy": "energy",
-    "valid/low_energy_area": "low-energy area",
-}
-FILE: Final = "runs.csv"
 PIPED_WIDTH: Final = 140
 
 
-def summarise(sweep: Path, asked: Sequence[Path]) -> None:
+def summarise(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path]) -> None:
     """Print the tables of a sweep and write its CSV file.
 
     Args:
         sweep: its folder.
+        found: its runs.
         asked: the folders of the runs that were to be made.
     """
-    runs = list(below(sweep))
+    runs = [run for run in found if isinstance(run, Result)]
     console = PatientConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    if found:
+        files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
-        write_csv(sweep / FILE, runs)
         console.print(_table(runs))
-        console.print(f"mean ± standard deviation over the seeds; every run: {shorten(sweep / FILE)}", markup=False)
+        text = f"mean ± standard deviation over the seeds; every run: {shorten(sweep / csv_files.RUNS)}"
+        console.print(text, markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
         console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG}", markup=False)
-    if line := _left(sweep, runs, asked):
+    for run in found:
+        if isinstance(run, Unreadable):
+            console.print(brief(f"{run.name}: {run.reason}; it is in no mean"), markup=False)
+    if line := _left(sweep, found, asked):
         console.print(line, markup=False)
 
 
-def write_csv(path: Path, runs: Iterable[Result]) -> None:
-    """A row for each run: how it ended, its choices and its final measures."""
-    rows = [_row(run) for run in runs]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    files.replace(path, text.getvalue().encode())
-
-
-def _row(run: Result) -> dict[str, Any]:
-    ending = {key: run.record.get(key, "") for key in ("exit_code", "error")}
-    measures = {key: value for key, value in run.metrics.items() if key not in run.choices}  # alpha as it was at last
-    return {"run": run.name, "status": run.status, **ending, **run.choices, **measures}
+def line(run: Result) -> str:
+    """How a run has ended, in a line with its name."""
+    if run.is_finished:
+        return f"{run.name}  {live(run.metrics)}"
+    return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
 def _table(runs: Sequence[Result]) -> Table:
     """One row for each configuration; what the runs differ in comes first."""
-    varied = [key for key in axes(runs) if key != SEED]
+    varied = [key for key in axes([run.choices for run in runs]) if key != SEED]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
     titles = ["runs", *(COLUMNS[key] for key in shown), "collapsed", *states]
@@ -82,7 +71,7 @@ def _table(runs: Sequence[Result]) -> Table:
         table.add_column(_cell(title), justify="right")
     for group in grouped(runs):
         counts = [sum(run.status == status for run in group.runs) for status in states]
-        collapsed = sum(bool(run.metrics.get("valid/collapsed")) for run in group.runs)
+        collapsed = sum(run.is_collapsed for run in group.runs)
         numbers = [_spread(group.spread(key)) for key in shown]
         told = [str(count or "") for count in (collapsed, *counts)]
         table.add_row(*_values(group, varied), str(len(group.runs)), *numbers, *told)
@@ -108,10 +97,10 @@ def _failures(failed: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _left(sweep: Path, runs: Sequence[Result], asked: Sequence[Path]) -> str:
+def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path]) -> str:
     """What is still to be made, and how."""
-    begun = {run.name for run in runs}
-    cut_off = sum(run.status not in (FINISHED, FAILED) for run in runs)
+    begun = {run.name for run in found}
+    cut_off = sum(isinstance(run, Result) and run.status not in (FINISHED, FAILED) for run in found)
     waiting = sum(folder.name not in begun for folder in asked)
     told = [f"{cut_off} were cut off" if cut_off else "", f"{waiting} have not begun" if waiting else ""]
     if not any(told):

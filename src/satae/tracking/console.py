@@ -99,12 +99,12 @@ class Display:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """The numbers of an epoch."""
-        live = _live(metrics)
-        self._bar.update(self._task, completed=number, description=live)
+        numbers = live(metrics)
+        self._bar.update(self._task, completed=number, description=numbers)
         due = number % max(1, self.epochs // LINES) == 0 or time.monotonic() - self._told > PATIENCE
         if number == self.epochs or due:
             self._told = time.monotonic()
-            line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {live}"
+            line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {numbers}"
             self.say(line, shown=not (self.brief or self.console.is_terminal))
 
     def result(self, metrics: Mapping[str, float], directory: Path, pictures: Collection[str] = ()) -> None:
@@ -114,7 +114,7 @@ class Display:
             self.warn(COLLAPSED)
         here = shorten(directory)
         if self.brief:
-            self.say(f"{self.name}  {_live(metrics)}")
+            self.say(f"{self.name}  {live(metrics)}")
             return
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
@@ -124,7 +124,8 @@ class Display:
         self.say(f"TensorBoard  tensorboard --logdir {shlex.quote(board)}")
 
 
-def _live(metrics: Mapping[str, float]) -> str:
+def live(metrics: Mapping[str, float]) -> str:
+    """The two numbers that tell how a run goes."""
     return "valid fvu {valid/fvu:.3f}  saturated {valid/saturated_fraction:.2f}".format_map(metrics)
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satae.config import ConfigError
+from satae.sweep.folders import LONGEST, Wanted, content, named, place
 from satae.sweep.results import Result
-from satae.sweep.slots import LONGEST, Wanted, content, place, readable
 
 VARIED = ["act", "alpha", "seed"]
 
@@ -34,6 +34,11 @@ def test_two_runs_never_share_a_folder():
     assert name == "alpha=0.1,act=tanh"
     (other,) = place([wanted(alpha=0.1)], [there("alpha=0.1", alpha=0.2)], ["alpha"])
     assert other.startswith("alpha=0.1,#")
+    seeds = [wanted(alpha=0.1, seed=seed) for seed in (0, 1)]
+    names = place(seeds, [there(f"alpha=0.1,seed={seed}", alpha=0.2, seed=seed) for seed in (0, 1)], ["alpha", "seed"])
+    assert [name.rpartition(",")[2] for name in names] == ["seed=0", "seed=1"]
+    assert len({name.rpartition(",")[0] for name in names}) == 1
+    assert names[0].startswith("alpha=0.1,#")
 
 
 def test_the_same_run_twice_is_refused():
@@ -60,7 +65,7 @@ def test_how_a_run_is_computed_does_not_make_it_another_one_unless_it_is_varied(
 
 @given(st.text(min_size=1, max_size=300))
 def test_any_value_gives_a_name_that_a_folder_can_have(value):
-    name = readable([f"data.path={value}"], ["data.path"])
+    name = named([f"data.path={value}"], ["data.path"])
     assert len(name.encode()) <= 4 * LONGEST + 20
     assert len(name) <= LONGEST + 10
     assert not {"/", "\0", "\n", "'", '"', "$", "~"} & {*name}
@@ -69,5 +74,14 @@ def test_any_value_gives_a_name_that_a_folder_can_have(value):
 
 
 def test_long_names_that_begin_alike_differ():
-    one, other = (readable([f"data.path={'x' * 300}{end}"], ["data.path"]) for end in "ab")
+    one, other = (named([f"data.path={'x' * 300}{end}"], ["data.path"]) for end in "ab")
     assert one != other
+
+
+@given(st.text(min_size=1, max_size=300), st.integers(0, 2**32 - 1))
+def test_the_seeds_of_a_configuration_differ_in_the_end_of_their_names_alone(value, seed):
+    for apart in (None, {"data.path": value, "seed": seed}):
+        name = named([f"data.path={value}", f"seed={seed}"], ["data.path", "seed"], apart)
+        assert name.endswith(f",seed={seed}")
+        other = named([f"data.path={value}", "seed=x"], ["data.path", "seed"], apart and {**apart, "seed": "x"})
+        assert other == f"{name.removesuffix(str(seed))}x"

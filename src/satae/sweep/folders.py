@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.config.flat import APART, is_among
+from satae.config.flat import APART, SEED, is_among
 from satae.config.messages import show
 from satae.run_directory import shorten
 from satae.sweep.results import Result
@@ -44,12 +44,12 @@ def place(wanted: Sequence[Wanted], there: Sequence[Result], varied: Sequence[st
     for run in wanted:
         key = content(run.choices, varied)
         if key in asked:
-            raise ConfigError(f"{readable(run.words, varied)}: is asked for twice; leave one of them out")
+            raise ConfigError(f"{named(run.words, varied)}: is asked for twice; leave one of them out")
         asked[key] = run
         if key not in taken:
             _check_meaning(run.choices, there, varied)
-            name = readable(run.words, varied)
-            taken[key] = f"{name},#{_digest(key)}" if name in taken.values() else name
+            name = named(run.words, varied)
+            taken[key] = named(run.words, varied, run.choices) if name in taken.values() else name
         names.append(taken[key])
     return names
 
@@ -60,12 +60,28 @@ def content(choices: Choices, varied: Sequence[str]) -> str:
     return json.dumps(told, sort_keys=True)
 
 
-def readable(words: Sequence[str], varied: Sequence[str]) -> str:
-    """A name such as ``act=relu,alpha=0.1,seed=3``, of what a sweep varies, that a folder can have."""
+def named(words: Sequence[str], varied: Sequence[str], apart: Choices | None = None) -> str:
+    """A name such as ``act=relu,alpha=0.1,seed=3``, of what a sweep varies, that a folder can have.
+
+    Args:
+        words: the overrides of a run.
+        varied: what the sweep varies.
+        apart: its choices, where another run has the name that it would have. The seeds of a configuration differ in
+            the end of their names alone, all the same.
+    """
     typed = dict(word.split("=", 1) for word in words if "=" in word)
-    text = ",".join(f"{key}={typed[key]}" for key in varied if key in typed) or "run"
-    name = re.sub(r"[^\w=.,+\-\[\]()@ ]+", "-", re.sub(r"['\"]", "", text)).strip(" .")
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]},#{_digest(text)}"
+    told = [f"{key}={typed[key]}" for key in varied if key in typed and key != SEED]
+    seed = _plain(f"{SEED}={typed[SEED]}") if SEED in typed and SEED in varied else ""
+    text = ",".join(told)
+    parts = [_plain(text)] if len(_plain(text)) <= LONGEST else [_plain(text)[:LONGEST], f"#{_digest(text)}"]
+    if apart is not None:
+        rest = {key: value for key, value in apart.items() if key != SEED or not seed}
+        parts.append(f"#{_digest(content(rest, varied))}")
+    return ",".join(filter(None, [*parts, seed])) or "run"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w=.,+\-\[\]()@ ]+", "-", re.sub(r"['\"]", "", text)).strip(" .")
 
 
 def _check_meaning(choices: Choices, there: Sequence[Result], varied: Sequence[str]) -> None:
