@@ -47,6 +47,8 @@ def _run(
     except OSError as error:
         if unread(error):
             raise
+        if error.strerror is None:  # not the system's
+            return say_fault(program, error)
         return say(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     except Exception as error:
         return say_fault(program, error)
