@@ -14,6 +14,14 @@ from satae import interruption
 from satae.interruption import Interrupted
 
 
+@pytest.fixture(autouse=True)
+def _in_the_foreground():
+    """A shell's "&" has the programs behind it ignore an interrupt, these tests too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", interruption.SIGNALS)
 def test_a_signal_raises_where_nothing_is_held(number):
     with pytest.raises(Interrupted) as error, interruption.listening(""):
