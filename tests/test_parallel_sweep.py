@@ -100,7 +100,7 @@ def test_a_failure_is_told_in_one_line_and_the_same(parallel, serial):
 
 def test_each_run_has_a_line_that_names_it(parallel):
     lines = parallel[1].out.splitlines()
-    told = sorted(line for line in lines if "valid fvu" in line and "runs" not in line)
+    told = sorted(line for line in lines if "valid fvu" in line and "finished" not in line)
     assert [re.sub(r"(fvu|saturated) [\d.]+", r"\1", line) for line in told] == [
         f"{NAMES[0]}  valid fvu  saturated",
         f"{NAMES[2]}  valid fvu  saturated",
@@ -185,7 +185,7 @@ def test_control_c_ends_workers_too_and_shows_what_is_done(long_sweep):
     assert (program.returncode, err) == (130, "satae-train: interrupted\n")
     found = [read(run / "run.json") for run in runs(sweep)]
     assert [record["status"] for record in found] == ["finished", "finished", "interrupted", "interrupted"]
-    assert [line.split()[:2] for line in out.splitlines()[-4:-2]] == [["1", "2"], ["1000000", "2"]]
+    assert [line.split()[:2] for line in out.splitlines()[-4:-2]] == [["1", "2"], ["1000000", "0"]]
 
 
 def test_workers_do_not_outlive_a_program_that_is_killed(long_sweep):

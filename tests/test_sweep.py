@@ -10,8 +10,8 @@ import time
 import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
-from satae import experiment
-from satae.sweep import csv_files
+from satae import experiment, interruption
+from satae.sweep import csv_files, groups, results
 from satae.training.fit import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -100,20 +100,61 @@ def test_another_meaning_is_refused_and_nothing_is_written(tmp_path):
 
 def test_how_it_is_computed_may_change(tmp_path):
     assert here(tmp_path, *WORDS).code == 0
-    outcome = here(tmp_path, *WORDS, "checkpoint.every_steps=1", "device=cpu")
-    assert outcome.out.splitlines()[0] == "4 of 4 runs are there already"
+    for words in [
+        (*WORDS, "checkpoint.every_steps=1", "device=cpu"),
+        ("sweep=first", "device=cpu"),  # goes on with it, too
+        (*TINY, "seed=0,1", "alpha=0,0.1", "sweep=first"),
+        ("sweep=first",),
+    ]:
+        outcome = here(tmp_path, *words)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert outcome.out.splitlines()[0] == "4 of 4 runs are there already"
+    assert len(table(tmp_path / "outputs" / "first")) == 4
+
+
+def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
+    outcome = here(tmp_path, *TINY, "threads=1,2", "seed=0,1", "sweep=first")
+    assert outcome.code == 0
+    assert len(table(tmp_path / "outputs" / "first")) == 4
+    (group,) = groups.grouped(list(results.below(tmp_path / "outputs" / "first")))
+    assert (len(group.runs), len(group.seeds), group.spread("valid/fvu").n) == (4, 2, 2)
+    header, row = [line.split() for line in outcome.out.splitlines() if "±" in line or "finished" in line][:2]
+    assert row[header.index("finished")] == "2"
 
 
 def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     cut_off = here(tmp_path, *WORDS)
     assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
-    told = "1 were cut off and 1 have not begun; go on with: satae-train sweep=outputs/first"
+    told = "1 was cut off and 1 has not begun; go on with: satae-train sweep=outputs/first"
     assert cut_off.out.splitlines()[-1] == told
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
     assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 go on, 1 begin"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
+
+
+def test_how_to_go_on_names_the_launcher(tmp_path, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
+    words = ["hydra/launcher=basic", *WORDS]
+    assert here(tmp_path, *words).out.splitlines()[-1].endswith("satae-train sweep=outputs/first hydra/launcher=basic")
+
+
+def test_what_a_sweep_varies_has_its_column_before_all_values_have_runs(tmp_path, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt(), at=[0.0])
+    told = here(tmp_path, *WORDS).out.splitlines()
+    assert [line.split()[:2] for line in told if line.startswith("alpha")] == [["alpha", "finished"]]
+
+
+def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
+    def interrupted(config):
+        raise interruption.Interrupted(2)
+
+    monkeypatch.setattr("satae.build.check", interrupted)
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 130
+    assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"
+    assert not files(tmp_path)
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
@@ -294,7 +335,7 @@ def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
     status = {row["run"]: row["status"] for row in table(tmp_path / "outputs" / "first")}
     assert status == {"optim.lr=0.0001": "interrupted", "optim.lr=1e+30": "failed"}
     assert list((tmp_path / "outputs" / "first" / "optim.lr=0.0001" / "checkpoints").glob("step-*"))
-    assert "1 were cut off and 1 have not begun; go on with" in outcome.out
+    assert "1 was cut off and 1 has not begun; go on with" in outcome.out
 
 
 def test_a_run_with_a_link_is_not_gone_on_with(tmp_path, monkeypatch):

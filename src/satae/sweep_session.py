@@ -32,16 +32,17 @@ def follow(directory: Path) -> None:
             log.warning("not shown beside the others of its sweep: %s", error)
 
 
-def end(sweep: Path, asked: Sequence[Path], *, report: bool) -> None:
+def end(sweep: Path, asked: Sequence[Path], launcher: Sequence[str], *, report: bool) -> None:
     """Show all that there is of a sweep.
 
     Args:
         sweep: its folder.
         asked: the folders of the runs that were to be made.
+        launcher: the words that chose one.
         report: whether to write the page, too.
     """
     found = board.finish(sweep)
-    table.summarise(sweep, found, asked)
+    table.summarise(sweep, found, asked, launcher)
     if report:
         _report(sweep, found)
 

@@ -195,7 +195,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
             if results.status(folder) == results.RUNNING:
                 record.close_unended(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
-        sweep_session.end(line.sweep, folders, report=error is None)
+        sweep_session.end(line.sweep, folders, line.launcher, report=error is None)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
     return max(results.worst_exit_code(folders), FAILED if lost else OK)
 

@@ -25,10 +25,10 @@ def lines(sweep, capsys, *asked):
 
 def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
     header, plain, saturated, *_ = lines(sweep, capsys)
-    assert header.split()[:2] == ["alpha", "runs"]  # act does not vary, the seed is averaged over
+    assert header.split()[:2] == ["alpha", "finished"]  # act does not vary, the seed is averaged over
     assert header.split()[-1] == "failed"
     assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
-    assert saturated.split()[:3] == ["0.1", "2", "0.500"]
+    assert saturated.split()[:3] == ["0.1", "1", "0.500"]
     assert saturated.split()[-1] == "1"
 
 
@@ -41,7 +41,7 @@ def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
 def test_what_is_left_is_told_with_the_command_that_goes_on(sweep, capsys):
     run(sweep / "alpha=0.2,seed=0", status="interrupted", alpha=0.2)
     *_, last = lines(sweep, capsys, "alpha=0.2,seed=0", "alpha=0.3,seed=0", "alpha=0.4,seed=0")
-    assert last.startswith("1 were cut off and 2 have not begun; go on with: satae-train sweep=")
+    assert last.startswith("1 was cut off and 2 have not begun; go on with: satae-train sweep=")
 
 
 def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):

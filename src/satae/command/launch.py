@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from satae.interruption import Interrupted
 from satae.share import Share
 from satae.shown import first_line
 
+LAUNCHER: Final = ("hydra/launcher=", "hydra.launcher.")
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,11 @@ class CommandLine(NamedTuple):
     def sign(self) -> Path | None:
         """The file that a failure leaves to end the sweep; None if it is to go on."""
         return self.sweep / failures.SIGN if self.sweep and self.fail_fast else None
+
+    @property
+    def launcher(self) -> list[str]:
+        """The words that chose one, as they were typed."""
+        return [word for word in shlex.split(self.text) if word.startswith(LAUNCHER)]
 
     @property
     def is_stopped(self) -> bool:

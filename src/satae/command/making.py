@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from satae.command import failures, launchers
 from satae.command.ending import FAILED, OK, say
@@ -12,7 +15,9 @@ from satae.command.launch import CommandLine, Program, hand_over, stop
 from satae.command.overrides import in_grammar
 from satae.command.places import RUN_FOLDER, SWEEP_FOLDER
 from satae.command.plan import Job, Plan
-from satae.interruption import held
+from satae.interruption import Interrupted, held
+
+NOTHING_WRITTEN: Final = "; nothing has been written: type the same line again"
 
 
 class Killed(RuntimeError):
@@ -66,8 +71,9 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
         text = f"{len(plan.jobs) - len(left)} of {len(plan.jobs)} runs are there already"
         print(f"{text}; {begun} go on, {len(left) - begun} begin" if left else text, flush=True)  # noqa: T201
     with launchers.workers(plan.launcher, len(left), program.ready) as share:
-        for job in left:
-            _checked(program, job)
+        with _nothing_written(plan.sweep):
+            for job in left:
+                _checked(program, job)
         plan.sweep.mkdir(parents=True, exist_ok=True)
         with locked(plan.sweep):
             known = notes.read(plan.sweep)
@@ -77,6 +83,15 @@ def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
             (plan.sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
             program.open(plan.sweep, [job.config for job in plan.jobs])
             return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
+
+
+@contextmanager
+def _nothing_written(sweep: Path) -> Iterator[None]:
+    """Say so where an interrupt comes before there is a sweep to go on with."""
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(error.number, "" if sweep.exists() else NOTHING_WRITTEN) from None
 
 
 def _in_rounds(program: Program, line: CommandLine, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,10 +66,18 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
     sweep = asked.folder or found.runs[0].folder
     there = {run.name: run for run in results.below(sweep)}
     varied = notes.read(sweep).with_varied(found.varied).varied
-    wanted = [folders.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in found.runs]
+    runs = found.runs if len(asked.commands) == 1 else _once(found.runs, varied)
+    wanted = [folders.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in runs]
     names = folders.place(wanted, [*there.values()], varied)
-    jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(found.runs, names, strict=True)]
+    jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(runs, names, strict=True)]
     return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, found.launcher)
+
+
+def _once(runs: Sequence[Run], varied: Sequence[str]) -> list[Run]:
+    """Those that several command lines ask for, as the last one says that they are computed."""
+    from satae.sweep import folders, results
+
+    return list({folders.content(results.chosen(run.config), varied): run for run in runs}.values())
 
 
 def _job(run: Run, folder: Path, there: Result | None) -> Job:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.command.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER
+from satae.config.flat import APART, is_among
 from satae.config.messages import ConfigError
 from satae.run_directory import CONFIG, OUTPUTS, RUN
 from satae.sweep import notes
@@ -51,8 +52,9 @@ def taken_out(words: Sequence[str], multirun: bool) -> Asked:
     if len(named) > 1:
         raise ConfigError(f"{SWEEP}={named[0]} {SWEEP}={named[1]}: name one sweep")
     folder = _folder(named[0])
-    own = [word for word in rest if not _is_hydras(word)]
-    commands = [rest] if own else [[*stored, *rest] for stored in _stored(named[0], folder)]
+    own = overrides_of(rest)
+    goes_on = not own or (all(map(_is_apart, own)) and bool(notes.read(folder).words))
+    commands = [[*stored, *rest] for stored in _stored(named[0], folder)] if goes_on else [rest]
     return Asked(rest, commands, True, folder, fail_fast)
 
 
@@ -67,6 +69,11 @@ def _values(words: Sequence[str], key: str) -> list[str]:
 
 def _is_hydras(word: str) -> bool:
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def _is_apart(word: str) -> bool:
+    """Whether it says how runs are computed, not what they are."""
+    return is_among(word.partition("=")[0], APART)
 
 
 def _check_places(words: Sequence[str], named: bool) -> None:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from satae.config.flat import APART, is_among
 from satae.report import words
 from satae.report.sources import Source, cleaned
+from satae.sweep.groups import shown
 
 MOST_VALUES: Final = 4  # of a fact in which runs differ
 
@@ -19,6 +21,7 @@ def origins(source: Source) -> Mapping[str, str]:
     times = [str(record[key]) for record in records for key in ("started", "ended") if record.get(key)]
     told = {
         "runs are in": cleaned(source.root),
+        "chosen" if len(records) == 1 else "chosen in all": _common([run.choices for run in source.runs]),
         "versions": _distinct(records, "versions"),
         "sources": _distinct(records, "sources", "commit {}".format),
         "device": _distinct(records, "device"),
@@ -31,13 +34,22 @@ def origins(source: Source) -> Mapping[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
+def _common(choices: Sequence[Mapping[str, Any]]) -> str:
+    """What all runs chose alike, but for how they were computed; the seed of a single one, too."""
+    if not choices:
+        return ""
+    first, *others = choices
+    alike = [key for key in first if all(key in one and one[key] == first[key] for one in others)]
+    return ", ".join(f"{key}={shown(first[key])}" for key in alike if not is_among(key, APART))
+
+
 def _mean(walls: Sequence[float]) -> str:
     return words.duration(sum(walls) / len(walls))
 
 
-def _distinct(records: Sequence[Mapping[str, Any]], key: str, shown: Callable[[Any], str] = str) -> str:
+def _distinct(records: Sequence[Mapping[str, Any]], key: str, told: Callable[[Any], str] = str) -> str:
     """The different values of a fact, and how many runs have each where that is more than one."""
-    values = [shown(record[key]) for record in records if record.get(key) is not None]
+    values = [told(record[key]) for record in records if record.get(key) is not None]
     kinds = [*dict.fromkeys(values)]
     if len(kinds) <= 1:
         return "".join(kinds)

@@ -21,7 +21,7 @@ from satae.config.messages import show
 from satae.run_directory import LOCK, RUN
 from satae.sweep import event_files
 from satae.sweep.bands import MEASURES, Band, bands
-from satae.sweep.groups import axes, grouped
+from satae.sweep.groups import Group, axes, grouped
 from satae.sweep.measures import COLUMNS, DEAD, FVU, SATURATED, SENSITIVITY, TOTAL
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable, attempted, directories, read
 from satae.tracking.board import LAYOUT
@@ -109,14 +109,14 @@ def finish(sweep: Path) -> list[Result | Unreadable]:
         found = [attempted(path) for path in directories(sweep)]
         runs = [run for run in found if isinstance(run, Result)]
         show_sweep(sweep, [run.choices for run in runs])
-        names = dict[str, list[Result]]()
+        names = dict[str, Group]()
         for group in grouped(runs):
             name = _without_seed(*(run.name for run in group.runs))
-            names[f"{name},{len(names)}" if name in names else name] = group.runs
-        for name, seeds in names.items():
-            for run in seeds:
+            names[f"{name},{len(names)}" if name in names else name] = group
+        for name, group in names.items():
+            for run in group.runs:
                 show_run(run, name)
-            show_band(sweep / FOLDER / name, seeds)
+            show_band(sweep / FOLDER / name, group.seeds)
         for folder in [path for path in _over_seeds(sweep).iterdir() if path.is_dir() and path.name not in names]:
             _withdraw_band(folder)
     return found

@@ -13,6 +13,7 @@ from satae.sweep.results import Result, Unreadable
 
 RUNS: Final = "runs.csv"
 FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
+USED: Final = ("device", "threads")  # of these the choices have columns, too: what was asked for
 UNREADABLE: Final = "unreadable"  # the status of a run of which nothing can be told
 
 
@@ -29,7 +30,7 @@ def runs(found: Iterable[Result | Unreadable], name: Callable[[Result | Unreadab
     known = [run for run in every if isinstance(run, Result)]
     choices = [*dict.fromkeys(key for run in known for key in run.choices)]
     measures = [*dict.fromkeys(key for run in known for key in run.metrics)]
-    head = ["run", "status", "exit_code", "error", *FACTS, *choices, *map(final, measures)]
+    head = ["run", "status", "exit_code", "error", *map(_fact, FACTS), *choices, *map(final, measures)]
 
     def rows() -> Iterator[list[object]]:
         for run in every:
@@ -41,6 +42,11 @@ def runs(found: Iterable[Result | Unreadable], name: Callable[[Result | Unreadab
             yield [name(run), run.status, *facts, *chosen, *(run.metrics.get(key) for key in measures)]
 
     return encoded(head, rows())
+
+
+def _fact(name: str) -> str:
+    """What the column of a fact is called."""
+    return f"{name}_used" if name in USED else name
 
 
 def final(measure: str) -> str:

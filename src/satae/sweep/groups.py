@@ -18,16 +18,22 @@ class Group(NamedTuple):
     """A configuration, and its runs."""
 
     values: dict[str, Any]  # of what varies between groups
-    runs: list[Result]  # one for each seed
+    runs: list[Result]  # in the order of their seeds
 
     @property
     def name(self) -> str:
         """Such as ``act=relu,alpha=0.1``."""
         return ",".join(f"{key}={shown(value)}" for key, value in self.values.items()) or "all"
 
+    @property
+    def seeds(self) -> list[Result]:
+        """One run for each seed, that has finished where one has: the same on other threads is no other sample."""
+        found = {run.seed: run for run in sorted(self.runs, key=lambda run: run.is_finished)}
+        return [found[seed] for seed in sorted(found)]
+
     def spread(self, metric: str) -> Spread:
         """Of a final measure over the seeds that have it."""
-        return Spread.of(run.metrics[metric] for run in self.runs if metric in run.metrics)
+        return Spread.of(run.metrics[metric] for run in self.seeds if metric in run.metrics)
 
 
 def shown(value: Any) -> str:

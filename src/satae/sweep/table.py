@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import files
+from satae.config import ConfigError
 from satae.config.flat import SEED
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
-from satae.sweep import csv_files
+from satae.sweep import csv_files, notes
 from satae.sweep.groups import Group, Spread, axes, grouped, shown
 from satae.sweep.measures import COLUMNS
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
@@ -25,29 +26,32 @@ from satae.tracking.console import PatientConsole, live
 PIPED_WIDTH: Final = 140
 
 
-def summarise(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path]) -> None:
+def summarise(
+    sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path], launcher: Sequence[str] = ()
+) -> None:
     """Print the tables of a sweep and write its CSV file.
 
     Args:
         sweep: its folder.
         found: its runs.
         asked: the folders of the runs that were to be made.
+        launcher: the words that chose one.
     """
     runs = [run for run in found if isinstance(run, Result)]
     console = PatientConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     if found:
         files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
-        console.print(_table(runs))
-        text = f"mean ± standard deviation over the seeds; every run: {shorten(sweep / csv_files.RUNS)}"
-        console.print(text, markup=False)
+        console.print(_table(runs, _varied(sweep)))
+        spread = "mean ± standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
+        console.print(f"{spread}every run: {shorten(sweep / csv_files.RUNS)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
         console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG}", markup=False)
     for run in found:
         if isinstance(run, Unreadable):
             console.print(brief(f"{run.name}: {run.reason}; it is in no mean"), markup=False)
-    if line := _left(sweep, found, asked):
+    if line := _left(sweep, found, asked, launcher):
         console.print(line, markup=False)
 
 
@@ -58,12 +62,21 @@ def line(run: Result) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _table(runs: Sequence[Result]) -> Table:
-    """One row for each configuration; what the runs differ in comes first."""
-    varied = [key for key in axes([run.choices for run in runs]) if key != SEED]
+def _varied(sweep: Path) -> list[str]:
+    """What its commands give several values, as far as that can be read."""
+    try:
+        return notes.read(sweep).varied
+    except ConfigError:
+        return []
+
+
+def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
+    """One row for each configuration; what the runs differ in, or are to differ in, comes first."""
+    differ = dict.fromkeys([*axes([run.choices for run in runs]), *asked])
+    varied = [key for key in differ if key != SEED and any(key in run.choices for run in runs)]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
-    titles = ["runs", *(COLUMNS[key] for key in shown), "collapsed", *states]
+    titles = ["finished", *(COLUMNS[key] for key in shown), "collapsed", *states]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for key in varied:
         table.add_column(_cell(key))
@@ -74,12 +87,14 @@ def _table(runs: Sequence[Result]) -> Table:
         collapsed = sum(run.is_collapsed for run in group.runs)
         numbers = [_spread(group.spread(key)) for key in shown]
         told = [str(count or "") for count in (collapsed, *counts)]
-        table.add_row(*_values(group, varied), str(len(group.runs)), *numbers, *told)
+        finished = sum(run.is_finished for run in group.seeds)
+        table.add_row(*_values(group, varied), str(finished), *numbers, *told)
     return table
 
 
 def _values(group: Group, varied: Sequence[str]) -> list[Text]:
-    return [_cell(shown(group.values[key]) if key in group.values else "-") for key in varied]
+    choices = group.runs[0].choices
+    return [_cell(shown(choices[key]) if key in choices else "-") for key in varied]
 
 
 def _cell(text: object) -> Text:
@@ -97,15 +112,21 @@ def _failures(failed: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path]) -> str:
+def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Path], launcher: Sequence[str]) -> str:
     """What is still to be made, and how."""
     begun = {run.name for run in found}
     cut_off = sum(isinstance(run, Result) and run.status not in (FINISHED, FAILED) for run in found)
     waiting = sum(folder.name not in begun for folder in asked)
-    told = [f"{cut_off} were cut off" if cut_off else "", f"{waiting} have not begun" if waiting else ""]
-    if not any(told):
+    told = [f"{_counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
+    told += [f"{_counted(waiting, 'has', 'have')} not begun"] if waiting else []
+    if not told:
         return ""
-    return f"{' and '.join(filter(None, told))}; go on with: satae-train sweep={shlex.quote(str(shorten(sweep)))}"
+    words = shlex.join([f"sweep={shorten(sweep)}", *launcher])
+    return f"{' and '.join(told)}; go on with: satae-train {words}"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _spread(spread: Spread) -> str:
