@@ -215,6 +215,42 @@ def test_every_command_about_reports_in_the_documents_is_one(words):
     assert report.parse(words).folders
 
 
+HELP = ROOT / "conf" / "config.yaml"
+
+
+def typed_lines():
+    """Every command line that a user reads, with its file: in the help, what comes before its explanation."""
+    for document in [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "Makefile"]:
+        for line in re.findall(r"(?:^[ \t]*|`|/)(satae-\w+ +[^`\n]*)", document.read_text("utf-8"), re.MULTILINE):
+            yield document.name, line.replace("$(ARGS)", "")
+    for line in re.findall(r"^ +(satae-train +.*?)(?:  |$)", HELP.read_text("utf-8"), re.MULTILINE):
+        yield HELP.name, line
+
+
+def test_a_shell_can_read_every_command_line():
+    lines = [*typed_lines()]
+    assert {"README.md", "config.yaml"} <= {name for name, _ in lines}
+    for name, line in lines:
+        words = shlex.shlex(line, posix=True, punctuation_chars="()")
+        words.whitespace_split = True
+        assert not [word for word in words if word in ("(", ")")], (name, line)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_messages_quote_what_a_shell_would_not_read(name):
+    said = [node.value for node in ast.walk(tree(name)) if isinstance(node, ast.Constant)]
+    assert not [text for text in said if isinstance(text, str) and re.search(r"(?<!['\w])\w+=range\(", text)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_folders_are_named_in_the_order_that_the_sweeps_of_a_document_have(document):
+    text = document.read_text("utf-8")
+    orders = [re.findall(r"([\w.]+)=[^ ]*(?:,|range)", line) for line in re.findall("satae-train ([^`#\n]*)", text)]
+    for name in re.findall(r"(?:\w+=[\w.]+,)+\w+=[\w.]+", text):
+        keys = re.findall(r"(\w+)=", name)
+        assert any([key for key in order if key in keys] == keys for order in orders), name
+
+
 def test_there_are_commands_to_try():
     assert len(commands("satae-report")) >= 2
     assert len(commands("satae-train")) >= 5

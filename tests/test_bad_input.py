@@ -28,6 +28,15 @@ UNKNOWN_OPTIONS = [
     ("optim.betas=[0.9,0.9]", "optim.betas: optim=adam has no such option; it has lr, weight_decay"),
     ("checkpoint.evry_steps=1", "checkpoint.evry_steps: checkpoint has no such option; did you mean every_steps?"),
     ("every_steps=1", "every_steps: no such option; did you mean checkpoint.every_steps?"),
+    ("failfast=true", "failfast: no such option; did you mean fail_fast?"),
+    ("sweeep=first", "sweeep: no such option; did you mean sweep?"),
+    ("sweeep=first alpha=0,0.1", "sweeep: no such option; did you mean sweep?"),
+    ("zzz=1", "zzz: no such option; there are act, arch", "resume, rerun, sweep, fail_fast"),
+    ("launcher=joblib", "launcher: no such option; did you mean hydra/launcher=joblib?"),
+    ("n_job=2", "n_job: no such option; did you mean hydra.launcher.n_jobs=2?"),
+    ("hydra.launcher.n_jobs=2", "hydra.launcher.n_jobs: needs hydra/launcher=joblib\n"),
+    ("hydra.launcher.cpus_per_task=2", "hydra.launcher.cpus_per_task: needs hydra/launcher=slurm or submitit_local\n"),
+    ("hydra.launcher.zzz=2", "hydra.launcher.zzz: there is no such option without hydra/launcher= (see"),
     ("hydra.run.dri=x", "hydra.run.dri", "did you mean hydra.run.dir?"),
     ("hydra.zzz=1", "hydra.zzz: Hydra has no such option", "--cfg hydra"),
 ]
@@ -135,7 +144,9 @@ UNKNOWN_NAMES = [
     ("act.name=tanh", "act.name=tanh: write act=tanh"),
     ("+act=tanh", "+act=tanh: act is there already; leave out the +"),
     ("act@foo=tanh", "act@foo=tanh: write act=..., without the @"),
-    ("hydra/launcher=zzz", "hydra/launcher=zzz: choose one of basic"),
+    ("hydra/launcher=zzz", "hydra/launcher=zzz: choose one of joblib, submitit_local, slurm, ray, ray_cluster\n"),
+    ("hydra/launcher=joblibb", "hydra/launcher=joblibb: choose one of joblib", "did you mean joblib?"),
+    ("hydra/launcher=submitit", "hydra/launcher=submitit: choose one of joblib", "did you mean submitit_local?"),
 ]
 MISFITS = [
     ("arch=conv arch.kernel=9", "arch.kernel=9 is larger than the 8x8 input of layer 1", "use arch.kernel=8 or less"),
@@ -155,6 +166,8 @@ UNREADABLE = [
     ("alpha==1", "alpha==1: cannot be read"),
     ("=3", "=3: cannot be read; write option=value"),
     ("alpha=0.1,", "alpha=0.1,: cannot be read"),
+    ("alpha=0, 0.1", "alpha=0,: cannot be read; write values with commas and without blanks, such as alpha=0,0.1"),
+    ("alpha=0 ,0.1", ",0.1: cannot be read; write values with commas and without blanks"),
     ("arch.widths[0]=3", "arch.widths[0]=3: cannot be read"),
     ("arch.widths.5=1", "arch.widths.5=1: list index out of range"),
     ("alpha=${nokey}", "alpha=${nokey}: Interpolation key 'nokey' not found"),
@@ -196,7 +209,7 @@ SWEEPS = [
     ("-m aplha=0,1", "aplha: no such option; did you mean alpha?"),
     ("-m act=relu,shrink act.threshold=1", "act.threshold: act=relu has no such option"),
     ("-m act=relu,gelu", "complement=output is not defined for GELU"),
-    ("-m alpha=interval(0,1)", "alpha=interval(0,1)", "range(3)"),
+    ("-m alpha=interval(0,1)", "alpha=interval(0,1)", "'seed=range(3)'"),
     ("-m alpha=range(0)", "alpha=range(0): gives no values"),
     ("-m act=glob(zzz*)", "act=glob(zzz*): gives no values"),
     ("-m alpha=0,,1", "alpha=0,,1: cannot be read"),
@@ -225,6 +238,8 @@ PLACES = [
     ("-m seed=${hydra:job.num} alpha=0,1", "seed=${hydra:job.num}: the numbers of a sweep's runs change"),
     ("-m fail_fast=perhaps alpha=0,1", "fail_fast=perhaps: must be true or false"),
     ("fail_fast=true", "fail_fast=true: is for sweeps"),
+    ("fail_fast alpha=0,1 -m", "fail_fast: has no value; write fail_fast=true, say"),
+    ("sweep alpha=0,1", "sweep: has no value; write sweep=first, say"),
 ]
 KINDS = [
     *(UNKNOWN_OPTIONS + WRONG_TYPES + OUT_OF_RANGE + UNKNOWN_NAMES),

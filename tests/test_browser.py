@@ -83,6 +83,7 @@ def test_custom_scalars_have_the_bands_over_seeds(page, board):
     drawn = page.locator("tf-custom-scalar-margin-chart-card path.area")
     drawn.nth(CONFIGURATIONS * len(MEASURES) - 1).wait_for(state="attached")
     assert drawn.count() == CONFIGURATIONS * len(MEASURES)
+    assert page.get_by_text("Missing Tags").count() == 0
 
 
 def test_runs_are_named_by_what_they_chose(page, board):

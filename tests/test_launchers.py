@@ -202,3 +202,27 @@ def test_jobs_and_threads_are_the_cores(monkeypatch, machine, threads, runs, sha
 def test_the_plugins_own_names_have_ready_configurations():
     assert launchers.with_ready(["alpha=1", "hydra/launcher=ray"]) == ["alpha=1", "hydra/launcher=ray_here"]
     assert launchers.with_ready(["hydra/launcher=joblib"]) == ["hydra/launcher=joblib"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "told"),
+    [
+        ("joblib", "n_job", "hydra/launcher=joblib has no such option; did you mean n_jobs?"),
+        ("ray_here", "n_cpus", "hydra/launcher=ray has no such option"),
+        ("slurm", "n_jobs", "needs hydra/launcher=joblib"),
+        ("slurm", "partitoin", "hydra/launcher=slurm has no such option; did you mean partition?"),
+    ],
+)
+def test_an_option_that_a_launcher_has_not_is_told_with_what_has_it(name, key, told):
+    said = launchers.unknown_option(f"hydra.launcher.{key}", {"hydra/launcher": name})
+    assert said.startswith(f"hydra.launcher.{key}: {told}")
+
+
+@pytest.mark.parametrize("name", ["joblib", "submitit_local", "submitit_slurm", "ray"])
+def test_a_plugin_that_is_not_there_can_be_installed(name):
+    assert f"pip install 'satae[{name.partition('_')[0]}]'" in launchers.not_there(name, [])
+
+
+def test_a_launcher_of_ones_own_is_offered_and_inner_names_are_not():
+    said = launchers.not_there("zzz", ["basic", "joblib", "mine", "ray_here", "slurm", "submitit_slurm"])
+    assert said == "hydra/launcher=zzz: choose one of joblib, submitit_local, slurm, ray, ray_cluster, mine"

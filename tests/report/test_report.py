@@ -472,6 +472,7 @@ def test_several_runs_are_told_of_together(tmp_path, monkeypatch):
     ("words", "told"),
     [
         (["nowhere"], "nowhere: no such folder; name a run directory or the folder of a sweep"),
+        (["first"], "first: no such folder; did you mean outputs/first?"),
         (["empty"], "empty: holds no runs; name a run directory or the folder of a sweep"),
         (["above"], "above: holds no runs; did you mean above/sweep?"),
         (["out=x"], "no folder is named; name run directories or folders of sweeps"),
@@ -487,6 +488,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, words
     monkeypatch.chdir(tmp_path)
     made.whole(tmp_path / "run")
     made.whole(tmp_path / "above" / "sweep" / "0")
+    made.whole(tmp_path / "outputs" / "first" / "0")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes").touch()
     before = files(tmp_path)

@@ -167,7 +167,7 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     layout = layout_pb2.Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     (bands,) = [category for category in layout.category if category.title.startswith("over seeds")]
     series = [chart.margin.series[0] for chart in bands.chart]
-    assert ("valid/fvu", "within/valid/fvu/lower", "within/valid/fvu/upper") in [
+    assert ("within/valid/fvu/mean", "within/valid/fvu/lower", "within/valid/fvu/upper") in [
         (one.value, one.lower, one.upper) for one in series
     ]
 

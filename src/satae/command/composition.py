@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from satae.command import overrides
+from satae.command import launchers, overrides
 from satae.command.launchers import Launcher
 from satae.command.places import place
 from satae.config import Config, ConfigError, validate
@@ -98,7 +98,9 @@ def _parsed(words: Sequence[str]) -> list[Override]:
 def _run(words: list[str], own: list[str], name: str, number: int | None) -> _Composed:
     """One run, the ``number``-th of a sweep."""
     with _explained(words):
-        for override in _parsed(words):
+        parsed = _parsed(words)
+        overrides.check_single(parsed)
+        for override in parsed:
             overrides.check_override(override)
         composed = _composed(name, words + own)
         with _current(composed, number):
@@ -167,8 +169,9 @@ def _explained(words: Sequence[str]) -> Iterator[None]:
 
 
 def _chosen(words: Sequence[str]) -> dict[str, str]:
-    """The name chosen in each group, as far as the overrides can be composed."""
+    """The name chosen in each group, as far as the overrides can be composed, and that of the launcher."""
+    launcher = {key: name for key, _, name in (word.partition("=") for word in words) if key == launchers.KEY}
     for part in ([word for word in words if word.partition("=")[0] in overrides.GROUPED], []):
         with suppress(Exception):  # whatever Hydra raises
-            return chosen_names(compose("config", part))
-    return {}
+            return chosen_names(compose("config", part)) | launcher
+    return launcher

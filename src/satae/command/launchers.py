@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
 from satae.command import cores, joblib_launcher, ray_launcher, submitit_launcher
 from satae.command.arguments import added
+from satae.config.messages import bad_choice, listed, nearest
 from satae.share import Share
 
 KEY: Final = "hydra/launcher"
-EXTRAS: Final = ("joblib", "submitit", "ray")  # and how the names of their launchers begin
+OPTION: Final = "hydra.launcher."  # how the names of their options begin
+NAMES: Final = ("joblib", "submitit_local", "slurm", "ray", "ray_cluster")  # that one types
+# the extra that each plugin comes with, by the plugin's own name
+PLUGINS: Final = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 # by a plugin's own name: a file in conf/ cannot have it too, Hydra would warn of that
 READY: Final = {"submitit_local": "submitit_here", "submitit_slurm": "slurm", "ray": "ray_here"}
+INNER: Final = {"basic", "ray_aws", *PLUGINS, *READY.values()} - {*NAMES}  # that nobody has to type
+OPTIONS: Final = {  # that one types, of each
+    "joblib": ("n_jobs",),
+    "slurm": (
+        *("partition", "account", "qos", "constraint", "gres", "mem_gb", "setup", "cpus_per_task"),
+        *("timeout_min", "max_num_timeout", "signal_delay_s", "array_parallelism"),
+    ),
+    "submitit_local": ("cpus_per_task",),
+    "ray": ("ray.remote.num_cpus",),
+    "ray_cluster": ("ray.remote.num_cpus", "ray.remote.max_retries", "ray.init.address"),
+}
 
 
 class Launcher(NamedTuple):
@@ -116,7 +131,32 @@ def with_ready(words: Sequence[str]) -> list[str]:
     return [names.get(word, word) for word in words]
 
 
-def not_installed(name: str) -> str | None:
-    """What to say of a plugin's configuration that is not there; None if it is none that we know."""
-    extra = next((extra for extra in EXTRAS if name.startswith(extra)), None)
-    return f"{KEY}={name}: is not installed; install it with pip install 'satae[{extra}]'" if extra else None
+def not_there(name: str, there: Iterable[str]) -> str:
+    """What to say of a launcher that there is not.
+
+    Args:
+        name: its own.
+        there: those that there are.
+    """
+    if name in PLUGINS:
+        return f"{KEY}={name}: is not installed; install it with pip install 'satae[{PLUGINS[name]}]'"
+    return bad_choice(KEY, name, dict.fromkeys([*NAMES, *(other for other in there if other not in INNER)]))
+
+
+def unknown_option(key: str, chosen: Mapping[str, str]) -> str | None:
+    """What to say of an option that the launcher has not; None if it is none of a launcher.
+
+    Args:
+        key: as typed.
+        chosen: the name of the launcher, if one is chosen, under its own key.
+    """
+    option = key.removeprefix(OPTION)
+    if option == key:
+        return None
+    if homes := [home for home, own in OPTIONS.items() if option in own]:
+        return f"{key}: needs {KEY}={listed(homes)}"
+    plugins = {ready: plugin for plugin, ready in READY.items() if plugin in NAMES}
+    name = plugins.get(chosen.get(KEY, ""), chosen.get(KEY, ""))
+    refused = f"{KEY}={name} has no such option" if name else f"there is no such option without {KEY}="
+    own = OPTIONS.get(name, [word for words in OPTIONS.values() for word in words])
+    return f"{key}: {refused}{nearest(option, own)} (see satae-train --cfg hydra)"

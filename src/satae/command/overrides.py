@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from importlib import resources
 from typing import Any
@@ -55,8 +55,6 @@ def check_override(override: Override) -> None:
     typed, key = str(override.input_line), str(override.key_or_group)
     root, _, option = key.partition(".")
     value = None if override.is_delete() else override.value()
-    if override.is_sweep_override():
-        raise ConfigError(f"{typed}: several values need -m (--multirun), which makes one run of each")
     if not key:
         raise ConfigError(f"{typed}: cannot be read; write option=value")
     if override.is_delete() and root in KNOWN:
@@ -73,6 +71,23 @@ def check_override(override: Override) -> None:
         raise ConfigError(bad_choice(key, value, names(key)))
 
 
+def check_single(parsed: Sequence[Override]) -> None:
+    """Refuse several values where one run is asked for; a misspelt word first, which may be the one to make several.
+
+    Args:
+        parsed: the overrides of a run, as Hydra's parser gives them.
+
+    Raises:
+        ConfigError: there are several values.
+    """
+    several = [override.input_line for override in parsed if override.is_sweep_override()]
+    for key in (str(override.key_or_group) for override in parsed if several and not override.is_add()):
+        if re.fullmatch(r"\w+", key) and key not in {*KNOWN, PRESETS}:
+            raise ConfigError(unknown_key(key, {}))
+    if several:
+        raise ConfigError(f"{several[0]}: several values need -m (--multirun), which makes one run of each")
+
+
 def check_sweep(override: Override) -> None:
     """Refuse a sweep without values, and one over an interval.
 
@@ -84,9 +99,9 @@ def check_sweep(override: Override) -> None:
     """
     typed = str(override.input_line)
     if override.is_interval_sweep():
-        raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or seed=range(3)")
+        raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or 'seed=range(3)'")
     if "${hydra" in typed and not str(override.key_or_group).startswith("hydra"):
-        raise ConfigError(f"{typed}: the numbers of a sweep's runs change when it goes on; write seed=range(3), say")
+        raise ConfigError(f"{typed}: the numbers of a sweep's runs change when it goes on; write 'seed=range(3)', say")
     if override.is_sweep_override() and not list(override.sweep_string_iterator()):
         raise ConfigError(f"{typed}: gives no values, so there is nothing to run")
 
@@ -105,11 +120,14 @@ def explain(error: Exception, chosen: dict[str, str]) -> str:
     text, cause = str(error), error.__cause__
     if (typed := getattr(error, "override", None)) is not None:
         shown = typed if typed.strip() else repr(typed)
+        if shown.startswith(",") or shown.endswith(","):  # it stood beside a blank
+            return f"{shown}: cannot be read; write values with commas and without blanks, such as alpha=0,0.1"
         return f"{shown}: cannot be read; write option=value, and quote special characters"
     if found := re.search(
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
     ):
-        return unknown_key(found[1] or found[2], chosen)
+        key = found[1] or found[2]
+        return launchers.unknown_option(key, chosen) or unknown_key(key, chosen)
     if getattr(error, "missing_cfg_file", None):
         return _missing(error)
     if found := re.search(r"Error merging override (\S+?)=(.*)", text):
@@ -125,8 +143,8 @@ def _missing(error: Any) -> str:
     root, _, below = group.partition("/")
     if root in GROUPED:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
-    if group == launchers.KEY and (text := launchers.not_installed(name)):
-        return text
+    if group == launchers.KEY:
+        return launchers.not_there(name, error.options or [])
     return bad_choice(group, name, error.options) if group and error.options else first_line(error)
 
 

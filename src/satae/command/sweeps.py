@@ -38,6 +38,7 @@ def taken_out(words: Sequence[str], multirun: bool) -> Asked:
     Raises:
         ConfigError: they cannot be used, or there is no such sweep.
     """
+    _check_given(words)
     named, fast = _values(words, SWEEP), _values(words, FAIL_FAST)
     rest = [word for word in words if word.partition("=")[0] not in (SWEEP, FAIL_FAST)]
     if fast and not (multirun or named):
@@ -76,6 +77,12 @@ def _is_apart(word: str) -> bool:
     return is_among(word.partition("=")[0], APART)
 
 
+def _check_given(words: Sequence[str]) -> None:
+    for word, such in ((SWEEP, "first"), (FAIL_FAST, "true")):
+        if word in words:
+            raise ConfigError(f"{word}: has no value; write {word}={such}, say")
+
+
 def _check_places(words: Sequence[str], named: bool) -> None:
     for word in words:
         key = word.lstrip("+~").partition("=")[0]
@@ -102,5 +109,5 @@ def _folder(typed: str) -> Path:
 def _stored(typed: str, folder: Path) -> list[list[str]]:
     known = notes.read(folder).words
     if not known:
-        raise ConfigError(f"{SWEEP}={typed}: no sweep there; say what it varies, such as alpha=0,0.1 seed=range(3)")
+        raise ConfigError(f"{SWEEP}={typed}: no sweep there; say what it varies, such as alpha=0,0.1 'seed=range(3)'")
     return known

@@ -23,6 +23,9 @@ KINDS: Final = {
     "str | None": "must be a word, or null",
 }
 
+WHOLE: Final = ("resume", "rerun", "sweep", "fail_fast")  # words that are no part of a configuration
+HYDRAS: Final = {"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"}  # typed without its name
+
 
 class ConfigError(ValueError):
     """A choice that cannot be run, in one line."""
@@ -82,8 +85,10 @@ def unknown_key(key: str, chosen: Mapping[str, str]) -> str:
     homes = [f"{group}.{key}" for group in GROUPS if owners(group, key)]
     if homes := homes + [f"{section}.{key}" for section, kind in SECTIONS.items() if key in own_options(kind)]:
         return f"{key}: no such option; did you mean {listed(homes)}?"
-    known = [*(item.name for item in fields(Config)), "resume", "rerun"]
-    return f"{key}: no such option{nearest(key, known) or '; there are ' + ', '.join(known)} (see satae-train --help)"
+    known = [*(item.name for item in fields(Config)), *WHOLE]
+    near = difflib.get_close_matches(key.lower(), [*known, *HYDRAS], 1, 0.5)
+    remedy = f"did you mean {HYDRAS.get(near[0], near[0])}?" if near else f"there are {', '.join(known)}"
+    return f"{key}: no such option; {remedy} (see satae-train --help)"
 
 
 def _unknown_option(group: str, option: str, name: str) -> str:

@@ -17,7 +17,7 @@ KINDS: Final = {
     "reconstructions": ("Reconstructions", "clean inputs, what the model saw of them, and what it made of that"),
     "encoder_filters": ("Filters of the first layer", "each scaled by its own largest weight; grey is zero"),
     "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
-    "energy": ("Energy over the plane", "the squared error of the reconstruction at each place of the plane"),
+    "energy": ("Energy over the plane", "log10 of half the squared error of the reconstruction at each place"),
 }
 MOST_SHOWN: Final = 12  # configurations
 MOST_BYTES: Final = 2**24  # of all pictures together

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.messages import show
-from satae.run_directory import CONFIG, METRICS, RUN
+from satae.run_directory import CONFIG, METRICS, OUTPUTS, RUN
 from satae.shown import UNSHOWN, first_line
 from satae.sweep import notes, results
 from satae.sweep.results import Result, Unreadable
@@ -62,7 +62,9 @@ def directories(folder: Path) -> list[Path]:
         ConfigError: there are none.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; name a run directory or the folder of a sweep")
+        named = Path(OUTPUTS, folder)
+        remedy = f"did you mean {named}?" if named.is_dir() else "name a run directory or the folder of a sweep"
+        raise ConfigError(f"{folder}: no such folder; {remedy}")
     if (folder / RUN).is_file():
         return [folder]
     if found := results.directories(folder):

@@ -33,12 +33,14 @@ METRICS: Final = {
     **{key: COLUMNS[key] for key in (SATURATED, DEAD, SENSITIVITY)},
     TOTAL: "total loss (valid)",
 }
-LOWER, UPPER = "within/{}/lower", "within/{}/upper"  # tags that come after those of the measures themselves
+# tags that come after those of the measures themselves; TensorBoard complains of runs that have some of a chart's, so
+# the mean is there twice: the charts of the bands have no tag that the runs of single seeds have
+MEAN, LOWER, UPPER = "within/{}/mean", "within/{}/lower", "within/{}/upper"
 MOST_VALUES: Final = 12  # that are listed one by one
 BANDS: Final = {
     "over seeds: mean and 95 % interval": {
         # TensorBoard shows charts with margins in the opposite order
-        name: ["Margin", [name, LOWER.format(name), UPPER.format(name)]]
+        name: ["Margin", [MEAN.format(name), LOWER.format(name), UPPER.format(name)]]
         for name in reversed(MEASURES)
     }
 }
@@ -132,8 +134,8 @@ def _withdraw_band(folder: Path) -> None:
 def _summary(band: Band) -> Summary:
     values = dict[str, float]()
     for name, spread in band.spreads.items():
-        values |= {name: spread.mean, LOWER.format(name): spread.mean - spread.margin}
-        values |= {UPPER.format(name): spread.mean + spread.margin}
+        values |= {name: spread.mean, MEAN.format(name): spread.mean}
+        values |= {LOWER.format(name): spread.mean - spread.margin, UPPER.format(name): spread.mean + spread.margin}
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 

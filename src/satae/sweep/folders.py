@@ -61,7 +61,7 @@ def content(choices: Choices, varied: Sequence[str]) -> str:
 
 
 def named(words: Sequence[str], varied: Sequence[str], apart: Choices | None = None) -> str:
-    """A name such as ``act=relu,alpha=0.1,seed=3``, of what a sweep varies, that a folder can have.
+    """A name such as ``alpha=0.1,act=relu,seed=3``, of what a sweep varies, that a folder can have.
 
     Args:
         words: the overrides of a run.
