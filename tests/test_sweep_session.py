@@ -1,12 +1,16 @@
 """What is shown of a sweep comes, whatever stands in the directory of one of its runs."""
 
 import json
+import logging
 
 import made
 import pytest
 
 from satae import sweep_session
+from satae.sweep import board
 from satae.sweep.measures import FVU
+
+NOT_SHOWN = [OverflowError("too large"), ValueError("first\nsecond"), TypeError(), OSError(28, "No space left")]
 
 
 @pytest.fixture
@@ -40,3 +44,29 @@ def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, 
     out, err = ended(sweep, capsys)
     assert "0.260 ± 0.010" in out
     assert err == ""
+
+
+@pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
+def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(board, "show_band", refuse)
+    out, err = ended(sweep, capsys)
+    assert "0.260 ± 0.010" in out
+    assert (sweep / "runs.csv").is_file()
+    assert err.startswith("not shown in TensorBoard, or not all of it: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
+def test_no_run_ends_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(board, "show_band", refuse)
+    with caplog.at_level(logging.WARNING):
+        sweep_session.follow(sweep / "seed=0")
+    (told,) = caplog.messages
+    assert told.startswith("not shown beside the others of its sweep: ")
+    assert len(told.splitlines()) == 1
