@@ -11,6 +11,7 @@ from pathlib import Path
 from satae.config import Config, ConfigError
 from satae.report.writing import write
 from satae.run_directory import RUN, shorten
+from satae.shown import brief_line
 from satae.sweep import board, results, table
 from satae.sweep.results import Result, Unreadable
 
@@ -28,12 +29,12 @@ def follow(directory: Path) -> None:
     if (directory / RUN).exists():
         try:
             board.follow(directory)
-        except (OSError, ConfigError) as error:
-            log.warning("not shown beside the others of its sweep: %s", error)
+        except Exception as error:  # whatever stands in the directory of another run
+            log.warning("not shown beside the others of its sweep: %s", _why(error))
 
 
 def end(sweep: Path, asked: Sequence[Path], launcher: Sequence[str], *, report: bool) -> None:
-    """Show all that there is of a sweep.
+    """Show all that there is of a sweep; the table comes also where TensorBoard cannot be shown it.
 
     Args:
         sweep: its folder.
@@ -41,10 +42,23 @@ def end(sweep: Path, asked: Sequence[Path], launcher: Sequence[str], *, report: 
         launcher: the words that chose one.
         report: whether to write the page, too.
     """
-    found = board.finish(sweep)
+    found = _finished(sweep)
     table.summarise(sweep, found, asked, launcher)
     if report:
         _report(sweep, found)
+
+
+def _finished(sweep: Path) -> list[Result | Unreadable]:
+    """All that was read of a sweep, shown in TensorBoard as far as it can be."""
+    try:
+        return board.finish(sweep)
+    except Exception as error:
+        print(f"not shown in TensorBoard, or not all of it: {_why(error)}", file=sys.stderr)  # noqa: T201
+        return [results.attempted(path) for path in results.directories(sweep)]
+
+
+def _why(error: Exception) -> str:
+    return brief_line(error) or type(error).__name__
 
 
 def _report(sweep: Path, found: Sequence[Result | Unreadable]) -> None:

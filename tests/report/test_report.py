@@ -220,6 +220,26 @@ def test_numbers_that_are_none_are_left_out(tmp_path):
     assert row["n"] == "3"
 
 
+def test_a_configuration_counts_the_seeds_that_its_interval_is_of(tmp_path):
+    for seed, fvu in enumerate([0.2, None, 0.4, None]):
+        made.whole(tmp_path / f"{seed}", {FVU: fvu, SATURATED: 0.5}, seed=seed)
+    page = Page(write([tmp_path]))
+    (row,) = page.tables[0][1:]
+    told = words.spread(Spread.of([0.2, 0.4]))
+    assert row[page.tables[0][0].index("n") :][:2] == ["2", told]
+    assert "1 configuration measured by fewer than 3 seeds." in page.seen()
+    assert "2 finished runs without a finite valid/fvu." in page.seen()
+
+
+def test_a_configuration_without_a_reconstruction_has_not_come_to_nothing(tmp_path):
+    for seed in range(3):
+        made.whole(tmp_path / f"{seed}", {FVU: None, SATURATED: 0.5}, seed=seed)
+    seen = Page(write([tmp_path])).seen()
+    assert "3 finished runs without a finite valid/fvu." in seen
+    assert "without a finished run" not in seen
+    assert "fewer than 3 seeds" not in seen
+
+
 def test_only_failures_make_a_report_without_figures(tmp_path):
     made.whole(tmp_path / "0", {}, {"status": "failed", "exit_code": 1, "error": "it"})
     page = Page(write([tmp_path]))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from satae.config import ConfigError
-from satae.sweep.notes import Notes, read, write
+from satae.sweep.notes import LARGEST, Notes, read, write
 
 
 def test_what_was_written_is_read_back(tmp_path):
@@ -21,6 +21,22 @@ def test_a_command_that_adds_values_is_added_and_the_same_one_is_not():
 
 def test_no_notes_are_none(tmp_path):
     assert read(tmp_path) == Notes([], [], [])
+
+
+def test_what_could_not_be_read_back_is_refused_before_it_is_written(tmp_path):
+    notes = Notes([], [], []).add("a", ["seed=0"], [])
+    write(tmp_path, notes)
+    with pytest.raises(ConfigError, match=r"^[^\n]*sweep\.json: [^\n]*1,048,576 bytes[^\n]*$"):
+        write(tmp_path, notes.add("b" * LARGEST, ["seed=1"], []))
+    assert read(tmp_path) == notes
+
+
+def test_the_longest_that_is_written_is_read_back(tmp_path):
+    room = LARGEST - len(json.dumps(Notes([""], [], [])._asdict(), indent=2) + "\n")
+    write(tmp_path, Notes(["b" * room], [], []))
+    assert read(tmp_path).commands == ["b" * room]
+    with pytest.raises(ConfigError):
+        write(tmp_path, Notes(["b" * (room + 1)], [], []))
 
 
 @pytest.mark.parametrize(

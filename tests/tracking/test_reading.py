@@ -1,5 +1,8 @@
 """What is read of a run directory, whatever stands there."""
 
+import json
+import math
+
 import pytest
 
 from satae.config import ConfigError
@@ -11,6 +14,15 @@ from satae.tracking.reading import history, read
 def test_a_history_ends_before_a_line_that_is_too_long(tmp_path, more):
     lines = ['{"epoch": 1}', '{"epoch": 2, "valid/fvu": null}']
     (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, more, '{"epoch": 3}']))
+    assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "more", [{"epoch": 3, "x": 10**400}, {"epoch": 3, "x": -(10**400)}, {"epoch": 10**400}, {"epoch": 2**63}]
+)
+def test_a_history_ends_before_a_number_that_cannot_be_told(tmp_path, more):
+    lines = [{"epoch": 1}, {"epoch": 2, "x": 10**300, "y": math.inf}, more, {"epoch": 3}]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert [line["epoch"] for line in history(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
@@ -31,6 +43,7 @@ BROKEN = [
     '{"status": "finished", "command": "", "overrides": [1]}',
     '{"status": "finished", "command": "", "overrides": [], "wall_s": []}',
     '{"status": "finished", "command": "", "overrides": [], "resumed": 5}',
+    '{"status": "finished", "command": "", "overrides": [], "started": 5}',
 ]
 
 

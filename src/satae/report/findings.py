@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -114,8 +115,9 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
     """What one should know before one believes the rest."""
-    sizes = [len(one_each(group.runs)) for group in groups]
-    if none := sizes.count(0):
+    done = [group._replace(runs=one_each(group.runs)) for group in groups]
+    sizes = [group.spread(FVU).n for group in done]
+    if none := sum(not group.runs for group in done):
         yield f"{words.count(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:
         one = f", {few.count(1)} of them by one: they have no interval" if 1 in few else ""
@@ -127,5 +129,5 @@ def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
         )
     if twice := sum(sum(run.is_finished for run in group.runs) - len(one_each(group.runs)) for group in groups):
         yield f"{words.count(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
-    if unknown := sum(FVU not in run.metrics for run in source.runs if run.is_finished):
-        yield f"{words.count(unknown, 'finished run')} without {FVU}."
+    if unknown := sum(not math.isfinite(run.metrics.get(FVU, math.nan)) for run in source.runs if run.is_finished):
+        yield f"{words.count(unknown, 'finished run')} without a finite {FVU}."

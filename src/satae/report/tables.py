@@ -11,7 +11,7 @@ from satae.report import words
 from satae.report.sources import Source, cleaned, one_each
 from satae.sweep.csv_files import UNREADABLE
 from satae.sweep.groups import Group
-from satae.sweep.measures import COLUMNS
+from satae.sweep.measures import COLUMNS, FVU
 
 MOST_AXES: Final = 8  # columns of what varies
 MOST_ROWS: Final = 5_000  # of a table on the page; the files have all
@@ -52,7 +52,7 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
             unfinished = sum(not run.is_finished for run in group.runs)
             names = _values(group, keys)
             spreads = [words.spread(done.spread(metric)) for metric in shown]
-            yield [*(names or [words.ONE]), str(len(runs)), *spreads, str(collapsed), str(unfinished)]
+            yield [*(names or [words.ONE]), str(done.spread(FVU).n), *spreads, str(collapsed), str(unfinished)]
 
     return _table("Configurations", head, rows(), len(shown) + 3)
 

@@ -181,5 +181,13 @@ def _over_seeds(sweep: Path) -> Path:
 
 def _began(runs: Iterable[Result]) -> float:
     """When the first of some runs began, in seconds; 0 where nobody knows."""
-    times = [run.record["started"] for run in runs if isinstance(run.record.get("started"), str)]
-    return min((datetime.fromisoformat(time).timestamp() for time in times), default=0.0)
+    times = [_seconds(run.record.get("started", "")) for run in runs]
+    return min((time for time in times if time is not None), default=0.0)
+
+
+def _seconds(time: str) -> float | None:
+    """None of what is no time, or none that a calendar of this machine has."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

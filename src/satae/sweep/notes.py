@@ -60,8 +60,17 @@ def read(sweep: Path) -> Notes:
 
 
 def write(sweep: Path, notes: Notes) -> None:
-    """Write the notes of a sweep."""
-    files.replace(sweep / SWEEP_NOTES, (json.dumps(notes._asdict(), indent=2) + "\n").encode())
+    """Write the notes of a sweep.
+
+    Raises:
+        ConfigError: they are more than can be read back; nothing is written.
+        OSError: they cannot be written.
+    """
+    content = (json.dumps(notes._asdict(), indent=2) + "\n").encode()
+    if len(content) > LARGEST:
+        told = f"its commands are more than the {LARGEST:,} bytes that are kept of them; begin another sweep"
+        raise ConfigError(f"{sweep / SWEEP_NOTES}: {told}")
+    files.replace(sweep / SWEEP_NOTES, content)
 
 
 def _is_words(found: object) -> bool:

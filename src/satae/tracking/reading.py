@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +14,11 @@ from satae.run_directory import RUN
 from satae.shown import first_line
 
 LARGEST: Final = 2**24  # bytes of a record
+LAST: Final = 2**63 - 1  # epoch that TensorBoard can count to
 LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that
 TYPES: Final[dict[str, type]] = {
     **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
-    **{"wall_s": float, "exit_code": int},
+    **{"started": str, "wall_s": float, "exit_code": int},
 }
 
 
@@ -50,9 +52,7 @@ def history(path: Path) -> Iterator[dict[str, Any]]:
                 found = json.loads(line.decode("utf-8", "replace"))
             except (ValueError, RecursionError):
                 return
-            if not isinstance(found, dict) or type(found.get("epoch")) is not int:
-                return
-            if not all(value is None or isinstance(value, int | float) for value in found.values()):
+            if not _is_line(found):
                 return
             yield found
 
@@ -60,3 +60,15 @@ def history(path: Path) -> Iterator[dict[str, Any]]:
 def numbers(found: Mapping[str, Any]) -> dict[str, float]:
     """Measures as they were before they were written: null stands for what was not finite."""
     return {key: math.nan if value is None else value for key, value in found.items()}
+
+
+def _is_line(found: object) -> bool:
+    """Whether it is of an epoch, and has numbers alone."""
+    if not isinstance(found, dict) or type(found.get("epoch")) is not int or abs(found["epoch"]) > LAST:
+        return False
+    return all(value is None or isinstance(value, float) or _fits(value) for value in found.values())
+
+
+def _fits(value: object) -> bool:
+    """Whether it is a whole number that a float can hold: in a file it may have any length."""
+    return isinstance(value, int) and abs(value) <= sys.float_info.max
