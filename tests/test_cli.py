@@ -266,7 +266,7 @@ def test_every_command_in_help_can_be_run(help_text):
     commands = re.findall(r"^ +satae-train ((?:-m )?[a-z]+=.*?)(?: {2,}.*)?$", help_text, re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
-        words = command.split()
+        words = shlex.split(command)
         if words[0] in ("resume=RUN", "rerun=RUN") or words == ["sweep=first"]:
             continue
         asked = sweeps.taken_out([word for word in words if word != "-m"], "-m" in words)

@@ -33,7 +33,7 @@ def follow(directory: Path) -> None:
             log.warning("not shown beside the others of its sweep: %s", _why(error))
 
 
-def end(sweep: Path, asked: Sequence[Path], launcher: Sequence[str], *, report: bool) -> None:
+def end(sweep: Path, asked: Sequence[Path], launcher: Sequence[str] = (), *, report: bool) -> None:
     """Show all that there is of a sweep; the table comes also where TensorBoard cannot be shown it.
 
     Args:
