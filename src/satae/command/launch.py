@@ -19,7 +19,7 @@ from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
 from satae import interruption
-from satae.command import collector, failures, overrides, worker
+from satae.command import collector, failures, launchers, overrides, worker
 from satae.command.composition import UNUSABLE, handed
 from satae.command.ending import let_go
 from satae.config import Config, ConfigError
@@ -27,7 +27,6 @@ from satae.interruption import Interrupted
 from satae.share import Share
 from satae.shown import first_line
 
-LAUNCHER: Final = ("hydra/launcher=", "hydra.launcher.")
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class CommandLine(NamedTuple):
     @property
     def launcher(self) -> list[str]:
         """The words that chose one, as they were typed."""
-        return [word for word in shlex.split(self.text) if word.startswith(LAUNCHER)]
+        return [word for word in shlex.split(self.text) if word.startswith((f"{launchers.KEY}=", launchers.OPTION))]
 
     @property
     def is_stopped(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from satae.config.flat import SEED
 from satae.config.messages import show
-from satae.report.sources import Source, one_each
+from satae.report.sources import Source
 from satae.sweep import csv_files
 from satae.sweep.groups import Group, Spread
 
@@ -24,7 +24,7 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> bytes:
 
     def rows() -> Iterator[list[object]]:
         for group in groups:
-            done = group._replace(runs=one_each(group.runs))
+            done = group._replace(runs=group.finished)
             values = [show(group.values[key]) if key in group.values else None for key in keys]
             collapsed = sum(run.is_collapsed for run in done.runs)
             for measure in dict.fromkeys(key for run in done.runs for key in run.metrics):

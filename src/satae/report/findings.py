@@ -11,7 +11,7 @@ from satae.config.messages import listed
 from satae.report import words
 from satae.report.pictures import evenly
 from satae.report.series import Line, Plan, Point
-from satae.report.sources import Source, one_each
+from satae.report.sources import Source
 from satae.sweep.groups import Group, Spread
 from satae.sweep.measures import FVU, SATURATED
 from satae.sweep.results import Result
@@ -115,7 +115,7 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
     """What one should know before one believes the rest."""
-    done = [group._replace(runs=one_each(group.runs)) for group in groups]
+    done = [group._replace(runs=group.finished) for group in groups]
     sizes = [group.spread(FVU).n for group in done]
     if none := sum(not group.runs for group in done):
         yield f"{words.count(none, 'configuration')} without a finished run: in no figure."
@@ -127,7 +127,7 @@ def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
             f"{words.count(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
             " data, or every unit of some encoder layer is dead."
         )
-    if twice := sum(sum(run.is_finished for run in group.runs) - len(one_each(group.runs)) for group in groups):
+    if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished) for group in groups):
         yield f"{words.count(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
     if unknown := sum(not math.isfinite(run.metrics.get(FVU, math.nan)) for run in source.runs if run.is_finished):
         yield f"{words.count(unknown, 'finished run')} without a finite {FVU}."

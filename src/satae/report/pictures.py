@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, TypeVar
 
 from satae.report import png, words
 from satae.report.series import Plan, Point
-from satae.report.sources import one_each
 from satae.run_directory import PICTURES
 from satae.sweep.groups import Group
 from satae.sweep.results import Result
@@ -54,7 +53,7 @@ def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[
             notes.append(f"{title} are left out: the page would grow too large.")
         elif any(shown):
             found.append(Gallery(title, what, [row for row in shown if row]))
-    there, taken = sum(bool(one_each(group.runs)) for group in groups), sum(map(len, rows))
+    there, taken = sum(bool(group.finished) for group in groups), sum(map(len, rows))
     if found and taken < there:
         notes = [f"{there - taken} of {there} configurations are left out.", *notes]
     return found, [_same_inputs([_first(point) for row in rows for point in row]), *notes] if found else notes

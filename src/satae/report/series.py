@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from satae.config.flat import SEED
 from satae.config.messages import show
 from satae.report import words
-from satae.report.sources import one_each
 from satae.sweep.groups import Group, Spread
 from satae.sweep.results import Result
 
@@ -29,7 +28,7 @@ class Point(NamedTuple):
     @classmethod
     def of(cls, x: float, group: Group) -> Point:
         """Of a configuration."""
-        return cls(x, group.values, {run.seed: run for run in one_each(group.runs)})
+        return cls(x, group.values, {run.seed: run for run in group.finished})
 
     @property
     def collapsed(self) -> int:

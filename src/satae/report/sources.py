@@ -89,11 +89,6 @@ def cleaned(text: object) -> str:
     return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
 
 
-def one_each(runs: Sequence[Result]) -> list[Result]:
-    """Those that came to their end, one for each seed: a second one has nothing new to tell."""
-    return list({run.seed: run for run in runs if run.is_finished}.values())
-
-
 def _told(run: Result | Unreadable) -> Result | Unreadable:
     """A run without what no report tells."""
     if isinstance(run, Unreadable):

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from satae.config.flat import SEED
 from satae.report import words
-from satae.report.sources import Source, cleaned, one_each
+from satae.report.sources import Source, cleaned
 from satae.sweep.csv_files import UNREADABLE
 from satae.sweep.groups import Group
 from satae.sweep.measures import COLUMNS, FVU
@@ -46,7 +46,7 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
-            runs = one_each(group.runs)
+            runs = group.finished
             done = group._replace(runs=runs)
             collapsed = sum(run.is_collapsed for run in runs)
             unfinished = sum(not run.is_finished for run in group.runs)

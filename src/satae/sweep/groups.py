@@ -31,6 +31,11 @@ class Group(NamedTuple):
         found = {run.seed: run for run in sorted(self.runs, key=lambda run: run.is_finished)}
         return [found[seed] for seed in sorted(found)]
 
+    @property
+    def finished(self) -> list[Result]:
+        """Those of them that came to their end."""
+        return [run for run in self.seeds if run.is_finished]
+
     def spread(self, metric: str) -> Spread:
         """Of a final measure over the seeds that have it."""
         return Spread.of(run.metrics[metric] for run in self.seeds if metric in run.metrics)

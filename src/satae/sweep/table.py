@@ -87,8 +87,7 @@ def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
         collapsed = sum(run.is_collapsed for run in group.runs)
         numbers = [_spread(group.spread(key)) for key in shown]
         told = [str(count or "") for count in (collapsed, *counts)]
-        finished = sum(run.is_finished for run in group.seeds)
-        table.add_row(*_values(group, varied), str(finished), *numbers, *told)
+        table.add_row(*_values(group, varied), str(len(group.finished)), *numbers, *told)
     return table
 
 
