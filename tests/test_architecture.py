@@ -31,6 +31,7 @@ MAY_KNOW = {
         *("satae.__version__", *LEAVES),
     },
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
+    "robustness": {"satae.robustness", "satae.model"},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "config": {"satae.config", "satae.shown"},
     "command": {
@@ -62,6 +63,8 @@ HOMES = {
     "ray": {"command/ray_launcher.py"},
     "hydra_plugins": {"command/ray_launcher.py"},
     "pickle": {"data/cifar10.py"},
+    "foolbox": {"robustness/libraries.py"},
+    "pyautoattack": {"robustness/libraries.py"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
 UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "yaml.load", "yaml.unsafe_load"}

@@ -133,7 +133,7 @@ def saturating(
     Raises:
         ValueError: nothing to attach to, an activation without a flat set, a name that is not there.
     """
-    found = _activations(module, layers)
+    found = _chosen(module, layers)
     complements = {name: Complement(act, reading, eps) for name, act in found.items()}
     saturation = Saturation(reduction)
     hooks = [module.register_forward_pre_hook(saturation.begin)]
@@ -154,17 +154,33 @@ def _recorder(saturation: Saturation, name: str, f_c: Complement) -> Any:
     return hook
 
 
-def _activations(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
-    known = (*FLATNESS, *NEVER_FLAT)  # nn.Identity stands in models as a placeholder
+def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
+    """Every activation in a module that is known to be flat somewhere or nowhere, by its name in the module.
+
+    Args:
+        module: any module.
+        also: further classes to look for.
+
+    Raises:
+        ValueError: there is none.
+    """
+    known = (*FLATNESS, *NEVER_FLAT, *also)  # nn.Identity stands in models as a placeholder
     there = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
-    if missing := [name for name in layers or [] if name not in there]:
-        raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(there) or 'none'}")
-    chosen = {name: act for name, act in there.items() if layers is None or name in layers}
-    if not chosen:
+    if not there:
         raise ValueError(
             f"{type(module).__name__} has no activation module to saturate"
             " (functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule)"
         )
+    return there
+
+
+def _chosen(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
+    there = activations(module)
+    if missing := [name for name in layers or [] if name not in there]:
+        raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(there)}")
+    chosen = {name: act for name, act in there.items() if layers is None or name in layers}
+    if not chosen:
+        raise ValueError(f"layers=[]: name at least one activation; choose from {', '.join(there)}")
     for name, act in chosen.items():
         try:
             flatness(act)

@@ -1,0 +1,109 @@
+"""The attacks that a robustness figure has to stand up to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from satae.robustness.ascent import apgd, fgsm, pgd
+from satae.robustness.ball import Ball
+from satae.robustness.draws import Draws
+from satae.robustness.hunt import Attempt
+from satae.robustness.objectives import Model, Objective, cross_entropy, dlr, margin
+from satae.robustness.search import random_search, square
+from satae.robustness.surrogate import surrogate_gradients
+
+Kind = Literal["single", "plain", "doubled", "surrogate", "black", "transfer", "library"]
+Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, draws)
+
+TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+class Budget(NamedTuple):
+    """What is spent on each input and attack."""
+
+    steps: int = 100  # of the attacks that follow the gradient
+    restarts: int = 5  # of the same
+    queries: int = 5000  # of those that ask for answers
+
+
+class Attack(NamedTuple):
+    """One of the suite."""
+
+    name: str  # such as pgd-margin, surrogate-apgd-T=30, transfer-twin-pgd
+    kind: Kind
+    calls: int  # of the model, forward, for an input that withstands
+    gradients: int  # of those, how many are followed by a backward pass
+    run: Run
+
+
+def suite(
+    victim: nn.Module,
+    classes: int,
+    budget: Budget,
+    *,
+    sources: Mapping[str, nn.Module] | None = None,
+    temperatures: tuple[float, ...] = TEMPERATURES,
+) -> list[Attack]:
+    """All attacks on a model, the quick ones first.
+
+    Every attack leaves the weights alone and is deterministic. Attacks on the same inputs with the same seed begin at
+    the same points, so that two of them differ in what they are said to differ in.
+
+    Args:
+        victim: the whole pipeline, inputs (N, *shape) to logits (N, classes), in evaluation mode.
+        classes: how many; with fewer than four the margin stands for DLR, which needs ranks.
+        budget: what is spent on each.
+        sources: other models by name, such as the unregularised twin, whose gradients are followed against the victim.
+        temperatures: of the surrogate gradients.
+    """
+    steps, restarts, queries = budget
+    ranked = ("dlr", dlr) if classes > 3 else ("margin", margin)
+    found = [Attack("fgsm", "single", 2, 1, functools.partial(fgsm, victim))]
+    found += [_pgd(victim, "pgd-ce", "plain", cross_entropy, steps, restarts)]
+    found += [_pgd(victim, "pgd-margin", "plain", margin, steps, restarts)]
+    found += [_apgd(victim, "apgd-ce", "plain", cross_entropy, steps, restarts)]
+    found += [_apgd(victim, f"apgd-{ranked[0]}", "plain", ranked[1], steps, restarts)]
+    if ranked[1] is not margin:
+        found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
+    found += [_pgd(victim, "pgd-margin-steps", "doubled", margin, 2 * steps, restarts)]
+    found += [_apgd(victim, "apgd-margin-restarts", "doubled", margin, steps, 2 * restarts)]
+    for temperature in temperatures:
+        exact = [
+            _pgd(victim, f"surrogate-pgd-T={temperature:g}", "surrogate", margin, steps, restarts),
+            _apgd(victim, f"surrogate-apgd-T={temperature:g}", "surrogate", margin, steps, restarts),
+        ]
+        found += [_softened(attack, victim, temperature) for attack in exact]
+    for name, source in (sources or {}).items():
+        found += [_transfer(victim, source, f"transfer-{name}-pgd", steps, restarts)]
+    by_answers = {"square": square, "random": random_search}
+    for name, search in by_answers.items():
+        run = functools.partial(search, victim, queries=queries)
+        found += [Attack(name, "black", queries + 1, 0, run)]
+    return found
+
+
+def _pgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
+    run = functools.partial(pgd, victim, objective=objective, steps=steps, restarts=restarts)
+    return Attack(name, kind, restarts * (steps + 1) + 1, restarts * steps, run)
+
+
+def _apgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
+    run = functools.partial(apgd, victim, objective=objective, steps=steps, restarts=restarts)
+    return Attack(name, kind, restarts * (steps + 1) + 1, restarts * (steps + 1), run)
+
+
+def _transfer(victim: Model, source: Model, name: str, steps: int, restarts: int) -> Attack:
+    run = functools.partial(pgd, source, objective=margin, steps=steps, restarts=restarts, judge=victim)
+    return Attack(name, "transfer", restarts * (2 * steps + 1) + 1, restarts * steps, run)
+
+
+def _softened(attack: Attack, victim: nn.Module, temperature: float) -> Attack:
+    def run(*given: Any) -> Attempt:
+        with surrogate_gradients(victim, temperature):
+            return attack.run(*given)
+
+    return attack._replace(run=run)

@@ -1,0 +1,268 @@
+"""Whether a robustness figure can be believed: eleven checks, and one word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from satae.robustness.attacks import Kind
+from satae.robustness.proportions import Share
+
+Outcome = Literal["passed", "failed", "open"]
+Verdict = Literal["holds", "masked", "inconclusive"]
+
+RARE: Final = 0.01  # a share that may offend
+SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
+RECOVERED: Final = 0.05  # how near the control must come to the level without it
+
+
+class Result(NamedTuple):
+    """What one attack came to at one radius."""
+
+    attack: str
+    kind: Kind
+    epsilon: float
+    withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
+
+
+class Control(NamedTuple):
+    """What came of the positive control: the same model with its pre-activations multiplied."""
+
+    verdict: Verdict  # of the suite on it
+    unchanged: float  # robust accuracy without the factor
+    recovered: float  # with it
+
+
+class Evidence(NamedTuple):
+    """All that the checks look at."""
+
+    results: Sequence[Result]
+    correct: Tensor  # (n,), booleans: right without an attack
+    classes: int
+    no_gradient: Tensor  # (n,), booleans: inputs where the gradient is 0 in every element
+    path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
+    whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone
+    on_logits: bool  # what it gives are logits
+    everything: float | None = None  # the radius within which any input can be made of any other's grey
+    twin: Sequence[Result] = ()  # the same attacks on the model trained with alpha = 0
+    control: Control | None = None
+    reported: dict[float, float] | None = None  # by radius, the robust accuracy that is printed
+
+    @property
+    def epsilons(self) -> list[float]:
+        """The radii, rising."""
+        return sorted({result.epsilon for result in self.results})
+
+    def broken(self, epsilon: float, *kinds: Kind) -> Tensor:
+        """Which examples some attack of these kinds breaks at a radius; of all kinds where none is named: (n,)."""
+        found = ~self.correct
+        for result in self.results:
+            if result.epsilon == epsilon and (result.kind in kinds or not kinds):
+                found = found | ~_padded(result.withstood, found)
+        return found
+
+    def made(self, epsilon: float, kind: Kind) -> bool:
+        """Whether there was such an attack at a radius."""
+        return any(result.epsilon == epsilon and result.kind == kind for result in self.results)
+
+
+class Check(NamedTuple):
+    """One of the eleven."""
+
+    number: int
+    title: str
+    figure: str
+    outcome: Outcome
+
+
+def robust_accuracy(results: Sequence[Result], correct: Tensor, epsilon: float) -> Share:
+    """The share of the examples that withstand every attack at a radius: the mean of the minimum over the attacks."""
+    withstood = correct.clone()
+    for result in results:
+        if result.epsilon == epsilon:
+            withstood &= _padded(result.withstood, correct)
+    return Share.of(int(withstood.sum()), len(withstood))
+
+
+def checks(evidence: Evidence) -> list[Check]:
+    """The eleven, in their order."""
+    return [check(evidence) for check in CHECKS]
+
+
+def verdict(found: Sequence[Check]) -> Verdict:
+    """``masked`` where any check failed; ``holds`` where all passed; ``inconclusive`` where some could not tell."""
+    outcomes = {check.outcome for check in found}
+    if "failed" in outcomes:
+        return "masked"
+    return "inconclusive" if "open" in outcomes else "holds"
+
+
+def _is_rare(offenders: Share) -> Outcome:
+    """Failed where the share is surely above 1 %, passed where it is surely not above 5 %."""
+    if offenders.low > RARE:
+        return "failed"
+    return "passed" if offenders.high <= SLACK else "open"
+
+
+def _at_chance(accuracy: Share, classes: int) -> Outcome:
+    """Failed where the accuracy is surely above chance, passed where it is surely no more than 5 % above."""
+    if accuracy.low > 1 / classes:
+        return "failed"
+    return "passed" if accuracy.high <= 1 / classes + SLACK else "open"
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
+    return next((outcome for outcome in ("failed", "open") if outcome in outcomes), "passed")
+
+
+def _offending(evidence: Evidence, number: int, title: str, by: tuple[Kind, ...], not_by: tuple[Kind, ...]) -> Check:
+    """Whether attacks of some kinds break what those of other kinds do not, at any radius."""
+    missing = [epsilon for epsilon in evidence.epsilons for kind in (*by, *not_by) if not evidence.made(epsilon, kind)]
+    if missing or not evidence.epsilons:
+        return Check(number, title, "not all of the attacks were made", "open")
+    shares = {}
+    for epsilon in evidence.epsilons:
+        offends = evidence.broken(epsilon, *by) & ~evidence.broken(epsilon, *not_by)
+        shares[epsilon] = Share.of(int(offends.sum()), len(offends))
+    most = max(shares, key=lambda epsilon: shares[epsilon].low)
+    outcome = _worst([_is_rare(share) for share in shares.values()])
+    return Check(number, title, f"at most {shares[most]}, at epsilon {most:g}", outcome)
+
+
+def whole_pipeline(evidence: Evidence) -> Check:
+    """1. An attack on a part, or on probabilities that round to 1, says nothing of the whole."""
+    good = evidence.whole and evidence.on_logits
+    return Check(1, "the whole pipeline is attacked, on logits", evidence.path, "passed" if good else "failed")
+
+
+def gradients_there(evidence: Evidence) -> Check:
+    """2. Where the input gradient is exactly 0 an attack that follows it goes nowhere."""
+    share = Share.of(int(evidence.no_gradient.sum()), len(evidence.no_gradient))
+    return Check(2, "no input has a gradient of exactly 0", str(share), _is_rare(share))
+
+
+def iterative_beats_single(evidence: Evidence) -> Check:
+    """3. What one step breaks and many do not, the many steps have missed."""
+    return _offending(evidence, 3, "one step breaks nothing that many steps do not", ("single",), ("plain",))
+
+
+def grows_with_epsilon(evidence: Evidence) -> Check:
+    """4. A larger ball holds every smaller one, and the largest a grey image that nobody can tell from another."""
+    title, radii = "success grows with epsilon, down to chance", evidence.epsilons
+    if evidence.everything is None or not radii or radii[-1] < evidence.everything:
+        return Check(4, title, "no radius was tried within which everything is possible", "open")
+    lost = [
+        Share.of(int((evidence.broken(a) & ~evidence.broken(b)).sum()), len(evidence.correct))
+        for a, b in pairwise(radii)
+    ]
+    last = robust_accuracy(evidence.results, evidence.correct, radii[-1])
+    most = max((share.value for share in lost), default=0.0)
+    figure = (
+        f"accuracy at epsilon {radii[-1]:g}: {last}; broken at one radius, not the next: at most {100 * most:.1f} %"
+    )
+    return Check(4, title, figure, _worst([_at_chance(last, evidence.classes), *map(_is_rare, lost)]))
+
+
+def converged(evidence: Evidence) -> Check:
+    """5. What only twice the steps or restarts break, the attacks gave up too early."""
+    return _offending(evidence, 5, "twice the steps or restarts change less than 1 %", ("doubled",), ("plain",))
+
+
+def white_beats_black(evidence: Evidence) -> Check:
+    """6. Who knows the gradient finds all that who does not know it finds, or the gradient leads astray."""
+    title = "what search and transfer break, the gradient breaks"
+    return _offending(evidence, 6, title, ("black", "transfer"), ("plain",))
+
+
+def more_than_one_loss(evidence: Evidence) -> Check:
+    """7. Cross-entropy fades where a model is sure of itself, a margin does not; what it adds is in the figure."""
+    title = "a margin loss is driven up beside cross-entropy"
+    by_loss = [
+        {_loss(result.attack) for result in evidence.results if result.epsilon == epsilon and result.kind == "plain"}
+        for epsilon in evidence.epsilons
+    ]
+    if not by_loss or any(not {"ce", "margin"} <= losses for losses in by_loss):
+        return Check(7, title, "not with both losses at every radius", "open")
+    alone = [_only_margin(evidence, epsilon) for epsilon in evidence.epsilons]
+    most = max(alone, key=lambda share: share.value)
+    return Check(7, title, f"breaks alone at most {most}", "passed")
+
+
+def surrogates_add_nothing(evidence: Evidence) -> Check:
+    """8. What a softened backward pass breaks and the exact one does not, the exact gradients hide."""
+    title = "surrogate gradients break nothing that the exact ones do not"
+    return _offending(evidence, 8, title, ("surrogate",), ("plain",))
+
+
+def twin_is_broken(evidence: Evidence) -> Check:
+    """9. Attacks that cannot break the unregularised twin in the largest ball say nothing of another model."""
+    title = "the same attacks break the model with alpha = 0"
+    if evidence.everything is None or not any(result.epsilon >= evidence.everything for result in evidence.twin):
+        return Check(9, title, "not measured", "open")
+    radius = max(result.epsilon for result in evidence.twin)
+    everything = torch.ones_like(evidence.correct)
+    accuracy = robust_accuracy(evidence.twin, everything, radius)
+    figure = f"its accuracy at epsilon {radius:g}: {accuracy}"
+    return Check(9, title, figure, _at_chance(accuracy, evidence.classes))
+
+
+def control_is_seen(evidence: Evidence) -> Check:
+    """10. The suite has to see masking where it was put in, and to find the level that lies under it."""
+    title = "the positive control comes out masked, and its level is found"
+    if evidence.control is None:
+        return Check(10, title, "not made", "open")
+    said, unchanged, recovered = evidence.control
+    figure = f"{said}; {100 * recovered:.1f} % against {100 * unchanged:.1f} % without it"
+    good = said == "masked" and abs(recovered - unchanged) <= RECOVERED
+    return Check(10, title, figure, "passed" if good else "failed")
+
+
+def minimum_per_example(evidence: Evidence) -> Check:
+    """11. An example is robust if it withstands every attack; their mean is lower than that of any one attack."""
+    title = "robust accuracy is the mean of the minimum over the attacks"
+    reported = evidence.reported
+    if reported is None or {*reported} != {*evidence.epsilons} or not reported:
+        return Check(11, title, "not printed for every radius", "open")
+    true = {epsilon: robust_accuracy(evidence.results, evidence.correct, epsilon).value for epsilon in reported}
+    apart = max(abs(true[epsilon] - value) for epsilon, value in reported.items())
+    attacks = len({result.attack for result in evidence.results})
+    figure = f"{attacks} attacks, {len(evidence.correct)} examples; what is printed differs by {apart:.3g}"
+    return Check(11, title, figure, "passed" if apart < 1e-6 else "failed")
+
+
+CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
+    whole_pipeline,
+    gradients_there,
+    iterative_beats_single,
+    grows_with_epsilon,
+    converged,
+    white_beats_black,
+    more_than_one_loss,
+    surrogates_add_nothing,
+    twin_is_broken,
+    control_is_seen,
+    minimum_per_example,
+)
+
+
+def _loss(attack: str) -> str:
+    return "ce" if attack.endswith("-ce") else "margin"
+
+
+def _only_margin(evidence: Evidence, epsilon: float) -> Share:
+    plain = [result for result in evidence.results if result.epsilon == epsilon and result.kind == "plain"]
+    broken = dict.fromkeys(("ce", "margin"), ~evidence.correct)
+    for result in plain:
+        loss = _loss(result.attack)
+        broken[loss] = broken[loss] | ~_padded(result.withstood, evidence.correct)
+    alone = broken["margin"] & ~broken["ce"]
+    return Share.of(int(alone.sum()), len(alone))
+
+
+def _padded(withstood: Tensor, like: Tensor) -> Tensor:
+    """With what was not tried counted as withstood."""
+    return torch.cat([withstood, torch.ones_like(like[len(withstood) :])])

@@ -1,0 +1,148 @@
+"""Attacks of other people: AutoAttack, and the minimum-norm attacks of foolbox."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from satae.robustness.ball import Ball, Norm, size_of
+from satae.robustness.hunt import Attempt
+
+CLASSES: Final = 4  # fewer do not give AutoAttack the ranks that its targeted loss needs
+MINIMUM_NORM: Final[dict[str, dict[Norm, str]]] = {
+    "ddn": {"l2": "DDNAttack"},
+    "fmn": {"l2": "L2FMNAttack", "linf": "LInfFMNAttack"},
+}
+
+
+class Nearest(NamedTuple):
+    """The smallest change that an attack found for each input."""
+
+    x: Tensor  # (N, *shape), where it leads; the input where nothing was found
+    distance: Tensor  # (N,); 0 of what is wrong without an attack, inf where nothing was found
+
+    def within(self, epsilon: float) -> Attempt:
+        """As the outcome of an attack in a ball."""
+        return Attempt(self.x, self.distance <= epsilon)
+
+
+class _Unit(nn.Module):
+    """A model for data in [0, 1], and for images where there were none, as the libraries want it."""
+
+    def __init__(self, model: nn.Module, ball: Ball, shape: torch.Size) -> None:
+        super().__init__()
+        self.model, self.ball, self.shape = model, ball, shape
+
+    def forward(self, unit: Tensor) -> Tensor:
+        return self.model(self.restore(unit))  # type: ignore[no-any-return]
+
+    def restore(self, unit: Tensor) -> Tensor:
+        low, high = self.ball.low, self.ball.high
+        return (low + unit * (high - low)).view(-1, *self.shape)
+
+    def take(self, x: Tensor) -> Tensor:
+        unit = (x - self.ball.low) / (self.ball.high - self.ball.low)
+        return unit if x.ndim == 4 else unit.view(len(x), 1, 1, -1)
+
+
+def autoattack(
+    model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, classes: int, seed: int = 0, batch_size: int = 250
+) -> Attempt:
+    """The standard version of AutoAttack (Croce & Hein 2020, arXiv 2003.01690), by pyautoattack.
+
+    What it finds is put back into the ball, from which rounding may have led it, and counts if it still fools.
+
+    Args:
+        model: in evaluation mode.
+        x: inputs (N, *shape) in the range of the data.
+        labels: (N,).
+        ball: what may be done to them.
+        classes: how many; at least four.
+        seed: of its random numbers.
+        batch_size: inputs at a time.
+
+    Raises:
+        ValueError: too few classes, or pyautoattack is not installed.
+    """
+    if classes < CLASSES:
+        raise ValueError(f"AutoAttack needs at least {CLASSES} classes, and there are {classes}; do without it")
+    library = _imported("pyautoattack")
+    unit = _Unit(model, ball, x.shape[1:])
+    with _left_alone(seed, x.device):
+        names: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
+        attack = library.AutoAttack(
+            unit, norm=names[ball.norm], eps=ball.epsilon / (ball.high - ball.low), seed=seed, device=x.device
+        )
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
+        found, _ = attack.run_standard_evaluation(unit.take(x), labels, batch_size=batch_size)
+    at = ball.project(unit.restore(found), x)
+    with torch.no_grad():
+        return Attempt(at, model(at).argmax(dim=1) != labels)
+
+
+def minimum_norm(
+    model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, attack: str = "fmn", steps: int = 1000, seed: int = 0
+) -> Nearest:
+    """The smallest change that fools the model, as far as an attack of foolbox finds it.
+
+    ddn: Rony et al. (2019), arXiv 1811.09600, for L_2. fmn: Pintor et al. (2021), arXiv 2102.12827.
+
+    Args:
+        model: in evaluation mode.
+        x: inputs (N, *shape) in the range of the data.
+        labels: (N,).
+        ball: for its norm and range; its radius is not looked at.
+        attack: ``"ddn"`` or ``"fmn"``.
+        steps: gradients.
+        seed: of its random numbers.
+
+    Raises:
+        ValueError: unknown attack, or one that is not for the norm; foolbox is not installed.
+    """
+    of_norm = MINIMUM_NORM.get(attack, {})
+    if ball.norm not in of_norm:
+        choices = ", ".join(name for name, norms in MINIMUM_NORM.items() if ball.norm in norms)
+        raise ValueError(f"attack={attack}: for norm={ball.norm} choose one of {choices}")
+    foolbox = _imported("foolbox")
+    unit = _Unit(model, ball, x.shape[1:])
+    with _left_alone(seed, x.device):
+        victim = foolbox.PyTorchModel(unit.eval(), bounds=(0, 1), device=x.device)
+        start = unit.take(x).clamp(0, 1)  # a rounding error outside is refused
+        _, found, _ = getattr(foolbox.attacks, of_norm[ball.norm])(steps=steps)(victim, start, labels, epsilons=None)
+    at = unit.restore(found).clamp(ball.low, ball.high)
+    with torch.no_grad():
+        wrong, fooled = (model(points).argmax(dim=1) != labels for points in (x, at))
+    distance = size_of(at - x, ball.norm).masked_fill(~fooled, math.inf).masked_fill(wrong, 0.0)
+    unmoved = (wrong | ~fooled).view(-1, *[1] * (x.ndim - 1))
+    return Nearest(torch.where(unmoved, x, at), distance)
+
+
+def _imported(library: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it imports itself
+            if library == "foolbox":
+                import foolbox
+
+                return foolbox
+            import pyautoattack
+
+            return pyautoattack
+    except ModuleNotFoundError:
+        raise ValueError(f"{library} is not installed; pip install 'satae[attacks]'") from None
+
+
+@contextmanager
+def _left_alone(seed: int, device: torch.device) -> Iterator[None]:
+    """The libraries draw from torch's own generator, which is given back as it was."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        yield
