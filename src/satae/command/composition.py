@@ -67,7 +67,9 @@ def planned(
     own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
     with initialize_config_module("satae.conf", version_base="1.3"):
         jobs, varied = _jobs(commands) if multirun else ([[*commands[0]]], [])
-        found = [_run(job, own, name or TRAINING.primary, number if multirun else None) for number, job in enumerate(jobs)]
+        found = [
+            _run(job, own, name or TRAINING.primary, number if multirun else None) for number, job in enumerate(jobs)
+        ]
     runs = [composed.run for composed in found]
     return Planned(runs, varied, found[0].launcher if multirun else None)
 

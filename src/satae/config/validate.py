@@ -90,9 +90,7 @@ def chosen_names(composed: DictConfig, schema: Schema[Any]) -> dict[str, str]:
     return names
 
 
-def _refusal(
-    error: OmegaConfBaseException, composed: DictConfig, chosen: dict[str, str], schema: Schema[Any]
-) -> str:
+def _refusal(error: OmegaConfBaseException, composed: DictConfig, chosen: dict[str, str], schema: Schema[Any]) -> str:
     name = str(error.full_key or error.key).partition("[")[0]
     if isinstance(error, ConfigKeyError):
         return unknown_key(name, chosen, schema)
@@ -119,6 +117,8 @@ def _check_ranges(group: Any, typed: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name}={given}: {KINDS['bool']}")
         elif "choices" in rules and value not in rules["choices"]:
             raise ConfigError(bad_choice(name, given, rules["choices"]))
+        elif "low" in rules and not all(isinstance(number, int | float) for number in _numbers(value)):
+            raise ConfigError(f"{name}={show(given)}: {KINDS[str(item.type)]}")
         elif "low" in rules and not all(_fits(number, rules) for number in _numbers(value)):
             raise ConfigError(out_of_range(name, given, rules))
     if isinstance(group, Choice) and (line := group.misfit()):
