@@ -12,7 +12,7 @@ from torch import Tensor
 from satae.config.evaluation import Code
 from satae.evaluation import probes, units
 from satae.evaluation.drawing import histograms
-from satae.evaluation.findings import Findings, Table, Track
+from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, mean, wilson
 from satae.evaluation.jacobian import jacobian_norms
 from satae.evaluation.probes import Labelled
@@ -138,7 +138,7 @@ def _of_probes(subject: Subject, chosen: Code, notes: list[str]) -> Iterator[Row
     notes.append(f"{LINEAR} and {NEAREST} ({chosen.neighbours}): accuracy after {n} training inputs")
 
 
-def _headline(rows: list[Row], last: str) -> dict[str, float]:
+def _headline(rows: list[Row], last: str) -> dict[str, Cell]:
     found = {(row.of, row.measure): row.value for row in rows}
     wanted = {"saturated": (last, "saturated fraction"), "‖J‖": (ENCODER, "slope ‖J‖"), "probe": (CODE, LINEAR)}
     return {name: found[key] for name, key in wanted.items() if key in found}

@@ -81,7 +81,7 @@ class Display:
                 bar.advance(task)
 
 
-def summary(runs: Mapping[str, Mapping[str, float]]) -> Table:
+def summary(runs: Mapping[str, Mapping[str, Cell]]) -> Table:
     """The runs beside one another: what stands for each part, by the name of each run."""
     columns = [*dict.fromkeys(name for found in runs.values() for name in found)]
     rows: list[list[Cell]] = [[name, *(found.get(column) for column in columns)] for name, found in runs.items()]

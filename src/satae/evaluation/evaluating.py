@@ -15,7 +15,7 @@ from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
 from satae.evaluation import storage
 from satae.evaluation.console import Display, summary
-from satae.evaluation.findings import Findings
+from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
 from satae.evaluation.subject import Subject, Trained
 from satae.interruption import Interrupted
@@ -41,7 +41,7 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation) -> str:
     """
     build.named_device(chosen.device)  # refused before anything else
     engine.prepare(chosen.threads)
-    display, headlines, refused = Display(), dict[str, dict[str, float]](), dict[str, str]()
+    display, headlines, refused = Display(), dict[str, dict[str, Cell]](), dict[str, str]()
     for run in runs:
         name = str(shorten(run))
         try:
@@ -58,13 +58,13 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation) -> str:
     return f"results: {shorten(runs[0] / EVALUATION) if len(runs) == 1 else f'{EVALUATION}/ in each run'}"
 
 
-def _by_name(headlines: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def _by_name(headlines: dict[str, dict[str, Cell]]) -> dict[str, dict[str, Cell]]:
     """By the directory's own name, where these differ, which is all that differs in a sweep."""
     short = {Path(name).name: found for name, found in headlines.items()}
     return short if len(short) == len(headlines) else headlines
 
 
-def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, float]:
+def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, Cell]:
     """What stands for each part of a run."""
     trained = Trained.of(run, chosen.best)
     for name in chosen.parts:
@@ -76,7 +76,7 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, floa
     display.say(_about(trained, weights))
     if subject is not None:
         files.make_folder(folder)
-    headline = dict[str, float]()
+    headline = dict[str, Cell]()
     with locked(folder) if subject is not None else nullcontext():
         for name, kept in every.items():
             display.say(name if kept is None else f"{name}: already measured")

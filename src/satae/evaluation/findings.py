@@ -26,7 +26,7 @@ class Findings(NamedTuple):
     """All that a part found."""
 
     tables: Sequence[Table]
-    headline: Mapping[str, float]  # what stands for the run beside others: a word or two, and a number
+    headline: Mapping[str, Cell]  # what stands for the run beside others, by a word or two
     notes: Sequence[str] = ()  # what was not measured, and why; what a reader must know
     scalars: Mapping[str, float] = {}  # for TensorBoard, by tag
     curves: Mapping[str, Sequence[tuple[float, float]]] = {}  # likewise: (place, value), the places rising

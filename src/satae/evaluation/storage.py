@@ -42,7 +42,7 @@ def stored(folder: Path, part: str, key: Key) -> Findings | None:
         if found[KEY] != _plain({"format": FORMAT, **key}):
             return None
         tables = [_table(each) for each in found["tables"]]
-        return Findings(tables, _numbers(found["headline"]), [str(note) for note in found["notes"]])
+        return Findings(tables, _headline(found["headline"]), [str(note) for note in found["notes"]])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # torn, or from a stranger
         return None
 
@@ -130,5 +130,7 @@ def _plain(found: Any) -> Any:
     return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
-def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): math.nan if value is None else float(value) for name, value in found.items()}
+def _headline(found: Mapping[str, Any]) -> Mapping[str, Cell]:
+    if not all(isinstance(value, str | int | float | None) for value in found.values()):
+        raise ValueError("headline")
+    return found
