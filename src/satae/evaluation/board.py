@@ -13,6 +13,7 @@ from torch.utils.tensorboard.summary import histogram
 from satae.evaluation.findings import Findings
 from satae.sweep import event_files
 
+BINS: Final = 64  # of a histogram
 STEPS: Final = 1000  # of a curve to one unit of its axis: TensorBoard has whole numbers alone
 
 
@@ -38,7 +39,7 @@ def _events(part: str, findings: Findings) -> Iterator[Event]:
         for place, number in points:
             yield _event(Summary.Value(tag=f"{home}/{name}", simple_value=number), round(STEPS * place))
     for name, numbers in findings.histograms.items():
-        yield Event(summary=histogram(f"{home}/{name}", numbers.flatten().cpu().numpy(), "tensorflow"))
+        yield Event(summary=histogram(f"{home}/{name}", numbers.flatten().cpu().numpy(), BINS))
     for name, picture in findings.pictures.items():
         image = Summary.Image(
             height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png

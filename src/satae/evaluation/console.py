@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment, Segments
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -45,7 +46,7 @@ class Display:
         rows = [[_cell(row[place]) for place in places] for row in table.rows]
         if not self._console.is_terminal:
             for row in [[brief(name) for name in table.shown], *rows]:
-                self.say("\t".join(row))
+                self._console.print(Segments([Segment("\t".join(row))]))  # of text it would fill the tabs
             return
         grid = Grid(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
         for place in places:
@@ -89,6 +90,6 @@ def summary(runs: Mapping[str, Mapping[str, Cell]]) -> Table:
 
 
 def _cell(value: Cell) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "-"
     return f"{value:.{DIGITS}g}" if isinstance(value, float) else brief(value)

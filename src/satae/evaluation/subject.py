@@ -30,6 +30,7 @@ class Trained(NamedTuple):
     directory: Path
     config: Config
     state: State
+    shape: tuple[int, ...]  # of one input
     best: bool  # whether they are those with the lowest validation loss
 
     @classmethod
@@ -40,16 +41,14 @@ class Trained(NamedTuple):
             ConfigError: there are none, or they cannot be read.
         """
         try:
-            return cls(directory, stored.read(directory / CONFIG), state_of(directory, best=best), best)
+            config, state = stored.read(directory / CONFIG), state_of(directory, best=best)
+            return cls(directory, config, state, tuple(state.facts["shape"]), best)
         except ConfigError:
             raise
         except (FileNotFoundError, ValueError) as error:
             raise ConfigError(first_line(error)) from None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one input."""
-        return tuple(self.state.facts["shape"])
+        except (KeyError, TypeError):
+            raise ConfigError(f"{directory}: its checkpoint is of no model; train again") from None
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights, by name."""
