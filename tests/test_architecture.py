@@ -13,6 +13,7 @@ from program import ROOT
 
 from satae import build, inventory
 from satae.command import composition, sweeps
+from satae.config.evaluation import EVALUATION
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
 from satae.report import command as report
@@ -33,22 +34,34 @@ MAY_KNOW = {
     "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
     "robustness": {"satae.robustness", "satae.model"},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
+    "evaluation": {
+        *("satae.evaluation", "satae.robustness", "satae.model", "satae.training", "satae.data", "satae.config", "satae.tracking"),
+        *("satae.sweep.event_files", "satae.sweep.csv_files"),
+        *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", "satae.__version__", *LEAVES),
+    },
     "config": {"satae.config", "satae.shown"},
     "command": {
         *("satae.command", "satae.config", "satae.conf", "satae.sweep"),
         *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
     },
 }
-ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "export.py", "report/command.py"}
+ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
 HOMES = {
     "hydra": {"command", "job.py"},
     "omegaconf": {"command", "job.py", "tracking/record.py", "config"},
-    "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py"},
-    "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py"},
-    "matplotlib": {"tracking/pictures.py", "report/drawing.py", "report/figures.py", "report/scales.py"},
+    "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py", "evaluation/board.py"},
+    "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
+    "sklearn": {"evaluation/probes.py"},
+    "matplotlib": {
+        "tracking/pictures.py",
+        "evaluation/drawing.py",
+        "report/drawing.py",
+        "report/figures.py",
+        "report/scales.py",
+    },
     "PIL": {"tracking/pictures.py", "data/images.py"},
     "jinja2": {"report/page.py"},
-    "rich": {"tracking/console.py", "sweep/table.py", "inventory.py"},
+    "rich": {"tracking/console.py", "sweep/table.py", "evaluation/console.py", "inventory.py"},
     "scipy": {"data/svhn.py", "sweep/groups.py"},
     "pooch": {"data/archives.py", "data/cache.py"},
     "requests": {"data/archives.py"},
@@ -127,7 +140,9 @@ def test_config_knows_nothing_heavy(name):
     assert not {module for module in everything_imported(name) if within(module, HEAVY)}
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "command/execution.py", "command/launch.py", "train.py"])
+@pytest.mark.parametrize(
+    "name", ["__init__.py", "command/execution.py", "command/launch.py", "train.py", "evaluate.py"]
+)
 def test_the_command_line_imports_nothing_heavy_at_first(name):
     light = {"satae.command", "satae.config", *LEAVES}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
@@ -217,6 +232,14 @@ def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, ca
     assert "usage: satae-data" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", commands("satae-eval"))
+def test_every_command_about_evaluations_in_the_documents_is_one(words):
+    if "--help" in words:
+        pytest.skip("shows something")
+    assert composition.settled([word for word in words if not word.startswith("run=")], EVALUATION).parts
+    assert [word for word in words if word.startswith("run=")]
+
+
 @pytest.mark.parametrize("words", commands("satae-report"))
 def test_every_command_about_reports_in_the_documents_is_one(words):
     assert report.parse(words).folders
@@ -260,6 +283,7 @@ def test_folders_are_named_in_the_order_that_the_sweeps_of_a_document_have(docum
 
 def test_there_are_commands_to_try():
     assert len(commands("satae-report")) >= 2
+    assert len(commands("satae-eval")) >= 2
     assert len(commands("satae-train")) >= 5
     assert len(commands("satae-data")) >= 5
 

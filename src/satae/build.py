@@ -107,7 +107,16 @@ def optimiser(config: Config, network: nn.Module) -> Optimizer:
 
 
 def device(config: Config) -> torch.device:
-    """The device; ``auto`` takes a GPU where there is one.
+    """That of a configuration.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    return named_device(config.device)
+
+
+def named_device(name: str) -> torch.device:
+    """The device of a name; ``auto`` takes a GPU where there is one.
 
     Raises:
         ConfigError: it is not there.
@@ -115,11 +124,11 @@ def device(config: Config) -> torch.device:
     there = ["cpu"]
     there += ["cuda"] if torch.cuda.is_available() else []
     there += ["mps"] if torch.backends.mps.is_available() else []
-    if config.device == "auto":
+    if name == "auto":
         return torch.device(there[-1])
-    if config.device not in there:
-        raise ConfigError(f"device={config.device}: not on this machine, which has {', '.join(there)}; or device=auto")
-    return torch.device(config.device)
+    if name not in there:
+        raise ConfigError(f"device={name}: not on this machine, which has {', '.join(there)}; or device=auto")
+    return torch.device(name)
 
 
 def stream(seed: int, purpose: str, on: torch.device | str = "cpu") -> Generator:

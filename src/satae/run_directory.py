@@ -10,6 +10,7 @@ CONFIG: Final = "config.yaml"
 RUN: Final = "run.json"
 HISTORY: Final = "metrics.jsonl"
 METRICS: Final = "metrics.json"
+EVALUATION: Final = "evaluation"
 CHECKPOINTS: Final = "checkpoints"
 OLD_CHECKPOINT: Final = "checkpoint.pt"  # of format 1
 PICTURES: Final = "pictures"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -22,10 +22,14 @@ from satae.command import launchers, overrides
 from satae.command.launchers import Launcher
 from satae.command.places import place
 from satae.config import Config, ConfigError, validate
-from satae.config.validate import chosen_names
+from satae.config.schema import TRAINING, Schema
+from satae.config.validate import chosen_names, validated
 from satae.shown import first_line
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
+
+
+T = TypeVar("T")
 
 
 class Run(NamedTuple):
@@ -63,9 +67,28 @@ def planned(
     own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
     with initialize_config_module("satae.conf", version_base="1.3"):
         jobs, varied = _jobs(commands) if multirun else ([[*commands[0]]], [])
-        found = [_run(job, own, name or "config", number if multirun else None) for number, job in enumerate(jobs)]
+        found = [
+            _run(job, own, name or TRAINING.primary, number if multirun else None) for number, job in enumerate(jobs)
+        ]
     runs = [composed.run for composed in found]
     return Planned(runs, varied, found[0].launcher if multirun else None)
+
+
+def settled(words: Sequence[str], schema: Schema[T]) -> T:
+    """The configuration of a program that makes no runs.
+
+    Args:
+        words: overrides, as typed.
+        schema: what can be chosen.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    with initialize_config_module("satae.conf", version_base="1.3"), _explained(words, schema):
+        composed = _checked(list(words), [], schema.primary, schema)
+        with open_dict(composed):
+            del composed["hydra"]
+        return validated(composed, schema)
 
 
 class _Composed(NamedTuple):
@@ -98,16 +121,21 @@ def _parsed(words: Sequence[str]) -> list[Override]:
 def _run(words: list[str], own: list[str], name: str, number: int | None) -> _Composed:
     """One run, the ``number``-th of a sweep."""
     with _explained(words):
-        parsed = _parsed(words)
-        overrides.check_single(parsed)
-        for override in parsed:
-            overrides.check_override(override)
-        composed = _composed(name, words + own)
+        composed = _checked(words, own, name, TRAINING)
         with _current(composed, number):
             where, launcher = place(composed, number is not None), _launcher(composed)
             with open_dict(composed):
                 del composed["hydra"]
             return _Composed(Run(words, validate(composed), where), launcher)
+
+
+def _checked(words: list[str], own: list[str], name: str, schema: Schema[Any]) -> DictConfig:
+    """What Hydra makes of words that have been looked at."""
+    parsed = _parsed(words)
+    overrides.check_single(parsed, schema)
+    for override in parsed:
+        overrides.check_override(override, schema)
+    return _composed(name, words + own)
 
 
 def _composed(name: str, words: list[str]) -> DictConfig:
@@ -159,19 +187,19 @@ def handed(jobs: Sequence[Sequence[str]]) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(words: Sequence[str]) -> Iterator[None]:
+def _explained(words: Sequence[str], schema: Schema[Any] = TRAINING) -> Iterator[None]:
     try:
         yield
     except ConfigError:
         raise
     except UNUSABLE as error:
-        raise ConfigError(overrides.explain(error, _chosen(words))) from None
+        raise ConfigError(overrides.explain(error, _chosen(words, schema), schema)) from None
 
 
-def _chosen(words: Sequence[str]) -> dict[str, str]:
+def _chosen(words: Sequence[str], schema: Schema[Any]) -> dict[str, str]:
     """The name chosen in each group, as far as the overrides can be composed, and that of the launcher."""
     launcher = {key: name for key, _, name in (word.partition("=") for word in words) if key == launchers.KEY}
-    for part in ([word for word in words if word.partition("=")[0] in overrides.GROUPED], []):
+    for part in ([word for word in words if word.partition("=")[0] in schema.grouped], []):
         with suppress(Exception):  # whatever Hydra raises
-            return chosen_names(compose("config", part)) | launcher
+            return chosen_names(compose(schema.primary, part), schema) | launcher
     return launcher

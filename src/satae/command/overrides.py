@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from importlib import resources
 from typing import Any
 
@@ -12,11 +11,9 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from satae.command import launchers
 from satae.config.messages import ConfigError, bad_choice, expected, show, unknown_key
-from satae.config.schema import GROUPS, PATHS, PRESETS, Config
+from satae.config.schema import PATHS, TRAINING, Schema
 from satae.shown import first_line
 
-GROUPED = frozenset({*GROUPS, PRESETS})
-KNOWN = frozenset(item.name for item in fields(Config))
 PLAIN = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
 GRAMMAR = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # and what is meant for it
 
@@ -43,11 +40,12 @@ def names(group: str) -> Iterable[str]:
         return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
-def check_override(override: Override) -> None:
+def check_override(override: Override, schema: Schema[Any]) -> None:
     """Refuse what Hydra would misread, or accept though no run can use it.
 
     Args:
         override: as Hydra's parser gives it.
+        schema: what can be chosen.
 
     Raises:
         ConfigError: it cannot be used.
@@ -57,35 +55,36 @@ def check_override(override: Override) -> None:
     value = None if override.is_delete() else override.value()
     if not key:
         raise ConfigError(f"{typed}: cannot be read; write option=value")
-    if override.is_delete() and root in KNOWN:
+    if override.is_delete() and root in schema.known:
         raise ConfigError(f"{typed}: every run needs {key}; leave it out")
-    if override.package is not None and root in {*KNOWN, PRESETS}:
+    if override.package is not None and root in schema.known | schema.presets:
         raise ConfigError(f"{typed}: write {key}=..., without the @")
-    if override.is_add() and root in KNOWN:
+    if override.is_add() and root in schema.known:
         raise ConfigError(f"{typed}: {key} is there already; leave out the +")
-    if root in GROUPS and option == "name":
+    if root in schema.groups and option == "name":
         raise ConfigError(f"{typed}: write {root}={value}")
-    if key in GROUPS and not _is_name(value):
+    if key in schema.groups and not _is_name(value):
         raise ConfigError(bad_choice(key, value, names(key)))
-    if key == PRESETS and not (override.is_delete() or isinstance(value, list) or _is_name(value)):
+    if key in schema.presets and not (override.is_delete() or isinstance(value, list) or _is_name(value)):
         raise ConfigError(bad_choice(key, value, names(key)))
 
 
-def check_single(parsed: Sequence[Override]) -> None:
+def check_single(parsed: Sequence[Override], schema: Schema[Any]) -> None:
     """Refuse several values where one run is asked for; a misspelt word first, which may be the one to make several.
 
     Args:
         parsed: the overrides of a run, as Hydra's parser gives them.
+        schema: what can be chosen.
 
     Raises:
         ConfigError: there are several values.
     """
     several = [override.input_line for override in parsed if override.is_sweep_override()]
     for key in (str(override.key_or_group) for override in parsed if several and not override.is_add()):
-        if re.fullmatch(r"\w+", key) and key not in {*KNOWN, PRESETS}:
-            raise ConfigError(unknown_key(key, {}))
+        if re.fullmatch(r"\w+", key) and key not in schema.known | schema.presets:
+            raise ConfigError(unknown_key(key, {}, schema))
     if several:
-        raise ConfigError(f"{several[0]}: several values need -m (--multirun), which makes one run of each")
+        raise ConfigError(f"{several[0]}: {schema.several}")
 
 
 def check_sweep(override: Override) -> None:
@@ -110,12 +109,13 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value) and "${" not in value
 
 
-def explain(error: Exception, chosen: dict[str, str]) -> str:
+def explain(error: Exception, chosen: dict[str, str], schema: Schema[Any] = TRAINING) -> str:
     """What Hydra found wrong, in one line.
 
     Args:
         error: raised by Hydra.
         chosen: the name chosen in each group.
+        schema: what can be chosen.
     """
     text, cause = str(error), error.__cause__
     if (typed := getattr(error, "override", None)) is not None:
@@ -127,21 +127,21 @@ def explain(error: Exception, chosen: dict[str, str]) -> str:
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
     ):
         key = found[1] or found[2]
-        return launchers.unknown_option(key, chosen) or unknown_key(key, chosen)
+        return launchers.unknown_option(key, chosen) or unknown_key(key, chosen, schema)
     if getattr(error, "missing_cfg_file", None):
-        return _missing(error)
+        return _missing(error, schema)
     if found := re.search(r"Error merging override (\S+?)=(.*)", text):
-        reason = expected(found[1], chosen) or (first_line(cause) if cause else "cannot be used")
+        reason = expected(found[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
         return f"{found[1]}={found[2]}: {reason}"
     place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 
 
-def _missing(error: Any) -> str:
+def _missing(error: Any, schema: Schema[Any]) -> str:
     """A file that Hydra could not find, as the choice that was asked for."""
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     root, _, below = group.partition("/")
-    if root in GROUPED:
+    if root in schema.grouped:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
     if group == launchers.KEY:
         return launchers.not_there(name, error.options or [])

@@ -43,7 +43,7 @@ def _run(
     except refusals as error:
         return say(program, first_line(error), REFUSED)
     except Interrupted as error:
-        return say(program, "interrupted", error.code)
+        return say(program, f"interrupted{error.remedy}", error.code)
     except OSError as error:
         if unread(error):
             raise

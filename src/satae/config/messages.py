@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from satae.config.ranges import LARGEST
-from satae.config.schema import GROUPS, SECTIONS, Config
+from satae.config.schema import TRAINING, Schema
 
 KINDS: Final = {
     "float": "must be a number",
@@ -18,13 +18,11 @@ KINDS: Final = {
     "int | None": "must be a whole number, or null",
     "bool": "must be true or false",
     "list[int]": "must be whole numbers in brackets, such as [512,64]",
+    "list[float]": "must be numbers in brackets, such as [0.1,0.3]",
     "list[float] | None": "must be two numbers in brackets, such as [0,1], or null",
     "str": "must be a word",
     "str | None": "must be a word, or null",
 }
-
-WHOLE: Final = ("resume", "rerun", "sweep", "fail_fast")  # words that are no part of a configuration
-HYDRAS: Final = {"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"}  # typed without its name
 
 
 class ConfigError(ValueError):
@@ -66,49 +64,49 @@ def own_options(kind: type) -> list[str]:
     return [item.name for item in fields(kind) if item.name != "name"]
 
 
-def owners(group: str, option: str) -> list[str]:
+def owners(kinds: Mapping[str, type], option: str) -> list[str]:
     """The choices of a group that have an option."""
-    return [name for name, kind in GROUPS[group].items() if option in own_options(kind)]
+    return [name for name, kind in kinds.items() if option in own_options(kind)]
 
 
-def unknown_key(key: str, chosen: Mapping[str, str]) -> str:
+def unknown_key(key: str, chosen: Mapping[str, str], schema: Schema[Any] = TRAINING) -> str:
     """An option that is not there, given the name that was chosen in each group."""
     group, _, option = key.partition(".")
-    if group in GROUPS and option:
-        return _unknown_option(group, option, chosen.get(group, ""))
+    if group in schema.groups and option:
+        return _unknown_option(schema.groups[group], group, option, chosen.get(group, ""))
     if group == "hydra":
         where = nearest(key, ["hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.verbose"], 0.75)
-        return f"{key}: Hydra has no such option{where} (see satae-train --cfg hydra)"
-    if group in SECTIONS:
-        own = own_options(SECTIONS[group])
+        return f"{key}: Hydra has no such option{where} (see {schema.program} --cfg hydra)"
+    if group in schema.sections:
+        own = own_options(schema.sections[group])
         return f"{key}: {group} has no such option{nearest(option, own)}; it has {', '.join(own)}"
-    homes = [f"{group}.{key}" for group in GROUPS if owners(group, key)]
-    if homes := homes + [f"{section}.{key}" for section, kind in SECTIONS.items() if key in own_options(kind)]:
+    homes = [f"{group}.{key}" for group, kinds in schema.groups.items() if owners(kinds, key)]
+    if homes := homes + [f"{section}.{key}" for section in owners(schema.sections, key)]:
         return f"{key}: no such option; did you mean {listed(homes)}?"
-    known = [*(item.name for item in fields(Config)), *WHOLE]
-    near = difflib.get_close_matches(key.lower(), [*known, *HYDRAS], 1, 0.5)
-    remedy = f"did you mean {HYDRAS.get(near[0], near[0])}?" if near else f"there are {', '.join(known)}"
-    return f"{key}: no such option; {remedy} (see satae-train --help)"
+    known = [*(item.name for item in fields(schema.root)), *schema.whole]
+    near = difflib.get_close_matches(key.lower(), [*known, *schema.meant], 1, 0.5)
+    remedy = f"did you mean {schema.meant.get(near[0], near[0])}?" if near else f"there are {', '.join(known)}"
+    return f"{key}: no such option; {remedy} (see {schema.program} --help)"
 
 
-def _unknown_option(group: str, option: str, name: str) -> str:
+def _unknown_option(kinds: Mapping[str, type], group: str, option: str, name: str) -> str:
     refused = f"{group}.{option}: {group}={name} has no such option"
-    if there := owners(group, option):
+    if there := owners(kinds, option):
         return f"{refused}; it belongs to {group}={listed(there)}"
-    own = own_options(GROUPS[group].get(name, Config))
+    own = own_options(kinds[name]) if name in kinds else []
     if near := difflib.get_close_matches(option, own, 1, 0.5):
         return f"{refused}; did you mean {group}.{near[0]}?"
-    others = dict.fromkeys(other for kind in GROUPS[group].values() for other in own_options(kind))
+    others = dict.fromkeys(other for kind in kinds.values() for other in own_options(kind))
     if near := difflib.get_close_matches(option, list(others), 1, 0.5):
-        return f"{refused}; did you mean {group}.{near[0]} of {group}={listed(owners(group, near[0]))}?"
+        return f"{refused}; did you mean {group}.{near[0]} of {group}={listed(owners(kinds, near[0]))}?"
     return f"{refused}; it has {', '.join(own) or 'none'}"
 
 
-def expected(key: str, chosen: Mapping[str, str]) -> str:
+def expected(key: str, chosen: Mapping[str, str], schema: Schema[Any] = TRAINING) -> str:
     """What the value of an option must be, or nothing where that is not known."""
     group, _, option = key.partition(".")
-    kinds = {**SECTIONS, **{name: GROUPS[name].get(chosen.get(name, ""), Config) for name in GROUPS}}
-    kind = kinds.get(group, Config) if option else Config
+    named = {name: kinds.get(chosen.get(name, ""), schema.root) for name, kinds in schema.groups.items()}
+    kind = {**schema.sections, **named}.get(group, schema.root) if option else schema.root
     types = {item.name: str(item.type) for item in fields(kind)}
     return KINDS.get(types.get(option or key, ""), "")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from omegaconf import MISSING
 
@@ -59,6 +60,8 @@ GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
 }
 PRESETS: Final = "experiment"  # a group without a place of its own: each has choices of many kinds
 
+T = TypeVar("T")
+
 
 @dataclass
 class Checkpoints:
@@ -100,6 +103,43 @@ class Config:
 
 
 SECTIONS: Final[dict[str, type]] = {"checkpoint": Checkpoints}  # settings that have a common name
+
+
+class Schema(NamedTuple, Generic[T]):
+    """What the user of one program can choose: how its command line is composed, checked and explained."""
+
+    program: str
+    primary: str  # the configuration in ``conf/`` that it begins with
+    root: type[T]
+    groups: Mapping[str, Mapping[str, type[Choice]]]
+    sections: Mapping[str, type]
+    presets: frozenset[str]  # groups without a place of their own
+    whole: tuple[str, ...]  # words that are no part of a configuration
+    meant: Mapping[str, str]  # words that are typed for others
+    several: str  # what to do to give several values
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The first words of what can be chosen."""
+        return frozenset(item.name for item in fields(self.root))  # type: ignore[arg-type]
+
+    @property
+    def grouped(self) -> frozenset[str]:
+        """The words that take a name of ``conf/``."""
+        return frozenset({*self.groups, *self.presets})
+
+
+TRAINING: Final = Schema(
+    program="satae-train",
+    primary="config",
+    root=Config,
+    groups=GROUPS,
+    sections=SECTIONS,
+    presets=frozenset({PRESETS}),
+    whole=("resume", "rerun", "sweep", "fail_fast"),
+    meant={"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"},
+    several="several values need -m (--multirun), which makes one run of each",
+)
 
 
 def path_options(choice: Any) -> list[str]:

@@ -88,7 +88,11 @@ def reconstructions(x: Tensor, x_noisy: Tensor, x_hat: Tensor, span: tuple[float
         x_hat: the same, reconstructed.
         span: shown as black and white.
     """
-    rows = {"clean  x": x, "noisy": x_noisy, "x_hat": x_hat}
+    return sheet({"clean  x": x, "noisy": x_noisy, "x_hat": x_hat}, span)
+
+
+def sheet(rows: Mapping[str, Tensor], span: tuple[float, float]) -> Pixels:
+    """Images in labelled rows: (N, C, H, W) in the data's units by label, of which the first ``COLUMNS`` are shown."""
     low, high = span
     grids = [_grid((images[:COLUMNS] - low) / (high - low)) for images in rows.values()]
     return np.concatenate([_captioned(grid, name) for grid, name in zip(grids, rows, strict=True)])

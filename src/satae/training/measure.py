@@ -56,8 +56,7 @@ def measure(
         trace = model.trace(noise(x))
         losses = objective.losses(trace, model.standardise(x), alpha)
         error = model.restore(trace.y) - x
-        variances = [(error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()]
-        batch = torch.stack([*losses, error.square().mean(), *variances])
+        batch = torch.stack([*losses, error.square().mean(), *variances(error, x, centre)])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():
             counts[name] = counts.get(name, 0) + count_flat(objective.complement, z)
@@ -71,10 +70,26 @@ def measure(
         "reconstruction": reconstruction,
         "saturation": saturation,
         "fvu": fvu,
-        "psnr": 10 * (math.log10(peak**2) - math.log10(mse)) if mse else math.inf,
+        "psnr": psnr(mse, peak),
         **shares,
         "collapsed": float(bool(dead_layers) or fvu >= NO_BETTER),
     }
+
+
+def variances(error: Tensor, x: Tensor, centre: Statistics) -> tuple[Tensor, Tensor]:
+    """What is left of the variance, and all of it, whose ratio is ``fvu``: means over a batch, standardised.
+
+    Args:
+        error: of the reconstructions of ``x``, in the data's units.
+        x: (N, *shape).
+        centre: of the training split.
+    """
+    return (error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()
+
+
+def psnr(mse: float, peak: float) -> float:
+    """The peak signal-to-noise ratio in dB of a mean squared error: 10 log10(peak^2 / mse)."""
+    return 10 * (math.log10(peak**2) - math.log10(mse)) if mse else math.inf
 
 
 def count_flat(complement: Complement, z: Tensor) -> Tensor:

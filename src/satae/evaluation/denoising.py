@@ -1,0 +1,169 @@
+"""How well noise is taken away: of every kind, and of more and less of it than in training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from satae.config.evaluation import Denoising
+from satae.config.schema import options
+from satae.evaluation.drawing import Line, curves
+from satae.evaluation.findings import Findings, Table, Track
+from satae.evaluation.similarity import LEAST, ssim, window_of
+from satae.evaluation.subject import Subject
+from satae.model.noise import corruption
+from satae.tracking.pictures import Picture, is_image, sheet
+from satae.training.measure import psnr, variances
+
+CLEAN: Final = "none"
+MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
+COLUMNS: Final = ("noise", "level", "seen", *MEASURES, *(f"noisy {measure}" for measure in MEASURES), "n")
+SHOWN: Final = tuple(column for column in COLUMNS if "mse" not in column)  # psnr says as much
+
+
+class Case(NamedTuple):
+    """Noise of a kind and a level."""
+
+    noise: str
+    level: float
+
+
+class Measured(NamedTuple):
+    """What is measured of reconstructions, or of noisy inputs as they are."""
+
+    mse: float  # in the data's units, squared
+    psnr: float  # dB
+    ssim: float | None  # None where the inputs are no images
+    fvu: float
+
+
+class Row(NamedTuple):
+    """A case, measured."""
+
+    case: Case
+    seen: str
+    model: Measured
+    noisy: Measured
+
+
+@torch.no_grad()
+def denoising(subject: Subject, chosen: Denoising, track: Track) -> Findings:
+    """Reconstructions of clean inputs from noisy ones, for each kind and level of noise.
+
+    Beside each figure stands that of the noisy input itself: what doing nothing gives. Every level of a kind has the
+    same draws. ``seen`` says whether the training had such noise: this level, this kind alone, or neither.
+    """
+    rows = [_row(subject, case) for case in track(cases(subject, chosen))]
+    cells = [(*row.case, row.seen, *row.model, *row.noisy, len(subject.x)) for row in rows]
+    seen = next((row for row in rows if row.seen == "level"), rows[0])
+    curves = {
+        f"{kind}/{name}": [(row.case.level, value) for row in found for value in [_get(row, name)] if value is not None]
+        for kind, found in by_kind(rows).items()
+        for name in ("psnr", "ssim", "fvu", "noisy psnr", "noisy ssim", "noisy fvu")
+        if kind != CLEAN
+    }
+    return Findings(
+        tables=[Table("denoising", COLUMNS, cells, SHOWN)],
+        headline={"fvu": seen.model.fvu, "psnr": seen.model.psnr},
+        notes=notes(subject),
+        scalars={f"{CLEAN}/{name}": _number(rows[0], name) for name in ("psnr", "fvu")},
+        curves={name.replace(" ", "_"): points for name, points in curves.items() if points},
+        pictures=_pictures(subject, rows),
+    )
+
+
+def cases(subject: Subject, chosen: Denoising) -> list[Case]:
+    """Without noise first; then each kind by rising level, with the one that the training had."""
+    trained = _trained(subject)
+    levels = {kind: {*given, *([trained.level] if kind == trained.noise else [])} for kind, given in _given(chosen)}
+    return [Case(CLEAN, 0.0), *(Case(kind, level) for kind, found in levels.items() for level in sorted(found))]
+
+
+def _given(chosen: Denoising) -> list[tuple[str, list[float]]]:
+    return [(kind, levels) for kind, levels in asdict(chosen).items() if levels]
+
+
+def _trained(subject: Subject) -> Case:
+    noise = subject.config.noise
+    return Case(noise.name, options(noise).get("level", 0.0))
+
+
+def by_kind(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows of each kind of noise."""
+    kinds = dict.fromkeys(row.case.noise for row in rows)
+    return {kind: [row for row in rows if row.case.noise == kind] for kind in kinds}
+
+
+def notes(subject: Subject) -> list[str]:
+    """How structural similarity was taken, or why not."""
+    window, shape = window_of(subject.data.shape), "x".join(map(str, subject.data.shape))
+    if window is None:
+        return [f"no ssim: inputs of {shape} are no grey or colour images of {LEAST}x{LEAST} or more"]
+    return [f"ssim in windows of {window}x{window}, of images of {shape}"]
+
+
+def corrupted(subject: Subject, case: Case) -> Tensor:
+    """The inputs with noise: (n, *shape)."""
+    level = {} if case.noise == CLEAN else {"level": case.level}
+    return corruption(case.noise, span=subject.data.span, **level)(subject.x, subject.draws(f"noise {case.noise}"))
+
+
+def _row(subject: Subject, case: Case) -> Row:
+    x_noisy = corrupted(subject, case)
+    x_hat = subject.mapped(subject.model, x_noisy)
+    trained = _trained(subject)
+    seen = ("level" if trained == case else "kind") if trained.noise == case.noise else "no"
+    return Row(case, seen, measured(subject, x_hat), measured(subject, x_noisy))
+
+
+def measured(subject: Subject, y: Tensor) -> Measured:
+    """How close some images (n, *shape) are to the clean inputs."""
+    error = y - subject.x
+    left, variance = variances(error, subject.x, subject.centre)
+    mse, window = error.square().mean().item(), window_of(subject.data.shape)
+    similarity = None if window is None else ssim(subject.x, y, subject.width, window).mean().item()
+    fvu = (left / variance).item() if variance else math.nan
+    return Measured(mse, psnr(mse, subject.width), similarity, fvu)
+
+
+def _get(row: Row, name: str) -> float | None:
+    of = row.noisy if name.startswith("noisy ") else row.model
+    value: float | None = getattr(of, name.removeprefix("noisy "))
+    return value
+
+
+def _number(row: Row, name: str) -> float:
+    value = _get(row, name)
+    assert value is not None
+    return value
+
+
+def _pictures(subject: Subject, rows: list[Row]) -> Mapping[str, Picture]:
+    found = {kind: of for kind, of in by_kind(rows).items() if kind != CLEAN}
+    pictures = {}
+    if found:
+        shown = ("fvu", "ssim") if rows[0].model.ssim is not None else ("fvu",)
+        panels = {(kind, name): _lines(of, name) for name in shown for kind, of in found.items()}
+        pictures["curves"] = curves(panels, "level of the noise (star: as in training)", len(found))
+    if is_image(subject.data.shape):
+        images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}
+        for kind, of in found.items():
+            case = next((row.case for row in of if row.seen == "level"), of[len(of) // 2].case)
+            x_noisy = corrupted(subject, case)[:8]
+            images |= {f"{kind} {case.level:g}": x_noisy, f"x_hat  of {kind} {case.level:g}": subject.model(x_noisy)}
+        pictures["reconstructions"] = Picture.of(sheet(images, subject.data.span))
+    return pictures
+
+
+def _lines(rows: list[Row], name: str) -> list[Line]:
+    levels = [row.case.level for row in rows]
+    seen = [row.case.level for row in rows if row.seen == "level"]
+    return [
+        Line("reconstruction", levels, [_number(row, name) for row in rows], marked=seen),
+        Line("noisy input", levels, [_number(row, f"noisy {name}") for row in rows], dashed=True),
+    ]

@@ -1,0 +1,42 @@
+"""What a part of an evaluation gives: plain data, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from torch import Tensor
+
+from satae.tracking.pictures import Picture
+
+T = TypeVar("T")
+Cell = str | int | float | None  # of a table; None where there is nothing to tell
+
+
+class Table(NamedTuple):
+    """Figures, a row for each thing that is measured."""
+
+    name: str
+    columns: Sequence[str]  # one of them is n: of how many inputs a row is
+    rows: Sequence[Sequence[Cell]]
+    shown: Sequence[str]  # those of the columns that the console has room for
+
+
+class Findings(NamedTuple):
+    """All that a part found."""
+
+    tables: Sequence[Table]
+    headline: Mapping[str, Cell]  # what stands for the run beside others, by a word or two
+    notes: Sequence[str] = ()  # what was not measured, and why; what a reader must know
+    scalars: Mapping[str, float] = {}  # for TensorBoard, by tag
+    curves: Mapping[str, Sequence[tuple[float, float]]] = {}  # likewise: (place, value), the places rising
+    histograms: Mapping[str, Tensor] = {}  # likewise: numbers of any shape
+    pictures: Mapping[str, Picture] = {}  # by name
+
+
+class Track(Protocol):
+    """Goes through the steps of a part, and shows how far it is; a signal ends the program between two of them."""
+
+    def __call__(self, steps: Sequence[T]) -> Iterator[T]:
+        """Each of the steps."""
+        ...

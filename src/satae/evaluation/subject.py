@@ -1,0 +1,128 @@
+"""What is evaluated: a trained model, and inputs that it was not trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from satae import build
+from satae.config import Config, ConfigError, stored
+from satae.config.evaluation import Evaluation
+from satae.data.dataset import Dataset, Statistics, chunk
+from satae.loading import model_of, state_of
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.complement import Complement
+from satae.run_directory import CONFIG
+from satae.same_data import check_data, check_shape
+from satae.shown import first_line
+from satae.training.checkpoint import State
+from satae.training.measure import BATCH
+
+
+class Trained(NamedTuple):
+    """The weights of a run."""
+
+    directory: Path
+    config: Config
+    state: State
+    shape: tuple[int, ...]  # of one input
+    best: bool  # whether they are those with the lowest validation loss
+
+    @classmethod
+    def of(cls, directory: Path, best: bool) -> Trained:
+        """Read them.
+
+        Raises:
+            ConfigError: there are none, or they cannot be read.
+        """
+        try:
+            config, state = stored.read(directory / CONFIG), state_of(directory, best=best)
+            return cls(directory, config, state, tuple(state.facts["shape"]), best)
+        except ConfigError:
+            raise
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigError(first_line(error)) from None
+        except (KeyError, TypeError):
+            raise ConfigError(f"{directory}: its checkpoint is of no model; train again") from None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, by name."""
+        total = hashlib.sha256()
+        for name, x in sorted(self.state.part("model").items()):
+            total.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+            total.update(x.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return total.hexdigest()
+
+
+class Subject(NamedTuple):
+    """A model in evaluation mode and the inputs that it is measured on, all on one device."""
+
+    config: Config  # of the run
+    model: DenoisingAutoencoder
+    complement: Complement  # knows where its activation is flat
+    data: Dataset
+    centre: Statistics  # of the training split
+    x: Tensor  # (n, *shape): clean inputs of the split, in the data's units
+    y: Tensor | None  # (n,): their labels
+    seed: int
+    batch_size: int | None  # None for as many inputs as fit
+
+    @classmethod
+    def of(cls, trained: Trained, chosen: Evaluation) -> Subject:
+        """Build it.
+
+        Raises:
+            ConfigError: the data cannot be read, or are others than those of the run; the device is not there.
+        """
+        config, where = trained.config, str(trained.directory)
+        device = build.named_device(chosen.device)
+        try:
+            model = model_of(trained.state, where).to(device).eval()
+            data = build.dataset(config)
+            (check_shape if trained.best else check_data)(trained.state.facts, data)
+            centre = build.centre(config).to(device)
+        except OSError as error:
+            raise ConfigError(f"{error.filename or where}: cannot be read ({error.strerror or error})") from None
+        except (KeyError, ValueError) as error:
+            raise ConfigError(f"{where}: cannot be evaluated on its data ({first_line(error)})") from None
+        split = getattr(data, chosen.split)
+        n = data.few(min(chosen.samples, len(split.x)))
+        x = data.batch(split.x[:n]).to(device)
+        y = None if split.y is None else split.y[:n]
+        f_c = Complement(build.activation(config), "input", config.eps)  # of which the flat set is wanted alone
+        return cls(config, model, f_c, data, centre, x, y, chosen.seed, chosen.batch_size)
+
+    @property
+    def width(self) -> float:
+        """Of the range of the data."""
+        return self.data.span[1] - self.data.span[0]
+
+    def draws(self, purpose: str) -> Generator:
+        """A generator for a purpose, the same in every evaluation with one seed."""
+        return build.stream(self.seed, f"evaluation {purpose}", self.x.device)
+
+    def mapped(self, work: Callable[..., Tensor], *xs: Tensor) -> Tensor:
+        """What a function gives of batches, joined; without a chosen size, of smaller ones where memory runs out.
+
+        Args:
+            work: takes a batch of each of ``xs``; gives a tensor (batch, ...).
+            xs: (N, ...) each.
+        """
+        size = self.batch_size or min(BATCH, chunk(self.data.shape))
+        while True:
+            try:
+                batches = zip(*(x.split(size) for x in xs), strict=True)
+                return torch.cat([work(*batch) for batch in batches])
+            except RuntimeError as error:
+                if self.batch_size or size == 1 or not _is_shortage(error):
+                    raise
+            size //= 2
+
+
+def _is_shortage(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)

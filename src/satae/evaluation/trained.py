@@ -1,0 +1,88 @@
+"""Models that an evaluation compares with: trained once, and kept by what they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from satae import build
+from satae.config import Config
+from satae.config.flat import APART, flat, is_among
+from satae.config.schema import PATHS
+from satae.data import cache
+from satae.data.dataset import Dataset
+from satae.evaluation import classifier
+from satae.evaluation.classifier import Classifier
+from satae.experiment import Experiment
+from satae.loading import model_of
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.shown import first_line
+from satae.training import checkpoint
+from satae.training.checkpoint import State
+from satae.training.fit import NonFinite
+
+FOLDER: Final = "evaluation"  # in the folder of what is made once and kept
+
+
+def twin_of(config: Config) -> DenoisingAutoencoder:
+    """The unregularised twin of a run: the same of everything, but for alpha=0.
+
+    Raises:
+        ValueError: it cannot be trained, or kept.
+    """
+    without = replace(config, alpha=0.0)
+    made_of = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
+    file = _place("twin", made_of | {"fingerprint": build.fingerprint(without)})
+    return _model(cache.once(file, lambda part: checkpoint.save(part, _trained(without))))
+
+
+def _model(file: Path) -> DenoisingAutoencoder:
+    return model_of(checkpoint.load(file), str(file)).eval()
+
+
+def _trained(config: Config) -> State:
+    experiment = Experiment.of(config)
+    step = 0
+    try:
+        for position, _ in experiment.fit(experiment.beginning()):
+            step = position.step
+    except NonFinite as error:
+        raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
+    state = experiment.weights(step)
+    if not state.is_finite:
+        raise ValueError("its twin without the penalty cannot be trained (a weight is not finite)")
+    return state
+
+
+def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classifier:
+    """A classifier, trained on the clean training data of a run.
+
+    Args:
+        config: of the run; its seed has no part in it: all runs on the same data meet the same classifier.
+        data: with labels, on any device.
+        kind: one of ``classifier.KINDS``.
+
+    Raises:
+        ValueError: it cannot be kept.
+    """
+    labels = hashlib.sha256(data.train.y.cpu().numpy().tobytes()).hexdigest()  # type: ignore[union-attr]
+    made_of = {"data": build.fingerprint(config), "labels": labels, "kind": kind, "recipe": classifier.RECIPE._asdict()}
+
+    def make(part: Path) -> None:
+        model = classifier.trained(kind, data, build.centre(config))
+        checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
+
+    state = checkpoint.load(cache.once(_place("classifier", made_of), make))
+    model = classifier.KINDS[kind](data.shape, int(state.facts["labels"]))
+    model.load_state_dict(state.part("classifier"))
+    return model.eval()
+
+
+def _place(kind: str, made_of: dict[str, Any]) -> Path:
+    """The file of a model, named by all that it follows from."""
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return cache.folder() / FOLDER / f"{kind}-{digest[:20]}.safetensors"
+

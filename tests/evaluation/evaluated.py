@@ -1,0 +1,46 @@
+"""Running satae-eval: in this process, or as a program of its own."""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from unittest import mock
+
+from program import TINY, Outcome, here
+
+from satae import evaluate
+
+PROGRAM = str(Path(sys.executable).with_name("satae-eval"))
+QUICK = ("denoising.gaussian=[0.1,0.5]", "denoising.uniform=[]", "denoising.masking=[0.25]", "code.train=40")
+PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "epochs=2", "batch_size=50", "threads=1")
+
+
+def typed(folder, *words):
+    """Run ``satae-eval words...`` in this process, from ``folder``."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        mock.patch.object(sys, "argv", ["satae-eval", *words]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = evaluate.main()
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def trained(folder, *words, where="run", tiny=TINY):
+    """A run, in its directory."""
+    assert here(folder, *tiny, *words, f"hydra.run.dir={where}").code == 0
+    return folder / where
+
+
+def table(out, first):
+    """The rows of the table whose first column is ``first``, as dictionaries."""
+    lines = [line.split("\t") for line in out.splitlines()]
+    start = next(place for place, cells in enumerate(lines) if cells[0] == first)
+    rows = []
+    for cells in lines[start + 1 :]:
+        if len(cells) != len(lines[start]):
+            break
+        rows.append(dict(zip(lines[start], cells, strict=True)))
+    return rows

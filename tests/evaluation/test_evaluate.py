@@ -1,0 +1,319 @@
+"""satae-eval: what it measures of a trained run, what it leaves, and what it does not do twice."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from evaluated import PLANE, PROGRAM, QUICK, table, trained, typed
+from PIL import Image
+from program import files, here, read, there
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import satae
+from satae.config.evaluation import EVALUATION, PARTS
+from satae.config.evaluation import Evaluation as Chosen
+from satae.evaluation import parts
+from satae.evaluation.findings import Findings, Table
+from satae.evaluation.subject import Subject, Trained
+from satae.tracking.lock import locked
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("digits"), "act=sigmoid", "data.limit=100")
+
+
+@pytest.fixture
+def run(digits, tmp_path):
+    """A run that nobody has evaluated."""
+    return shutil.copytree(digits, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("plane"), tiny=PLANE)
+
+
+def test_the_parts_have_one_set_of_names():
+    assert [*parts.PARTS] == [*PARTS]
+    assert {*EVALUATION.groups["evaluation"]} == {"all", *PARTS}
+
+
+def test_all_parts_of_a_run_as_a_program_of_its_own(run):
+    outcome = there(run.parent, "run=run", *QUICK, program=(PROGRAM,))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.endswith("results: run/evaluation\n")
+    assert "digits, mlp, sigmoid, alpha 0.1, gaussian noise; weights " in outcome.out
+    left = {name for name in files(run / "evaluation") if not name.startswith(("events.", ".lock"))}
+    assert left == {
+        *(f"{part}.{kind}" for part in PARTS for kind in ("json", "csv")),
+        *("denoising_curves.png", "denoising_reconstructions.png"),
+        *("code_pre_activations.png", "code_slope.png", "manifold_energies.png"),
+    }
+    for name in left:
+        if name.endswith(".png"):
+            Image.open(run / "evaluation" / name).verify()
+
+
+def test_denoising_has_a_row_for_each_level_beside_the_noisy_input(run):
+    rows = table(typed(run, "run=.", "evaluation=denoising", *QUICK).out, "noise")
+    assert [(row["noise"], row["level"], row["seen"]) for row in rows] == [
+        ("none", "0", "no"),
+        ("gaussian", "0.1", "kind"),
+        ("gaussian", "0.3", "level"),  # as in training
+        ("gaussian", "0.5", "kind"),
+        ("masking", "0.25", "no"),
+        *(("salt_and_pepper", level, "no") for level in ("0.1", "0.25", "0.4")),
+    ]
+    assert {row["n"] for row in rows} == {"100"}
+    assert rows[0]["noisy psnr"] == "-"  # no error at all
+    assert float(rows[0]["noisy ssim"]) == 1
+    noisy = [float(row["noisy fvu"]) for row in rows[1:4]]
+    assert noisy == sorted(noisy)
+    kept = read(run / "evaluation" / "denoising.json")["tables"][0]
+    model, data = satae.load(run), satae.build.dataset(satae.config.stored.read(run / "config.yaml"))
+    x = data.batch(data.test.x)
+    assert kept["rows"][0][kept["columns"].index("mse")] == pytest.approx((model(x) - x).square().mean().item())
+
+
+def test_without_saying_otherwise_it_is_of_test_data_and_the_validation_split_can_be_taken(run):
+    own = [
+        read(run / "evaluation" / "denoising.json")
+        for split in ("test", "valid")
+        if typed(run, "run=.", "evaluation=denoising", f"split={split}", "samples=50", *QUICK).code == 0
+    ]
+    assert [found["key"]["split"] for found in own] == ["test", "valid"]
+    assert own[0]["tables"][0]["rows"][0][-1] == 50
+    assert own[0]["tables"][0]["rows"][0] != own[1]["tables"][0]["rows"][0]
+
+
+def test_the_code_is_described_layer_by_layer_and_probed(run):
+    rows = table(typed(run, "run=.", "evaluation=code", *QUICK).out, "of")
+    found = {(row["of"], row["measure"]): row for row in rows}
+    shares = ["saturated fraction", "dead fraction", "always on fraction", "share at the levels"]
+    for layer in ("layer1", "layer2"):
+        assert all(0 <= float(found[layer, measure]["value"]) <= 1 for measure in shares)
+        assert 0 <= float(found[layer, "entropy, bits"]["value"]) <= 1
+    units = (1 - float(found["layer2", "saturated fraction"]["value"])) * 4
+    assert float(found["layer2", "active units"]["value"]) == pytest.approx(units, rel=1e-3)
+    for of in ("code", "input"):
+        for measure in ("linear probe", "nearest neighbours"):
+            row = found[of, measure]
+            assert 0 <= float(row["low"]) < float(row["value"]) < float(row["high"]) <= 1
+            assert row["n"] == "100"
+    assert float(found["input", "linear probe"]["value"]) > 0.5
+    assert float(found["encoder", "slope ‖J‖"]["value"]) > 0
+    assert found["layer1", "weight kurtosis"]["n"] == str(64 * 16)
+
+
+def test_energy_is_held_against_what_is_no_data(run):
+    out = typed(run, "run=.", "evaluation=manifold").out
+    rows = table(out, "against")
+    assert [row["against"] for row in rows] == ["uniform", "gaussian", "shuffled", "interpolated", "patches"]
+    assert all(0 <= float(row["low"]) <= float(row["auroc"]) <= float(row["high"]) <= 1 for row in rows)
+    assert float(rows[0]["auroc"]) > 0.9  # noise is unlike digits even for a model that has hardly begun
+    assert {row["n"] for row in rows} == {"100"}
+
+
+def test_in_the_plane_there_are_the_map_and_the_area_and_what_is_not_there_is_told(plane):
+    outcome = typed(plane, "run=.")
+    assert outcome.code == 0
+    assert "no ssim: inputs of 2 are no grey or colour images" in outcome.out
+    assert "no accuracies: the data have no labels" in outcome.out
+    assert "no other data set" in outcome.out
+    rows = {row["measure"]: float(row["value"]) for row in table(outcome.out, "measure")}
+    final = read(plane / "metrics.json")
+    assert rows["low_energy_area"] == pytest.approx(final["valid/low_energy_area"], rel=1e-3)
+    assert (plane / "evaluation" / "manifold_map.png").is_file()
+
+
+def test_json_says_all_that_the_figures_depend_on(run):
+    typed(run, "run=.", "evaluation=manifold", "manifold.other=none", "seed=3", "samples=20")
+    found = read(run / "evaluation" / "manifold.json")
+    weights = Trained.of(run, best=False).fingerprint()
+    shared = {"best": False, "split": "test", "samples": 20, "seed": 3}
+    assert found["key"] == {
+        "format": 1,
+        "part": "manifold",
+        **shared,
+        "manifold": {"other": "none"},
+        "weights": weights,
+    }
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["pictures"] == ["manifold_energies.png"]
+
+
+def test_csv_is_one_tidy_table(plane):
+    typed(plane, "run=.", "evaluation=manifold")
+    with (plane / "evaluation" / "manifold.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    kept = read(plane / "evaluation" / "manifold.json")["tables"]
+    assert [row["table"] for row in rows] == ["manifold"] * 4 + ["plane"] * 2
+    assert [float(row["auroc"]) for row in rows[:4]] == [row[1] for row in kept[0]["rows"]]
+    assert rows[4]["auroc"] == ""
+
+
+def test_tensorboard_shows_each_figure_once_however_often_it_was_measured(run):
+    for seed in (0, 1):
+        assert typed(run, "run=.", *QUICK, f"seed={seed}").code == 0
+    sizes = dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
+    found = EventAccumulator(str(run / "evaluation"), size_guidance=sizes).Reload()
+    tags = found.Tags()
+    assert all(tag.startswith("evaluation/") for kind in sizes if kind in tags for tag in tags[kind])
+    curve = found.Scalars("evaluation/denoising/gaussian/fvu")
+    assert [event.step for event in curve] == [100, 300, 500]
+    kept = read(run / "evaluation" / "denoising.json")
+    assert [event.value for event in curve] == pytest.approx([value for _, value in kept["curves"]["gaussian/fvu"]])
+    assert len(found.Scalars("evaluation/manifold/auroc/uniform")) == 1
+    assert {"evaluation/denoising/curves", "evaluation/code/slope"} <= {*tags["images"]}
+    assert "evaluation/code/pre_activations/layer1" in tags["histograms"]
+    training = EventAccumulator(str(run), size_guidance=sizes).Reload()
+    assert not [tag for tag in training.Tags()["scalars"] if tag.startswith("evaluation")]
+
+
+def test_what_was_measured_is_not_measured_again_and_another_setting_replaces_it(run, monkeypatch):
+    first = typed(run, "run=.", "evaluation=code", *QUICK)
+    kept = (run / "evaluation" / "code.json").read_bytes()
+    measure = parts.PARTS["code"]
+    monkeypatch.setitem(parts.PARTS, "code", measure._replace(measure=lambda *_: pytest.fail("measured again")))
+    again = typed(run, "run=.", "evaluation=code", *QUICK, "batch_size=7", "threads=1")
+    assert again.code == 0
+    assert "code: already measured" in again.out
+    assert table(again.out, "of") == table(first.out, "of")
+    monkeypatch.setitem(parts.PARTS, "code", measure)
+    assert "already" not in typed(run, "run=.", "evaluation=code", *QUICK, "code.neighbours=1").out
+    assert (run / "evaluation" / "code.json").read_bytes() != kept
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 1}', '{"key": {}, "tables": 3}', "null"])
+def test_a_stored_result_that_cannot_be_read_is_measured_anew(plane, tmp_path, content):
+    run = shutil.copytree(plane, tmp_path / "run")
+    (run / "evaluation").mkdir(exist_ok=True)
+    (run / "evaluation" / "manifold.json").write_text(content)
+    outcome = typed(run, "run=.", "evaluation=manifold")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "already" not in outcome.out
+    assert read(run / "evaluation" / "manifold.json")["key"]["part"] == "manifold"
+
+
+def test_figures_do_not_depend_on_the_batches(run):
+    found = []
+    for size in ("null", "7"):
+        shutil.rmtree(run / "evaluation", ignore_errors=True)
+        typed(run, "run=.", *QUICK, f"batch_size={size}")
+        found.append([read(run / "evaluation" / f"{part}.json")["headline"] for part in PARTS])
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_without_a_chosen_size_batches_get_smaller_where_memory_runs_out(run):
+    subject = Subject.of(Trained.of(run, best=False), chosen(batch_size=None))
+    seen = []
+
+    def work(x):
+        seen.append(len(x))
+        if len(x) > 30:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return x
+
+    assert torch.equal(subject.mapped(work, subject.x), subject.x)
+    assert max(seen[-4:]) <= 30
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        subject._replace(batch_size=50).mapped(work, subject.x)
+
+
+def chosen(**others):
+    settings = dict(best=False, split="test", samples=1000, batch_size=None, seed=0, device="cpu", threads=1)
+    return Chosen(evaluation=None, **{**settings, **others})
+
+
+def test_a_killed_evaluation_goes_on_after_the_last_part_that_was_whole(run):
+    program = subprocess.Popen([PROGRAM, "run=.", *QUICK], cwd=run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    end = time.monotonic() + 60
+    while not (run / "evaluation" / "denoising.json").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    program.kill()
+    program.communicate()
+    outcome = typed(run, "run=.", *QUICK)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "denoising: already measured" in outcome.out
+    shutil.rmtree(run / "evaluation")
+    whole = typed(run, "run=.", *QUICK)
+    for first in ("noise", "of", "against"):
+        assert table(outcome.out, first) == table(whole.out, first)
+
+
+def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
+    def interrupted(subject, options, track):
+        for _ in track([1, 2]):
+            os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("went on")
+
+    monkeypatch.setitem(parts.PARTS, "code", parts.Part(interrupted))
+    outcome = typed(run, "run=.", *QUICK)
+    assert outcome.code == 130
+    assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
+    assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json"}
+
+
+def test_two_evaluations_of_a_run_are_one_too_many(run):
+    (run / "evaluation").mkdir()
+    lock = locked(run / "evaluation")
+    outcome = there(run, "run=.", *QUICK, program=(PROGRAM,))
+    lock.release()
+    assert outcome.code == 2
+    assert "evaluation: another process is at work here" in outcome.err
+
+
+def test_a_sweep_is_evaluated_run_by_run_and_ends_with_a_table(tmp_path):
+    words = ("sweep=first", "alpha=0,1", "act=relu,satlin", "data.limit=64", "epochs=1", "arch.widths=[8]")
+    assert here(tmp_path, *words).code == 0
+    sweep, words = tmp_path / "outputs" / "first", ("evaluation=denoising", *QUICK)
+    outcome = typed(tmp_path, "run=outputs/first", *words)
+    assert outcome.code == 0
+    assert outcome.out.endswith("results: evaluation/ in each run\n")
+    rows = table(outcome.out, "run")
+    names = sorted(path.name for path in sweep.glob("alpha=*"))
+    assert [row["run"] for row in rows] == names
+    assert len(names) == 4
+    assert all(float(row["fvu"]) > 0 for row in rows)
+    again = typed(sweep, f"run={names[0]},{names[1]}", *words)  # names with commas
+    assert again.out.count("already measured") == 2
+    shutil.rmtree(sweep / names[0] / "checkpoints")
+    partly = typed(tmp_path, "run=outputs/first", *words)
+    assert partly.code == 2
+    assert "1 of 4 runs could not be evaluated" in partly.err
+    assert "no checkpoint there" in partly.out
+    assert len(table(partly.out, "run")) == 3
+
+
+def test_help_is_told_at_once(tmp_path):
+    looks = "import sys; from satae import evaluate; sys.argv = ['satae-eval', '--help']; evaluate.main()"
+    heavy = "sys.exit(len({'torch', 'numpy', 'sklearn', 'matplotlib'} & {*sys.modules}))"
+    outcome = there(tmp_path, "-c", f"{looks}; {heavy}", program=(os.sys.executable,))
+    assert outcome.code == 0
+    assert outcome.out.startswith("satae-eval measures what a trained model is like")
+    assert max(map(len, outcome.out.splitlines())) <= 120
+
+
+def test_findings_of_a_part_are_written_whole_or_not_at_all(run, monkeypatch):
+    typed(run, "run=.", "evaluation=code", *QUICK)
+    table_ = Table("code", ["of", "n"], [["x"]], ["of"])  # a row too short
+    broken = parts.Part(lambda *_: Findings([table_], {}))
+    monkeypatch.setitem(parts.PARTS, "code", broken)
+    outcome = typed(run, "run=.", "evaluation=code", *QUICK, "seed=9")
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert not (run / "evaluation" / "code.json").exists()
+
+
+def test_json_holds_plain_numbers(run):
+    typed(run, "run=.", "evaluation=denoising", *QUICK)
+    text = (run / "evaluation" / "denoising.json").read_text()
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name))

@@ -1,0 +1,89 @@
+"""What satae-eval cannot do is refused in one line, before anything is written."""
+
+import pytest
+from evaluated import PLANE, trained, typed
+from program import files
+
+REFUSED = [
+    ("evaluation=code", "run is missing; name a run directory"),
+    ("run", "run: write run= and a run directory"),
+    ("run=", "run=: write run= and a run directory"),
+    ("+run=run", "+run=run: write run= and a run directory"),
+    ("run=nowhere", "run=nowhere: there is no folder nowhere"),
+    ("run=run,nowhere", "run=run,nowhere: there is no folder nowhere"),
+    ("run=file", "run=file: there is no folder file"),
+    ("run=empty", "run=empty: no run in empty"),
+    (f"run={'long' * 80}", "there is no folder"),
+    ("rn=run", "run is missing"),
+    ("run=run rn=run", "rn: no such option; did you mean run?"),
+    ("run=run alpha=0.1", "alpha: no such option; there are evaluation, best", "satae-eval --help"),
+    ("run=run evaluaton=code", "evaluaton: no such option; did you mean evaluation?"),
+    ("run=run evaluation=cod", "evaluation=cod: choose one of all, code, denoising, manifold; did you mean code?"),
+    ("run=run evaluation=", "evaluation=: choose one of all"),
+    ("run=run evaluation.name=code", "evaluation.name=code: write evaluation=code"),
+    ("run=run evaluation.control=true", "evaluation.control: evaluation=all has no such option"),
+    ("run=run evaluation=code,manifold", "evaluation=code,manifold: give one value; several runs are named with run="),
+    ("run=run split=train", "split=train: choose one of test, valid"),
+    ("run=run samples=0", "samples=0: must be at least 1"),
+    ("run=run samples=many", "samples=many: must be a whole number"),
+    ("run=run batch_size=0", "batch_size=0: must be at least 1"),
+    ("run=run batch_size=auto", "batch_size=auto: must be a whole number, or null"),
+    ("run=run best=perhaps", "best=perhaps: must be true or false"),
+    ("run=run seed=-1", "seed=-1: must be at least 0"),
+    ("run=run device=gpu", "device=gpu: choose one of auto, cpu, cuda, mps"),
+    ("run=run device=mps", "device=mps: not on this machine"),
+    ("run=run threads=0", "threads=0: must be at least 1"),
+    ("run=run denoising.gaussian=0.1", "denoising.gaussian=0.1: must be numbers in brackets, such as [0.1,0.3]"),
+    ("run=run denoising.gaussian=[-1]", "denoising.gaussian=[-1]: each must be at least 0"),
+    ("run=run denoising.gaussian=[[1]]", "denoising.gaussian=[[1]]: must be numbers in brackets"),
+    ("run=run denoising.masking=[2]", "denoising.masking=[2]: each must be at least 0 and at most 1"),
+    ("run=run denoising.mask=[0.1]", "denoising.mask: denoising has no such option; did you mean masking?"),
+    ("run=run masking=[0.1]", "masking: no such option; did you mean denoising.masking?"),
+    ("run=run code=3", "code=3: is not one value; there are code.near"),
+    ("run=run code.near=0", "code.near=0: must be above 0"),
+    ("run=run manifold.other=mnits", "manifold.other=mnits: choose one of auto, none", "did you mean mnist?"),
+    ("run=run manifold.other=digits", "manifold.other=digits: is what the run was trained on; choose another"),
+    ("run=run manifold.other=svhn", "manifold.other=svhn: is not on this machine; fetch it: satae-data fetch svhn"),
+    ("run=plane manifold.other=digits", "manifold.other=digits: the inputs of the run are no images; choose none"),
+    ("run=run hydra.run.dir=x", "hydra.run.dir=x: satae-eval makes no runs"),
+    ("run=run hydra/launcher=joblib", "hydra/launcher=joblib: satae-eval makes no runs"),
+    ("run=run -m", "-m: no such flag; options are written option=value"),
+    ("run=run +zzz=1", "zzz: no such option"),
+    ("run=run ~seed", "~seed: every run needs seed; leave it out"),
+    ("run=run samples", "samples: cannot be read; write option=value"),
+    ("run=run samples=[", "samples=[: cannot be read"),
+    ("run=bare", "bare: no checkpoint there"),
+    ("run=torn", "config.yaml: is no configuration"),
+    ("run=other", "other: cannot be evaluated on its data (there were 32 inputs to train on, and are 64 now)"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Runs of several kinds, and what is none."""
+    folder = tmp_path_factory.mktemp("refusals")
+    run = trained(folder)
+    trained(folder, where="plane", tiny=PLANE)
+    trained(folder, "data.limit=32", where="other")
+    (folder / "other" / "config.yaml").write_text((run / "config.yaml").read_text())
+    for name in ("empty", "bare", "torn"):
+        (folder / name).mkdir()
+    for name in ("config.yaml", "run.json"):
+        (folder / "bare" / name).write_text((run / name).read_text())
+    (folder / "torn" / "config.yaml").write_text("act: [")
+    (folder / "file").write_text("")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(words, told) for words, *told in REFUSED], ids=[row[0][:60] for row in REFUSED]
+)
+def test_it_is_refused_in_one_line(folder, words, told):
+    before = files(folder)
+    outcome = typed(folder, *words.split())
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+    assert outcome.err.startswith("satae-eval: ")
+    for fragment in told:
+        assert fragment in outcome.err
+    assert [name for name in files(folder) if name not in before and not name.endswith("evaluation/.lock")] == []

@@ -1,0 +1,67 @@
+"""conf/, the schema and the help of satae-eval say the same."""
+
+import math
+import re
+from dataclasses import fields
+
+import pytest
+import yaml
+from program import ROOT
+
+from satae import evaluate
+from satae.command.composition import settled
+from satae.command.overrides import names
+from satae.config import ConfigError
+from satae.config.evaluation import ALL, EVALUATION, OTHERS, PARTS, Evaluation
+from satae.config.messages import own_options
+from satae.config.schema import GROUPS
+from satae.data.published import PUBLISHED
+from satae.inventory import EMBEDDED
+
+VALUES = yaml.safe_load((ROOT / "conf" / "eval.yaml").read_text())
+
+
+def test_there_is_a_value_for_each_setting():
+    assert {*VALUES} - {"defaults"} | {"evaluation"} == {item.name for item in fields(Evaluation)}
+    for part, kind in PARTS.items():
+        assert [*VALUES[part]] == own_options(kind)
+
+
+def test_every_part_can_be_chosen():
+    assert {*names("evaluation")} == {ALL, *PARTS}
+    assert settled([], EVALUATION).parts == [*PARTS]
+    for part in PARTS:
+        assert settled([f"evaluation={part}"], EVALUATION).parts == [part]
+
+
+def test_the_help_tells_of_every_part_and_setting_and_gives_its_value():
+    for part in PARTS:
+        assert re.search(rf"^ +(evaluation   all.*\n +)?{part}    |^ +{part} +", evaluate.HELP, re.MULTILINE)
+        for option in own_options(PARTS[part]):
+            assert f".{option}" in evaluate.HELP
+    for key in ("split", "samples", "best", "seed", "batch_size", "device", "threads"):
+        value = VALUES[key]
+        shown = {None: "null", True: "true", False: "false"}.get(value, value)
+        assert re.search(rf"^  {key} +{shown} ", evaluate.HELP, re.MULTILINE), key
+
+
+def test_other_data_sets_are_those_that_need_no_path():
+    assert {*OTHERS} == ({*PUBLISHED} | {*EMBEDDED}) & {*GROUPS["data"]} - {"manifold"}
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        (f"{prefix}{item.name}", item)
+        for prefix, kind in [("", Evaluation), *((f"{part}.", kind) for part, kind in PARTS.items())]
+        for item in fields(kind)
+        if "low" in item.metadata
+    ],
+)
+def test_a_range_is_kept_at_both_ends(name, item):
+    rules, form = item.metadata, "[{}]" if "list" in str(item.type) else "{}"
+    for end, towards, leaves_out in (("low", -1, rules["above"]), ("high", 1, rules["below"])):
+        edge = rules[end]
+        beyond = edge if leaves_out or math.isinf(edge) else edge + towards
+        with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
+            settled([f"{name}={form.format(beyond)}"], EVALUATION)
