@@ -35,7 +35,15 @@ MAY_KNOW = {
     "robustness": {"satae.robustness", "satae.model"},
     "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
     "evaluation": {
-        *("satae.evaluation", "satae.robustness", "satae.model", "satae.training", "satae.data", "satae.config", "satae.tracking"),
+        *(
+            "satae.evaluation",
+            "satae.robustness",
+            "satae.model",
+            "satae.training",
+            "satae.data",
+            "satae.config",
+            "satae.tracking",
+        ),
         *("satae.sweep.event_files", "satae.sweep.csv_files"),
         *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", "satae.__version__", *LEAVES),
     },

@@ -12,6 +12,7 @@ from satae.config.ranges import LARGEST, MOST_THREADS, SEEDS, between, count, on
 from satae.config.schema import Schema
 
 ALL: Final = "all"  # the choice that takes every part
+MOST_RADIUS: Final = 1000.0  # of a ball, as a share of the range of the data
 AUTO, NONE = "auto", "none"
 OTHERS: Final = ("digits", "patches", "mnist", "fashion_mnist", "cifar10", "svhn")  # data sets without a path
 
@@ -43,7 +44,38 @@ class Manifold:
     other: str = one_of(AUTO, NONE, *OTHERS)
 
 
-PARTS: Final[dict[str, type]] = {"denoising": Denoising, "code": Code, "manifold": Manifold}  # in the order of "all"
+@dataclass
+class Perturbation:
+    """How the autoencoder itself is perturbed."""
+
+    linf: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
+    l2: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
+    samples: int = count()
+    steps: int = count()
+    restarts: int = count()
+
+
+@dataclass
+class Defence:
+    """How a classifier behind the autoencoder is attacked."""
+
+    norm: str = one_of("linf", "l2")
+    epsilons: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
+    samples: int = count()
+    steps: int = count()
+    restarts: int = count()
+    queries: int = count()
+    temperatures: list[float] = between(1, LARGEST, above=True)  # noqa: RUF009
+    control: bool = MISSING
+
+
+PARTS: Final[dict[str, type]] = {  # in the order of "all"
+    "denoising": Denoising,
+    "code": Code,
+    "manifold": Manifold,
+    "perturbation": Perturbation,
+    "defence": Defence,
+}
 
 
 @dataclass
@@ -62,6 +94,8 @@ class Evaluation:
     denoising: Denoising = field(default_factory=Denoising)
     code: Code = field(default_factory=Code)
     manifold: Manifold = field(default_factory=Manifold)
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    defence: Defence = field(default_factory=Defence)
 
     @property
     def parts(self) -> list[str]:

@@ -20,7 +20,6 @@ from satae.robustness.checks import Result
 from satae.robustness.draws import Draws
 from satae.robustness.objectives import has_no_gradient
 
-
 SHORT: Final = Budget(steps=20, restarts=1, queries=1)
 
 
@@ -123,7 +122,14 @@ class Siege:
 
     def _key(self, attack: Attack, epsilon: float) -> str:
         """An attack with all that its outcome follows from, beside the victim and its inputs."""
-        key = [attack.name, *self.arsenal.budget, self.arsenal.norm, epsilon, *self.subject.data.span, self.subject.seed]
+        key = [
+            attack.name,
+            *self.arsenal.budget,
+            self.arsenal.norm,
+            epsilon,
+            *self.subject.data.span,
+            self.subject.seed,
+        ]
         if attack.kind == "transfer":
             key += [source.fingerprint(self.subject.x, self.y) for source in self.arsenal.sources.values()]
         return " ".join(map(str, [*key, __version__]))
@@ -144,8 +150,8 @@ class Step(NamedTuple):
 def _is_held_against(attack: Attack, other: Attack) -> bool:
     """Whether an attack is asked what it adds to another one; what that one has broken it is spared.
 
-    Single steps and the plain PGD are made on every example. A softened PGD is held against the PGD that it differs from
-    in its gradient alone; all others against every attack that follows the exact gradient.
+    Single steps and the plain PGD are made on every example. A softened PGD is held against the PGD that differs from
+    it in the gradient alone; all others against every attack that follows the exact gradient.
     """
     if attack.kind == "single" or attack.name.startswith("pgd"):
         return False

@@ -55,7 +55,7 @@ class Classifier(nn.Module):
 
 
 def plain(shape: tuple[int, ...], labels: int) -> Classifier:
-    """A new one: two convolutions and a hidden layer for images of ``LARGE`` pixels a side or more, else two hidden layers."""
+    """A new one: two convolutions and a hidden layer for large images, else two hidden layers."""
     if len(shape) != 3 or min(shape[1:]) < LARGE:
         return _of_two_layers(shape, labels, nn.ReLU)
     places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2

@@ -51,14 +51,16 @@ class Judged(NamedTuple):
 def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     """The accuracy of a classifier under attack: alone, behind the unregularised twin, and behind the autoencoder.
 
-    Radii are shares of the range of the data. The accuracy at a radius is that against the worst of all attacks for each
+    Radii are shares of the range of the data. The accuracy at a radius is that against the worst attack for each
     example; the verdict of eleven checks stands beside it. An extension beyond the paper.
     """
     if subject.y is None:
         return Findings([], {}, notes=["no defence: the data have no labels"])
+    subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
     arsenal = Arsenal(chosen.norm, budget, tuple(chosen.temperatures), {})  # type: ignore[arg-type]
     victims = _victims(subject)
+    assert subject.y is not None
     sieges = {
         name: Siege(subject, subject.y, victim, arsenal._replace(sources=_sources(name, victims)))
         for name, victim in victims.items()
@@ -122,13 +124,15 @@ def _findings(judged: Mapping[str, Judged], controls: Controls | None, subject: 
         *([controls.table()] if controls else []),
         Table("checks", CHECKS, [row for name, each in judged.items() for row in _checks(name, each)], CHECKS[1:]),
     ]
-    headline = {
+    headline: dict[str, float | str] = {
         "epsilon": middle,
         "robust accuracy": own.accuracy(middle).value,
         "of its twin": twin.accuracy(middle).value,
         "verdict": own.verdict,
     }
-    points = {name: [(radius, each.accuracy(radius).value) for radius in (0, *own.radii)] for name, each in judged.items()}
+    points = {
+        name: [(radius, each.accuracy(radius).value) for radius in (0, *own.radii)] for name, each in judged.items()
+    }
     return Findings(tables, headline, _notes(judged), curves=points, pictures={"accuracy": _picture(judged)})
 
 
@@ -138,21 +142,21 @@ def _accuracies(name: str, judged: Judged) -> list[list[Cell]]:
 
 
 def _attacks(name: str, judged: Judged) -> list[list[Cell]]:
-    """Each attack, in their order, with what it adds to those before it."""
+    """Each attack, in their order: on how many it was made, how many it broke, and who is left after it."""
     siege, rows = judged.siege, list[list[Cell]]()
     for epsilon in judged.radii:
         left = siege.correct.clone()
         for result in siege.results:
             if result.epsilon == epsilon:
                 left &= result.withstood
-                broken = int((siege.correct & ~result.withstood).sum())
-                row = [name, epsilon, result.attack, result.kind, siege.tried(result), broken, left.float().mean().item()]
-                rows.append([*row, len(left)])
+                counts = siege.tried(result), int((siege.correct & ~result.withstood).sum())
+                told = [result.attack, result.kind, *counts, left.float().mean().item(), len(left)]
+                rows.append([name, epsilon, *told])
     return rows
 
 
 def _checks(name: str, judged: Judged) -> list[list[Cell]]:
-    return [[name, check.number, check.title, check.figure, check.outcome] for check in judged.checks]
+    return [[name, *check] for check in judged.checks]
 
 
 def _notes(judged: Mapping[str, Judged]) -> list[str]:

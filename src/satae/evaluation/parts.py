@@ -7,9 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from satae.evaluation import off_manifold
 from satae.evaluation.codes import code
+from satae.evaluation.defending import defence
 from satae.evaluation.denoising import denoising
 from satae.evaluation.findings import Findings, Track
 from satae.evaluation.off_manifold import manifold
+from satae.evaluation.perturbing import perturbation
 from satae.evaluation.subject import Subject, Trained
 
 
@@ -29,4 +31,6 @@ PARTS: Final[dict[str, Part]] = {
     "denoising": Part(denoising),
     "code": Part(code),
     "manifold": Part(manifold, off_manifold.check),
+    "perturbation": Part(perturbation),
+    "defence": Part(defence),
 }

@@ -85,4 +85,3 @@ def _place(kind: str, made_of: dict[str, Any]) -> Path:
     """The file of a model, named by all that it follows from."""
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     return cache.folder() / FOLDER / f"{kind}-{digest[:20]}.safetensors"
-

@@ -16,6 +16,7 @@ Outcome = Literal["passed", "failed", "open"]
 Verdict = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # a share that may offend
+SOFT_PGD, HARD_PGD = "surrogate-pgd", "pgd-margin"  # alike but for the gradient
 SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
 RECOVERED: Final = 0.05  # how near the control must come to the level without it
 
@@ -30,11 +31,10 @@ class Result(NamedTuple):
 
 
 class Control(NamedTuple):
-    """What came of the positive control: the same model with its pre-activations multiplied."""
+    """What came of the positive control: a model as it is, and with its gradients hidden more and more."""
 
-    verdict: Verdict  # of the suite on it
-    unchanged: float  # robust accuracy without the factor
-    recovered: float  # with it
+    unchanged: tuple[Verdict, float]  # of the suite on it, and its robust accuracy
+    hidden: Sequence[tuple[Verdict, float]]  # the same model, the same values, other gradients
 
 
 class Evidence(NamedTuple):
@@ -57,11 +57,15 @@ class Evidence(NamedTuple):
         """The radii, rising."""
         return sorted({result.epsilon for result in self.results})
 
-    def broken(self, epsilon: float, *kinds: Kind) -> Tensor:
-        """Which examples some attack of these kinds breaks at a radius; of all kinds where none is named: (n,)."""
+    def names(self, *kinds: Kind) -> frozenset[str]:
+        """Of the attacks of some kinds."""
+        return frozenset(result.attack for result in self.results if result.kind in kinds)
+
+    def broken(self, epsilon: float, attacks: frozenset[str] | None = None) -> Tensor:
+        """Which examples some of these attacks break at a radius; any attack at all without a choice: (n,)."""
         found = ~self.correct
         for result in self.results:
-            if result.epsilon == epsilon and (result.kind in kinds or not kinds):
+            if result.epsilon == epsilon and (attacks is None or result.attack in attacks):
                 found = found | ~_padded(result.withstood, found)
         return found
 
@@ -124,13 +128,21 @@ def _offending(evidence: Evidence, number: int, title: str, by: tuple[Kind, ...]
     missing = [epsilon for epsilon in evidence.epsilons for kind in (*by, *not_by) if not evidence.made(epsilon, kind)]
     if missing or not evidence.epsilons:
         return Check(number, title, "not all of the attacks were made", "open")
-    shares = {}
+    return _extra(evidence, number, title, [(evidence.names(*by), evidence.names(*not_by))])
+
+
+def _extra(
+    evidence: Evidence, number: int, title: str, pairs: Sequence[tuple[frozenset[str], frozenset[str]]]
+) -> Check:
+    """Whether some attacks break what others do not, in any of the pairs, at any radius."""
+    found = []
     for epsilon in evidence.epsilons:
-        offends = evidence.broken(epsilon, *by) & ~evidence.broken(epsilon, *not_by)
-        shares[epsilon] = Share.of(int(offends.sum()), len(offends))
-    most = max(shares, key=lambda epsilon: shares[epsilon].low)
-    outcome = _worst([_is_rare(share) for share in shares.values()])
-    return Check(number, title, f"at most {shares[most]}, at epsilon {most:g}", outcome)
+        for by, not_by in pairs:
+            extra = evidence.broken(epsilon, by) & ~evidence.broken(epsilon, not_by)
+            found.append((Share.of(int(extra.sum()), len(extra)), epsilon))
+    share, epsilon = max(found, key=lambda pair: pair[0].low)
+    outcome = _worst([_is_rare(share) for share, _ in found])
+    return Check(number, title, f"at most {share}, at epsilon {epsilon:g}", outcome)
 
 
 def whole_pipeline(evidence: Evidence) -> Check:
@@ -193,9 +205,17 @@ def more_than_one_loss(evidence: Evidence) -> Check:
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
-    """8. What a softened backward pass breaks and the exact one does not, the exact gradients hide."""
+    """8. What a softened backward pass breaks and the exact one does not, the exact gradients hide.
+
+    Like is held against like: PGD along softened gradients against PGD with the same loss, steps and starts along the
+    exact ones, and all softened attacks against all exact ones.
+    """
     title = "surrogate gradients break nothing that the exact ones do not"
-    return _offending(evidence, 8, title, ("surrogate",), ("plain",))
+    pgd = [result.attack for result in evidence.results if result.attack.startswith(SOFT_PGD)]
+    if not pgd or not evidence.epsilons:
+        return Check(8, title, "not all of the attacks were made", "open")
+    pairs = [(frozenset(pgd), frozenset({HARD_PGD})), (evidence.names("surrogate"), evidence.names("plain"))]
+    return _extra(evidence, 8, title, pairs)
 
 
 def twin_is_broken(evidence: Evidence) -> Check:
@@ -211,14 +231,16 @@ def twin_is_broken(evidence: Evidence) -> Check:
 
 
 def control_is_seen(evidence: Evidence) -> Check:
-    """10. The suite has to see masking where it was put in, and to find the level that lies under it."""
+    """10. The suite has to see masking where it was put in, and only there, and to find the level under it."""
     title = "the positive control comes out masked, and its level is found"
     if evidence.control is None:
         return Check(10, title, "not made", "open")
-    said, unchanged, recovered = evidence.control
-    figure = f"{said}; {100 * recovered:.1f} % against {100 * unchanged:.1f} % without it"
-    good = said == "masked" and abs(recovered - unchanged) <= RECOVERED
-    return Check(10, title, figure, "passed" if good else "failed")
+    (calm, level), hidden = evidence.control
+    found = ", ".join(f"{said} at {100 * accuracy:.1f} %" for said, accuracy in hidden)
+    good = calm != "masked" and all(
+        said == "masked" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden
+    )
+    return Check(10, title, f"{found}; unchanged {calm} at {100 * level:.1f} %", "passed" if good else "failed")
 
 
 def minimum_per_example(evidence: Evidence) -> Check:

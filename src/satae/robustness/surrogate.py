@@ -62,6 +62,26 @@ def steeper(module: nn.Module, factor: float) -> Iterator[None]:
 
 
 @contextmanager
+def faded(module: nn.Module, factor: float) -> Iterator[None]:
+    """Keep the values of every activation in a module and hide its gradient, for as long as the context lasts.
+
+    The positive control whose truth is known: f(z) stays, bit for bit, and so does the robustness of the module; the
+    backward pass takes f'(s z) for f'(z), which vanishes as s grows where f saturates.
+
+    Args:
+        module: any module with activations as submodules.
+        factor: s.
+
+    Raises:
+        ValueError: a factor that is not positive, or no activation.
+    """
+    if not factor > 0:
+        raise ValueError(f"factor={factor:g}: must be positive; 1 changes nothing")
+    with _instead(module, lambda act, f: _with_gradient_of(f, lambda z: f(factor * z) / factor)):
+        yield
+
+
+@contextmanager
 def _instead(module: nn.Module, change: Callable[[nn.Module, Function], Function]) -> Iterator[None]:
     """Other functions in place of the activations; contexts may be nested."""
     acts = list(activations(module, ALSO).values())
@@ -95,6 +115,16 @@ def _softened(f: Function, temperature: float, *, stretches: bool) -> Function:
             other = temperature * f(input / temperature)  # its derivative is f'(z / T)
             return f(z) + (other - other.detach())
         return f(z) + (f(z + width) - f(z - width)) / (2 * width) * (input - z)
+
+    return function
+
+
+def _with_gradient_of(f: Function, other: Function) -> Function:
+    """The values of one function, and the slope of another."""
+
+    def function(input: Tensor) -> Tensor:
+        slope = other(input)
+        return f(input.detach()) + (slope - slope.detach())
 
     return function
 

@@ -1,0 +1,148 @@
+"""How far a small perturbation moves the code and the reconstruction: what is found, and what can be at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from satae.config.evaluation import Perturbation
+from satae.evaluation.drawing import Line, curves
+from satae.evaluation.findings import Cell, Findings, Table, Track
+from satae.evaluation.subject import Subject
+from satae.evaluation.trained import twin_of
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.robustness.ball import NORMS, Ball, Norm, size_of
+from satae.robustness.bounds import Bound, certified
+from satae.robustness.draws import Draws
+from satae.robustness.propagation import Encoder
+from satae.robustness.sensitivity import Moved, largest_change
+
+OWN, TWIN = "own", "twin"
+COLUMNS: Final = (
+    *("model", "output", "norm", "epsilon", "change", "change share", "largest change", "slope"),
+    *("certified", "by norms", "by intervals", "n"),
+)
+SHOWN: Final = ("model", "output", "norm", "epsilon", "change", "change share", "slope", "certified", "n")
+
+
+class Case(NamedTuple):
+    """An output of a model, and the perturbations of its input."""
+
+    model: str
+    output: str
+    norm: Norm
+    epsilon: float  # as a share of the range of the data
+
+
+class Row(NamedTuple):
+    """A case, measured on each input."""
+
+    case: Case
+    moved: Moved
+    bound: Bound
+    apart: float  # how far the outputs of two inputs are from each other, on average
+
+    @property
+    def share(self) -> float:
+        """The mean change, in distances between the outputs of two inputs."""
+        return self.moved.change.mean().item() / self.apart if self.apart else float("nan")
+
+    def cells(self) -> list[Cell]:
+        """As ``COLUMNS`` has them."""
+        change, slope = self.moved.change, self.moved.slope
+        found = [change.mean().item(), self.share, change.max().item(), slope.mean().item()]
+        bounds = [self.bound.change.mean().item(), self.bound.by_norms, self.bound.by_intervals.mean().item()]
+        return [*self.case, *found, *bounds, len(change)]
+
+
+def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findings:
+    """The largest change of the code and of the reconstruction in a ball around each input, found and certified.
+
+    What projected gradient ascent finds is a lower bound on the largest change that there is; the certified figure is
+    an upper one. A change is told in the norm of its ball, and as a share of the mean distance between the outputs of
+    two inputs, so that models with other scales can be compared. The unregularised twin is measured beside the model. An
+    extension beyond the paper.
+    """
+    subject = subject.first(chosen.samples)
+    models = {OWN: subject.model}
+    if subject.config.alpha > 0:
+        models[TWIN] = twin_of(subject.config).to(subject.x.device)
+    radii: dict[Norm, list[float]] = {"linf": chosen.linf, "l2": chosen.l2}
+    cases = [
+        Case(model, output, norm, epsilon)
+        for norm in NORMS
+        for epsilon in sorted({*radii[norm]})
+        for output in OUTPUTS
+        for model in models
+    ]
+    rows = [_row(subject, OUTPUTS[case.output](models[case.model]), case, chosen) for case in track(cases)]
+    if not rows:
+        return Findings([], {}, notes=["no perturbation: no radius is given"])
+    largest = {row.case.model: row for row in rows if row.case.output == CODE and row.case.norm == rows[0].case.norm}
+    headline = {"code change": largest[OWN].share}
+    headline |= {"of its twin": largest[TWIN].share} if TWIN in largest else {}
+    return Findings(
+        tables=[Table("perturbation", COLUMNS, [row.cells() for row in rows], SHOWN)],
+        headline=headline,
+        notes=[
+            "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
+            "certified: no perturbation in the ball can change more",
+            *([f"{TWIN}: the same trained with alpha=0"] if TWIN in models else []),
+        ],
+        curves={
+            f"{name}/{row.case.norm}_{row.case.output}": _points(rows, row.case, name)
+            for row in rows
+            for name in models
+        },
+        pictures={"curves": curves(_panels(rows), "epsilon, as a share of the range", 2)},
+    )
+
+
+CODE: Final = "code"
+OUTPUTS: Final[dict[str, Callable[[DenoisingAutoencoder], nn.Module]]] = {
+    CODE: Encoder,
+    "reconstruction": lambda model: model,
+}
+
+
+def _row(subject: Subject, f: nn.Module, case: Case, chosen: Perturbation) -> Row:
+    low, high = subject.data.span
+    ball = Ball.checked(case.norm, case.epsilon * (high - low), low, high)
+    examples = torch.arange(len(subject.x), device=subject.x.device)
+
+    def on_batch(x: Tensor, examples: Tensor) -> Tensor:
+        draws = Draws.of(subject.seed, examples)
+        moved = largest_change(f, x, ball, draws, steps=chosen.steps, restarts=chosen.restarts)
+        bound = certified(f, x, ball)
+        by_norms = torch.full_like(moved.change, bound.by_norms)
+        return torch.stack(
+            [moved.change, moved.slope, bound.change.to(by_norms), by_norms, bound.by_intervals.to(by_norms)], 1
+        )
+
+    change, slope, certain, by_norms, by_intervals = subject.mapped(on_batch, subject.x, examples).unbind(1)
+    bound = Bound(certain, by_norms[0].item(), by_intervals)
+    return Row(case, Moved(change, slope, subject.x), bound, _apart(subject, f, case.norm))
+
+
+@torch.no_grad()
+def _apart(subject: Subject, f: nn.Module, norm: Norm) -> float:
+    """The mean distance between the outputs of two inputs: of each and the one after it."""
+    outputs = subject.mapped(f, subject.x)
+    return size_of(outputs - outputs.roll(1, 0), norm).mean().item()
+
+
+def _points(rows: list[Row], like: Case, model: str) -> list[tuple[float, float]]:
+    found = [row for row in rows if row.case._replace(epsilon=0) == like._replace(model=model, epsilon=0)]
+    return [(row.case.epsilon, row.share) for row in found]
+
+
+def _panels(rows: list[Row]) -> dict[tuple[str, str], list[Line]]:
+    panels: dict[tuple[str, str], list[Line]] = {}
+    for case in dict.fromkeys(row.case._replace(epsilon=0) for row in rows):
+        points = _points(rows, case, case.model)
+        line = Line(case.model, [place for place, _ in points], [value for _, value in points])
+        panels.setdefault((f"{case.output}, {case.norm}", "largest change found, in distances"), []).append(line)
+    return panels
