@@ -17,7 +17,8 @@ def inputs(ball, count=20, shape=(2, 3, 3)):
 
 def assert_inside(points, around, ball):
     assert ball.distance(points, around).max() <= ball.epsilon * (1 + 1e-5) + 1e-6
-    assert ball.low <= points.min() and points.max() <= ball.high
+    assert ball.low <= points.min()
+    assert points.max() <= ball.high
 
 
 @given(balls, st.floats(0, 10))

@@ -139,7 +139,7 @@ def test_an_unknown_layer_is_refused_by_its_name():
 
 
 def test_a_convolution_in_groups_is_refused():
-    with pytest.raises(ValueError, match="no bound is known for Conv2d.*groups"):
+    with pytest.raises(ValueError, match=r"no bound is known for Conv2d.*groups"):
         gain(nn.Conv2d(2, 2, 3, groups=2), "l2", torch.zeros(1, 2, 5, 5))
 
 

@@ -93,9 +93,10 @@ def test_each_way_to_be_wrong_is_seen(case):
     assert verdict(checks.checks(evidence)) == "masked"
 
 
-@pytest.mark.parametrize(
-    ("kind", "number"), [("single", 3), ("doubled", 5), ("black", 6), ("transfer", 6), ("surrogate", 8)]
-)
+BY_KIND = {"single": 3, "doubled": 5, "black": 6, "transfer": 6, "surrogate": 8}
+
+
+@pytest.mark.parametrize(("kind", "number"), BY_KIND.items())
 def test_an_attack_that_should_be_weaker_and_is_not_is_seen(kind, number):
     evidence = more(kind, 0.1, 20)._replace(reported={0.1: 0.4, 0.5: 0.0})
     found = outcomes(evidence)

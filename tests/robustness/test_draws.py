@@ -24,7 +24,8 @@ GOLDEN = [0.0, 0.0, 0.0, 0.0]
 
 def test_they_are_even():
     found = Draws.of(1, torch.arange(200)).uniform(0, (500,))
-    assert found.min() >= 0 and found.max() < 1
+    assert found.min() >= 0
+    assert found.max() < 1
     counts = torch.histc(found, 20, 0, 1)
     assert ((counts - 5000).square() / 5000).sum() < 50  # chi squared with 19 degrees; P = 1e-4
     assert abs(torch.corrcoef(found[:, :2].T)[0, 1]) < 0.3

@@ -104,15 +104,15 @@ def test_another_range_and_flat_inputs_give_the_same():
     assert found.fooled.any()
 
 
-@pytest.mark.parametrize("library", ["foolbox", "pyautoattack"])
-def test_a_library_that_is_missing_is_told_with_its_remedy(library, monkeypatch):
+@pytest.mark.parametrize(
+    ("library", "attack", "options"),
+    [("foolbox", libraries.minimum_norm, {}), ("pyautoattack", libraries.autoattack, {"classes": 10})],
+)
+def test_a_library_that_is_missing_is_told_with_its_remedy(library, attack, options, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     x, y = attacked(2)
     with pytest.raises(ValueError, match=rf"^{library} is not installed; pip install 'satae\[attacks\]'$"):
-        if library == "foolbox":
-            libraries.minimum_norm(classifier(), x, y, Ball("linf", 0.1))
-        else:
-            libraries.autoattack(classifier(), x, y, Ball("linf", 0.1), classes=10)
+        attack(classifier(), x, y, Ball("linf", 0.1), **options)
 
 
 def test_what_does_not_fit_is_refused():
