@@ -54,7 +54,7 @@ class Windows(NamedTuple):
 
     def cut(self, image: Tensor) -> Tensor:
         """What is in it: (N, C, *sides)."""
-        return image.flatten(2).gather(2, self._pixels(image)).unflatten(2, self.sides)
+        return image.flatten(2).gather(2, self._pixels(image)).view(*image.shape[:2], *self.sides)
 
     def paste(self, inside: Tensor, image: Tensor) -> Tensor:
         """The images with something else in their windows."""

@@ -1,0 +1,197 @@
+import pytest
+import torch
+from victims import attacked, classifier, draws
+
+from satae.robustness import checks
+from satae.robustness.attacks import Budget, suite
+from satae.robustness.ball import Ball
+from satae.robustness.checks import Control, Evidence, Result, robust_accuracy, verdict
+from satae.robustness.objectives import has_no_gradient
+from satae.robustness.surrogate import steeper
+
+N = 200
+ALL = ["single", "plain", "doubled", "surrogate", "black", "transfer"]
+NAMES = {"single": ["fgsm"], "plain": ["pgd-ce", "pgd-margin"]}
+
+
+def withstood(count):
+    """The last ``count`` of the examples."""
+    return torch.arange(N) >= N - count
+
+
+def honest(**changes):
+    """Evidence that nothing can be said against."""
+    at = {0.1: 100, 0.5: 0}
+    results = [
+        Result(name, kind, epsilon, withstood(count if kind == "plain" else count + count // 10))
+        for epsilon, count in at.items()
+        for kind in ALL
+        for name in NAMES.get(kind, [kind])
+    ]
+    twin = [result._replace(withstood=withstood(0)) for result in results if result.epsilon == 0.5]
+    evidence = Evidence(
+        results=results,
+        correct=withstood(190),
+        classes=10,
+        no_gradient=torch.zeros(N, dtype=torch.bool),
+        path="exact",
+        whole=True,
+        on_logits=True,
+        everything=0.5,
+        twin=twin,
+        control=Control("masked", 0.5, 0.48),
+        reported={0.1: 0.5, 0.5: 0.0},
+    )
+    return evidence._replace(**changes)
+
+
+def more(kind, epsilon, count, evidence=None):
+    """The same, but for an attack of a kind which leaves only the first of the robust examples."""
+    kept = withstood(100) & (torch.arange(N) < N - count)
+    found = evidence or honest()
+    return found._replace(results=[*found.results, Result(f"{kind}-better", kind, epsilon, kept)])
+
+
+def without(kind):
+    evidence = honest()
+    return evidence._replace(results=[result for result in evidence.results if result.kind != kind])
+
+
+def outcomes(evidence):
+    return {check.number: check.outcome for check in checks.checks(evidence)}
+
+
+def test_of_an_honest_figure_all_pass():
+    found = checks.checks(honest())
+    assert [check.number for check in found] == [*range(1, 12)]
+    assert {check.outcome for check in found} == {"passed"}, found
+    assert verdict(found) == "holds"
+
+
+some = torch.arange(N) < 20
+FAILING = {
+    "a part alone": (1, {"whole": False}),
+    "probabilities": (1, {"on_logits": False}),
+    "no gradients": (2, {"no_gradient": some}),
+    "not down to chance": (4, {"results": [r._replace(withstood=withstood(100)) for r in honest().results]}),
+    "twin unbroken": (9, {"twin": [r._replace(withstood=withstood(100)) for r in honest().twin]}),
+    "control not seen": (10, {"control": Control("holds", 0.5, 0.5)}),
+    "control not recovered": (10, {"control": Control("masked", 0.5, 0.7)}),
+    "another figure": (11, {"reported": {0.1: 0.55, 0.5: 0.0}}),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_each_way_to_be_wrong_is_seen(case):
+    number, changes = FAILING[case]
+    evidence = honest(**changes)
+    if case == "not down to chance":
+        evidence = evidence._replace(reported={0.1: 0.5, 0.5: 0.5})
+    found = outcomes(evidence)
+    assert {key for key, outcome in found.items() if outcome != "passed"} == {number}
+    assert found[number] == "failed"
+    assert verdict(checks.checks(evidence)) == "masked"
+
+
+BY_KIND = {"single": 3, "doubled": 5, "black": 6, "transfer": 6, "surrogate": 8}
+
+
+@pytest.mark.parametrize(("kind", "number"), BY_KIND.items())
+def test_an_attack_that_should_be_weaker_and_is_not_is_seen(kind, number):
+    evidence = more(kind, 0.1, 20)._replace(reported={0.1: 0.4, 0.5: 0.0})
+    found = outcomes(evidence)
+    assert {key for key, outcome in found.items() if outcome == "failed"} == {number}
+
+
+def test_a_larger_ball_must_not_break_less():
+    evidence = honest()
+    larger = [Result(r.attack, r.kind, 0.2, r.withstood | withstood(130)) for r in evidence.results if r.epsilon == 0.1]
+    evidence = evidence._replace(results=[*evidence.results, *larger], reported={0.1: 0.5, 0.2: 0.65, 0.5: 0.0})
+    assert {key for key, outcome in outcomes(evidence).items() if outcome != "passed"} == {4}
+
+
+@pytest.mark.parametrize(("offenders", "outcome"), [(0, "passed"), (2, "passed"), (4, "open"), (8, "failed")])
+def test_a_share_is_judged_by_its_interval(offenders, outcome):
+    assert outcomes(more("surrogate", 0.1, offenders))[8] == outcome
+
+
+def test_of_few_examples_nothing_is_said_to_hold():
+    evidence = honest()
+    few = evidence._replace(
+        results=[r._replace(withstood=r.withstood[-20:]) for r in evidence.results],
+        correct=evidence.correct[-20:],
+        no_gradient=evidence.no_gradient[-20:],
+        twin=[r._replace(withstood=r.withstood[-20:]) for r in evidence.twin],
+        reported={0.1: 1.0, 0.5: 0.0},
+    )
+    assert outcomes(few)[2] == "open"
+    assert verdict(checks.checks(few)) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "number"),
+    [
+        (without("single"), 3),
+        (without("doubled"), 5),
+        (without("transfer"), 6),
+        (without("surrogate"), 8),
+        (honest(everything=None), 4),
+        (honest(everything=0.9), 4),
+        (honest(twin=()), 9),
+        (honest(control=None), 10),
+        (honest(reported=None), 11),
+        (honest(results=[r for r in honest().results if r.attack != "pgd-ce"]), 7),
+    ],
+    ids=str,
+)
+def test_what_was_not_looked_at_is_open(evidence, number):
+    found = outcomes(evidence)
+    assert found[number] == "open"
+    assert verdict(checks.checks(evidence)) == "inconclusive"
+
+
+def test_robust_accuracy_is_the_mean_of_the_minimum():
+    correct = torch.tensor([True, True, True, False])
+    results = [
+        Result("a", "plain", 0.1, torch.tensor([True, False, True, True])),
+        Result("b", "black", 0.1, torch.tensor([True, True, False, True])),
+        Result("c", "black", 0.2, torch.tensor([False, False, False, False])),
+        Result("few", "library", 0.1, torch.tensor([True])),
+    ]
+    assert robust_accuracy(results, correct, 0.1).value == 0.25
+
+
+BUDGET = Budget(steps=30, restarts=1, queries=300)
+
+
+def gathered(victim, epsilons, twin, count=150):
+    x, y = attacked(count)
+    results = []
+    for attack in suite(victim, 10, BUDGET, sources={"twin": twin}):
+        for epsilon in epsilons:
+            found = attack.run(x, y, Ball("linf", epsilon), draws(count))
+            results += [Result(attack.name, attack.kind, epsilon, ~found.fooled)]
+    correct = victim(x).argmax(dim=1) == y
+    gone = has_no_gradient(victim, x, y)
+    return Evidence(results, correct, 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
+
+
+def test_an_undefended_network_is_not_called_masked():
+    evidence = gathered(classifier(), [0.03, 0.08, 0.5], classifier(seed=1))
+    found = checks.checks(evidence)
+    assert not [check for check in found if check.outcome == "failed"], found
+
+
+@pytest.mark.parametrize("factor", [5, 20])
+def test_the_control_is_called_masked_and_its_level_is_found(factor):
+    victim, twin = classifier("sigmoid"), classifier("sigmoid", seed=1)
+    plain = gathered(victim, [0.1], twin)
+    with steeper(victim, factor):
+        control = gathered(victim, [0.1], twin)
+    assert verdict(checks.checks(plain)) != "masked", checks.checks(plain)
+    assert verdict(checks.checks(control)) == "masked"
+    assert outcomes(control)[8] == "failed"
+    level, recovered = (robust_accuracy(e.results, e.correct, 0.1).value for e in (plain, control))
+    assert abs(level - recovered) < 0.05
+    exact = [result for result in control.results if result.kind == "plain"]
+    assert robust_accuracy(exact, control.correct, 0.1).value > recovered + 0.1
