@@ -13,7 +13,6 @@ from torch.optim import Adam
 
 from satae.data.dataset import Dataset, Statistics
 
-LARGE: Final = 16  # pixels a side, from which on the plain one is convolutional
 HIDDEN: Final = 200  # units of each hidden layer
 
 
@@ -55,14 +54,14 @@ class Classifier(nn.Module):
 
 
 def plain(shape: tuple[int, ...], labels: int) -> Classifier:
-    """A new one: two convolutions and a hidden layer for large images, else two hidden layers."""
-    if len(shape) != 3 or min(shape[1:]) < LARGE:
+    """A new one: two hidden layers, for images in colour behind two convolutions."""
+    if len(shape) != 3 or shape[0] == 1:
         return _of_two_layers(shape, labels, nn.ReLU)
     places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2
     layers = nn.Sequential(
         *(nn.Conv2d(shape[0], 32, 3, stride=2, padding=1), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Flatten(), nn.Linear(64 * places, 128), nn.ReLU(), nn.Linear(128, labels)),
+        *(nn.Flatten(), nn.Linear(64 * places, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, labels)),
     )
     return Classifier(layers, shape, labels)
 

@@ -63,7 +63,8 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
 
     What projected gradient ascent finds is a lower bound on the largest change that there is; the certified figure is
     an upper one. A change is told in the norm of its ball, and as a share of the mean distance between the outputs of
-    two inputs, so that models with other scales can be compared. The unregularised twin is measured beside the model. An
+    two inputs, so that models with other scales can be compared. The unregularised twin is measured beside the model.
+    An
     extension beyond the paper.
     """
     subject = subject.first(chosen.samples)

@@ -69,7 +69,13 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
         ValueError: it cannot be kept.
     """
     labels = hashlib.sha256(data.train.y.cpu().numpy().tobytes()).hexdigest()  # type: ignore[union-attr]
-    made_of = {"data": build.fingerprint(config), "labels": labels, "kind": kind, "recipe": classifier.RECIPE._asdict()}
+    made_of = {
+        "data": build.fingerprint(config),
+        "labels": labels,
+        "kind": kind,
+        "layers": str(classifier.KINDS[kind](data.shape, 1)),
+        "recipe": classifier.RECIPE._asdict(),
+    }
 
     def make(part: Path) -> None:
         model = classifier.trained(kind, data, build.centre(config))
