@@ -265,7 +265,7 @@ def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
 def test_two_evaluations_of_a_run_are_one_too_many(run):
     (run / "evaluation").mkdir()
     lock = locked(run / "evaluation")
-    outcome = there(run, "run=.", *QUICK, program=(PROGRAM,))
+    outcome = typed(run, "run=.", *QUICK)
     lock.release()
     assert outcome.code == 2
     assert "evaluation: another process is at work here" in outcome.err

@@ -14,7 +14,7 @@ REFUSED = [
     ("run=file", "run=file: there is no folder file"),
     ("run=empty", "run=empty: no run in empty"),
     (f"run={'long' * 80}", "there is no folder"),
-    ("rn=run", "run is missing"),
+    ("rn=run", "rn: no such option; did you mean run?"),
     ("run=run rn=run", "rn: no such option; did you mean run?"),
     ("run=run alpha=0.1", "alpha: no such option; there are evaluation, best", "satae-eval --help"),
     ("run=run evaluaton=code", "evaluaton: no such option; did you mean evaluation?"),

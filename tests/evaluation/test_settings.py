@@ -13,7 +13,7 @@ from satae.command.composition import settled
 from satae.command.overrides import names
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, EVALUATION, OTHERS, PARTS, Evaluation
-from satae.config.messages import own_options
+from satae.config.messages import own_options, show
 from satae.config.schema import GROUPS
 from satae.data.published import PUBLISHED
 from satae.inventory import EMBEDDED
@@ -40,9 +40,7 @@ def test_the_help_tells_of_every_part_and_setting_and_gives_its_value():
         for option in own_options(PARTS[part]):
             assert f".{option}" in evaluate.HELP
     for key in ("split", "samples", "best", "seed", "batch_size", "device", "threads"):
-        value = VALUES[key]
-        shown = {None: "null", True: "true", False: "false"}.get(value, value)
-        assert re.search(rf"^  {key} +{shown} ", evaluate.HELP, re.MULTILINE), key
+        assert re.search(rf"^  {key} +{show(VALUES[key])} ", evaluate.HELP, re.MULTILINE), key
 
 
 def test_other_data_sets_are_those_that_need_no_path():

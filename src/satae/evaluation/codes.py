@@ -58,12 +58,8 @@ def code(subject: Subject, chosen: Code, track: Track) -> Findings:
     """Each encoder layer and the code, of clean inputs."""
     every, notes = layers(subject), list[str]()
     norms = subject.mapped(partial(jacobian_norms, subject.model), subject.x[: chosen.jacobians])
-    steps: list[Callable[[], list[Row]]] = [
-        lambda: [*_of_layers(subject, every, chosen.near)],
-        lambda: _of_slopes(norms),
-        lambda: [*_of_probes(subject, chosen, notes)],
-    ]
-    rows = [row for step in track(steps) for row in step()]
+    rows = [*_of_layers(subject, every, chosen.near), *_of_slopes(norms)]
+    rows += [probe() for probe in track(_probes(subject, chosen, notes))]
     if len(subject.complement.levels) < 2:
         notes.insert(0, f"no share at the levels: {subject.config.act.name} has one alone; bimodality stands in for it")
     scalars = {f"{row.of}/{row.measure.replace(' ', '_')}": row.value for row in rows}
@@ -114,28 +110,37 @@ def _of_slopes(norms: Tensor) -> list[Row]:
     return [_estimate(ENCODER, "slope ‖J‖", mean(norms)), _estimate(ENCODER, "share with slope 0", flat)]
 
 
-def _of_probes(subject: Subject, chosen: Code, notes: list[str]) -> Iterator[Row]:
-    """The same classifiers on the code and on the inputs themselves."""
+def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[], Row]]:
+    """The same classifiers on the code and on the inputs themselves, each trained when it is called."""
     stored, data = subject.data.train, subject.data
     y, y_test = stored.y, subject.y
     if y is None or y_test is None:
         notes.append("no accuracies: the data have no labels")
-        return
+        return []
     n = data.few(min(chosen.train, len(y)))
     y = y[:n]
     if len(y.unique()) < 2:
         notes.append(f"no accuracies: the {n} training inputs have one label")
-        return
+        return []
     x = data.batch(stored.x[:n]).to(subject.x.device)
     encode = partial(subject.mapped, subject.model.encode)
-    for of, seen, test in ((CODE, encode(x), encode(subject.x)), (INPUT, x, subject.x)):
-        train, tested = Labelled(seen, y), Labelled(test, y_test)
-        found, converged = probes.linear(train, tested)
+    notes.append(f"{LINEAR} and {NEAREST} ({chosen.neighbours}): accuracy after {n} training inputs")
+
+    def linear(of: str, train: Labelled, test: Labelled) -> Row:
+        found, converged = probes.linear(train, test)
         if not converged:
             notes.append(f"the linear probe of the {of} had not converged after {probes.PASSES} passes")
-        yield _estimate(of, LINEAR, found)
-        yield _estimate(of, NEAREST, probes.nearest(train, tested, chosen.neighbours))
-    notes.append(f"{LINEAR} and {NEAREST} ({chosen.neighbours}): accuracy after {n} training inputs")
+        return _estimate(of, LINEAR, found)
+
+    def nearest(of: str, train: Labelled, test: Labelled) -> Row:
+        return _estimate(of, NEAREST, probes.nearest(train, test, chosen.neighbours))
+
+    seen = {CODE: (encode(x), encode(subject.x)), INPUT: (x, subject.x)}
+    return [
+        partial(probe, of, Labelled(train, y), Labelled(test, y_test))
+        for of, (train, test) in seen.items()
+        for probe in (linear, nearest)
+    ]
 
 
 def _headline(rows: list[Row], last: str) -> dict[str, Cell]:

@@ -46,12 +46,13 @@ class Display:
         rows = [[_cell(row[place]) for place in places] for row in table.rows]
         if not self._console.is_terminal:
             for row in [[brief(name) for name in table.shown], *rows]:
-                self._console.print(Segments([Segment("\t".join(row))]))  # of text it would fill the tabs
+                self._console.print(Segments([Segment("\t".join(row) + "\n")]))  # of text it would fill the tabs
             return
         grid = Grid(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
         for place in places:
-            is_text = any(isinstance(row[place], str) for row in table.rows)
-            grid.add_column(Text(brief(table.columns[place])), justify="left" if is_text else "right")
+            is_text, title = any(isinstance(row[place], str) for row in table.rows), brief(table.columns[place])
+            title = title if is_text else title.replace(" ", "\n", 1)  # numbers are narrower than what they are
+            grid.add_column(Text(title), justify="left" if is_text else "right", no_wrap=is_text)
         for row in rows:
             grid.add_row(*map(Text, row))
         self._console.print(grid, soft_wrap=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIZE: Final = (3.6, 2.9)  # inches, of one panel
 COLUMNS: Final = 4
-BINS: Final = 60
+FEWEST_BINS, MOST_BINS = 10, 60
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#202327")  # of Okabe and Ito
 FLAT: Final = "#d9d9d9"
 DOTS: Final = 110  # an inch
@@ -63,7 +63,8 @@ def histograms(
             values = {label: x.detach().flatten().float().cpu().numpy() for label, x in group.items()}
             everything = np.concatenate([*values.values()])
             ends = (float(everything.min()), float(everything.max()))
-            edges = np.linspace(ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1, BINS + 1)
+            bins = min(MOST_BINS, max(FEWEST_BINS, round(min(map(len, values.values())) ** 0.5)))
+            edges = np.linspace(ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1, bins + 1)
             for low, high in flat:
                 ax.axvspan(max(low, edges[0]), min(high, edges[-1]), color=FLAT, lw=0)
             for colour, (label, x) in zip(COLOURS, values.items(), strict=False):

@@ -8,6 +8,7 @@ from torch import Tensor
 from satae.model.autoencoder import DenoisingAutoencoder
 
 
+@torch.enable_grad()
 def jacobian_norms(model: DenoisingAutoencoder, x: Tensor) -> Tensor:
     """The Frobenius norm of the derivative of the code with respect to each input: (N, *shape) to (N,).
 
@@ -22,8 +23,7 @@ def jacobian_norms(model: DenoisingAutoencoder, x: Tensor) -> Tensor:
         x: in the data's units.
     """
     x = x.detach().requires_grad_()
-    with torch.enable_grad():
-        code = model.encode(x)
+    code = model.encode(x)
     squares = torch.zeros(len(x), dtype=torch.float64)
     for unit in code.unbind(dim=1):
         (slope,) = torch.autograd.grad(unit.sum(), x, retain_graph=True)
