@@ -1,8 +1,7 @@
-import copy
-
 import pytest
 import torch
-from victims import EVERYTHING, attacked, classifier, draws
+from torch import nn
+from victims import EVERYTHING, attacked, draws, precise
 
 from satae.robustness.attacks import Budget, suite
 from satae.robustness.ball import Ball
@@ -11,16 +10,13 @@ from satae.robustness.draws import Draws
 LITTLE = Budget(steps=8, restarts=2, queries=40)
 
 
-def attacks(victim=None, **options):
-    sources = {"twin": classifier(seed=1).double()}
-    return suite((victim or classifier()).double(), 10, LITTLE, sources=sources, **options)
+TINY = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 10))
+NAMES = [attack.name for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})]
 
 
-@pytest.fixture(autouse=True)
-def _back_to_float():
-    yield
-    for seed in (0, 1):
-        classifier(seed=seed).float()
+def attack_called(name):
+    attacks = suite(precise(), 10, LITTLE, sources={"twin": precise(seed=1)})
+    return next(attack for attack in attacks if attack.name == name)
 
 
 def inputs(count):
@@ -28,11 +24,8 @@ def inputs(count):
     return x.double(), y
 
 
-NAMES = [attack.name for attack in suite(classifier(), 10, LITTLE, sources={"twin": classifier(seed=1)})]
-
-
 def test_the_suite_has_what_the_checks_ask_for():
-    kinds = {attack.kind for attack in attacks()}
+    kinds = {attack.kind for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})}
     assert kinds == {"single", "plain", "doubled", "surrogate", "transfer", "black"}
     assert len({*NAMES}) == len(NAMES)
     assert {"fgsm", "pgd-ce", "pgd-margin", "apgd-ce", "apgd-dlr", "square", "random"} <= {*NAMES}
@@ -40,12 +33,12 @@ def test_the_suite_has_what_the_checks_ask_for():
 
 
 def test_with_few_classes_the_margin_stands_for_dlr():
-    assert not [attack.name for attack in suite(classifier(), 3, LITTLE) if "dlr" in attack.name]
+    assert not [attack.name for attack in suite(TINY, 3, LITTLE) if "dlr" in attack.name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_comes_of_an_example_does_not_depend_on_its_batch(name):
-    (attack,) = [one for one in attacks() if one.name == name]
+    attack = attack_called(name)
     x, y = inputs(24)
     ball = Ball("linf", 0.08)
     whole = attack.run(x, y, ball, draws(24))
@@ -58,7 +51,7 @@ def test_what_comes_of_an_example_does_not_depend_on_its_batch(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "random" not in name and name != "fgsm"])
 def test_an_undefended_classifier_is_broken_on_every_image(name):
-    (attack,) = [one for one in attacks() if one.name == name]
+    attack = attack_called(name)
     x, y = inputs(24)
     assert attack.run(x, y, EVERYTHING, draws(24)).fooled.all()
 
@@ -66,18 +59,18 @@ def test_an_undefended_classifier_is_broken_on_every_image(name):
 def test_the_price_is_what_is_asked_of_the_model():
     asked = {"calls": 0, "gradients": 0}
 
-    class Counting(torch.nn.Module):
+    class Counting(nn.Module):
         """Right about everything, and never moved."""
 
         def __init__(self):
             super().__init__()
-            self.inside = copy.deepcopy(classifier()).double()
+            self.inside = precise()
 
         def forward(self, x):
             asked["calls"] += 1
             asked["gradients"] += x.requires_grad
             logits = self.inside(x)
-            return logits + 1e3 * torch.nn.functional.one_hot(torch.zeros(len(x), dtype=torch.long), 10)
+            return logits + 1e3 * nn.functional.one_hot(torch.zeros(len(x), dtype=torch.long), 10)
 
     x, _ = inputs(3)
     for attack in suite(Counting(), 10, LITTLE):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from satae.robustness.draws import Draws
@@ -14,12 +15,20 @@ def test_seed_example_and_count_each_give_other_numbers():
     assert len(torch.stack(streams).flatten().unique()) > 0.99 * 5 * 20 * 20 * 20
 
 
-def test_numbers_are_those_of_before():  # or cached results would no longer be those of a new run
-    found = Draws.of(0, torch.tensor([0, 1])).uniform(0, (2,))
-    assert [round(value, 6) for value in found.flatten().tolist()] == GOLDEN
+def mixed(bits):
+    """SplitMix64's function on whole numbers of Python."""
+    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) % 2**64
+    return bits ^ (bits >> 31)
 
 
-GOLDEN = [0.0, 0.0, 0.0, 0.0]
+@pytest.mark.parametrize(("seed", "example", "count"), [(0, 0, 0), (7, 3, 5), (123456789, 10**6, 1 << 40)])
+def test_numbers_are_those_of_before(seed, example, count):  # or cached results would not be those of a new run
+    golden = 0x9E3779B97F4A7C15
+    key = mixed((mixed((seed + golden) % 2**64) + (example + 1) * golden) % 2**64)
+    stream = mixed(key ^ mixed((count * golden) % 2**64))
+    expected = [(mixed((stream + i * golden) % 2**64) >> 40) / 2**24 for i in (1, 2, 3)]
+    assert Draws.of(seed, torch.tensor([example])).uniform(count, (3,))[0].tolist() == expected
 
 
 def test_they_are_even():

@@ -43,9 +43,10 @@ def test_square_comes_near_the_optimum_of_a_linear_model(norm):
     weight = torch.linspace(-1, 1, 12)
     x = 0.5 + 0.1 * weight[None]
     dual = weight.abs().sum() if norm == "linf" else weight.norm()
-    ball = Ball(norm, 1.25 * (x @ weight / dual).item(), -1.0, 2.0)
-    assert square(linear(weight), x, torch.tensor([0]), ball, draws(1), queries=1000).fooled
-    assert not square(linear(weight), x, torch.tensor([0]), ball._replace(epsilon=0.75 * ball.epsilon), draws(1)).fooled
+    ball = Ball(norm, 1.5 * (x @ weight / dual).item(), -1.0, 2.0)
+    zero = torch.tensor([0])
+    assert square(linear(weight), x, zero, ball, draws(1), queries=500).fooled
+    assert not square(linear(weight), x, zero, ball._replace(epsilon=0.6 * ball.epsilon), draws(1), queries=500).fooled
 
 
 def test_windows_are_cut_out_and_pasted_in_where_their_mask_is():

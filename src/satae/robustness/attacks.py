@@ -62,7 +62,7 @@ def suite(
     """
     steps, restarts, queries = budget
     ranked = ("dlr", dlr) if classes > 3 else ("margin", margin)
-    found = [Attack("fgsm", "single", 2, 1, functools.partial(fgsm, victim))]
+    found = [Attack("fgsm", "single", 3, 1, functools.partial(fgsm, victim))]
     found += [_pgd(victim, "pgd-ce", "plain", cross_entropy, steps, restarts)]
     found += [_pgd(victim, "pgd-margin", "plain", margin, steps, restarts)]
     found += [_apgd(victim, "apgd-ce", "plain", cross_entropy, steps, restarts)]
@@ -79,10 +79,8 @@ def suite(
         found += [_softened(attack, victim, temperature) for attack in exact]
     for name, source in (sources or {}).items():
         found += [_transfer(victim, source, f"transfer-{name}-pgd", steps, restarts)]
-    by_answers = {"square": square, "random": random_search}
-    for name, search in by_answers.items():
-        run = functools.partial(search, victim, queries=queries)
-        found += [Attack(name, "black", queries + 1, 0, run)]
+    found += [Attack("square", "black", queries + 2, 0, functools.partial(square, victim, queries=queries))]
+    found += [Attack("random", "black", queries + 1, 0, functools.partial(random_search, victim, queries=queries))]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +129,7 @@ def _imported(library: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it imports itself
             if library == "foolbox":
+                os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # it wants git itself else, which no attack uses
                 import foolbox
 
                 return foolbox

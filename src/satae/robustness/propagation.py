@@ -181,6 +181,6 @@ def _on_a_torus(conv: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor, small: tor
     height, width = padded.shape[2] // rows, padded.shape[3] // columns
     phases = padded.view(*padded.shape[:2], height, rows, width, columns).permute(0, 1, 3, 5, 2, 4)
     kernel = phases.reshape(len(weight), -1, height, width)
-    around = (small[0] + 2 * height, small[1] + 2 * width)
+    around = (small[0] + height - 1, small[1] + width - 1)
     frequencies = torch.fft.fft2(kernel, s=around).permute(2, 3, 0, 1)
     return float(torch.linalg.matrix_norm(frequencies, 2).max())

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.ascent import REACH
 from satae.robustness.ball import Ball, size_of
 from satae.robustness.draws import Draws
 
@@ -48,7 +47,8 @@ def largest_change(f: Function, x: Tensor, ball: Ball, draws: Draws, *, steps: i
                 (gradient,) = torch.autograd.grad(change.sum(), at)
             found = _best(found, at.detach(), change.detach(), ball.distance(at.detach(), x))
             if step < steps:
-                at = ball.ascend(at.detach(), gradient, REACH * ball.epsilon / steps, x)
+                size = 2 * ball.epsilon * (1 - step / steps)  # shrinking, so that the path ends where it is highest
+                at = ball.ascend(at.detach(), gradient, size, x)
     return found
 
 
