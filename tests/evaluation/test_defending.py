@@ -1,0 +1,183 @@
+"""A classifier behind an autoencoder under attack, and what is said of it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from evaluated import PROGRAM, table, trained, typed
+from program import read
+
+from satae.evaluation import attacking, classifier, defending
+from satae.evaluation.attacking import Siege
+from satae.interruption import Interrupted
+from satae.robustness.attacks import Budget
+
+SMALL = (
+    *("evaluation=defence", "defence.samples=40", "defence.epsilons=[0.1]", "defence.steps=5", "defence.restarts=1"),
+    *("defence.queries=10", "defence.temperatures=[10]", "threads=1"),
+)
+UNCONTROLLED = (*SMALL, "defence.control=false")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(classifier, "RECIPE", classifier.RECIPE._replace(steps=150))
+
+
+@pytest.fixture(scope="module")
+def saturated(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("digits"), "act=sigmoid", "alpha=0.1", "data.limit=300")
+
+
+@pytest.fixture
+def run(saturated, tmp_path):
+    return shutil.copytree(saturated, tmp_path / "run")
+
+
+def told(run):
+    """The tables of what was found, by name, each row as a dictionary."""
+    tables = read(run / "evaluation" / "defence.json")["tables"]
+    return {one["name"]: [dict(zip(one["columns"], row, strict=True)) for row in one["rows"]] for one in tables}
+
+
+def test_no_accuracy_without_its_radius_its_number_and_the_verdict(run):
+    outcome = typed(run, "run=.", *SMALL)
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = table(outcome.out, "victim")
+    assert [(row["victim"], row["epsilon"]) for row in rows] == [
+        (victim, epsilon) for victim in ("alone", "twin", "own") for epsilon in ("0", "0.1", "0.5")
+    ]
+    assert {row["n"] for row in rows} == {"40"}
+    assert {row["verdict"] for row in rows} <= {"holds", "masked", "inconclusive"}
+    found = told(run)
+    assert len([row for row in found["checks"] if row["victim"] == "own"]) == 11
+    for row in found["defence"]:
+        assert row["low"] <= row["accuracy"] <= row["high"]
+    assert f"verdict: {found['defence'][-1]['verdict']}" in outcome.out
+    assert (run / "evaluation" / "defence_accuracy.png").is_file()
+
+
+def test_the_accuracy_is_of_those_that_withstand_every_attack(run):
+    typed(run, "run=.", *UNCONTROLLED)
+    found = told(run)
+    for row in found["defence"]:
+        if row["epsilon"]:
+            of_row = [
+                one for one in found["attacks"] if (one["victim"], one["epsilon"]) == (row["victim"], row["epsilon"])
+            ]
+            left = [one["left"] for one in of_row]
+            assert left == sorted(left, reverse=True)
+            assert left[-1] == pytest.approx(row["accuracy"], abs=1e-6)
+            assert all(one["broken"] <= one["tried"] for one in of_row)
+            assert {one["attack"] for one in of_row} >= {"fgsm", "pgd-ce", "apgd-ce", "square", "surrogate-pgd-T=10"}
+
+
+def test_without_a_penalty_the_run_is_its_own_twin(tmp_path):
+    run = trained(tmp_path, "alpha=0", "data.limit=300")
+    rows = table(typed(run, "run=.", *UNCONTROLLED).out, "victim")
+    assert [row["victim"] for row in rows] == ["alone"] * 3 + ["own"] * 3
+
+
+def test_data_without_labels_are_told_of(tmp_path):
+    run = trained(tmp_path, tiny=("data=manifold", "data.count=100", "epochs=1", "arch.widths=[4,2]", "threads=1"))
+    outcome = typed(run, "run=.", *SMALL)
+    assert outcome.code == 0
+    assert "note: no defence: the data have no labels\n" in outcome.out
+
+
+def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
+    once = shutil.copytree(run, tmp_path / "once")
+    made, cut_off = [], 30
+    was = Siege._fooled
+
+    def counted(self, attack, epsilon, examples, told=None):
+        if told is not None:
+            if len(made) == cut_off:
+                raise Interrupted(signal.SIGTERM)
+            made.append((self.victim.name, attack.name, epsilon))
+        return was(self, attack, epsilon, examples, told)
+
+    monkeypatch.setattr(attacking.Siege, "_fooled", counted)
+    outcome = typed(run, "run=.", *UNCONTROLLED)
+    assert outcome.code == 143
+    assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
+    assert len(made) == 30
+    before, cut_off = [*made], None
+    made.clear()
+    typed(run, "run=.", *UNCONTROLLED)
+    assert not {*before} & {*made}
+    in_two = told(run)
+    monkeypatch.setenv("SATAE_DATA_DIR", str(tmp_path / "other"))
+    typed(once, "run=.", *UNCONTROLLED)
+    assert told(once) == in_two
+    made.clear()
+    shutil.rmtree(once / "evaluation")
+    typed(once, "run=.", *UNCONTROLLED)
+    assert not made  # all of it was known
+
+
+@pytest.mark.slow
+def test_a_killed_program_goes_on_to_the_same_table(run, tmp_path):
+    words = (*SMALL, "defence.steps=20", "defence.queries=200")
+    whole = shutil.copytree(run, tmp_path / "whole")
+
+    def program(folder, home):
+        environment = {**os.environ, "SATAE_DATA_DIR": str(tmp_path / home), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen([PROGRAM, "run=.", *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+
+    assert program(whole, "a").wait(300) == 0
+    cut_off = program(run, "b")
+    began = time.monotonic()
+    while not [*(tmp_path / "b" / "evaluation").glob("attacks-*.jsonl")] and time.monotonic() < began + 120:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    cut_off.send_signal(signal.SIGKILL)
+    assert cut_off.wait(60) == -signal.SIGKILL
+    assert not (run / "evaluation" / "defence.json").exists()
+    assert program(run, "b").wait(300) == 0
+    assert told(run) == told(whole)
+
+
+def test_the_settings_reach_the_attacks(run, monkeypatch):
+    seen = []
+    was = attacking.suite
+
+    def watched(victim, classes, budget, **more):
+        seen.append((budget, more.get("temperatures")))
+        return was(victim, classes, budget, **more)
+
+    monkeypatch.setattr(attacking, "suite", watched)
+    typed(run, "run=.", *UNCONTROLLED, "defence.norm=l2", "defence.epsilons=[0.5,1]", "seed=3")
+    assert {*seen} == {(Budget(5, 1, 10), (10.0,))}
+    rows = [row for row in told(run)["defence"] if row["victim"] == "own"]
+    assert [row["epsilon"] for row in rows] == [0, 0.5, 1, 4]  # the last one holds every grey: half the range, 64 times
+    assert read(run / "evaluation" / "defence.json")["key"]["defence"]["norm"] == "l2"
+
+
+def test_everything_is_within_half_the_range():
+    assert defending.everything("linf", (1, 8, 8)) == 0.5
+    assert defending.everything("l2", (1, 8, 8)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(classifier, "RECIPE", classifier.RECIPE._replace(steps=2000, seed=seed))
+    run = trained(tmp_path, "alpha=0", tiny=("epochs=1", "threads=1"))
+    typed(run, "run=.", "evaluation=defence", "defence.epsilons=[0.1]", "threads=2")
+    rows = {(row["control"], row["factor"]): row for row in told(run)["control"]}
+    unchanged = rows["unchanged", 1.0]
+    assert unchanged["verdict"] != "masked"
+    for factor in (5.0, 20.0, 100.0):
+        faded = rows["faded", factor]
+        assert faded["verdict"] == "masked"
+        assert faded["accuracy"] == pytest.approx(unchanged["accuracy"], abs=0.05)
+        assert faded["clean"] == unchanged["clean"]
+    for factor in (20.0, 100.0):
+        scaled = rows["scaled", factor]
+        assert scaled["verdict"] == "masked"
+        assert scaled["pgd"] > unchanged["pgd"] + 0.05  # as if it were more robust
+        assert scaled["accuracy"] < unchanged["accuracy"] + 0.05  # but nothing of that is left

@@ -1,0 +1,90 @@
+"""How far a perturbation moves the code and the reconstruction: found from below, certified from above."""
+
+import math
+
+import pytest
+import torch
+from evaluated import table, trained, typed
+from program import read
+
+import satae
+from satae.evaluation import perturbing
+from satae.evaluation.perturbing import Case
+
+SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
+
+
+@pytest.fixture(scope="module", params=["arch=mlp", "arch=conv"])
+def run(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    sizes = {"arch=mlp": ["arch.widths=[16,4]"], "arch=conv": ["arch.channels=[4]", "arch.code=4"]}[request.param]
+    common = ("data.limit=64", "epochs=2", "batch_size=32", "threads=1")
+    return trained(folder, request.param, *sizes, "alpha=0.1", "act=satlin", tiny=common)
+
+
+def rows_of(run):
+    found = read(run / "evaluation" / "perturbation.json")["tables"][0]
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+def test_what_is_found_is_never_above_what_is_certified(run):
+    outcome = typed(run, "run=.", *SMALL)
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = rows_of(run)
+    assert {(row["model"], row["output"], row["norm"]) for row in rows} == {
+        (model, output, norm)
+        for model in ("own", "twin")
+        for output in ("code", "reconstruction")
+        for norm in ("linf", "l2")
+    }
+    for row in rows:
+        assert 0 < row["change"] <= row["largest change"]
+        assert row["change"] <= row["certified"] * (1 + 1e-5)
+        assert row["certified"] <= min(row["by norms"], row["by intervals"]) * (1 + 1e-6)
+        assert row["change share"] > 0
+    assert len(table(outcome.out, "model")) == len(rows)
+
+
+def test_a_larger_ball_holds_larger_changes(run):
+    typed(run, "run=.", *SMALL, "perturbation.steps=30", "perturbation.linf=[0.01,0.1,0.5]", "perturbation.l2=[]")
+    for model in ("own", "twin"):
+        changes = [row["change"] for row in rows_of(run) if (row["model"], row["output"]) == (model, "reconstruction")]
+        assert changes == sorted(changes)
+        assert len(changes) == 3
+
+
+def test_no_radius_is_told_of(run):
+    outcome = typed(run, "run=.", *SMALL, "perturbation.linf=[]", "perturbation.l2=[]")
+    assert (outcome.code, "note: no perturbation: no radius is given" in outcome.out) == (0, True)
+
+
+class _Line(torch.nn.Module):
+    """x -> 3 x_0, whose largest change is known."""
+
+    def forward(self, x):
+        return 3 * x.flatten(1)[:, :1]
+
+
+def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
+    subject = perturbing_subject(run)
+    bound = perturbing.Bound(torch.full((5,), 9.0), 9.0, torch.full((5,), 9.0))
+    monkeypatch.setattr(perturbing, "certified", lambda f, x, ball: bound)
+    chosen = perturbing.Perturbation(linf=[], l2=[], samples=5, steps=10, restarts=1)
+    for norm in ("linf", "l2"):
+        row = perturbing._row(subject, _Line(), Case("own", "code", norm, 0.1), chosen)
+        assert row.moved.change.tolist() == pytest.approx([0.3] * 5, rel=1e-4)
+        assert row.moved.slope.max().item() == pytest.approx(3, rel=1e-3)
+        first = subject.x.flatten(1)[:, 0]
+        assert row.apart == pytest.approx((3 * (first - first.roll(1))).abs().mean().item(), rel=1e-5)
+
+
+def perturbing_subject(run):
+    """Five inputs that lie half-way between the ends of the range, so that nothing is cut off."""
+    from satae.command.composition import settled
+    from satae.config.evaluation import EVALUATION
+    from satae.evaluation.subject import Subject, Trained
+
+    subject = Subject.of(Trained.of(run, False), settled(["samples=5", "device=cpu"], EVALUATION))
+    assert math.isclose(subject.width, 1)
+    assert isinstance(subject.model, satae.DenoisingAutoencoder)
+    return subject._replace(x=0.4 + 0.2 * subject.x)

@@ -1,0 +1,75 @@
+"""The twin and the classifiers: trained once, and kept by what they follow from."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from satae import build
+from satae.data.dataset import Split
+from satae.evaluation import classifier, trained
+from satae.evaluation.trained import classifier_of, twin_of
+from satae.experiment import Experiment
+
+TINY = ("data.limit=120", "epochs=2", "arch.widths=[16,4]", "threads=1")
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How often something was trained."""
+    made = []
+    monkeypatch.setattr(classifier, "RECIPE", classifier.RECIPE._replace(steps=60))
+    for home, name in ((trained, "_trained"), (classifier, "trained")):
+        was = getattr(home, name)
+
+        def counted(*given, was=was, name=name):
+            made.append(name)
+            return was(*given)
+
+        monkeypatch.setattr(home, name, counted)
+    return made
+
+
+def test_the_twin_is_the_run_with_alpha_0(configuration, count):
+    config = configuration(*TINY, "alpha=0.3")
+    twin = twin_of(config)
+    experiment = Experiment.of(replace(config, alpha=0.0))
+    for _ in experiment.fit(experiment.beginning()):
+        pass
+    for name, x in experiment.model.state_dict().items():
+        assert torch.equal(twin.state_dict()[name], x)
+    assert not twin.training
+
+
+def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(configuration, count):
+    for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
+        twin_of(configuration(*TINY, *words))
+    assert len(count) == 1
+    for words in (["seed=1"], ["act=tanh"], ["noise=none"], ["epochs=3"], ["data.limit=100"], ["precision=medium"]):
+        twin_of(configuration(*TINY, *words))
+    assert len(count) == 7
+
+
+def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
+    with pytest.raises(ValueError, match="its twin without the penalty cannot be trained"):
+        twin_of(configuration(*TINY, "optim.lr=1e30"))
+
+
+def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
+    config = configuration("data.limit=600", "threads=1")
+    data = build.dataset(config)
+    model = classifier_of(config, data)
+    assert (model(data.batch(data.valid.x)).argmax(1) == data.valid.y).float().mean() > 0.8
+    again = classifier_of(configuration("data.limit=600", "threads=1", "seed=5", "alpha=1"), data)
+    assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
+    assert count == ["trained"]
+    classifier_of(config, data, "saturable")
+    other = data._replace(train=Split(data.train.x, data.train.y.flip(0)))
+    classifier_of(config, other)  # the same inputs with other labels
+    assert count == ["trained"] * 3
+
+
+def test_classifiers_fit_every_shape():
+    for kind, make in classifier.KINDS.items():
+        for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
+            assert make(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), (kind, shape)
