@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ Verdict = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # a share that may offend
 SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
-RECOVERED: Final = 0.05  # how near the control must come to the level without it
+RECOVERED: Final = 0.05  # how far above the level without it the control may stay
 
 
 class Result(NamedTuple):
@@ -27,6 +27,7 @@ class Result(NamedTuple):
     kind: Kind
     epsilon: float
     withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
+    like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
 
 
 class Control(NamedTuple):
@@ -124,13 +125,19 @@ def _offending(evidence: Evidence, number: int, title: str, by: tuple[Kind, ...]
     missing = [epsilon for epsilon in evidence.epsilons for kind in (*by, *not_by) if not evidence.made(epsilon, kind)]
     if missing or not evidence.epsilons:
         return Check(number, title, "not all of the attacks were made", "open")
-    shares = {}
-    for epsilon in evidence.epsilons:
-        offends = evidence.broken(epsilon, *by) & ~evidence.broken(epsilon, *not_by)
-        shares[epsilon] = Share.of(int(offends.sum()), len(offends))
-    most = max(shares, key=lambda epsilon: shares[epsilon].low)
+    offends = {
+        f"epsilon {epsilon:g}": evidence.broken(epsilon, *by) & ~evidence.broken(epsilon, *not_by)
+        for epsilon in evidence.epsilons
+    }
+    return _judged(number, title, offends)
+
+
+def _judged(number: int, title: str, offends: Mapping[str, Tensor]) -> Check:
+    """By the worst of several shares, each named by where it was found."""
+    shares = {where: Share.of(int(found.sum()), len(found)) for where, found in offends.items()}
+    most = max(shares, key=lambda where: shares[where].low)
     outcome = _worst([_is_rare(share) for share in shares.values()])
-    return Check(number, title, f"at most {shares[most]}, at epsilon {most:g}", outcome)
+    return Check(number, title, f"at most {shares[most]}, {most}", outcome)
 
 
 def whole_pipeline(evidence: Evidence) -> Check:
@@ -193,9 +200,20 @@ def more_than_one_loss(evidence: Evidence) -> Check:
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
-    """8. What a softened backward pass breaks and the exact one does not, the exact gradients hide."""
+    """8. What a softened backward pass breaks and the same attack with the exact one does not, exact gradients hide."""
     title = "surrogate gradients break nothing that the exact ones do not"
-    return _offending(evidence, 8, title, ("surrogate",), ("plain",))
+    exact = {(result.attack, result.epsilon): result for result in evidence.results if result.kind == "plain"}
+    hidden: dict[tuple[str, float], Tensor] = {}
+    for result in evidence.results:
+        if result.kind == "surrogate":
+            key = result.like, result.epsilon
+            if key not in exact:
+                return Check(8, title, f"no exact {result.like} to compare with", "open")
+            broken = exact[key].withstood & ~_padded(result.withstood, evidence.correct)
+            hidden[key] = hidden.get(key, torch.zeros_like(broken)) | broken
+    if {epsilon for _, epsilon in hidden} != {*evidence.epsilons}:
+        return Check(8, title, "not all of the attacks were made", "open")
+    return _judged(8, title, {f"{like} at epsilon {epsilon:g}": found for (like, epsilon), found in hidden.items()})
 
 
 def twin_is_broken(evidence: Evidence) -> Check:
@@ -211,13 +229,13 @@ def twin_is_broken(evidence: Evidence) -> Check:
 
 
 def control_is_seen(evidence: Evidence) -> Check:
-    """10. The suite has to see masking where it was put in, and to find the level that lies under it."""
+    """10. The suite has to see masking where it was put in, and to come down to the level that lies under it."""
     title = "the positive control comes out masked, and its level is found"
     if evidence.control is None:
         return Check(10, title, "not made", "open")
     said, unchanged, recovered = evidence.control
     figure = f"{said}; {100 * recovered:.1f} % against {100 * unchanged:.1f} % without it"
-    good = said == "masked" and abs(recovered - unchanged) <= RECOVERED
+    good = said == "masked" and recovered <= unchanged + RECOVERED
     return Check(10, title, figure, "passed" if good else "failed")
 
 
