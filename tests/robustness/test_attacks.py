@@ -32,7 +32,17 @@ def test_the_suite_has_what_the_checks_ask_for():
     assert {"surrogate-pgd-T=300", "surrogate-apgd-T=1", "transfer-twin-pgd"} <= {*NAMES}
 
 
-def test_with_few_classes_the_margin_stands_for_dlr():
+def test_a_surrogate_names_the_attack_that_it_is_like():
+    attacks = {attack.name: attack for attack in suite(TINY, 10, LITTLE)}
+    for name, attack in attacks.items():
+        assert bool(attack.like) == (attack.kind == "surrogate")
+        if attack.like:
+            assert attack.like.split("-")[0] == name.split("-")[1]
+            exact = attacks[attack.like]
+            assert (exact.kind, exact.calls, exact.gradients) == ("plain", attack.calls, attack.gradients)
+
+
+def test_with_few_classes_there_is_no_dlr():
     assert not [attack.name for attack in suite(TINY, 3, LITTLE) if "dlr" in attack.name]
 
 

@@ -11,6 +11,7 @@ from satae.robustness.surrogate import steeper
 
 N = 200
 ALL = ["single", "plain", "doubled", "surrogate", "black", "transfer"]
+LIKE = {"surrogate": "pgd-margin"}
 NAMES = {"single": ["fgsm"], "plain": ["pgd-ce", "pgd-margin"]}
 
 
@@ -23,7 +24,7 @@ def honest(**changes):
     """Evidence that nothing can be said against."""
     at = {0.1: 100, 0.5: 0}
     results = [
-        Result(name, kind, epsilon, withstood(count if kind == "plain" else count + count // 10))
+        Result(name, kind, epsilon, withstood(count if kind == "plain" else count + count // 10), LIKE.get(kind, ""))
         for epsilon, count in at.items()
         for kind in ALL
         for name in NAMES.get(kind, [kind])
@@ -39,7 +40,7 @@ def honest(**changes):
         on_logits=True,
         everything=0.5,
         twin=twin,
-        control=Control("masked", 0.5, 0.48),
+        control=Control(("inconclusive", 0.5), [("masked", 0.48), ("masked", 0.52)]),
         reported={0.1: 0.5, 0.5: 0.0},
     )
     return evidence._replace(**changes)
@@ -49,7 +50,7 @@ def more(kind, epsilon, count, evidence=None):
     """The same, but for an attack of a kind which leaves only the first of the robust examples."""
     kept = withstood(100) & (torch.arange(N) < N - count)
     found = evidence or honest()
-    return found._replace(results=[*found.results, Result(f"{kind}-better", kind, epsilon, kept)])
+    return found._replace(results=[*found.results, Result(f"{kind}-better", kind, epsilon, kept, LIKE.get(kind, ""))])
 
 
 def without(kind):
@@ -75,8 +76,9 @@ FAILING = {
     "no gradients": (2, {"no_gradient": some}),
     "not down to chance": (4, {"results": [r._replace(withstood=withstood(100)) for r in honest().results]}),
     "twin unbroken": (9, {"twin": [r._replace(withstood=withstood(100)) for r in honest().twin]}),
-    "control not seen": (10, {"control": Control("holds", 0.5, 0.5)}),
-    "control not recovered": (10, {"control": Control("masked", 0.5, 0.7)}),
+    "control not seen": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.5), ("holds", 0.5)])}),
+    "control not recovered": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.7)])}),
+    "control seen where there is none": (10, {"control": Control(("masked", 0.5), [("masked", 0.5)])}),
     "another figure": (11, {"reported": {0.1: 0.55, 0.5: 0.0}}),
 }
 
@@ -105,7 +107,9 @@ def test_an_attack_that_should_be_weaker_and_is_not_is_seen(kind, number):
 
 def test_a_larger_ball_must_not_break_less():
     evidence = honest()
-    larger = [Result(r.attack, r.kind, 0.2, r.withstood | withstood(130)) for r in evidence.results if r.epsilon == 0.1]
+    larger = [
+        r._replace(epsilon=0.2, withstood=r.withstood | withstood(130)) for r in evidence.results if r.epsilon == 0.1
+    ]
     evidence = evidence._replace(results=[*evidence.results, *larger], reported={0.1: 0.5, 0.2: 0.65, 0.5: 0.0})
     assert {key for key, outcome in outcomes(evidence).items() if outcome != "passed"} == {4}
 
@@ -170,7 +174,7 @@ def gathered(victim, epsilons, twin, count=150):
     for attack in suite(victim, 10, BUDGET, sources={"twin": twin}):
         for epsilon in epsilons:
             found = attack.run(x, y, Ball("linf", epsilon), draws(count))
-            results += [Result(attack.name, attack.kind, epsilon, ~found.fooled)]
+            results += [Result(attack.name, attack.kind, epsilon, ~found.fooled, attack.like)]
     correct = victim(x).argmax(dim=1) == y
     gone = has_no_gradient(victim, x, y)
     return Evidence(results, correct, 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
@@ -182,7 +186,7 @@ def test_an_undefended_network_is_not_called_masked():
     assert not [check for check in found if check.outcome == "failed"], found
 
 
-@pytest.mark.parametrize("factor", [5, 20])
+@pytest.mark.parametrize("factor", [20, 100])
 def test_the_control_is_called_masked_and_its_level_is_found(factor):
     victim, twin = classifier("sigmoid"), classifier("sigmoid", seed=1)
     plain = gathered(victim, [0.1], twin)
@@ -191,7 +195,8 @@ def test_the_control_is_called_masked_and_its_level_is_found(factor):
     assert verdict(checks.checks(plain)) != "masked", checks.checks(plain)
     assert verdict(checks.checks(control)) == "masked"
     assert outcomes(control)[8] == "failed"
-    level, recovered = (robust_accuracy(e.results, e.correct, 0.1).value for e in (plain, control))
-    assert abs(level - recovered) < 0.05
-    exact = [result for result in control.results if result.kind == "plain"]
-    assert robust_accuracy(exact, control.correct, 0.1).value > recovered + 0.1
+    level, found = (robust_accuracy(evidence.results, evidence.correct, 0.1).value for evidence in (plain, control))
+    exact = [result for result in control.results if result.attack == "pgd-margin"]
+    assert robust_accuracy(exact, control.correct, 0.1).value > level + 0.1  # the illusion
+    assert found < level + checks.RECOVERED
+    assert abs(control.correct.float().mean() - plain.correct.float().mean()) < 0.03

@@ -8,7 +8,7 @@ from victims import classifier
 import satae
 from satae.model.activations import ACTIVATIONS
 from satae.model.flat import slope
-from satae.robustness.surrogate import steeper, surrogate_gradients
+from satae.robustness.surrogate import faded, steeper, surrogate_gradients
 
 FLAT_AT_0 = {"relu", "relu6", "shrink"}
 z = torch.linspace(-30, 30, 2001, dtype=torch.float64)
@@ -119,4 +119,27 @@ def test_a_factor_of_0_is_refused():
 
 def test_a_module_without_activations_is_refused():
     with pytest.raises(ValueError, match="no activation module"), surrogate_gradients(nn.Linear(2, 2), 3):
+        pass
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in FLAT_AT_0])
+def test_what_is_faded_keeps_its_values_and_has_the_slope_of_one_that_is_steeper(name):
+    act = ACTIVATIONS[name]()
+    before, expected = act(z), slope(act, 20 * z)
+    with faded(act, 20):
+        assert torch.equal(act(z.clone().requires_grad_()), before)
+        torch.testing.assert_close(gradient(act, z), expected)
+    assert torch.equal(gradient(act, z), slope(act, z))
+
+
+def test_surrogates_soften_what_is_faded():
+    act, deep = nn.Sigmoid(), torch.tensor([8.0])
+    with faded(act, 20):
+        assert gradient(act, deep) == 0
+        with surrogate_gradients(act, 100):
+            torch.testing.assert_close(gradient(act, deep), slope(act, 20 * deep / 100))
+
+
+def test_only_a_positive_factor_fades():
+    with pytest.raises(ValueError, match="factor=0: must be positive"), faded(nn.Sigmoid(), 0):
         pass

@@ -75,7 +75,7 @@ class Siege:
         if todo.any():
             with self.victim.attacked():
                 fooled[todo] = self._fooled(attack, epsilon, self._examples[todo], told)
-        self.results.append(Result(attack.name, attack.kind, epsilon, ~fooled))
+        self.results.append(Result(attack.name, attack.kind, epsilon, ~fooled, attack.like))
 
     @property
     def plain(self) -> list[str]:
@@ -155,6 +155,6 @@ def _is_held_against(attack: Attack, other: Attack) -> bool:
     """
     if attack.kind == "single" or attack.name.startswith("pgd"):
         return False
-    if attack.name.startswith("surrogate-pgd"):
-        return other.name == "pgd-margin"
+    if attack.like.startswith("pgd"):
+        return other.name == attack.like
     return other.kind == "plain"

@@ -19,6 +19,7 @@ from satae.robustness.surrogate import surrogate_gradients
 Kind = Literal["single", "plain", "doubled", "surrogate", "black", "transfer", "library"]
 Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, draws)
 
+FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -38,6 +39,7 @@ class Attack(NamedTuple):
     calls: int  # of the model, forward, for an input that withstands
     gradients: int  # of those, how many are followed by a backward pass
     run: Run
+    like: str = ""  # of a surrogate, the name of the attack that is the same but for its backward pass
 
 
 def suite(
@@ -55,20 +57,19 @@ def suite(
 
     Args:
         victim: the whole pipeline, inputs (N, *shape) to logits (N, classes), in evaluation mode.
-        classes: how many; with fewer than four the margin stands for DLR, which needs ranks.
+        classes: how many; DLR is among the objectives where there are more than three.
         budget: what is spent on each.
         sources: other models by name, such as the unregularised twin, whose gradients are followed against the victim.
         temperatures: of the surrogate gradients.
     """
     steps, restarts, queries = budget
-    ranked = ("dlr", dlr) if classes > 3 else ("margin", margin)
     found = [Attack("fgsm", "single", 3, 1, functools.partial(fgsm, victim))]
     found += [_pgd(victim, "pgd-ce", "plain", cross_entropy, steps, restarts)]
     found += [_pgd(victim, "pgd-margin", "plain", margin, steps, restarts)]
     found += [_apgd(victim, "apgd-ce", "plain", cross_entropy, steps, restarts)]
-    found += [_apgd(victim, f"apgd-{ranked[0]}", "plain", ranked[1], steps, restarts)]
-    if ranked[1] is not margin:
-        found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
+    if classes > FEW:
+        found += [_apgd(victim, "apgd-dlr", "plain", dlr, steps, restarts)]
+    found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
     found += [_pgd(victim, "pgd-margin-steps", "doubled", margin, 2 * steps, restarts)]
     found += [_apgd(victim, "apgd-margin-restarts", "doubled", margin, steps, 2 * restarts)]
     for temperature in temperatures:
@@ -104,4 +105,4 @@ def _softened(attack: Attack, victim: nn.Module, temperature: float) -> Attack:
         with surrogate_gradients(victim, temperature):
             return attack.run(*given)
 
-    return attack._replace(run=run)
+    return attack._replace(run=run, like=f"{attack.name.split('-')[1]}-margin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -16,7 +16,6 @@ Outcome = Literal["passed", "failed", "open"]
 Verdict = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # a share that may offend
-SOFT_PGD, HARD_PGD = "surrogate-pgd", "pgd-margin"  # alike but for the gradient
 SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
 RECOVERED: Final = 0.05  # how near the control must come to the level without it
 
@@ -28,6 +27,7 @@ class Result(NamedTuple):
     kind: Kind
     epsilon: float
     withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
+    like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
 
 
 class Control(NamedTuple):
@@ -57,15 +57,11 @@ class Evidence(NamedTuple):
         """The radii, rising."""
         return sorted({result.epsilon for result in self.results})
 
-    def names(self, *kinds: Kind) -> frozenset[str]:
-        """Of the attacks of some kinds."""
-        return frozenset(result.attack for result in self.results if result.kind in kinds)
-
-    def broken(self, epsilon: float, attacks: frozenset[str] | None = None) -> Tensor:
-        """Which examples some of these attacks break at a radius; any attack at all without a choice: (n,)."""
+    def broken(self, epsilon: float, *kinds: Kind) -> Tensor:
+        """Which examples some attack of these kinds breaks at a radius; of all kinds where none is named: (n,)."""
         found = ~self.correct
         for result in self.results:
-            if result.epsilon == epsilon and (attacks is None or result.attack in attacks):
+            if result.epsilon == epsilon and (result.kind in kinds or not kinds):
                 found = found | ~_padded(result.withstood, found)
         return found
 
@@ -128,21 +124,19 @@ def _offending(evidence: Evidence, number: int, title: str, by: tuple[Kind, ...]
     missing = [epsilon for epsilon in evidence.epsilons for kind in (*by, *not_by) if not evidence.made(epsilon, kind)]
     if missing or not evidence.epsilons:
         return Check(number, title, "not all of the attacks were made", "open")
-    return _extra(evidence, number, title, [(evidence.names(*by), evidence.names(*not_by))])
+    offends = {
+        f"epsilon {epsilon:g}": evidence.broken(epsilon, *by) & ~evidence.broken(epsilon, *not_by)
+        for epsilon in evidence.epsilons
+    }
+    return _judged(number, title, offends)
 
 
-def _extra(
-    evidence: Evidence, number: int, title: str, pairs: Sequence[tuple[frozenset[str], frozenset[str]]]
-) -> Check:
-    """Whether some attacks break what others do not, in any of the pairs, at any radius."""
-    found = []
-    for epsilon in evidence.epsilons:
-        for by, not_by in pairs:
-            extra = evidence.broken(epsilon, by) & ~evidence.broken(epsilon, not_by)
-            found.append((Share.of(int(extra.sum()), len(extra)), epsilon))
-    share, epsilon = max(found, key=lambda pair: pair[0].low)
-    outcome = _worst([_is_rare(share) for share, _ in found])
-    return Check(number, title, f"at most {share}, at epsilon {epsilon:g}", outcome)
+def _judged(number: int, title: str, offends: Mapping[str, Tensor]) -> Check:
+    """By the worst of several shares, each named by where it was found."""
+    shares = {where: Share.of(int(found.sum()), len(found)) for where, found in offends.items()}
+    most = max(shares, key=lambda where: shares[where].low)
+    outcome = _worst([_is_rare(share) for share in shares.values()])
+    return Check(number, title, f"at most {shares[most]}, {most}", outcome)
 
 
 def whole_pipeline(evidence: Evidence) -> Check:
@@ -205,17 +199,20 @@ def more_than_one_loss(evidence: Evidence) -> Check:
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
-    """8. What a softened backward pass breaks and the exact one does not, the exact gradients hide.
-
-    Like is held against like: PGD along softened gradients against PGD with the same loss, steps and starts along the
-    exact ones, and all softened attacks against all exact ones.
-    """
+    """8. What a softened backward pass breaks and the same attack with the exact one does not, exact gradients hide."""
     title = "surrogate gradients break nothing that the exact ones do not"
-    pgd = [result.attack for result in evidence.results if result.attack.startswith(SOFT_PGD)]
-    if not pgd or not evidence.epsilons:
+    exact = {(result.attack, result.epsilon): result for result in evidence.results if result.kind == "plain"}
+    hidden: dict[tuple[str, float], Tensor] = {}
+    for result in evidence.results:
+        if result.kind == "surrogate":
+            key = result.like, result.epsilon
+            if key not in exact:
+                return Check(8, title, f"no exact {result.like} to compare with", "open")
+            broken = exact[key].withstood & ~_padded(result.withstood, evidence.correct)
+            hidden[key] = hidden.get(key, torch.zeros_like(broken)) | broken
+    if {epsilon for _, epsilon in hidden} != {*evidence.epsilons}:
         return Check(8, title, "not all of the attacks were made", "open")
-    pairs = [(frozenset(pgd), frozenset({HARD_PGD})), (evidence.names("surrogate"), evidence.names("plain"))]
-    return _extra(evidence, 8, title, pairs)
+    return _judged(8, title, {f"{like} at epsilon {epsilon:g}": found for (like, epsilon), found in hidden.items()})
 
 
 def twin_is_broken(evidence: Evidence) -> Check:
@@ -237,10 +234,9 @@ def control_is_seen(evidence: Evidence) -> Check:
         return Check(10, title, "not made", "open")
     (calm, level), hidden = evidence.control
     found = ", ".join(f"{said} at {100 * accuracy:.1f} %" for said, accuracy in hidden)
-    good = calm != "masked" and all(
-        said == "masked" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden
-    )
-    return Check(10, title, f"{found}; unchanged {calm} at {100 * level:.1f} %", "passed" if good else "failed")
+    seen = [said == "masked" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden]
+    outcome: Outcome = "passed" if calm != "masked" and all(seen) else "failed"
+    return Check(10, title, f"{found}; unchanged {calm} at {100 * level:.1f} %", outcome)
 
 
 def minimum_per_example(evidence: Evidence) -> Check:

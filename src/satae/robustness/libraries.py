@@ -1,4 +1,4 @@
-"""Attacks of other people: AutoAttack, and the minimum-norm attacks of foolbox."""
+"""Attacks of other people: AutoAttack, and attacks of foolbox that look for the smallest change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from satae.robustness.ball import Ball, Norm, size_of
 from satae.robustness.hunt import Attempt
 
 CLASSES: Final = 4  # fewer do not give AutoAttack the ranks that its targeted loss needs
-MINIMUM_NORM: Final[dict[str, dict[Norm, str]]] = {
-    "ddn": {"l2": "DDNAttack"},
-    "fmn": {"l2": "L2FMNAttack", "linf": "LInfFMNAttack"},
-}
+MINIMUM_NORM: Final[dict[Norm, str]] = {"l2": "DDNAttack", "linf": "LInfFMNAttack"}
 
 
 class Nearest(NamedTuple):
@@ -88,34 +85,32 @@ def autoattack(
 
 
 def minimum_norm(
-    model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, attack: str = "fmn", steps: int = 1000, seed: int = 0
+    model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, steps: int = 1000, seed: int = 0
 ) -> Nearest:
     """The smallest change that fools the model, as far as an attack of foolbox finds it.
 
-    ddn: Rony et al. (2019), arXiv 1811.09600, for L_2. fmn: Pintor et al. (2021), arXiv 2102.12827.
+    For L_2 that is DDN (Rony et al. 2019, arXiv 1811.09600), for L_inf FMN (Pintor et al. 2021, arXiv 2102.12827). The
+    FMN of foolbox 3.3.4 for L_2 never shortens a step, and finds changes more than twice as large as DDN does.
 
     Args:
         model: in evaluation mode.
         x: inputs (N, *shape) in the range of the data.
         labels: (N,).
         ball: for its norm and range; its radius is not looked at.
-        attack: ``"ddn"`` or ``"fmn"``.
         steps: gradients.
         seed: of its random numbers.
 
     Raises:
-        ValueError: unknown attack, or one that is not for the norm; foolbox is not installed.
+        ValueError: foolbox is not installed.
     """
-    of_norm = MINIMUM_NORM.get(attack, {})
-    if ball.norm not in of_norm:
-        choices = ", ".join(name for name, norms in MINIMUM_NORM.items() if ball.norm in norms)
-        raise ValueError(f"attack={attack}: for norm={ball.norm} choose one of {choices}")
     foolbox = _imported("foolbox")
     unit = _Unit(model, ball, x.shape[1:])
     with _left_alone(seed, x.device):
         victim = foolbox.PyTorchModel(unit.eval(), bounds=(0, 1), device=x.device)
         start = unit.take(x).clamp(0, 1)  # a rounding error outside is refused
-        _, found, _ = getattr(foolbox.attacks, of_norm[ball.norm])(steps=steps)(victim, start, labels, epsilons=None)
+        _, found, _ = getattr(foolbox.attacks, MINIMUM_NORM[ball.norm])(steps=steps)(
+            victim, start, labels, epsilons=None
+        )
     at = unit.restore(found).clamp(ball.low, ball.high)
     with torch.no_grad():
         wrong, fooled = (model(points).argmax(dim=1) != labels for points in (x, at))
