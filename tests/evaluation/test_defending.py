@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -181,3 +182,24 @@ def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, m
         assert scaled["verdict"] == "masked"
         assert scaled["pgd"] > unchanged["pgd"] + 0.05  # as if it were more robust
         assert scaled["accuracy"] < unchanged["accuracy"] + 0.05  # but nothing of that is left
+
+
+def test_attacks_of_others_are_made_on_the_first_inputs(run):
+    pytest.importorskip("pyautoattack")
+    pytest.importorskip("foolbox")
+    words = (*UNCONTROLLED, "defence.libraries=all", "defence.library_samples=6")
+    outcome = typed(run, "run=.", *words)
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = [row for row in told(run)["attacks"] if row["kind"] == "library"]
+    assert {row["attack"] for row in rows} == {"autoattack", "minimum-norm"}
+    assert max(row["tried"] for row in rows) <= 6
+
+
+def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    outcome = typed(run, "run=.", *SMALL, "defence.libraries=autoattack")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "satae-eval: defence.libraries=autoattack: pyautoattack is not installed; pip install 'satae[attacks]'\n",
+    )
+    assert not (run / "evaluation").exists()

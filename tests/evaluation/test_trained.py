@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from satae import build
+from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import classifier, trained
 from satae.evaluation.trained import classifier_of, twin_of
@@ -51,7 +52,7 @@ def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(confi
 
 
 def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
-    with pytest.raises(ValueError, match="its twin without the penalty cannot be trained"):
+    with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
         twin_of(configuration(*TINY, "optim.lr=1e30"))
 
 

@@ -14,6 +14,7 @@ from satae.config.schema import Schema
 ALL: Final = "all"  # the choice that takes every part
 MOST_RADIUS: Final = 1000.0  # of a ball, as a share of the range of the data
 AUTO, NONE = "auto", "none"
+LIBRARIES: Final = (NONE, "autoattack", "foolbox", ALL)
 OTHERS: Final = ("digits", "patches", "mnist", "fashion_mnist", "cifar10", "svhn")  # data sets without a path
 
 
@@ -66,6 +67,8 @@ class Defence:
     restarts: int = count()
     queries: int = count()
     temperatures: list[float] = between(1, LARGEST, above=True)  # noqa: RUF009
+    libraries: str = one_of(*LIBRARIES)
+    library_samples: int = count()
     control: bool = MISSING
 
 

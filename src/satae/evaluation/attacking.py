@@ -14,7 +14,7 @@ from satae.evaluation.memory import Memory
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
-from satae.robustness.attacks import Attack, Budget, suite
+from satae.robustness.attacks import Attack, Budget, of_libraries, suite
 from satae.robustness.ball import Ball, Norm
 from satae.robustness.checks import Result
 from satae.robustness.draws import Draws
@@ -30,29 +30,32 @@ class Arsenal(NamedTuple):
     budget: Budget
     temperatures: tuple[float, ...]  # of the surrogate gradients
     sources: Mapping[str, Victim]  # models whose adversarial examples are tried on it
+    libraries: Sequence[str] = ()  # whose attacks are made, too
+    library_samples: int = 0  # on so many inputs, the first ones
 
 
 class Siege:
     """A model under attack, with all that is known of it so far."""
 
-    def __init__(self, subject: Subject, y: Tensor, victim: Victim, arsenal: Arsenal) -> None:
+    def __init__(self, subject: Subject, victim: Victim, arsenal: Arsenal) -> None:
         """Get ready.
 
         Args:
-            subject: whose inputs are perturbed.
-            y: their labels (n,).
+            subject: with labels, whose inputs are perturbed.
             victim: the model.
             arsenal: what it is attacked with.
         """
-        self.subject, self.y, self.victim, self.arsenal = subject, y, victim, arsenal
+        self.subject, self.victim, self.arsenal = subject, victim, arsenal
+        y = subject.labels
         with victim.attacked() as model:
             logits = subject.mapped(model, subject.x)
             self.no_gradient = subject.mapped(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
         self.correct, self.classes = logits.argmax(dim=1) == y, logits.shape[1]
         sources = {name: source.model for name, source in arsenal.sources.items()}
-        self.attacks = suite(
-            victim.model, self.classes, arsenal.budget, sources=sources, temperatures=arsenal.temperatures
-        )
+        self.attacks = [
+            *suite(victim.model, self.classes, arsenal.budget, sources=sources, temperatures=arsenal.temperatures),
+            *of_libraries(victim.model, self.classes, arsenal.budget, arsenal.libraries, subject.seed),
+        ]
         self.results: list[Result] = []
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
@@ -105,7 +108,8 @@ class Siege:
     def _left_for(self, attack: Attack, epsilon: float) -> Tensor:
         """The examples that tell something: those that what it is held against has not broken."""
         spared = [one.name for one in self.attacks if one is not attack and _is_held_against(attack, one)]
-        return ~self.broken(epsilon, *spared) if spared else torch.ones_like(self.correct)
+        left = ~self.broken(epsilon, *spared) if spared else torch.ones_like(self.correct)
+        return left & (self._examples < self.arsenal.library_samples) if attack.kind == "library" else left
 
     def _fooled(self, attack: Attack, epsilon: float, examples: Tensor, told: str | None = None) -> Tensor:
         """Which of some examples an attack fools; kept in memory under a name, if it is given one."""
@@ -118,7 +122,7 @@ class Siege:
                 self._memory.keep(told, examples.tolist(), fooled.tolist())
             return fooled
 
-        return self.subject.mapped(on_batch, self.subject.x[examples], self.y[examples], examples)
+        return self.subject.mapped(on_batch, self.subject.x[examples], self.subject.labels[examples], examples)
 
     def _key(self, attack: Attack, epsilon: float) -> str:
         """An attack with all that its outcome follows from, beside the victim and its inputs."""
@@ -131,7 +135,7 @@ class Siege:
             self.subject.seed,
         ]
         if attack.kind == "transfer":
-            key += [source.fingerprint(self.subject.x, self.y) for source in self.arsenal.sources.values()]
+            key += [source.fingerprint(self.subject.x, self.subject.labels) for source in self.arsenal.sources.values()]
         return " ".join(map(str, [*key, __version__]))
 
 

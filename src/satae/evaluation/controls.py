@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from torch import Tensor
-
 from satae.evaluation.attacking import Arsenal, Siege, Step
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.subject import Subject
@@ -39,26 +37,25 @@ class Controls:
     robustness nobody knows.
     """
 
-    def __init__(self, subject: Subject, y: Tensor, arsenal: Arsenal, radii: Sequence[float]) -> None:
+    def __init__(self, subject: Subject, arsenal: Arsenal, radii: Sequence[float]) -> None:
         """Get ready; the radius is that at which about half withstand a short attack.
 
         Args:
-            subject: whose inputs are perturbed, and on whose training data the classifier learns.
-            y: their labels (n,).
+            subject: with labels, whose inputs are perturbed and on whose training data the classifier learns.
             arsenal: what it is attacked with.
             radii: to choose from.
         """
-        model = classifier_of(subject.config, subject.data, "saturable").to(y.device)
+        model = classifier_of(subject.config, subject.data, "saturable").to(subject.x.device)
         plain = Victim.of("control", model, path="exact")
         made = [(UNCHANGED, 1.0, plain)]
         for kind, change in KINDS.items():
             for s in FACTORS:
                 changed = plain._replace(change=partial(change, factor=s), changed=f"{kind} by {s:g}")
                 made.append((kind, s, changed))
-        arsenal = arsenal._replace(sources={})
+        arsenal = arsenal._replace(sources={}, libraries=())
         sources = {UNCHANGED: plain}
         self.rows = [
-            Row(kind, s, Siege(subject, y, victim, arsenal._replace(sources={} if s == 1 else sources)))
+            Row(kind, s, Siege(subject, victim, arsenal._replace(sources={} if s == 1 else sources)))
             for kind, s, victim in made
         ]
         self.epsilon = self.rows[0].siege.halving(radii)

@@ -6,19 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from satae.config.evaluation import Defence
+from torch import nn
+
+from satae.config import ConfigError
+from satae.config.evaluation import ALL, NONE, Defence
 from satae.evaluation.attacking import Arsenal, Siege, Step
 from satae.evaluation.controls import Controls
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Findings, Table, Track
-from satae.evaluation.subject import Subject
+from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import Victim
-from satae.robustness.attacks import Budget
+from satae.robustness.attacks import Budget, of_libraries
 from satae.robustness.checks import Check, Control, Evidence, checks, robust_accuracy, verdict
 from satae.robustness.proportions import Share
 from satae.tracking.pictures import Picture
 
+MANY: Final = 1000  # classes, more than any library needs
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
 ALONE, TWIN, OWN = "alone", "twin", "own"
 MEANING: Final = {
@@ -58,15 +62,20 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
         return Findings([], {}, notes=["no defence: the data have no labels"])
     subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
-    arsenal = Arsenal(chosen.norm, budget, tuple(chosen.temperatures), {})  # type: ignore[arg-type]
-    victims = _victims(subject)
-    assert subject.y is not None
-    sieges = {
-        name: Siege(subject, subject.y, victim, arsenal._replace(sources=_sources(name, victims)))
-        for name, victim in victims.items()
-    }
+    arsenal = Arsenal(
+        chosen.norm,  # type: ignore[arg-type]
+        budget,
+        tuple(chosen.temperatures),
+        sources={},
+        libraries=_libraries(chosen),
+        library_samples=chosen.library_samples,
+    )
+    try:
+        sieges = _sieges(subject, arsenal)
+    except ValueError as error:  # a library cannot attack such a model
+        raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
     radii = sorted({*chosen.epsilons, everything(chosen.norm, subject.data.shape)})
-    controls = Controls(subject, subject.y, arsenal, radii) if chosen.control else None
+    controls = Controls(subject, arsenal, radii) if chosen.control else None
     steps = [Step(siege, attack, radius) for siege in sieges.values() for radius in radii for attack in siege.attacks]
     for step in track([*steps, *(controls.steps() if controls else ())]):
         step.make()
@@ -75,9 +84,34 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     return _findings(judged, controls, subject)
 
 
+def check(chosen: Defence, trained: Trained) -> None:
+    """Refuse libraries that are not there.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
+    try:
+        of_libraries(nn.Identity(), MANY, Budget(), _libraries(chosen), seed=0)
+    except ValueError as error:
+        raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
+
+
+def _libraries(chosen: Defence) -> list[str]:
+    names = ["autoattack", "foolbox"] if chosen.libraries == ALL else [chosen.libraries]
+    return [name for name in names if name != NONE]
+
+
 def everything(norm: str, shape: Sequence[int]) -> float:
     """The radius, as a share of the range of the data, within which every input can become an even grey."""
     return GREY if norm == "linf" else GREY * math.sqrt(math.prod(shape))
+
+
+def _sieges(subject: Subject, arsenal: Arsenal) -> dict[str, Siege]:
+    victims = _victims(subject)
+    return {
+        name: Siege(subject, victim, arsenal._replace(sources=_sources(name, victims)))
+        for name, victim in victims.items()
+    }
 
 
 def _victims(subject: Subject) -> dict[str, Victim]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from satae.evaluation import off_manifold
+from satae.evaluation import defending, off_manifold
 from satae.evaluation.codes import code
 from satae.evaluation.defending import defence
 from satae.evaluation.denoising import denoising
@@ -32,5 +32,5 @@ PARTS: Final[dict[str, Part]] = {
     "code": Part(code),
     "manifold": Part(manifold, off_manifold.check),
     "perturbation": Part(perturbation),
-    "defence": Part(defence),
+    "defence": Part(defence, defending.check),
 }

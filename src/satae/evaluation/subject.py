@@ -97,6 +97,12 @@ class Subject(NamedTuple):
         f_c = Complement(build.activation(config), "input", config.eps)  # of which the flat set is wanted alone
         return cls(config, model, f_c, data, centre, x, y, chosen.seed, chosen.batch_size)
 
+    @property
+    def labels(self) -> Tensor:
+        """The labels (n,) of data that have them."""
+        assert self.y is not None
+        return self.y
+
     def first(self, count: int) -> Subject:
         """The same with its first inputs alone."""
         return self._replace(x=self.x[:count], y=None if self.y is None else self.y[:count])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 from satae import build
-from satae.config import Config
+from satae.config import Config, ConfigError
 from satae.config.flat import APART, flat, is_among
 from satae.config.schema import PATHS
 from satae.data import cache
@@ -31,12 +32,12 @@ def twin_of(config: Config) -> DenoisingAutoencoder:
     """The unregularised twin of a run: the same of everything, but for alpha=0.
 
     Raises:
-        ValueError: it cannot be trained, or kept.
+        ConfigError: it cannot be trained, or kept.
     """
     without = replace(config, alpha=0.0)
     made_of = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
     file = _place("twin", made_of | {"fingerprint": build.fingerprint(without)})
-    return _model(cache.once(file, lambda part: checkpoint.save(part, _trained(without))))
+    return _model(_once(file, lambda part: checkpoint.save(part, _trained(without))))
 
 
 def _model(file: Path) -> DenoisingAutoencoder:
@@ -66,7 +67,7 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
         kind: one of ``classifier.KINDS``.
 
     Raises:
-        ValueError: it cannot be kept.
+        ConfigError: it cannot be kept.
     """
     labels = hashlib.sha256(data.train.y.cpu().numpy().tobytes()).hexdigest()  # type: ignore[union-attr]
     made_of = {
@@ -81,10 +82,17 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
         model = classifier.trained(kind, data, build.centre(config))
         checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
 
-    state = checkpoint.load(cache.once(_place("classifier", made_of), make))
+    state = checkpoint.load(_once(_place("classifier", made_of), make))
     model = classifier.KINDS[kind](data.shape, int(state.facts["labels"]))
     model.load_state_dict(state.part("classifier"))
     return model.eval()
+
+
+def _once(file: Path, make: Callable[[Path], None]) -> Path:
+    try:
+        return cache.once(file, make)
+    except ValueError as error:
+        raise ConfigError(first_line(error)) from None
 
 
 def _place(kind: str, made_of: dict[str, Any]) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from satae.robustness import libraries
 from satae.robustness.ascent import apgd, fgsm, pgd
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
@@ -20,6 +21,7 @@ Kind = Literal["single", "plain", "doubled", "surrogate", "black", "transfer", "
 Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, draws)
 
 FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
+FOOLBOX_STEPS: Final = 4  # times those of other attacks: it looks for the smallest change, not for one in a ball
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -82,6 +84,39 @@ def suite(
         found += [_transfer(victim, source, f"transfer-{name}-pgd", steps, restarts)]
     found += [Attack("square", "black", queries + 2, 0, functools.partial(square, victim, queries=queries))]
     found += [Attack("random", "black", queries + 1, 0, functools.partial(random_search, victim, queries=queries))]
+    return found
+
+
+def of_libraries(victim: nn.Module, classes: int, budget: Budget, names: Sequence[str], seed: int) -> list[Attack]:
+    """The attacks of other people on a model.
+
+    Args:
+        victim: as for :func:`suite`.
+        classes: how many.
+        budget: of which foolbox takes the steps; AutoAttack has its own.
+        names: ``"autoattack"``, ``"foolbox"``.
+        seed: of their random numbers.
+
+    Raises:
+        ValueError: a library is not installed, or cannot attack such a model.
+    """
+    found = []
+    if "autoattack" in names:
+        libraries.check_autoattack(classes)
+
+        def auto(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
+            return libraries.autoattack(victim, x, labels, ball, classes=classes, seed=seed)
+
+        found.append(Attack("autoattack", "library", 0, 0, auto))
+    if "foolbox" in names:
+        libraries.imported("foolbox")
+
+        steps = FOOLBOX_STEPS * budget.steps
+
+        def nearest(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
+            return libraries.minimum_norm(victim, x, labels, ball, steps=steps, seed=seed).within(ball.epsilon)
+
+        found.append(Attack("minimum-norm", "library", steps + 2, steps, nearest))
     return found
 
 

@@ -68,9 +68,7 @@ def autoattack(
     Raises:
         ValueError: too few classes, or pyautoattack is not installed.
     """
-    if classes < CLASSES:
-        raise ValueError(f"AutoAttack needs at least {CLASSES} classes, and there are {classes}; do without it")
-    library = _imported("pyautoattack")
+    library = check_autoattack(classes)
     unit = _Unit(model, ball, x.shape[1:])
     with _left_alone(seed, x.device):
         names: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
@@ -82,6 +80,17 @@ def autoattack(
     at = ball.project(unit.restore(found), x)
     with torch.no_grad():
         return Attempt(at, model(at).argmax(dim=1) != labels)
+
+
+def check_autoattack(classes: int) -> Any:
+    """The library, if it is there and can attack a model of so many classes.
+
+    Raises:
+        ValueError: it is not, or cannot.
+    """
+    if classes < CLASSES:
+        raise ValueError(f"AutoAttack needs at least {CLASSES} classes, and there are {classes}; do without it")
+    return imported("pyautoattack")
 
 
 def minimum_norm(
@@ -103,7 +112,7 @@ def minimum_norm(
     Raises:
         ValueError: foolbox is not installed.
     """
-    foolbox = _imported("foolbox")
+    foolbox = imported("foolbox")
     unit = _Unit(model, ball, x.shape[1:])
     with _left_alone(seed, x.device):
         victim = foolbox.PyTorchModel(unit.eval(), bounds=(0, 1), device=x.device)
@@ -119,7 +128,12 @@ def minimum_norm(
     return Nearest(torch.where(unmoved, x, at), distance)
 
 
-def _imported(library: str) -> Any:
+def imported(library: str) -> Any:
+    """A library by its name.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it imports itself
