@@ -130,7 +130,7 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     assert cut_off.out.splitlines()[-1] == told
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 go on, 1 begin"
+    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 goes on, 1 begins"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
 

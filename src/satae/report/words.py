@@ -46,11 +46,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
 
 
-def count(n: int, one: str, more: str = "") -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{n:,} {one if n == 1 else more or one + 's'}"
-
-
 def short(value: object, most: int = 40) -> str:
     """A value as one types it, cut where it is long."""
     text = " ".join(shown(value).split())

@@ -15,6 +15,7 @@ from rich.text import Text
 from satae import files
 from satae.config import ConfigError
 from satae.config.flat import SEED
+from satae.config.messages import counted
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
 from satae.sweep import csv_files, notes
@@ -116,16 +117,12 @@ def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Pat
     begun = {run.name for run in found}
     cut_off = sum(isinstance(run, Result) and run.status not in (FINISHED, FAILED) for run in found)
     waiting = sum(folder.name not in begun for folder in asked)
-    told = [f"{_counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
-    told += [f"{_counted(waiting, 'has', 'have')} not begun"] if waiting else []
+    told = [f"{counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
+    told += [f"{counted(waiting, 'has', 'have')} not begun"] if waiting else []
     if not told:
         return ""
     words = shlex.join([f"sweep={shorten(sweep)}", *launcher])
     return f"{' and '.join(told)}; go on with: satae-train {words}"
-
-
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _spread(spread: Spread) -> str:
