@@ -296,6 +296,13 @@ def test_no_measures_are_too_odd(tmp_path_factory, measures):
     assert write([folder]).is_file()
 
 
+def test_seeds_of_the_largest_numbers_have_a_page(tmp_path):
+    for alpha in (0.0, 1.0):
+        for seed, fvu in enumerate([1.7e308, 1.6e308, -1.7e308]):
+            made.whole(tmp_path / f"{alpha}{seed}", {FVU: fvu, SATURATED: fvu}, alpha=alpha, seed=seed)
+    assert "± too large" in Page(write([tmp_path])).seen()
+
+
 # what varies
 
 
@@ -539,6 +546,8 @@ def test_a_number_reads_as_it_is():
     assert words.spread(Spread(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == ["0.3209", "±", "0.0072"]
     assert words.spread(Spread(1, 0.32094, math.nan, math.nan)) == "0.3209"
     assert words.spread(Spread(0, math.nan, math.nan, math.nan)) == words.NOTHING
+    large = words.spread(Spread(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
+    assert large == "1.500e+308 ± too large"
     assert [words.duration(seconds) for seconds in (4.21, 200, 3725)] == ["4.2 s", "3 min 20 s", "1 h 02 min"]
 
 

@@ -76,3 +76,17 @@ def test_a_quantile_known_from_tables():
 def test_a_configuration_is_flat_as_words_are_typed():
     config = {"act": {"name": "shrink", "threshold": 0.5}, "alpha": 0.1, "checkpoint": {"keep": 2}}
     assert flat(config) == {"act": "shrink", "act.threshold": 0.5, "alpha": 0.1, "checkpoint.keep": 2}
+
+
+@pytest.mark.parametrize("size", [2.0**-1000, 2.0**900, 2.0**1022])
+def test_the_largest_and_the_least_numbers_have_a_mean_and_a_spread(size):
+    small, spread = Spread.of([0.5, 0.75, 1.0]), Spread.of([0.5 * size, 0.75 * size, size])
+    assert (spread.mean, spread.deviation, spread.margin) == (
+        small.mean * size,
+        small.deviation * size,
+        small.margin * size,
+    )
+
+
+def test_a_spread_that_no_number_can_be_is_infinite():
+    assert Spread.of([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf)

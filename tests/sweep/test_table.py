@@ -93,3 +93,10 @@ def test_an_empty_sweep_says_nothing(tmp_path, capsys):
 def test_what_is_no_run_is_passed_over(sweep):
     (sweep / "report").mkdir()
     assert len(list(below(sweep))) == 4
+
+
+def test_numbers_that_are_large_are_told_in_few_signs(tmp_path, capsys):
+    for seed, (fvu, dead) in enumerate([(1.7e308, 1e300), (-1.7e308, 1e300)]):
+        run(tmp_path / f"{seed}", {"valid/fvu": fvu, "valid/dead_fraction": dead}, seed=seed)
+    _, row, *_ = lines(tmp_path, capsys)
+    assert row.split()[1:8] == ["0.000", "±", "too", "large", "1.000e+300", "±", "0.000"]

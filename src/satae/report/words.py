@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from satae.sweep.groups import Spread, shown
+from satae.sweep.groups import TOO_LARGE, Spread, shown
 
+LARGEST: Final = 1e6  # number that is written out
+PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NOTHING: Final = "–"
 ONE: Final = "the one configuration"
 
@@ -19,10 +21,12 @@ def number(value: float | None) -> str:
 
 def spread(found: Spread) -> str:
     """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that."""
-    if not found.n or not 0 < found.margin < math.inf:
-        return number(found.mean) + ("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0" if found.margin == 0 else "")
+    if math.isnan(found.margin):
+        return number(found.mean)
+    if not 0 < found.margin < LARGEST or abs(found.mean) >= LARGEST:
+        return f"{number(found.mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(found.margin) else number(found.margin)}"
     digits = min(6, max(0, 1 - math.floor(math.log10(found.margin))))
-    text = f"{found.mean:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{found.margin:.{digits}f}"
+    text = f"{found.mean:.{digits}f}{PLUS_MINUS}{found.margin:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

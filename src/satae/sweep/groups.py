@@ -12,6 +12,7 @@ from satae.config.messages import show
 from satae.sweep.results import Result
 
 CONFIDENCE: Final = 0.95
+TOO_LARGE: Final = "too large"  # a spread that no float can be
 
 
 class Group(NamedTuple):
@@ -51,8 +52,8 @@ class Spread(NamedTuple):
 
     n: int
     mean: float  # nan of none
-    deviation: float  # the standard deviation of a sample; nan of less than two
-    margin: float  # half of the confidence interval of the mean; nan of less than two
+    deviation: float  # the standard deviation of a sample; nan of less than two, inf where no float is as large
+    margin: float  # half of the confidence interval of the mean; as the deviation
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
@@ -62,12 +63,15 @@ class Spread(NamedTuple):
 
         Student (1908), The probable error of a mean, Biometrika 6(1).
         """
-        found = [value for value in values if math.isfinite(value)]
+        finite = [value for value in values if math.isfinite(value)]
+        # of the size of the largest, since the sum of large floats need not be one; a power of two changes no digit
+        unit = 2.0 ** (math.frexp(max(map(abs, finite), default=1.0))[1] - 1)
+        found = [value / unit for value in finite]
         n, mean = len(found), statistics.fmean(found) if found else math.nan
         if n < 2:
-            return cls(n, mean, math.nan, math.nan)
+            return cls(n, mean * unit, math.nan, math.nan)
         deviation = math.dist(found, [mean] * n) / math.sqrt(n - 1)  # statistics.stdev takes ten times as long
-        return cls(n, mean, deviation, quantile(n - 1) * deviation / math.sqrt(n))
+        return cls(n, mean * unit, deviation * unit, quantile(n - 1) * deviation / math.sqrt(n) * unit)
 
 
 def quantile(degrees: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,12 +20,13 @@ from satae.config.messages import counted
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
 from satae.sweep import csv_files, notes
-from satae.sweep.groups import Group, Spread, axes, grouped, shown
+from satae.sweep.groups import TOO_LARGE, Group, Spread, axes, grouped, shown
 from satae.sweep.measures import COLUMNS
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
 from satae.tracking.console import PatientConsole, live
 
 PIPED_WIDTH: Final = 140
+LARGEST: Final = 1e6  # number that is written out
 
 
 def summarise(
@@ -128,4 +130,11 @@ def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Pat
 def _spread(spread: Spread) -> str:
     if not spread.n:
         return "-"
-    return f"{spread.mean:.3f} ± {spread.deviation:.3f}" if spread.n > 1 else f"{spread.mean:.3f}"
+    return f"{_number(spread.mean)} ± {_number(spread.deviation)}" if spread.n > 1 else _number(spread.mean)
+
+
+def _number(value: float) -> str:
+    """With three decimals, or where it is large as a power of ten."""
+    if math.isinf(value):
+        return TOO_LARGE
+    return f"{value:.3f}" if abs(value) < LARGEST else f"{value:.3e}"
