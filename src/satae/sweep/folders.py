@@ -14,7 +14,7 @@ from satae.config.messages import show
 from satae.run_directory import shorten
 from satae.sweep.results import Result
 
-LONGEST: Final = 150  # characters of a folder's name; file systems allow 255 bytes
+LONGEST: Final = 150  # bytes of a folder's name, of 255 that file systems allow, for what is not the seed
 PRESETS: Final = "experiment"  # each has choices of many kinds
 
 Choices = Mapping[str, Any]
@@ -73,7 +73,9 @@ def named(words: Sequence[str], varied: Sequence[str], apart: Choices | None = N
     told = [f"{key}={typed[key]}" for key in varied if key in typed and key != SEED]
     seed = _plain(f"{SEED}={typed[SEED]}") if SEED in typed and SEED in varied else ""
     text = ",".join(told)
-    parts = [_plain(text)] if len(_plain(text)) <= LONGEST else [_plain(text)[:LONGEST], f"#{_digest(text)}"]
+    plain = _plain(text)
+    begins = plain.encode()[:LONGEST].decode(errors="ignore")  # which may end within a letter
+    parts = [plain] if begins == plain else [begins, f"#{_digest(text)}"]
     if apart is not None:
         rest = {key: value for key, value in apart.items() if key != SEED or not seed}
         parts.append(f"#{_digest(content(rest, varied))}")
