@@ -11,7 +11,7 @@ import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
 from satae import experiment, interruption
-from satae.sweep import csv_files, groups, results
+from satae.sweep import board, csv_files, groups, notes, results
 from satae.training.fit import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -155,6 +155,38 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     assert outcome.code == 130
     assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"
     assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "full"), PermissionError(13, "Permission denied")], ids=repr
+)
+def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, monkeypatch, error, there):
+    def refuse(*_):
+        raise error
+
+    if there:
+        assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(board, "show_sweep", refuse)
+    outcome = here(tmp_path, *WORDS)
+    place = error.filename or tmp_path / "outputs" / "first"
+    assert outcome.code == 2
+    assert outcome.err == f"satae-train: {place}: cannot write there ({error.strerror}); no run has begun\n"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "outputs").exists() == there
+
+
+def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(notes, "LARGEST", 10)
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda path, *_, **__: made.append(path))
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 2
+    assert outcome.err.startswith(
+        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands are more than the 10 bytes"
+    )
+    assert made == []
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from satae.command import failures, launchers
+from satae.command import launchers
 from satae.command.ending import FAILED, OK, say
 from satae.command.launch import CommandLine, Program, hand_over, stop
+from satae.command.opening import opened
 from satae.command.overrides import in_grammar
 from satae.command.places import RUN_FOLDER, SWEEP_FOLDER
 from satae.command.plan import Job, Plan
@@ -61,27 +62,17 @@ def _closed(program: Program, line: CommandLine, plan: Plan, work: Callable[[], 
 
 
 def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
-    from satae.sweep import notes
-    from satae.tracking.lock import locked
-
     assert plan.sweep is not None
     left = plan.left
     sys.argv.append(f"{SWEEP_FOLDER}={in_grammar(str(plan.sweep))}")
     if len(left) < len(plan.jobs):
         print(_there(plan), flush=True)  # noqa: T201
-    with launchers.workers(plan.launcher, len(left), program.ready) as share:
+    with launchers.workers(plan.launcher, len(left), program.ready) as share, ExitStack() as stack:
         with _nothing_written(plan.sweep):
             for job in left:
                 _checked(program, job)
-        plan.sweep.mkdir(parents=True, exist_ok=True)
-        with locked(plan.sweep):
-            known = notes.read(plan.sweep)
-            for words in plan.commands:
-                known = known.add(line.text, words, plan.varied)
-            notes.write(plan.sweep, known)
-            (plan.sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
-            program.open(plan.sweep, [job.config for job in plan.jobs])
-            return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
+            stack.enter_context(opened(program, line, plan, plan.sweep))
+        return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
 
 
 def _there(plan: Plan) -> str:

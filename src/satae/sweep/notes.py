@@ -66,11 +66,20 @@ def write(sweep: Path, notes: Notes) -> None:
         ConfigError: they are more than can be read back; nothing is written.
         OSError: they cannot be written.
     """
+    files.replace(sweep / SWEEP_NOTES, encoded(sweep, notes))
+
+
+def encoded(sweep: Path, notes: Notes) -> bytes:
+    """The notes of a sweep as their file holds them.
+
+    Raises:
+        ConfigError: they are more than can be read back.
+    """
     content = (json.dumps(notes._asdict(), indent=2) + "\n").encode()
     if len(content) > LARGEST:
         told = f"its commands are more than the {LARGEST:,} bytes that are kept of them; begin another sweep"
         raise ConfigError(f"{sweep / SWEEP_NOTES}: {told}")
-    files.replace(sweep / SWEEP_NOTES, content)
+    return content
 
 
 def _is_words(found: object) -> bool:
