@@ -11,6 +11,7 @@ import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
 from satae import experiment, interruption
+from satae.report.writing import write
 from satae.sweep import board, csv_files, groups, notes, results
 from satae.training.fit import NonFiniteLoss, fit
 
@@ -128,10 +129,24 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
     told = "1 was cut off and 1 has not begun; go on with: satae-train sweep=outputs/first"
     assert cut_off.out.splitlines()[-1] == told
+    report = tmp_path / "outputs" / "first" / "report"
+    assert not report.exists()
+    assert "1 of 4 runs has not begun" in (write([report.parent]).read_text("utf-8"))
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
+    assert "not begun" not in (report / "index.html").read_text("utf-8")
     assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 goes on, 1 begins"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
+
+
+def test_runs_that_a_sweep_was_to_have_are_counted_once_when_it_grows(tmp_path, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
+    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
+    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 1 has not begun; ")
+    cut_off = here(tmp_path, *TINY, "alpha=0.1,0", "seed=0,1", "sweep=first")  # which begins with the same
+    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 3 have not begun; ")
+    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=2", "sweep=first")
+    assert cut_off.out.splitlines()[-1].startswith("2 were cut off and 3 have not begun; ")
 
 
 def test_how_to_go_on_names_the_launcher(tmp_path, monkeypatch):
@@ -184,7 +199,7 @@ def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, m
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
     assert outcome.err.startswith(
-        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands are more than the 10 bytes"
+        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands and runs are more than the 10 bytes"
     )
     assert made == []
 

@@ -26,6 +26,7 @@ from satae.run_directory import RUN, shorten
 from satae.shown import first_line
 
 if TYPE_CHECKING:
+    from satae.sweep.notes import Runs
     from satae.tracking.record import Record
 
 PROGRAM: Final = "satae-train"
@@ -141,11 +142,11 @@ def _typed(directory: Path) -> str:
     return shlex.quote(str(shorten(directory)))
 
 
-def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
+def open_sweep(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
     """Show what the runs of a sweep choose."""
     from satae import sweep_session
 
-    sweep_session.begin(sweep, configs)
+    sweep_session.begin(sweep, configs, asked)
 
 
 def _record(directory: Path, config: Config, line: CommandLine) -> Record:

@@ -182,6 +182,38 @@ def test_notes_of_a_sweep_that_are_none_are_passed_over(tmp_path, content):
     assert "satae-train -m alpha=... act=... seed=..." in Page(write([tmp_path])).seen()
 
 
+def cut_off(folder, begun):
+    """A sweep of four runs of which some have begun."""
+    folder.mkdir()
+    names = [f"alpha=0.1,seed={seed}" for seed in range(4)]
+    asked = {"a": {str(seed): name for seed, name in enumerate(names)}}
+    notes.write(folder, notes.NONE.add("satae-train", ["seed=range(4)"], ["seed"]).with_runs(asked))
+    for seed in range(begun):
+        made.whole(folder / names[seed], seed=seed)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"), [(1, "3 of 4 runs have not begun"), (3, "1 of 4 runs has not begun"), (4, "")]
+)
+def test_a_sweep_that_was_cut_off_says_how_many_runs_have_not_begun(tmp_path, monkeypatch, begun, told):
+    monkeypatch.chdir(tmp_path)
+    cut_off(tmp_path / "cut", begun)
+    code, out, err = typed("cut")
+    assert (code, err) == (0, "")
+    line = f"cut: {told}; go on with: satae-train sweep=./cut"
+    assert out.splitlines() == ["cut/report/index.html", *([line] if told else [])]
+    seen = Page(tmp_path / "cut" / "report" / "index.html").seen()
+    assert ("not begun" in seen) == bool(told)
+    assert told in seen
+
+
+def test_of_a_sweep_none_of_whose_runs_has_begun_there_is_no_report(tmp_path):
+    code, out, err = typed(str(cut_off(tmp_path / "cut", 0)))
+    assert (code, out) == (2, "")
+    assert "none of its 4 runs has begun; go on with: satae-train sweep=" in err
+
+
 # runs that did not end well
 
 

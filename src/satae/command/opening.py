@@ -30,7 +30,7 @@ def opened(program: Program, line: CommandLine, plan: Plan, sweep: Path) -> Iter
         sweep.mkdir(parents=True, exist_ok=True)
         lock = locked(sweep)
         known = _noted(line, plan, sweep)
-        program.open(sweep, [job.config for job in plan.jobs])
+        program.open(sweep, [job.config for job in plan.jobs], known.runs)
         notes.write(sweep, known)
         (sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
     except BaseException as error:
@@ -49,7 +49,7 @@ def _noted(line: CommandLine, plan: Plan, sweep: Path) -> notes.Notes:
     known = notes.read(sweep)
     for words in plan.commands:
         known = known.add(line.text, words, plan.varied)
-    return known
+    return known.with_runs(plan.runs)
 
 
 def _take_back(new: list[Path], ours: Path | None) -> None:

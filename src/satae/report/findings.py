@@ -27,9 +27,10 @@ def run_counts(source: Source, groups: Sequence[Group]) -> str:
     ends = Counter("still running, or killed" if run.status == "running" else run.status for run in source.runs)
     if source.unreadable:
         ends["not readable"] = len(source.unreadable)
-    all_runs = counted(len(source.runs) + len(source.unreadable), "run")
+    begun = len(source.runs) + len(source.unreadable)
     ended = listed((f"{n:,} {words.short(how)}" for how, n in ends.most_common()), "and")
-    return f"{all_runs} of {counted(len(groups), 'configuration')}: {ended}."
+    told = f"{counted(begun, 'run')} of {counted(len(groups), 'configuration')}: {ended}."
+    return f"{told} {words.not_begun(source.waiting, source.waiting + begun)}." if source.waiting else told
 
 
 def varied(runs: Sequence[Result], axes: Sequence[str]) -> str:

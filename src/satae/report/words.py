@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from satae.config.messages import counted
 from satae.sweep.groups import TOO_LARGE, Spread, shown
 
 LARGEST: Final = 1e6  # number that is written out
@@ -38,6 +39,11 @@ def change(found: Spread) -> str:
 def name(values: Mapping[str, Any]) -> str:
     """A configuration: ``act=relu, alpha=0.1``."""
     return ", ".join(f"{short(key)}={short(value)}" for key, value in values.items()) or ONE
+
+
+def not_begun(number: int, all_runs: int) -> str:
+    """``1 of 8 runs has not begun``."""
+    return f"{number:,} of {counted(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
 
 
 def duration(seconds: float) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.flat import APART, SEED, is_among
 from satae.config.messages import show
 from satae.run_directory import shorten
+from satae.sweep.notes import Runs
 from satae.sweep.results import Result
 
 LONGEST: Final = 150  # bytes of a folder's name, of 255 that file systems allow, for what is not the seed
@@ -52,6 +55,26 @@ def place(wanted: Sequence[Wanted], there: Sequence[Result], varied: Sequence[st
             taken[key] = named(run.words, varied, run.choices) if name in taken.values() else name
         names.append(taken[key])
     return names
+
+
+def word(sweep: Path) -> str:
+    """``sweep=outputs/first``, as one types it here: a name alone would stand for a folder of ``outputs/``."""
+    place = str(shorten(sweep))
+    return f"sweep={place if os.sep in place else os.path.join(os.curdir, place)}"
+
+
+def by_configuration(runs: Mapping[str, Choices], varied: Sequence[str]) -> Runs:
+    """The folders of runs, by a digest of their configurations and by their seeds.
+
+    Args:
+        runs: the choices of each, by the name of its folder.
+        varied: what the sweep varies.
+    """
+    found = Runs()
+    for name, choices in runs.items():
+        rest = {key: value for key, value in choices.items() if key != SEED}
+        found.setdefault(_digest(content(rest, varied), 16), {})[show(choices.get(SEED, 0))] = name
+    return found
 
 
 def content(choices: Choices, varied: Sequence[str]) -> str:
@@ -100,5 +123,5 @@ def _check_meaning(choices: Choices, there: Sequence[Result], varied: Sequence[s
                 )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _digest(text: str, letters: int = 8) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:letters]

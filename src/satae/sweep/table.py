@@ -14,12 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import files
-from satae.config import ConfigError
 from satae.config.flat import SEED
 from satae.config.messages import counted
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
-from satae.sweep import csv_files, notes
+from satae.sweep import csv_files, folders, notes
 from satae.sweep.groups import TOO_LARGE, Group, Spread, axes, grouped, shown
 from satae.sweep.measures import COLUMNS
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
@@ -45,7 +44,7 @@ def summarise(
     if found:
         files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
-        console.print(_table(runs, _varied(sweep)))
+        console.print(_table(runs, notes.known(sweep).varied))
         spread = "mean ± standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
         console.print(f"{spread}every run: {shorten(sweep / csv_files.RUNS)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
@@ -63,14 +62,6 @@ def line(run: Result) -> str:
     if run.is_finished:
         return f"{run.name}  {live(run.metrics)}"
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
-
-
-def _varied(sweep: Path) -> list[str]:
-    """What its commands give several values, as far as that can be read."""
-    try:
-        return notes.read(sweep).varied
-    except ConfigError:
-        return []
 
 
 def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
@@ -118,12 +109,12 @@ def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Pat
     """What is still to be made, and how."""
     begun = {run.name for run in found}
     cut_off = sum(isinstance(run, Result) and run.status not in (FINISHED, FAILED) for run in found)
-    waiting = sum(folder.name not in begun for folder in asked)
+    waiting = len({*(folder.name for folder in asked), *notes.known(sweep).asked} - begun)
     told = [f"{counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
     told += [f"{counted(waiting, 'has', 'have')} not begun"] if waiting else []
     if not told:
         return ""
-    words = shlex.join([f"sweep={shorten(sweep)}", *launcher])
+    words = shlex.join([folders.word(sweep), *launcher])
     return f"{' and '.join(told)}; go on with: satae-train {words}"
 
 
