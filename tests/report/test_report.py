@@ -115,6 +115,15 @@ def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
         assert row[2:5] == ["3", words.spread(group.spread(FVU)), words.spread(group.spread(SATURATED))]
 
 
+def test_configurations_are_named_as_they_were_typed(tmp_path):
+    made.sweep(tmp_path)
+    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,satlin"], ["alpha", "act", "seed"]))
+    page = Page(write([tmp_path]))
+    assert page.tables[0][0][:2] == ["alpha", "act"]
+    assert rows(tmp_path / "report" / "groups.csv")[0]["configuration"] == "alpha=0,act=relu"
+    assert "They differ in alpha (0, 0.01, 0.1, 1), act (relu, satlin) and seed (0, 1, 2)." in page.seen()
+
+
 def test_the_files_say_the_same_as_the_runs(sweep, page):
     assert len(page.tables[1]) == 1 + 24
     groups = {group.name: group for group in grouped(sources.gather([sweep]).runs)}

@@ -3,6 +3,7 @@ import csv
 import pytest
 from made import run
 
+from satae.sweep import notes
 from satae.sweep.csv_files import RUNS
 from satae.sweep.results import attempted, below, directories
 from satae.sweep.table import summarise
@@ -30,6 +31,17 @@ def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
     assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
     assert saturated.split()[:3] == ["0.1", "1", "0.500"]
     assert saturated.split()[-1] == "1"
+
+
+def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
+    for alpha in (0, 1):
+        for act in ("relu", "tanh"):
+            run(tmp_path / f"{act}{alpha}", {"valid/fvu": 0.5}, act=act, alpha=alpha)
+    assert [line.split()[:2] for line in lines(tmp_path, capsys)[:2]] == [["act", "alpha"], ["relu", "0"]]
+    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,tanh"], ["alpha", "act"]))
+    head, *rows = lines(tmp_path, capsys)
+    assert head.split()[:2] == ["alpha", "act"]
+    assert [row.split()[:2] for row in rows[:3]] == [["0", "relu"], ["0", "tanh"], ["1", "relu"]]
 
 
 def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):

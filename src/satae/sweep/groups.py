@@ -81,20 +81,34 @@ def quantile(degrees: int) -> float:
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
-def axes(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+def axes(choices: Sequence[Mapping[str, Any]], typed: Sequence[str] = ()) -> list[str]:
     """What runs differ in, by the choices of each: ``["act", "alpha", "seed"]``, the seed last.
 
     An option of a choice counts only among runs that made that choice: ``act.threshold`` where two runs of
     ``act=shrink`` differ in it.
+
+    Args:
+        choices: of each run.
+        typed: what was given several values, whose order is kept.
     """
     keys = dict.fromkeys(key for one in choices for key in one if not is_among(key, APART))
-    varied = [key for key in keys if key != SEED and _varies(key, choices)]
-    return [*varied, *([SEED] if _varies(SEED, choices) else [])]
+    return as_typed([key for key in keys if _varies(key, choices)], typed)
 
 
-def grouped(runs: Sequence[Result]) -> list[Group]:
-    """The runs by configuration, in the order of its values; the seeds in theirs."""
-    keys = [key for key in axes([run.choices for run in runs]) if key != SEED]
+def as_typed(keys: Iterable[str], typed: Sequence[str]) -> list[str]:
+    """Keys in the order in which some were typed, an option after its choice; then the others, and the seed last."""
+    places = {key: place for place, key in enumerate(typed)}
+    return sorted(keys, key=lambda key: (key == SEED, places.get(key, places.get(key.partition(".")[0], len(places)))))
+
+
+def grouped(runs: Sequence[Result], typed: Sequence[str] = ()) -> list[Group]:
+    """The runs by configuration, in the order of its values; the seeds in theirs.
+
+    Args:
+        runs: all of them.
+        typed: what was given several values, in the order in which configurations have it.
+    """
+    keys = [key for key in axes([run.choices for run in runs], typed) if key != SEED]
     found: dict[tuple[str, ...], Group] = {}
     for run in runs:
         values = {key: run.choices[key] for key in keys if key in run.choices}

@@ -19,7 +19,7 @@ from satae.config.messages import counted
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
 from satae.sweep import csv_files, folders, notes
-from satae.sweep.groups import TOO_LARGE, Group, Spread, axes, grouped, shown
+from satae.sweep.groups import TOO_LARGE, Group, Spread, as_typed, axes, grouped, shown
 from satae.sweep.measures import COLUMNS
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
 from satae.tracking.console import PatientConsole, live
@@ -64,10 +64,10 @@ def line(run: Result) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
+def _table(runs: Sequence[Result], typed: Sequence[str]) -> Table:
     """One row for each configuration; what the runs differ in, or are to differ in, comes first."""
-    differ = dict.fromkeys([*axes([run.choices for run in runs]), *asked])
-    varied = [key for key in differ if key != SEED and any(key in run.choices for run in runs)]
+    differ = dict.fromkeys([*axes([run.choices for run in runs]), *typed])
+    varied = [key for key in as_typed(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
     titles = ["finished", *(COLUMNS[key] for key in shown), "collapsed", *states]
@@ -76,7 +76,7 @@ def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
         table.add_column(_cell(key))
     for title in titles:
         table.add_column(_cell(title), justify="right")
-    for group in grouped(runs):
+    for group in grouped(runs, typed):
         counts = [sum(run.status == status for run in group.runs) for status in states]
         collapsed = sum(run.is_collapsed for run in group.runs)
         numbers = [_spread(group.spread(key)) for key in shown]
