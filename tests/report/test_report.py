@@ -21,6 +21,7 @@ from program import files
 
 from satae.config import ConfigError
 from satae.report import command, drawing, figures, pictures, sources, words
+from satae.report.csv_files import SPREAD
 from satae.report.series import MOST_LINES, plan
 from satae.report.writing import write
 from satae.sweep import notes
@@ -108,7 +109,7 @@ def planned(folder):
 def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
     groups = grouped(sources.gather([sweep]).runs)
     configurations = page.tables[0]
-    assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu"]
+    assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu ± 95 %"]
     assert len(configurations) == 1 + len(groups) == 9
     for group, row in zip(groups, configurations[1:], strict=True):
         assert row[:2] == [group.values["act"], f"{group.values['alpha']:g}"]
@@ -131,8 +132,11 @@ def test_the_files_say_the_same_as_the_runs(sweep, page):
     assert len(written) == 8 * 5
     for row in written:
         spread = groups[row["configuration"]].spread(row["measure"].removeprefix("final/"))
-        assert [float(row[key]) for key in Spread._fields] == [*spread]
-        assert float(row["high"]) - float(row["low"]) == pytest.approx(2 * spread.margin, abs=1e-12)
+        assert [float(row[key]) for key in SPREAD] == [
+            *spread,
+            spread.mean - spread.margin,
+            spread.mean + spread.margin,
+        ]
     by_name = {row["run"]: row for row in rows(sweep / "report" / "runs.csv")}
     for run in sources.gather([sweep]).runs:
         row = by_name[run.name]
@@ -161,6 +165,13 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
     assert "8 configurations measured by fewer than 3 seeds" in seen
     assert ("they have no interval" in seen) == ("no intervals" in seen) == (seeds == 1)
     assert " rises " not in seen or seeds > 1
+
+
+def test_the_page_says_which_spread_it_has_and_which_not(page, tmp_path):
+    assert "± is half of the 95 % interval of a mean" in page.seen()
+    assert "not the standard deviation" in page.seen()
+    assert [title for title in page.tables[0][0] if "±" in title] == ["valid fvu ± 95 %", "saturated ± 95 %"]
+    assert "±" not in "".join(Page(write([made.sweep(tmp_path, seeds=[0])])).tables[0][0])
 
 
 def test_a_seed_that_is_there_twice_counts_once(tmp_path):

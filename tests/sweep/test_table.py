@@ -33,6 +33,14 @@ def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
     assert saturated.split()[-1] == "1"
 
 
+def test_it_says_which_spread_it_has(sweep, tmp_path, capsys):
+    head, *_ = told = lines(sweep, capsys)
+    assert "valid fvu ± sd" in head
+    assert any(line.startswith("sd: standard deviation over the seeds; every run: ") for line in told)
+    run(tmp_path / "one" / "seed=0", {"valid/fvu": 0.5})
+    assert not {"±", "sd:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
+
+
 def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
     for alpha in (0, 1):
         for act in ("relu", "tanh"):

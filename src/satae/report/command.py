@@ -29,7 +29,7 @@ single run has its losses and its saturated fraction over the epochs instead.
 
   index.html   the page
   runs.csv     every run: status, choices, final measures
-  groups.csv   every configuration and measure: n, mean, standard deviation, interval"""
+  groups.csv   every configuration and measure: n, mean, standard deviation, 95 % interval"""
 
 
 class Choices(NamedTuple):

@@ -45,7 +45,7 @@ def summarise(
         files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
         console.print(_table(runs, notes.known(sweep).varied))
-        spread = "mean ± standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
+        spread = "sd: standard deviation over the seeds; " if _over_seeds(runs) else ""
         console.print(f"{spread}every run: {shorten(sweep / csv_files.RUNS)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
@@ -70,7 +70,8 @@ def _table(runs: Sequence[Result], typed: Sequence[str]) -> Table:
     varied = [key for key in as_typed(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
-    titles = ["finished", *(COLUMNS[key] for key in shown), "collapsed", *states]
+    spread = " ± sd" if _over_seeds(runs) else ""  # which the page of the report has not
+    titles = ["finished", *(f"{COLUMNS[key]}{spread}" for key in shown), "collapsed", *states]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for key in varied:
         table.add_column(_cell(key))
@@ -83,6 +84,10 @@ def _table(runs: Sequence[Result], typed: Sequence[str]) -> Table:
         told = [str(count or "") for count in (collapsed, *counts)]
         table.add_row(*_values(group, varied), str(len(group.finished)), *numbers, *told)
     return table
+
+
+def _over_seeds(runs: Sequence[Result]) -> bool:
+    return len({run.seed for run in runs}) > 1
 
 
 def _values(group: Group, varied: Sequence[str]) -> list[Text]:
