@@ -4,7 +4,7 @@ from test_ball import assert_inside
 from torch import nn
 from victims import EVERYTHING, attacked, classifier, draws, linear
 
-from satae.robustness.ascent import apgd, checkpoints, fgsm, pgd
+from satae.robustness.ascent import _checked, _State, apgd, checkpoints, fgsm, pgd
 from satae.robustness.ball import NORMS, Ball
 from satae.robustness.objectives import cross_entropy, margin, slope
 
@@ -76,6 +76,42 @@ def test_weights_get_no_gradient():
 
 def test_checkpoints_are_those_of_the_paper():
     assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+
+
+def test_every_restart_begins_elsewhere():
+    x, seen = torch.rand(2, 3), []
+
+    def watched(points):
+        seen.append(points.detach().clone())
+        return Unfooled()(points)
+
+    for attack in (pgd, apgd):
+        seen.clear()
+        attack(watched, x, torch.zeros(2, dtype=torch.long), Ball("linf", 0.5), draws(2), steps=1, restarts=3)
+        assert not any(torch.equal(seen[i], seen[j]) for i in range(len(seen)) for j in range(i))
+
+
+@pytest.mark.parametrize(
+    ("rises", "best_then", "size_then", "halved"),
+    [
+        (10, 1.0, 0.2, True),  # the best has not changed, nor has the size
+        (10, 0.5, 0.2, False),
+        (10, 1.0, 0.4, False),
+        (7, 0.5, 0.2, True),  # too few steps went up
+        (8, 0.5, 0.2, False),
+    ],
+)
+def test_a_step_is_halved_where_it_has_stopped_to_help(rises, best_then, size_then, halved):
+    here, best = torch.zeros(1, 2), torch.ones(1, 2)
+
+    def one(number):
+        return torch.tensor([float(number)])
+
+    state = _State(here, here, one(0), here, best, one(1), best, one(0.2), one(rises), one(size_then), one(best_then))
+    found = _checked(state, 10)
+    torch.testing.assert_close(found.size, one(0.1 if halved else 0.2))
+    assert torch.equal(found.at, best if halved else here)
+    assert torch.equal(found.gradient, best if halved else here)
 
 
 class Unfooled(nn.Module):

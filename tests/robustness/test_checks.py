@@ -114,7 +114,7 @@ def test_a_larger_ball_must_not_break_less():
     assert {key for key, outcome in outcomes(evidence).items() if outcome != "passed"} == {4}
 
 
-@pytest.mark.parametrize(("offenders", "outcome"), [(0, "passed"), (2, "passed"), (4, "open"), (8, "failed")])
+@pytest.mark.parametrize(("offenders", "outcome"), [(0, "passed"), (2, "passed"), (4, "open"), (6, "failed")])
 def test_a_share_is_judged_by_its_interval(offenders, outcome):
     assert outcomes(more("surrogate", 0.1, offenders))[8] == outcome
 
@@ -163,6 +163,15 @@ def test_robust_accuracy_is_the_mean_of_the_minimum():
         Result("few", "library", 0.1, torch.tensor([True])),
     ]
     assert robust_accuracy(results, correct, 0.1).value == 0.25
+
+
+def test_what_some_attack_of_a_kind_breaks_is_broken():
+    a, b = torch.arange(N) % 2 == 0, torch.arange(N) % 3 == 0
+    results = [Result("a", "plain", 0.1, a), Result("b", "plain", 0.1, b), Result("c", "black", 0.1, ~a)]
+    evidence = honest(results=results, correct=withstood(150))
+    assert torch.equal(evidence.broken(0.1, "plain"), ~(a & b & withstood(150)))
+    assert torch.equal(evidence.broken(0.1, "black"), ~(~a & withstood(150)))
+    assert evidence.broken(0.1).all()
 
 
 BUDGET = Budget(steps=30, restarts=1, queries=300)

@@ -60,6 +60,12 @@ def test_more_starts_find_no_less_and_stay_inside():
     assert_inside(often.x, x, ball)
 
 
+def test_the_slope_may_be_largest_elsewhere_than_the_change():
+    found = largest_change(lambda x: (5 * x).tanh(), torch.zeros(4, 1), Ball("linf", 1.0, -1.0, 1.0), draws(4))
+    assert (found.slope > 1.2 * found.change / 1.0).all()
+    assert (found.slope <= 5).all()
+
+
 def test_a_constant_function_does_not_move():
     found = largest_change(lambda x: 0 * x, torch.rand(3, 2), Ball("l2", 0.1), draws(3), steps=2)
     assert not found.change.any()
