@@ -52,7 +52,8 @@ measured with the same weights and settings is not measured again; with others i
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as in satae-train
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return small_program.run(PROGRAM, HELP, work, (ConfigError,))
 
 

@@ -101,13 +101,13 @@ def _of_layers(subject: Subject, every: Mapping[str, Layer], near: float) -> Ite
             yield _fact(name, "share at the levels", units.at_levels(f_c, layer.f_z, near), n)
         if len(found := units.bimodality(layer.f_z)):
             yield _fact(name, "bimodality", found.mean().item(), n)
-        yield _fact(name, "entropy, bits", units.entropy(units.is_on(f_c, layer.z, layer.f_z)).mean().item(), n)
+        yield _fact(name, "entropy", units.entropy(units.is_on(f_c, layer.z, layer.f_z)).mean().item(), n)
         yield _fact(name, "weight kurtosis", units.kurtosis(layer.weight), layer.weight.numel())
 
 
 def _of_slopes(norms: Tensor) -> list[Row]:
     flat = wilson(int((norms == 0).sum()), len(norms))
-    return [_estimate(ENCODER, "slope ‖J‖", mean(norms)), _estimate(ENCODER, "share with slope 0", flat)]
+    return [_estimate(ENCODER, "slope", mean(norms)), _estimate(ENCODER, "share with slope 0", flat)]
 
 
 def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[], Row]]:
@@ -145,7 +145,7 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
 
 def _headline(rows: list[Row], last: str) -> dict[str, Cell]:
     found = {(row.of, row.measure): row.value for row in rows}
-    wanted = {"saturated": (last, "saturated fraction"), "‖J‖": (ENCODER, "slope ‖J‖"), "probe": (CODE, LINEAR)}
+    wanted = {"saturated": (last, "saturated fraction"), "slope": (ENCODER, "slope"), "probe": (CODE, LINEAR)}
     return {name: found[key] for name, key in wanted.items() if key in found}
 
 
