@@ -132,6 +132,13 @@ def test_in_the_plane_there_are_the_map_and_the_area_and_what_is_not_there_is_to
     assert (plane / "evaluation" / "manifold_map.png").is_file()
 
 
+def test_one_input_is_enough(run):
+    outcome = typed(run, "run=.", *QUICK, "samples=1", "code.train=3", "manifold.other=patches")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "nearest neighbours (3): accuracy after 3 training inputs" in outcome.out
+    assert table(outcome.out, "against")[-1]["against"] == "patches"
+
+
 def test_json_says_all_that_the_figures_depend_on(run):
     typed(run, "run=.", "evaluation=manifold", "manifold.other=none", "seed=3", "samples=20")
     found = read(run / "evaluation" / "manifold.json")

@@ -124,7 +124,8 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
         return []
     x = data.batch(stored.x[:n]).to(subject.x.device)
     encode = partial(subject.mapped, subject.model.encode)
-    notes.append(f"{LINEAR} and {NEAREST} ({chosen.neighbours}): accuracy after {n} training inputs")
+    neighbours = min(chosen.neighbours, n)
+    notes.append(f"{LINEAR} and {NEAREST} ({neighbours}): accuracy after {n} training inputs")
 
     def linear(of: str, train: Labelled, test: Labelled) -> Row:
         found, converged = probes.linear(train, test)
@@ -133,7 +134,7 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
         return _estimate(of, LINEAR, found)
 
     def nearest(of: str, train: Labelled, test: Labelled) -> Row:
-        return _estimate(of, NEAREST, probes.nearest(train, test, chosen.neighbours))
+        return _estimate(of, NEAREST, probes.nearest(train, test, neighbours))
 
     seen = {CODE: (encode(x), encode(subject.x)), INPUT: (x, subject.x)}
     return [
