@@ -12,6 +12,7 @@ from satae.command import small_program
 from satae.command.composition import settled
 from satae.config import ConfigError
 from satae.config.evaluation import EVALUATION
+from satae.interruption import held
 from satae.run_directory import CONFIG, RUN
 
 PROGRAM: Final = EVALUATION.program
@@ -51,7 +52,8 @@ measured with the same weights and settings is not measured again; with others i
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as in satae-train
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return small_program.run(PROGRAM, HELP, work, (ConfigError,))
 
 
@@ -69,7 +71,8 @@ def work(words: Sequence[str]) -> str:
     named = [word for word in words if word.partition("=")[0].lstrip("+~") == NAMED]
     chosen = settled([word for word in words if word not in named], EVALUATION)
     runs = directories(named)
-    from satae.evaluation.evaluating import evaluate
+    with held():  # an interrupt would be lost in imports
+        from satae.evaluation.evaluating import evaluate
 
     return evaluate(runs, chosen)
 

@@ -11,7 +11,10 @@ from program import TINY, Outcome, here
 from satae import evaluate
 
 PROGRAM = str(Path(sys.executable).with_name("satae-eval"))
-QUICK = ("denoising.gaussian=[0.1,0.5]", "denoising.uniform=[]", "denoising.masking=[0.25]", "code.train=40")
+QUICK = (
+    *("denoising.gaussian=[0.1,0.5]", "denoising.uniform=[]", "denoising.masking=[0.25]"),
+    *("denoising.salt_and_pepper=[]", "code.train=40", "manifold.other=none"),
+)
 PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "epochs=2", "batch_size=50", "threads=1")
 
 

@@ -101,13 +101,13 @@ def _of_layers(subject: Subject, every: Mapping[str, Layer], near: float) -> Ite
             yield _fact(name, "share at the levels", units.at_levels(f_c, layer.f_z, near), n)
         if len(found := units.bimodality(layer.f_z)):
             yield _fact(name, "bimodality", found.mean().item(), n)
-        yield _fact(name, "entropy, bits", units.entropy(units.is_on(f_c, layer.z, layer.f_z)).mean().item(), n)
+        yield _fact(name, "entropy", units.entropy(units.is_on(f_c, layer.z, layer.f_z)).mean().item(), n)
         yield _fact(name, "weight kurtosis", units.kurtosis(layer.weight), layer.weight.numel())
 
 
 def _of_slopes(norms: Tensor) -> list[Row]:
     flat = wilson(int((norms == 0).sum()), len(norms))
-    return [_estimate(ENCODER, "slope ‖J‖", mean(norms)), _estimate(ENCODER, "share with slope 0", flat)]
+    return [_estimate(ENCODER, "slope", mean(norms)), _estimate(ENCODER, "share with slope 0", flat)]
 
 
 def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[], Row]]:
@@ -124,7 +124,8 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
         return []
     x = data.batch(stored.x[:n]).to(subject.x.device)
     encode = partial(subject.mapped, subject.model.encode)
-    notes.append(f"{LINEAR} and {NEAREST} ({chosen.neighbours}): accuracy after {n} training inputs")
+    neighbours = min(chosen.neighbours, n)
+    notes.append(f"{LINEAR} and {NEAREST} ({neighbours}): accuracy after {n} training inputs")
 
     def linear(of: str, train: Labelled, test: Labelled) -> Row:
         found, converged = probes.linear(train, test)
@@ -133,7 +134,7 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
         return _estimate(of, LINEAR, found)
 
     def nearest(of: str, train: Labelled, test: Labelled) -> Row:
-        return _estimate(of, NEAREST, probes.nearest(train, test, chosen.neighbours))
+        return _estimate(of, NEAREST, probes.nearest(train, test, neighbours))
 
     seen = {CODE: (encode(x), encode(subject.x)), INPUT: (x, subject.x)}
     return [
@@ -145,7 +146,7 @@ def _probes(subject: Subject, chosen: Code, notes: list[str]) -> list[Callable[[
 
 def _headline(rows: list[Row], last: str) -> dict[str, Cell]:
     found = {(row.of, row.measure): row.value for row in rows}
-    wanted = {"saturated": (last, "saturated fraction"), "‖J‖": (ENCODER, "slope ‖J‖"), "probe": (CODE, LINEAR)}
+    wanted = {"saturated": (last, "saturated fraction"), "slope": (ENCODER, "slope"), "probe": (CODE, LINEAR)}
     return {name: found[key] for name, key in wanted.items() if key in found}
 
 

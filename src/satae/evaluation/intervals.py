@@ -55,9 +55,9 @@ def auroc(inside: Tensor, outside: Tensor) -> Estimate:
         ``n`` is that of ``outside``.
     """
     inside, outside = inside.double().cpu(), outside.double().cpu()
-    above, below = _places(outside, inside), 1 - _places(inside, outside)
-    area = above.mean().item()
-    variance = sum(float(v.var()) / len(v) if len(v) > 1 else 0.0 for v in (above, below))
+    places = _places(outside, inside), _places(inside, outside)  # of each among the others: (m,), (n,)
+    area = places[0].mean().item()
+    variance = sum(float(v.var()) / len(v) if len(v) > 1 else 0.0 for v in places)
     if variance == 0 or area in (0, 1):
         pairs = min(len(inside), len(outside))
         return Estimate(area, *wilson(area * pairs, pairs)[1:3], len(outside))

@@ -34,7 +34,7 @@ def nearest(train: Labelled, test: Labelled, neighbours: int) -> Estimate:
     """The accuracy of a vote of the nearest neighbours, by Euclidean distance of standardised features."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _accuracy(KNeighborsClassifier(min(neighbours, len(train.x))), train, test)
+    return _accuracy(KNeighborsClassifier(neighbours), train, test)
 
 
 def _accuracy(classifier: Any, train: Labelled, test: Labelled) -> Estimate:

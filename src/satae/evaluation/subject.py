@@ -20,6 +20,7 @@ from satae.model.complement import Complement
 from satae.run_directory import CONFIG
 from satae.same_data import check_data, check_shape
 from satae.shown import first_line
+from satae.training import engine, precision
 from satae.training.checkpoint import State
 from satae.training.measure import BATCH
 
@@ -81,8 +82,10 @@ class Subject(NamedTuple):
         """
         config, where = trained.config, str(trained.directory)
         device = build.named_device(chosen.device)
+        engine.repeat_exactly(device)
         try:
             model = model_of(trained.state, where).to(device).eval()
+            precision.adopt(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if trained.best else check_data)(trained.state.facts, data)
             centre = build.centre(config).to(device)
