@@ -44,10 +44,10 @@ MAY_KNOW = {
         *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
     },
 }
-ENTRY_POINTS = {"train.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
+ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
 HOMES = {
-    "hydra": {"command", "train.py"},
-    "omegaconf": {"command", "train.py", "tracking/record.py", "config"},
+    "hydra": {"command", "job.py"},
+    "omegaconf": {"command", "job.py", "tracking/record.py", "config"},
     "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py", "evaluation/board.py"},
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
     "sklearn": {"evaluation/probes.py"},
@@ -144,6 +144,10 @@ def test_the_command_line_imports_nothing_heavy_at_first(name):
     light = {"satae.command", "satae.config", *LEAVES}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if not within(module, light)} == set()
+
+
+def test_training_hears_an_interrupt_before_it_imports_what_takes_time():
+    assert not {module for module in at_the_top("train.py") if within(module, ["hydra", "omegaconf", "satae.config"])}
 
 
 @pytest.mark.parametrize("name", FILES)

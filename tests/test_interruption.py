@@ -104,5 +104,5 @@ def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
                 time.sleep(0.03)
             _, err = program.communicate(timeout=60)
         assert "Traceback" not in err
-        assert program.returncode == 130, err
+        assert program.returncode in (130, -signal.SIGINT), err  # before it listens, Ctrl-C itself ends it
     assert not [name for name in files(tmp_path) if "partial" in name]

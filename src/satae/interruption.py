@@ -61,6 +61,12 @@ def ask() -> None:
         _State.asked, _State.since = signal.SIGTERM, time.monotonic()
 
 
+def die_quietly() -> None:
+    """Until it listens, have Ctrl-C end the program without the traceback that Python shows."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def listening(last_words: str) -> Iterator[None]:
     """Have signals raise ``Interrupted``; Ctrl-C half a second after that or later ends the program at once.
