@@ -109,6 +109,21 @@ def test_the_report_can_be_read_in_each_theme_and_width(page, sweep, scheme, wid
     assert (sum(map(int, re.findall(r"\d+", ink)[:3])) < 3 * 128) == (scheme == "light")
 
 
-def test_the_report_prints(page, sweep):
+@pytest.mark.parametrize("width", [500, 800, 1200])
+def test_pictures_of_the_report_are_nearly_as_large_as_they_are_and_no_table_is_cut(page, sweep, width):
+    page.set_viewport_size({"width": width, "height": 800})
     page.goto((sweep / "report" / "index.html").as_uri())
+    assert min(page.locator(".gallery img").evaluate_all("all => all.map(one => one.width / one.naturalWidth)")) > 0.75
+    for table in page.locator("table").all():
+        last = table.locator("thead th").last
+        table.locator("xpath=..").evaluate("box => box.scrollLeft = box.scrollWidth")
+        box = last.bounding_box()
+        assert box["x"] + box["width"] <= width
+
+
+def test_the_report_prints(page, sweep):
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 900})  # of A4 within its margins
+    page.goto((sweep / "report" / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 688
     assert page.pdf(format="A4").startswith(b"%PDF")

@@ -93,7 +93,7 @@ def typed(words):
         check=lambda config, resume: None,
         ready=lambda: None,
         job=lambda composed, line: 0.0,
-        open=lambda sweep, configs: None,
+        open=lambda sweep, configs, asked: None,
         close=lambda line, folders, error: 0,
     )
     out, err = io.StringIO(), io.StringIO()

@@ -11,7 +11,8 @@ import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
 from satae import experiment, interruption
-from satae.sweep import csv_files, groups, results
+from satae.report.writing import write
+from satae.sweep import board, csv_files, groups, notes, results
 from satae.training.fit import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -128,10 +129,24 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
     told = "1 was cut off and 1 has not begun; go on with: satae-train sweep=outputs/first"
     assert cut_off.out.splitlines()[-1] == told
+    report = tmp_path / "outputs" / "first" / "report"
+    assert not report.exists()
+    assert "1 of 4 runs has not begun" in (write([report.parent]).read_text("utf-8"))
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 go on, 1 begin"
+    assert "not begun" not in (report / "index.html").read_text("utf-8")
+    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 goes on, 1 begins"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
+
+
+def test_runs_that_a_sweep_was_to_have_are_counted_once_when_it_grows(tmp_path, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
+    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
+    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 1 has not begun; ")
+    cut_off = here(tmp_path, *TINY, "alpha=0.1,0", "seed=0,1", "sweep=first")  # which begins with the same
+    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 3 have not begun; ")
+    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=2", "sweep=first")
+    assert cut_off.out.splitlines()[-1].startswith("2 were cut off and 3 have not begun; ")
 
 
 def test_how_to_go_on_names_the_launcher(tmp_path, monkeypatch):
@@ -155,6 +170,38 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     assert outcome.code == 130
     assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"
     assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "full"), PermissionError(13, "Permission denied")], ids=repr
+)
+def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, monkeypatch, error, there):
+    def refuse(*_):
+        raise error
+
+    if there:
+        assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(board, "show_sweep", refuse)
+    outcome = here(tmp_path, *WORDS)
+    place = error.filename or tmp_path / "outputs" / "first"
+    assert outcome.code == 2
+    assert outcome.err == f"satae-train: {place}: cannot write there ({error.strerror}); no run has begun\n"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "outputs").exists() == there
+
+
+def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(notes, "LARGEST", 10)
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda path, *_, **__: made.append(path))
+    outcome = here(tmp_path, *WORDS)
+    assert outcome.code == 2
+    assert outcome.err.startswith(
+        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands and runs are more than the 10 bytes"
+    )
+    assert made == []
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):

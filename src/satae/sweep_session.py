@@ -13,15 +13,23 @@ from satae.report.writing import write
 from satae.run_directory import RUN, shorten
 from satae.shown import brief_line
 from satae.sweep import board, results, table
+from satae.sweep.notes import Runs
 from satae.sweep.results import Result, Unreadable
 
 log = logging.getLogger(__name__)
 
 
-def begin(sweep: Path, configs: Sequence[Config]) -> None:
-    """Show what the runs of a sweep choose, those that are there too."""
-    there = [run.choices for run in results.below(sweep)]
-    board.show_sweep(sweep, [*there, *(results.chosen(config) for config in configs)])
+def begin(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
+    """Show what the runs of a sweep choose, those that are there too.
+
+    Args:
+        sweep: its folder.
+        configs: of the runs that are to be made.
+        asked: all that it is to have.
+    """
+    there = [*results.below(sweep)]
+    board.show_sweep(sweep, [*(run.choices for run in there), *(results.chosen(config) for config in configs)])
+    board.grow(sweep, there, asked)
 
 
 def follow(directory: Path) -> None:

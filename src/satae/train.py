@@ -16,6 +16,7 @@ from satae.interruption import held
 if TYPE_CHECKING:
     from satae.command.launch import CommandLine
     from satae.config import Config
+    from satae.sweep.notes import Runs
 
 
 def main() -> int:
@@ -48,11 +49,11 @@ def ready() -> None:
         import satae.session  # noqa: F401
 
 
-def open_sweep(sweep: Path, configs: Sequence[Config]) -> None:
+def open_sweep(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
     """Show what the runs of a sweep choose."""
     from satae import sweep_session
 
-    sweep_session.begin(sweep, configs)
+    sweep_session.begin(sweep, configs, asked)
 
 
 def close(line: CommandLine, folders: Sequence[Path], error: BaseException | None) -> int:

@@ -21,6 +21,7 @@ from program import files
 
 from satae.config import ConfigError
 from satae.report import command, drawing, figures, pictures, sources, words
+from satae.report.csv_files import SPREAD
 from satae.report.series import MOST_LINES, plan
 from satae.report.writing import write
 from satae.sweep import notes
@@ -108,11 +109,20 @@ def planned(folder):
 def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
     groups = grouped(sources.gather([sweep]).runs)
     configurations = page.tables[0]
-    assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu"]
+    assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu ± 95 %"]
     assert len(configurations) == 1 + len(groups) == 9
     for group, row in zip(groups, configurations[1:], strict=True):
         assert row[:2] == [group.values["act"], f"{group.values['alpha']:g}"]
         assert row[2:5] == ["3", words.spread(group.spread(FVU)), words.spread(group.spread(SATURATED))]
+
+
+def test_configurations_are_named_as_they_were_typed(tmp_path):
+    made.sweep(tmp_path)
+    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,satlin"], ["alpha", "act", "seed"]))
+    page = Page(write([tmp_path]))
+    assert page.tables[0][0][:2] == ["alpha", "act"]
+    assert rows(tmp_path / "report" / "groups.csv")[0]["configuration"] == "alpha=0,act=relu"
+    assert "They differ in alpha (0, 0.01, 0.1, 1), act (relu, satlin) and seed (0, 1, 2)." in page.seen()
 
 
 def test_the_files_say_the_same_as_the_runs(sweep, page):
@@ -122,8 +132,11 @@ def test_the_files_say_the_same_as_the_runs(sweep, page):
     assert len(written) == 8 * 5
     for row in written:
         spread = groups[row["configuration"]].spread(row["measure"].removeprefix("final/"))
-        assert [float(row[key]) for key in Spread._fields] == [*spread]
-        assert float(row["high"]) - float(row["low"]) == pytest.approx(2 * spread.margin, abs=1e-12)
+        assert [float(row[key]) for key in SPREAD] == [
+            *spread,
+            spread.mean - spread.margin,
+            spread.mean + spread.margin,
+        ]
     by_name = {row["run"]: row for row in rows(sweep / "report" / "runs.csv")}
     for run in sources.gather([sweep]).runs:
         row = by_name[run.name]
@@ -154,6 +167,13 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
     assert " rises " not in seen or seeds > 1
 
 
+def test_the_page_says_which_spread_it_has_and_which_not(page, tmp_path):
+    assert "± is half of the 95 % interval of a mean" in page.seen()
+    assert "not the standard deviation" in page.seen()
+    assert [title for title in page.tables[0][0] if "±" in title] == ["valid fvu ± 95 %", "saturated ± 95 %"]
+    assert "±" not in "".join(Page(write([made.sweep(tmp_path, seeds=[0])])).tables[0][0])
+
+
 def test_a_seed_that_is_there_twice_counts_once(tmp_path):
     for name in ("a", "b"):
         made.sweep(tmp_path / name, acts=["relu"])
@@ -180,6 +200,38 @@ def test_notes_of_a_sweep_that_are_none_are_passed_over(tmp_path, content):
     else:
         (tmp_path / "sweep.json").write_text(content)
     assert "satae-train -m alpha=... act=... seed=..." in Page(write([tmp_path])).seen()
+
+
+def cut_off(folder, begun):
+    """A sweep of four runs of which some have begun."""
+    folder.mkdir()
+    names = [f"alpha=0.1,seed={seed}" for seed in range(4)]
+    asked = {"a": {str(seed): name for seed, name in enumerate(names)}}
+    notes.write(folder, notes.NONE.add("satae-train", ["seed=range(4)"], ["seed"]).with_runs(asked))
+    for seed in range(begun):
+        made.whole(folder / names[seed], seed=seed)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"), [(1, "3 of 4 runs have not begun"), (3, "1 of 4 runs has not begun"), (4, "")]
+)
+def test_a_sweep_that_was_cut_off_says_how_many_runs_have_not_begun(tmp_path, monkeypatch, begun, told):
+    monkeypatch.chdir(tmp_path)
+    cut_off(tmp_path / "cut", begun)
+    code, out, err = typed("cut")
+    assert (code, err) == (0, "")
+    line = f"cut: {told}; go on with: satae-train sweep=./cut"
+    assert out.splitlines() == ["cut/report/index.html", *([line] if told else [])]
+    seen = Page(tmp_path / "cut" / "report" / "index.html").seen()
+    assert ("not begun" in seen) == bool(told)
+    assert told in seen
+
+
+def test_of_a_sweep_none_of_whose_runs_has_begun_there_is_no_report(tmp_path):
+    code, out, err = typed(str(cut_off(tmp_path / "cut", 0)))
+    assert (code, out) == (2, "")
+    assert "none of its 4 runs has begun; go on with: satae-train sweep=" in err
 
 
 # runs that did not end well
@@ -294,6 +346,13 @@ def test_no_measures_are_too_odd(tmp_path_factory, measures):
     made.whole(folder / "0", measures)
     made.whole(folder / "1", alpha=1.0)
     assert write([folder]).is_file()
+
+
+def test_seeds_of_the_largest_numbers_have_a_page(tmp_path):
+    for alpha in (0.0, 1.0):
+        for seed, fvu in enumerate([1.7e308, 1.6e308, -1.7e308]):
+            made.whole(tmp_path / f"{alpha}{seed}", {FVU: fvu, SATURATED: fvu}, alpha=alpha, seed=seed)
+    assert "± too large" in Page(write([tmp_path])).seen()
 
 
 # what varies
@@ -539,6 +598,8 @@ def test_a_number_reads_as_it_is():
     assert words.spread(Spread(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == ["0.3209", "±", "0.0072"]
     assert words.spread(Spread(1, 0.32094, math.nan, math.nan)) == "0.3209"
     assert words.spread(Spread(0, math.nan, math.nan, math.nan)) == words.NOTHING
+    large = words.spread(Spread(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
+    assert large == "1.500e+308 ± too large"
     assert [words.duration(seconds) for seconds in (4.21, 200, 3725)] == ["4.2 s", "3 min 20 s", "1 h 02 min"]
 
 

@@ -12,7 +12,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
-from satae.sweep import board
+from satae.sweep import board, notes
 from satae.sweep.results import Unreadable, below
 
 
@@ -209,6 +209,28 @@ def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_pa
     board.finish(tmp_path)
     assert bands_of(tmp_path) == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
     assert {group.name: len(group.sessions) for group in groups(tmp_path)[1]} == {"alpha=0": 4, "alpha=0.1": 4}
+
+
+def test_the_bands_of_a_sweep_that_grows_by_an_axis_are_right_while_it_does(tmp_path):
+    def begin(name, alpha, seed):
+        history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
+        board.follow(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
+
+    for seed in (0, 1):
+        begin(f"seed={seed}", 0.0, seed)
+    new = [(alpha, seed) for alpha in (0.0, 0.1) for seed in ((2, 3) if alpha == 0 else range(4))]
+    asked = {"a": {"0": "seed=0", "1": "seed=1"}, "b": {}, "none": {}}
+    for alpha, seed in new:
+        asked["b" if alpha else "a"][str(seed)] = f"alpha={alpha:g},seed={seed}"
+    board.grow(tmp_path, [*below(tmp_path)], asked)
+    assert bands_of(tmp_path) == {"alpha=0": 0.5}
+    notes.write(tmp_path, notes.NONE.with_runs(asked))
+    for alpha, seed in new:
+        begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
+    live = bands_of(tmp_path)
+    assert live == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
+    board.finish(tmp_path)
+    assert bands_of(tmp_path) == live
 
 
 def bands_of(sweep):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from satae.config.flat import flat
-from satae.sweep.groups import Spread, axes, grouped, quantile
+from satae.sweep.groups import Spread, as_typed, axes, grouped, quantile
 from satae.sweep.results import Result
 
 finite = st.floats(-1e3, 1e3)
@@ -38,6 +38,20 @@ def test_seeds_of_a_configuration_are_one_group_and_numbers_are_in_order():
     found = grouped(runs)
     assert [group.name for group in found] == ["alpha=0", "alpha=0.1", "alpha=1", "alpha=10"]
     assert [[run.seed for run in group.runs] for group in found] == [[0, 1]] * 4
+
+
+def test_configurations_are_named_in_the_order_that_was_typed():
+    runs = [result(act=act, alpha=alpha, seed=seed) for act in ("relu", "tanh") for alpha in (0, 1) for seed in (0, 1)]
+    assert [group.name for group in grouped(runs)][:2] == ["act=relu,alpha=0", "act=relu,alpha=1"]
+    typed = ["seed", "alpha", "act"]
+    assert [group.name for group in grouped(runs, typed)][:2] == ["alpha=0,act=relu", "alpha=0,act=tanh"]
+    assert axes([run.choices for run in runs], typed) == ["alpha", "act", "seed"]
+
+
+def test_an_option_comes_after_its_choice_and_what_was_not_typed_after_that():
+    assert as_typed(["seed", "alpha", "lr", "noise", "noise.level"], ["noise", "alpha", "seed"]) == [
+        *("noise", "noise.level", "alpha", "lr", "seed")
+    ]
 
 
 def test_one_configuration_is_one_group():
@@ -76,3 +90,17 @@ def test_a_quantile_known_from_tables():
 def test_a_configuration_is_flat_as_words_are_typed():
     config = {"act": {"name": "shrink", "threshold": 0.5}, "alpha": 0.1, "checkpoint": {"keep": 2}}
     assert flat(config) == {"act": "shrink", "act.threshold": 0.5, "alpha": 0.1, "checkpoint.keep": 2}
+
+
+@pytest.mark.parametrize("size", [2.0**-1000, 2.0**900, 2.0**1022])
+def test_the_largest_and_the_least_numbers_have_a_mean_and_a_spread(size):
+    small, spread = Spread.of([0.5, 0.75, 1.0]), Spread.of([0.5 * size, 0.75 * size, size])
+    assert (spread.mean, spread.deviation, spread.margin) == (
+        small.mean * size,
+        small.deviation * size,
+        small.margin * size,
+    )
+
+
+def test_a_spread_that_no_number_can_be_is_infinite():
+    assert Spread.of([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf)

@@ -3,6 +3,7 @@ import csv
 import pytest
 from made import run
 
+from satae.sweep import notes
 from satae.sweep.csv_files import RUNS
 from satae.sweep.results import attempted, below, directories
 from satae.sweep.table import summarise
@@ -30,6 +31,25 @@ def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
     assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
     assert saturated.split()[:3] == ["0.1", "1", "0.500"]
     assert saturated.split()[-1] == "1"
+
+
+def test_it_says_which_spread_it_has(sweep, tmp_path, capsys):
+    head, *_ = told = lines(sweep, capsys)
+    assert "valid fvu ± sd" in head
+    assert any(line.startswith("sd: standard deviation over the seeds; every run: ") for line in told)
+    run(tmp_path / "one" / "seed=0", {"valid/fvu": 0.5})
+    assert not {"±", "sd:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
+
+
+def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
+    for alpha in (0, 1):
+        for act in ("relu", "tanh"):
+            run(tmp_path / f"{act}{alpha}", {"valid/fvu": 0.5}, act=act, alpha=alpha)
+    assert [line.split()[:2] for line in lines(tmp_path, capsys)[:2]] == [["act", "alpha"], ["relu", "0"]]
+    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,tanh"], ["alpha", "act"]))
+    head, *rows = lines(tmp_path, capsys)
+    assert head.split()[:2] == ["alpha", "act"]
+    assert [row.split()[:2] for row in rows[:3]] == [["0", "relu"], ["0", "tanh"], ["1", "relu"]]
 
 
 def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
@@ -93,3 +113,10 @@ def test_an_empty_sweep_says_nothing(tmp_path, capsys):
 def test_what_is_no_run_is_passed_over(sweep):
     (sweep / "report").mkdir()
     assert len(list(below(sweep))) == 4
+
+
+def test_numbers_that_are_large_are_told_in_few_signs(tmp_path, capsys):
+    for seed, (fvu, dead) in enumerate([(1.7e308, 1e300), (-1.7e308, 1e300)]):
+        run(tmp_path / f"{seed}", {"valid/fvu": fvu, "valid/dead_fraction": dead}, seed=seed)
+    _, row, *_ = lines(tmp_path, capsys)
+    assert row.split()[1:8] == ["0.000", "±", "too", "large", "1.000e+300", "±", "0.000"]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,6 +26,9 @@ from satae.config import Config, ConfigError
 from satae.interruption import Interrupted
 from satae.share import Share
 from satae.shown import first_line
+
+if TYPE_CHECKING:
+    from satae.sweep.notes import Runs
 
 TRACEBACK: Final = "HYDRA_FULL_ERROR"  # as Hydra has it: 1 shows faults of the program in full
 
@@ -66,7 +69,7 @@ class Program(NamedTuple):
     # anything is written; gives a line to say where there is nothing left to do
     check: Callable[[Config, Path | None], str | None]
     ready: Callable[[], None]  # imports what a run needs; called in each worker process as it starts
-    open: Callable[[Path, Sequence[Config]], None]  # shows what the runs of a sweep choose, before they begin
+    open: Callable[[Path, Sequence[Config], Runs], None]  # shows what runs of a sweep choose, before they begin
     job: Callable[[DictConfig, CommandLine], float]  # makes one run, as composed
     # of the runs that were asked for, in their folders, and what ended them before their time: the exit code of all
     close: Callable[[CommandLine, Sequence[Path], BaseException | None], int]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from satae.command import failures, launchers
+from satae.command import launchers
 from satae.command.ending import FAILED, OK, say
 from satae.command.launch import CommandLine, Program, hand_over, stop
+from satae.command.opening import opened
 from satae.command.overrides import in_grammar
 from satae.command.places import RUN_FOLDER, SWEEP_FOLDER
 from satae.command.plan import Job, Plan
+from satae.config.messages import counted
 from satae.interruption import Interrupted, held
 
 NOTHING_WRITTEN: Final = "; nothing has been written: type the same line again"
@@ -60,29 +62,26 @@ def _closed(program: Program, line: CommandLine, plan: Plan, work: Callable[[], 
 
 
 def _make_sweep(program: Program, line: CommandLine, plan: Plan) -> int:
-    from satae.sweep import notes
-    from satae.tracking.lock import locked
-
     assert plan.sweep is not None
     left = plan.left
     sys.argv.append(f"{SWEEP_FOLDER}={in_grammar(str(plan.sweep))}")
     if len(left) < len(plan.jobs):
-        begun = sum(job.begun for job in left)
-        text = f"{len(plan.jobs) - len(left)} of {len(plan.jobs)} runs are there already"
-        print(f"{text}; {begun} go on, {len(left) - begun} begin" if left else text, flush=True)  # noqa: T201
-    with launchers.workers(plan.launcher, len(left), program.ready) as share:
+        print(_there(plan), flush=True)  # noqa: T201
+    with launchers.workers(plan.launcher, len(left), program.ready) as share, ExitStack() as stack:
         with _nothing_written(plan.sweep):
             for job in left:
                 _checked(program, job)
-        plan.sweep.mkdir(parents=True, exist_ok=True)
-        with locked(plan.sweep):
-            known = notes.read(plan.sweep)
-            for words in plan.commands:
-                known = known.add(line.text, words, plan.varied)
-            notes.write(plan.sweep, known)
-            (plan.sweep / failures.SIGN).unlink(missing_ok=True)  # of an earlier failure
-            program.open(plan.sweep, [job.config for job in plan.jobs])
-            return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
+            stack.enter_context(opened(program, line, plan, plan.sweep))
+        return _closed(program, line, plan, lambda: _in_rounds(program, line._replace(share=share), plan))
+
+
+def _there(plan: Plan) -> str:
+    """What of a sweep is there already, and what becomes of the rest."""
+    done, begun = len(plan.jobs) - len(plan.left), sum(job.begun for job in plan.left)
+    text = f"{done} of {counted(len(plan.jobs), 'run')} {'is' if done == 1 else 'are'} there already"
+    if not plan.left:
+        return text
+    return f"{text}; {counted(begun, 'goes on', 'go on')}, {counted(len(plan.left) - begun, 'begins', 'begin')}"
 
 
 @contextmanager
@@ -118,7 +117,8 @@ def _attempt(program: Program, line: CommandLine, jobs: Sequence[Job]) -> list[l
         if not at_work and len(waiting) == len(jobs):  # it has not come to any run
             raise
         if len(jobs) > 1:
-            print(f"a process was killed; {len(at_work)} runs go on alone, then the others", flush=True)  # noqa: T201
+            alone = counted(len(at_work), "run goes", "runs go")
+            print(f"a process was killed; {alone} on alone, then the others", flush=True)  # noqa: T201
             return [*([job] for job in at_work), *([waiting] if waiting else [])]
         record.close_unended(jobs[0].folder, Killed(), FAILED)
         say(program.name, f"{jobs[0].folder}: {Killed()}", FAILED)

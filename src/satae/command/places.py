@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -10,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from satae.config.messages import ConfigError
 from satae.run_directory import RUN
+from satae.shown import brief
 
 RUN_FOLDER, SWEEP_FOLDER = "hydra.run.dir", "hydra.sweep.dir"
 SUBFOLDER = "hydra.sweep.subdir"  # of a run in that of its sweep
@@ -30,13 +33,28 @@ def place(composed: DictConfig, multirun: bool) -> Path:
     if not typed:
         raise ConfigError(f"{key}=: is empty; name a folder, or leave it out")
     folder = Path(typed).absolute()
+    check_place(folder, f"{key}={typed}")
+    return folder
+
+
+def check_place(folder: Path, word: str) -> None:
+    """Refuse a folder that cannot be written to, or made.
+
+    Args:
+        folder: its whole name.
+        word: that names it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
     try:
         there = next(path for path in (folder, *folder.parents) if path.exists())
+        if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(there, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise ConfigError(f"{key}={typed}: cannot write there ({error.strerror}); name another folder") from None
-    return folder
+        raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
 
 
 def check_free(folder: Path) -> None:

@@ -15,6 +15,7 @@ from satae.command.sweeps import Asked, overrides_of
 from satae.config import Config
 
 if TYPE_CHECKING:
+    from satae.sweep.notes import Runs
     from satae.sweep.results import Result
 
 
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     sweep: Path | None  # their common folder
     commands: list[list[str]]  # the overrides of each command line of the sweep
     varied: list[str]  # what it varies
+    runs: Runs  # all that it has or is to have
     launcher: Launcher | None
 
     @property
@@ -52,7 +54,7 @@ def of_run(found: Planned, resume: Path | None) -> Plan:
     (run,) = found.runs
     if resume is None:
         places.check_free(run.folder)
-    return Plan([Job(run.words, run.config, run.folder, resume is not None, ended=False)], None, [], [], None)
+    return Plan([Job(run.words, run.config, run.folder, resume is not None, ended=False)], None, [], [], {}, None)
 
 
 def of_sweep(found: Planned, asked: Asked) -> Plan:
@@ -70,7 +72,9 @@ def of_sweep(found: Planned, asked: Asked) -> Plan:
     wanted = [folders.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in runs]
     names = folders.place(wanted, [*there.values()], varied)
     jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(runs, names, strict=True)]
-    return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, found.launcher)
+    choices = {name: run.choices for name, run in zip(names, wanted, strict=True)}
+    known = folders.by_configuration({name: run.choices for name, run in there.items()} | choices, varied)
+    return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, known, found.launcher)
 
 
 def _once(runs: Sequence[Run], varied: Sequence[str]) -> list[Run]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.command.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER
+from satae.command.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, check_place
 from satae.config.flat import APART, is_among
 from satae.config.messages import ConfigError
 from satae.run_directory import CONFIG, OUTPUTS, RUN
@@ -101,6 +101,7 @@ def _folder(typed: str) -> Path:
     where = Path(os.path.expanduser(typed))
     is_name = os.sep not in typed and typed not in (".", "..", "~")
     folder = Path(os.path.abspath(Path(OUTPUTS, typed) if is_name else where))
+    check_place(folder, f"{SWEEP}={typed}")
     if (folder / RUN).is_file() or (folder / CONFIG).is_file():
         raise ConfigError(f"{SWEEP}={typed}: is one run; go on with it: resume={typed}")
     return folder

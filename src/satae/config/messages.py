@@ -47,6 +47,11 @@ def listed(words: Iterable[str], link: str = "or") -> str:
     return f"{', '.join(most)} {link} {last}" if most else last
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """``1 run``, ``2 runs``; or ``1 has``, ``2 have``."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
     """``"; did you mean x?"`` for the choice spelt most like ``word``, or nothing."""
     near = difflib.get_close_matches(word.lower(), list(choices), 1, likeness)

@@ -29,7 +29,7 @@ single run has its losses and its saturated fraction over the epochs instead.
 
   index.html   the page
   runs.csv     every run: status, choices, final measures
-  groups.csv   every configuration and measure: n, mean, standard deviation, interval"""
+  groups.csv   every configuration and measure: n, mean, standard deviation, 95 % interval"""
 
 
 class Choices(NamedTuple):
@@ -44,11 +44,18 @@ def main() -> int:
     return small_program.run(PROGRAM, HELP, report, (ConfigError,))
 
 
-def report(typed: Sequence[str]) -> Path:
-    """Write the report that is asked for; its page."""
+def report(typed: Sequence[str]) -> str:
+    """Write the report that is asked for; its page, and what sweeps that were cut off lack."""
+    from satae.report import sources, words
     from satae.report.writing import write
 
-    return write(*parse(typed))
+    choices = parse(typed)
+    told = [str(write(*choices))]
+    for folder in dict.fromkeys(choices.folders):
+        if waiting := len(sources.not_begun(folder)):
+            how_many = words.not_begun(waiting, waiting + len(sources.directories(folder)))
+            told.append(f"{folder}: {how_many}; {sources.going_on(folder)}")
+    return "\n".join(told)
 
 
 def parse(typed: Sequence[str]) -> Choices:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from satae.config.flat import SEED
 from satae.config.messages import show
 from satae.report.sources import Source
 from satae.sweep import csv_files
-from satae.sweep.groups import Group, Spread
+from satae.sweep.groups import Group
+
+SPREAD: Final = ("n", "mean", "standard_deviation", "interval95_half", "interval95_low", "interval95_high")
 
 
 def runs(source: Source, groups: Sequence[Group]) -> bytes:
@@ -20,7 +23,7 @@ def runs(source: Source, groups: Sequence[Group]) -> bytes:
 def configurations(groups: Sequence[Group], axes: Sequence[str]) -> bytes:
     """Each measure of each configuration: a row with n, mean, standard deviation and 95 % interval."""
     keys = [key for key in axes if key != SEED]
-    head = ["configuration", *keys, "measure", *Spread._fields, "low", "high", "collapsed", "runs"]
+    head = ["configuration", *keys, "measure", *SPREAD, "collapsed", "runs"]
 
     def rows() -> Iterator[list[object]]:
         for group in groups:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from satae.config.messages import listed
+from satae.config.messages import counted, listed
 from satae.report import words
 from satae.report.pictures import evenly
 from satae.report.series import Line, Plan, Point
@@ -22,14 +22,15 @@ MOST_CHANGES: Final = 3  # of a line, told one by one
 MOST_TOLD: Final = 8  # lines
 
 
-def counted(source: Source, groups: Sequence[Group]) -> str:
+def run_counts(source: Source, groups: Sequence[Group]) -> str:
     """How many runs, and how they ended."""
     ends = Counter("still running, or killed" if run.status == "running" else run.status for run in source.runs)
     if source.unreadable:
         ends["not readable"] = len(source.unreadable)
-    all_runs = words.count(len(source.runs) + len(source.unreadable), "run")
+    begun = len(source.runs) + len(source.unreadable)
     ended = listed((f"{n:,} {words.short(how)}" for how, n in ends.most_common()), "and")
-    return f"{all_runs} of {words.count(len(groups), 'configuration')}: {ended}."
+    told = f"{counted(begun, 'run')} of {counted(len(groups), 'configuration')}: {ended}."
+    return f"{told} {words.not_begun(source.waiting, source.waiting + begun)}." if source.waiting else told
 
 
 def varied(runs: Sequence[Result], axes: Sequence[str]) -> str:
@@ -118,16 +119,16 @@ def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
     done = [group._replace(runs=group.finished) for group in groups]
     sizes = [group.spread(FVU).n for group in done]
     if none := sum(not group.runs for group in done):
-        yield f"{words.count(none, 'configuration')} without a finished run: in no figure."
+        yield f"{counted(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:
         one = f", {few.count(1)} of them by one: they have no interval" if 1 in few else ""
-        yield f"{words.count(len(few), 'configuration')} measured by fewer than {ENOUGH} seeds{one}."
+        yield f"{counted(len(few), 'configuration')} measured by fewer than {ENOUGH} seeds{one}."
     if collapsed := sum(run.is_collapsed for run in source.runs if run.is_finished):
         yield (
-            f"{words.count(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
+            f"{counted(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
             " data, or every unit of some encoder layer is dead."
         )
     if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished) for group in groups):
-        yield f"{words.count(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
+        yield f"{counted(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
     if unknown := sum(not math.isfinite(run.metrics.get(FVU, math.nan)) for run in source.runs if run.is_finished):
-        yield f"{words.count(unknown, 'finished run')} without a finite {FVU}."
+        yield f"{counted(unknown, 'finished run')} without a finite {FVU}."

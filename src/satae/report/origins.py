@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from satae.config.flat import APART, is_among
+from satae.config.messages import counted
 from satae.report import words
 from satae.report.sources import Source, cleaned
 from satae.sweep.groups import shown
@@ -54,4 +55,4 @@ def _distinct(records: Sequence[Mapping[str, Any]], key: str, told: Callable[[An
     if len(kinds) <= 1:
         return "".join(kinds)
     more = f"; {len(kinds) - MOST_VALUES} further ones" if len(kinds) > MOST_VALUES else ""
-    return "; ".join(f"{kind} ({words.count(values.count(kind), 'run')})" for kind in kinds[:MOST_VALUES]) + more
+    return "; ".join(f"{kind} ({counted(values.count(kind), 'run')})" for kind in kinds[:MOST_VALUES]) + more

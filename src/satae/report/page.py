@@ -44,7 +44,7 @@ def page(content: Content) -> bytes:
         version=__version__,
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         title=title,
-        counted=findings.counted(source, groups),
+        counted=findings.run_counts(source, groups),
         varied=findings.varied(source.runs, axes),
         found=[*findings.found(plan)],
         warnings=[*findings.warnings(source, groups)],

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.config.messages import show
+from satae.config.messages import counted, show
 from satae.run_directory import CONFIG, METRICS, OUTPUTS, RUN
 from satae.shown import UNSHOWN, first_line
-from satae.sweep import notes, results
+from satae.sweep import folders, notes, results
 from satae.sweep.results import Result, Unreadable
 
 KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
@@ -28,6 +29,8 @@ class Source(NamedTuple):
     unreadable: list[Unreadable]
     commands: list[str]  # that made the runs
     root: Path  # the folder that all are below
+    varied: list[str]  # what those commands vary, in their order
+    waiting: int  # runs of the sweeps that have not begun
 
     def name(self, run: Result | Unreadable) -> str:
         """Of a run's directory, as seen from the folder that all are below."""
@@ -48,11 +51,14 @@ def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -
     there = {run.directory.resolve(): run for run in known}
     found = [_told(there.get(place) or results.attempted(place))._replace(directory=place) for place in places]
     runs = [run for run in found if isinstance(run, Result)]
-    made = [command for folder in dict.fromkeys(place.parent for place in places) for command in commands(folder)]
-    typed = dict.fromkeys(made) or dict.fromkeys(run.record["command"] for run in runs)
+    told = [notes.known(folder) for folder in dict.fromkeys(place.parent for place in places)]
+    made = dict.fromkeys(cleaned(command) for known in told for command in known.commands)
+    typed = made or dict.fromkeys(run.record["command"] for run in runs)
+    varied = dict.fromkeys(key for known in told for key in known.varied)
+    waiting = sum(len(not_begun(folder)) for folder in {folder.resolve() for folder in folders})
     unreadable = [run for run in found if isinstance(run, Unreadable)]
     root = Path(os.path.commonpath([place.parent for place in places]))
-    return Source(tuple(folders), runs, unreadable, list(typed), root)
+    return Source(tuple(folders), runs, unreadable, list(typed), root, list(varied), waiting)
 
 
 def directories(folder: Path) -> list[Path]:
@@ -69,17 +75,22 @@ def directories(folder: Path) -> list[Path]:
         return [folder]
     if found := results.directories(folder):
         return found
+    if waiting := not_begun(folder):
+        raise ConfigError(f"{folder}: none of its {counted(len(waiting), 'run')} has begun; {going_on(folder)}")
     below = min((path.parent.parent for path in folder.glob(f"*/*/{RUN}")), default=None)
     remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
     raise ConfigError(f"{folder}: holds no runs; {remedy}")
 
 
-def commands(sweep: Path) -> list[str]:
-    """The commands that made a sweep, where it tells them."""
-    try:
-        return [cleaned(command) for command in notes.read(sweep).commands]
-    except ConfigError:
-        return []
+def not_begun(folder: Path) -> list[str]:
+    """The runs that a sweep is to have and that have not begun; none of a single run."""
+    begun = {place.name for place in results.directories(folder)}
+    return [name for name in notes.known(folder).asked if name not in begun]
+
+
+def going_on(sweep: Path) -> str:
+    """How to have a sweep make what is left of it."""
+    return f"go on with: satae-train {shlex.quote(folders.word(sweep))}"
 
 
 def cleaned(text: object) -> str:

@@ -17,6 +17,7 @@ MOST_AXES: Final = 8  # columns of what varies
 MOST_ROWS: Final = 5_000  # of a table on the page; the files have all
 FOLDED: Final = 60  # rows from which a table opens when asked
 LOGS: Final = "*.log"
+INTERVAL: Final = " ± 95 %"  # which the table of the console has not
 
 
 class Table(NamedTuple):
@@ -42,7 +43,9 @@ def _table(title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: 
 def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
     """One row for each configuration."""
     keys, shown = _keys(axes), _measures(groups)
-    head = [*(keys or ["configuration"]), "n", *shown.values(), "collapsed", "not finished"]
+    spread = INTERVAL if any(len(group.finished) > 1 for group in groups) else ""
+    titles = [f"{title}{spread}" for title in shown.values()]
+    head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
 
     def rows() -> Iterator[list[str]]:
         for group in groups:

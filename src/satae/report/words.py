@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from satae.sweep.groups import Spread, shown
+from satae.config.messages import counted
+from satae.sweep.groups import TOO_LARGE, Spread, shown
 
+LARGEST: Final = 1e6  # number that is written out
+PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NOTHING: Final = "–"
 ONE: Final = "the one configuration"
 
@@ -19,10 +22,12 @@ def number(value: float | None) -> str:
 
 def spread(found: Spread) -> str:
     """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that."""
-    if not found.n or not 0 < found.margin < math.inf:
-        return number(found.mean) + ("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0" if found.margin == 0 else "")
+    if math.isnan(found.margin):
+        return number(found.mean)
+    if not 0 < found.margin < LARGEST or abs(found.mean) >= LARGEST:
+        return f"{number(found.mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(found.margin) else number(found.margin)}"
     digits = min(6, max(0, 1 - math.floor(math.log10(found.margin))))
-    text = f"{found.mean:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{found.margin:.{digits}f}"
+    text = f"{found.mean:.{digits}f}{PLUS_MINUS}{found.margin:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -36,6 +41,11 @@ def name(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{short(key)}={short(value)}" for key, value in values.items()) or ONE
 
 
+def not_begun(number: int, all_runs: int) -> str:
+    """``1 of 8 runs has not begun``."""
+    return f"{number:,} of {counted(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
+
+
 def duration(seconds: float) -> str:
     """``1 h 02 min``, ``3 min 20 s`` or ``4.2 s``."""
     if not math.isfinite(seconds):
@@ -44,11 +54,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds) // 60
     return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
-
-
-def count(n: int, one: str, more: str = "") -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
 def short(value: object, most: int = 40) -> str:

@@ -91,7 +91,7 @@ def parts(source: Source) -> Iterator[tuple[str, bytes]]:
     """What a report consists of, one file after the other."""
     from satae.report.page import Content, page
 
-    groups, varied = grouped(source.runs), axes([run.choices for run in source.runs])
+    groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
     yield RUNS, csv_files.runs(source, groups)
     yield GROUPS, csv_files.configurations(groups, varied)
     lines = plan(groups, varied)

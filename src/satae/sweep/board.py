@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -18,11 +17,12 @@ from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.flat import SEED
 from satae.config.messages import show
-from satae.run_directory import LOCK, RUN
-from satae.sweep import event_files
+from satae.run_directory import LOCK
+from satae.sweep import configurations, event_files, notes
 from satae.sweep.bands import MEASURES, Band, bands
-from satae.sweep.groups import Group, axes, grouped
+from satae.sweep.groups import Group, axes
 from satae.sweep.measures import COLUMNS, DEAD, FVU, SATURATED, SENSITIVITY, TOTAL
+from satae.sweep.notes import Runs
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable, attempted, directories, read
 from satae.tracking.board import LAYOUT
 
@@ -98,11 +98,24 @@ def show_band(folder: Path, runs: Sequence[Result]) -> None:
 
 def follow(run: Path) -> None:
     """Show how a run of a sweep stands, with the others of its configuration, in whatever process it is."""
-    group = _without_seed(run.name)
     with _locked(run.parent):
-        show_run(read(run), group)
-        seeds = [path for path in sorted(run.parent.iterdir()) if _without_seed(path.name) == group and _is_run(path)]
-        show_band(run.parent / FOLDER / group, [read(path) for path in seeds])
+        name, seeds = configurations.of(run)
+        show_run(read(run), name)
+        show_band(run.parent / FOLDER / name, [read(path) for path in seeds])
+
+
+def grow(sweep: Path, runs: Sequence[Result], asked: Runs) -> None:
+    """Show runs that are there by the names that their configurations have now, where these are others than before.
+
+    Args:
+        sweep: its folder.
+        runs: that are there.
+        asked: all that it is to have.
+    """
+    with _locked(sweep):
+        named = configurations.named(runs, asked)
+        if any(folder.name not in named for folder in _bands(sweep)):
+            _show_groups(sweep, named)
 
 
 def finish(sweep: Path) -> list[Result | Unreadable]:
@@ -111,17 +124,21 @@ def finish(sweep: Path) -> list[Result | Unreadable]:
         found = [attempted(path) for path in directories(sweep)]
         runs = [run for run in found if isinstance(run, Result)]
         show_sweep(sweep, [run.choices for run in runs])
-        names = dict[str, Group]()
-        for group in grouped(runs):
-            name = _without_seed(*(run.name for run in group.runs))
-            names[f"{name},{len(names)}" if name in names else name] = group
-        for name, group in names.items():
-            for run in group.runs:
-                show_run(run, name)
-            show_band(sweep / FOLDER / name, group.seeds)
-        for folder in [path for path in _over_seeds(sweep).iterdir() if path.is_dir() and path.name not in names]:
-            _withdraw_band(folder)
+        _show_groups(sweep, configurations.named(runs, notes.known(sweep).runs))
     return found
+
+
+def _show_groups(sweep: Path, named: Mapping[str, Group]) -> None:
+    for name, group in named.items():
+        for run in group.runs:
+            show_run(run, name)
+        show_band(sweep / FOLDER / name, group.seeds)
+    for folder in [folder for folder in _bands(sweep) if folder.name not in named]:
+        _withdraw_band(folder)
+
+
+def _bands(sweep: Path) -> list[Path]:
+    return [path for path in _over_seeds(sweep).iterdir() if path.is_dir()]
 
 
 def _withdraw_band(folder: Path) -> None:
@@ -159,15 +176,6 @@ def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
 def _plain(value: Any) -> Any:
     """A value as HParams can have it."""
     return value if isinstance(value, bool | int | float | str) else show(value)
-
-
-def _without_seed(*names: str) -> str:
-    """What the names of a configuration's runs say of it; the one that says most, where the sweep has grown."""
-    return max((re.sub(rf"(^|,){SEED}=[^,]*", "", name).lstrip(",") for name in names), key=len) or "all"
-
-
-def _is_run(path: Path) -> bool:
-    return (path / RUN).is_file()
 
 
 def _locked(sweep: Path) -> FileLock:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.flat import APART, SEED, is_among
 from satae.config.messages import show
 from satae.run_directory import shorten
+from satae.sweep.notes import Runs
 from satae.sweep.results import Result
 
-LONGEST: Final = 150  # characters of a folder's name; file systems allow 255 bytes
+LONGEST: Final = 150  # bytes of a folder's name, of 255 that file systems allow, for what is not the seed
 PRESETS: Final = "experiment"  # each has choices of many kinds
 
 Choices = Mapping[str, Any]
@@ -54,6 +57,26 @@ def place(wanted: Sequence[Wanted], there: Sequence[Result], varied: Sequence[st
     return names
 
 
+def word(sweep: Path) -> str:
+    """``sweep=outputs/first``, as one types it here: a name alone would stand for a folder of ``outputs/``."""
+    place = str(shorten(sweep))
+    return f"sweep={place if os.sep in place else os.path.join(os.curdir, place)}"
+
+
+def by_configuration(runs: Mapping[str, Choices], varied: Sequence[str]) -> Runs:
+    """The folders of runs, by a digest of their configurations and by their seeds.
+
+    Args:
+        runs: the choices of each, by the name of its folder.
+        varied: what the sweep varies.
+    """
+    found = Runs()
+    for name, choices in runs.items():
+        rest = {key: value for key, value in choices.items() if key != SEED}
+        found.setdefault(_digest(content(rest, varied), 16), {})[show(choices.get(SEED, 0))] = name
+    return found
+
+
 def content(choices: Choices, varied: Sequence[str]) -> str:
     """All that makes a configuration another one, as text: what only says how it is computed does if it is varied."""
     told = {key: show(value) for key, value in choices.items() if not is_among(key, APART) or is_among(key, varied)}
@@ -73,7 +96,9 @@ def named(words: Sequence[str], varied: Sequence[str], apart: Choices | None = N
     told = [f"{key}={typed[key]}" for key in varied if key in typed and key != SEED]
     seed = _plain(f"{SEED}={typed[SEED]}") if SEED in typed and SEED in varied else ""
     text = ",".join(told)
-    parts = [_plain(text)] if len(_plain(text)) <= LONGEST else [_plain(text)[:LONGEST], f"#{_digest(text)}"]
+    plain = _plain(text)
+    begins = plain.encode()[:LONGEST].decode(errors="ignore")  # which may end within a letter
+    parts = [plain] if begins == plain else [begins, f"#{_digest(text)}"]
     if apart is not None:
         rest = {key: value for key, value in apart.items() if key != SEED or not seed}
         parts.append(f"#{_digest(content(rest, varied))}")
@@ -98,5 +123,5 @@ def _check_meaning(choices: Choices, there: Sequence[Result], varied: Sequence[s
                 )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _digest(text: str, letters: int = 8) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:letters]

@@ -12,6 +12,7 @@ from satae.config.messages import show
 from satae.sweep.results import Result
 
 CONFIDENCE: Final = 0.95
+TOO_LARGE: Final = "too large"  # a spread that no float can be
 
 
 class Group(NamedTuple):
@@ -51,8 +52,8 @@ class Spread(NamedTuple):
 
     n: int
     mean: float  # nan of none
-    deviation: float  # the standard deviation of a sample; nan of less than two
-    margin: float  # half of the confidence interval of the mean; nan of less than two
+    deviation: float  # the standard deviation of a sample; nan of less than two, inf where no float is as large
+    margin: float  # half of the confidence interval of the mean; as the deviation
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
@@ -62,12 +63,15 @@ class Spread(NamedTuple):
 
         Student (1908), The probable error of a mean, Biometrika 6(1).
         """
-        found = [value for value in values if math.isfinite(value)]
+        finite = [value for value in values if math.isfinite(value)]
+        # of the size of the largest, since the sum of large floats need not be one; a power of two changes no digit
+        unit = 2.0 ** (math.frexp(max(map(abs, finite), default=1.0))[1] - 1)
+        found = [value / unit for value in finite]
         n, mean = len(found), statistics.fmean(found) if found else math.nan
         if n < 2:
-            return cls(n, mean, math.nan, math.nan)
+            return cls(n, mean * unit, math.nan, math.nan)
         deviation = math.dist(found, [mean] * n) / math.sqrt(n - 1)  # statistics.stdev takes ten times as long
-        return cls(n, mean, deviation, quantile(n - 1) * deviation / math.sqrt(n))
+        return cls(n, mean * unit, deviation * unit, quantile(n - 1) * deviation / math.sqrt(n) * unit)
 
 
 def quantile(degrees: int) -> float:
@@ -77,20 +81,34 @@ def quantile(degrees: int) -> float:
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
-def axes(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+def axes(choices: Sequence[Mapping[str, Any]], typed: Sequence[str] = ()) -> list[str]:
     """What runs differ in, by the choices of each: ``["act", "alpha", "seed"]``, the seed last.
 
     An option of a choice counts only among runs that made that choice: ``act.threshold`` where two runs of
     ``act=shrink`` differ in it.
+
+    Args:
+        choices: of each run.
+        typed: what was given several values, whose order is kept.
     """
     keys = dict.fromkeys(key for one in choices for key in one if not is_among(key, APART))
-    varied = [key for key in keys if key != SEED and _varies(key, choices)]
-    return [*varied, *([SEED] if _varies(SEED, choices) else [])]
+    return as_typed([key for key in keys if _varies(key, choices)], typed)
 
 
-def grouped(runs: Sequence[Result]) -> list[Group]:
-    """The runs by configuration, in the order of its values; the seeds in theirs."""
-    keys = [key for key in axes([run.choices for run in runs]) if key != SEED]
+def as_typed(keys: Iterable[str], typed: Sequence[str]) -> list[str]:
+    """Keys in the order in which some were typed, an option after its choice; then the others, and the seed last."""
+    places = {key: place for place, key in enumerate(typed)}
+    return sorted(keys, key=lambda key: (key == SEED, places.get(key, places.get(key.partition(".")[0], len(places)))))
+
+
+def grouped(runs: Sequence[Result], typed: Sequence[str] = ()) -> list[Group]:
+    """The runs by configuration, in the order of its values; the seeds in theirs.
+
+    Args:
+        runs: all of them.
+        typed: what was given several values, in the order in which configurations have it.
+    """
+    keys = [key for key in axes([run.choices for run in runs], typed) if key != SEED]
     found: dict[tuple[str, ...], Group] = {}
     for run in runs:
         values = {key: run.choices[key] for key in keys if key in run.choices}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,17 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import files
-from satae.config import ConfigError
 from satae.config.flat import SEED
+from satae.config.messages import counted
 from satae.run_directory import LOG, shorten
 from satae.shown import brief
-from satae.sweep import csv_files, notes
-from satae.sweep.groups import Group, Spread, axes, grouped, shown
+from satae.sweep import csv_files, folders, notes
+from satae.sweep.groups import TOO_LARGE, Group, Spread, as_typed, axes, grouped, shown
 from satae.sweep.measures import COLUMNS
 from satae.sweep.results import FAILED, FINISHED, Result, Unreadable
 from satae.tracking.console import PatientConsole, live
 
 PIPED_WIDTH: Final = 140
+LARGEST: Final = 1e6  # number that is written out
 
 
 def summarise(
@@ -42,8 +44,8 @@ def summarise(
     if found:
         files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
-        console.print(_table(runs, _varied(sweep)))
-        spread = "mean ± standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
+        console.print(_table(runs, notes.known(sweep).varied))
+        spread = "sd: standard deviation over the seeds; " if _over_seeds(runs) else ""
         console.print(f"{spread}every run: {shorten(sweep / csv_files.RUNS)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
@@ -62,33 +64,30 @@ def line(run: Result) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _varied(sweep: Path) -> list[str]:
-    """What its commands give several values, as far as that can be read."""
-    try:
-        return notes.read(sweep).varied
-    except ConfigError:
-        return []
-
-
-def _table(runs: Sequence[Result], asked: Sequence[str]) -> Table:
+def _table(runs: Sequence[Result], typed: Sequence[str]) -> Table:
     """One row for each configuration; what the runs differ in, or are to differ in, comes first."""
-    differ = dict.fromkeys([*axes([run.choices for run in runs]), *asked])
-    varied = [key for key in differ if key != SEED and any(key in run.choices for run in runs)]
+    differ = dict.fromkeys([*axes([run.choices for run in runs]), *typed])
+    varied = [key for key in as_typed(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
     shown = [key for key in COLUMNS if any(key in run.metrics for run in runs)]
     states = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
-    titles = ["finished", *(COLUMNS[key] for key in shown), "collapsed", *states]
+    spread = " ± sd" if _over_seeds(runs) else ""  # which the page of the report has not
+    titles = ["finished", *(f"{COLUMNS[key]}{spread}" for key in shown), "collapsed", *states]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for key in varied:
         table.add_column(_cell(key))
     for title in titles:
         table.add_column(_cell(title), justify="right")
-    for group in grouped(runs):
+    for group in grouped(runs, typed):
         counts = [sum(run.status == status for run in group.runs) for status in states]
         collapsed = sum(run.is_collapsed for run in group.runs)
         numbers = [_spread(group.spread(key)) for key in shown]
         told = [str(count or "") for count in (collapsed, *counts)]
         table.add_row(*_values(group, varied), str(len(group.finished)), *numbers, *told)
     return table
+
+
+def _over_seeds(runs: Sequence[Result]) -> bool:
+    return len({run.seed for run in runs}) > 1
 
 
 def _values(group: Group, varied: Sequence[str]) -> list[Text]:
@@ -115,20 +114,23 @@ def _left(sweep: Path, found: Sequence[Result | Unreadable], asked: Sequence[Pat
     """What is still to be made, and how."""
     begun = {run.name for run in found}
     cut_off = sum(isinstance(run, Result) and run.status not in (FINISHED, FAILED) for run in found)
-    waiting = sum(folder.name not in begun for folder in asked)
-    told = [f"{_counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
-    told += [f"{_counted(waiting, 'has', 'have')} not begun"] if waiting else []
+    waiting = len({*(folder.name for folder in asked), *notes.known(sweep).asked} - begun)
+    told = [f"{counted(cut_off, 'was', 'were')} cut off"] if cut_off else []
+    told += [f"{counted(waiting, 'has', 'have')} not begun"] if waiting else []
     if not told:
         return ""
-    words = shlex.join([f"sweep={shorten(sweep)}", *launcher])
+    words = shlex.join([folders.word(sweep), *launcher])
     return f"{' and '.join(told)}; go on with: satae-train {words}"
-
-
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _spread(spread: Spread) -> str:
     if not spread.n:
         return "-"
-    return f"{spread.mean:.3f} ± {spread.deviation:.3f}" if spread.n > 1 else f"{spread.mean:.3f}"
+    return f"{_number(spread.mean)} ± {_number(spread.deviation)}" if spread.n > 1 else _number(spread.mean)
+
+
+def _number(value: float) -> str:
+    """With three decimals, or where it is large as a power of ten."""
+    if math.isinf(value):
+        return TOO_LARGE
+    return f"{value:.3f}" if abs(value) < LARGEST else f"{value:.3e}"
