@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from satae.command import small_program
-from satae.command.composition import settled
 from satae.config import ConfigError
-from satae.config.evaluation import EVALUATION
 from satae.interruption import held
-from satae.run_directory import CONFIG, RUN
+from satae.run_directory import CONFIG, OUTPUTS, RUN
 
-PROGRAM: Final = EVALUATION.program
+PROGRAM: Final = "satae-eval"
 NAMED: Final = "run"
 HELP: Final = f"""\
 {PROGRAM} measures what a trained model is like, beyond what training shows.
@@ -63,6 +61,9 @@ def work(words: Sequence[str]) -> str:
     Raises:
         ConfigError: it cannot be done.
     """
+    from satae.command.composition import settled  # takes longer than the help
+    from satae.config.evaluation import EVALUATION
+
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"{word}: no such flag; options are written option=value (see --help)")
@@ -88,7 +89,7 @@ def directories(named: Sequence[str]) -> list[Path]:
     found = dict[Path, None]()
     for word in named:
         key, equals, value = word.partition("=")
-        if key != NAMED or not equals or not value.strip(","):
+        if key != NAMED or not equals or "" in value.split(","):
             raise ConfigError(f"{word}: write run= and a run directory, such as outputs/2026-01-31/12-00-00-000000")
         for folder in _folders(value):
             found |= dict.fromkeys(_runs(folder, word))
@@ -109,7 +110,9 @@ def _folders(value: str) -> list[Path]:
 
 def _runs(folder: Path, word: str) -> list[Path]:
     if not _is_there(folder):
-        raise ConfigError(f"{word}: there is no folder {folder.name}; name run directories, or a sweep")
+        named = Path(OUTPUTS, folder.name)
+        remedy = f"did you mean {NAMED}={named}?" if _is_there(named) else "name run directories, or a sweep"
+        raise ConfigError(f"{word}: there is no folder {folder.name}; {remedy}")
     if (folder / CONFIG).is_file():
         return [folder]
     if not (runs := [path.parent for path in sorted(folder.glob(f"*/{RUN}"))]):

@@ -11,6 +11,8 @@ REFUSED = [
     ("+run=run", "+run=run: write run= and a run directory"),
     ("run=nowhere", "run=nowhere: there is no folder nowhere"),
     ("run=run,nowhere", "run=run,nowhere: there is no folder nowhere"),
+    ("run=run,", "run=run,: write run= and a run directory"),
+    ("run=first", "run=first: there is no folder first; did you mean run=outputs/first?"),
     ("run=file", "run=file: there is no folder file"),
     ("run=empty", "run=empty: no run in empty"),
     (f"run={'long' * 80}", "there is no folder"),
@@ -66,8 +68,8 @@ def folder(tmp_path_factory):
     trained(folder, where="plane", tiny=PLANE)
     trained(folder, "data.limit=32", where="other")
     (folder / "other" / "config.yaml").write_text((run / "config.yaml").read_text())
-    for name in ("empty", "bare", "torn"):
-        (folder / name).mkdir()
+    for name in ("empty", "bare", "torn", "outputs/first"):
+        (folder / name).mkdir(parents=True)
     for name in ("config.yaml", "run.json"):
         (folder / "bare" / name).write_text((run / name).read_text())
     (folder / "torn" / "config.yaml").write_text("act: [")

@@ -27,6 +27,10 @@ def test_there_is_a_value_for_each_setting():
         assert [*VALUES[part]] == own_options(kind)
 
 
+def test_the_program_has_one_name():
+    assert EVALUATION.program == evaluate.PROGRAM
+
+
 def test_every_part_can_be_chosen():
     assert {*names("evaluation")} == {ALL, *PARTS}
     assert settled([], EVALUATION).parts == [*PARTS]
