@@ -14,10 +14,10 @@ from satae.evaluation import probes, units
 from satae.evaluation.drawing import histograms
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, mean, wilson
-from satae.evaluation.jacobian import jacobian_norms
 from satae.evaluation.probes import Labelled
 from satae.evaluation.subject import Subject
 from satae.model.flat import evaluate
+from satae.robustness.sensitivity import jacobian_norm
 from satae.tracking.pictures import Picture
 from satae.training.measure import count_flat, saturation_shares
 
@@ -57,7 +57,7 @@ def _estimate(of: str, measure: str, found: Estimate) -> Row:
 def code(subject: Subject, chosen: Code, track: Track) -> Findings:
     """Each encoder layer and the code, of clean inputs."""
     every, notes = layers(subject), list[str]()
-    norms = subject.mapped(partial(jacobian_norms, subject.model), subject.x[: chosen.jacobians])
+    norms = subject.mapped(partial(jacobian_norm, subject.model.encode), subject.x[: chosen.jacobians])
     rows = [*_of_layers(subject, every, chosen.near), *_of_slopes(norms)]
     rows += [probe() for probe in track(_probes(subject, chosen, notes))]
     if len(subject.complement.levels) < 2:

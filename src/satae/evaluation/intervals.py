@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from satae.robustness.proportions import interval
+
 Z: Final = 1.959964  # of the normal distribution, for 95 %
 
 
@@ -21,15 +23,8 @@ class Estimate(NamedTuple):
 
 
 def wilson(successes: float, n: int) -> Estimate:
-    """A share with Wilson's interval, which does not shrink to nothing at 0 and 1.
-
-    Wilson (1927), J. American Statistical Association 22, 209-212.
-    """
-    share, z2 = successes / n, Z**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # at the ends it reaches them exactly, which rounding would miss
-    return Estimate(share, 0.0 if share == 0 else middle - reach, 1.0 if share == 1 else middle + reach, n)
+    """A share with Wilson's interval, which does not shrink to nothing at 0 and 1."""
+    return Estimate(successes / n, *interval(successes, n), n)
 
 
 def mean(values: Tensor) -> Estimate:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from satae import conv, mlp
-from satae.evaluation.jacobian import jacobian_norms
 from satae.model.flat import slope
+from satae.robustness.sensitivity import jacobian_norm
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_it_is_that_of_autograd(make, shape):
     model.standardise_by(torch.rand(shape).double(), torch.tensor(0.3))
     x = torch.rand(6, *shape, dtype=torch.float64)
     with torch.no_grad():  # as in an evaluation
-        norms = jacobian_norms(model, x)
+        norms = jacobian_norm(model.encode, x)
     for each, norm in zip(x, norms, strict=True):
         full = torch.autograd.functional.jacobian(lambda one: model.encode(one[None])[0], each)
         assert norm.item() == pytest.approx(torch.linalg.vector_norm(full).item(), rel=1e-5)
@@ -39,4 +39,4 @@ def test_of_one_layer_it_is_the_sum_of_the_contractive_autoencoder(act):
     with torch.no_grad():
         f_slope = slope(layer.act, layer.pre_activation(model.standardise(x)))
         by_hand = (f_slope.square() * weight.square().sum(dim=1)).sum(dim=1).sqrt()
-    torch.testing.assert_close(jacobian_norms(model, x).float(), by_hand, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(jacobian_norm(model.encode, x).float(), by_hand, rtol=1e-5, atol=1e-6)
