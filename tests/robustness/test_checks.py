@@ -5,7 +5,8 @@ from victims import attacked, classifier, draws
 from satae.robustness import checks
 from satae.robustness.attacks import Budget, suite
 from satae.robustness.ball import Ball
-from satae.robustness.checks import Control, Evidence, Result, robust_accuracy, verdict
+from satae.robustness.checks import verdict
+from satae.robustness.evidence import Control, Evidence, Result, robust_accuracy
 from satae.robustness.objectives import has_no_gradient
 from satae.robustness.surrogate import steeper
 

@@ -10,65 +10,14 @@ import torch
 from torch import Tensor
 
 from satae.robustness.attacks import Kind
+from satae.robustness.evidence import Evidence, Verdict, padded, robust_accuracy
 from satae.robustness.proportions import Share
 
 Outcome = Literal["passed", "failed", "open"]
-Verdict = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # a share that may offend
 SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
 RECOVERED: Final = 0.05  # how far above the level without it the control may stay
-
-
-class Result(NamedTuple):
-    """What one attack came to at one radius."""
-
-    attack: str
-    kind: Kind
-    epsilon: float
-    withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
-    like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
-
-
-class Control(NamedTuple):
-    """What came of the positive control: the same model with its pre-activations multiplied."""
-
-    verdict: Verdict  # of the suite on it
-    unchanged: float  # robust accuracy without the factor
-    recovered: float  # with it
-
-
-class Evidence(NamedTuple):
-    """All that the checks look at."""
-
-    results: Sequence[Result]
-    correct: Tensor  # (n,), booleans: right without an attack
-    classes: int
-    no_gradient: Tensor  # (n,), booleans: inputs where the gradient is 0 in every element
-    path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
-    whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone
-    on_logits: bool  # what it gives are logits
-    everything: float | None = None  # the radius within which any input can be made of any other's grey
-    twin: Sequence[Result] = ()  # the same attacks on the model trained with alpha = 0
-    control: Control | None = None
-    reported: dict[float, float] | None = None  # by radius, the robust accuracy that is printed
-
-    @property
-    def epsilons(self) -> list[float]:
-        """The radii, rising."""
-        return sorted({result.epsilon for result in self.results})
-
-    def broken(self, epsilon: float, *kinds: Kind) -> Tensor:
-        """Which examples some attack of these kinds breaks at a radius; of all kinds where none is named: (n,)."""
-        found = ~self.correct
-        for result in self.results:
-            if result.epsilon == epsilon and (result.kind in kinds or not kinds):
-                found = found | ~_padded(result.withstood, found)
-        return found
-
-    def made(self, epsilon: float, kind: Kind) -> bool:
-        """Whether there was such an attack at a radius."""
-        return any(result.epsilon == epsilon and result.kind == kind for result in self.results)
 
 
 class Check(NamedTuple):
@@ -78,15 +27,6 @@ class Check(NamedTuple):
     title: str
     figure: str
     outcome: Outcome
-
-
-def robust_accuracy(results: Sequence[Result], correct: Tensor, epsilon: float) -> Share:
-    """The share of the examples that withstand every attack at a radius: the mean of the minimum over the attacks."""
-    withstood = correct.clone()
-    for result in results:
-        if result.epsilon == epsilon:
-            withstood &= _padded(result.withstood, correct)
-    return Share.of(int(withstood.sum()), len(withstood))
 
 
 def checks(evidence: Evidence) -> list[Check]:
@@ -209,7 +149,8 @@ def surrogates_add_nothing(evidence: Evidence) -> Check:
             key = result.like, result.epsilon
             if key not in exact:
                 return Check(8, title, f"no exact {result.like} to compare with", "open")
-            broken = exact[key].withstood & ~_padded(result.withstood, evidence.correct)
+            withstood = padded(exact[key].withstood, evidence.correct)
+            broken = withstood & ~padded(result.withstood, evidence.correct)
             hidden[key] = hidden.get(key, torch.zeros_like(broken)) | broken
     if {epsilon for _, epsilon in hidden} != {*evidence.epsilons}:
         return Check(8, title, "not all of the attacks were made", "open")
@@ -276,11 +217,6 @@ def _only_margin(evidence: Evidence, epsilon: float) -> Share:
     broken = dict.fromkeys(("ce", "margin"), ~evidence.correct)
     for result in plain:
         loss = _loss(result.attack)
-        broken[loss] = broken[loss] | ~_padded(result.withstood, evidence.correct)
+        broken[loss] = broken[loss] | ~padded(result.withstood, evidence.correct)
     alone = broken["margin"] & ~broken["ce"]
     return Share.of(int(alone.sum()), len(alone))
-
-
-def _padded(withstood: Tensor, like: Tensor) -> Tensor:
-    """With what was not tried counted as withstood."""
-    return torch.cat([withstood, torch.ones_like(like[len(withstood) :])])
