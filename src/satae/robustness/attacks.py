@@ -20,6 +20,7 @@ Kind = Literal["single", "plain", "doubled", "surrogate", "black", "transfer", "
 Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, draws)
 
 FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
+TARGETS: Final = 9  # classes that are gone after one by one, as in AutoAttack
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -70,6 +71,7 @@ def suite(
     if classes > FEW:
         found += [_apgd(victim, "apgd-dlr", "plain", dlr, steps, restarts)]
     found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
+    found += [_apgd(victim, "apgd-targets", "plain", None, steps, min(classes - 1, TARGETS))]
     found += [_pgd(victim, "pgd-margin-steps", "doubled", margin, 2 * steps, restarts)]
     found += [_apgd(victim, "apgd-margin-restarts", "doubled", margin, steps, 2 * restarts)]
     for temperature in temperatures:
@@ -90,7 +92,7 @@ def _pgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int,
     return Attack(name, kind, restarts * (steps + 1) + 1, restarts * steps, run)
 
 
-def _apgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
+def _apgd(victim: Model, name: str, kind: Kind, objective: Objective | None, steps: int, restarts: int) -> Attack:
     run = functools.partial(apgd, victim, objective=objective, steps=steps, restarts=restarts)
     return Attack(name, kind, restarts * (steps + 1) + 1, restarts * (steps + 1), run)
 
