@@ -60,6 +60,7 @@ HOMES = {
     "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py", "evaluation/board.py"},
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
     "sklearn": {"evaluation/probes.py"},
+    "skimage": {"evaluation/similarity.py"},
     "matplotlib": {
         "tracking/pictures.py",
         "evaluation/drawing.py",

@@ -78,6 +78,19 @@ def test_checkpoints_are_those_of_the_paper():
     assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
 
 
+def test_one_class_after_another_is_gone_after():
+    (x, y), model = attacked(), classifier("sigmoid")
+    ball = Ball("linf", 0.1)
+    found = apgd(model, x, y, ball, draws(100), objective=None, restarts=9).fooled
+    likeliest = apgd(model, x, y, ball, draws(100), objective=None, restarts=1)
+    assert not (likeliest.fooled & ~found).any()
+    assert found.sum() > likeliest.fooled.sum()
+    rivals = model(x).scatter(1, y[:, None], -1e9).argmax(dim=1)
+    right = likeliest.fooled & (model(x).argmax(dim=1) == y)
+    answers = model(likeliest.x).argmax(dim=1)
+    assert (answers == rivals)[right].float().mean() > 0.9
+
+
 def test_every_restart_begins_elsewhere():
     x, seen = torch.rand(2, 3), []
 

@@ -28,7 +28,7 @@ def test_the_suite_has_what_the_checks_ask_for():
     kinds = {attack.kind for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})}
     assert kinds == {"single", "plain", "doubled", "surrogate", "transfer", "black"}
     assert len({*NAMES}) == len(NAMES)
-    assert {"fgsm", "pgd-ce", "pgd-margin", "apgd-ce", "apgd-dlr", "square", "random"} <= {*NAMES}
+    assert {"fgsm", "pgd-ce", "pgd-margin", "apgd-ce", "apgd-dlr", "apgd-targets", "square", "random"} <= {*NAMES}
     assert {"surrogate-pgd-T=300", "surrogate-apgd-T=1", "transfer-twin-pgd"} <= {*NAMES}
 
 

@@ -5,7 +5,8 @@ from victims import attacked, classifier, draws
 from satae.robustness import checks
 from satae.robustness.attacks import Budget, suite
 from satae.robustness.ball import Ball
-from satae.robustness.checks import Control, Evidence, Result, robust_accuracy, verdict
+from satae.robustness.checks import verdict
+from satae.robustness.evidence import Control, Evidence, Result, robust_accuracy
 from satae.robustness.objectives import has_no_gradient
 from satae.robustness.surrogate import steeper
 
@@ -189,8 +190,9 @@ def gathered(victim, epsilons, twin, count=150):
     return Evidence(results, correct, 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
 
 
-def test_an_undefended_network_is_not_called_masked():
-    evidence = gathered(classifier(), [0.03, 0.08, 0.5], classifier(seed=1))
+@pytest.mark.parametrize("act", ["relu", "tanh", "satlin"])
+def test_an_undefended_network_is_not_called_masked(act):
+    evidence = gathered(classifier(act), [0.05, 0.1, 0.5], classifier(act, seed=1))
     found = checks.checks(evidence)
     assert not [check for check in found if check.outcome == "failed"], found
 

@@ -72,18 +72,38 @@ class Shifted(torch.nn.Module):
 
 
 @needs("pyautoattack")
+def test_autoattack_is_told_the_radius_in_its_own_range(monkeypatch):
+    asked = {}
+
+    class Recorder(quietly("pyautoattack").AutoAttack):
+        def __init__(self, *args, **options):
+            asked.update(options)
+            super().__init__(*args, **options)
+
+        def run_standard_evaluation(self, x, y, **_):
+            asked["range"] = x.min().item(), x.max().item()
+            return x, y
+
+    monkeypatch.setattr("pyautoattack.AutoAttack", Recorder)
+    x, y = attacked(8)
+    libraries.autoattack(Shifted(), 2 * x - 1, y, Ball("l2", 0.3, -1.0, 1.0), classes=10)
+    assert (asked["eps"], asked["norm"], asked["range"]) == (0.15, "L2", (0.0, 1.0))
+
+
+@needs("pyautoattack")
 @pytest.mark.slow
 def test_autoattack_breaks_what_apgd_breaks_and_leaves_torch_as_it_was():
     x, y = attacked(12)
     x, ball = 2 * x.flatten(1) - 1, Ball("linf", 0.14, -1.0, 1.0)
+    model = Shifted()
     before = torch.get_rng_state()
-    found = libraries.autoattack(Shifted(), x, y, ball, classes=10)
+    found = libraries.autoattack(model, x, y, ball, classes=10)
     assert torch.equal(torch.get_rng_state(), before)
     assert_inside(found.x, x, ball)
-    ours = apgd(Shifted(), x, y, ball, draws(12), objective=dlr).fooled
+    ours = apgd(model, x, y, ball, draws(12), objective=dlr).fooled
     assert 0 < ours.sum() < 12
     assert not (ours & ~found.fooled).any()
-    assert torch.equal(libraries.autoattack(Shifted(), x, y, ball, classes=10).x, found.x)
+    assert torch.equal(libraries.autoattack(model, x, y, ball, classes=10).x, found.x)
 
 
 @needs("foolbox")

@@ -16,8 +16,8 @@ from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
 from satae.robustness.attacks import Attack, Budget, of_libraries, suite
 from satae.robustness.ball import Ball, Norm
-from satae.robustness.checks import Result
 from satae.robustness.draws import Draws
+from satae.robustness.evidence import Result
 from satae.robustness.objectives import has_no_gradient
 
 SHORT: Final = Budget(steps=20, restarts=1, queries=1)

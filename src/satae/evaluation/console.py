@@ -35,7 +35,8 @@ class Display:
     def show(self, findings: Findings) -> None:
         """The tables of a part, and what is to be known of them."""
         for table in findings.tables:
-            self.table(table)
+            if table.shown:
+                self.table(table)
         for note in findings.notes:
             self.say(f"note: {brief(note)}")
 

@@ -11,14 +11,15 @@ from satae.evaluation.findings import Cell, Table
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import classifier_of
 from satae.evaluation.victims import Victim
-from satae.robustness.checks import Control, Evidence, Verdict, checks, robust_accuracy, verdict
+from satae.robustness.checks import checks, verdict
+from satae.robustness.evidence import Control, Evidence, Verdict, robust_accuracy
 from satae.robustness.proportions import Share
 from satae.robustness.surrogate import faded, steeper
 
 FACTORS: Final = (5.0, 20.0, 100.0)
 UNCHANGED: Final = "unchanged"
 KINDS: Final = {"faded": faded, "scaled": steeper}  # the same values, another gradient; or another network altogether
-COLUMNS: Final = ("control", "factor", "epsilon", "clean", "no gradient", "pgd", "plain", "accuracy", "n", "verdict")
+COLUMNS: Final = ("control", "factor", "epsilon", "clean", "no slope", "pgd", "plain", "accuracy", "n", "verdict")
 
 
 class Row(NamedTuple):

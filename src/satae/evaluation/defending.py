@@ -18,7 +18,8 @@ from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import Victim
 from satae.robustness.attacks import Budget, of_libraries
-from satae.robustness.checks import Check, Control, Evidence, checks, robust_accuracy, verdict
+from satae.robustness.checks import Check, checks, verdict
+from satae.robustness.evidence import Control, Evidence, robust_accuracy
 from satae.robustness.proportions import Share
 from satae.tracking.pictures import Picture
 
@@ -156,7 +157,13 @@ def _findings(judged: Mapping[str, Judged], controls: Controls | None, subject: 
         Table("defence", ACCURACY, [row for name, each in judged.items() for row in _accuracies(name, each)], ACCURACY),
         Table("attacks", ATTACKS, [row for name, each in judged.items() for row in _attacks(name, each)], ()),
         *([controls.table()] if controls else []),
-        Table("checks", CHECKS, [row for name, each in judged.items() for row in _checks(name, each)], CHECKS[1:]),
+        Table("checks", CHECKS, _checks(OWN, own), CHECKS[1:]),
+        Table(
+            "checks of the others",
+            CHECKS,
+            [row for name in judged if name != OWN for row in _checks(name, judged[name])],
+            (),
+        ),
     ]
     headline: dict[str, float | str] = {
         "epsilon": middle,
@@ -200,7 +207,8 @@ def _notes(judged: Mapping[str, Judged]) -> list[str]:
     why = f", for check {', '.join(failed or unsure)}" if failed or unsure else ""
     return [
         *(f"{name}: {MEANING[name]}" for name in judged),
-        "accuracy is against the worst attack for each example; epsilon is a share of the range of the data",
+        "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
+        "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
         f"verdict: {own.verdict}{why}",
     ]
 

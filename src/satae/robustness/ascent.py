@@ -11,7 +11,7 @@ from torch import Tensor
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
 from satae.robustness.hunt import Attempt, Hunt, kept
-from satae.robustness.objectives import Model, Objective, Slope, cross_entropy, slope
+from satae.robustness.objectives import Model, Objective, Slope, cross_entropy, slope, towards
 
 REACH: Final = 2.5  # how many times its radius a path of PGD can cross the ball; Madry et al. (2018)
 MOMENTUM: Final = 0.75  # share of the new direction in a step of APGD
@@ -102,7 +102,7 @@ def apgd(
     ball: Ball,
     draws: Draws,
     *,
-    objective: Objective = cross_entropy,
+    objective: Objective | None = cross_entropy,
     steps: int = 100,
     restarts: int = 1,
 ) -> Attempt:
@@ -119,9 +119,9 @@ def apgd(
         labels: (N,).
         ball: what may be done to them.
         draws: of these inputs.
-        objective: what is driven up.
+        objective: what is driven up; None for the margin over one other class in each restart, the likeliest first.
         steps: for each start; there is one gradient more.
-        restarts: starts.
+        restarts: starts; without an objective fewer than there are classes.
     """
     hunt = Hunt(model, x, labels, draws)
     periods = _periods(steps)
@@ -129,14 +129,14 @@ def apgd(
         if not len(hunt):
             break
         at = ball.start(hunt.x, hunt.draws, restart)
-        here = slope(model, at, hunt.labels, objective)
+        here = slope(model, at, hunt.labels, objective or towards(hunt.rivals[:, restart]))
         stay = hunt.catch(at, here.logits)
         state = kept(_State.begin(at, here, 2 * ball.epsilon), stay)
         for step in range(1, steps + 1):
             if not len(hunt):
                 break
             at = _moved(state, ball, hunt.x, MOMENTUM if step > 1 else 1.0)
-            here = slope(model, at, hunt.labels, objective)
+            here = slope(model, at, hunt.labels, objective or towards(hunt.rivals[:, restart]))
             stay = hunt.catch(at, here.logits)
             state = kept(_arrived(state, at, here), stay)
             if step in periods:

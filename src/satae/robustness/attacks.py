@@ -22,6 +22,7 @@ Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, d
 
 FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
 FOOLBOX_STEPS: Final = 4  # times those of other attacks: it looks for the smallest change, not for one in a ball
+TARGETS: Final = 9  # classes that are gone after one by one, as in AutoAttack
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -72,6 +73,7 @@ def suite(
     if classes > FEW:
         found += [_apgd(victim, "apgd-dlr", "plain", dlr, steps, restarts)]
     found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
+    found += [_apgd(victim, "apgd-targets", "plain", None, steps, min(classes - 1, TARGETS))]
     found += [_pgd(victim, "pgd-margin-steps", "doubled", margin, 2 * steps, restarts)]
     found += [_apgd(victim, "apgd-margin-restarts", "doubled", margin, steps, 2 * restarts)]
     for temperature in temperatures:
@@ -125,7 +127,7 @@ def _pgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int,
     return Attack(name, kind, restarts * (steps + 1) + 1, restarts * steps, run)
 
 
-def _apgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
+def _apgd(victim: Model, name: str, kind: Kind, objective: Objective | None, steps: int, restarts: int) -> Attack:
     run = functools.partial(apgd, victim, objective=objective, steps=steps, restarts=restarts)
     return Attack(name, kind, restarts * (steps + 1) + 1, restarts * (steps + 1), run)
 

@@ -10,64 +10,14 @@ import torch
 from torch import Tensor
 
 from satae.robustness.attacks import Kind
+from satae.robustness.evidence import Evidence, Verdict, padded, robust_accuracy
 from satae.robustness.proportions import Share
 
 Outcome = Literal["passed", "failed", "open"]
-Verdict = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # a share that may offend
 SLACK: Final = 0.05  # below it a share is told to be rare, as far as the number of examples can tell
 RECOVERED: Final = 0.05  # how near the control must come to the level without it
-
-
-class Result(NamedTuple):
-    """What one attack came to at one radius."""
-
-    attack: str
-    kind: Kind
-    epsilon: float
-    withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
-    like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
-
-
-class Control(NamedTuple):
-    """What came of the positive control: a model as it is, and with its gradients hidden more and more."""
-
-    unchanged: tuple[Verdict, float]  # of the suite on it, and its robust accuracy
-    hidden: Sequence[tuple[Verdict, float]]  # the same model, the same values, other gradients
-
-
-class Evidence(NamedTuple):
-    """All that the checks look at."""
-
-    results: Sequence[Result]
-    correct: Tensor  # (n,), booleans: right without an attack
-    classes: int
-    no_gradient: Tensor  # (n,), booleans: inputs where the gradient is 0 in every element
-    path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
-    whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone
-    on_logits: bool  # what it gives are logits
-    everything: float | None = None  # the radius within which any input can be made of any other's grey
-    twin: Sequence[Result] = ()  # the same attacks on the model trained with alpha = 0
-    control: Control | None = None
-    reported: dict[float, float] | None = None  # by radius, the robust accuracy that is printed
-
-    @property
-    def epsilons(self) -> list[float]:
-        """The radii, rising."""
-        return sorted({result.epsilon for result in self.results})
-
-    def broken(self, epsilon: float, *kinds: Kind) -> Tensor:
-        """Which examples some attack of these kinds breaks at a radius; of all kinds where none is named: (n,)."""
-        found = ~self.correct
-        for result in self.results:
-            if result.epsilon == epsilon and (result.kind in kinds or not kinds):
-                found = found | ~_padded(result.withstood, found)
-        return found
-
-    def made(self, epsilon: float, kind: Kind) -> bool:
-        """Whether there was such an attack at a radius."""
-        return any(result.epsilon == epsilon and result.kind == kind for result in self.results)
 
 
 class Check(NamedTuple):
@@ -77,15 +27,6 @@ class Check(NamedTuple):
     title: str
     figure: str
     outcome: Outcome
-
-
-def robust_accuracy(results: Sequence[Result], correct: Tensor, epsilon: float) -> Share:
-    """The share of the examples that withstand every attack at a radius: the mean of the minimum over the attacks."""
-    withstood = correct.clone()
-    for result in results:
-        if result.epsilon == epsilon:
-            withstood &= _padded(result.withstood, correct)
-    return Share.of(int(withstood.sum()), len(withstood))
 
 
 def checks(evidence: Evidence) -> list[Check]:
@@ -136,29 +77,29 @@ def _judged(number: int, title: str, offends: Mapping[str, Tensor]) -> Check:
     shares = {where: Share.of(int(found.sum()), len(found)) for where, found in offends.items()}
     most = max(shares, key=lambda where: shares[where].low)
     outcome = _worst([_is_rare(share) for share in shares.values()])
-    return Check(number, title, f"at most {shares[most]}, {most}", outcome)
+    return Check(number, title, f"{shares[most]}, {most}", outcome)
 
 
 def whole_pipeline(evidence: Evidence) -> Check:
     """1. An attack on a part, or on probabilities that round to 1, says nothing of the whole."""
     good = evidence.whole and evidence.on_logits
-    return Check(1, "the whole pipeline is attacked, on logits", evidence.path, "passed" if good else "failed")
+    return Check(1, "whole pipeline attacked, on logits", evidence.path, "passed" if good else "failed")
 
 
 def gradients_there(evidence: Evidence) -> Check:
     """2. Where the input gradient is exactly 0 an attack that follows it goes nowhere."""
     share = Share.of(int(evidence.no_gradient.sum()), len(evidence.no_gradient))
-    return Check(2, "no input has a gradient of exactly 0", str(share), _is_rare(share))
+    return Check(2, "inputs without a gradient", str(share), _is_rare(share))
 
 
 def iterative_beats_single(evidence: Evidence) -> Check:
     """3. What one step breaks and many do not, the many steps have missed."""
-    return _offending(evidence, 3, "one step breaks nothing that many steps do not", ("single",), ("plain",))
+    return _offending(evidence, 3, "broken by one step, not by many", ("single",), ("plain",))
 
 
 def grows_with_epsilon(evidence: Evidence) -> Check:
     """4. A larger ball holds every smaller one, and the largest a grey image that nobody can tell from another."""
-    title, radii = "success grows with epsilon, down to chance", evidence.epsilons
+    title, radii = "left in the largest ball", evidence.epsilons
     if evidence.everything is None or not radii or radii[-1] < evidence.everything:
         return Check(4, title, "no radius was tried within which everything is possible", "open")
     lost = [
@@ -167,26 +108,24 @@ def grows_with_epsilon(evidence: Evidence) -> Check:
     ]
     last = robust_accuracy(evidence.results, evidence.correct, radii[-1])
     most = max((share.value for share in lost), default=0.0)
-    figure = (
-        f"accuracy at epsilon {radii[-1]:g}: {last}; broken at one radius, not the next: at most {100 * most:.1f} %"
-    )
+    figure = f"{last}; broken in a ball, not in the next: {100 * most:.1f} %"
     return Check(4, title, figure, _worst([_at_chance(last, evidence.classes), *map(_is_rare, lost)]))
 
 
 def converged(evidence: Evidence) -> Check:
     """5. What only twice the steps or restarts break, the attacks gave up too early."""
-    return _offending(evidence, 5, "twice the steps or restarts change less than 1 %", ("doubled",), ("plain",))
+    return _offending(evidence, 5, "broken by twice the effort alone", ("doubled",), ("plain",))
 
 
 def white_beats_black(evidence: Evidence) -> Check:
     """6. Who knows the gradient finds all that who does not know it finds, or the gradient leads astray."""
-    title = "what search and transfer break, the gradient breaks"
+    title = "broken without its gradient alone"
     return _offending(evidence, 6, title, ("black", "transfer"), ("plain",))
 
 
 def more_than_one_loss(evidence: Evidence) -> Check:
     """7. Cross-entropy fades where a model is sure of itself, a margin does not; what it adds is in the figure."""
-    title = "a margin loss is driven up beside cross-entropy"
+    title = "broken by margin losses alone"
     by_loss = [
         {_loss(result.attack) for result in evidence.results if result.epsilon == epsilon and result.kind == "plain"}
         for epsilon in evidence.epsilons
@@ -195,12 +134,12 @@ def more_than_one_loss(evidence: Evidence) -> Check:
         return Check(7, title, "not with both losses at every radius", "open")
     alone = [_only_margin(evidence, epsilon) for epsilon in evidence.epsilons]
     most = max(alone, key=lambda share: share.value)
-    return Check(7, title, f"breaks alone at most {most}", "passed")
+    return Check(7, title, str(most), "passed")
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
     """8. What a softened backward pass breaks and the same attack with the exact one does not, exact gradients hide."""
-    title = "surrogate gradients break nothing that the exact ones do not"
+    title = "broken by softened gradients alone"
     exact = {(result.attack, result.epsilon): result for result in evidence.results if result.kind == "plain"}
     hidden: dict[tuple[str, float], Tensor] = {}
     for result in evidence.results:
@@ -208,47 +147,47 @@ def surrogates_add_nothing(evidence: Evidence) -> Check:
             key = result.like, result.epsilon
             if key not in exact:
                 return Check(8, title, f"no exact {result.like} to compare with", "open")
-            broken = exact[key].withstood & ~_padded(result.withstood, evidence.correct)
+            withstood = padded(exact[key].withstood, evidence.correct)
+            broken = withstood & ~padded(result.withstood, evidence.correct)
             hidden[key] = hidden.get(key, torch.zeros_like(broken)) | broken
     if {epsilon for _, epsilon in hidden} != {*evidence.epsilons}:
         return Check(8, title, "not all of the attacks were made", "open")
-    return _judged(8, title, {f"{like} at epsilon {epsilon:g}": found for (like, epsilon), found in hidden.items()})
+    return _judged(8, title, {f"epsilon {epsilon:g}, {like}": found for (like, epsilon), found in hidden.items()})
 
 
 def twin_is_broken(evidence: Evidence) -> Check:
     """9. Attacks that cannot break the unregularised twin in the largest ball say nothing of another model."""
-    title = "the same attacks break the model with alpha = 0"
+    title = "twin left in the largest ball"
     if evidence.everything is None or not any(result.epsilon >= evidence.everything for result in evidence.twin):
         return Check(9, title, "not measured", "open")
     radius = max(result.epsilon for result in evidence.twin)
     everything = torch.ones_like(evidence.correct)
     accuracy = robust_accuracy(evidence.twin, everything, radius)
-    figure = f"its accuracy at epsilon {radius:g}: {accuracy}"
-    return Check(9, title, figure, _at_chance(accuracy, evidence.classes))
+    return Check(9, title, str(accuracy), _at_chance(accuracy, evidence.classes))
 
 
 def control_is_seen(evidence: Evidence) -> Check:
     """10. The suite has to see masking where it was put in, and only there, and to find the level under it."""
-    title = "the positive control comes out masked, and its level is found"
+    title = "control seen, and its level found"
     if evidence.control is None:
         return Check(10, title, "not made", "open")
     (calm, level), hidden = evidence.control
     found = ", ".join(f"{said} at {100 * accuracy:.1f} %" for said, accuracy in hidden)
     seen = [said == "masked" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden]
     outcome: Outcome = "passed" if calm != "masked" and all(seen) else "failed"
-    return Check(10, title, f"{found}; unchanged {calm} at {100 * level:.1f} %", outcome)
+    return Check(10, title, f"{found}; {calm} at {100 * level:.1f} % unchanged", outcome)
 
 
 def minimum_per_example(evidence: Evidence) -> Check:
     """11. An example is robust if it withstands every attack; their mean is lower than that of any one attack."""
-    title = "robust accuracy is the mean of the minimum over the attacks"
+    title = "worst attack for each example"
     reported = evidence.reported
     if reported is None or {*reported} != {*evidence.epsilons} or not reported:
         return Check(11, title, "not printed for every radius", "open")
     true = {epsilon: robust_accuracy(evidence.results, evidence.correct, epsilon).value for epsilon in reported}
     apart = max(abs(true[epsilon] - value) for epsilon, value in reported.items())
     attacks = len({result.attack for result in evidence.results})
-    figure = f"{attacks} attacks, {len(evidence.correct)} examples; what is printed differs by {apart:.3g}"
+    figure = f"{attacks} attacks, {len(evidence.correct)} examples; differs by {apart:.3g}"
     return Check(11, title, figure, "passed" if apart < 1e-6 else "failed")
 
 
@@ -276,11 +215,6 @@ def _only_margin(evidence: Evidence, epsilon: float) -> Share:
     broken = dict.fromkeys(("ce", "margin"), ~evidence.correct)
     for result in plain:
         loss = _loss(result.attack)
-        broken[loss] = broken[loss] | ~_padded(result.withstood, evidence.correct)
+        broken[loss] = broken[loss] | ~padded(result.withstood, evidence.correct)
     alone = broken["margin"] & ~broken["ce"]
     return Share.of(int(alone.sum()), len(alone))
-
-
-def _padded(withstood: Tensor, like: Tensor) -> Tensor:
-    """With what was not tried counted as withstood."""
-    return torch.cat([withstood, torch.ones_like(like[len(withstood) :])])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from satae.robustness.draws import Draws
-from satae.robustness.objectives import Model
+from satae.robustness.objectives import Model, others
 
 State = TypeVar("State", bound=tuple[Any, ...])
 
@@ -27,6 +27,7 @@ class Hunt:
         x: inputs that are left (M, *shape).
         labels: theirs (M,).
         draws: theirs.
+        rivals: the classes that are not theirs, likeliest first (M, classes - 1).
     """
 
     def __init__(self, judge: Model, x: Tensor, labels: Tensor, draws: Draws) -> None:
@@ -43,7 +44,10 @@ class Hunt:
         self._found = self.x.clone()
         self._left = torch.arange(len(x), device=x.device)
         self._fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        self.catch(self.x)
+        with torch.no_grad():
+            logits = judge(self.x)
+        self.rivals = others(logits, labels).argsort(dim=1, descending=True)[:, :-1]
+        self.catch(self.x, logits)
 
     def __len__(self) -> int:
         return len(self._left)
@@ -63,7 +67,7 @@ class Hunt:
         self._found[gone], self._fooled[gone] = at[fooled], True
         stay = ~fooled
         self.x, self.labels, self.draws = self.x[stay], self.labels[stay], self.draws[stay]
-        self._left = self._left[stay]
+        self.rivals, self._left = self.rivals[stay], self._left[stay]
         return stay
 
     def attempt(self) -> Attempt:

@@ -22,8 +22,7 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
 
     Carlini & Wagner (2017), arXiv 1608.04644. Its gradient does not fade as the model grows confident.
     """
-    own, others = _apart(logits, labels)
-    return others.amax(dim=1) - own
+    return others(logits, labels).amax(dim=1) - own(logits, labels)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -33,8 +32,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Cross-entropy itself is 0 in float32 from a gap between the logits of 17, and its gradient from 104; this is not.
     """
-    own, others = _apart(logits, labels)
-    gap = others.logsumexp(dim=1) - own
+    gap = others(logits, labels).logsumexp(dim=1) - own(logits, labels)
     exact = functional.softplus(gap.clamp_min(LINEAR)).log()
     return torch.where(gap < LINEAR, gap, exact)
 
@@ -76,7 +74,20 @@ def has_no_gradient(model: Model, x: Tensor, labels: Tensor, objective: Objectiv
     return (slope(model, x, labels, objective).gradient == 0).flatten(1).all(dim=1)
 
 
-def _apart(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The logit of the label (N,), and all logits with that one at minus infinity."""
-    own = labels[:, None]
-    return logits.gather(1, own)[:, 0], logits.scatter(1, own, -math.inf)
+def others(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logits, with that of the label at minus infinity."""
+    return logits.scatter(1, labels[:, None], -math.inf)
+
+
+def towards(targets: Tensor) -> Objective:
+    """The logit of a class for each input (N,) - the logit of its label."""
+
+    def objective(logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.gather(1, targets[:, None])[:, 0] - own(logits, labels)
+
+    return objective
+
+
+def own(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logit of the label: (N,)."""
+    return logits.gather(1, labels[:, None])[:, 0]
