@@ -113,10 +113,10 @@ def test_a_layer_whose_pre_activation_does_not_vary_is_left_alone():
     assert torch.equal(model.layers()[0][1].affine.weight, before)
 
 
-def test_a_convolutional_decoder_begins_quietly_and_no_other():
+def test_a_convolutional_decoder_begins_quietly_behind_relu_and_no_other():
     x = calibration()
-    for name, share in (("conv", 0.1), ("mlp", 1.0)):
-        model = MAKERS[name](nn.ReLU)
+    for name, act, share in (("conv", nn.ReLU, 0.1), ("conv", nn.Sigmoid, 1.0), ("mlp", nn.ReLU, 1.0)):
+        model = MAKERS[name](act)
         before = copy.deepcopy(model.decoder[-1])
         unit_variance(model, x)
         last = model.decoder[-1]

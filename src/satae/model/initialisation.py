@@ -21,9 +21,10 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
     well. Without it the units of a shrink network begin, and stay, in the dead zone. Layers that are batch-normalised,
     whose weights belong to another layer, or whose z does not vary, are left alone.
 
-    The last layer of a convolutional decoder gets a tenth of its weights. Behind a convolution the code has thousands
+    Behind a relu code the last layer of a convolutional decoder gets a tenth of its weights. Such a code has thousands
     of inputs, so that one step of Adam moves it far; were the first pictures random and loud, the first steps would
-    silence the code, and a relu code for good. Ours: measured, not derived.
+    silence it, and relu units for good. Ours: measured, not derived; a sigmoid code learns too late from quiet
+    pictures.
 
     Args:
         model: changed in place, encoder first, then the decoder's hidden layers.
@@ -38,5 +39,6 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
                 part.affine.weight.div_(std)
                 part.affine.bias.sub_(z.mean()).div_(std)  # type: ignore[union-attr]
         h = part(h)
-    if isinstance(last := [*model.decoder.children()][-1], nn.ConvTranspose2d):
+    last, code = [*model.decoder.children()][-1], model.layers()[-1][1]
+    if isinstance(last, nn.ConvTranspose2d) and isinstance(code.act, nn.ReLU):
         last.weight.mul_(QUIET)
