@@ -35,9 +35,9 @@ SETTINGS: Final = {"best": False, "split": "test", "samples": 1000, "seed": 0}
 OF_PART: Final = {"denoising": {"gaussian": list(LEVELS)}, "defence": {"norm": "linf", "samples": N, "steps": 40}}
 
 
-def write_evaluation(directory: Path, choices: Mapping[str, Any], draw: random.Random) -> None:
-    """Write all parts into a run directory."""
-    for part, (headline, tables) in results(choices, draw).items():
+def write_evaluation(directory: Path, alpha: float, draw: random.Random) -> None:
+    """Write all parts into the directory of a run with some alpha."""
+    for part, (headline, tables) in results(alpha, draw).items():
         write_part(directory, part, headline, tables)
 
 
@@ -66,9 +66,8 @@ def write_part(
     (directory / "evaluation" / f"{part}.json").write_text(json.dumps(told), "utf-8")
 
 
-def results(choices: Mapping[str, Any], draw: random.Random) -> dict[str, tuple[dict[str, Any], dict[str, Rows]]]:
+def results(alpha: float, draw: random.Random) -> dict[str, tuple[dict[str, Any], dict[str, Rows]]]:
     """Of each part the headline and the rows of its tables."""
-    alpha = choices["alpha"]
     noise = [*_denoising(alpha, draw)]
     moved = [*_perturbation(alpha, draw)]
     areas = {name: min(1.0, 0.6 + 0.2 * alpha + draw.gauss(0, 0.02)) for name in ("uniform", "gaussian", "shuffled")}
@@ -112,7 +111,8 @@ def _defence(alpha: float, draw: random.Random) -> tuple[Rows, Rows]:
     for victim in ("alone", "twin", "own") if alpha else ("alone", "own"):
         verdict = "masked" if victim == "own" and alpha >= 1 else draw.choice(("holds", "holds", "inconclusive"))
         for epsilon in EPSILONS:
-            accuracy = max(0.0, 0.95 - 4 * epsilon + (0.1 if victim == "own" else 0) * alpha + draw.gauss(0, 0.01))
+            gain = 0.1 * alpha if victim == "own" and epsilon else 0.0
+            accuracy = max(0.0, 0.95 - 4 * epsilon + gain + draw.gauss(0, 0.01))
             rows.append([victim, epsilon, accuracy, accuracy - 0.03, accuracy + 0.03, N, verdict])
         for check in range(1, 12):
             bad = {"holds": "passed", "masked": "failed", "inconclusive": "open"}[verdict]

@@ -64,6 +64,7 @@ HOMES = {
         "tracking/pictures.py",
         "evaluation/drawing.py",
         "report/drawing.py",
+        "report/evaluation_figures.py",
         "report/figures.py",
         "report/scales.py",
     },

@@ -48,9 +48,10 @@ MARKS: Final[Mapping[str, dict[str, Any]]] = {
     MASKED: {"marker": "X", "ms": 9},
 }
 MARKED: Final = (
-    "Marks: dot, the verdict is holds; hollow diamond, inconclusive; cross, masked: an attack failed there for want of"
-    " a gradient, the accuracy is an illusion. Of several seeds the worst verdict."
+    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
+    " may be an illusion. Of several seeds, the worst."
 )
+VERDICT: Final = "verdict: "
 UNITS: Final = {"psnr": "psnr, dB"}
 
 
@@ -96,7 +97,7 @@ def _epsilon(part: Part, plan: Plan) -> Iterator[Drawing]:
             ax.set_ylabel("accuracy")
         ax.tick_params(axis="x", labelsize=8)
         ax.set_ylim(-0.03, 1.03)
-    _legend(all_axes[0], figure)
+    _legend(figure)
     left = sum(len(line.points) for line in plan.lines) - len(points)
     told = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
@@ -194,7 +195,7 @@ def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
         told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
         ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
         ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
-    _legend(all_axes[0], figure, marks=False)
+    _legend(figure, marks=False)
     left = sum(bool(point.runs) for line in plan.lines for point in line.points) - len(points)
     told = (
         f"Of reconstructions from noisy inputs, held against the clean ones; {'less' if measure == 'fvu' else 'more'}"
@@ -223,7 +224,7 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
         ax.set_ylim(-0.03, 1.03)
         if place % MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
-    _legend(all_axes[0], figure, marks=False)
+    _legend(figure, marks=False)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."
@@ -262,13 +263,15 @@ def _mark(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> 
 def _verdicts(ax: Axes, wanted: bool) -> None:
     """Have the legend tell the marks."""
     for verdict, mark in MARKS.items() if wanted else ():
-        ax.plot([], [], color=INK, ls="none", label=f"verdict: {verdict}", **mark)
+        ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
 
 
-def _legend(ax: Axes, figure: Figure, marks: bool = True) -> None:
-    """One for all panels."""
-    _verdicts(ax, marks)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=3)
+def _legend(figure: Figure, marks: bool = True) -> None:
+    """One for all panels: the lines of each, then the marks."""
+    _verdicts(figure.axes[0], marks)
+    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label.startswith(VERDICT))
+    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
 
 
 def _grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:

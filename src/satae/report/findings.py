@@ -28,10 +28,11 @@ PARTS: Final = {  # of evaluations
     "manifold": "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance.",
     "perturbation": "The largest change of the code that an attack finds, in mean distances between the codes of two"
     " inputs, in the largest ball that was tried. An attack may miss a larger one.",
-    "defence": "The share of the inputs that a classifier behind the autoencoder (own) still gets right against the"
-    " worst attack for each; behind the same trained with alpha=0 (twin), and alone. An accuracy is worth no more than"
-    " its verdict: holds; masked, where attacks fail for want of a gradient and the accuracy is an illusion;"
-    " inconclusive, where a check of it could not tell. Over seeds, the counts.",
+    "defence": "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
+    " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
+    " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
+    " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
+    " one could not tell. Over seeds, the counts.",
 }
 
 

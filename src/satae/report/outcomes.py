@@ -259,7 +259,7 @@ def _text(cell: Cell) -> str:
 def verdicts(outcomes: Iterable[Outcome], victim: str) -> str:
     """How often each came out: ``masked 1, holds 2``; of one run the word alone."""
     found = Counter(outcome.told[victim] for outcome in outcomes if victim in outcome.told)
-    told = [f"{verdict} {found[verdict]}" for verdict in VERDICTS if found[verdict]]
+    told = [f"{verdict}\N{NO-BREAK SPACE}{found[verdict]}" for verdict in VERDICTS if found[verdict]]
     return ", ".join(told) if found.total() > 1 else "".join(found)
 
 

@@ -65,27 +65,29 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
 
 
 def evaluation(part: Part, axes: Sequence[str]) -> Table:
-    """What a part of the evaluations came to, one row for each configuration; an accuracy has its verdict beside it."""
+    """What a part of the evaluations came to, one row for each configuration; an accuracy has its verdict with it."""
     keys, names = _keys(axes), _evaluated(part)
     spread = INTERVAL if any(len(group.finished) > 1 for group in part.groups) else ""
-    at = {name: f"{name} at epsilon {part.epsilon:g}" for name in VICTIMS} if part.epsilon is not None else {}
-    titles = [title for name in names for title in (f"{at.get(name, name)}{spread}", *_beside(name))]
+    judged = {name: f"{name} at {part.epsilon:g}{spread} (verdict)" for name in VICTIMS} if part.epsilon else {}
+    titles = [judged.get(name, f"{name}{spread}") for name in names]
     more = ["own: checks not passed"] if part.name == DEFENCE else []
 
     def rows() -> Iterator[list[str]]:
         for group in part.groups:
             point = Point.of(math.nan, group)
-            found, told = part.of(point), list[str]()
-            for name in names:
-                told.append(words.spread(point.spread(name)))
-                told += [outcomes.verdicts(found, name) or words.NOTHING] * len(_beside(name))
+            found = part.of(point)
+            told = [_judged(words.spread(point.spread(name)), outcomes.verdicts(found, name)) for name in names]
             checks = ["; ".join(outcomes.unpassed(found)) or words.NOTHING] * len(more)
             named = _values(group, keys) or [words.ONE]
             yield [*named, str(len(found)), _inputs(found, names), *told, *checks]
 
     head = [*(keys or ["configuration"]), "n", "inputs", *titles, *more]
-    table = _table(f"{part.name.capitalize()}, evaluated", head, rows(), len(head) - max(1, len(keys)) - len(more))
+    table = _table(f"{part.name.capitalize()}, evaluated", head, rows(), len(head) - max(1, len(keys)))
     return table._replace(files="evaluation.csv")
+
+
+def _judged(number: str, verdict: str) -> str:
+    return f"{number}\n({verdict})" if verdict else number
 
 
 def _evaluated(part: Part) -> list[str]:
@@ -94,11 +96,6 @@ def _evaluated(part: Part) -> list[str]:
         known = {victim for found in part.outcomes.values() for victim in found.told}
         return [name for name in (CLEAN, *VICTIMS) if name == CLEAN or name in known]
     return [*dict.fromkeys(name for group in part.groups for run in group.runs for name in run.metrics)][:MOST_TITLES]
-
-
-def _beside(name: str) -> list[str]:
-    """The column that stands beside that of an accuracy under attack."""
-    return [f"{name}: verdict"] if name in VICTIMS else []
 
 
 def _inputs(found: Sequence[outcomes.Outcome], names: Sequence[str]) -> str:
