@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,8 @@ def write_part(
     part: str,
     headline: Mapping[str, Any],
     tables: Mapping[str, Rows],
-    pictures: tuple[str, ...] = (),
+    pictures: Sequence[str] = (),
+    notes: Sequence[str] = (),
     **settings: Any,
 ) -> None:
     """Write one.
@@ -57,11 +58,12 @@ def write_part(
         headline: what stands for it.
         tables: rows by name, in the order of ``COLUMNS``.
         pictures: names of its files.
+        notes: what is to be known of it.
         settings: others than the usual ones.
     """
     key = {"format": 1, "part": part, **SETTINGS, part: OF_PART.get(part, {}), "weights": "0" * 64, **settings}
     found = [{"name": name, "columns": COLUMNS[name], "rows": rows, "shown": []} for name, rows in tables.items()]
-    told = {"key": key, "headline": headline, "notes": [], "tables": found, "pictures": list(pictures)}
+    told = {"key": key, "headline": headline, "notes": [*notes], "tables": found, "pictures": [*pictures]}
     (directory / "evaluation").mkdir(exist_ok=True)
     (directory / "evaluation" / f"{part}.json").write_text(json.dumps(told), "utf-8")
 

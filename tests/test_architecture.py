@@ -65,6 +65,7 @@ HOMES = {
         "evaluation/drawing.py",
         "report/drawing.py",
         "report/evaluation_figures.py",
+        "report/evaluation_panels.py",
         "report/figures.py",
         "report/scales.py",
     },

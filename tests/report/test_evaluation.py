@@ -21,7 +21,18 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.evaluation import PARTS
-from satae.report import csv_files, drawing, evaluation_figures, evaluations, findings, outcomes, sources, words
+from satae.report import (
+    csv_files,
+    drawing,
+    evaluation_figures,
+    evaluation_panels,
+    evaluations,
+    findings,
+    outcomes,
+    sources,
+    words,
+)
+from satae.report.evaluated import gather
 from satae.report.series import plan
 from satae.report.writing import write
 from satae.run_directory import EVALUATION
@@ -58,7 +69,7 @@ def sweep(folder, acts=ACTS, alphas=ALPHAS, seeds=SEEDS, **more):
 def gathered(folder):
     source = sources.gather([folder])
     groups = grouped(source.runs)
-    return source, groups, outcomes.gather(source, groups)
+    return source, groups, gather(source, groups)
 
 
 def part_of(folder, name):
@@ -105,7 +116,7 @@ def test_the_reader_knows_what_satae_eval_writes():
     assert {*outcomes.VICTIMS} == {defending.OWN, defending.TWIN, defending.ALONE}
     assert {*outcomes.VERDICTS} == {*typing.get_args(Verdict)}
     assert outcomes.PASSED in typing.get_args(Outcome)
-    assert [*outcomes.READERS] == [*findings.PARTS] == [*PARTS]
+    assert [*outcomes.READERS] == [*findings.OF_PARTS] == [*PARTS]
 
 
 def test_what_storage_writes_can_be_read(tmp_path):
@@ -172,7 +183,7 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
     assert "18 of 18 runs evaluated by satae-eval. All of this is an extension beyond the paper" in page.seen()
-    sweep(tmp_path, alphas=[0.1])
+    sweep(tmp_path, alphas=[0.1], parts=["code"])
     made.whole(tmp_path / "more", pictures=(), act="tanh")
     assert "6 of 7 runs evaluated by satae-eval." in Page(write([tmp_path])).seen()
 
@@ -205,25 +216,32 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
     ],
 )
 def test_runs_that_were_measured_otherwise_are_in_no_mean(tmp_path, part, changed, told):
-    sweep(tmp_path, acts=["relu"], alphas=[0.1])
-    run(tmp_path, seed=3, changed={part: changed})
+    parts = (part, "perturbation")
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=parts)
+    run(tmp_path, seed=3, parts=parts, changed={part: changed})
     page = Page(write([tmp_path]))
     assert f"1 run of 4 measured with other settings ({told}): in no mean and no figure" in page.seen()
     assert [run.seed for run in part_of(tmp_path, part).groups[0].runs] == [0, 1, 2]
-    others = [name for name in PARTS if name != part]
-    assert all(len(part_of(tmp_path, name).groups[0].runs) == 4 for name in others)
+    assert len(part_of(tmp_path, "perturbation").groups[0].runs) == 4
     written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}
-    assert {(part, "3", "no"), (part, "2", "yes"), (others[0], "3", "yes")} <= written
+    assert {(part, "3", "no"), (part, "2", "yes"), ("perturbation", "3", "yes")} <= written
 
 
 def test_weights_are_no_setting_and_runs_that_go_on_count_in_no_mean(tmp_path):
-    sweep(tmp_path, acts=["relu"], alphas=[0.1])
-    run(tmp_path, seed=3, changed={part: {"weights": "1" * 64} for part in PARTS})
-    run(tmp_path, seed=4, record={"status": "running", "exit_code": None, "ended": None})
-    page = Page(write([tmp_path]))
-    assert "other settings" not in page.seen()
-    assert page.seen().count("1 evaluated run not finished: in no mean, but in evaluation.csv.") == len(PARTS)
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["code"])
+    run(tmp_path, seed=3, parts=["code"], changed={"code": {"weights": "1" * 64}})
+    run(tmp_path, seed=4, parts=["code"], record={"status": "running", "exit_code": None, "ended": None})
+    assert part_of(tmp_path, "code").notes == ["1 evaluated run not finished: in no mean, but in evaluation.csv."]
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2, 3]
+
+
+def test_a_part_that_measured_nothing_says_why(tmp_path):
+    for seed in range(2):
+        place = run(tmp_path, seed=seed, parts=["code"])
+        evaluated.write_part(place, "defence", {}, {}, notes=["no defence: the data have no labels"])
+    page = Page(write([tmp_path]))
+    assert "2 runs of which nothing was measured: no defence: the data have no labels." in page.seen()
+    assert "own, clean" not in page.content
 
 
 def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
@@ -291,7 +309,7 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole, monkeyp
                 pytest.approx([x, Spread.of(accuracy(each, victim, x) for each in of).mean]) for x in evaluated.EPSILONS
             ]
             kinds = {marker for x, y, marker in marks(ax) if [x, y] in points}
-            assert evaluation_figures.MARKS[worst(of, victim)]["marker"] in kinds
+            assert evaluation_panels.MARKS[worst(of, victim)]["marker"] in kinds
 
 
 def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole, monkeypatch):
@@ -307,7 +325,7 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
             spread = Spread.of(accuracy(each, victim) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1][1] - bars[place][0][1] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], evaluation_figures.MARKS[worst(of, victim)]["marker"]))
+            expected.add((*points[place], evaluation_panels.MARKS[worst(of, victim)]["marker"]))
     assert marks(ax) == expected
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"} == {*legend}
@@ -461,14 +479,12 @@ def key(**changed):
     ],
 )
 def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
-    sweep(tmp_path, acts=["relu"], alphas=[0.1, 1.0])
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["manifold"])
     spoilt(tmp_path / "act=relu,alpha=0.1,seed=0", **changed)
-    page = Page(write([tmp_path]))
-    assert "evaluation/manifold.json of act=relu,alpha=0.1,seed=0 is left out: " in page.seen()
-    assert f"{told}." in page.seen()
-    assert [row["n"] for row in table(page, "auroc shuffled ± 95 %")] == ["2", "3"]
-    assert "onerror" not in "".join(name for name, _ in page.tags)
-    assert not [one for _, one in page.tags if "onerror" in one]
+    (note,) = gathered(tmp_path)[2].notes
+    assert note.startswith("evaluation/manifold.json of act=relu,alpha=0.1,seed=0 is left out: ")
+    assert note.endswith(f"{told}.")
+    assert [run.seed for run in part_of(tmp_path, "manifold").groups[0].runs] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -485,7 +501,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
     ],
 )
 def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
-    place = run(tmp_path)
+    place = run(tmp_path, parts=["code"])
     path = place / EVALUATION / "code.json"
     path.unlink()
     if content is None:

@@ -9,7 +9,7 @@ from typing import Final
 from satae.config.flat import SEED
 from satae.config.messages import show
 from satae.report import evaluations
-from satae.report.outcomes import Evaluated
+from satae.report.evaluated import Evaluated
 from satae.report.sources import Source
 from satae.sweep import csv_files
 from satae.sweep.groups import Group

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from satae.report import outcomes, pictures, words
-from satae.report.drawing import COLOURS, DASHES, INK, PAPER, Drawing, empty, kept, panels
-from satae.report.figures import margin
+from satae.report.drawing import COLOURS, DASHES, INK, Drawing, kept, panels
+from satae.report.evaluated import Part
+from satae.report.evaluation_panels import (
+    MOST_COLUMNS,
+    MOST_PLACES,
+    draw_line,
+    draw_marks,
+    grid,
+    over_seeds,
+    tell_all,
+    tell_marks,
+)
 from satae.report.outcomes import (
     ALONE,
     AUROC,
     CHANGE,
     DEFENCE,
     HOLDS,
-    INCONCLUSIVE,
-    MASKED,
     MEASURES,
     NOISY,
     OWN,
@@ -24,34 +32,22 @@ from satae.report.outcomes import (
     TWIN,
     TWINS_CHANGE,
     UNSEEN,
-    Outcome,
-    Part,
 )
 from satae.report.scales import keep_to, scale
 from satae.report.series import MOST_LINES, Plan, Point
 from satae.sweep.groups import Spread
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EPSILON, MIDDLE, CODE, AREA = "defence_epsilon", "defence_middle", "perturbation_code", "manifold_auroc"
 NAMES: Final = (EPSILON, MIDDLE, CODE, *(f"denoising_{measure}" for measure in MEASURES), AREA)  # of files
-SIZE: Final = (3.7, 3.0)  # inches, of one of many panels
-MOST_COLUMNS: Final = 3
 MOST_PANELS: Final = 6  # of kinds
-MOST_PLACES: Final = 100  # of a curve
 SHARE: Final = (0.0, 1.0)
-MARKS: Final[Mapping[str, dict[str, Any]]] = {
-    HOLDS: {"marker": "o", "ms": 6},
-    INCONCLUSIVE: {"marker": "D", "ms": 6, "markerfacecolor": PAPER},
-    MASKED: {"marker": "X", "ms": 9},
-}
 MARKED: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
     " may be an illusion. Of several seeds, the worst."
 )
-VERDICT: Final = "verdict: "
 UNITS: Final = {"psnr": "psnr, dB"}
 
 
@@ -80,16 +76,16 @@ def _none(part: Part, plan: Plan) -> Iterator[Drawing]:
 def _epsilon(part: Part, plan: Plan) -> Iterator[Drawing]:
     """A panel for each configuration, with the three models."""
     points = [point for row in pictures.chosen(plan) for point in row]
-    figure, all_axes = _grid(len(points))
+    figure, all_axes = grid(len(points))
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
     for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
         found = part.of(point)
         for victim, colour, dash in zip((OWN, TWIN, ALONE), COLOURS, DASHES, strict=False):
-            spreads = _curve(found, victim)
+            spreads = over_seeds(found, victim)
             if spreads:
                 style = {"color": colour, "ls": dash, "label": victim}
-                _bars(ax, spreads, **style)
-                _mark(ax, [(x, y.mean, outcomes.worst(found, victim)) for x, y in spreads], colour)
+                draw_line(ax, spreads, **style)
+                draw_marks(ax, [(x, y.mean, outcomes.worst(found, victim)) for x, y in spreads], colour)
         ax.set_title(words.short(words.name(point.values), 44), fontsize=10)
         scale(ax, "", radii[:MOST_PLACES])
         ax.set_xlabel("epsilon")
@@ -97,7 +93,7 @@ def _epsilon(part: Part, plan: Plan) -> Iterator[Drawing]:
             ax.set_ylabel("accuracy")
         ax.tick_params(axis="x", labelsize=8)
         ax.set_ylim(-0.03, 1.03)
-    _legend(figure)
+    tell_all(figure)
     left = sum(len(line.points) for line in plan.lines) - len(points)
     told = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
@@ -156,9 +152,9 @@ def _along(
                 points = line.having(measure)
                 spreads = [(point.x, point.spread(measure)) for point in points]
                 first = {"label": words.short(line.label)} if measure == next(iter(named)) else {}
-                _bars(ax, spreads, color=colour, ls=dash, **first)
+                draw_line(ax, spreads, color=colour, ls=dash, **first)
                 told = [verdict(point, measure) if verdict else HOLDS for point in points]
-                _mark(ax, [(x, found.mean, how) for (x, found), how in zip(spreads, told, strict=True)], colour)
+                draw_marks(ax, [(x, found.mean, how) for (x, found), how in zip(spreads, told, strict=True)], colour)
                 means += [found.mean for _, found in spreads]
         if panel.title:
             ax.set_title(words.short(panel.title, 60), fontsize=10.5)
@@ -168,7 +164,7 @@ def _along(
         keep_to(ax, "y", possible, means)
         for name, dash in zip(named.values(), DASHES, strict=False):
             ax.plot([], [], color=INK, ls=dash, label=name)
-        _verdicts(ax, verdict is not None)
+        tell_marks(ax, verdict is not None)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, handlelength=3)
     return figure
 
@@ -179,23 +175,23 @@ def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
     found = {index: part.of(point) for index, point in enumerate(points)}
     every = [outcome for some in found.values() for outcome in some]
     names = [f"{kind}/{measure}" for kind in dict.fromkeys(kind for each in every for kind in each.told)]
-    names = [name for name in names if any(len(_curve(some, name)) > 1 for some in found.values())][:MOST_PANELS]
+    names = [name for name in names if any(len(over_seeds(some, name)) > 1 for some in found.values())][:MOST_PANELS]
     if not names:
         return
-    figure, all_axes = _grid(len(names), 2)
+    figure, all_axes = grid(len(names), 2)
     for ax, name in zip(all_axes, names, strict=True):
         kind = name.partition("/")[0]
         for (index, some), colour, dash in zip(found.items(), COLOURS, DASHES, strict=False):
             label = words.short(words.name(points[index].values), 30)
-            _bars(ax, _curve(some, name), color=colour, ls=dash, marker=".", label=label)
-        noisy = [_curve(some, f"{kind}/{NOISY} {measure}") for some in found.values()]
+            draw_line(ax, over_seeds(some, name), color=colour, ls=dash, marker=".", label=label)
+        noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for some in found.values()]
         if _are_alike(noisy):
             ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")
         seen = {each.told[kind] for each in every if kind in each.told}
         told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
         ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
         ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
-    _legend(figure, marks=False)
+    tell_all(figure, marks=False)
     left = sum(bool(point.runs) for line in plan.lines for point in line.points) - len(points)
     told = (
         f"Of reconstructions from noisy inputs, held against the clean ones; {'less' if measure == 'fvu' else 'more'}"
@@ -212,11 +208,11 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
     if not names:
         return
     lines = pictures.evenly(plan.lines, MOST_LINES)
-    figure, all_axes = _grid(len(names))
+    figure, all_axes = grid(len(names))
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
             spreads = [(point.x, point.spread(name)) for point in line.having(name)]
-            _bars(ax, spreads, color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30))
+            draw_line(ax, spreads, color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30))
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
         ax.set_title(words.short(f"against {name.removeprefix(AUROC).strip()}"), fontsize=10.5)
         scale(ax, "", [point.x for line in lines for point in line.points])
@@ -224,7 +220,7 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
         ax.set_ylim(-0.03, 1.03)
         if place % MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
-    _legend(figure, marks=False)
+    tell_all(figure, marks=False)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."
@@ -233,56 +229,11 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
     yield _kept(figure, AREA, f"AUROC of the energy against {words.short(plan.x)}", told, plan, wide=len(names) > 1)
 
 
-def _curve(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]]:
-    """A curve over the seeds, by place."""
-    curves = [outcome.curves.get(name, {}) for outcome in found]
-    places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
-    spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
-    return pictures.evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
-
-
 def _are_alike(curves: Sequence[Sequence[tuple[float, Spread]]]) -> bool:
     """Whether some curves are one, where they have the same places."""
     known = [{place: spread.mean for place, spread in curve} for curve in curves]
     first, *others = known
     return all(math.isclose(first[x], other[x], rel_tol=1e-3) for other in others for x in other if x in first)
-
-
-def _bars(ax: Axes, spreads: Iterable[tuple[float, Spread]], **style: Any) -> None:
-    found = [*spreads]
-    errors = [margin(spread.margin) for _, spread in found]
-    ax.errorbar([x for x, _ in found], [spread.mean for _, spread in found], errors, capsize=3, lw=1.7, **style)
-
-
-def _mark(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> None:
-    """Marks by verdict."""
-    for x, y, verdict in marked:
-        ax.plot(x, y, color=colour, ls="none", zorder=5, **MARKS[verdict])
-
-
-def _verdicts(ax: Axes, wanted: bool) -> None:
-    """Have the legend tell the marks."""
-    for verdict, mark in MARKS.items() if wanted else ():
-        ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
-
-
-def _legend(figure: Figure, marks: bool = True) -> None:
-    """One for all panels: the lines of each, then the marks."""
-    _verdicts(figure.axes[0], marks)
-    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    labels = sorted(found, key=lambda label: label.startswith(VERDICT))
-    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
-
-
-def _grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
-    columns = min(columns, number)
-    rows = -(-number // columns)
-    width = SIZE[0] * MOST_COLUMNS / 2 if columns < MOST_COLUMNS else SIZE[0]
-    figure = empty(width * columns, SIZE[1] * rows + 0.7)
-    every = [*figure.subplots(rows, columns, squeeze=False).flat]
-    for spare in every[number:]:
-        spare.set_visible(False)
-    return figure, every[:number]
 
 
 def _kept(figure: Figure, name: str, title: str, told: str, plan: Plan, *, wide: bool = False) -> Drawing:

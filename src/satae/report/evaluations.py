@@ -44,6 +44,7 @@ class Evaluation(NamedTuple):
     headline: dict[str, Cell]
     tables: list[Table]
     pictures: list[str]  # names of files
+    notes: list[str]
 
     def rows(self, table: str) -> Iterator[dict[str, Cell]]:
         """Those of the tables of a name, by column."""
@@ -78,11 +79,12 @@ def read(directory: Path, part: str) -> Evaluation | None:
         headline = {sys.intern(cleaned(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
         tables = [_table(_mapping(table)) for table in _listed(found["tables"], MOST_TABLES)]
         pictures = [name for name in _listed(found["pictures"], MOST_PICTURES) if _is_picture(name, part)]
+        notes = [cleaned(note) for note in _listed(found["notes"], MOST_ENTRIES)]
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
         raise ValueError(STRANGE) from None
     except json.JSONDecodeError:
         raise ValueError("it is torn, or no JSON") from None
-    return Evaluation(part, settings, headline, tables, pictures)
+    return Evaluation(part, settings, headline, tables, pictures, notes)
 
 
 def _table(found: Mapping[str, Any]) -> Table:

@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.config.messages import counted, listed
 from satae.report import words
-from satae.report.outcomes import Evaluated
+from satae.report.evaluated import Evaluated
 from satae.report.pictures import evenly
 from satae.report.series import Line, Plan, Point
 from satae.report.sources import Source
@@ -21,7 +21,7 @@ ENOUGH: Final = 3  # seeds, of which differences are told
 MOST_VALUES: Final = 8  # of what varies, written out
 MOST_CHANGES: Final = 3  # of a line, told one by one
 MOST_TOLD: Final = 8  # lines
-PARTS: Final = {  # of evaluations
+OF_PARTS: Final = {  # of evaluations, what they tell
     "denoising": "How well noise is taken away: with the noise of the training, without any where it had none.",
     "code": "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
     " the code, and the accuracy of a linear probe of it, where there are labels.",

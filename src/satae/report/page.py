@@ -13,7 +13,7 @@ from satae import __version__
 from satae.report import findings, origins, pictures, tables, words
 from satae.report.command import PROGRAM
 from satae.report.drawing import Drawing
-from satae.report.outcomes import Evaluated, Part
+from satae.report.evaluated import Evaluated, Part
 from satae.report.pictures import Gallery
 from satae.report.series import Plan
 from satae.report.sources import Source, cleaned
@@ -92,7 +92,7 @@ def _chapter(part: Part, content: Content) -> Chapter:
     galleries, more = pictures.of_evaluation(part.name, named)
     return Chapter(
         part.name.capitalize(),
-        findings.PARTS[part.name],
+        findings.OF_PARTS[part.name],
         [*part.notes, *more],
         tables.evaluation(part, content.axes) if part.groups else None,
         _inline(content.measured.get(part.name, ())),

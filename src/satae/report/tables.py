@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from satae.config.flat import SEED
 from satae.report import outcomes, words
-from satae.report.outcomes import CLEAN, DEFENCE, VICTIMS, Part
+from satae.report.evaluated import Part
+from satae.report.outcomes import CLEAN, DEFENCE, VICTIMS
 from satae.report.series import Point
 from satae.report.sources import Source, cleaned
 from satae.sweep.csv_files import UNREADABLE

@@ -12,9 +12,9 @@ from typing import Final
 from satae import interruption
 from satae.config import ConfigError
 from satae.files import named
-from satae.report import course, csv_files, drawing, evaluation_figures, figures, outcomes
+from satae.report import course, csv_files, drawing, evaluated, evaluation_figures, figures
 from satae.report.drawing import Drawing
-from satae.report.outcomes import Part
+from satae.report.evaluated import Part
 from satae.report.series import plan
 from satae.report.sources import Source, directories, gather
 from satae.run_directory import RUN
@@ -98,17 +98,17 @@ def parts(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
     yield RUNS, [csv_files.runs(source, groups)]
     yield GROUPS, [csv_files.configurations(groups, varied)]
-    evaluated = outcomes.gather(source, groups)
-    if evaluated.runs:
-        yield EVALUATED, csv_files.evaluated(source, groups, evaluated)
+    known = evaluated.gather(source, groups)
+    if known.runs:
+        yield EVALUATED, csv_files.evaluated(source, groups, known)
     lines, one = plan(groups, varied), len(source.runs) == 1
     with drawing.styled():
         drawings = [*(course.draw(source.runs[0]) if one else figures.draw(lines))]
-        measured = {} if one else {part.name: _drawn(part, varied) for part in evaluated.parts}
+        measured = {} if one else {part.name: _drawn(part, varied) for part in known.parts}
     for made in [*drawings, *(each for some in measured.values() for each in some)]:
         yield f"{made.name}.png", [made.png]
         yield f"{made.name}.svg", [made.svg.encode()]
-    yield PAGE, [page(Content(source, groups, varied, lines, drawings, evaluated, measured))]
+    yield PAGE, [page(Content(source, groups, varied, lines, drawings, known, measured))]
 
 
 def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
