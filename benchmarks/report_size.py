@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import machine
+from benchmarks.evaluated import write_evaluation
 from benchmarks.report import table
 from benchmarks.ways import ROOT
 
@@ -52,18 +53,21 @@ FAILED: Final = {"status": "failed", "exit_code": 3, "error": "NonFiniteLoss: th
 SHARE_FAILED: Final = 0.02
 
 
-def write_runs(sweep: Path, count: int, seed: int = 0) -> None:
+def write_runs(sweep: Path, count: int, seed: int = 0, *, evaluated: bool = False) -> None:
     """Write run directories into the folder of a sweep.
 
     Args:
         sweep: made if it is not there.
         count: of the runs.
         seed: of their numbers.
+        evaluated: whether each has what satae-eval writes, too.
     """
     draw = random.Random(seed)
     for choices in islice(_choices(count), count):
         name = ",".join(f"{key}={value}" for key, value in choices.items())
         write_run(sweep / name, choices, draw)
+        if evaluated:
+            write_evaluation(sweep / name, choices["alpha"], draw)
 
 
 def _choices(count: int) -> Iterator[dict[str, Any]]:
@@ -108,14 +112,14 @@ def png(draw: random.Random, side: int = SIDE) -> bytes:
     )
 
 
-def measure(count: int, folder: Path) -> list[str]:
+def measure(count: int, folder: Path, evaluated: bool) -> list[str]:
     """Write that many runs and report on them: a row of figures.
 
     Raises:
         RuntimeError: it did not end well.
     """
     sweep = folder / str(count)
-    write_runs(sweep, count)
+    write_runs(sweep, count, evaluated=evaluated)
     program = str(Path(sys.executable).with_name("satae-report"))
     ran = machine.run([program, str(sweep)], ROOT, folder / "log", patience=0)
     if ran.code:
@@ -129,8 +133,10 @@ def main() -> None:
     """Measure each size and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="numbers of runs; by default %(default)s")
+    parser.add_argument("--evaluated", action="store_true", help="have every run evaluated, in all parts")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(count, Path(folder)) for count in parser.parse_args().sizes]
+        rows = [measure(count, Path(folder), given.evaluated) for count in given.sizes]
     print(table(["runs", "seconds", "peak memory, MB", "page, MB"], rows))
 
 

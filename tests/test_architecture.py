@@ -65,6 +65,8 @@ HOMES = {
         "tracking/pictures.py",
         "evaluation/drawing.py",
         "report/drawing.py",
+        "report/evaluation_figures.py",
+        "report/evaluation_panels.py",
         "report/figures.py",
         "report/scales.py",
     },

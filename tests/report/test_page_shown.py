@@ -1,5 +1,6 @@
 """The page as a browser shows it."""
 
+import random
 import shutil
 import subprocess
 
@@ -7,6 +8,7 @@ import made
 import pytest
 from PIL import Image
 
+from benchmarks.evaluated import write_evaluation
 from satae.report.writing import write
 
 BROWSER = shutil.which("chromium")
@@ -53,3 +55,17 @@ def test_what_it_shows_is_what_was_written_and_it_prints(page, tmp_path):
     assert "24 runs of 8 configurations" in shown
     browse(page, tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_what_was_evaluated_is_shown_and_a_narrow_window_scrolls_nothing_but_tables_and_figures(tmp_path):
+    sweep = made.sweep(tmp_path / "first", acts=["relu"], alphas=[0.0, 1.0])
+    for place in sweep.iterdir():
+        write_evaluation(place, 1.0 if "alpha=1" in place.name else 0.0, random.Random(place.name))
+    page = write([sweep])
+    shown = browse(page, tmp_path, "--dump-dom")
+    assert shown.count("<svg") == 3 + 6
+    assert "extension beyond the paper" in shown
+    shot = tmp_path / "shot.png"
+    browse(page, tmp_path, "--window-size=500,8000", f"--screenshot={shot}")
+    edge = Image.open(shot).convert("RGB").crop((492, 0, 500, 8000))  # the margin of the page
+    assert edge.getcolors() == [(8 * 8000, LIGHT)]

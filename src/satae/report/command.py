@@ -25,11 +25,13 @@ HELP: Final = f"""\
 The page has a summary in words; reconstruction and saturated fraction against alpha, or against the first number
 that varies, for each configuration of all else, with 95 % intervals over the seeds; the one against the other;
 reconstructions and filters side by side; tables of configurations, runs and failures; commands and versions. That of a
-single run has its losses and its saturated fraction over the epochs instead.
+single run has its losses and its saturated fraction over the epochs instead. What satae-eval found of the runs has a
+section and figures of its own, every accuracy under attack with its verdict.
 
-  index.html   the page
-  runs.csv     every run: status, choices, final measures
-  groups.csv   every configuration and measure: n, mean, standard deviation, 95 % interval"""
+  index.html      the page
+  runs.csv        every run: status, choices, final measures
+  groups.csv      every configuration and measure: n, mean, standard deviation, 95 % interval
+  evaluation.csv  every figure that satae-eval has written for the runs"""
 
 
 class Choices(NamedTuple):

@@ -45,7 +45,7 @@ def _against(plan: Plan, metric: str) -> Drawing:
             points = line.having(metric)
             spreads = [point.spread(metric) for point in points]
             at, means = [point.x for point in points], [spread.mean for spread in spreads]
-            ax.errorbar(at, means, [_margin(spread.margin) for spread in spreads], capsize=3, **style)
+            ax.errorbar(at, means, [margin(spread.margin) for spread in spreads], capsize=3, **style)
             hollow = [(point.x, mean) for point, mean in zip(points, means, strict=True) if point.collapsed]
             _hollow(ax, hollow, style)
         ax.set_ylabel(metric)
@@ -63,7 +63,7 @@ def _trade_off(plan: Plan) -> Drawing:
             points = [point for point in line.having(FVU) if point.spread(SATURATED).n]
             pairs = [(point.spread(SATURATED), point.spread(FVU)) for point in points]
             xs, ys = ([pair[axis].mean for pair in pairs] for axis in (0, 1))
-            xerr, yerr = ([_margin(pair[axis].margin) for pair in pairs] for axis in (0, 1))
+            xerr, yerr = ([margin(pair[axis].margin) for pair in pairs] for axis in (0, 1))
             ax.errorbar(xs, ys, yerr, xerr, **style | {"elinewidth": 0.8, "ls": style["ls"] if plan.x else "none"})
             for point, x, y in zip(points, xs, ys, strict=True):
                 _hollow(ax, [(x, y)] * bool(point.collapsed), style)
@@ -87,7 +87,7 @@ def _dots(plan: Plan, metric: str) -> Drawing:
     for place, line in enumerate(lines[:MOST_DOTS]):
         spread = line.points[0].spread(metric)
         style: dict[str, Any] = {"color": COLOURS[0], "fmt": "o"}
-        ax.errorbar([spread.mean], [place], xerr=[_margin(spread.margin)], capsize=3, **style)
+        ax.errorbar([spread.mean], [place], xerr=[margin(spread.margin)], capsize=3, **style)
         _hollow(ax, [(spread.mean, place)] * bool(line.points[0].collapsed), style)
     ax.set_yticks(range(len(lines[:MOST_DOTS])), [words.short(line.label) for line in lines[:MOST_DOTS]])
     ax.set_ylim(len(lines[:MOST_DOTS]) - 0.5, -0.5)
@@ -123,5 +123,6 @@ def _means(plan: Plan, metric: str) -> list[float]:
     return [point.spread(metric).mean for line in plan.lines for point in line.having(metric)]
 
 
-def _margin(value: float) -> float:
+def margin(value: float) -> float:
+    """Half of an interval, as it is drawn."""
     return value if value == value else 0.0  # nan of one run: no bar

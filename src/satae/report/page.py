@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -13,11 +13,15 @@ from satae import __version__
 from satae.report import findings, origins, pictures, tables, words
 from satae.report.command import PROGRAM
 from satae.report.drawing import Drawing
+from satae.report.evaluated import Evaluated, Part
+from satae.report.pictures import Gallery
 from satae.report.series import Plan
 from satae.report.sources import Source, cleaned
+from satae.report.tables import Table
 from satae.sweep.groups import Group
 
 MOST_COMMANDS: Final = 50
+FEW: Final = 4  # runs, of whose evaluations the pictures are shown
 TEMPLATE: Final = "page.html"
 
 
@@ -29,11 +33,24 @@ class Content(NamedTuple):
     axes: Sequence[str]
     plan: Plan
     drawings: Sequence[Drawing]
+    evaluated: Evaluated
+    measured: Mapping[str, Sequence[Drawing]]  # by part of the evaluation
+
+
+class Chapter(NamedTuple):
+    """A part of the evaluations."""
+
+    title: str
+    what: str
+    notes: Sequence[str]
+    table: Table | None
+    drawings: Sequence[tuple[Drawing, Markup]]
+    galleries: Sequence[Gallery]
 
 
 def page(content: Content) -> bytes:
     """The page, in itself complete: no part of it is anywhere else."""
-    source, groups, axes, plan, drawings = content
+    source, groups, axes, plan, drawings, evaluated, _ = content
     shown, notes = pictures.galleries(groups, plan)
     title = words.short(cleaned(", ".join(folder.resolve().name for folder in source.folders)), 80)
     environment = Environment(
@@ -48,7 +65,10 @@ def page(content: Content) -> bytes:
         varied=findings.varied(source.runs, axes),
         found=[*findings.found(plan)],
         warnings=[*findings.warnings(source, groups)],
-        drawings=[(drawing, Markup(drawing.inline)) for drawing in drawings],
+        drawings=_inline(drawings),
+        evaluated=findings.evaluated(source, evaluated),
+        evaluation_notes=evaluated.notes,
+        chapters=[_chapter(part, content) for part in evaluated.parts],
         galleries=shown,
         notes=notes,
         tables=[tables.configurations(groups, axes), tables.runs(source, groups, axes)],
@@ -58,3 +78,23 @@ def page(content: Content) -> bytes:
         origins=origins.origins(source),
     )
     return text.encode("utf-8", "backslashreplace")
+
+
+def _inline(drawings: Sequence[Drawing]) -> list[tuple[Drawing, Markup]]:
+    return [(drawing, Markup(drawing.inline)) for drawing in drawings]
+
+
+def _chapter(part: Part, content: Content) -> Chapter:
+    source, runs = content.source, content.evaluated.runs
+    few = {source.name(run): run.directory for run in source.runs if part.name in runs.get(run.directory, ())}
+    few = few if len(source.runs) <= FEW else {}
+    named = {name: (directory, runs[directory][part.name].pictures) for name, directory in few.items()}
+    galleries, more = pictures.of_evaluation(part.name, named)
+    return Chapter(
+        part.name.capitalize(),
+        findings.OF_PARTS[part.name],
+        [*part.notes, *more],
+        tables.evaluation(part, content.axes) if part.groups else None,
+        _inline(content.measured.get(part.name, ())),
+        galleries,
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
+from satae.config.evaluation import PARTS
 from satae.report import png, words
 from satae.report.series import Plan, Point
-from satae.run_directory import PICTURES
+from satae.run_directory import EVALUATION, PICTURES
 from satae.sweep.groups import Group
 from satae.sweep.results import Result
 
@@ -17,6 +19,18 @@ KINDS: Final = {
     "encoder_filters": ("Filters of the first layer", "each scaled by its own largest weight; grey is zero"),
     "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
     "energy": ("Energy over the plane", "log10 of half the squared error of the reconstruction at each place"),
+}
+OF_EVALUATIONS: Final = {
+    "denoising_curves": "error and similarity of the reconstruction, and of the noisy input itself, against the level"
+    " of each kind of noise; a star: as in training",
+    "denoising_reconstructions": "clean inputs, noisy ones of each kind, and their reconstructions",
+    "code_pre_activations": "distribution of what goes into the activation of each encoder layer; grey: where it is"
+    " flat",
+    "code_slope": "distribution over the inputs of the norm of the derivative of the code",
+    "manifold_energies": "distribution of the energy of the data, and of each kind of what is not data",
+    "manifold_map": "energy over the plane",
+    "perturbation_curves": "largest change found, of the code and of the reconstruction, against epsilon",
+    "defence_accuracy": "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
 }
 MOST_SHOWN: Final = 12  # configurations
 MOST_BYTES: Final = 2**24  # of all pictures together
@@ -40,6 +54,7 @@ class Gallery(NamedTuple):
     title: str
     what: str
     rows: list[list[Shown]]  # one for each line of the figures, or one of all
+    wide: bool = False  # each as wide as the page
 
 
 def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[str]]:
@@ -57,6 +72,34 @@ def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[
     if found and taken < there:
         notes = [f"{there - taken} of {there} configurations are left out.", *notes]
     return found, [_same_inputs([_first(point) for row in rows for point in row]), *notes] if found else notes
+
+
+def of_evaluation(part: str, runs: Mapping[str, tuple[Path, Sequence[str]]]) -> tuple[list[Gallery], list[str]]:
+    """The pictures of a part of an evaluation, of a few runs; what is to be said about them.
+
+    Args:
+        part: its name.
+        runs: by name their directories, and the names of the files.
+    """
+    shown, notes, left = dict[str, list[Shown]](), list[str](), MOST_BYTES // len(PARTS)
+    for run, (directory, names) in runs.items():
+        for name in names:
+            kind = name.removesuffix(".png")
+            try:
+                picture = _picture(directory / EVALUATION / name, run, f"{_what(kind)}, of {run}")
+            except (OSError, ValueError) as error:
+                notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
+                continue
+            left -= len(picture.address)
+            if left < 0:
+                return [], [*notes, f"The pictures of {part} are left out: the page would grow too large."]
+            shown.setdefault(kind, []).append(picture)
+    return [Gallery("", _what(kind), [found], wide=True) for kind, found in shown.items()], notes
+
+
+def _what(kind: str) -> str:
+    part, _, name = kind.partition("_")
+    return OF_EVALUATIONS.get(kind, f"{part}: {name.replace('_', ' ')}")
 
 
 def chosen(plan: Plan) -> list[list[Point]]:
@@ -81,15 +124,27 @@ def _first(point: Point) -> Result:
 def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
     """A picture, if it is there; where it cannot be shown, a note says so."""
     run, name, (title, what) = _first(point), words.name(point.values), KINDS[kind]
+    alternative = f"{title} of {name}, seed {run.seed}: {what}"
     try:
-        content = png.read(run.directory / PICTURES / f"{kind}.png")
+        return _picture(run.directory / PICTURES / f"{kind}.png", name, alternative)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         notes.append(f"{kind}.png of {name} is not shown: {getattr(error, 'strerror', None) or error}.")
         return None
+
+
+def _picture(path: Path, label: str, alternative: str) -> Shown:
+    """One that is there.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is none that is shown.
+        OSError: it cannot be read.
+    """
+    content = png.read(path)
     address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return Shown(name, f"{title} of {name}, seed {run.seed}: {what}", address, *png.size(content))
+    return Shown(label, alternative, address, *png.size(content))
 
 
 def _same_inputs(runs: Sequence[Result]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Final
+
+from satae.report import reading
 
 LARGEST: Final = 2**20  # bytes
 LARGEST_SIDE: Final = 4096  # pixels
@@ -21,13 +21,7 @@ def read(path: Path) -> bytes:
         ValueError: it is none that satae-train writes, or too large.
         OSError: it cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # which waits for nothing
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is no file")
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError("it is too large")
+    content = reading.content(path, LARGEST)
     if not content.startswith(BEGIN) or not content.endswith(END):
         raise ValueError("it is no PNG file")
     if not all(0 < side <= LARGEST_SIDE for side in size(content)):

@@ -96,7 +96,8 @@ def going_on(sweep: Path) -> str:
 def cleaned(text: object) -> str:
     """A text without what cannot be shown, cut where it is longer than anyone reads."""
     shown = str(text)[: LONGEST + 1]
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
+    if not shown.isprintable():
+        shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
     return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
 
 

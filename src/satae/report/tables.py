@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from satae.config.flat import SEED
-from satae.report import words
+from satae.report import outcomes, words
+from satae.report.evaluated import Part
+from satae.report.outcomes import CLEAN, DEFENCE, VICTIMS
+from satae.report.series import Point
 from satae.report.sources import Source, cleaned
 from satae.sweep.csv_files import UNREADABLE
 from satae.sweep.groups import Group
@@ -16,6 +19,7 @@ from satae.sweep.measures import COLUMNS, FVU
 MOST_AXES: Final = 8  # columns of what varies
 MOST_ROWS: Final = 5_000  # of a table on the page; the files have all
 FOLDED: Final = 60  # rows from which a table opens when asked
+MOST_TITLES: Final = 12  # figures of an evaluation
 LOGS: Final = "*.log"
 INTERVAL: Final = " ± 95 %"  # which the table of the console has not
 
@@ -28,6 +32,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
     numbers: int  # of columns, the last ones, that hold numbers
     left_out: int
+    files: str = "runs.csv and groups.csv"  # that have all rows
 
     @property
     def folded(self) -> bool:
@@ -58,6 +63,52 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
             yield [*(names or [words.ONE]), str(done.spread(FVU).n), *spreads, str(collapsed), str(unfinished)]
 
     return _table("Configurations", head, rows(), len(shown) + 3)
+
+
+def evaluation(part: Part, axes: Sequence[str]) -> Table:
+    """What a part of the evaluations came to, one row for each configuration; an accuracy has its verdict with it."""
+    keys, names = _keys(axes), _evaluated(part)
+    spread = INTERVAL if any(len(group.finished) > 1 for group in part.groups) else ""
+    judged = {name: f"{name} at {part.epsilon:g}{spread} (verdict)" for name in VICTIMS} if part.epsilon else {}
+    titles = [judged.get(name, f"{name}{spread}") for name in names]
+    more = ["own: checks not passed"] if part.name == DEFENCE else []
+
+    def rows() -> Iterator[list[str]]:
+        for group in part.groups:
+            point = Point.of(math.nan, group)
+            found = part.of(point)
+            told = [_judged(words.spread(point.spread(name)), outcomes.verdicts(found, name)) for name in names]
+            checks = ["; ".join(outcomes.unpassed(found)) or words.NOTHING] * len(more)
+            named = _values(group, keys) or [words.ONE]
+            yield [*named, str(len(found)), _inputs(found, names), *told, *checks]
+
+    head = [*(keys or ["configuration"]), "n", "inputs", *titles, *more]
+    table = _table(f"{part.name.capitalize()}, evaluated", head, rows(), len(head) - max(1, len(keys)))
+    return table._replace(files="evaluation.csv")
+
+
+def _judged(number: str, verdict: str) -> str:
+    return f"{number}\n({verdict})" if verdict else number
+
+
+def _evaluated(part: Part) -> list[str]:
+    """The names of what a part tells."""
+    if part.name == DEFENCE:
+        known = {victim for found in part.outcomes.values() for victim in found.told}
+        return [name for name in (CLEAN, *VICTIMS) if name == CLEAN or name in known]
+    return [*dict.fromkeys(name for group in part.groups for run in group.runs for name in run.metrics)][:MOST_TITLES]
+
+
+def _inputs(found: Sequence[outcomes.Outcome], names: Sequence[str]) -> str:
+    """How many inputs are behind the figures, and of some of them others."""
+    counts: dict[str, list[str]] = {}
+    for name in names:
+        behind = sorted({each.inputs[name] for each in found if name in each.inputs})
+        if behind:
+            ends = dict.fromkeys(f"{number:,}" for number in (behind[0], behind[-1]))
+            counts.setdefault(" to ".join(ends), []).append(name)
+    usual, *others = sorted(counts, key=lambda count: -len(counts[count])) or [words.NOTHING]
+    return "; ".join([usual, *(f"{', '.join(counts[count])}: {count}" for count in others)])
 
 
 def runs(source: Source, groups: Sequence[Group], axes: Sequence[str]) -> Table:

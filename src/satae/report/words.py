@@ -10,6 +10,7 @@ from satae.config.messages import counted
 from satae.sweep.groups import TOO_LARGE, Spread, shown
 
 LARGEST: Final = 1e6  # number that is written out
+ROUNDING: Final = 1e-14  # share of a mean, below which the spread of equal numbers lies
 PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NOTHING: Final = "–"
 ONE: Final = "the one configuration"
@@ -24,7 +25,9 @@ def spread(found: Spread) -> str:
     """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that."""
     if math.isnan(found.margin):
         return number(found.mean)
-    if not 0 < found.margin < LARGEST or abs(found.mean) >= LARGEST:
+    if found.margin <= ROUNDING * abs(found.mean):
+        return f"{number(found.mean)}{PLUS_MINUS}0"
+    if not found.margin < LARGEST or abs(found.mean) >= LARGEST:
         return f"{number(found.mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(found.margin) else number(found.margin)}"
     digits = min(6, max(0, 1 - math.floor(math.log10(found.margin))))
     text = f"{found.mean:.{digits}f}{PLUS_MINUS}{found.margin:.{digits}f}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from satae import interruption
 from satae.config import ConfigError
 from satae.files import named
-from satae.report import course, csv_files, drawing, figures
+from satae.report import course, csv_files, drawing, evaluated, evaluation_figures, figures
+from satae.report.drawing import Drawing
+from satae.report.evaluated import Part
 from satae.report.series import plan
 from satae.report.sources import Source, directories, gather
 from satae.run_directory import RUN
@@ -23,7 +25,9 @@ from satae.sweep.results import Result, Unreadable
 FOLDER: Final = "report"
 PAGE: Final = "index.html"
 GROUPS: Final = "groups.csv"
-FIGURES: Final = tuple(f"{name}{suffix}" for name in (*figures.NAMES, course.NAME) for suffix in (".png", ".svg"))
+EVALUATED: Final = "evaluation.csv"
+DRAWN: Final = (*figures.NAMES, course.NAME, *evaluation_figures.NAMES)
+FIGURES: Final = tuple(f"{name}{suffix}" for name in DRAWN for suffix in (".png", ".svg"))
 
 
 def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Result | Unreadable] = ()) -> Path:
@@ -50,8 +54,8 @@ def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Resu
         new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
     try:
         for name, content in parts(source):
-            with named(place / name):
-                (new / name).write_bytes(content)
+            with named(place / name), (new / name).open("wb") as file:
+                file.writelines(content)
         new.chmod(0o777 & ~_mask())
         with interruption.held():
             _put(new, place)
@@ -81,26 +85,34 @@ def check(place: Path) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise ConfigError(f"out={place}: is no folder; name another one")
     names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
-    others = sorted(names if (place / RUN).exists() else names - {PAGE, RUNS, GROUPS, *FIGURES})
+    others = sorted(names if (place / RUN).exists() else names - {PAGE, RUNS, GROUPS, EVALUATED, *FIGURES})
     if others or (names and PAGE not in names):
         what = others[0] if others else min(names)
         raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
 
 
-def parts(source: Source) -> Iterator[tuple[str, bytes]]:
+def parts(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     """What a report consists of, one file after the other."""
     from satae.report.page import Content, page
 
     groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
-    yield RUNS, csv_files.runs(source, groups)
-    yield GROUPS, csv_files.configurations(groups, varied)
-    lines = plan(groups, varied)
+    yield RUNS, [csv_files.runs(source, groups)]
+    yield GROUPS, [csv_files.configurations(groups, varied)]
+    known = evaluated.gather(source, groups)
+    if known.runs:
+        yield EVALUATED, csv_files.evaluated(source, groups, known)
+    lines, one = plan(groups, varied), len(source.runs) == 1
     with drawing.styled():
-        drawings = [*(course.draw(source.runs[0]) if len(source.runs) == 1 else figures.draw(lines))]
-    for made in drawings:
-        yield f"{made.name}.png", made.png
-        yield f"{made.name}.svg", made.svg.encode()
-    yield PAGE, page(Content(source, groups, varied, lines, drawings))
+        drawings = [*(course.draw(source.runs[0]) if one else figures.draw(lines))]
+        measured = {} if one else {part.name: _drawn(part, varied) for part in known.parts}
+    for made in [*drawings, *(each for some in measured.values() for each in some)]:
+        yield f"{made.name}.png", [made.png]
+        yield f"{made.name}.svg", [made.svg.encode()]
+    yield PAGE, [page(Content(source, groups, varied, lines, drawings, known, measured))]
+
+
+def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
+    return [*evaluation_figures.draw(part, plan(part.groups, varied))]
 
 
 def _put(new: Path, place: Path) -> None:

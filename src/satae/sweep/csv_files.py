@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from satae.config.messages import show
@@ -56,11 +57,15 @@ def final(measure: str) -> str:
 
 def encoded(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """The content of a file; a row may end before its time."""
+    return lines(chain([head], rows), len(head))
+
+
+def lines(rows: Iterable[Sequence[object]], width: int) -> bytes:
+    """Some lines of a file of so many columns; a row may end before its time."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow([cell(value) for value in head])
     for row in rows:
-        writer.writerow([cell(value) for value in [*row, *[None] * (len(head) - len(row))]])
+        writer.writerow([cell(value) for value in [*row, *[None] * (width - len(row))]])
     return file.getvalue().encode("utf-8", "backslashreplace")
 
 

@@ -1,0 +1,134 @@
+"""What the evaluations of runs say together: part by part, of those that were measured alike."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from satae.config.evaluation import PARTS
+from satae.config.messages import counted, listed
+from satae.report import evaluations, words
+from satae.report.outcomes import CLEAN, DEFENCE, OWN, VICTIMS, Outcome, outcome
+from satae.report.series import Point
+from satae.report.sources import Source
+from satae.run_directory import EVALUATION
+from satae.shown import first_line
+from satae.sweep.groups import Group
+
+MOST_REFUSED: Final = 20  # told one by one
+MOST_SETTINGS: Final = 4  # likewise
+
+
+class Part(NamedTuple):
+    """A part of the evaluations, of runs that were measured alike."""
+
+    name: str
+    groups: list[Group]  # with what was found for the measures of their runs
+    outcomes: dict[Path, Outcome]  # of these, by directory
+    epsilon: float | None  # of a defence, the radius at which it is told
+    notes: list[str]
+
+    def of(self, point: Point) -> list[Outcome]:
+        """Those of the runs of a configuration, one for each seed."""
+        return [self.outcomes[run.directory] for run in point.runs.values()]
+
+
+class Evaluated(NamedTuple):
+    """All that is known of evaluations."""
+
+    parts: list[Part]
+    runs: dict[Path, dict[str, Outcome]]  # all that was read, by directory and part
+    columns: list[str]  # of all tables
+    notes: list[str]
+
+    def counts(self, directory: Path, part: str) -> bool:
+        """Whether what was found of a run is in the means."""
+        return any(directory in found.outcomes for found in self.parts if found.name == part)
+
+
+def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
+    """Read the evaluations of all runs, each part by itself."""
+    found, refused, columns = dict[Path, dict[str, Outcome]](), list[str](), dict[str, None]()
+    for run in source.runs:
+        if not (run.directory / EVALUATION).is_dir():
+            continue
+        for part in PARTS:
+            try:
+                if evaluation := evaluations.read(run.directory, part):
+                    found.setdefault(run.directory, {})[part] = outcome(evaluation)
+                    columns |= dict.fromkeys(name for table in evaluation.tables for name in table.columns)
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or first_line(error)
+                refused.append(f"{EVALUATION}/{part}.json of {source.name(run)} is left out: {why}.")
+    parts = [_part(part, {at: each[part] for at, each in found.items() if part in each}, groups) for part in PARTS]
+    more = [f"{len(refused) - MOST_REFUSED} further ones are left out."] if len(refused) > MOST_REFUSED else []
+    notes = [*refused[:MOST_REFUSED], *more]
+    return Evaluated([part for part in parts if part.outcomes or part.notes], found, [*columns], notes)
+
+
+def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> Part:
+    """A part of the runs that are finished and were measured with the settings that most of them have."""
+    finished = {run.directory for group in groups for run in group.runs if run.is_finished}
+    done = {at: each for at, each in found.items() if at in finished and not each.is_empty}
+    settings = Counter(tuple(sorted(each.settings.items())) for each in done.values())
+    usual = dict(settings.most_common(1)[0][0]) if settings else {}
+    alike = {at: each for at, each in done.items() if each.settings == usual}
+    epsilon = _middle(alike.values()) if name == DEFENCE else None
+    counting = [
+        group._replace(
+            runs=[
+                run._replace(metrics=_numbers(alike[run.directory], epsilon))
+                for run in group.runs
+                if run.directory in alike
+            ]
+        )
+        for group in groups
+    ]
+    notes = [*_left_out(found, finished), *_apart(usual, done)]
+    return Part(name, [group for group in counting if group.runs], alike, epsilon, notes)
+
+
+def _left_out(found: Mapping[Path, Outcome], finished: Container[Path]) -> Iterator[str]:
+    """Which runs are in no mean for what they are."""
+    nothing = Counter(", ".join(each.notes) for each in found.values() if each.is_empty)
+    for why, number in nothing.items():
+        yield f"{counted(number, 'run')} of which nothing was measured{f': {words.short(why, 200)}' if why else ''}."
+    if unfinished := sum(at not in finished for at in found):
+        yield f"{counted(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
+
+
+def _apart(usual: Mapping[str, str], done: Mapping[Path, Outcome]) -> Iterator[str]:
+    """How many were measured otherwise than most, and how."""
+    if others := [each for each in done.values() if each.settings != usual]:
+        how = f"measured with other settings ({_differences(usual, others)})"
+        told = f"{counted(len(others), 'run')} of {len(done)} {how}"
+        yield f"{told}: in no mean and no figure, but in evaluation.csv."
+
+
+def _middle(outcomes: Iterable[Outcome]) -> float | None:
+    """The radius that most of them have for the middle one, the smallest of several."""
+    found = Counter(radius for each in outcomes if math.isfinite(radius := each.numbers["epsilon"]))
+    return min(found, key=lambda radius: (-found[radius], radius), default=None)
+
+
+def _numbers(outcome: Outcome, epsilon: float | None) -> dict[str, float]:
+    if epsilon is None:
+        return outcome.numbers
+    at = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
+    return {CLEAN: outcome.curves.get(OWN, {}).get(0.0, math.nan), **at}
+
+
+def _differences(usual: Mapping[str, str], others: Sequence[Outcome]) -> str:
+    """The settings in which some differ, with theirs first."""
+    keys = dict.fromkeys(key for other in others for key in {**usual, **other.settings})
+    told = []
+    for key in keys:
+        values = dict.fromkeys(other.settings.get(key, "not given") for other in others)
+        if values.keys() != {usual.get(key)}:
+            apart = listed((words.short(value) for value in values if value != usual.get(key)), "and")
+            told.append(f"{words.short(key)}={apart}, not {words.short(usual.get(key, 'given'))}")
+    more = [f"{len(told) - MOST_SETTINGS} more"] if len(told) > MOST_SETTINGS else []
+    return "; ".join([*told[:MOST_SETTINGS], *more])

@@ -1,0 +1,74 @@
+"""What the figures of evaluations consist of: panels, lines over the seeds, marks of verdicts, legends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from satae.report import pictures
+from satae.report.drawing import INK, PAPER, empty
+from satae.report.figures import margin
+from satae.report.outcomes import HOLDS, INCONCLUSIVE, MASKED, Outcome
+from satae.sweep.groups import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIZE: Final = (3.7, 3.0)  # inches, of one of many panels
+MOST_COLUMNS: Final = 3
+MOST_PLACES: Final = 100  # of a curve
+VERDICT: Final = "verdict: "
+MARKS: Final[Mapping[str, dict[str, Any]]] = {
+    HOLDS: {"marker": "o", "ms": 6},
+    INCONCLUSIVE: {"marker": "D", "ms": 6, "markerfacecolor": PAPER},
+    MASKED: {"marker": "X", "ms": 9},
+}
+
+
+def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]]:
+    """A curve over the seeds, by place."""
+    curves = [outcome.curves.get(name, {}) for outcome in found]
+    places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
+    spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
+    return pictures.evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+
+
+def draw_line(ax: Axes, spreads: Iterable[tuple[float, Spread]], **style: Any) -> None:
+    """A line of means with their intervals."""
+    found = [*spreads]
+    errors = [margin(spread.margin) for _, spread in found]
+    ax.errorbar([x for x, _ in found], [spread.mean for _, spread in found], errors, capsize=3, lw=1.7, **style)
+
+
+def draw_marks(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> None:
+    """Marks by verdict."""
+    for x, y, verdict in marked:
+        ax.plot(x, y, color=colour, ls="none", zorder=5, **MARKS[verdict])
+
+
+def tell_marks(ax: Axes, wanted: bool) -> None:
+    """Have the legend tell the marks."""
+    for verdict, mark in MARKS.items() if wanted else ():
+        ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
+
+
+def tell_all(figure: Figure, marks: bool = True) -> None:
+    """One for all panels: the lines of each, then the marks."""
+    tell_marks(figure.axes[0], marks)
+    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label.startswith(VERDICT))
+    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
+
+
+def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure with a number of panels, in rows of so many."""
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    width = SIZE[0] * MOST_COLUMNS / 2 if columns < MOST_COLUMNS else SIZE[0]
+    figure = empty(width * columns, SIZE[1] * rows + 0.7)
+    every = [*figure.subplots(rows, columns, squeeze=False).flat]
+    for spare in every[number:]:
+        spare.set_visible(False)
+    return figure, every[:number]
