@@ -20,13 +20,15 @@ HELP: Final = f"""\
 
   {PROGRAM} run=outputs/2026-01-31/12-00-00-000000
   {PROGRAM} run=outputs/2026-01-31/12-00-00-000000 evaluation=denoising denoising.gaussian=[0.1,0.2]
-  {PROGRAM} run=outputs/first evaluation=code          each run of a sweep, and a table of all
+  {PROGRAM} run=outputs/first evaluation=defence       each run of a sweep, and a table of all
 
   run          a run directory, a sweep, or several: run=A,B
   evaluation   all          every part
                denoising    error, PSNR and SSIM against the level of each kind of noise
                code         saturation, binarity, entropy, slope, and what is kept of the labels
                manifold     energy of the data against what is not data: AUROC
+               perturbation how far an attack moves code and reconstruction, beside what is certified
+               defence      a classifier behind the autoencoder under attack, and whether that can be believed
 
 Settings
   split        test         or valid: what it is measured on
@@ -41,9 +43,17 @@ Settings
                .jacobians=200   inputs of which the slope of the encoder is taken, at most
                .train=2000 .neighbours=5    of the classifiers of the code
   manifold     .other=auto      another data set: none digits patches mnist fashion_mnist cifar10 svhn
+  perturbation .linf=[0.01,0.05,0.1] .l2=[0.1,0.5,1.0]    radii, as shares of the range of the data
+               .samples=200 .steps=50 .restarts=3
+  defence      .norm=linf .epsilons=[0.02,0.05,0.1,0.2]    or l2; radii likewise
+               .samples=500 .steps=50 .restarts=2 .queries=1000 .temperatures=[3,10,30,100,300]
+               .control=true    attack a model with hidden gradients as well, to see whether that is noticed
+               .libraries=none  attacks of others beside: autoattack, foolbox or all; pip install 'satae[attacks]'
+               .library_samples=200
 
 Results go to evaluation/ in the run directory: a part's figures as JSON and CSV, pictures, TensorBoard events. What was
-measured with the same weights and settings is not measured again; with others it is replaced.
+measured with the same weights and settings is not measured again; with others it is replaced. The last two parts train
+the same model with alpha=0, and defence a classifier: once, kept where data sets are kept, as is what attacks came to.
 
   --version    show the version"""
 

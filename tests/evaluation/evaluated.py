@@ -14,6 +14,9 @@ PROGRAM = str(Path(sys.executable).with_name("satae-eval"))
 QUICK = (
     *("denoising.gaussian=[0.1,0.5]", "denoising.uniform=[]", "denoising.masking=[0.25]"),
     *("denoising.salt_and_pepper=[]", "code.train=40", "manifold.other=none"),
+    *("perturbation.linf=[0.1]", "perturbation.l2=[]", "perturbation.samples=10", "perturbation.steps=3"),
+    *("defence.epsilons=[0.1]", "defence.samples=10", "defence.steps=2", "defence.restarts=1", "defence.queries=2"),
+    *("defence.temperatures=[10]", "defence.control=false"),
 )
 PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "epochs=2", "batch_size=50", "threads=1")
 
