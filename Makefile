@@ -7,7 +7,7 @@ PEERS_READY := $(PEERS)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth report-bench launchers export-gap soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ launchers: $(READY) ## One sweep under each launcher: the same numbers, and what
 
 export-gap: $(READY) ## How far exported models are from the model, in each format, a few minutes
 	$(BIN)/python -m benchmarks.export_gap $(ARGS)
+
+control: $(READY) ## Attack models whose gradients are hidden on purpose, and tell what is seen of it, a few minutes
+	GOMP_SPINCOUNT=2000 $(BIN)/python -m benchmarks.control $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)

@@ -20,7 +20,10 @@ REFUSED = [
     ("run=run rn=run", "rn: no such option; did you mean run?"),
     ("run=run alpha=0.1", "alpha: no such option; there are evaluation, best", "satae-eval --help"),
     ("run=run evaluaton=code", "evaluaton: no such option; did you mean evaluation?"),
-    ("run=run evaluation=cod", "evaluation=cod: choose one of all, code, defence, denoising, manifold, perturbation; did you mean code?"),
+    (
+        "run=run evaluation=cod",
+        "evaluation=cod: choose one of all, code, defence, denoising, manifold, perturbation; did you mean code?",
+    ),
     ("run=run evaluation=", "evaluation=: choose one of all"),
     ("run=run evaluation.name=code", "evaluation.name=code: write evaluation=code"),
     ("run=run evaluation.control=true", "evaluation.control: evaluation=all has no such option"),

@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
     seed: int
 
 
-RECIPE: Final = Recipe(steps=2000, batch=128, lr=1e-3, seed=0)
+RECIPE = Recipe(steps=2000, batch=128, lr=1e-3, seed=0)
 
 
 class Classifier(nn.Module):

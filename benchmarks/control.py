@@ -1,0 +1,51 @@
+"""The positive control of ``satae-eval`` on the digits, for three classifiers: ``make control``."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from benchmarks.report import table
+from benchmarks.soak import PROGRAM
+from satae.command.composition import settled
+from satae.config.evaluation import EVALUATION
+from satae.evaluation import classifier
+from satae.evaluation.attacking import Arsenal
+from satae.evaluation.controls import COLUMNS, Controls
+from satae.evaluation.subject import Subject, Trained
+from satae.robustness.attacks import TEMPERATURES, Budget
+
+RADIUS: Final = 0.1
+BUDGET: Final = Budget(steps=50, restarts=2, queries=1000)  # as satae-eval has it
+
+
+def main() -> None:
+    """Train, attack, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="classifiers; default %(default)s")
+    seeds = parser.parse_args().seeds
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [PROGRAM, "alpha=0", "epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
+        )
+        subject = Subject.of(Trained.of(Path(folder) / "run", best=False), settled([], EVALUATION))
+        for seed in range(seeds):
+            classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
+            controls = Controls(subject, Arsenal("linf", BUDGET, TEMPERATURES[1:], sources={}), [RADIUS])
+            for step in controls.steps():
+                step.make()
+            rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]
+    print(table(["seed", *COLUMNS], rows))
+
+
+def shown(value: object) -> str:
+    """A cell."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
