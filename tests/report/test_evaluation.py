@@ -248,7 +248,9 @@ def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
     place = run(tmp_path, alpha=1.0)
     page = Page(write([place]))
     (row,) = table(page, "own at 0.1 (verdict)")
-    assert row["own at 0.1 (verdict)"].endswith("\n(masked)")
+    ends = next(cells[3:5] for cells in results("relu", 1.0, 0)["defence"][1]["defence"] if cells[:2] == ["own", 0.1])
+    number = words.number(accuracy(results("relu", 1.0, 0), "own"))
+    assert row["own at 0.1 (verdict)"] == f"{number} [{', '.join(map(words.number, ends))}]\n(masked)"
     assert page.all("svg") == []
 
 
@@ -329,6 +331,13 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
     assert marks(ax) == expected
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"} == {*legend}
+
+
+def test_of_one_line_no_name_is_told(tmp_path, monkeypatch):
+    sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
+    (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
+    assert words.ONE not in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].legends == []
 
 
 def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):

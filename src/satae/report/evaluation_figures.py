@@ -151,7 +151,8 @@ def _along(
             for measure, dash in zip(named, DASHES, strict=False):
                 points = line.having(measure)
                 spreads = [(point.x, point.spread(measure)) for point in points]
-                first = {"label": words.short(line.label)} if measure == next(iter(named)) else {}
+                is_told = len(plan.lines) > 1 and measure == next(iter(named))
+                first = {"label": words.short(line.label)} if is_told else {}
                 draw_line(ax, spreads, color=colour, ls=dash, **first)
                 told = [verdict(point, measure) if verdict else HOLDS for point in points]
                 draw_marks(ax, [(x, found.mean, how) for (x, found), how in zip(spreads, told, strict=True)], colour)
@@ -220,7 +221,8 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
         ax.set_ylim(-0.03, 1.03)
         if place % MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
-    tell_all(figure, marks=False)
+    if len(lines) > 1:
+        tell_all(figure, marks=False)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from satae.config.flat import SEED
 from satae.report import outcomes, words
 from satae.report.evaluated import Part
-from satae.report.outcomes import CLEAN, DEFENCE, VICTIMS
+from satae.report.outcomes import CLEAN, DEFENCE, OWN, VICTIMS
 from satae.report.series import Point
 from satae.report.sources import Source, cleaned
 from satae.sweep.csv_files import UNREADABLE
@@ -77,7 +77,7 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
         for group in part.groups:
             point = Point.of(math.nan, group)
             found = part.of(point)
-            told = [_judged(words.spread(point.spread(name)), outcomes.verdicts(found, name)) for name in names]
+            told = [_told(part, point, name) for name in names]
             checks = ["; ".join(outcomes.unpassed(found)) or words.NOTHING] * len(more)
             named = _values(group, keys) or [words.ONE]
             yield [*named, str(len(found)), _inputs(found, names), *told, *checks]
@@ -87,7 +87,14 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
     return table._replace(files="evaluation.csv")
 
 
-def _judged(number: str, verdict: str) -> str:
+def _told(part: Part, point: Point, name: str) -> str:
+    """A figure over the seeds, or of one run an accuracy with its interval; under attack with the verdicts."""
+    found = part.of(point)
+    number, verdict = words.spread(point.spread(name)), outcomes.verdicts(found, name)
+    if len(found) == 1 and part.epsilon is not None and name in (CLEAN, *VICTIMS):
+        victim, epsilon = (OWN, 0.0) if name == CLEAN else (name, part.epsilon)
+        ends = found[0].ends.get(victim, {}).get(epsilon)
+        number += f" [{', '.join(map(words.number, ends))}]" if ends else ""
     return f"{number}\n({verdict})" if verdict else number
 
 
