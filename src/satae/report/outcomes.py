@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     curves: dict[str, dict[float, float]]  # by name: numbers by place
     ends: dict[str, dict[float, tuple[float, float]]]  # of an accuracy, its interval over other draws of the inputs
     told: dict[str, str]  # of each victim the verdict, of each kind of noise whether it was seen
+    balls: dict[str, str]  # within which a change was sought, by the name of its number
     checks: dict[int, str]  # of the own verdict, those that were not passed, with their outcome
     pictures: list[str]
     notes: list[str]
@@ -55,7 +56,7 @@ def outcome(found: Evaluation) -> Outcome:
 
 
 def _empty(found: Evaluation) -> Outcome:
-    return Outcome(found.settings, {}, {}, {}, {}, {}, {}, found.pictures, found.notes)
+    return Outcome(found.settings, {}, {}, {}, {}, {}, {}, {}, found.pictures, found.notes)
 
 
 def _denoising(found: Evaluation) -> Outcome:
@@ -102,7 +103,7 @@ def _perturbation(found: Evaluation) -> Outcome:
         name = {OWN: CHANGE, TWIN: TWINS_CHANGE}.get(_text(row["model"]))
         if name and row["epsilon"] == epsilon:
             told.numbers[name], told.inputs[name] = _number(row["change share"]), _count(row["n"])
-            told.told[name] = f"{_text(row['norm'])}, epsilon {epsilon:g}"
+            told.balls[name] = f"{_text(row['norm'])}, epsilon {epsilon:g}"
     return told
 
 

@@ -70,7 +70,9 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
     keys, names = _keys(axes), _evaluated(part)
     spread = INTERVAL if any(len(group.finished) > 1 for group in part.groups) else ""
     judged = {name: f"{name} at {part.epsilon:g}{spread} (verdict)" for name in VICTIMS} if part.epsilon else {}
-    titles = [judged.get(name, f"{name}{spread}") for name in names]
+    balls = {name: ball for found in part.outcomes.values() for name, ball in found.balls.items()}
+    within = {name: f" ({ball})" for name, ball in balls.items()}
+    titles = [judged.get(name, f"{name}{spread}{within.get(name, '')}") for name in names]
     more = ["own: checks not passed"] if part.name == DEFENCE else []
 
     def rows() -> Iterator[list[str]]:
@@ -89,9 +91,9 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
 
 def _told(part: Part, point: Point, name: str) -> str:
     """A figure over the seeds, or of one run an accuracy with its interval; under attack with the verdicts."""
-    found = part.of(point)
-    number, verdict = words.spread(point.spread(name)), outcomes.verdicts(found, name)
-    if len(found) == 1 and part.epsilon is not None and name in (CLEAN, *VICTIMS):
+    found, number = part.of(point), words.spread(point.spread(name))
+    verdict = outcomes.verdicts(found, name) if name in VICTIMS else ""
+    if len(found) == 1 and part.epsilon is not None:
         victim, epsilon = (OWN, 0.0) if name == CLEAN else (name, part.epsilon)
         ends = found[0].ends.get(victim, {}).get(epsilon)
         number += f" [{', '.join(map(words.number, ends))}]" if ends else ""
