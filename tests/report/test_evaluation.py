@@ -144,7 +144,7 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
         "denoising": ("fvu ± 95 %", lambda of: of["denoising"][0]["fvu"], "500"),
         "code": ("slope ± 95 %", lambda of: of["code"][0]["slope"], "1,000; slope: 200"),
         "manifold": ("auroc shuffled ± 95 %", lambda of: of["manifold"][0]["auroc shuffled"], "1,000"),
-        "perturbation": ("code change, own ± 95 %", largest_change, "200"),
+        "perturbation": ("code change, own ± 95 % (linf, epsilon 0.1)", largest_change, "200"),
     }
     for title, number, inputs in expected.values():
         found = table(page, title)
@@ -196,7 +196,7 @@ def test_without_evaluations_nothing_is_said_of_them(tmp_path):
 
 
 def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
-    for seed, middle in enumerate((0.05, 0.05, 0.2)):
+    for seed, middle in enumerate((0.02, 0.05, 0.05)):
         place = run(tmp_path, seed=seed, parts=())
         headline, tables = results("relu", 0.1, seed)["defence"]
         evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
@@ -248,7 +248,9 @@ def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
     place = run(tmp_path, alpha=1.0)
     page = Page(write([place]))
     (row,) = table(page, "own at 0.1 (verdict)")
-    assert row["own at 0.1 (verdict)"].endswith("\n(masked)")
+    ends = next(cells[3:5] for cells in results("relu", 1.0, 0)["defence"][1]["defence"] if cells[:2] == ["own", 0.1])
+    number = words.number(accuracy(results("relu", 1.0, 0), "own"))
+    assert row["own at 0.1 (verdict)"] == f"{number} [{', '.join(map(words.number, ends))}]\n(masked)"
     assert page.all("svg") == []
 
 
@@ -320,15 +322,22 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
     for (act, victim), (_, points, bars) in zip(
         [(act, victim) for act in ACTS for victim in ("own", "twin")], found, strict=True
     ):
-        for place, alpha in enumerate(ALPHAS if victim == "own" else ALPHAS[1:]):
-            of = [results(act, alpha, seed) for seed in SEEDS]
-            spread = Spread.of(accuracy(each, victim) for each in of)
+        for place, alpha in enumerate(ALPHAS):
+            of, model = [results(act, alpha, seed) for seed in SEEDS], victim if alpha else "own"
+            spread = Spread.of(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1][1] - bars[place][0][1] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], evaluation_panels.MARKS[worst(of, victim)]["marker"]))
+            expected.add((*points[place], evaluation_panels.MARKS[worst(of, model)]["marker"]))
     assert marks(ax) == expected
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"} == {*legend}
+
+
+def test_of_one_line_no_name_is_told(tmp_path, monkeypatch):
+    sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
+    (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
+    assert words.ONE not in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].legends == []
 
 
 def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):
@@ -337,8 +346,9 @@ def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):
     for points, model in ((own, "own"), (twin, "twin")):
         for x, y in points:
             of = [results("relu", x, seed) for seed in SEEDS]
-            assert y == pytest.approx(Spread.of(largest_change(each, model) for each in of).mean)
-    assert ([x for x, _ in own], [x for x, _ in twin]) == ([*ALPHAS], [*ALPHAS[1:]])
+            which = model if x else "own"
+            assert y == pytest.approx(Spread.of(largest_change(each, which) for each in of).mean)
+    assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
     figure = drawn(monkeypatch, whole, "manifold")["manifold_auroc"]
     assert [ax.get_title() for ax in figure.axes] == ["against uniform", "against gaussian", "against shuffled"]
     (_, points, _), *_ = lines(figure.axes[2])

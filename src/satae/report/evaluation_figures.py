@@ -34,7 +34,7 @@ from satae.report.outcomes import (
     UNSEEN,
 )
 from satae.report.scales import keep_to, scale
-from satae.report.series import MOST_LINES, Plan, Point
+from satae.report.series import ALPHA, MOST_LINES, Line, Plan, Point
 from satae.sweep.groups import Spread
 
 if TYPE_CHECKING:
@@ -113,13 +113,14 @@ def _middle(part: Part, plan: Plan) -> Iterator[Drawing]:
         return outcomes.worst(part.of(point), victim)
 
     figure = _along(plan, {OWN: OWN, TWIN: TWIN}, named, SHARE, verdict)
-    told = f"Against the worst attack for each input; dashed: the twin trained with alpha=0. {MARKED}"
+    told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
+    told += f" {MARKED}"
     title = f"Accuracy at epsilon {part.epsilon:g} against {words.short(plan.x)}"
     yield _kept(figure, MIDDLE, title, told, plan)
 
 
 def _change(part: Part, plan: Plan) -> Iterator[Drawing]:
-    ball = next((found.told[CHANGE] for found in part.outcomes.values() if CHANGE in found.told), "")
+    ball = next((found.balls[CHANGE] for found in part.outcomes.values() if CHANGE in found.balls), "")
     figure = _along(plan, {CHANGE: OWN, TWINS_CHANGE: TWIN}, "largest change of the code", (0.0, math.inf))
     told = (
         f"The largest change of the code that an attack finds ({ball}), in mean distances between the codes of two"
@@ -139,21 +140,23 @@ def _along(
 
     Args:
         plan: what is drawn.
-        named: the measures, and what the legend calls them.
+        named: the measures, that of the model itself first, and what the legend calls them.
         y: label of the vertical axis.
         possible: its values.
         verdict: of a point, where it has one.
     """
     figure, all_axes = panels(plan)
+    own = next(iter(named))
     for ax, panel in zip(all_axes, plan.panels, strict=True):
         means = []
         for colour, line in zip(COLOURS, panel.lines, strict=False):
             for measure, dash in zip(named, DASHES, strict=False):
-                points = line.having(measure)
-                spreads = [(point.x, point.spread(measure)) for point in points]
-                first = {"label": words.short(line.label)} if measure == next(iter(named)) else {}
+                known = [*_known(plan.x, line, measure, own)]
+                spreads = [(point.x, point.spread(of)) for point, of in known]
+                is_told = len(plan.lines) > 1 and measure == own
+                first = {"label": words.short(line.label)} if is_told else {}
                 draw_line(ax, spreads, color=colour, ls=dash, **first)
-                told = [verdict(point, measure) if verdict else HOLDS for point in points]
+                told = [verdict(point, of) if verdict else HOLDS for point, of in known]
                 draw_marks(ax, [(x, found.mean, how) for (x, found), how in zip(spreads, told, strict=True)], colour)
                 means += [found.mean for _, found in spreads]
         if panel.title:
@@ -167,6 +170,14 @@ def _along(
         tell_marks(ax, verdict is not None)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, handlelength=3)
     return figure
+
+
+def _known(x: str | None, line: Line, measure: str, own: str) -> Iterator[tuple[Point, str]]:
+    """The points of a line at which a measure is known, and its name there: at alpha=0 a model is its own twin."""
+    for point in line.points:
+        of = own if x == ALPHA and point.x == 0 else measure
+        if point.spread(of).n:
+            yield point, of
 
 
 def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
@@ -220,7 +231,8 @@ def _areas(part: Part, plan: Plan) -> Iterator[Drawing]:
         ax.set_ylim(-0.03, 1.03)
         if place % MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
-    tell_all(figure, marks=False)
+    if len(lines) > 1:
+        tell_all(figure, marks=False)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."

@@ -32,7 +32,7 @@ OF_PARTS: Final = {  # of evaluations, what they tell
     " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
     " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
     " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
-    " one could not tell. Over seeds, the counts.",
+    " one could not tell. Over seeds, the counts; of one run, [Wilson's 95 % interval] over other draws of the inputs.",
 }
 
 

@@ -30,7 +30,9 @@ class Outcome(NamedTuple):
     numbers: dict[str, float]  # by name
     inputs: dict[str, int]  # how many are behind each of them
     curves: dict[str, dict[float, float]]  # by name: numbers by place
+    ends: dict[str, dict[float, tuple[float, float]]]  # of an accuracy, its interval over other draws of the inputs
     told: dict[str, str]  # of each victim the verdict, of each kind of noise whether it was seen
+    balls: dict[str, str]  # within which a change was sought, by the name of its number
     checks: dict[int, str]  # of the own verdict, those that were not passed, with their outcome
     pictures: list[str]
     notes: list[str]
@@ -54,7 +56,7 @@ def outcome(found: Evaluation) -> Outcome:
 
 
 def _empty(found: Evaluation) -> Outcome:
-    return Outcome(found.settings, {}, {}, {}, {}, {}, found.pictures, found.notes)
+    return Outcome(found.settings, {}, {}, {}, {}, {}, {}, {}, found.pictures, found.notes)
 
 
 def _denoising(found: Evaluation) -> Outcome:
@@ -101,7 +103,7 @@ def _perturbation(found: Evaluation) -> Outcome:
         name = {OWN: CHANGE, TWIN: TWINS_CHANGE}.get(_text(row["model"]))
         if name and row["epsilon"] == epsilon:
             told.numbers[name], told.inputs[name] = _number(row["change share"]), _count(row["n"])
-            told.told[name] = f"{_text(row['norm'])}, epsilon {epsilon:g}"
+            told.balls[name] = f"{_text(row['norm'])}, epsilon {epsilon:g}"
     return told
 
 
@@ -111,7 +113,9 @@ def _defence(found: Evaluation) -> Outcome:
         victim, verdict = _text(row["victim"]), _text(row["verdict"])
         if victim not in VICTIMS or verdict not in VERDICTS:
             raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
-        told.curves.setdefault(victim, {})[_number(row["epsilon"])] = _number(row["accuracy"])
+        epsilon = _number(row["epsilon"])
+        told.curves.setdefault(victim, {})[epsilon] = _number(row["accuracy"])
+        told.ends.setdefault(victim, {})[epsilon] = _number(row["low"]), _number(row["high"])
         told.told[victim], told.inputs[victim] = verdict, _count(row["n"])
     for row in found.rows("checks"):
         if row["victim"] == OWN and row["outcome"] != PASSED:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from satae.config.flat import SEED
 from satae.report import outcomes, words
 from satae.report.evaluated import Part
-from satae.report.outcomes import CLEAN, DEFENCE, VICTIMS
+from satae.report.outcomes import CLEAN, DEFENCE, OWN, VICTIMS
 from satae.report.series import Point
 from satae.report.sources import Source, cleaned
 from satae.sweep.csv_files import UNREADABLE
@@ -70,14 +70,16 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
     keys, names = _keys(axes), _evaluated(part)
     spread = INTERVAL if any(len(group.finished) > 1 for group in part.groups) else ""
     judged = {name: f"{name} at {part.epsilon:g}{spread} (verdict)" for name in VICTIMS} if part.epsilon else {}
-    titles = [judged.get(name, f"{name}{spread}") for name in names]
+    balls = {name: ball for found in part.outcomes.values() for name, ball in found.balls.items()}
+    within = {name: f" ({ball})" for name, ball in balls.items()}
+    titles = [judged.get(name, f"{name}{spread}{within.get(name, '')}") for name in names]
     more = ["own: checks not passed"] if part.name == DEFENCE else []
 
     def rows() -> Iterator[list[str]]:
         for group in part.groups:
             point = Point.of(math.nan, group)
             found = part.of(point)
-            told = [_judged(words.spread(point.spread(name)), outcomes.verdicts(found, name)) for name in names]
+            told = [_told(part, point, name) for name in names]
             checks = ["; ".join(outcomes.unpassed(found)) or words.NOTHING] * len(more)
             named = _values(group, keys) or [words.ONE]
             yield [*named, str(len(found)), _inputs(found, names), *told, *checks]
@@ -87,7 +89,14 @@ def evaluation(part: Part, axes: Sequence[str]) -> Table:
     return table._replace(files="evaluation.csv")
 
 
-def _judged(number: str, verdict: str) -> str:
+def _told(part: Part, point: Point, name: str) -> str:
+    """A figure over the seeds, or of one run an accuracy with its interval; under attack with the verdicts."""
+    found, number = part.of(point), words.spread(point.spread(name))
+    verdict = outcomes.verdicts(found, name) if name in VICTIMS else ""
+    if len(found) == 1 and part.epsilon is not None:
+        victim, epsilon = (OWN, 0.0) if name == CLEAN else (name, part.epsilon)
+        ends = found[0].ends.get(victim, {}).get(epsilon)
+        number += f" [{', '.join(map(words.number, ends))}]" if ends else ""
     return f"{number}\n({verdict})" if verdict else number
 
 
