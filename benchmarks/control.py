@@ -14,7 +14,7 @@ from satae.command.composition import settled
 from satae.config.evaluation import EVALUATION
 from satae.evaluation import classifier
 from satae.evaluation.attacking import Arsenal
-from satae.evaluation.controls import COLUMNS, Controls
+from satae.evaluation.control import COLUMNS, Controls
 from satae.evaluation.subject import Subject, Trained
 from satae.robustness.attacks import TEMPERATURES, Budget
 

@@ -45,7 +45,7 @@ MAY_KNOW = {
             "satae.tracking",
         ),
         *("satae.sweep.event_files", "satae.sweep.csv_files"),
-        *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", "satae.__version__", *LEAVES),
+        *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", *LEAVES),
     },
     "config": {"satae.config", "satae.shown"},
     "command": {

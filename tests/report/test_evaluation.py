@@ -100,20 +100,20 @@ def page(whole):
 
 
 def test_the_reader_knows_what_satae_eval_writes():
-    from satae.evaluation import codes, defending, denoising, off_manifold, perturbing, storage
+    from satae.evaluation import code, defence, denoising, manifold, perturbation, storage
     from satae.robustness.checks import Outcome, Verdict
 
     assert evaluations.FORMAT == storage.FORMAT
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
-        "code": codes.COLUMNS,
-        "manifold": off_manifold.COLUMNS,
-        "perturbation": perturbing.COLUMNS,
-        "defence": defending.ACCURACY,
-        "attacks": defending.ATTACKS,
-        "checks": defending.CHECKS,
+        "code": code.COLUMNS,
+        "manifold": manifold.COLUMNS,
+        "perturbation": perturbation.COLUMNS,
+        "defence": defence.ACCURACY,
+        "attacks": defence.ATTACKS,
+        "checks": defence.CHECKS,
     }
-    assert {*outcomes.VICTIMS} == {defending.OWN, defending.TWIN, defending.ALONE}
+    assert {*outcomes.VICTIMS} == {defence.OWN, defence.TWIN, defence.ALONE}
     assert {*outcomes.VERDICTS} == {*typing.get_args(Verdict)}
     assert outcomes.PASSED in typing.get_args(Outcome)
     assert [*outcomes.READERS] == [*findings.OF_PARTS] == [*PARTS]

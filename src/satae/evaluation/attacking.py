@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from satae import __version__
+from satae import robustness
 from satae.data import cache
 from satae.evaluation.memory import Memory
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
 from satae.robustness.attacks import Attack, Budget, of_libraries, suite
-from satae.robustness.ball import Ball, Norm
+from satae.robustness.ball import Norm
 from satae.robustness.draws import Draws
 from satae.robustness.evidence import Result
 from satae.robustness.objectives import has_no_gradient
@@ -86,7 +89,7 @@ class Siege:
         return [attack.name for attack in self.attacks if attack.kind == "plain"]
 
     def halving(self, radii: Sequence[float]) -> float:
-        """The radius at which about half of what is right withstands a short attack."""
+        """The radius, of shares of the range, at which about half of what is right withstands a short attack."""
         pgd = next(attack for attack in suite(self.victim.model, self.classes, SHORT) if attack.name == "pgd-margin")
         examples = self._examples[self.correct]
         with self.victim.attacked():
@@ -113,8 +116,7 @@ class Siege:
 
     def _fooled(self, attack: Attack, epsilon: float, examples: Tensor, told: str | None = None) -> Tensor:
         """Which of some examples an attack fools; kept in memory under a name, if it is given one."""
-        low, high = self.subject.data.span
-        ball = Ball.checked(self.arsenal.norm, epsilon * (high - low), low, high)
+        ball = self.subject.ball(self.arsenal.norm, epsilon)
 
         def on_batch(x: Tensor, y: Tensor, examples: Tensor) -> Tensor:
             fooled = attack.run(x, y, ball, Draws.of(self.subject.seed, examples)).fooled
@@ -136,7 +138,7 @@ class Siege:
         ]
         if attack.kind == "transfer":
             key += [source.fingerprint(self.subject.x, self.subject.labels) for source in self.arsenal.sources.values()]
-        return " ".join(map(str, [*key, __version__]))
+        return " ".join(map(str, [*key, _sources()]))
 
 
 class Step(NamedTuple):
@@ -149,6 +151,13 @@ class Step(NamedTuple):
     def make(self) -> None:
         """Carry it out."""
         self.siege.attack(self.attack, self.epsilon)
+
+
+@functools.cache
+def _sources() -> str:
+    """SHA-256 of the attacks as they are written: what others came to is not known of these."""
+    files = sorted(Path(robustness.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _is_held_against(attack: Attack, other: Attack) -> bool:

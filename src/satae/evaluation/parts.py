@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from satae.evaluation import defending, off_manifold
-from satae.evaluation.codes import code
-from satae.evaluation.defending import defence
+from satae.evaluation.code import code
+from satae.evaluation.defence import check_libraries, defence
 from satae.evaluation.denoising import denoising
 from satae.evaluation.findings import Findings, Track
-from satae.evaluation.off_manifold import manifold
-from satae.evaluation.perturbing import perturbation
+from satae.evaluation.manifold import check_other, manifold
+from satae.evaluation.perturbation import perturbation
 from satae.evaluation.subject import Subject, Trained
 
 
@@ -30,7 +29,7 @@ class Part(NamedTuple):
 PARTS: Final[dict[str, Part]] = {
     "denoising": Part(denoising),
     "code": Part(code),
-    "manifold": Part(manifold, off_manifold.check),
+    "manifold": Part(manifold, check_other),
     "perturbation": Part(perturbation),
-    "defence": Part(defence, defending.check),
+    "defence": Part(defence, check_libraries),
 }

@@ -17,6 +17,7 @@ from satae.data.dataset import Dataset, Statistics, chunk
 from satae.loading import model_of, state_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
+from satae.robustness.ball import Ball, Norm
 from satae.run_directory import CONFIG
 from satae.same_data import check_data, check_shape
 from satae.shown import first_line
@@ -96,7 +97,7 @@ class Subject(NamedTuple):
         split = getattr(data, chosen.split)
         n = data.few(min(chosen.samples, len(split.x)))
         x = data.batch(split.x[:n]).to(device)
-        y = None if split.y is None else split.y[:n]
+        y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # of which the flat set is wanted alone
         return cls(config, model, f_c, data, centre, x, y, chosen.seed, chosen.batch_size)
 
@@ -114,6 +115,10 @@ class Subject(NamedTuple):
     def width(self) -> float:
         """Of the range of the data."""
         return self.data.span[1] - self.data.span[0]
+
+    def ball(self, norm: Norm, epsilon: float) -> Ball:
+        """The perturbations of a size; ``epsilon`` is a share of the range of the data."""
+        return Ball.checked(norm, epsilon * self.width, *self.data.span)
 
     def draws(self, purpose: str) -> Generator:
         """A generator for a purpose, the same in every evaluation with one seed."""

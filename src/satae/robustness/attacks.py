@@ -39,8 +39,6 @@ class Attack(NamedTuple):
 
     name: str  # such as pgd-margin, surrogate-apgd-T=30, transfer-twin-pgd
     kind: Kind
-    calls: int  # of the model, forward, for an input that withstands
-    gradients: int  # of those, how many are followed by a backward pass
     run: Run
     like: str = ""  # of a surrogate, the name of the attack that is the same but for its backward pass
 
@@ -66,7 +64,7 @@ def suite(
         temperatures: of the surrogate gradients.
     """
     steps, restarts, queries = budget
-    found = [Attack("fgsm", "single", 3, 1, functools.partial(fgsm, victim))]
+    found = [Attack("fgsm", "single", functools.partial(fgsm, victim))]
     found += [_pgd(victim, "pgd-ce", "plain", cross_entropy, steps, restarts)]
     found += [_pgd(victim, "pgd-margin", "plain", margin, steps, restarts)]
     found += [_apgd(victim, "apgd-ce", "plain", cross_entropy, steps, restarts)]
@@ -84,8 +82,8 @@ def suite(
         found += [_softened(attack, victim, temperature) for attack in exact]
     for name, source in (sources or {}).items():
         found += [_transfer(victim, source, f"transfer-{name}-pgd", steps, restarts)]
-    found += [Attack("square", "black", queries + 2, 0, functools.partial(square, victim, queries=queries))]
-    found += [Attack("random", "black", queries + 1, 0, functools.partial(random_search, victim, queries=queries))]
+    found += [Attack("square", "black", functools.partial(square, victim, queries=queries))]
+    found += [Attack("random", "black", functools.partial(random_search, victim, queries=queries))]
     return found
 
 
@@ -109,32 +107,31 @@ def of_libraries(victim: nn.Module, classes: int, budget: Budget, names: Sequenc
         def auto(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
             return libraries.autoattack(victim, x, labels, ball, classes=classes, seed=seed)
 
-        found.append(Attack("autoattack", "library", 0, 0, auto))
+        found.append(Attack("autoattack", "library", auto))
     if "foolbox" in names:
         libraries.imported("foolbox")
-
         steps = FOOLBOX_STEPS * budget.steps
 
         def nearest(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
             return libraries.minimum_norm(victim, x, labels, ball, steps=steps, seed=seed).within(ball.epsilon)
 
-        found.append(Attack("minimum-norm", "library", steps + 2, steps, nearest))
+        found.append(Attack("minimum-norm", "library", nearest))
     return found
 
 
 def _pgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
     run = functools.partial(pgd, victim, objective=objective, steps=steps, restarts=restarts)
-    return Attack(name, kind, restarts * (steps + 1) + 1, restarts * steps, run)
+    return Attack(name, kind, run)
 
 
 def _apgd(victim: Model, name: str, kind: Kind, objective: Objective | None, steps: int, restarts: int) -> Attack:
     run = functools.partial(apgd, victim, objective=objective, steps=steps, restarts=restarts)
-    return Attack(name, kind, restarts * (steps + 1) + 1, restarts * (steps + 1), run)
+    return Attack(name, kind, run)
 
 
 def _transfer(victim: Model, source: Model, name: str, steps: int, restarts: int) -> Attack:
     run = functools.partial(pgd, source, objective=margin, steps=steps, restarts=restarts, judge=victim)
-    return Attack(name, "transfer", restarts * (2 * steps + 1) + 1, restarts * steps, run)
+    return Attack(name, "transfer", run)
 
 
 def _softened(attack: Attack, victim: nn.Module, temperature: float) -> Attack:

@@ -118,7 +118,7 @@ def converged(evidence: Evidence) -> Check:
 
 
 def white_beats_black(evidence: Evidence) -> Check:
-    """6. Who knows the gradient finds all that who does not know it finds, or the gradient leads astray."""
+    """6. An attack with gradients should find whatever one without them finds, or the gradients lead astray."""
     title = "broken without its gradient alone"
     return _offending(evidence, 6, title, ("black", "transfer"), ("plain",))
 

@@ -41,7 +41,7 @@ class Evidence(NamedTuple):
     path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
     whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone
     on_logits: bool  # what it gives are logits
-    everything: float | None = None  # the radius within which any input can be made of any other's grey
+    everything: float | None = None  # the radius at which every input can become the same grey image
     twin: Sequence[Result] = ()  # the same attacks on the model trained with alpha = 0
     control: Control | None = None
     reported: dict[float, float] | None = None  # by radius, the robust accuracy that is printed

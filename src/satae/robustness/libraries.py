@@ -128,8 +128,11 @@ def minimum_norm(
     return Nearest(torch.where(unmoved, x, at), distance)
 
 
+MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}
+
+
 def imported(library: str) -> Any:
-    """A library by its name.
+    """A library of ``MODULES`` by its module's name.
 
     Raises:
         ValueError: it is not installed.

@@ -100,7 +100,7 @@ class Scale(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Y."""
+        """factor * x + shift."""
         return self.factor * x + self.shift
 
 

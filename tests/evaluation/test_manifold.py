@@ -8,7 +8,7 @@ from satae.config import ConfigError
 from satae.config.evaluation import NONE
 from satae.data.dataset import Dataset, Split
 from satae.evaluation import other_data
-from satae.evaluation.off_manifold import others
+from satae.evaluation.manifold import others
 from satae.evaluation.subject import Subject
 from satae.model.complement import Complement
 

@@ -14,11 +14,11 @@ from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import twin_of
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.robustness.ball import NORMS, Ball, Norm, size_of
-from satae.robustness.bounds import Bound, certified
+from satae.robustness.ball import NORMS, Norm, size_of
+from satae.robustness.bounds import certified
 from satae.robustness.draws import Draws
 from satae.robustness.propagation import Encoder
-from satae.robustness.sensitivity import Moved, largest_change
+from satae.robustness.sensitivity import largest_change
 
 OWN, TWIN = "own", "twin"
 COLUMNS: Final = (
@@ -38,24 +38,33 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A case, measured on each input."""
+    """A case, measured on each input: (n,) each."""
 
     case: Case
-    moved: Moved
-    bound: Bound
+    change: Tensor  # the largest that was found
+    slope: Tensor  # the largest change over that of the input
+    certified: Tensor  # the largest that there can be
+    by_norms: Tensor
+    by_intervals: Tensor
     apart: float  # how far the outputs of two inputs are from each other, on average
 
     @property
     def share(self) -> float:
         """The mean change, in distances between the outputs of two inputs."""
-        return self.moved.change.mean().item() / self.apart if self.apart else float("nan")
+        return self.change.mean().item() / self.apart if self.apart else float("nan")
 
     def cells(self) -> list[Cell]:
         """As ``COLUMNS`` has them."""
-        change, slope = self.moved.change, self.moved.slope
-        found = [change.mean().item(), self.share, change.max().item(), slope.mean().item()]
-        bounds = [self.bound.change.mean().item(), self.bound.by_norms, self.bound.by_intervals.mean().item()]
-        return [*self.case, *found, *bounds, len(change)]
+        found = [self.change.mean().item(), self.share, self.change.max().item(), self.slope.mean().item()]
+        bounds = [bound.mean().item() for bound in (self.certified, self.by_norms, self.by_intervals)]
+        return [*self.case, *found, *bounds, len(self.change)]
+
+
+CODE: Final = "code"
+OUTPUTS: Final[dict[str, Callable[[DenoisingAutoencoder], nn.Module]]] = {
+    CODE: Encoder,
+    "reconstruction": lambda model: model,
+}
 
 
 def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findings:
@@ -64,8 +73,7 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
     What projected gradient ascent finds is a lower bound on the largest change that there is; the certified figure is
     an upper one. A change is told in the norm of its ball, and as a share of the mean distance between the outputs of
     two inputs, so that models with other scales can be compared. The unregularised twin is measured beside the model.
-    An
-    extension beyond the paper.
+    An extension beyond the paper.
     """
     subject = subject.first(chosen.samples)
     models = {OWN: subject.model}
@@ -102,30 +110,21 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
     )
 
 
-CODE: Final = "code"
-OUTPUTS: Final[dict[str, Callable[[DenoisingAutoencoder], nn.Module]]] = {
-    CODE: Encoder,
-    "reconstruction": lambda model: model,
-}
-
-
 def _row(subject: Subject, f: nn.Module, case: Case, chosen: Perturbation) -> Row:
-    low, high = subject.data.span
-    ball = Ball.checked(case.norm, case.epsilon * (high - low), low, high)
+    ball = subject.ball(case.norm, case.epsilon)
     examples = torch.arange(len(subject.x), device=subject.x.device)
 
     def on_batch(x: Tensor, examples: Tensor) -> Tensor:
         draws = Draws.of(subject.seed, examples)
         moved = largest_change(f, x, ball, draws, steps=chosen.steps, restarts=chosen.restarts)
         bound = certified(f, x, ball)
-        by_norms = torch.full_like(moved.change, bound.by_norms)
-        return torch.stack(
-            [moved.change, moved.slope, bound.change.to(by_norms), by_norms, bound.by_intervals.to(by_norms)], 1
-        )
+        by_norms = torch.full_like(bound.change, bound.by_norms)
+        found = [moved.change, moved.slope, bound.change, by_norms, bound.by_intervals]
+        return torch.stack([values.double() for values in found], dim=1)
 
-    change, slope, certain, by_norms, by_intervals = subject.mapped(on_batch, subject.x, examples).unbind(1)
-    bound = Bound(certain, by_norms[0].item(), by_intervals)
-    return Row(case, Moved(change, slope, subject.x), bound, _apart(subject, f, case.norm))
+    found = subject.mapped(on_batch, subject.x, examples)
+    change, slope, bound, by_norms, by_intervals = found.unbind(1)
+    return Row(case, change, slope, bound, by_norms, by_intervals, _apart(subject, f, case.norm))
 
 
 @torch.no_grad()

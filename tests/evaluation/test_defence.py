@@ -11,8 +11,9 @@ import pytest
 from evaluated import PROGRAM, table, trained, typed
 from program import read
 
-from satae.evaluation import attacking, classifier, defending
+from satae.evaluation import attacking, classifier
 from satae.evaluation.attacking import Siege
+from satae.evaluation.defence import everything
 from satae.interruption import Interrupted
 from satae.robustness.attacks import Budget
 
@@ -159,8 +160,8 @@ def test_the_settings_reach_the_attacks(run, monkeypatch):
 
 
 def test_everything_is_within_half_the_range():
-    assert defending.everything("linf", (1, 8, 8)) == 0.5
-    assert defending.everything("l2", (1, 8, 8)) == 4
+    assert everything("linf", (1, 8, 8)) == 0.5
+    assert everything("l2", (1, 8, 8)) == 4
 
 
 @pytest.mark.slow

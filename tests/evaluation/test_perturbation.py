@@ -8,8 +8,10 @@ from evaluated import table, trained, typed
 from program import read
 
 import satae
-from satae.evaluation import perturbing
-from satae.evaluation.perturbing import Case
+from satae.config.evaluation import Perturbation
+from satae.evaluation import perturbation
+from satae.evaluation.perturbation import Case
+from satae.robustness.bounds import Bound
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
 
@@ -66,19 +68,19 @@ class _Line(torch.nn.Module):
 
 
 def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
-    subject = perturbing_subject(run)
-    bound = perturbing.Bound(torch.full((5,), 9.0), 9.0, torch.full((5,), 9.0))
-    monkeypatch.setattr(perturbing, "certified", lambda f, x, ball: bound)
-    chosen = perturbing.Perturbation(linf=[], l2=[], samples=5, steps=10, restarts=1)
+    subject = in_the_middle(run)
+    bound = Bound(torch.full((5,), 9.0), 9.0, torch.full((5,), 9.0))
+    monkeypatch.setattr(perturbation, "certified", lambda f, x, ball: bound)
+    chosen = Perturbation(linf=[], l2=[], samples=5, steps=10, restarts=1)
     for norm in ("linf", "l2"):
-        row = perturbing._row(subject, _Line(), Case("own", "code", norm, 0.1), chosen)
-        assert row.moved.change.tolist() == pytest.approx([0.3] * 5, rel=1e-4)
-        assert row.moved.slope.max().item() == pytest.approx(3, rel=1e-3)
+        row = perturbation._row(subject, _Line(), Case("own", "code", norm, 0.1), chosen)
+        assert row.change.tolist() == pytest.approx([0.3] * 5, rel=1e-4)
+        assert row.slope.max().item() == pytest.approx(3, rel=1e-3)
         first = subject.x.flatten(1)[:, 0]
         assert row.apart == pytest.approx((3 * (first - first.roll(1))).abs().mean().item(), rel=1e-5)
 
 
-def perturbing_subject(run):
+def in_the_middle(run):
     """Five inputs that lie half-way between the ends of the range, so that nothing is cut off."""
     from satae.command.composition import settled
     from satae.config.evaluation import EVALUATION

@@ -6,24 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from torch import nn
-
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, NONE, Defence
 from satae.evaluation.attacking import Arsenal, Siege, Step
-from satae.evaluation.controls import Controls
+from satae.evaluation.control import Controls
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import Victim
-from satae.robustness.attacks import Budget, of_libraries
+from satae.robustness import libraries
+from satae.robustness.attacks import Budget
 from satae.robustness.checks import Check, checks, verdict
 from satae.robustness.evidence import Control, Evidence, robust_accuracy
 from satae.robustness.proportions import Share
 from satae.tracking.pictures import Picture
 
-MANY: Final = 1000  # classes, more than any library needs
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
 ALONE, TWIN, OWN = "alone", "twin", "own"
 MEANING: Final = {
@@ -85,20 +83,21 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     return _findings(judged, controls, subject)
 
 
-def check(chosen: Defence, trained: Trained) -> None:
+def check_libraries(chosen: Defence, trained: Trained) -> None:
     """Refuse libraries that are not there.
 
     Raises:
         ConfigError: one is not installed.
     """
     try:
-        of_libraries(nn.Identity(), MANY, Budget(), _libraries(chosen), seed=0)
+        for name in _libraries(chosen):
+            libraries.imported(libraries.MODULES[name])
     except ValueError as error:
         raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
 
 
 def _libraries(chosen: Defence) -> list[str]:
-    names = ["autoattack", "foolbox"] if chosen.libraries == ALL else [chosen.libraries]
+    names = [*libraries.MODULES] if chosen.libraries == ALL else [chosen.libraries]
     return [name for name in names if name != NONE]
 
 

@@ -33,7 +33,7 @@ class Row(NamedTuple):
     energies: Tensor  # (m,)
 
 
-def check(chosen: Manifold, trained: Trained) -> None:
+def check_other(chosen: Manifold, trained: Trained) -> None:
     """Refuse another data set that cannot be had.
 
     Raises:
