@@ -178,6 +178,11 @@ def test_configurations_name_choices_never_code():
         assert "_target_" not in path.read_text("utf-8"), path
 
 
+def test_no_two_test_files_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    assert sorted({*names}) == sorted(names)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_no_room_for_odds_and_ends(name):
     assert not {*Path(name).with_suffix("").parts} & {"utils", "util", "common", "helpers", "helper", "misc"}

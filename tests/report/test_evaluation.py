@@ -100,13 +100,13 @@ def page(whole):
 
 
 def test_the_reader_knows_what_satae_eval_writes():
-    from satae.evaluation import code, defence, denoising, manifold, perturbation, storage
+    from satae.evaluation import codes, defence, denoising, manifold, perturbation, storage
     from satae.robustness.checks import Outcome, Verdict
 
     assert evaluations.FORMAT == storage.FORMAT
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
-        "code": code.COLUMNS,
+        "code": codes.COLUMNS,
         "manifold": manifold.COLUMNS,
         "perturbation": perturbation.COLUMNS,
         "defence": defence.ACCURACY,

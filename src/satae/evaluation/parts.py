@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from satae.evaluation.code import code
+from satae.evaluation.codes import code
 from satae.evaluation.defence import check_libraries, defence
 from satae.evaluation.denoising import denoising
 from satae.evaluation.findings import Findings, Track
