@@ -16,10 +16,9 @@ from satae.evaluation import classifier
 from satae.evaluation.attacking import Arsenal
 from satae.evaluation.control import COLUMNS, Controls
 from satae.evaluation.subject import Subject, Trained
-from satae.robustness.attacks import TEMPERATURES, Budget
+from satae.robustness.attacks import Budget
 
 RADIUS: Final = 0.1
-BUDGET: Final = Budget(steps=50, restarts=2, queries=1000)  # as satae-eval has it
 
 
 def main() -> None:
@@ -32,10 +31,13 @@ def main() -> None:
         subprocess.run(
             [PROGRAM, "alpha=0", "epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
         )
-        subject = Subject.of(Trained.of(Path(folder) / "run", best=False), settled([], EVALUATION))
+        chosen = settled([], EVALUATION)
+        subject = Subject.of(Trained.of(Path(folder) / "run", best=False), chosen)
+        budget = Budget(chosen.defence.steps, chosen.defence.restarts, chosen.defence.queries)
+        arsenal = Arsenal("linf", budget, tuple(chosen.defence.temperatures), sources={})
         for seed in range(seeds):
             classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
-            controls = Controls(subject, Arsenal("linf", BUDGET, TEMPERATURES[1:], sources={}), [RADIUS])
+            controls = Controls(subject, arsenal, [RADIUS])
             for step in controls.steps():
                 step.make()
             rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]
