@@ -49,7 +49,6 @@ Settings
                .samples=500 .steps=50 .restarts=2 .queries=1000 .temperatures=[3,10,30,100,300]
                .control=true    attack a model with hidden gradients as well, to see whether that is noticed
                .libraries=none  attacks of others beside: autoattack, foolbox or all; pip install 'satae[attacks]'
-               .library_samples=200
 
 Results go to evaluation/ in the run directory: a part's figures as JSON and CSV, pictures, TensorBoard events. What was
 measured with the same weights and settings is not measured again; with others it is replaced. The last two parts train

@@ -8,12 +8,18 @@ import sys
 import time
 
 import pytest
+import torch
 from evaluated import PROGRAM, table, trained, typed
 from program import read
 
+from satae.command.composition import settled
+from satae.config import ConfigError
+from satae.config.evaluation import EVALUATION
+from satae.data.dataset import Split
 from satae.evaluation import attacking, classifier
 from satae.evaluation.attacking import Siege
-from satae.evaluation.defence import everything
+from satae.evaluation.defence import defence, everything
+from satae.evaluation.subject import Subject, Trained
 from satae.interruption import Interrupted
 from satae.robustness.attacks import Budget
 
@@ -185,15 +191,14 @@ def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, m
         assert scaled["accuracy"] < unchanged["accuracy"] + 0.05  # but nothing of that is left
 
 
-def test_attacks_of_others_are_made_on_the_first_inputs(run):
+def test_attacks_of_others_are_made_too(run):
     pytest.importorskip("pyautoattack")
     pytest.importorskip("foolbox")
-    words = (*UNCONTROLLED, "defence.libraries=all", "defence.library_samples=6")
+    words = (*UNCONTROLLED, "defence.libraries=all", "defence.samples=6")
     outcome = typed(run, "run=.", *words)
     assert (outcome.code, outcome.err) == (0, "")
     rows = [row for row in told(run)["attacks"] if row["kind"] == "library"]
     assert {row["attack"] for row in rows} == {"autoattack", "minimum-norm"}
-    assert max(row["tried"] for row in rows) <= 6
 
 
 def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, monkeypatch):
@@ -204,3 +209,26 @@ def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, mon
         "satae-eval: defence.libraries=autoattack: pyautoattack is not installed; pip install 'satae[attacks]'\n",
     )
     assert not (run / "evaluation").exists()
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "told"),
+    [
+        ([-1, 0, 1], [0, 1, 1], "from -1 to 1 in training and from 0 to 1 here"),
+        ([0, 1, 1], [0, 1, 2], "from 0 to 1 in training and from 0 to 2 here"),
+        ([0, 1, 900_000_000], [0, 1, 1], "from 0 to 900000000 in training"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
+    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    data = subject.data._replace(train=Split(subject.data.train.x[:3], torch.tensor(train)))
+    odd = subject._replace(data=data, y=torch.tensor(test))
+    with pytest.raises(ConfigError, match=told):
+        defence(odd, settled([], EVALUATION).defence, iter)
+
+
+def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
+    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    ball = subject._replace(x=subject.x + 2).ball("linf", 0.1)
+    assert ball.high == pytest.approx((subject.x + 2).max().item())
+    assert ball.epsilon == pytest.approx(0.1 * subject.width)

@@ -20,7 +20,7 @@ from satae.config.evaluation import EVALUATION, PARTS
 from satae.config.evaluation import Evaluation as Chosen
 from satae.evaluation import parts, storage
 from satae.evaluation.findings import Findings, Table
-from satae.evaluation.subject import Subject, Trained
+from satae.evaluation.subject import Subject, Trained, digest
 from satae.tracking.lock import locked
 
 
@@ -144,6 +144,7 @@ def test_json_says_all_that_the_figures_depend_on(run):
     typed(run, "run=.", "evaluation=manifold", "manifold.other=none", "seed=3", "samples=20")
     found = read(run / "evaluation" / "manifold.json")
     weights = Trained.of(run, best=False).fingerprint()
+    subject = Subject.of(Trained.of(run, best=False), chosen(samples=20))
     shared = {"best": False, "split": "test", "samples": 20, "seed": 3}
     assert found["key"] == {
         "format": 1,
@@ -151,6 +152,7 @@ def test_json_says_all_that_the_figures_depend_on(run):
         **shared,
         "manifold": {"other": "none"},
         "weights": weights,
+        "inputs": digest(subject.inputs()),
     }
     assert found["versions"]["torch"] == torch.__version__
     assert found["pictures"] == ["manifold_energies.png"]

@@ -1,17 +1,20 @@
 """The twin and the classifiers: trained once, and kept by what they follow from."""
 
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 
-from satae import build
+from satae import build, interruption
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import classifier, trained
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.experiment import Experiment
+from satae.interruption import Interrupted
 
+CPU = torch.device("cpu")
 TINY = ("data.limit=120", "epochs=2", "arch.widths=[16,4]", "threads=1")
 
 
@@ -33,7 +36,7 @@ def count(monkeypatch):
 
 def test_the_twin_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
-    twin = twin_of(config)
+    twin = twin_of(config, CPU)
     experiment = Experiment.of(replace(config, alpha=0.0))
     for _ in experiment.fit(experiment.beginning()):
         pass
@@ -44,16 +47,16 @@ def test_the_twin_is_the_run_with_alpha_0(configuration, count):
 
 def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(configuration, count):
     for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
-        twin_of(configuration(*TINY, *words))
+        twin_of(configuration(*TINY, *words), CPU)
     assert len(count) == 1
     for words in (["seed=1"], ["act=tanh"], ["noise=none"], ["epochs=3"], ["data.limit=100"], ["precision=medium"]):
-        twin_of(configuration(*TINY, *words))
+        twin_of(configuration(*TINY, *words), CPU)
     assert len(count) == 7
 
 
 def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
     with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
-        twin_of(configuration(*TINY, "optim.lr=1e30"))
+        twin_of(configuration(*TINY, "optim.lr=1e30"), CPU)
 
 
 def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
@@ -74,3 +77,24 @@ def test_classifiers_fit_every_shape():
     for kind, make in classifier.KINDS.items():
         for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
             assert make(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), (kind, shape)
+
+
+def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
+    config = configuration(*TINY, "alpha=0.3")
+    weights = [x.clone() for x in twin_of(config, CPU).parameters()]  # those of a file are part of it
+    (file,) = (tmp_path / "cache" / "evaluation").glob("twin-*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    again = twin_of(config, CPU)
+    assert len(count) == 2
+    assert all(torch.equal(x, y) for x, y in zip(weights, again.parameters(), strict=True))
+
+
+def test_the_training_of_a_twin_can_be_left(configuration, tmp_path, monkeypatch):
+    monkeypatch.setattr(interruption, "asked", lambda: signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        twin_of(configuration(*TINY, "epochs=100000"), CPU)
+    assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]
+
+
+def test_a_twin_is_trained_on_the_device_of_the_evaluation(configuration):
+    assert twin_of(configuration(*TINY, "device=cuda"), CPU).mean.device == CPU

@@ -34,7 +34,7 @@ def honest(**changes):
     evidence = Evidence(
         results=results,
         correct=withstood(190),
-        classes=10,
+        chance=0.1,
         no_gradient=torch.zeros(N, dtype=torch.bool),
         path="exact",
         whole=True,
@@ -94,6 +94,26 @@ def test_each_way_to_be_wrong_is_seen(case):
     assert {key for key, outcome in found.items() if outcome != "passed"} == {number}
     assert found[number] == "failed"
     assert verdict(checks.checks(evidence)) == "masked"
+
+
+def test_a_control_of_which_too_little_is_known_leaves_it_open():
+    evidence = honest(control=Control(("inconclusive", 0.5), [("masked", 0.5), ("inconclusive", 0.5)]))
+    assert outcomes(evidence)[10] == "open"
+    assert verdict(checks.checks(evidence)) == "inconclusive"
+
+
+def test_chance_is_what_the_best_constant_answer_gets():
+    left = [r._replace(withstood=withstood(120 if r.epsilon == 0.5 else 130)) for r in honest().results]
+    for chance, outcome in ((0.1, "failed"), (0.66, "passed")):
+        evidence = honest(results=left, chance=chance, reported={0.1: 0.65, 0.5: 0.6})
+        assert outcomes(evidence)[4] == outcome
+
+
+def test_the_attacks_of_others_count_as_more_effort():
+    evidence = honest()
+    whole = [Result("autoattack", "library", epsilon, withstood(0)) for epsilon in (0.1, 0.5)]
+    found = evidence._replace(results=[*evidence.results, *whole], reported={0.1: 0.0, 0.5: 0.0})
+    assert outcomes(found)[5] == "failed"
 
 
 BY_KIND = {"single": 3, "doubled": 5, "black": 6, "transfer": 6, "surrogate": 8}

@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch.nn import functional
-from victims import linear
+from victims import draws, linear
 
+from satae.robustness.ascent import fgsm
+from satae.robustness.ball import Ball
 from satae.robustness.objectives import cross_entropy, dlr, has_no_gradient, margin, slope
 
 
@@ -73,3 +75,9 @@ def test_inputs_without_a_gradient_are_found():
 
     x = torch.tensor([[-1.0], [1.0]])
     assert has_no_gradient(cliff, x, torch.zeros(2, dtype=torch.long)).tolist() == [True, False]
+
+
+def test_an_answer_that_is_no_number_withstands_nothing():
+    x, labels = torch.rand(4, 6), torch.zeros(4, dtype=torch.long)
+    attempt = fgsm(lambda at: torch.full((len(at), 3), torch.nan) * at.sum(), x, labels, Ball("linf", 0.1), draws(4))
+    assert attempt.fooled.all()

@@ -68,7 +68,6 @@ class Defence:
     queries: int = count()
     temperatures: list[float] = between(1, LARGEST, above=True)  # noqa: RUF009
     libraries: str = one_of(*LIBRARIES)
-    library_samples: int = count()
     control: bool = MISSING
 
 

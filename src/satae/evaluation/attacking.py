@@ -34,7 +34,6 @@ class Arsenal(NamedTuple):
     temperatures: tuple[float, ...]  # of the surrogate gradients
     sources: Mapping[str, Victim]  # models whose adversarial examples are tried on it
     libraries: Sequence[str] = ()  # whose attacks are made, too
-    library_samples: int = 0  # on so many inputs, the first ones
 
 
 class Siege:
@@ -53,7 +52,8 @@ class Siege:
         with victim.attacked() as model:
             logits = subject.mapped(model, subject.x)
             self.no_gradient = subject.mapped(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
-        self.correct, self.classes = logits.argmax(dim=1) == y, logits.shape[1]
+        self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
+        self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
         sources = {name: source.model for name, source in arsenal.sources.items()}
         self.attacks = [
             *suite(victim.model, self.classes, arsenal.budget, sources=sources, temperatures=arsenal.temperatures),
@@ -62,7 +62,7 @@ class Siege:
         self.results: list[Result] = []
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
-        self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint(subject.x, y)[:20]}.jsonl")
+        self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint(subject.inputs())[:20]}.jsonl")
 
     def attack(self, attack: Attack, epsilon: float) -> None:
         """Make one of the attacks at one radius; what is known of it is not made again.
@@ -111,8 +111,7 @@ class Siege:
     def _left_for(self, attack: Attack, epsilon: float) -> Tensor:
         """The examples that tell something: those that what it is held against has not broken."""
         spared = [one.name for one in self.attacks if one is not attack and _is_held_against(attack, one)]
-        left = ~self.broken(epsilon, *spared) if spared else torch.ones_like(self.correct)
-        return left & (self._examples < self.arsenal.library_samples) if attack.kind == "library" else left
+        return ~self.broken(epsilon, *spared) if spared else torch.ones_like(self.correct)
 
     def _fooled(self, attack: Attack, epsilon: float, examples: Tensor, told: str | None = None) -> Tensor:
         """Which of some examples an attack fools; kept in memory under a name, if it is given one."""
@@ -137,7 +136,7 @@ class Siege:
             self.subject.seed,
         ]
         if attack.kind == "transfer":
-            key += [source.fingerprint(self.subject.x, self.subject.labels) for source in self.arsenal.sources.values()]
+            key += [source.fingerprint(self.subject.inputs()) for source in self.arsenal.sources.values()]
         return " ".join(map(str, [*key, _sources()]))
 
 
@@ -166,7 +165,7 @@ def _is_held_against(attack: Attack, other: Attack) -> bool:
     Single steps and the plain PGD are made on every example. A softened PGD is held against the PGD that differs from
     it in the gradient alone; all others against every attack that follows the exact gradient.
     """
-    if attack.kind == "single" or attack.name.startswith("pgd"):
+    if attack.kind == "single" or attack.name in ("pgd-ce", "pgd-margin"):
         return False
     if attack.like.startswith("pgd"):
         return other.name == attack.like

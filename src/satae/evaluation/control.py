@@ -53,12 +53,9 @@ class Controls:
             for s in FACTORS:
                 changed = plain._replace(change=partial(change, factor=s), changed=f"{kind} by {s:g}")
                 made.append((kind, s, changed))
-        arsenal = arsenal._replace(sources={}, libraries=())
-        sources = {UNCHANGED: plain}
-        self.rows = [
-            Row(kind, s, Siege(subject, victim, arsenal._replace(sources={} if s == 1 else sources)))
-            for kind, s, victim in made
-        ]
+        other = Victim.of("alone", classifier_of(subject.config, subject.data).to(subject.x.device), path="exact")
+        arsenal = arsenal._replace(sources={"alone": other}, libraries=())  # not faded itself
+        self.rows = [Row(kind, s, Siege(subject, victim, arsenal)) for kind, s, victim in made]
         self.epsilon = self.rows[0].siege.halving(radii)
 
     def steps(self) -> Iterator[Step]:
@@ -79,7 +76,7 @@ class Controls:
     def verdict(self, row: Row) -> Verdict:
         """On one of them, by the checks that need nothing but the attacks on it."""
         siege = row.siege
-        evidence = Evidence(siege.results, siege.correct, siege.classes, siege.no_gradient, "exact", True, True)
+        evidence = Evidence(siege.results, siege.correct, siege.chance, siege.no_gradient, "exact", True, True)
         return verdict(checks(evidence))
 
     def accuracy(self, row: Row) -> Share:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from torch import Tensor
+
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, NONE, Defence
 from satae.evaluation.attacking import Arsenal, Siege, Step
@@ -22,6 +24,7 @@ from satae.robustness.evidence import Control, Evidence, robust_accuracy
 from satae.robustness.proportions import Share
 from satae.tracking.pictures import Picture
 
+MOST_LABELS: Final = 9999
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
 ALONE, TWIN, OWN = "alone", "twin", "own"
 MEANING: Final = {
@@ -57,8 +60,9 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     Radii are shares of the range of the data. The accuracy at a radius is that against the worst attack for each
     example; the verdict of eleven checks stands beside it. An extension beyond the paper.
     """
-    if subject.y is None:
+    if subject.y is None or subject.data.train.y is None:
         return Findings([], {}, notes=["no defence: the data have no labels"])
+    _check_labels(subject.labels, subject.data.train.y)
     subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
     arsenal = Arsenal(
@@ -67,7 +71,6 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
         tuple(chosen.temperatures),
         sources={},
         libraries=_libraries(chosen),
-        library_samples=chosen.library_samples,
     )
     try:
         sieges = _sieges(subject, arsenal)
@@ -81,6 +84,18 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     twin, control = sieges.get(TWIN, sieges[OWN]), controls.outcome() if controls else None
     judged = {name: _judged(siege, radii, twin, control) for name, siege in sieges.items()}
     return _findings(judged, controls, subject)
+
+
+def _check_labels(found: Tensor, trained: Tensor) -> None:
+    """Refuse labels that a classifier cannot learn.
+
+    Raises:
+        ConfigError: they are not 0, 1, ..., or some of them are not in training.
+    """
+    most = int(trained.max())
+    if min(int(trained.min()), int(found.min())) < 0 or most > MOST_LABELS or int(found.max()) > most:
+        told = f"from {int(trained.min())} to {most} in training and from {int(found.min())} to {int(found.max())} here"
+        raise ConfigError(f"defence: labels {told}; number them from 0 to {MOST_LABELS} at most, with all in training")
 
 
 def check_libraries(chosen: Defence, trained: Trained) -> None:
@@ -120,7 +135,7 @@ def _victims(subject: Subject) -> dict[str, Victim]:
     classifier = classifier_of(subject.config, subject.data).to(device)
     found = {ALONE: Victim.of(ALONE, classifier, path=MEANING[ALONE])}
     if subject.config.alpha > 0:
-        found[TWIN] = Victim.of(TWIN, twin_of(subject.config).to(device), classifier, path=MEANING[TWIN])
+        found[TWIN] = Victim.of(TWIN, twin_of(subject.config, device), classifier, path=MEANING[TWIN])
     found[OWN] = Victim.of(OWN, subject.model, classifier, path=MEANING[OWN])
     return found
 
@@ -136,7 +151,7 @@ def _judged(siege: Siege, radii: Sequence[float], twin: Siege, control: Control 
     evidence = Evidence(
         siege.results,
         siege.correct,
-        siege.classes,
+        siege.chance,
         siege.no_gradient,
         path=f"exact, through {siege.victim.path}",
         whole=True,

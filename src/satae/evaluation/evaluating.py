@@ -17,7 +17,7 @@ from satae.evaluation import storage
 from satae.evaluation.console import Display, summary
 from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
-from satae.evaluation.subject import Subject, Trained
+from satae.evaluation.subject import Subject, Trained, digest
 from satae.interruption import Interrupted
 from satae.run_directory import EVALUATION, FINISHED, shorten
 from satae.tracking import reading
@@ -70,14 +70,16 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, Cell
     for name in chosen.parts:
         PARTS[name].check(getattr(chosen, name), trained)
     weights, folder = trained.fingerprint(), run / EVALUATION
-    keys = {name: _key(name, chosen, weights) for name in chosen.parts}
+    subject = Subject.of(trained, chosen)
+    inputs = digest(subject.inputs())  # which may be others now than those of before
+    keys = {name: _key(name, chosen, weights, inputs) for name in chosen.parts}
     every = {name: storage.stored(folder, name, key) for name, key in keys.items()}
-    subject = Subject.of(trained, chosen) if None in every.values() else None
+    anything = None in every.values()
     display.say(_about(trained, weights))
-    if subject is not None:
+    if anything:
         files.make_folder(folder)
     headline = dict[str, Cell]()
-    with locked(folder) if subject is not None else nullcontext():
+    with locked(folder) if anything else nullcontext():
         for name, kept in every.items():
             display.say(name if kept is None else f"{name}: already measured")
             found = kept or _measured(name, subject, chosen, display, folder, keys[name])
@@ -87,10 +89,9 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, Cell
 
 
 def _measured(
-    name: str, subject: Subject | None, chosen: Evaluation, display: Display, folder: Path, key: storage.Key
+    name: str, subject: Subject, chosen: Evaluation, display: Display, folder: Path, key: storage.Key
 ) -> Findings:
     """A part, measured and written down."""
-    assert subject is not None
     began = time.perf_counter()
     track: Any = functools.partial(display.tracked, name)
     try:
@@ -102,11 +103,11 @@ def _measured(
     return found
 
 
-def _key(name: str, chosen: Evaluation, weights: str) -> dict[str, Any]:
+def _key(name: str, chosen: Evaluation, weights: str, inputs: str) -> dict[str, Any]:
     """All that the findings of a part depend on; how they are computed has no part in it."""
     settings = asdict(chosen)
     shared = {option: settings[option] for option in SHARED}
-    return {"part": name, **shared, name: settings[name], "weights": weights}
+    return {"part": name, **shared, name: settings[name], "weights": weights, "inputs": inputs}
 
 
 def _about(trained: Trained, weights: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,15 @@ from satae.shown import first_line
 from satae.training import engine, precision
 from satae.training.checkpoint import State
 from satae.training.measure import BATCH
+
+
+def digest(tensors: Mapping[str, Tensor], *words: str) -> str:
+    """SHA-256 of some words, and of numbers by name."""
+    total = hashlib.sha256(" ".join(words).encode())
+    for name, x in sorted(tensors.items()):
+        total.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        total.update(x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 class Trained(NamedTuple):
@@ -54,11 +63,7 @@ class Trained(NamedTuple):
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights, by name."""
-        total = hashlib.sha256()
-        for name, x in sorted(self.state.part("model").items()):
-            total.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
-            total.update(x.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return total.hexdigest()
+        return digest(self.state.part("model"))
 
 
 class Subject(NamedTuple):
@@ -107,6 +112,10 @@ class Subject(NamedTuple):
         assert self.y is not None
         return self.y
 
+    def inputs(self) -> dict[str, Tensor]:
+        """What it is measured on, by name."""
+        return {"x": self.x} | ({} if self.y is None else {"y": self.y})
+
     def first(self, count: int) -> Subject:
         """The same with its first inputs alone."""
         return self._replace(x=self.x[:count], y=None if self.y is None else self.y[:count])
@@ -117,8 +126,12 @@ class Subject(NamedTuple):
         return self.data.span[1] - self.data.span[0]
 
     def ball(self, norm: Norm, epsilon: float) -> Ball:
-        """The perturbations of a size; ``epsilon`` is a share of the range of the data."""
-        return Ball.checked(norm, epsilon * self.width, *self.data.span)
+        """The perturbations of a size; ``epsilon`` is a share of the range of the data.
+
+        They stay in that range, or in that of the inputs where these leave it.
+        """
+        low, high = min(self.data.span[0], self.x.min().item()), max(self.data.span[1], self.x.max().item())
+        return Ball.checked(norm, epsilon * self.width, low, high)
 
     def draws(self, purpose: str) -> Generator:
         """A generator for a purpose, the same in every evaluation with one seed."""

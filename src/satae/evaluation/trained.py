@@ -9,7 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from satae import build
+import torch
+
+from satae import build, interruption
 from satae.config import Config, ConfigError
 from satae.config.flat import APART, flat, is_among
 from satae.config.schema import PATHS
@@ -18,6 +20,7 @@ from satae.data.dataset import Dataset
 from satae.evaluation import classifier
 from satae.evaluation.classifier import Classifier
 from satae.experiment import Experiment
+from satae.interruption import Interrupted
 from satae.loading import model_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.shown import first_line
@@ -28,16 +31,21 @@ from satae.training.fit import NonFinite
 FOLDER: Final = "evaluation"  # in the folder of what is made once and kept
 
 
-def twin_of(config: Config) -> DenoisingAutoencoder:
+def twin_of(config: Config, device: torch.device) -> DenoisingAutoencoder:
     """The unregularised twin of a run: the same of everything, but for alpha=0.
+
+    Args:
+        config: of the run.
+        device: to train it on.
 
     Raises:
         ConfigError: it cannot be trained, or kept.
+        Interrupted: a signal asked for it.
     """
-    without = replace(config, alpha=0.0)
+    without = replace(config, alpha=0.0, device=device.type, compile=False)
     made_of = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
     file = _place("twin", made_of | {"fingerprint": build.fingerprint(without)})
-    return _model(_once(file, lambda part: checkpoint.save(part, _trained(without))))
+    return _model(_once(file, lambda part: checkpoint.save(part, _trained(without)))).to(device)
 
 
 def _model(file: Path) -> DenoisingAutoencoder:
@@ -48,7 +56,9 @@ def _trained(config: Config) -> State:
     experiment = Experiment.of(config)
     step = 0
     try:
-        for position, _ in experiment.fit(experiment.beginning()):
+        for position, _ in experiment.fit(experiment.beginning(), lambda step: interruption.asked() is not None):
+            if (number := interruption.asked()) is not None:
+                raise Interrupted(number)
             step = position.step
     except NonFinite as error:
         raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
@@ -90,6 +100,8 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
 
 def _once(file: Path, make: Callable[[Path], None]) -> Path:
     try:
+        if file.is_file() and checkpoint.is_damaged(file):
+            file.unlink()  # and made anew
         return cache.once(file, make)
     except ValueError as error:
         raise ConfigError(first_line(error)) from None

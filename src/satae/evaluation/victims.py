@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
+
+from satae.evaluation.subject import digest
 
 Change = Callable[[nn.Module], AbstractContextManager[None]]
 
@@ -37,10 +37,6 @@ class Victim(NamedTuple):
         with self.change(self.model):
             yield self.model
 
-    def fingerprint(self, x: Tensor, y: Tensor) -> str:
+    def fingerprint(self, inputs: Mapping[str, Tensor]) -> str:
         """SHA-256 of all that an attack on it depends on: structure, weights, and the inputs with their labels."""
-        total = hashlib.sha256(f"{self.model} {self.changed}".encode())
-        for name, tensor in (*self.model.state_dict().items(), ("x", x), ("y", y)):
-            total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return total.hexdigest()
+        return digest({**self.model.state_dict(), **inputs}, str(self.model), self.changed)

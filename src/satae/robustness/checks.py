@@ -49,11 +49,11 @@ def _is_rare(offenders: Share) -> Outcome:
     return "passed" if offenders.high <= SLACK else "open"
 
 
-def _at_chance(accuracy: Share, classes: int) -> Outcome:
+def _at_chance(accuracy: Share, chance: float) -> Outcome:
     """Failed where the accuracy is surely above chance, passed where it is surely no more than 5 % above."""
-    if accuracy.low > 1 / classes:
+    if accuracy.low > chance:
         return "failed"
-    return "passed" if accuracy.high <= 1 / classes + SLACK else "open"
+    return "passed" if accuracy.high <= chance + SLACK else "open"
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:
@@ -109,12 +109,18 @@ def grows_with_epsilon(evidence: Evidence) -> Check:
     last = robust_accuracy(evidence.results, evidence.correct, radii[-1])
     most = max((share.value for share in lost), default=0.0)
     figure = f"{last}; broken in a ball, not in the next: {100 * most:.1f} %"
-    return Check(4, title, figure, _worst([_at_chance(last, evidence.classes), *map(_is_rare, lost)]))
+    return Check(4, title, figure, _worst([_at_chance(last, evidence.chance), *map(_is_rare, lost)]))
 
 
 def converged(evidence: Evidence) -> Check:
     """5. What only twice the steps or restarts break, the attacks gave up too early."""
-    return _offending(evidence, 5, "broken by twice the effort alone", ("doubled",), ("plain",))
+    return _offending(evidence, 5, "broken by more effort alone", _more_effort(evidence), ("plain",))
+
+
+def _more_effort(evidence: Evidence) -> tuple[Kind, ...]:
+    """Twice the steps or restarts, and the attacks of others where they were made."""
+    with_libraries = any(result.kind == "library" for result in evidence.results)
+    return ("doubled", "library") if with_libraries else ("doubled",)
 
 
 def white_beats_black(evidence: Evidence) -> Check:
@@ -125,7 +131,7 @@ def white_beats_black(evidence: Evidence) -> Check:
 
 def more_than_one_loss(evidence: Evidence) -> Check:
     """7. Cross-entropy fades where a model is sure of itself, a margin does not; what it adds is in the figure."""
-    title = "broken by margin losses alone"
+    title = "margin losses beside cross-entropy"
     by_loss = [
         {_loss(result.attack) for result in evidence.results if result.epsilon == epsilon and result.kind == "plain"}
         for epsilon in evidence.epsilons
@@ -134,7 +140,7 @@ def more_than_one_loss(evidence: Evidence) -> Check:
         return Check(7, title, "not with both losses at every radius", "open")
     alone = [_only_margin(evidence, epsilon) for epsilon in evidence.epsilons]
     most = max(alone, key=lambda share: share.value)
-    return Check(7, title, str(most), "passed")
+    return Check(7, title, f"{most} broken by them alone", "passed")
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
@@ -163,7 +169,7 @@ def twin_is_broken(evidence: Evidence) -> Check:
     radius = max(result.epsilon for result in evidence.twin)
     everything = torch.ones_like(evidence.correct)
     accuracy = robust_accuracy(evidence.twin, everything, radius)
-    return Check(9, title, str(accuracy), _at_chance(accuracy, evidence.classes))
+    return Check(9, title, str(accuracy), _at_chance(accuracy, evidence.chance))
 
 
 def control_is_seen(evidence: Evidence) -> Check:
@@ -173,8 +179,9 @@ def control_is_seen(evidence: Evidence) -> Check:
         return Check(10, title, "not made", "open")
     (calm, level), hidden = evidence.control
     found = ", ".join(f"{said} at {100 * accuracy:.1f} %" for said, accuracy in hidden)
-    seen = [said == "masked" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden]
-    outcome: Outcome = "passed" if calm != "masked" and all(seen) else "failed"
+    wrong = calm == "masked" or any(said == "holds" or abs(accuracy - level) > RECOVERED for said, accuracy in hidden)
+    seen = all(said == "masked" for said, _ in hidden)  # with few examples nothing can be told
+    outcome: Outcome = "failed" if wrong else "passed" if seen else "open"
     return Check(10, title, f"{found}; {calm} at {100 * level:.1f} % unchanged", outcome)
 
 

@@ -36,7 +36,7 @@ class Evidence(NamedTuple):
 
     results: Sequence[Result]
     correct: Tensor  # (n,), booleans: right without an attack
-    classes: int
+    chance: float  # the accuracy of the best constant answer
     no_gradient: Tensor  # (n,), booleans: inputs where the gradient is 0 in every element
     path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
     whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone

@@ -62,7 +62,8 @@ class Hunt:
         """
         if not len(self):
             return torch.ones(0, dtype=torch.bool, device=at.device)
-        fooled = (self.judge(at) if logits is None else logits).argmax(dim=1) != self.labels
+        answers = self.judge(at) if logits is None else logits
+        fooled = (answers.argmax(dim=1) != self.labels) | ~answers.isfinite().all(dim=1)
         gone = self._left[fooled]
         self._found[gone], self._fooled[gone] = at[fooled], True
         stay = ~fooled
