@@ -39,7 +39,7 @@ def main() -> None:
             classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
             controls = Controls(subject, arsenal, [RADIUS])
             for step in controls.steps():
-                step.make()
+                step()
             rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]
     print(table(["seed", *COLUMNS], rows))
 

@@ -232,3 +232,12 @@ def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
     ball = subject._replace(x=subject.x + 2).ball("linf", 0.1)
     assert ball.high == pytest.approx((subject.x + 2).max().item())
     assert ball.epsilon == pytest.approx(0.1 * subject.width)
+
+
+def test_a_twin_that_cannot_be_had_is_not_told_of_as_a_library(run, monkeypatch):
+    def refused(config, device):
+        raise ConfigError("its twin cannot be kept")
+
+    monkeypatch.setattr("satae.evaluation.defence.twin_of", refused)
+    outcome = typed(run, "run=.", *UNCONTROLLED)
+    assert (outcome.code, outcome.err) == (2, "satae-eval: its twin cannot be kept\n")

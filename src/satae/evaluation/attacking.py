@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ from satae.robustness.ball import Norm
 from satae.robustness.draws import Draws
 from satae.robustness.evidence import Result
 from satae.robustness.objectives import has_no_gradient
+
+Step = Callable[[], None]
 
 SHORT: Final = Budget(steps=20, restarts=1, queries=1)
 
@@ -59,6 +61,7 @@ class Siege:
             *suite(victim.model, self.classes, arsenal.budget, sources=sources, temperatures=arsenal.temperatures),
             *of_libraries(victim.model, self.classes, arsenal.budget, arsenal.libraries, subject.seed),
         ]
+        self._transferred = [source.fingerprint(subject.inputs()) for source in arsenal.sources.values()]
         self.results: list[Result] = []
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
@@ -82,6 +85,10 @@ class Siege:
             with self.victim.attacked():
                 fooled[todo] = self._fooled(attack, epsilon, self._examples[todo], told)
         self.results.append(Result(attack.name, attack.kind, epsilon, ~fooled, attack.like))
+
+    def steps(self, epsilon: float) -> list[Step]:
+        """All attacks at one radius, in their order, each to be called."""
+        return [functools.partial(self.attack, attack, epsilon) for attack in self.attacks]
 
     @property
     def plain(self) -> list[str]:
@@ -136,25 +143,13 @@ class Siege:
             self.subject.seed,
         ]
         if attack.kind == "transfer":
-            key += [source.fingerprint(self.subject.inputs()) for source in self.arsenal.sources.values()]
+            key += self._transferred
         return " ".join(map(str, [*key, _sources()]))
-
-
-class Step(NamedTuple):
-    """One attack on one model at one radius."""
-
-    siege: Siege
-    attack: Attack
-    epsilon: float
-
-    def make(self) -> None:
-        """Carry it out."""
-        self.siege.attack(self.attack, self.epsilon)
 
 
 @functools.cache
 def _sources() -> str:
-    """SHA-256 of the attacks as they are written: what others came to is not known of these."""
+    """SHA-256 of the attacks as they are written: an edited one is made anew."""
     files = sorted(Path(robustness.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -58,10 +58,9 @@ class Controls:
         self.rows = [Row(kind, s, Siege(subject, victim, arsenal)) for kind, s, victim in made]
         self.epsilon = self.rows[0].siege.halving(radii)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> list[Step]:
         """All attacks on all of them."""
-        for row in self.rows:
-            yield from (Step(row.siege, attack, self.epsilon) for attack in row.siege.attacks)
+        return [step for row in self.rows for step in row.siege.steps(self.epsilon)]
 
     def outcome(self) -> Control:
         """What check 10 looks at, after the attacks: the faded ones, whose true level is known."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, NONE, Defence
-from satae.evaluation.attacking import Arsenal, Siege, Step
+from satae.evaluation.attacking import Arsenal, Siege
 from satae.evaluation.control import Controls
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Findings, Table, Track
@@ -74,13 +74,15 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     )
     try:
         sieges = _sieges(subject, arsenal)
+    except ConfigError:
+        raise
     except ValueError as error:  # a library cannot attack such a model
         raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
     radii = sorted({*chosen.epsilons, everything(chosen.norm, subject.data.shape)})
     controls = Controls(subject, arsenal, radii) if chosen.control else None
-    steps = [Step(siege, attack, radius) for siege in sieges.values() for radius in radii for attack in siege.attacks]
+    steps = [step for siege in sieges.values() for radius in radii for step in siege.steps(radius)]
     for step in track([*steps, *(controls.steps() if controls else ())]):
-        step.make()
+        step()
     twin, control = sieges.get(TWIN, sieges[OWN]), controls.outcome() if controls else None
     judged = {name: _judged(siege, radii, twin, control) for name, siege in sieges.items()}
     return _findings(judged, controls, subject)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from satae.robustness.attacks import Kind
-from satae.robustness.evidence import Evidence, Verdict, padded, robust_accuracy
+from satae.robustness.evidence import Evidence, Verdict, robust_accuracy
 from satae.robustness.proportions import Share
 
 Outcome = Literal["passed", "failed", "open"]
@@ -153,8 +153,8 @@ def surrogates_add_nothing(evidence: Evidence) -> Check:
             key = result.like, result.epsilon
             if key not in exact:
                 return Check(8, title, f"no exact {result.like} to compare with", "open")
-            withstood = padded(exact[key].withstood, evidence.correct)
-            broken = withstood & ~padded(result.withstood, evidence.correct)
+            withstood = exact[key].withstood
+            broken = withstood & ~result.withstood
             hidden[key] = hidden.get(key, torch.zeros_like(broken)) | broken
     if {epsilon for _, epsilon in hidden} != {*evidence.epsilons}:
         return Check(8, title, "not all of the attacks were made", "open")
@@ -222,6 +222,6 @@ def _only_margin(evidence: Evidence, epsilon: float) -> Share:
     broken = dict.fromkeys(("ce", "margin"), ~evidence.correct)
     for result in plain:
         loss = _loss(result.attack)
-        broken[loss] = broken[loss] | ~padded(result.withstood, evidence.correct)
+        broken[loss] = broken[loss] | ~result.withstood
     alone = broken["margin"] & ~broken["ce"]
     return Share.of(int(alone.sum()), len(alone))

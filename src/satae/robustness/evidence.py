@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from satae.robustness.attacks import Kind
@@ -20,7 +19,7 @@ class Result(NamedTuple):
     attack: str
     kind: Kind
     epsilon: float
-    withstood: Tensor  # (n,), booleans; shorter where the attack was made on the first examples only
+    withstood: Tensor  # (n,), booleans; true of what the attack was not made on
     like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
 
 
@@ -56,7 +55,7 @@ class Evidence(NamedTuple):
         found = ~self.correct
         for result in self.results:
             if result.epsilon == epsilon and (result.kind in kinds or not kinds):
-                found = found | ~padded(result.withstood, found)
+                found = found | ~result.withstood
         return found
 
     def made(self, epsilon: float, kind: Kind) -> bool:
@@ -69,10 +68,5 @@ def robust_accuracy(results: Sequence[Result], correct: Tensor, epsilon: float) 
     withstood = correct.clone()
     for result in results:
         if result.epsilon == epsilon:
-            withstood &= padded(result.withstood, correct)
+            withstood &= result.withstood
     return Share.of(int(withstood.sum()), len(withstood))
-
-
-def padded(withstood: Tensor, like: Tensor) -> Tensor:
-    """With what was not tried counted as withstood."""
-    return torch.cat([withstood, torch.ones_like(like[len(withstood) :])])
