@@ -6,19 +6,17 @@ import argparse
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM
 from satae.command.composition import settled
 from satae.config.evaluation import EVALUATION
 from satae.evaluation import classifier
-from satae.evaluation.attacking import Arsenal
+from satae.evaluation.attacking import Plan
 from satae.evaluation.control import COLUMNS, Controls
+from satae.evaluation.defence import everything
 from satae.evaluation.subject import Subject, Trained
 from satae.robustness.attacks import Budget
-
-RADIUS: Final = 0.1
 
 
 def main() -> None:
@@ -34,10 +32,10 @@ def main() -> None:
         chosen = settled([], EVALUATION)
         subject = Subject.of(Trained.of(Path(folder) / "run", best=False), chosen)
         budget = Budget(chosen.defence.steps, chosen.defence.restarts, chosen.defence.queries)
-        arsenal = Arsenal("linf", budget, tuple(chosen.defence.temperatures), sources={})
+        plan = Plan("linf", budget, tuple(chosen.defence.temperatures))
         for seed in range(seeds):
             classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
-            controls = Controls(subject, arsenal, [RADIUS])
+            controls = Controls(subject, plan, everything("linf", subject.data.shape))
             for step in controls.steps():
                 step()
             rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]

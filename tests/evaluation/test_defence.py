@@ -17,7 +17,7 @@ from satae.config import ConfigError
 from satae.config.evaluation import EVALUATION
 from satae.data.dataset import Split
 from satae.evaluation import attacking, classifier
-from satae.evaluation.attacking import Siege
+from satae.evaluation.attacking import Attacked
 from satae.evaluation.defence import defence, everything
 from satae.evaluation.subject import Subject, Trained
 from satae.interruption import Interrupted
@@ -99,7 +99,7 @@ def test_data_without_labels_are_told_of(tmp_path):
 def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
     once = shutil.copytree(run, tmp_path / "once")
     made, cut_off = [], 30
-    was = Siege._fooled
+    was = Attacked._fooled
 
     def counted(self, attack, epsilon, examples, told=None):
         if told is not None:
@@ -108,7 +108,7 @@ def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(r
             made.append((self.victim.name, attack.name, epsilon))
         return was(self, attack, epsilon, examples, told)
 
-    monkeypatch.setattr(attacking.Siege, "_fooled", counted)
+    monkeypatch.setattr(attacking.Attacked, "_fooled", counted)
     outcome = typed(run, "run=.", *UNCONTROLLED)
     assert outcome.code == 143
     assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")

@@ -26,7 +26,7 @@ def inputs(count):
 
 def test_the_suite_has_what_the_checks_ask_for():
     kinds = {attack.kind for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})}
-    assert kinds == {"single", "plain", "doubled", "surrogate", "transfer", "black"}
+    assert kinds == {"single", "exact", "doubled", "surrogate", "transfer", "black"}
     assert len({*NAMES}) == len(NAMES)
     assert {"fgsm", "pgd-ce", "pgd-margin", "apgd-ce", "apgd-dlr", "apgd-targets", "square", "random"} <= {*NAMES}
     assert {"surrogate-pgd-T=300", "surrogate-apgd-T=1", "transfer-twin-pgd"} <= {*NAMES}
@@ -39,7 +39,21 @@ def test_a_surrogate_names_the_attack_that_it_is_like():
         if attack.like:
             assert attack.like.split("-")[0] == name.split("-")[1]
             exact = attacks[attack.like]
-            assert exact.kind == "plain"
+            assert exact.kind == "exact"
+
+
+def test_an_attack_is_spared_what_it_is_held_against_and_that_was_made_before():
+    attacks = suite(TINY, 10, LITTLE, sources={"twin": TINY})
+    exact, made = {attack.name for attack in attacks if attack.kind == "exact"}, set()
+    for attack in attacks:
+        if attack.name in ("fgsm", "pgd-ce", "pgd-margin"):
+            assert not attack.after
+        elif attack.name.startswith("surrogate-pgd"):
+            assert attack.after == ["pgd-margin"]
+        else:
+            assert {*attack.after} == exact
+            assert attack.kind == "exact" or {*attack.after} <= made
+        made.add(attack.name)
 
 
 def test_with_few_classes_there_is_no_dlr():

@@ -3,17 +3,22 @@ import torch
 from victims import attacked, classifier, draws
 
 from satae.robustness import checks
-from satae.robustness.attacks import Budget, suite
+from satae.robustness.attacks import Attack, Budget, suite
 from satae.robustness.ball import Ball
-from satae.robustness.checks import verdict
-from satae.robustness.evidence import Control, Evidence, Result, robust_accuracy
+from satae.robustness.evidence import Control, Evidence, Outcomes, Result
 from satae.robustness.objectives import has_no_gradient
 from satae.robustness.surrogate import steeper
+from satae.robustness.verdict import verdict
 
 N = 200
-ALL = ["single", "plain", "doubled", "surrogate", "black", "transfer"]
-LIKE = {"surrogate": "pgd-margin"}
-NAMES = {"single": ["fgsm"], "plain": ["pgd-ce", "pgd-margin"]}
+ALL = ["single", "exact", "doubled", "surrogate", "black", "transfer"]
+NAMES = {"single": ["fgsm"], "exact": ["pgd-ce", "pgd-margin"]}
+
+
+def result(name, kind, epsilon, withstood):
+    """Of an attack that is never made."""
+    like = "pgd-margin" if kind == "surrogate" else ""
+    return Result(Attack(name, kind, None, name.removeprefix("pgd-"), like), epsilon, withstood)
 
 
 def withstood(count):
@@ -25,38 +30,41 @@ def honest(**changes):
     """Evidence that nothing can be said against."""
     at = {0.1: 100, 0.5: 0}
     results = [
-        Result(name, kind, epsilon, withstood(count if kind == "plain" else count + count // 10), LIKE.get(kind, ""))
+        result(name, kind, epsilon, withstood(count if kind == "exact" else count + count // 10))
         for epsilon, count in at.items()
         for kind in ALL
         for name in NAMES.get(kind, [kind])
     ]
-    twin = [result._replace(withstood=withstood(0)) for result in results if result.epsilon == 0.5]
+    twin = [r._replace(withstood=withstood(0)) for r in results if r.epsilon == 0.5]
     evidence = Evidence(
-        results=results,
-        correct=withstood(190),
+        Outcomes(withstood(190), results),
         chance=0.1,
         no_gradient=torch.zeros(N, dtype=torch.bool),
         path="exact",
         whole=True,
         on_logits=True,
         everything=0.5,
-        twin=twin,
+        twin=Outcomes(withstood(190), twin),
         control=Control(("inconclusive", 0.5), [("masked", 0.48), ("masked", 0.52)]),
         reported={0.1: 0.5, 0.5: 0.0},
     )
     return evidence._replace(**changes)
 
 
+def with_results(results, evidence=None):
+    found = evidence or honest()
+    return found._replace(outcomes=found.outcomes._replace(results=[*results]))
+
+
 def more(kind, epsilon, count, evidence=None):
     """The same, but for an attack of a kind which leaves only the first of the robust examples."""
     kept = withstood(100) & (torch.arange(N) < N - count)
     found = evidence or honest()
-    return found._replace(results=[*found.results, Result(f"{kind}-better", kind, epsilon, kept, LIKE.get(kind, ""))])
+    return with_results([*found.outcomes.results, result(f"{kind}-better", kind, epsilon, kept)], found)
 
 
 def without(kind):
-    evidence = honest()
-    return evidence._replace(results=[result for result in evidence.results if result.kind != kind])
+    return with_results(r for r in honest().outcomes.results if r.attack.kind != kind)
 
 
 def outcomes(evidence):
@@ -71,12 +79,16 @@ def test_of_an_honest_figure_all_pass():
 
 
 some = torch.arange(N) < 20
+EVERY = honest().outcomes.results
 FAILING = {
     "a part alone": (1, {"whole": False}),
     "probabilities": (1, {"on_logits": False}),
     "no gradients": (2, {"no_gradient": some}),
-    "not down to chance": (4, {"results": [r._replace(withstood=withstood(100)) for r in honest().results]}),
-    "twin unbroken": (9, {"twin": [r._replace(withstood=withstood(100)) for r in honest().twin]}),
+    "not down to chance": (4, {"outcomes": with_results(r._replace(withstood=withstood(100)) for r in EVERY).outcomes}),
+    "twin unbroken": (
+        9,
+        {"twin": honest().twin._replace(results=[r._replace(withstood=withstood(100)) for r in EVERY])},
+    ),
     "control not seen": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.5), ("holds", 0.5)])}),
     "control not recovered": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.7)])}),
     "control seen where there is none": (10, {"control": Control(("masked", 0.5), [("masked", 0.5)])}),
@@ -103,16 +115,15 @@ def test_a_control_of_which_too_little_is_known_leaves_it_open():
 
 
 def test_chance_is_what_the_best_constant_answer_gets():
-    left = [r._replace(withstood=withstood(120 if r.epsilon == 0.5 else 130)) for r in honest().results]
+    left = with_results(r._replace(withstood=withstood(120 if r.epsilon == 0.5 else 130)) for r in EVERY)
     for chance, outcome in ((0.1, "failed"), (0.66, "passed")):
-        evidence = honest(results=left, chance=chance, reported={0.1: 0.65, 0.5: 0.6})
+        evidence = left._replace(chance=chance, reported={0.1: 0.65, 0.5: 0.6})
         assert outcomes(evidence)[4] == outcome
 
 
 def test_the_attacks_of_others_count_as_more_effort():
-    evidence = honest()
-    whole = [Result("autoattack", "library", epsilon, withstood(0)) for epsilon in (0.1, 0.5)]
-    found = evidence._replace(results=[*evidence.results, *whole], reported={0.1: 0.0, 0.5: 0.0})
+    whole = [result("autoattack", "library", epsilon, withstood(0)) for epsilon in (0.1, 0.5)]
+    found = with_results([*EVERY, *whole])._replace(reported={0.1: 0.0, 0.5: 0.0})
     assert outcomes(found)[5] == "failed"
 
 
@@ -127,11 +138,8 @@ def test_an_attack_that_should_be_weaker_and_is_not_is_seen(kind, number):
 
 
 def test_a_larger_ball_must_not_break_less():
-    evidence = honest()
-    larger = [
-        r._replace(epsilon=0.2, withstood=r.withstood | withstood(130)) for r in evidence.results if r.epsilon == 0.1
-    ]
-    evidence = evidence._replace(results=[*evidence.results, *larger], reported={0.1: 0.5, 0.2: 0.65, 0.5: 0.0})
+    larger = [r._replace(epsilon=0.2, withstood=r.withstood | withstood(130)) for r in EVERY if r.epsilon == 0.1]
+    evidence = with_results([*EVERY, *larger])._replace(reported={0.1: 0.5, 0.2: 0.65, 0.5: 0.0})
     assert {key for key, outcome in outcomes(evidence).items() if outcome != "passed"} == {4}
 
 
@@ -140,13 +148,18 @@ def test_a_share_is_judged_by_its_interval(offenders, outcome):
     assert outcomes(more("surrogate", 0.1, offenders))[8] == outcome
 
 
+def last(outcomes, count=20):
+    """Of the last examples alone."""
+    results = [r._replace(withstood=r.withstood[-count:]) for r in outcomes.results]
+    return Outcomes(outcomes.correct[-count:], results)
+
+
 def test_of_few_examples_nothing_is_said_to_hold():
     evidence = honest()
     few = evidence._replace(
-        results=[r._replace(withstood=r.withstood[-20:]) for r in evidence.results],
-        correct=evidence.correct[-20:],
+        outcomes=last(evidence.outcomes),
         no_gradient=evidence.no_gradient[-20:],
-        twin=[r._replace(withstood=r.withstood[-20:]) for r in evidence.twin],
+        twin=last(evidence.twin),
         reported={0.1: 1.0, 0.5: 0.0},
     )
     assert outcomes(few)[2] == "open"
@@ -162,10 +175,11 @@ def test_of_few_examples_nothing_is_said_to_hold():
         (without("surrogate"), 8),
         (honest(everything=None), 4),
         (honest(everything=0.9), 4),
-        (honest(twin=()), 9),
+        (honest(twin=None), 9),
         (honest(control=None), 10),
         (honest(reported=None), 11),
-        (honest(results=[r for r in honest().results if r.attack != "pgd-ce"]), 7),
+        (with_results(r for r in EVERY if r.attack.name != "pgd-ce"), 7),
+        (with_results(r for r in EVERY if r.attack.name != "pgd-margin"), 8),
     ],
     ids=str,
 )
@@ -175,24 +189,30 @@ def test_what_was_not_looked_at_is_open(evidence, number):
     assert verdict(checks.checks(evidence)) == "inconclusive"
 
 
-def test_robust_accuracy_is_the_mean_of_the_minimum():
+def test_accuracy_is_the_mean_of_the_minimum():
     correct = torch.tensor([True, True, True, False])
     results = [
-        Result("a", "plain", 0.1, torch.tensor([True, False, True, True])),
-        Result("b", "black", 0.1, torch.tensor([True, True, False, True])),
-        Result("c", "black", 0.2, torch.tensor([False, False, False, False])),
-        Result("few", "library", 0.1, torch.tensor([True])),
+        result("a", "exact", 0.1, torch.tensor([True, False, True, True])),
+        result("b", "black", 0.1, torch.tensor([True, True, False, True])),
+        result("c", "black", 0.2, torch.tensor([False, False, False, False])),
+        result("few", "library", 0.1, torch.tensor([True])),
     ]
-    assert robust_accuracy(results, correct, 0.1).value == 0.25
+    found = Outcomes(correct, results)
+    assert found.at(0.1).accuracy.value == 0.25
+    assert found.at(0.3).accuracy.value == 0.75  # without an attack
+    assert found.epsilons == [0.1, 0.2]
 
 
 def test_what_some_attack_of_a_kind_breaks_is_broken():
-    a, b = torch.arange(N) % 2 == 0, torch.arange(N) % 3 == 0
-    results = [Result("a", "plain", 0.1, a), Result("b", "plain", 0.1, b), Result("c", "black", 0.1, ~a)]
-    evidence = honest(results=results, correct=withstood(150))
-    assert torch.equal(evidence.broken(0.1, "plain"), ~(a & b & withstood(150)))
-    assert torch.equal(evidence.broken(0.1, "black"), ~(~a & withstood(150)))
-    assert evidence.broken(0.1).all()
+    a, b, right = torch.arange(N) % 2 == 0, torch.arange(N) % 3 == 0, withstood(150)
+    found = Outcomes(
+        right, [result("a", "exact", 0.1, a), result("b", "exact", 0.1, b), result("c", "black", 0.1, ~a)]
+    ).at(0.1)
+    assert torch.equal(found.of("exact").broken, ~(a & b & right))
+    assert torch.equal(found.of("black").broken, ~(~a & right))
+    assert torch.equal(found.by(["b"]).broken, ~(b & right))
+    assert torch.equal(found.of().broken, ~right)
+    assert found.broken.all()
 
 
 BUDGET = Budget(steps=30, restarts=1, queries=300)
@@ -204,10 +224,10 @@ def gathered(victim, epsilons, twin, count=150):
     for attack in suite(victim, 10, BUDGET, sources={"twin": twin}):
         for epsilon in epsilons:
             found = attack.run(x, y, Ball("linf", epsilon), draws(count))
-            results += [Result(attack.name, attack.kind, epsilon, ~found.fooled, attack.like)]
+            results += [Result(attack, epsilon, ~found.fooled)]
     correct = victim(x).argmax(dim=1) == y
     gone = has_no_gradient(victim, x, y)
-    return Evidence(results, correct, 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
+    return Evidence(Outcomes(correct, results), 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
 
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "satlin"])
@@ -226,8 +246,7 @@ def test_the_control_is_called_masked_and_its_level_is_found(factor):
     assert verdict(checks.checks(plain)) != "masked", checks.checks(plain)
     assert verdict(checks.checks(control)) == "masked"
     assert outcomes(control)[8] == "failed"
-    level, found = (robust_accuracy(evidence.results, evidence.correct, 0.1).value for evidence in (plain, control))
-    exact = [result for result in control.results if result.attack == "pgd-margin"]
-    assert robust_accuracy(exact, control.correct, 0.1).value > level + 0.1  # the illusion
+    level, found = (evidence.outcomes.accuracy.value for evidence in (plain, control))
+    assert control.outcomes.by(["pgd-margin"]).accuracy.value > level + 0.1  # the illusion
     assert found < level + checks.RECOVERED
-    assert abs(control.correct.float().mean() - plain.correct.float().mean()) < 0.03
+    assert abs(control.outcomes.correct.float().mean() - plain.outcomes.correct.float().mean()) < 0.03

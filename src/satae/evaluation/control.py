@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from satae.evaluation.attacking import Arsenal, Siege, Step
+from satae.evaluation.attacking import Attacked, Plan, Step
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import classifier_of
-from satae.evaluation.victims import Victim
-from satae.robustness.checks import checks, verdict
-from satae.robustness.evidence import Control, Evidence, Verdict, robust_accuracy
-from satae.robustness.proportions import Share
+from satae.evaluation.victims import ALONE, Victim
+from satae.robustness.checks import checks
+from satae.robustness.evidence import Control, Evidence
 from satae.robustness.surrogate import faded, steeper
+from satae.robustness.verdict import Verdict, verdict
 
 FACTORS: Final = (5.0, 20.0, 100.0)
 UNCHANGED: Final = "unchanged"
-KINDS: Final = {"faded": faded, "scaled": steeper}  # the same values, another gradient; or another network altogether
-COLUMNS: Final = ("control", "factor", "epsilon", "clean", "no slope", "pgd", "plain", "accuracy", "n", "verdict")
+SCALED: Final = "scaled"
+HIDDEN: Final = {"faded": faded, SCALED: steeper}  # the same values, another gradient; or another network altogether
+COLUMNS: Final = ("control", "factor", "epsilon", "clean", "no slope", "pgd", "exact", "accuracy", "n", "verdict")
 
 
 class Row(NamedTuple):
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     kind: str
     factor: float
-    siege: Siege
+    attacked: Attacked
 
 
 class Controls:
@@ -38,34 +38,34 @@ class Controls:
     robustness nobody knows.
     """
 
-    def __init__(self, subject: Subject, arsenal: Arsenal, radii: Sequence[float]) -> None:
+    def __init__(self, subject: Subject, plan: Plan, most: float) -> None:
         """Get ready; the radius is that at which about half withstand a short attack.
 
         Args:
             subject: with labels, whose inputs are perturbed and on whose training data the classifier learns.
-            arsenal: what it is attacked with.
-            radii: to choose from.
+            plan: what it is attacked with.
+            most: the largest radius, as a share of the range.
         """
         model = classifier_of(subject.config, subject.data, "saturable").to(subject.x.device)
         plain = Victim.of("control", model, path="exact")
         made = [(UNCHANGED, 1.0, plain)]
-        for kind, change in KINDS.items():
+        for kind, change in HIDDEN.items():
             for s in FACTORS:
                 changed = plain._replace(change=partial(change, factor=s), changed=f"{kind} by {s:g}")
                 made.append((kind, s, changed))
-        other = Victim.of("alone", classifier_of(subject.config, subject.data).to(subject.x.device), path="exact")
-        arsenal = arsenal._replace(sources={"alone": other}, libraries=())  # not faded itself
-        self.rows = [Row(kind, s, Siege(subject, victim, arsenal)) for kind, s, victim in made]
-        self.epsilon = self.rows[0].siege.halving(radii)
+        other = Victim.of(ALONE, classifier_of(subject.config, subject.data).to(subject.x.device), path="exact")
+        plan = plan._replace(sources={ALONE: other}, libraries=())  # not faded itself
+        self.rows = [Row(kind, s, Attacked(subject, victim, plan)) for kind, s, victim in made]
+        self.epsilon = self.rows[0].attacked.halving(most)
 
     def steps(self) -> list[Step]:
         """All attacks on all of them."""
-        return [step for row in self.rows for step in row.siege.steps(self.epsilon)]
+        return [step for row in self.rows for step in row.attacked.steps(self.epsilon)]
 
     def outcome(self) -> Control:
         """What check 10 looks at, after the attacks: the faded ones, whose true level is known."""
-        faded = [row for row in self.rows if row.kind != "scaled"]
-        unchanged, *others = [(self.verdict(row), self.accuracy(row).value) for row in faded]
+        faded = [row for row in self.rows if row.kind != SCALED]
+        unchanged, *others = [(self.verdict(row), self.accuracy(row)) for row in faded]
         return Control(unchanged, others)
 
     def table(self) -> Table:
@@ -74,17 +74,16 @@ class Controls:
 
     def verdict(self, row: Row) -> Verdict:
         """On one of them, by the checks that need nothing but the attacks on it."""
-        siege = row.siege
-        evidence = Evidence(siege.results, siege.correct, siege.chance, siege.no_gradient, "exact", True, True)
+        attacked = row.attacked
+        evidence = Evidence(attacked.outcomes, attacked.chance, attacked.no_gradient, "exact", True, True)
         return verdict(checks(evidence))
 
-    def accuracy(self, row: Row) -> Share:
+    def accuracy(self, row: Row) -> float:
         """Against the worst of all attacks for each example."""
-        return robust_accuracy(row.siege.results, row.siege.correct, self.epsilon)
+        return row.attacked.outcomes.accuracy.value
 
     def _cells(self, row: Row) -> list[Cell]:
-        siege, n = row.siege, len(row.siege.correct)
-        left = [1 - siege.broken(self.epsilon, *names).float().mean().item() for names in (["pgd-ce"], siege.plain)]
-        clean, none = siege.correct.float().mean().item(), siege.no_gradient.float().mean().item()
-        found = [clean, none, *left, self.accuracy(row).value]
-        return [row.kind, row.factor, self.epsilon, *found, n, self.verdict(row)]
+        attacked, outcomes = row.attacked, row.attacked.outcomes
+        clean, none = (share.float().mean().item() for share in (attacked.correct, attacked.no_gradient))
+        left = [found.accuracy.value for found in (outcomes.by(["pgd-ce"]), outcomes.of("exact"), outcomes)]
+        return [row.kind, row.factor, self.epsilon, clean, none, *left, len(attacked.correct), self.verdict(row)]

@@ -4,54 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from torch import Tensor
 
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, NONE, Defence
-from satae.evaluation.attacking import Arsenal, Siege
+from satae.evaluation import judged
+from satae.evaluation.attacking import Attacked, Plan
 from satae.evaluation.control import Controls
-from satae.evaluation.drawing import Line, curves
-from satae.evaluation.findings import Cell, Findings, Table, Track
+from satae.evaluation.findings import Findings, Track
+from satae.evaluation.judged import Judged
 from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.trained import classifier_of, twin_of
-from satae.evaluation.victims import Victim
+from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN, Victim
 from satae.robustness import libraries
 from satae.robustness.attacks import Budget
-from satae.robustness.checks import Check, checks, verdict
-from satae.robustness.evidence import Control, Evidence, robust_accuracy
-from satae.robustness.proportions import Share
-from satae.tracking.pictures import Picture
+from satae.robustness.ball import Norm
 
 MOST_LABELS: Final = 9999
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
-ALONE, TWIN, OWN = "alone", "twin", "own"
-MEANING: Final = {
-    ALONE: "the classifier alone",
-    TWIN: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
-    OWN: "classifier(autoencoder(x))",
-}
-ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
-ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
-CHECKS: Final = ("victim", "check", "what", "found", "outcome")
-
-
-class Judged(NamedTuple):
-    """A model after all attacks."""
-
-    siege: Siege
-    radii: Sequence[float]
-    checks: Sequence[Check]
-
-    @property
-    def verdict(self) -> str:
-        """In a word."""
-        return verdict(self.checks)
-
-    def accuracy(self, epsilon: float) -> Share:
-        """Against the worst of all attacks for each example; without an attack at radius 0."""
-        return robust_accuracy(self.siege.results, self.siege.correct, epsilon)
 
 
 def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
@@ -65,27 +37,29 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     _check_labels(subject.labels, subject.data.train.y)
     subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
-    arsenal = Arsenal(
-        chosen.norm,  # type: ignore[arg-type]
-        budget,
-        tuple(chosen.temperatures),
-        sources={},
-        libraries=_libraries(chosen),
-    )
+    norm: Norm = chosen.norm  # type: ignore[assignment]
+    plan = Plan(norm, budget, tuple(chosen.temperatures), libraries=_libraries(chosen))
     try:
-        sieges = _sieges(subject, arsenal)
+        models = _attacked(subject, plan)
     except ConfigError:
         raise
     except ValueError as error:  # a library cannot attack such a model
         raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
-    radii = sorted({*chosen.epsilons, everything(chosen.norm, subject.data.shape)})
-    controls = Controls(subject, arsenal, radii) if chosen.control else None
-    steps = [step for siege in sieges.values() for radius in radii for step in siege.steps(radius)]
+    most = everything(norm, subject.data.shape)
+    radii = sorted({*chosen.epsilons, most})
+    controls = Controls(subject, plan, most) if chosen.control else None
+    steps = [step for model in models.values() for radius in radii for step in model.steps(radius)]
     for step in track([*steps, *(controls.steps() if controls else ())]):
         step()
-    twin, control = sieges.get(TWIN, sieges[OWN]), controls.outcome() if controls else None
-    judged = {name: _judged(siege, radii, twin, control) for name, siege in sieges.items()}
-    return _findings(judged, controls, subject)
+    twin, control = models.get(TWIN, models[OWN]), controls.outcome() if controls else None
+    found = {name: Judged.of(model, twin, control, radii[-1]) for name, model in models.items()}
+    return Findings(
+        judged.tables(found, [controls.table()] if controls else []),
+        judged.headline(found),
+        [*judged.notes(found), *_classes_missing(subject)],
+        curves={name: judged.points(each) for name, each in found.items()},
+        pictures={"accuracy": judged.picture(found)},
+    )
 
 
 def _check_labels(found: Tensor, trained: Tensor) -> None:
@@ -123,10 +97,10 @@ def everything(norm: str, shape: Sequence[int]) -> float:
     return GREY if norm == "linf" else GREY * math.sqrt(math.prod(shape))
 
 
-def _sieges(subject: Subject, arsenal: Arsenal) -> dict[str, Siege]:
+def _attacked(subject: Subject, plan: Plan) -> dict[str, Attacked]:
     victims = _victims(subject)
     return {
-        name: Siege(subject, victim, arsenal._replace(sources=_sources(name, victims)))
+        name: Attacked(subject, victim, plan._replace(sources=_sources(name, victims)))
         for name, victim in victims.items()
     }
 
@@ -148,90 +122,7 @@ def _sources(name: str, victims: Mapping[str, Victim]) -> dict[str, Victim]:
     return {source: victims[source] for source in choices[name] if source in victims}
 
 
-def _judged(siege: Siege, radii: Sequence[float], twin: Siege, control: Control | None) -> Judged:
-    told = {radius: robust_accuracy(siege.results, siege.correct, radius).value for radius in radii}
-    evidence = Evidence(
-        siege.results,
-        siege.correct,
-        siege.chance,
-        siege.no_gradient,
-        path=f"exact, through {siege.victim.path}",
-        whole=True,
-        on_logits=True,
-        everything=radii[-1],
-        twin=twin.results,
-        control=control,
-        reported=told,
-    )
-    return Judged(siege, radii, checks(evidence))
-
-
-def _findings(judged: Mapping[str, Judged], controls: Controls | None, subject: Subject) -> Findings:
-    own, twin = judged[OWN], judged.get(TWIN, judged[OWN])
-    middle = min(own.radii, key=lambda radius: abs(twin.accuracy(radius).value - twin.accuracy(0).value / 2))
-    tables = [
-        Table("defence", ACCURACY, [row for name, each in judged.items() for row in _accuracies(name, each)], ACCURACY),
-        Table("attacks", ATTACKS, [row for name, each in judged.items() for row in _attacks(name, each)], ()),
-        *([controls.table()] if controls else []),
-        Table("checks", CHECKS, _checks(OWN, own), CHECKS[1:]),
-        Table(
-            "checks of the others",
-            CHECKS,
-            [row for name in judged if name != OWN for row in _checks(name, judged[name])],
-            (),
-        ),
-    ]
-    headline: dict[str, float | str] = {
-        "epsilon": middle,
-        "robust accuracy": own.accuracy(middle).value,
-        "of its twin": twin.accuracy(middle).value,
-        "verdict": own.verdict,
-    }
-    points = {
-        name: [(radius, each.accuracy(radius).value) for radius in (0, *own.radii)] for name, each in judged.items()
-    }
-    return Findings(tables, headline, _notes(judged), curves=points, pictures={"accuracy": _picture(judged)})
-
-
-def _accuracies(name: str, judged: Judged) -> list[list[Cell]]:
-    found = [(radius, judged.accuracy(radius)) for radius in (0.0, *judged.radii)]
-    return [[name, radius, share.value, share.low, share.high, share.n, judged.verdict] for radius, share in found]
-
-
-def _attacks(name: str, judged: Judged) -> list[list[Cell]]:
-    """Each attack, in their order: on how many it was made, how many it broke, and who is left after it."""
-    siege, rows = judged.siege, list[list[Cell]]()
-    for epsilon in judged.radii:
-        left = siege.correct.clone()
-        for result in siege.results:
-            if result.epsilon == epsilon:
-                left &= result.withstood
-                counts = siege.tried(result), int((siege.correct & ~result.withstood).sum())
-                told = [result.attack, result.kind, *counts, left.float().mean().item(), len(left)]
-                rows.append([name, epsilon, *told])
-    return rows
-
-
-def _checks(name: str, judged: Judged) -> list[list[Cell]]:
-    return [[name, *check] for check in judged.checks]
-
-
-def _notes(judged: Mapping[str, Judged]) -> list[str]:
-    own = judged[OWN]
-    failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
-    unsure = [str(check.number) for check in own.checks if check.outcome == "open"]
-    why = f", for check {', '.join(failed or unsure)}" if failed or unsure else ""
-    return [
-        *(f"{name}: {MEANING[name]}" for name in judged),
-        "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
-        "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
-        f"verdict: {own.verdict}{why}",
-    ]
-
-
-def _picture(judged: Mapping[str, Judged]) -> Picture:
-    lines = [
-        Line(f"{name}: {each.verdict}", [0, *each.radii], [each.accuracy(radius).value for radius in (0, *each.radii)])
-        for name, each in judged.items()
-    ]
-    return curves({("worst case over all attacks", "accuracy"): lines}, "epsilon, as a share of the range", 1)
+def _classes_missing(subject: Subject) -> list[str]:
+    """A word of it, where few inputs are there, or those of a file are in the order of their labels."""
+    there, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
+    return [f"the inputs are of {there} of {known} classes alone"] if there < known else []

@@ -13,6 +13,7 @@ from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import twin_of
+from satae.evaluation.victims import OWN, TWIN
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.robustness.ball import NORMS, Norm, size_of
 from satae.robustness.bounds import certified
@@ -20,7 +21,6 @@ from satae.robustness.draws import Draws
 from satae.robustness.propagation import Encoder
 from satae.robustness.sensitivity import largest_change
 
-OWN, TWIN = "own", "twin"
 COLUMNS: Final = (
     *("model", "output", "norm", "epsilon", "change", "change share", "largest change", "slope"),
     *("certified", "by norms", "by intervals", "n"),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torch import Tensor, nn
 
 from satae.evaluation.subject import digest
+
+OWN, TWIN, ALONE = "own", "twin", "alone"
+MEANING: Final = {
+    ALONE: "the classifier alone",
+    TWIN: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
+    OWN: "classifier(autoencoder(x))",
+}
 
 Change = Callable[[nn.Module], AbstractContextManager[None]]
 
@@ -32,8 +39,8 @@ class Victim(NamedTuple):
         return cls(name, nn.Sequential(*parts).eval().requires_grad_(False), path)
 
     @contextmanager
-    def attacked(self) -> Iterator[nn.Module]:
-        """The model as it is attacked."""
+    def in_place(self) -> Iterator[nn.Module]:
+        """The model as it is attacked, for as long as the context lasts."""
         with self.change(self.model):
             yield self.model
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
-from satae.robustness.hunt import Attempt, Hunt, kept
 from satae.robustness.objectives import Model, Objective, Slope, cross_entropy, slope, towards
+from satae.robustness.unbroken import Attempt, Unbroken, kept
 
 REACH: Final = 2.5  # how many times its radius a path of PGD can cross the ball; Madry et al. (2018)
 MOMENTUM: Final = 0.75  # share of the new direction in a step of APGD
@@ -23,11 +23,11 @@ def fgsm(
     model: Model, x: Tensor, labels: Tensor, ball: Ball, draws: Draws, *, objective: Objective = cross_entropy
 ) -> Attempt:
     """One step to the border of the ball: Goodfellow, Shlens & Szegedy (2015), arXiv 1412.6572. One gradient."""
-    hunt = Hunt(model, x, labels, draws)
-    if len(hunt):
-        gradient = slope(model, hunt.x, hunt.labels, objective).gradient
-        hunt.catch(ball.ascend(hunt.x, gradient, ball.epsilon, hunt.x))
-    return hunt.attempt()
+    left = Unbroken(model, x, labels, draws)
+    if len(left):
+        gradient = slope(model, left.x, left.labels, objective).gradient
+        left.catch(ball.ascend(left.x, gradient, ball.epsilon, left.x))
+    return left.attempt()
 
 
 def pgd(
@@ -59,18 +59,18 @@ def pgd(
         restarts: starts.
         judge: the model that is to be fooled, if it is another: the attack is a transfer then.
     """
-    hunt = Hunt(judge or model, x, labels, draws)
+    left = Unbroken(judge or model, x, labels, draws)
     size = REACH * ball.epsilon / steps
     for restart in range(restarts):
-        at = ball.start(hunt.x, hunt.draws, restart)
+        at = ball.start(left.x, left.draws, restart)
         for _ in range(steps):
-            if not len(hunt):
-                return hunt.attempt()
-            here = slope(model, at, hunt.labels, objective)
-            stay = hunt.catch(at, None if judge else here.logits)
-            at = ball.ascend(at[stay], here.gradient[stay], size, hunt.x)
-        hunt.catch(at)
-    return hunt.attempt()
+            if not len(left):
+                return left.attempt()
+            here = slope(model, at, left.labels, objective)
+            stay = left.catch(at, None if judge else here.logits)
+            at = ball.ascend(at[stay], here.gradient[stay], size, left.x)
+        left.catch(at)
+    return left.attempt()
 
 
 class _State(NamedTuple):
@@ -123,25 +123,25 @@ def apgd(
         steps: for each start; there is one gradient more.
         restarts: starts; without an objective fewer than there are classes.
     """
-    hunt = Hunt(model, x, labels, draws)
+    left = Unbroken(model, x, labels, draws)
     periods = _periods(steps)
     for restart in range(restarts):
-        if not len(hunt):
+        if not len(left):
             break
-        at = ball.start(hunt.x, hunt.draws, restart)
-        here = slope(model, at, hunt.labels, objective or towards(hunt.rivals[:, restart]))
-        stay = hunt.catch(at, here.logits)
+        at = ball.start(left.x, left.draws, restart)
+        here = slope(model, at, left.labels, objective or towards(left.rivals[:, restart]))
+        stay = left.catch(at, here.logits)
         state = kept(_State.begin(at, here, 2 * ball.epsilon), stay)
         for step in range(1, steps + 1):
-            if not len(hunt):
+            if not len(left):
                 break
-            at = _moved(state, ball, hunt.x, MOMENTUM if step > 1 else 1.0)
-            here = slope(model, at, hunt.labels, objective or towards(hunt.rivals[:, restart]))
-            stay = hunt.catch(at, here.logits)
+            at = _moved(state, ball, left.x, MOMENTUM if step > 1 else 1.0)
+            here = slope(model, at, left.labels, objective or towards(left.rivals[:, restart]))
+            stay = left.catch(at, here.logits)
             state = kept(_arrived(state, at, here), stay)
             if step in periods:
                 state = _checked(state, periods[step])
-    return hunt.attempt()
+    return left.attempt()
 
 
 def checkpoints(steps: int) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -12,17 +12,19 @@ from satae.robustness import libraries
 from satae.robustness.ascent import apgd, fgsm, pgd
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
-from satae.robustness.hunt import Attempt
 from satae.robustness.objectives import Model, Objective, cross_entropy, dlr, margin
 from satae.robustness.search import random_search, square
 from satae.robustness.surrogate import surrogate_gradients
+from satae.robustness.unbroken import Attempt
 
-Kind = Literal["single", "plain", "doubled", "surrogate", "black", "transfer", "library"]
+Kind = Literal["single", "exact", "doubled", "surrogate", "black", "transfer", "library"]
 Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, draws)
 
 FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
 FOOLBOX_STEPS: Final = 4  # times those of other attacks: it looks for the smallest change, not for one in a ball
 TARGETS: Final = 9  # classes that are gone after one by one, as in AutoAttack
+LOSSES: Final[Mapping[str, Objective]] = {"ce": cross_entropy, "dlr": dlr, "margin": margin}
+ONE_BY_ONE: Final = "targets"  # the margin over one other class after the other
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -40,7 +42,9 @@ class Attack(NamedTuple):
     name: str  # such as pgd-margin, surrogate-apgd-T=30, transfer-twin-pgd
     kind: Kind
     run: Run
-    like: str = ""  # of a surrogate, the name of the attack that is the same but for its backward pass
+    loss: str = ""  # what it drives up, one of LOSSES or ONE_BY_ONE, of an ascent
+    like: str = ""  # of a surrogate, the attack that is the same but for its backward pass
+    after: Sequence[str] = ()  # attacks that it is asked what it adds to: what they have broken it is spared
 
 
 def suite(
@@ -63,28 +67,22 @@ def suite(
         sources: other models by name, such as the unregularised twin, whose gradients are followed against the victim.
         temperatures: of the surrogate gradients.
     """
-    steps, restarts, queries = budget
-    found = [Attack("fgsm", "single", functools.partial(fgsm, victim))]
-    found += [_pgd(victim, "pgd-ce", "plain", cross_entropy, steps, restarts)]
-    found += [_pgd(victim, "pgd-margin", "plain", margin, steps, restarts)]
-    found += [_apgd(victim, "apgd-ce", "plain", cross_entropy, steps, restarts)]
-    if classes > FEW:
-        found += [_apgd(victim, "apgd-dlr", "plain", dlr, steps, restarts)]
-    found += [_apgd(victim, "apgd-margin", "plain", margin, steps, restarts)]
-    found += [_apgd(victim, "apgd-targets", "plain", None, steps, min(classes - 1, TARGETS))]
-    found += [_pgd(victim, "pgd-margin-steps", "doubled", margin, 2 * steps, restarts)]
-    found += [_apgd(victim, "apgd-margin-restarts", "doubled", margin, steps, 2 * restarts)]
-    for temperature in temperatures:
-        exact = [
-            _pgd(victim, f"surrogate-pgd-T={temperature:g}", "surrogate", margin, steps, restarts),
-            _apgd(victim, f"surrogate-apgd-T={temperature:g}", "surrogate", margin, steps, restarts),
-        ]
-        found += [_softened(attack, victim, temperature) for attack in exact]
-    for name, source in (sources or {}).items():
-        found += [_transfer(victim, source, f"transfer-{name}-pgd", steps, restarts)]
-    found += [Attack("square", "black", functools.partial(square, victim, queries=queries))]
-    found += [Attack("random", "black", functools.partial(random_search, victim, queries=queries))]
-    return found
+    pgds = [_pgd(victim, loss, budget) for loss in ("ce", "margin")]
+    apgds = [_apgd(victim, loss, budget) for loss in ("ce", "dlr", "margin") if loss != "dlr" or classes > FEW]
+    apgds += [_apgd(victim, ONE_BY_ONE, budget._replace(restarts=min(classes - 1, TARGETS)))]
+    exact = [attack.name for attack in (*pgds, *apgds)]
+    longer, more = budget._replace(steps=2 * budget.steps), budget._replace(restarts=2 * budget.restarts)
+    adding = [
+        *apgds,
+        _pgd(victim, "margin", longer)._replace(name="pgd-margin-steps", kind="doubled"),
+        _apgd(victim, "margin", more)._replace(name="apgd-margin-restarts", kind="doubled"),
+        *(_softened(victim, method, t, budget) for t in temperatures for method in (_pgd, _apgd)),
+        *(_transfer(victim, source, name, budget) for name, source in (sources or {}).items()),
+        Attack("square", "black", partial(square, victim, queries=budget.queries)),
+        Attack("random", "black", partial(random_search, victim, queries=budget.queries)),
+    ]
+    on_all = [Attack("fgsm", "single", partial(fgsm, victim)), *pgds]
+    return [*on_all, *(attack._replace(after=attack.after or exact) for attack in adding)]
 
 
 def of_libraries(victim: nn.Module, classes: int, budget: Budget, names: Sequence[str], seed: int) -> list[Attack]:
@@ -119,24 +117,28 @@ def of_libraries(victim: nn.Module, classes: int, budget: Budget, names: Sequenc
     return found
 
 
-def _pgd(victim: Model, name: str, kind: Kind, objective: Objective, steps: int, restarts: int) -> Attack:
-    run = functools.partial(pgd, victim, objective=objective, steps=steps, restarts=restarts)
-    return Attack(name, kind, run)
+def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:
+    run = partial(pgd, victim, objective=LOSSES[loss], steps=budget.steps, restarts=budget.restarts)
+    return Attack(f"pgd-{loss}", "exact", run, loss)
 
 
-def _apgd(victim: Model, name: str, kind: Kind, objective: Objective | None, steps: int, restarts: int) -> Attack:
-    run = functools.partial(apgd, victim, objective=objective, steps=steps, restarts=restarts)
-    return Attack(name, kind, run)
+def _apgd(victim: Model, loss: str, budget: Budget) -> Attack:
+    run = partial(apgd, victim, objective=LOSSES.get(loss), steps=budget.steps, restarts=budget.restarts)
+    return Attack(f"apgd-{loss}", "exact", run, loss)
 
 
-def _transfer(victim: Model, source: Model, name: str, steps: int, restarts: int) -> Attack:
-    run = functools.partial(pgd, source, objective=margin, steps=steps, restarts=restarts, judge=victim)
-    return Attack(name, "transfer", run)
+def _softened(victim: nn.Module, method: Callable[..., Attack], temperature: float, budget: Budget) -> Attack:
+    """An attack on the margin whose backward pass is another; the PGD is held against the exact PGD alone."""
+    exact = method(victim, "margin", budget)
 
-
-def _softened(attack: Attack, victim: nn.Module, temperature: float) -> Attack:
     def run(*given: Any) -> Attempt:
         with surrogate_gradients(victim, temperature):
-            return attack.run(*given)
+            return exact.run(*given)
 
-    return attack._replace(run=run, like=f"{attack.name.split('-')[1]}-margin")
+    name = f"surrogate-{exact.name.removesuffix('-margin')}-T={temperature:g}"
+    return Attack(name, "surrogate", run, like=exact.name, after=[exact.name] if method is _pgd else ())
+
+
+def _transfer(victim: Model, source: Model, name: str, budget: Budget) -> Attack:
+    run = partial(pgd, source, objective=margin, steps=budget.steps, restarts=budget.restarts, judge=victim)
+    return Attack(f"transfer-{name}-pgd", "transfer", run)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from satae.robustness.ball import Ball, Norm, size_of
-from satae.robustness.hunt import Attempt
+from satae.robustness.unbroken import Attempt
 
 CLASSES: Final = 4  # fewer do not give AutoAttack the ranks that its targeted loss needs
 MINIMUM_NORM: Final[dict[Norm, str]] = {"l2": "DDNAttack", "linf": "LInfFMNAttack"}
@@ -129,6 +130,11 @@ def minimum_norm(
 
 
 MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}
+
+
+def versions(names: Iterable[str]) -> list[str]:
+    """Of some libraries of ``MODULES`` that are installed: ``pyautoattack 0.2.0``."""
+    return [f"{MODULES[name]} {version(MODULES[name])}" for name in names]
 
 
 def imported(library: str) -> Any:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
-from satae.robustness.hunt import Attempt, Hunt, kept
 from satae.robustness.objectives import Model, margin
+from satae.robustness.unbroken import Attempt, Unbroken, kept
 from satae.robustness.windows import Windows, as_image, bump, sides_of, stripes, tiles
 
 
@@ -25,17 +25,17 @@ def random_search(model: Model, x: Tensor, labels: Tensor, ball: Ball, draws: Dr
         draws: of these inputs.
         queries: points for each input.
     """
-    hunt = Hunt(model, x, labels, draws)
+    left = Unbroken(model, x, labels, draws)
     for query in range(queries):
-        if not len(hunt):
+        if not len(left):
             break
         if query % 2:
-            at = ball.start(hunt.x, hunt.draws, query)
+            at = ball.start(left.x, left.draws, query)
         else:  # a corner for L_inf, a direction for L_2
-            way = hunt.draws.normal(2 * query, hunt.x.shape[1:]).to(x.dtype)
-            at = ball.ascend(hunt.x, way, ball.epsilon, hunt.x)
-        hunt.catch(at)
-    return hunt.attempt()
+            way = left.draws.normal(2 * query, left.x.shape[1:]).to(x.dtype)
+            at = ball.ascend(left.x, way, ball.epsilon, left.x)
+        left.catch(at)
+    return left.attempt()
 
 
 class _State(NamedTuple):
@@ -61,25 +61,25 @@ def square(
         queries: changes that are tried for each input, after the first point.
         share: of the image that the first windows cover; halved nine times on the way.
     """
-    hunt = Hunt(model, x, labels, draws)
+    left = Unbroken(model, x, labels, draws)
     propose = _window_of_signs if ball.norm == "linf" else _window_of_mass
     begin = stripes if ball.norm == "linf" else tiles
-    if not len(hunt):
-        return hunt.attempt()
-    image = as_image(hunt.x)
-    at = ball.ascend(hunt.x, begin(hunt.draws, image).reshape(hunt.x.shape), ball.epsilon, hunt.x)
-    state = _State(at, torch.full_like(hunt.labels, -torch.inf, dtype=x.dtype))
+    if not len(left):
+        return left.attempt()
+    image = as_image(left.x)
+    at = ball.ascend(left.x, begin(left.draws, image).reshape(left.x.shape), ball.epsilon, left.x)
+    state = _State(at, torch.full_like(left.labels, -torch.inf, dtype=x.dtype))
     for query in range(queries + 1):
-        trial = at if query == 0 else propose(state.at, hunt, ball, query, _share(share, query, queries))
+        trial = at if query == 0 else propose(state.at, left, ball, query, _share(share, query, queries))
         logits = _answers(model, trial)
-        value = margin(logits, hunt.labels)
+        value = margin(logits, left.labels)
         better = value > state.value
-        stay = hunt.catch(trial, logits)
+        stay = left.catch(trial, logits)
         best = torch.where(better.view(-1, *[1] * (x.ndim - 1)), trial, state.at)
         state = kept(_State(best, torch.where(better, value, state.value)), stay)
-        if not len(hunt):
+        if not len(left):
             break
-    return hunt.attempt()
+    return left.attempt()
 
 
 def _share(first: float, query: int, queries: int) -> float:
@@ -88,30 +88,30 @@ def _share(first: float, query: int, queries: int) -> float:
     return first * 0.5 ** sum(reached > mark for mark in (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000))
 
 
-def _window_of_signs(at: Tensor, hunt: Hunt, ball: Ball, query: int, share: float) -> Tensor:
+def _window_of_signs(at: Tensor, left: Unbroken, ball: Ball, query: int, share: float) -> Tensor:
     """L_inf: one window moved to the border of the ball, up or down, each channel its own way."""
     image = as_image(at)
-    window = Windows.draw(hunt.draws, sides_of(image, share), image, 4 * query)
-    signs = hunt.draws.signs(4 * query + 2, (image.shape[1], 1, 1)).to(at.dtype)
-    moved = as_image(hunt.x) + ball.epsilon * signs
-    return ball.project(torch.where(window.mask(), moved, image).reshape(at.shape), hunt.x)
+    window = Windows.draw(left.draws, sides_of(image, share), image, 4 * query)
+    signs = left.draws.signs(4 * query + 2, (image.shape[1], 1, 1)).to(at.dtype)
+    moved = as_image(left.x) + ball.epsilon * signs
+    return ball.project(torch.where(window.mask(), moved, image).reshape(at.shape), left.x)
 
 
-def _window_of_mass(at: Tensor, hunt: Hunt, ball: Ball, query: int, share: float) -> Tensor:
+def _window_of_mass(at: Tensor, left: Unbroken, ball: Ball, query: int, share: float) -> Tensor:
     """L_2: what a second window holds of the distance is spent on a bump in the first (algorithm 3 of the paper)."""
-    change = as_image(at - hunt.x)
+    change = as_image(at - left.x)
     sides = sides_of(change, share, least=3)
-    window, other = (Windows.draw(hunt.draws, sides, change, 8 * query + i) for i in (0, 2))
+    window, other = (Windows.draw(left.draws, sides, change, 8 * query + i) for i in (0, 2))
     either = window.mask() | other.mask()
-    signs = hunt.draws.signs(8 * query + 4, (change.shape[1], 1, 1)).to(at.dtype)
-    turned = hunt.draws.uniform(8 * query + 5) < 0.5
+    signs = left.draws.signs(8 * query + 4, (change.shape[1], 1, 1)).to(at.dtype)
+    turned = left.draws.uniform(8 * query + 5) < 0.5
     shapes = torch.stack([bump(*sides), _turned(*sides)]).to(change)[turned.long()][:, None] * signs
     inside = window.cut(change)
     mixed = shapes + inside / _length(inside)
     spare = (ball.epsilon**2 - change.square().sum(dim=(1, 2, 3), keepdim=True)).clamp_min(0) / change.shape[1]
     budget = ((change * either).square().sum(dim=(2, 3), keepdim=True) + spare).sqrt()
     new = window.paste(mixed / _length(mixed) * budget, torch.where(either, 0, change))
-    return ball.ascend(hunt.x, new.reshape(at.shape), ball.epsilon, hunt.x)
+    return ball.ascend(left.x, new.reshape(at.shape), ball.epsilon, left.x)
 
 
 def _turned(height: int, width: int) -> Tensor:

@@ -20,7 +20,7 @@ class Attempt(NamedTuple):
     fooled: Tensor  # (N,), booleans: the answer is not the label; true of those that are wrong without an attack
 
 
-class Hunt:
+class Unbroken:
     """The examples of a batch that nothing has fooled yet. Those that are fooled leave it: no more is spent on them.
 
     Attributes:

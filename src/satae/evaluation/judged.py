@@ -1,0 +1,143 @@
+"""Models after all attacks, each with its verdict, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from satae.evaluation.attacking import Attacked
+from satae.evaluation.drawing import Line, curves
+from satae.evaluation.findings import Cell, Table
+from satae.evaluation.victims import MEANING, OWN, TWIN
+from satae.robustness.checks import checks
+from satae.robustness.evidence import Control, Evidence
+from satae.robustness.proportions import Share
+from satae.robustness.verdict import Check, Verdict, verdict
+from satae.tracking.pictures import Picture
+
+ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
+ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
+CHECKS: Final = ("victim", "check", "what", "found", "outcome")
+
+
+class Judged(NamedTuple):
+    """A model after all attacks."""
+
+    attacked: Attacked
+    checks: Sequence[Check]
+
+    @classmethod
+    def of(cls, attacked: Attacked, twin: Attacked, control: Control | None, everything: float) -> Judged:
+        """Hold the checks against it.
+
+        Args:
+            attacked: the model, at every radius.
+            twin: its unregularised twin, likewise; the model itself where that has no penalty.
+            control: what came of the positive control; None where it was left out.
+            everything: the radius at which every input can become an even grey.
+        """
+        outcomes = attacked.outcomes
+        evidence = Evidence(
+            outcomes,
+            attacked.chance,
+            attacked.no_gradient,
+            path=f"exact, through {attacked.victim.path}",
+            whole=True,
+            on_logits=True,
+            everything=everything,
+            twin=twin.outcomes,
+            control=control,
+            reported={epsilon: outcomes.at(epsilon).accuracy.value for epsilon in outcomes.epsilons},
+        )
+        return cls(attacked, checks(evidence))
+
+    @property
+    def verdict(self) -> Verdict:
+        """In a word."""
+        return verdict(self.checks)
+
+    @property
+    def accuracies(self) -> dict[float, Share]:
+        """By radius, against the worst of all attacks for each example; at radius 0 without an attack."""
+        outcomes = self.attacked.outcomes
+        return {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
+
+
+def tables(judged: Mapping[str, Judged], controls: Sequence[Table]) -> list[Table]:
+    """The accuracies, the attacks one by one, the controls, and the checks.
+
+    Args:
+        judged: by the name of the model.
+        controls: a table of the positive control, where it was made.
+    """
+    others = [row for name in judged if name != OWN for row in _checks(name, judged[name])]
+    return [
+        Table("defence", ACCURACY, [row for name, each in judged.items() for row in _accuracies(name, each)], ACCURACY),
+        Table("attacks", ATTACKS, [row for name, each in judged.items() for row in _attacks(name, each)], ()),
+        *controls,
+        Table("checks", CHECKS, _checks(OWN, judged[OWN]), CHECKS[1:]),
+        Table("checks of the others", CHECKS, others, ()),
+    ]
+
+
+def headline(judged: Mapping[str, Judged]) -> dict[str, Cell]:
+    """What stands for the run: its accuracy where about half of its twin's clean accuracy is left, and the verdict."""
+    own, twin = judged[OWN].accuracies, judged.get(TWIN, judged[OWN]).accuracies
+    epsilon = min([*own][1:], key=lambda epsilon: abs(twin[epsilon].value - twin[0.0].value / 2))
+    return {
+        "epsilon": epsilon,
+        "robust accuracy": own[epsilon].value,
+        "of its twin": twin[epsilon].value,
+        "verdict": judged[OWN].verdict,
+    }
+
+
+def points(judged: Judged) -> list[tuple[float, float]]:
+    """The accuracy over the radius."""
+    return [(epsilon, share.value) for epsilon, share in judged.accuracies.items()]
+
+
+def picture(judged: Mapping[str, Judged]) -> Picture:
+    """The accuracies of all over the radius, with their verdicts."""
+    lines = [
+        Line(f"{name}: {each.verdict}", [*each.accuracies], [share.value for share in each.accuracies.values()])
+        for name, each in judged.items()
+    ]
+    return curves({("worst case over all attacks", "accuracy"): lines}, "epsilon, as a share of the range", 1)
+
+
+def notes(judged: Mapping[str, Judged]) -> list[str]:
+    """What the words in the tables mean, and the verdict with what it follows from."""
+    own = judged[OWN]
+    failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
+    unsure = [str(check.number) for check in own.checks if check.outcome == "open"]
+    why = f", for check {', '.join(failed or unsure)}" if failed or unsure else ""
+    return [
+        *(f"{name}: {MEANING[name]}" for name in judged),
+        "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
+        "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
+        f"verdict: {own.verdict}{why}",
+    ]
+
+
+def _accuracies(name: str, judged: Judged) -> list[list[Cell]]:
+    return [
+        [name, epsilon, share.value, share.low, share.high, share.n, judged.verdict]
+        for epsilon, share in judged.accuracies.items()
+    ]
+
+
+def _attacks(name: str, judged: Judged) -> list[list[Cell]]:
+    """Each attack, in their order: on how many it was made, how many it broke, and who is left after it."""
+    attacked, rows = judged.attacked, list[list[Cell]]()
+    for epsilon in attacked.outcomes.epsilons:
+        left = attacked.correct
+        for result in attacked.outcomes.at(epsilon).results:
+            broken, left = attacked.correct & ~result.withstood, left & result.withstood
+            counts = attacked.tried(result), int(broken.sum()), left.float().mean().item(), len(left)
+            rows.append([name, epsilon, result.attack.name, result.attack.kind, *counts])
+    return rows
+
+
+def _checks(name: str, judged: Judged) -> list[list[Cell]]:
+    return [[name, *check] for check in judged.checks]
