@@ -249,6 +249,12 @@ def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
         defence(odd, settled([], EVALUATION).defence, iter)
 
 
+def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
+    assert "classes alone" not in typed(run, "run=.", *UNCONTROLLED).out
+    few = typed(run, "run=.", *UNCONTROLLED, "defence.samples=4")
+    assert "note: the inputs are of 3 of 10 classes alone\n" in few.out
+
+
 def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
     subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
     ball = subject._replace(x=subject.x + 2).ball("linf", 0.1)
@@ -257,7 +263,7 @@ def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
 
 
 def test_a_twin_that_cannot_be_had_is_not_told_of_as_a_library(run, monkeypatch):
-    def refused(config, device):
+    def refused(config, steps, device):
         raise ConfigError("its twin cannot be kept")
 
     monkeypatch.setattr("satae.evaluation.defence.twin_of", refused)

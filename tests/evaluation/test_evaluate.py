@@ -21,6 +21,7 @@ from satae.config.evaluation import Evaluation as Chosen
 from satae.evaluation import parts, storage
 from satae.evaluation.findings import Findings, Table
 from satae.evaluation.subject import Subject, Trained, digest
+from satae.tracking import provenance
 from satae.tracking.lock import locked
 
 
@@ -148,6 +149,7 @@ def test_json_says_all_that_the_figures_depend_on(run):
     shared = {"best": False, "split": "test", "samples": 20, "seed": 3}
     assert found["key"] == {
         "format": 1,
+        **provenance.program(),
         "part": "manifold",
         **shared,
         "manifold": {"other": "none"},

@@ -15,6 +15,7 @@ from satae.experiment import Experiment
 from satae.interruption import Interrupted
 
 CPU = torch.device("cpu")
+EVERY = 1000  # more steps than there are
 TINY = ("data.limit=120", "epochs=2", "arch.widths=[16,4]", "threads=1")
 
 
@@ -36,7 +37,7 @@ def count(monkeypatch):
 
 def test_the_twin_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
-    twin = twin_of(config, CPU)
+    twin = twin_of(config, EVERY, CPU)
     experiment = Experiment.of(replace(config, alpha=0.0))
     for _ in experiment.fit(experiment.beginning()):
         pass
@@ -45,18 +46,30 @@ def test_the_twin_is_the_run_with_alpha_0(configuration, count):
     assert not twin.training
 
 
+@pytest.mark.parametrize("steps", [1, 3, 4, 5])
+def test_the_twin_of_a_run_that_was_cut_off_is_as_far(configuration, steps):
+    config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
+    twin = twin_of(config, steps, CPU)
+    experiment = Experiment.of(replace(config, alpha=0.0))
+    for position, _ in experiment.fit(experiment.beginning(), lambda step: True):
+        if position.step == steps:
+            break
+    for name, x in experiment.model.state_dict().items():
+        assert torch.equal(twin.state_dict()[name], x)
+
+
 def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(configuration, count):
     for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
-        twin_of(configuration(*TINY, *words), CPU)
+        twin_of(configuration(*TINY, *words), EVERY, CPU)
     assert len(count) == 1
     for words in (["seed=1"], ["act=tanh"], ["noise=none"], ["epochs=3"], ["data.limit=100"], ["precision=medium"]):
-        twin_of(configuration(*TINY, *words), CPU)
+        twin_of(configuration(*TINY, *words), EVERY, CPU)
     assert len(count) == 7
 
 
 def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
     with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
-        twin_of(configuration(*TINY, "optim.lr=1e30"), CPU)
+        twin_of(configuration(*TINY, "optim.lr=1e30"), EVERY, CPU)
 
 
 def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
@@ -81,10 +94,10 @@ def test_classifiers_fit_every_shape():
 
 def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
     config = configuration(*TINY, "alpha=0.3")
-    weights = [x.clone() for x in twin_of(config, CPU).parameters()]  # those of a file are part of it
+    weights = [x.clone() for x in twin_of(config, EVERY, CPU).parameters()]  # those of a file are part of it
     (file,) = (tmp_path / "cache" / "evaluation").glob("twin-*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
-    again = twin_of(config, CPU)
+    again = twin_of(config, EVERY, CPU)
     assert len(count) == 2
     assert all(torch.equal(x, y) for x, y in zip(weights, again.parameters(), strict=True))
 
@@ -92,9 +105,9 @@ def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
 def test_the_training_of_a_twin_can_be_left(configuration, tmp_path, monkeypatch):
     monkeypatch.setattr(interruption, "asked", lambda: signal.SIGTERM)
     with pytest.raises(Interrupted):
-        twin_of(configuration(*TINY, "epochs=100000"), CPU)
+        twin_of(configuration(*TINY, "epochs=100000"), EVERY, CPU)
     assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]
 
 
 def test_a_twin_is_trained_on_the_device_of_the_evaluation(configuration):
-    assert twin_of(configuration(*TINY, "device=cuda"), CPU).mean.device == CPU
+    assert twin_of(configuration(*TINY, "device=cuda"), EVERY, CPU).mean.device == CPU

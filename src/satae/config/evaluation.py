@@ -91,7 +91,7 @@ class Evaluation:
     samples: int = count()
     batch_size: int | None = count()
     seed: int = between(0, SEEDS, below=True)
-    device: str = one_of("auto", "cpu", "cuda", "mps")
+    device: str = one_of("auto", "cpu", "cuda")
     threads: int | None = count(most=MOST_THREADS)
     denoising: Denoising = field(default_factory=Denoising)
     code: Code = field(default_factory=Code)

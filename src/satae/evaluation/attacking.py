@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from satae import robustness
 from satae.data import cache
 from satae.evaluation.memory import Memory
 from satae.evaluation.subject import Subject, digest
@@ -23,6 +20,7 @@ from satae.robustness.ball import Norm
 from satae.robustness.draws import Draws
 from satae.robustness.evidence import Outcomes, Result
 from satae.robustness.objectives import has_no_gradient
+from satae.tracking import provenance
 
 Step = Callable[[], None]
 
@@ -137,11 +135,4 @@ class Attacked:
             key += self._transferred
         if attack.kind == "library":
             key += libraries.versions(self.plan.libraries)
-        return " ".join(map(str, [*key, _sources()]))
-
-
-@functools.cache
-def _sources() -> str:
-    """SHA-256 of the attacks as they are written: an edited one is made anew."""
-    files = sorted(Path(robustness.__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+        return " ".join(map(str, [*key, provenance.digest("robustness")]))

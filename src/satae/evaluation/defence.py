@@ -111,7 +111,7 @@ def _victims(subject: Subject) -> dict[str, Victim]:
     classifier = classifier_of(subject.config, subject.data).to(device)
     found = {ALONE: Victim.of(ALONE, classifier, path=MEANING[ALONE])}
     if subject.config.alpha > 0:
-        found[TWIN] = Victim.of(TWIN, twin_of(subject.config, device), classifier, path=MEANING[TWIN])
+        found[TWIN] = Victim.of(TWIN, twin_of(subject.config, subject.steps, device), classifier, path=MEANING[TWIN])
     found[OWN] = Victim.of(OWN, subject.model, classifier, path=MEANING[OWN])
     return found
 

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from satae import build, files, interruption
+from satae import files, interruption
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
 from satae.evaluation import storage
 from satae.evaluation.console import Display, summary
 from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
-from satae.evaluation.subject import Subject, Trained, digest
+from satae.evaluation.subject import Subject, Trained, device_of, digest
 from satae.interruption import Interrupted
 from satae.run_directory import EVALUATION, FINISHED, shorten
-from satae.tracking import reading
+from satae.tracking import provenance, reading
 from satae.tracking.lock import locked
 from satae.training import engine
 
@@ -39,7 +39,7 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation) -> str:
         ConfigError: one of them cannot be evaluated; of several, the others are.
         Interrupted: a signal asked for it.
     """
-    build.named_device(chosen.device)  # refused before anything else
+    device_of(chosen.device)  # refused before anything else
     engine.prepare(chosen.threads)
     display, headlines, refused = Display(), dict[str, dict[str, Cell]](), dict[str, str]()
     for run in runs:
@@ -104,10 +104,10 @@ def _measured(
 
 
 def _key(name: str, chosen: Evaluation, weights: str, inputs: str) -> dict[str, Any]:
-    """All that the findings of a part depend on; how they are computed has no part in it."""
+    """All that the findings of a part depend on; device, threads and batches have no part in it."""
     settings = asdict(chosen)
     shared = {option: settings[option] for option in SHARED}
-    return {"part": name, **shared, name: settings[name], "weights": weights, "inputs": inputs}
+    return {"part": name, **shared, name: settings[name], "weights": weights, "inputs": inputs} | provenance.program()
 
 
 def _about(trained: Trained, weights: str) -> str:

@@ -78,7 +78,7 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
     subject = subject.first(chosen.samples)
     models = {OWN: subject.model}
     if subject.config.alpha > 0:
-        models[TWIN] = twin_of(subject.config, subject.x.device)
+        models[TWIN] = twin_of(subject.config, subject.steps, subject.x.device)
     radii: dict[Norm, list[float]] = {"linf": chosen.linf, "l2": chosen.l2}
     cases = [
         Case(model, output, norm, epsilon)

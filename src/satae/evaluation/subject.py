@@ -35,6 +35,17 @@ def digest(tensors: Mapping[str, Tensor], *words: str) -> str:
     return total.hexdigest()
 
 
+def device_of(name: str) -> torch.device:
+    """The device of a name; ``auto`` takes an NVIDIA GPU where there is one: others lack the float64 that bounds need.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return build.named_device(name)
+
+
 class Trained(NamedTuple):
     """The weights of a run."""
 
@@ -70,6 +81,7 @@ class Subject(NamedTuple):
     """A model in evaluation mode and the inputs that it is measured on, all on one device."""
 
     config: Config  # of the run
+    steps: int  # that it was trained for
     model: DenoisingAutoencoder
     complement: Complement  # knows where its activation is flat
     data: Dataset
@@ -87,7 +99,7 @@ class Subject(NamedTuple):
             ConfigError: the data cannot be read, or are others than those of the run; the device is not there.
         """
         config, where = trained.config, str(trained.directory)
-        device = build.named_device(chosen.device)
+        device = device_of(chosen.device)
         engine.repeat_exactly(device)
         try:
             model = model_of(trained.state, where).to(device).eval()
@@ -104,7 +116,7 @@ class Subject(NamedTuple):
         x = data.batch(split.x[:n]).to(device)
         y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # of which the flat set is wanted alone
-        return cls(config, model, f_c, data, centre, x, y, chosen.seed, chosen.batch_size)
+        return cls(config, trained.state.step, model, f_c, data, centre, x, y, chosen.seed, chosen.batch_size)
 
     @property
     def labels(self) -> Tensor:

@@ -24,18 +24,20 @@ from satae.interruption import Interrupted
 from satae.loading import model_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.shown import first_line
-from satae.training import checkpoint
+from satae.tracking import provenance
+from satae.training import checkpoint, precision
 from satae.training.checkpoint import State
 from satae.training.fit import NonFinite
 
 FOLDER: Final = "evaluation"  # in the folder of what is made once and kept
 
 
-def twin_of(config: Config, device: torch.device) -> DenoisingAutoencoder:
+def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoencoder:
     """The unregularised twin of a run: the same of everything, but for alpha=0.
 
     Args:
         config: of the run.
+        steps: that the run was trained for; fewer than its configuration says where it was cut off, or best=true.
         device: to train it on.
 
     Raises:
@@ -43,23 +45,26 @@ def twin_of(config: Config, device: torch.device) -> DenoisingAutoencoder:
         Interrupted: a signal asked for it.
     """
     without = replace(config, alpha=0.0, device=device.type, compile=False)
-    made_of = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
-    file = _place("twin", made_of | {"fingerprint": build.fingerprint(without)})
-    return _model(_once(file, lambda part: checkpoint.save(part, _trained(without)))).to(device)
+    settings = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
+    made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
+    file = _once("twin", made_of, lambda part: checkpoint.save(part, _trained(without, steps)))
+    model = model_of(checkpoint.load(file), str(file)).eval().to(device)
+    precision.adopt(model, "fp32", device)  # whatever it was trained with
+    return model
 
 
-def _model(file: Path) -> DenoisingAutoencoder:
-    return model_of(checkpoint.load(file), str(file)).eval()
-
-
-def _trained(config: Config) -> State:
+def _trained(config: Config, steps: int) -> State:
     experiment = Experiment.of(config)
     step = 0
     try:
-        for position, _ in experiment.fit(experiment.beginning(), lambda step: interruption.asked() is not None):
+        for position, _ in experiment.fit(
+            experiment.beginning(), lambda step: step == steps or interruption.asked() is not None
+        ):
             if (number := interruption.asked()) is not None:
                 raise Interrupted(number)
             step = position.step
+            if step >= steps:
+                break
     except NonFinite as error:
         raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
     state = experiment.weights(step)
@@ -92,22 +97,19 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
         model = classifier.trained(kind, data, build.centre(config))
         checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
 
-    state = checkpoint.load(_once(_place("classifier", made_of), make))
+    state = checkpoint.load(_once("classifier", made_of, make))
     model = classifier.KINDS[kind](data.shape, int(state.facts["labels"]))
     model.load_state_dict(state.part("classifier"))
     return model.eval()
 
 
-def _once(file: Path, make: Callable[[Path], None]) -> Path:
+def _once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    """The file of a model, named by all that it follows from, the program included."""
+    digest = hashlib.sha256(json.dumps(made_of | provenance.program(), sort_keys=True).encode()).hexdigest()
+    file = cache.folder() / FOLDER / f"{kind}-{digest[:20]}.safetensors"
     try:
         if file.is_file() and checkpoint.is_damaged(file):
             file.unlink()  # and made anew
         return cache.once(file, make)
     except ValueError as error:
         raise ConfigError(first_line(error)) from None
-
-
-def _place(kind: str, made_of: dict[str, Any]) -> Path:
-    """The file of a model, named by all that it follows from."""
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return cache.folder() / FOLDER / f"{kind}-{digest[:20]}.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import version
@@ -16,6 +17,18 @@ PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "
 def versions() -> dict[str, str]:
     """Of Python and of the packages that have a part in the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+@functools.cache
+def digest(part: str = ".") -> str:
+    """SHA-256 of the sources of the package, or of a part of it such as ``robustness``: what they make follows it."""
+    files = sorted((Path(__file__).parents[1] / part).rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def program() -> dict[str, str]:
+    """What the numbers follow from beside choices and data: the package itself, and torch."""
+    return {"sources": digest(), "torch": version("torch")}
 
 
 @functools.cache
