@@ -14,10 +14,9 @@ from satae.config.flat import flat
 from satae.config.messages import show
 from satae.report import reading
 from satae.report.sources import cleaned
-from satae.run_directory import EVALUATION
+from satae.run_directory import EVALUATION, LARGEST
 
 FORMAT: Final = 1  # of what is read
-LARGEST: Final = 2**22  # bytes of the result of a part
 LARGEST_NUMBER: Final = 1e100
 MOST_TABLES, MOST_COLUMNS, MOST_ROWS = 20, 60, 5_000  # of a table
 MOST_ENTRIES: Final = 200  # settings, figures of the headline

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.flat import SEED, flat
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
-from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
+from satae.run_directory import CONFIG, HISTORY, LARGEST, METRICS, RUN
 from satae.run_directory import FAILED as FAILED
 from satae.run_directory import FINISHED as FINISHED
 from satae.run_directory import RUNNING as RUNNING
@@ -21,8 +21,6 @@ from satae.shown import first_line
 from satae.sweep.measures import COLLAPSED
 from satae.tracking import reading
 from satae.tracking.reading import numbers
-
-LARGEST: Final = 2**24  # bytes of the metrics of a run
 
 
 class Unreadable(NamedTuple):
