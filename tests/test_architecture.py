@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-LEAVES = {"satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
+LEAVES = {"satae.colours", "satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},

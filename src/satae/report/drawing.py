@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from satae.colours import INK
 from satae.report import words
 from satae.report.scales import label_points
 from satae.report.series import Panel, Plan
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, PAPER = "#202327", "#fefefd"  # the page puts its own in their place, for light and dark
+PAPER: Final = "#fefefd"  # the page puts its own in the place of ink and paper, for light and dark
 SIZE: Final = (5.4, 3.6)  # inches, of one panel
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)  # of Okabe and Ito
 DASHES: Final[Sequence[Any]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
 STYLE: Final[Any] = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from satae.colours import COLOURS, INK
 from satae.report import outcomes, pictures, words
-from satae.report.drawing import COLOURS, DASHES, INK, Drawing, kept, panels
+from satae.report.drawing import DASHES, Drawing, kept, panels
 from satae.report.evaluated import Part
 from satae.report.evaluation_panels import (
     MOST_COLUMNS,

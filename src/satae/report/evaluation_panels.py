@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from satae.colours import INK
 from satae.report import pictures
-from satae.report.drawing import INK, PAPER, empty
+from satae.report.drawing import PAPER, empty
 from satae.report.figures import margin
 from satae.report.outcomes import HOLDS, INCONCLUSIVE, MASKED, Outcome
 from satae.sweep.groups import Spread
