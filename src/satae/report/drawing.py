@@ -91,15 +91,21 @@ def drawn(figure: Figure, name: str, title: str, caption: str, plan: Plan) -> Dr
     for ax, panel in zip(figure.axes, plan.panels, strict=False):
         if len(plan.lines) > 1:
             _legend(ax, panel)
-    points = [point for line in plan.lines for point in line.points]
-    bars = max(len(point.runs) for point in points) > 1
-    caption += " Bars: 95 % intervals of the mean over the seeds." if bars else " One run each: no intervals."
-    if any(point.collapsed for point in points):
-        caption += " Hollow: a run collapsed."
-    if plan.left_out:
-        caption += f" {plan.left_out.capitalize()}; they are in the tables."
+    hollow = any(point.collapsed for line in plan.lines for point in line.points)
+    caption += f"{bars(plan)}{' Hollow: a run collapsed.' if hollow else ''}{left_out(plan)}"
     lines = ", ".join(words.short(line.label) for panel in plan.panels for line in panel.lines)
     return kept(figure, name, title, caption, lines, wide=len(plan.panels) > 1)
+
+
+def bars(plan: Plan) -> str:
+    """What is said of the bars in a figure."""
+    seeds = max(len(point.runs) for line in plan.lines for point in line.points)
+    return " Bars: 95 % intervals of the mean over the seeds." if seeds > 1 else " One run each: no intervals."
+
+
+def left_out(plan: Plan) -> str:
+    """What is said of the lines that are not in a figure; nothing where all are."""
+    return f" {plan.left_out.capitalize()}; they are in the tables." if plan.left_out else ""
 
 
 def kept(figure: Figure, name: str, title: str, caption: str, lines: str, *, wide: bool) -> Drawing:
