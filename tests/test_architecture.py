@@ -310,11 +310,16 @@ def test_every_link_to_a_file_leads_somewhere(document):
     assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
 
 
-def test_every_file_that_the_readme_lists_is_where_it_says():
-    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
-    folder, listed = "", set()
+def named_in_the_tree():
+    """Every module that the README's tree names, once for each time."""
+    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("\ntests/")[0]
+    around: list[str] = []
     for line in block.splitlines():
-        found = re.match(r"  (?! )(\w+/)?", line)
-        folder = (found[1] or "") if found else folder
-        listed |= {f"{folder}{word}" for word in re.findall(r"\b\w+\.py\b", line)}
-    assert listed - {*FILES} == set()
+        indent, folder = re.match(r"( *)(\w+/)?", line).groups()
+        around = [*around[: len(indent) // 2 - 1], *filter(None, [folder])]
+        yield from (f"{''.join(around)}{word}" for word in re.findall(r"\b\w+\.py\b", line))
+
+
+def test_the_readme_names_every_module_once():
+    modules = [name for name in FILES if Path(name).name != "__init__.py"]
+    assert sorted(named_in_the_tree()) == sorted(modules)
