@@ -10,8 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from satae import __version__
-from satae.report import findings, origins, pictures, tables, words
-from satae.report.command import PROGRAM
+from satae.report import PROGRAM, findings, origins, pictures, tables, words
 from satae.report.drawing import Drawing
 from satae.report.evaluations.gathering import Evaluated
 from satae.report.evaluations.outcomes import Part
