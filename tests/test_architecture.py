@@ -57,7 +57,13 @@ ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "evaluate.py", "export.py"
 HOMES = {
     "hydra": {"command", "job.py"},
     "omegaconf": {"command", "job.py", "tracking/record.py", "config"},
-    "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py", "evaluation/board.py"},
+    "tensorboard": {
+        "tracking/board.py",
+        "sweep/board.py",
+        "sweep/hparams.py",
+        "sweep/event_files.py",
+        "evaluation/board.py",
+    },
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
     "sklearn": {"evaluation/probes.py"},
     "skimage": {"evaluation/similarity.py"},

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,6 +116,12 @@ def worst_exit_code(folders: Iterable[Path]) -> int:
     return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
 
 
+def began(runs: Iterable[Result]) -> float:
+    """When the first of some runs began, in seconds; 0 where nobody knows."""
+    times = [_seconds(run.record.get("started", "")) for run in runs]
+    return min((time for time in times if time is not None), default=0.0)
+
+
 def read(directory: Path) -> Result:
     """What is known of a run.
 
@@ -149,3 +156,11 @@ def _metrics(path: Path) -> dict[str, float]:
         return {key: float(value) for key, value in numbers(found).items()}
     except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def _seconds(time: str) -> float | None:
+    """None of what is no time, or none that a calendar of this machine has."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
