@@ -55,7 +55,7 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     """Put clocks around everything that counts, and take them off."""
     from unittest import mock
 
-    from satae.experiment import Experiment
+    from satae import observation
     from satae.session import Session
     from satae.tracking import pictures
     from satae.tracking.board import Board
@@ -69,11 +69,11 @@ def clocked(clocks: Clocks) -> Iterator[None]:
         Display: ("__enter__", "__exit__", "note", "warn", "epoch", "result"),
         Session: ("_keep",),
         Keeper: ("consider",),
-        Experiment: ("pictures", "distributions"),
+        observation: ("drawn", "distributions"),
         pictures: ("save",),
     }
     places = [(owner, name, "logging") for owner, names in logging.items() for name in names]
-    places += [(Experiment, name, "measuring") for name in ("measures", "rare_measures")]
+    places += [(observation, name, "measuring") for name in ("measures", "rare_measures")]
     with contextlib.ExitStack() as stack:
         for owner, name, kind in places:
             stack.enter_context(mock.patch.object(owner, name, clocks.around(getattr(owner, name), kind)))

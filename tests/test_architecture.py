@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-LEAVES = {"satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
+LEAVES = {"satae.colours", "satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
 MAY_KNOW = {
     "model": {"satae.model"},
     "data": {"satae.data"},
@@ -57,7 +57,13 @@ ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "evaluate.py", "export.py"
 HOMES = {
     "hydra": {"command", "job.py"},
     "omegaconf": {"command", "job.py", "tracking/record.py", "config"},
-    "tensorboard": {"tracking/board.py", "sweep/board.py", "sweep/event_files.py", "evaluation/board.py"},
+    "tensorboard": {
+        "tracking/board.py",
+        "sweep/board.py",
+        "sweep/hparams.py",
+        "sweep/event_files.py",
+        "evaluation/board.py",
+    },
     "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
     "sklearn": {"evaluation/probes.py"},
     "skimage": {"evaluation/similarity.py"},
@@ -65,8 +71,8 @@ HOMES = {
         "tracking/pictures.py",
         "evaluation/drawing.py",
         "report/drawing.py",
-        "report/evaluation_figures.py",
-        "report/evaluation_panels.py",
+        "report/evaluations/panels.py",
+        "report/evaluations/twins.py",
         "report/figures.py",
         "report/scales.py",
     },
@@ -310,11 +316,16 @@ def test_every_link_to_a_file_leads_somewhere(document):
     assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
 
 
-def test_every_file_that_the_readme_lists_is_where_it_says():
-    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
-    folder, listed = "", set()
+def named_in_the_tree():
+    """Every module that the README's tree names, once for each time."""
+    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("\ntests/")[0]
+    around: list[str] = []
     for line in block.splitlines():
-        found = re.match(r"  (?! )(\w+/)?", line)
-        folder = (found[1] or "") if found else folder
-        listed |= {f"{folder}{word}" for word in re.findall(r"\b\w+\.py\b", line)}
-    assert listed - {*FILES} == set()
+        indent, folder = re.match(r"( *)(\w+/)?", line).groups()
+        around = [*around[: len(indent) // 2 - 1], *filter(None, [folder])]
+        yield from (f"{''.join(around)}{word}" for word in re.findall(r"\b\w+\.py\b", line))
+
+
+def test_the_readme_names_every_module_once():
+    modules = [name for name in FILES if Path(name).name != "__init__.py"]
+    assert sorted(named_in_the_tree()) == sorted(modules)

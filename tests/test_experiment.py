@@ -8,6 +8,7 @@ import torch
 from satae import build
 from satae.data.dataset import Dataset, Split, statistics
 from satae.experiment import Experiment
+from satae.observation import distributions, measures, rare_measures
 from satae.training import engine
 
 SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
@@ -39,7 +40,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configurat
 
 def test_the_global_generator_is_left_alone(configuration):
     before = torch.get_rng_state()
-    trained(configuration(*SMALL)).measures(0.1)
+    measures(trained(configuration(*SMALL)), 0.1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -47,8 +48,8 @@ def test_measuring_in_between_changes_nothing(configuration):
     config = configuration(*SMALL, "arch.batch_norm=true")
     first, second = trained(config), Experiment.of(config)
     for _ in second.fit(second.beginning()):
-        second.measures(0.1)
-        second.distributions()
+        measures(second, 0.1)
+        distributions(second)
     assert same(first, second)
 
 
@@ -105,8 +106,8 @@ def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
 
 def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
     experiment = trained(configuration(*SMALL))
-    first = experiment.measures(0.1)
-    assert experiment.measures(0.1) == first
+    first = measures(experiment, 0.1)
+    assert measures(experiment, 0.1) == first
     train, valid = ({key.split("/", 1)[1] for key in first if key.startswith(split)} for split in ("train/", "valid/"))
     assert train == valid
     assert {"total", "reconstruction", "saturation", "fvu", "psnr", "collapsed"} <= train
@@ -114,9 +115,9 @@ def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
 
 
 def test_data_in_the_plane_have_an_area(configuration):
-    measures = Experiment.of(configuration("data=manifold", "data.count=100", "arch.widths=[3]")).rare_measures()
-    assert 0 <= measures["valid/low_energy_area"] <= 1
-    assert measures["valid/energy"] > 0
+    found = rare_measures(Experiment.of(configuration("data=manifold", "data.count=100", "arch.widths=[3]")))
+    assert 0 <= found["valid/low_energy_area"] <= 1
+    assert found["valid/energy"] > 0
 
 
 def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
@@ -144,7 +145,7 @@ def test_every_option_has_an_effect(configuration, option):
     reading = ["complement=input"] if option.startswith("eps") else []
     plain = configuration(*SMALL, act, *reading)
     other = configuration(*SMALL, act, *reading, option)
-    first, second = (trained(config).measures(0.1)["valid/reconstruction"] for config in (plain, other))
+    first, second = (measures(trained(config), 0.1)["valid/reconstruction"] for config in (plain, other))
     assert first != second
 
 
@@ -167,6 +168,6 @@ def test_large_examples_are_measured_in_small_parts():
 def test_rare_measures_are_of_the_validation_split(configuration):
     experiment = Experiment.of(configuration("arch.widths=[4]", "threads=1"))
     other = experiment._replace(data=experiment.data._replace(train=experiment.data.test))
-    assert other.rare_measures() == experiment.rare_measures()
+    assert rare_measures(other) == rare_measures(experiment)
     other = experiment._replace(data=experiment.data._replace(valid=experiment.data.test))
-    assert other.rare_measures() != experiment.rare_measures()
+    assert rare_measures(other) != rare_measures(experiment)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
-from satae.experiment import Experiment
+from satae import observation
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.fit import fit
 
@@ -208,8 +208,8 @@ def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
 @pytest.fixture
 def worse_and_worse(monkeypatch):
     """Have each epoch be worse than the one before."""
-    real, losses = Experiment.measures, itertools.count(1.0)
-    monkeypatch.setattr(Experiment, "measures", lambda self, alpha: {**real(self, alpha), "valid/total": next(losses)})
+    real, losses = observation.measures, itertools.count(1.0)
+    monkeypatch.setattr(observation, "measures", lambda *given: {**real(*given), "valid/total": next(losses)})
 
 
 def best_step(run):
@@ -624,10 +624,10 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
 
 def test_a_second_control_c_ends_it_at_once(tmp_path):
     slow = (
-        "import sys, time, signal; from satae import experiment\n"
-        "real = experiment.Experiment.rare_measures\n"
-        "slow = lambda self: (print('slow', flush=True), time.sleep(60)) and real(self)\n"
-        "experiment.Experiment.rare_measures = slow\n"
+        "import sys, time, signal; from satae import observation\n"
+        "real = observation.rare_measures\n"
+        "slow = lambda experiment: (print('slow', flush=True), time.sleep(60)) and real(experiment)\n"
+        "observation.rare_measures = slow\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from satae.train import main; sys.exit(main())"
     )

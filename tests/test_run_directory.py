@@ -24,10 +24,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.nn.modules import module
 
 import satae
-from satae import build
+from satae import build, observation
 from satae.config import validate
 from satae.data.dataset import statistics
-from satae.experiment import EVALUATION_SEED
 from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 
@@ -171,7 +170,7 @@ def test_the_loaded_model_gives_the_measured_error(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     data, model = build.dataset(config), satae.load(run)
     centre, x = statistics(data), data.batch(data.valid.x)
-    noisy = build.noise(config, data)(x, build.stream(EVALUATION_SEED, "valid"))
+    noisy = build.noise(config, data)(x, build.stream(observation.SEED, "valid"))
     with torch.no_grad():
         errors = ((model(noisy) - x) / centre.std).square().mean()
     fvu = errors / ((x - centre.mean) / centre.std).square().mean()

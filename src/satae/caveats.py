@@ -7,6 +7,7 @@ from typing import Final
 import torch
 
 from satae.experiment import Experiment
+from satae.observation import shown
 from satae.training import precision
 
 ADDED: Final = ("gaussian", "uniform")  # noise whose level is in the data's own units
@@ -48,7 +49,7 @@ def _noise(experiment: Experiment) -> str:
 
 @torch.no_grad()
 def _saturated(experiment: Experiment) -> list[str]:
-    zs, f_c = experiment.model.eval().trace(experiment.shown()[1]).zs, experiment.objective.complement
+    zs, f_c = experiment.model.eval().trace(shown(experiment)[1]).zs, experiment.objective.complement
     shares = {layer: f_c.is_flat(z).float().mean().item() for layer, z in zs.items()}
     return [
         f"{layer} begins with {share:.0%} of its units saturated and may never learn; see init"

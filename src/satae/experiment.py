@@ -1,4 +1,4 @@
-"""One experiment: everything that a configuration stands for, and what can be measured and drawn of it."""
+"""One experiment: everything that a configuration stands for, trained, kept and gone on with."""
 
 from __future__ import annotations
 
@@ -12,27 +12,20 @@ from torch.optim import Optimizer
 
 from satae import build
 from satae.config import Config
-from satae.data.dataset import Dataset, Split, Statistics
+from satae.data.dataset import Dataset, Statistics
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.same_data import check_data
 from satae.shown import brief
-from satae.tracking import pictures
 from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
-from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.fit import Moment, Position, beginning, fit, steps_per_epoch
 from satae.training.gradient import Gradient, quickest
-from satae.training.measure import measure
 from satae.training.schedule import alpha_schedule
-from satae.training.sensitivity import code_sensitivity
 
 CALIBRATION: Final = 512  # samples on which the initial weights are scaled
-EVALUATION_SEED: Final = 0  # of the noise in evaluation: the same in every epoch and every run
-MEASURED: Final = 10_000  # samples of a split that are measured after each epoch, at most
-SHOWN: Final = 100  # samples in pictures and histograms, at most
 
 
 class Experiment(NamedTuple):
@@ -109,53 +102,6 @@ class Experiment(NamedTuple):
             decoder_norm=self.config.decoder_norm,
             pause=pause,
         )
-
-    def measures(self, alpha: float) -> dict[str, float]:
-        """The measures of the training and the validation split, under ``train/`` and ``valid/``.
-
-        Both are taken on as many samples, since a unit is dead more often on fewer.
-        """
-        count = min(len(self.data.valid.x), len(self.data.train.x), MEASURED)
-        values = dict[str, float]()
-        for name, split in (("train", self.data.train), ("valid", self.data.valid)):
-            noise = self.corrupt(build.stream(EVALUATION_SEED, name, self.device))
-            part = Split(split.x[:count])
-            measured = measure(self.model, self.data, part, self.objective, noise, alpha, self.centre)
-            values |= {f"{name}/{key}": value for key, value in measured.items()}
-        return values | self._encoder_norms()
-
-    def rare_measures(self) -> dict[str, float]:
-        """Measures of clean validation data that take longer: sensitivity of the code and, in the plane, energies."""
-        x = self.data.batch(self.data.valid.x[: self.data.few(MEASURED)])
-        width = self.data.span[1] - self.data.span[0]
-        draw = build.stream(EVALUATION_SEED, "perturbation", self.device)
-        return {"valid/code_sensitivity": code_sensitivity(self.model, x, width, draw), **self._plane_measures(x)}
-
-    def _plane_measures(self, x: Tensor) -> dict[str, float]:
-        if self.data.shape != (2,):
-            return {}
-        area = low_energy_area(energy_map(self.model, self.data.span))
-        return {"valid/energy": energy(self.model, x).mean().item(), "valid/low_energy_area": area}
-
-    def _encoder_norms(self) -> dict[str, float]:
-        layers = self.model.layers()
-        return {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in layers}
-
-    def shown(self) -> tuple[Tensor, Tensor]:
-        """Validation data of which pictures and distributions are taken, clean and corrupted."""
-        x = self.data.batch(self.data.valid.x[:SHOWN])
-        return x, self.corrupt(build.stream(EVALUATION_SEED, "shown", self.device))(x)
-
-    def pictures(self) -> dict[str, pictures.Picture]:
-        """The model's pictures on validation data, by name."""
-        self.model.eval()
-        return pictures.draw(self.model, *self.shown(), self.data.span)
-
-    @torch.no_grad()
-    def distributions(self) -> dict[str, Tensor]:
-        """Pre-activations of each encoder layer and the code, on corrupted validation data, by name."""
-        trace = self.model.eval().trace(self.shown()[1])
-        return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
 
     def weights(self, step: int) -> State:
         """What the model is made of again, as it is after a step, until the next one changes it."""

@@ -122,7 +122,9 @@ def _typed(directory: Path) -> str:
 
 def _told(error: Exception) -> str:
     """A fault of the program or the machine, in one line with what can be done about it."""
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "OutOfMemory" in type(error).__name__:
+    from satae.training import engine
+
+    if engine.is_out_of_memory(error):
         return "out of memory; take a smaller batch_size, arch or n_jobs, or make room"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: cannot be written or read ({error.strerror}); see to it"

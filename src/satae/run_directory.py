@@ -1,4 +1,4 @@
-"""What run directories, the files in them and the states of a run are called."""
+"""What run directories, the files in them and the states of a run are called, and how large a file can be."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PICTURES: Final = "pictures"
 LOG: Final = "satae-train.log"
 LOCK: Final = ".lock"
 SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
+LARGEST: Final = 2**24  # bytes of a record, metrics, notes or the result of an evaluation: more is not read
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"  # how a run stands
 

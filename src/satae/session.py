@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
-from satae import build, going_on, interruption
+from satae import build, going_on, interruption, observation
 from satae.caveats import caveats
 from satae.config import Config
 from satae.experiment import Experiment
@@ -60,8 +60,8 @@ class Session(NamedTuple):
     def close(self, metrics: dict[str, float]) -> float:
         """Write and show what it came to; the final reconstruction loss on the validation split."""
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
-            metrics |= self.experiment.rare_measures()
-        drawn = self.experiment.pictures()
+            metrics |= observation.rare_measures(self.experiment)
+        drawn = observation.drawn(self.experiment)
         pictures.save(drawn, self.record.directory / PICTURES)
         self.record.finish(metrics)
         self.display.result(metrics, self.record.directory, list(drawn))
@@ -72,14 +72,14 @@ class Session(NamedTuple):
 
     def _tell(self, epoch: Epoch, step: int) -> dict[str, float]:
         """Measure after an epoch, and write it down."""
-        metrics = epoch.scalars() | self.experiment.measures(epoch.alpha)
+        metrics = epoch.scalars() | observation.measures(self.experiment, epoch.alpha)
         if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
             raise NonFiniteLoss(step, metrics["valid/total"], epoch.loss)
         # pictures and the rarer measures cost more than an epoch's numbers: after 1, 10, 100, ... epochs
         if epoch.number == self.experiment.config.epochs or math.log10(epoch.number).is_integer():
-            metrics |= self.experiment.rare_measures()
-            self.board.pictures(self.experiment.pictures(), epoch.number)
-            self.board.histograms(self.experiment.distributions(), epoch.number)
+            metrics |= observation.rare_measures(self.experiment)
+            self.board.pictures(observation.drawn(self.experiment), epoch.number)
+            self.board.histograms(observation.distributions(self.experiment), epoch.number)
         self.record.epoch(epoch.number, metrics)
         self.board.scalars(metrics, epoch.number)
         self.display.epoch(epoch.number, metrics)

@@ -21,18 +21,9 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.evaluation import PARTS
-from satae.report import (
-    csv_files,
-    drawing,
-    evaluation_figures,
-    evaluation_panels,
-    evaluations,
-    findings,
-    outcomes,
-    sources,
-    words,
-)
-from satae.report.evaluated import gather
+from satae.report import csv_files, drawing, sources, words
+from satae.report.evaluations import panels, parts, stored, verdicts
+from satae.report.evaluations.gathering import gather
 from satae.report.series import plan
 from satae.report.writing import write
 from satae.run_directory import EVALUATION
@@ -103,7 +94,7 @@ def test_the_reader_knows_what_satae_eval_writes():
     from satae.evaluation import codes, defence, denoising, manifold, perturbation, storage
     from satae.robustness.checks import Outcome, Verdict
 
-    assert evaluations.FORMAT == storage.FORMAT
+    assert stored.FORMAT == storage.FORMAT
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
         "code": codes.COLUMNS,
@@ -113,10 +104,10 @@ def test_the_reader_knows_what_satae_eval_writes():
         "attacks": defence.ATTACKS,
         "checks": defence.CHECKS,
     }
-    assert {*outcomes.VICTIMS} == {defence.OWN, defence.TWIN, defence.ALONE}
-    assert {*outcomes.VERDICTS} == {*typing.get_args(Verdict)}
-    assert outcomes.PASSED in typing.get_args(Outcome)
-    assert [*outcomes.READERS] == [*findings.OF_PARTS] == [*PARTS]
+    assert {*verdicts.VICTIMS} == {defence.OWN, defence.TWIN, defence.ALONE}
+    assert {*verdicts.VERDICTS} == {*typing.get_args(Verdict)}
+    assert verdicts.PASSED in typing.get_args(Outcome)
+    assert [*parts.TOLD] == [*PARTS]
 
 
 def test_what_storage_writes_can_be_read(tmp_path):
@@ -130,7 +121,7 @@ def test_what_storage_writes_can_be_read(tmp_path):
     found = Findings([Table("manifold", columns, cells, columns)], {"auroc shuffled": 0.75})
     key = {"part": "manifold", "samples": 30, "manifold": {"other": "auto"}, "weights": "abc"}
     storage.write(place / EVALUATION, "manifold", key, found, 1.0)
-    read = evaluations.read(place, "manifold")
+    read = stored.read(place, "manifold")
     assert read.settings == {"samples": "30", "manifold.other": "auto"}
     assert read.tables[0].rows == [["shuffled", 0.75, 0.7, None, 2.0, 1.0, 30, 30]]
     assert part_of(tmp_path, "manifold").groups[0].runs[0].metrics == {"auroc shuffled": 0.75}
@@ -171,9 +162,9 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
     found = table(page, "own: checks not passed")
     for row in found:
         of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
-        for victim in outcomes.VICTIMS if float(row["alpha"]) else ("own", "alone"):
+        for victim in verdicts.VICTIMS if float(row["alpha"]) else ("own", "alone"):
             said = [verdict(each, victim) for each in of]
-            counts = ", ".join(f"{word} {said.count(word)}" for word in outcomes.VERDICTS if word in said)
+            counts = ", ".join(f"{word} {said.count(word)}" for word in verdicts.VERDICTS if word in said)
             number = words.spread(Spread.of(accuracy(each, victim) for each in of))
             cell = row[f"{victim} at 0.1 ± 95 % (verdict)"].replace("\N{NO-BREAK SPACE}", " ")
             assert cell == f"{number}\n({counts})".replace("\N{NO-BREAK SPACE}", " ")
@@ -260,11 +251,11 @@ def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
 def drawn(monkeypatch, folder, name):
     """The figures of a part as they are before they are saved, by name."""
     found = {}
-    monkeypatch.setattr(evaluation_figures, "kept", lambda figure, name, *_, **more: found.setdefault(name, figure))
+    monkeypatch.setattr(panels, "kept", lambda figure, name, *_, **more: found.setdefault(name, figure))
     source, _groups, known = gathered(folder)
     part = next(part for part in known.parts if part.name == name)
     with drawing.styled():
-        [*evaluation_figures.draw(part, plan(part.groups, axes([run.choices for run in source.runs])))]
+        [*parts.draw(part, plan(part.groups, axes([run.choices for run in source.runs])))]
     return found
 
 
@@ -292,9 +283,9 @@ def worst(of, victim):
 
 def test_every_figure_is_on_the_page_with_words(page, whole):
     boxes = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
-    assert len(boxes) == 3 + len(evaluation_figures.NAMES) == len(page.all("svg"))
+    assert len(boxes) == 3 + len(parts.FIGURES) == len(page.all("svg"))
     files = {path.stem for path in (whole / "report").glob("*.svg")}
-    assert {*evaluation_figures.NAMES} <= files
+    assert {*parts.FIGURES} <= files
     assert all(len(box["aria-label"]) > 100 for box in boxes[3:])
 
 
@@ -311,7 +302,7 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole, monkeyp
                 pytest.approx([x, Spread.of(accuracy(each, victim, x) for each in of).mean]) for x in evaluated.EPSILONS
             ]
             kinds = {marker for x, y, marker in marks(ax) if [x, y] in points}
-            assert evaluation_panels.MARKS[worst(of, victim)]["marker"] in kinds
+            assert panels.MARKS[worst(of, victim)]["marker"] in kinds
 
 
 def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole, monkeypatch):
@@ -327,7 +318,7 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
             spread = Spread.of(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1][1] - bars[place][0][1] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], evaluation_panels.MARKS[worst(of, model)]["marker"]))
+            expected.add((*points[place], panels.MARKS[worst(of, model)]["marker"]))
     assert marks(ax) == expected
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"} == {*legend}
@@ -376,7 +367,7 @@ def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole, mo
 def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):
     sweep(tmp_path, alphas=[0.1])
     write([tmp_path])
-    drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*evaluation_figures.NAMES}
+    drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*parts.FIGURES}
     assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
 
 
@@ -504,7 +495,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
         (b'{"key": {', "it is torn, or no JSON"),
         (b"\xff\xfe", "it is no result of satae-eval"),
         (b"[" * 100_000, "it is no result of satae-eval"),
-        (b" " * (evaluations.LARGEST + 1), "it is too large"),
+        (b" " * (stored.LARGEST + 1), "it is too large"),
         (b"[" + b"9" * 10_000 + b"]", ""),
         (b"null", "it is no result of satae-eval"),
         (None, "it is no file"),

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pages import Page
 from program import files
 
+from satae.colours import INK
 from satae.config import ConfigError
 from satae.report import command, drawing, figures, pictures, sources, words
 from satae.report.csv_files import SPREAD
@@ -448,10 +449,10 @@ def test_it_has_what_a_page_should_have(page):
 
 
 def test_the_figures_follow_the_colours_of_the_page_and_the_files_do_not(sweep, page):
-    assert drawing.INK not in page.content
+    assert INK not in page.content
     assert "currentColor" in page.content
     for name in ("valid_fvu", "valid_saturated_fraction", "trade_off"):
-        assert drawing.INK in (sweep / "report" / f"{name}.svg").read_text()
+        assert INK in (sweep / "report" / f"{name}.svg").read_text()
         assert (sweep / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 

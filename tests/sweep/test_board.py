@@ -12,7 +12,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
-from satae.sweep import board, notes
+from satae.sweep import board, hparams, notes
 from satae.sweep.results import Unreadable, below
 
 
@@ -182,7 +182,7 @@ def test_values_of_several_kinds_are_shown_as_words(tmp_path, groups):
 
 def test_what_a_session_chose_has_its_kind(tmp_path):
     run(tmp_path / "one", alpha=0.5, standardize=True, act="tanh", arch={"name": "mlp", "widths": [8, 4]})
-    board.show_run(next(below(tmp_path)), "all")
+    hparams.show_run(next(below(tmp_path)), "all")
     shown = read(tmp_path / "one").SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     told = plugin_data_pb2.HParamsPluginData.FromString(shown)
     assert told.SerializeToString(deterministic=True) == shown  # the same in each process

@@ -13,7 +13,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -165,25 +164,6 @@ def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
         yield
     finally:
         hydra.cfg = before
-
-
-@contextmanager
-def handed(jobs: Sequence[Sequence[str]]) -> Iterator[None]:
-    """Have Hydra's sweeper make these runs, which are composed and checked, not those that it would take from words.
-
-    Args:
-        jobs: the overrides of each.
-    """
-    # Hydra loads its plugins once more, under the same names
-    sweeper: Any = Plugins.instance().class_name_to_class[f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"]
-    split, in_parts = sweeper.__dict__["split_arguments"], sweeper.split_overrides_to_chunks
-    sweeper.split_arguments = staticmethod(lambda words, most: list(in_parts([[*job] for job in jobs], most)))
-    sweeper.validate_batch_is_legal = lambda self, batch: None
-    try:
-        yield
-    finally:
-        sweeper.split_arguments = split
-        del sweeper.validate_batch_is_legal  # the one of the class above
 
 
 @contextmanager

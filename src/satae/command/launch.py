@@ -20,8 +20,9 @@ from omegaconf import DictConfig
 
 from satae import interruption
 from satae.command import collector, failures, launchers, overrides, worker
-from satae.command.composition import UNUSABLE, handed
+from satae.command.composition import UNUSABLE
 from satae.command.ending import let_go
+from satae.command.sweeper import handed
 from satae.config import Config, ConfigError
 from satae.interruption import Interrupted
 from satae.share import Share

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from satae.colours import COLOURS
 from satae.model.flat import Interval
 from satae.tracking.pictures import Picture
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SIZE: Final = (3.6, 2.9)  # inches, of one panel
 COLUMNS: Final = 4
 FEWEST_BINS, MOST_BINS = 10, 60
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#202327")  # of Okabe and Ito
 FLAT: Final = "#d9d9d9"
 DOTS: Final = 110  # an inch
 

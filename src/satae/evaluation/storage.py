@@ -13,9 +13,9 @@ from typing import Any, Final
 from satae import files
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
+from satae.run_directory import LARGEST
 from satae.sweep import csv_files
 from satae.tracking.provenance import git_state, versions
-from satae.tracking.reading import LARGEST
 
 FORMAT: Final = 1  # of what is written; another one is measured anew
 KEY: Final = "key"

@@ -162,10 +162,6 @@ class Subject(NamedTuple):
                 batches = zip(*(x.split(size) for x in xs), strict=True)
                 return torch.cat([work(*batch) for batch in batches])
             except RuntimeError as error:
-                if self.batch_size or size == 1 or not _is_shortage(error):
+                if self.batch_size or size == 1 or not engine.is_out_of_memory(error):
                     raise
             size //= 2
-
-
-def _is_shortage(error: RuntimeError) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from satae.command import small_program
 from satae.config import ConfigError
 from satae.config.messages import nearest
+from satae.report import PROGRAM
 
-PROGRAM: Final = "satae-report"
 OUT: Final = "out"
 HELP: Final = f"""\
 {PROGRAM} tells what came of runs: a page that opens from the disk, its figures as PNG and SVG, its numbers as CSV.

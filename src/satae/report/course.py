@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from satae.report.drawing import COLOURS, DASHES, SIZE, Drawing, empty, kept
+from satae.colours import COLOURS
+from satae.report.drawing import DASHES, SIZE, Drawing, empty, kept
 from satae.report.pictures import evenly
 from satae.sweep.measures import IN_FULL, SATURATED, TOTAL
 from satae.sweep.results import Result

@@ -8,8 +8,8 @@ from typing import Final
 
 from satae.config.flat import SEED
 from satae.config.messages import show
-from satae.report import evaluations
-from satae.report.evaluated import Evaluated
+from satae.report.evaluations import stored
+from satae.report.evaluations.gathering import Evaluated
 from satae.report.sources import Source
 from satae.sweep import csv_files
 from satae.sweep.groups import Group
@@ -56,7 +56,7 @@ def evaluated(source: Source, groups: Sequence[Group], found: Evaluated) -> Iter
 
 def _rows(directory: Path, part: str, first: list[object], places: Mapping[str, int]) -> Iterator[list[object]]:
     try:
-        evaluation = evaluations.read(directory, part)
+        evaluation = stored.read(directory, part)
     except (OSError, ValueError):  # measured anew since it was read
         return
     for table in evaluation.tables if evaluation else ():

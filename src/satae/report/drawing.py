@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from satae.colours import INK
 from satae.report import words
 from satae.report.scales import label_points
 from satae.report.series import Panel, Plan
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, PAPER = "#202327", "#fefefd"  # the page puts its own in their place, for light and dark
+PAPER: Final = "#fefefd"  # the page puts its own in the place of ink and paper, for light and dark
 SIZE: Final = (5.4, 3.6)  # inches, of one panel
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)  # of Okabe and Ito
 DASHES: Final[Sequence[Any]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
 STYLE: Final[Any] = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
@@ -91,15 +91,21 @@ def drawn(figure: Figure, name: str, title: str, caption: str, plan: Plan) -> Dr
     for ax, panel in zip(figure.axes, plan.panels, strict=False):
         if len(plan.lines) > 1:
             _legend(ax, panel)
-    points = [point for line in plan.lines for point in line.points]
-    bars = max(len(point.runs) for point in points) > 1
-    caption += " Bars: 95 % intervals of the mean over the seeds." if bars else " One run each: no intervals."
-    if any(point.collapsed for point in points):
-        caption += " Hollow: a run collapsed."
-    if plan.left_out:
-        caption += f" {plan.left_out.capitalize()}; they are in the tables."
+    hollow = any(point.collapsed for line in plan.lines for point in line.points)
+    caption += f"{bars(plan)}{' Hollow: a run collapsed.' if hollow else ''}{left_out(plan)}"
     lines = ", ".join(words.short(line.label) for panel in plan.panels for line in panel.lines)
     return kept(figure, name, title, caption, lines, wide=len(plan.panels) > 1)
+
+
+def bars(plan: Plan) -> str:
+    """What is said of the bars in a figure."""
+    seeds = max(len(point.runs) for line in plan.lines for point in line.points)
+    return " Bars: 95 % intervals of the mean over the seeds." if seeds > 1 else " One run each: no intervals."
+
+
+def left_out(plan: Plan) -> str:
+    """What is said of the lines that are not in a figure; nothing where all are."""
+    return f" {plan.left_out.capitalize()}; they are in the tables." if plan.left_out else ""
 
 
 def kept(figure: Figure, name: str, title: str, caption: str, lines: str, *, wide: bool) -> Drawing:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from satae.colours import COLOURS
 from satae.config.messages import listed
 from satae.report import words
-from satae.report.drawing import COLOURS, DASHES, PAPER, SIZE, Drawing, drawn, empty, panels
+from satae.report.drawing import DASHES, PAPER, SIZE, Drawing, drawn, empty, panels
 from satae.report.scales import keep_to, scale
 from satae.report.series import Line, Panel, Plan
 from satae.sweep.measures import FVU, IN_FULL, SATURATED

@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.config.messages import counted, listed
 from satae.report import words
-from satae.report.evaluated import Evaluated
+from satae.report.evaluations.gathering import Evaluated
 from satae.report.pictures import evenly
 from satae.report.series import Line, Plan, Point
 from satae.report.sources import Source
@@ -21,19 +21,6 @@ ENOUGH: Final = 3  # seeds, of which differences are told
 MOST_VALUES: Final = 8  # of what varies, written out
 MOST_CHANGES: Final = 3  # of a line, told one by one
 MOST_TOLD: Final = 8  # lines
-OF_PARTS: Final = {  # of evaluations, what they tell
-    "denoising": "How well noise is taken away: with the noise of the training, without any where it had none.",
-    "code": "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
-    " the code, and the accuracy of a linear probe of it, where there are labels.",
-    "manifold": "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance.",
-    "perturbation": "The largest change of the code that an attack finds, in mean distances between the codes of two"
-    " inputs, in the largest ball that was tried. An attack may miss a larger one.",
-    "defence": "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
-    " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
-    " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
-    " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
-    " one could not tell. Over seeds, the counts; of one run, [Wilson's 95 % interval] over other draws of the inputs.",
-}
 
 
 def run_counts(source: Source, groups: Sequence[Group]) -> str:

@@ -10,10 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from satae import __version__
-from satae.report import findings, origins, pictures, tables, words
-from satae.report.command import PROGRAM
+from satae.report import PROGRAM, findings, origins, pictures, tables, words
 from satae.report.drawing import Drawing
-from satae.report.evaluated import Evaluated, Part
+from satae.report.evaluations.gathering import Evaluated
+from satae.report.evaluations.outcomes import Part
+from satae.report.evaluations.parts import TOLD
+from satae.report.evaluations.table import table
 from satae.report.pictures import Gallery
 from satae.report.series import Plan
 from satae.report.sources import Source, cleaned
@@ -92,9 +94,9 @@ def _chapter(part: Part, content: Content) -> Chapter:
     galleries, more = pictures.of_evaluation(part.name, named)
     return Chapter(
         part.name.capitalize(),
-        findings.OF_PARTS[part.name],
+        TOLD[part.name].what,
         [*part.notes, *more],
-        tables.evaluation(part, content.axes) if part.groups else None,
+        table(part, content.axes) if part.groups else None,
         _inline(content.measured.get(part.name, ())),
         galleries,
     )

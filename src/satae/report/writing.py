@@ -12,9 +12,10 @@ from typing import Final
 from satae import interruption
 from satae.config import ConfigError
 from satae.files import named
-from satae.report import course, csv_files, drawing, evaluated, evaluation_figures, figures
+from satae.report import course, csv_files, drawing, figures
 from satae.report.drawing import Drawing
-from satae.report.evaluated import Part
+from satae.report.evaluations import gathering, parts
+from satae.report.evaluations.outcomes import Part
 from satae.report.series import plan
 from satae.report.sources import Source, directories, gather
 from satae.run_directory import RUN
@@ -26,7 +27,7 @@ FOLDER: Final = "report"
 PAGE: Final = "index.html"
 GROUPS: Final = "groups.csv"
 EVALUATED: Final = "evaluation.csv"
-DRAWN: Final = (*figures.NAMES, course.NAME, *evaluation_figures.NAMES)
+DRAWN: Final = (*figures.NAMES, course.NAME, *parts.FIGURES)
 FIGURES: Final = tuple(f"{name}{suffix}" for name in DRAWN for suffix in (".png", ".svg"))
 
 
@@ -53,7 +54,7 @@ def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Resu
     with named(place):
         new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
     try:
-        for name, content in parts(source):
+        for name, content in contents(source):
             with named(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
         new.chmod(0o777 & ~_mask())
@@ -91,14 +92,14 @@ def check(place: Path) -> None:
         raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
 
 
-def parts(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
+def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     """What a report consists of, one file after the other."""
     from satae.report.page import Content, page
 
     groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
     yield RUNS, [csv_files.runs(source, groups)]
     yield GROUPS, [csv_files.configurations(groups, varied)]
-    known = evaluated.gather(source, groups)
+    known = gathering.gather(source, groups)
     if known.runs:
         yield EVALUATED, csv_files.evaluated(source, groups, known)
     lines, one = plan(groups, varied), len(source.runs) == 1
@@ -112,7 +113,7 @@ def parts(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
-    return [*evaluation_figures.draw(part, plan(part.groups, varied))]
+    return [*parts.draw(part, plan(part.groups, varied))]
 
 
 def _put(new: Path, place: Path) -> None:

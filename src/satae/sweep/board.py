@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
 from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.flat import SEED
-from satae.config.messages import show
 from satae.run_directory import LOCK
-from satae.sweep import configurations, event_files, notes
+from satae.sweep import configurations, event_files, hparams, notes
 from satae.sweep.bands import MEASURES, Band, bands
 from satae.sweep.groups import Group, axes
-from satae.sweep.measures import COLUMNS, DEAD, FVU, SATURATED, SENSITIVITY, TOTAL
 from satae.sweep.notes import Runs
-from satae.sweep.results import FAILED, FINISHED, Result, Unreadable, attempted, directories, read
+from satae.sweep.results import Result, Unreadable, attempted, began, directories, read
 from satae.tracking.board import LAYOUT
 
 FOLDER: Final = "over seeds"
-ROOT, SESSION, END, BAND = ".sweep", ".session", ".end", ".band"  # how the names of our event files end
-METRICS: Final = {
-    FVU: "fvu (valid)",
-    **{key: COLUMNS[key] for key in (SATURATED, DEAD, SENSITIVITY)},
-    TOTAL: "total loss (valid)",
-}
+ROOT, BAND = ".sweep", ".band"  # how the names of our event files end
 # tags that come after those of the measures themselves; TensorBoard complains of runs that have some of a chart's, so
 # the mean is there twice: the charts of the bands have no tag that the runs of single seeds have
 MEAN, LOWER, UPPER = "within/{}/mean", "within/{}/lower", "within/{}/upper"
-MOST_VALUES: Final = 12  # that are listed one by one
 BANDS: Final = {
     "over seeds: mean and 95 % interval": {
         # TensorBoard shows charts with margins in the opposite order
@@ -44,7 +33,6 @@ BANDS: Final = {
         for name in reversed(MEASURES)
     }
 }
-STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
 
 
 def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
@@ -55,27 +43,9 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         choices: of each of its runs.
     """
     varied = axes(choices)
-    named = [HParam(key, _domain([_plain(one[key]) for one in choices if key in one])) for key in varied if key != SEED]
-    config = hparams_config_pb(named, [Metric(tag, display_name=name) for tag, name in METRICS.items()])
     layout = custom_scalars({**(BANDS if SEED in varied else {}), **LAYOUT})
-    content = event_files.encoded([Event(summary=config), Event(summary=layout)])
+    content = event_files.encoded([Event(summary=hparams.config(choices, varied)), Event(summary=layout)])
     event_files.tell_anew(sweep, _over_seeds(sweep), ROOT, content)
-
-
-def show_run(run: Result, group: str) -> None:
-    """Write what a run of a sweep chose, and how it ended, if it has.
-
-    Args:
-        run: as it stands.
-        group: its configuration without the seed.
-    """
-    values, began = {key: _plain(value) for key, value in run.choices.items()}, _began([run])
-    begin = hparams_pb(values, trial_id=group, start_time_secs=began)
-    about = begin.value[0].metadata.plugin_data  # whose order differs between processes
-    about.content = plugin_data_pb2.HParamsPluginData.FromString(about.content).SerializeToString(deterministic=True)
-    event_files.rewrite(run.directory, SESSION, event_files.encoded([Event(summary=begin)], began))
-    end = [Event(summary=_ending(STATUS[run.status]))] if run.status in STATUS else []
-    event_files.rewrite(run.directory, END, event_files.encoded(end, began))
 
 
 def show_band(folder: Path, runs: Sequence[Result]) -> None:
@@ -91,7 +61,7 @@ def show_band(folder: Path, runs: Sequence[Result]) -> None:
         start = Event(step=found[0].epoch, session_log=SessionLog(status=SessionLog.START))
         layout = Event(summary=custom_scalars(BANDS))  # also for who looks at the folder of the bands alone
         events = [start, layout, *(Event(step=band.epoch, summary=_summary(band)) for band in found)]
-        event_files.rewrite(folder, BAND, event_files.encoded(events, _began(runs)))
+        event_files.rewrite(folder, BAND, event_files.encoded(events, began(runs)))
     elif folder.is_dir():
         _withdraw_band(folder)
 
@@ -100,7 +70,7 @@ def follow(run: Path) -> None:
     """Show how a run of a sweep stands, with the others of its configuration, in whatever process it is."""
     with _locked(run.parent):
         name, seeds = configurations.of(run)
-        show_run(read(run), name)
+        hparams.show_run(read(run), name)
         show_band(run.parent / FOLDER / name, [read(path) for path in seeds])
 
 
@@ -131,7 +101,7 @@ def finish(sweep: Path) -> list[Result | Unreadable]:
 def _show_groups(sweep: Path, named: Mapping[str, Group]) -> None:
     for name, group in named.items():
         for run in group.runs:
-            show_run(run, name)
+            hparams.show_run(run, name)
         show_band(sweep / FOLDER / name, group.seeds)
     for folder in [folder for folder in _bands(sweep) if folder.name not in named]:
         _withdraw_band(folder)
@@ -156,28 +126,6 @@ def _summary(band: Band) -> Summary:
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 
-def _ending(status: int) -> Summary:
-    info = plugin_data_pb2.HParamsPluginData(session_end_info=plugin_data_pb2.SessionEndInfo(status=status))
-    about = metadata.create_summary_metadata(info)
-    return Summary(
-        value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)]
-    )
-
-
-def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
-    found = sorted(set(values), key=lambda value: (isinstance(value, str), value))
-    if len({isinstance(value, str) for value in found}) > 1:
-        found = [show(value) for value in found]
-    if len(found) > MOST_VALUES and not isinstance(found[0], str | bool):
-        return RealInterval(float(found[0]), float(found[-1]))
-    return Discrete([float(value) if type(value) is int else value for value in found])
-
-
-def _plain(value: Any) -> Any:
-    """A value as HParams can have it."""
-    return value if isinstance(value, bool | int | float | str) else show(value)
-
-
 def _locked(sweep: Path) -> FileLock:
     return FileLock(_over_seeds(sweep) / LOCK)
 
@@ -185,17 +133,3 @@ def _locked(sweep: Path) -> FileLock:
 def _over_seeds(sweep: Path) -> Path:
     (sweep / FOLDER).mkdir(exist_ok=True)
     return sweep / FOLDER
-
-
-def _began(runs: Iterable[Result]) -> float:
-    """When the first of some runs began, in seconds; 0 where nobody knows."""
-    times = [_seconds(run.record.get("started", "")) for run in runs]
-    return min((time for time in times if time is not None), default=0.0)
-
-
-def _seconds(time: str) -> float | None:
-    """None of what is no time, or none that a calendar of this machine has."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

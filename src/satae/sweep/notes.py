@@ -10,11 +10,8 @@ from typing import Final, NamedTuple
 from satae import files
 from satae.config import ConfigError
 from satae.config.flat import SEED
-from satae.run_directory import SWEEP_NOTES
+from satae.run_directory import LARGEST, SWEEP_NOTES
 from satae.shown import brief, first_line
-
-LARGEST: Final = 2**24  # bytes
-
 
 Runs = dict[str, dict[str, str]]  # the folder of each, by a digest of its configuration and by its seed
 

@@ -6,14 +6,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.flat import SEED, flat
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
-from satae.run_directory import CONFIG, HISTORY, METRICS, RUN
+from satae.run_directory import CONFIG, HISTORY, LARGEST, METRICS, RUN
 from satae.run_directory import FAILED as FAILED
 from satae.run_directory import FINISHED as FINISHED
 from satae.run_directory import RUNNING as RUNNING
@@ -21,8 +22,6 @@ from satae.shown import first_line
 from satae.sweep.measures import COLLAPSED
 from satae.tracking import reading
 from satae.tracking.reading import numbers
-
-LARGEST: Final = 2**24  # bytes of the metrics of a run
 
 
 class Unreadable(NamedTuple):
@@ -117,6 +116,12 @@ def worst_exit_code(folders: Iterable[Path]) -> int:
     return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
 
 
+def began(runs: Iterable[Result]) -> float:
+    """When the first of some runs began, in seconds; 0 where nobody knows."""
+    times = [_seconds(run.record.get("started", "")) for run in runs]
+    return min((time for time in times if time is not None), default=0.0)
+
+
 def read(directory: Path) -> Result:
     """What is known of a run.
 
@@ -151,3 +156,11 @@ def _metrics(path: Path) -> dict[str, float]:
         return {key: float(value) for key, value in numbers(found).items()}
     except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def _seconds(time: str) -> float | None:
+    """None of what is no time, or none that a calendar of this machine has."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

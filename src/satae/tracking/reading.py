@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae.config import ConfigError
-from satae.run_directory import RUN
+from satae.run_directory import LARGEST, RUN
 from satae.shown import first_line
 
-LARGEST: Final = 2**24  # bytes of a record
 LAST: Final = 2**63 - 1  # epoch that TensorBoard can count to
 LONGEST: Final = 2**20  # bytes of a line of a history; one of a hundred layers has a hundredth of that
 TYPES: Final[dict[str, type]] = {

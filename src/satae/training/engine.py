@@ -1,4 +1,4 @@
-"""Settings of torch that every run begins with."""
+"""Settings of torch that every run begins with, and whether memory was too small for one."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def leave_compiler_out() -> None:
     for method in vars(Optimizer).values():
         if (plain := getattr(method, "__wrapped__", None)) is not None:
             setattr(plain, "__dynamo_disable", plain)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether what went wrong is that memory ran out, on the CPU or on a GPU."""
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)  # torch's allocator on the CPU has no kind

@@ -12,12 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from satae.config.flat import flat
 from satae.config.messages import show
-from satae.report import reading
+from satae.report import reading, words
 from satae.report.sources import cleaned
-from satae.run_directory import EVALUATION
+from satae.run_directory import EVALUATION, LARGEST
 
 FORMAT: Final = 1  # of what is read
-LARGEST: Final = 2**22  # bytes of the result of a part
 LARGEST_NUMBER: Final = 1e100
 MOST_TABLES, MOST_COLUMNS, MOST_ROWS = 20, 60, 5_000  # of a table
 MOST_ENTRIES: Final = 200  # settings, figures of the headline
@@ -132,3 +131,36 @@ def _cell(found: Any) -> Cell:
 
 def _is_picture(name: Any, part: str) -> bool:
     return isinstance(name, str) and re.fullmatch(rf"{part}_\w{{1,60}}\.png", name, re.ASCII) is not None
+
+
+def number(cell: Cell) -> float:
+    """A number of a table, which may be unknown.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(cell, str):
+        raise ValueError(f"{words.short(cell)}: is no number")
+    return math.nan if cell is None else float(cell)
+
+
+def count(cell: Cell) -> int:
+    """A number of inputs.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(cell, int):
+        raise ValueError(f"{words.short(cell)}: is no number of inputs")
+    return cell
+
+
+def text(cell: Cell) -> str:
+    """A name.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(cell, str):
+        raise ValueError(f"{words.short(cell)}: is no name")
+    return cell

@@ -1,4 +1,4 @@
-"""What the figures of evaluations consist of: panels, lines over the seeds, marks of verdicts, legends."""
+"""What the figures of evaluations consist of: panels, lines over the seeds, marks of verdicts, legends, captions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from satae.report import pictures
-from satae.report.drawing import INK, PAPER, empty
+from satae.colours import INK
+from satae.report import drawing, pictures, words
+from satae.report.drawing import PAPER, Drawing, empty
+from satae.report.evaluations.outcomes import Outcome
+from satae.report.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
 from satae.report.figures import margin
-from satae.report.outcomes import HOLDS, INCONCLUSIVE, MASKED, Outcome
+from satae.report.series import MOST_LINES, Plan
 from satae.sweep.groups import Spread
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE: Final = (3.7, 3.0)  # inches, of one of many panels
+MOST: Final = 6  # panels of a figure
 MOST_COLUMNS: Final = 3
 MOST_PLACES: Final = 100  # of a curve
 VERDICT: Final = "verdict: "
@@ -72,3 +76,22 @@ def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
     for spare in every[number:]:
         spare.set_visible(False)
     return figure, every[:number]
+
+
+def kept(
+    figure: Figure, name: str, title: str, told: str, plan: Plan, *, more: str = "", wide: bool = False
+) -> Drawing:
+    """A figure with all that is said about it.
+
+    Args:
+        figure: with what it shows.
+        name: of its files.
+        title: over it.
+        told: what it shows.
+        plan: of the configurations in it.
+        more: what is said last.
+        wide: whether it has more than one panel, where the plan has one.
+    """
+    lines = ", ".join(words.short(line.label) for line in plan.lines[:MOST_LINES])
+    caption = f"{told}{drawing.bars(plan)}{more}"
+    return drawing.kept(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)

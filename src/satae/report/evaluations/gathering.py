@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
 from satae.config.messages import counted, listed
-from satae.report import evaluations, words
-from satae.report.outcomes import CLEAN, DEFENCE, OWN, VICTIMS, Outcome, outcome
-from satae.report.series import Point
+from satae.report import words
+from satae.report.evaluations import defence, parts, stored
+from satae.report.evaluations.defence import DEFENCE
+from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.sources import Source
 from satae.run_directory import EVALUATION
 from satae.shown import first_line
@@ -20,20 +20,6 @@ from satae.sweep.groups import Group
 
 MOST_REFUSED: Final = 20  # told one by one
 MOST_SETTINGS: Final = 4  # likewise
-
-
-class Part(NamedTuple):
-    """A part of the evaluations, of runs that were measured alike."""
-
-    name: str
-    groups: list[Group]  # with what was found for the measures of their runs
-    outcomes: dict[Path, Outcome]  # of these, by directory
-    epsilon: float | None  # of a defence, the radius at which it is told
-    notes: list[str]
-
-    def of(self, point: Point) -> list[Outcome]:
-        """Those of the runs of a configuration, one for each seed."""
-        return [self.outcomes[run.directory] for run in point.runs.values()]
 
 
 class Evaluated(NamedTuple):
@@ -57,16 +43,16 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
             continue
         for part in PARTS:
             try:
-                if evaluation := evaluations.read(run.directory, part):
-                    found.setdefault(run.directory, {})[part] = outcome(evaluation)
+                if evaluation := stored.read(run.directory, part):
+                    found.setdefault(run.directory, {})[part] = parts.outcome(evaluation)
                     columns |= dict.fromkeys(name for table in evaluation.tables for name in table.columns)
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or first_line(error)
                 refused.append(f"{EVALUATION}/{part}.json of {source.name(run)} is left out: {why}.")
-    parts = [_part(part, {at: each[part] for at, each in found.items() if part in each}, groups) for part in PARTS]
+    told = [_part(part, {at: each[part] for at, each in found.items() if part in each}, groups) for part in PARTS]
     more = [f"{len(refused) - MOST_REFUSED} further ones are left out."] if len(refused) > MOST_REFUSED else []
     notes = [*refused[:MOST_REFUSED], *more]
-    return Evaluated([part for part in parts if part.outcomes or part.notes], found, [*columns], notes)
+    return Evaluated([part for part in told if part.outcomes or part.notes], found, [*columns], notes)
 
 
 def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> Part:
@@ -76,14 +62,11 @@ def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> 
     settings = Counter(tuple(sorted(each.settings.items())) for each in done.values())
     usual = dict(settings.most_common(1)[0][0]) if settings else {}
     alike = {at: each for at, each in done.items() if each.settings == usual}
-    epsilon = _middle(alike.values()) if name == DEFENCE else None
+    epsilon = defence.middle(alike.values()) if name == DEFENCE else None
+    numbers = {at: each.numbers if epsilon is None else defence.accuracies(each, epsilon) for at, each in alike.items()}
     counting = [
         group._replace(
-            runs=[
-                run._replace(metrics=_numbers(alike[run.directory], epsilon))
-                for run in group.runs
-                if run.directory in alike
-            ]
+            runs=[run._replace(metrics=numbers[run.directory]) for run in group.runs if run.directory in alike]
         )
         for group in groups
     ]
@@ -106,19 +89,6 @@ def _apart(usual: Mapping[str, str], done: Mapping[Path, Outcome]) -> Iterator[s
         how = f"measured with other settings ({_differences(usual, others)})"
         told = f"{counted(len(others), 'run')} of {len(done)} {how}"
         yield f"{told}: in no mean and no figure, but in evaluation.csv."
-
-
-def _middle(outcomes: Iterable[Outcome]) -> float | None:
-    """The radius that most of them have for the middle one, the smallest of several."""
-    found = Counter(radius for each in outcomes if math.isfinite(radius := each.numbers["epsilon"]))
-    return min(found, key=lambda radius: (-found[radius], radius), default=None)
-
-
-def _numbers(outcome: Outcome, epsilon: float | None) -> dict[str, float]:
-    if epsilon is None:
-        return outcome.numbers
-    at = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
-    return {CLEAN: outcome.curves.get(OWN, {}).get(0.0, math.nan), **at}
 
 
 def _differences(usual: Mapping[str, str], others: Sequence[Outcome]) -> str:

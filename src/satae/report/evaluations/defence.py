@@ -1,0 +1,118 @@
+"""What is left of the accuracy of a classifier under attack: read, and drawn with the verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from satae.colours import COLOURS
+from satae.report import drawing, pictures, words
+from satae.report.drawing import DASHES, Drawing
+from satae.report.evaluations import panels, twins, verdicts
+from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
+from satae.report.scales import scale
+from satae.report.series import Plan, Point
+
+DEFENCE: Final = "defence"
+WHAT: Final = (
+    "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
+    " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
+    " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
+    " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
+    " one could not tell. Over seeds, the counts; of one run, [Wilson's 95 % interval] over other draws of the inputs."
+)
+CLEAN: Final = "own, clean"
+EPSILON, MIDDLE = FIGURES = ("defence_epsilon", "defence_middle")
+SHARE: Final = (0.0, 1.0)
+MARKED: Final = (
+    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
+    " may be an illusion. Of several seeds, the worst."
+)
+
+
+def read(found: Evaluation) -> Outcome:
+    """The accuracy of each model against epsilon, with its verdict and the checks behind it."""
+    told = Outcome.empty(found)
+    for row in found.rows("defence"):
+        victim, verdict = text(row["victim"]), text(row["verdict"])
+        if victim not in VICTIMS or verdict not in VERDICTS:
+            raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
+        epsilon = number(row["epsilon"])
+        told.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
+        told.ends.setdefault(victim, {})[epsilon] = number(row["low"]), number(row["high"])
+        told.told[victim], told.inputs[victim] = verdict, count(row["n"])
+    for row in found.rows("checks"):
+        if row["victim"] == OWN and row["outcome"] != PASSED:
+            told.checks[count(row["check"])] = text(row["outcome"])
+    if told.curves:
+        told.numbers["epsilon"] = number(found.headline["epsilon"])
+    if OWN in told.inputs:
+        told.inputs[CLEAN] = told.inputs[OWN]
+    return told
+
+
+def middle(outcomes: Iterable[Outcome]) -> float | None:
+    """The radius that most of them have for the middle one, the smallest of several."""
+    found = Counter(radius for each in outcomes if math.isfinite(radius := each.numbers["epsilon"]))
+    return min(found, key=lambda radius: (-found[radius], radius), default=None)
+
+
+def accuracies(outcome: Outcome, epsilon: float) -> dict[str, float]:
+    """Of each model at a radius, and of its own on clean inputs."""
+    at = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
+    return {CLEAN: outcome.curves.get(OWN, {}).get(0.0, math.nan), **at}
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """The accuracy against epsilon and, where a number varies, at the middle radius against that."""
+    yield _against_epsilon(part, plan)
+    if plan.x is not None and part.epsilon is not None:
+        yield _at_middle(part, plan, part.epsilon)
+
+
+def _against_epsilon(part: Part, plan: Plan) -> Drawing:
+    """A panel for each configuration, with the three models."""
+    points = [point for row in pictures.chosen(plan) for point in row]
+    figure, all_axes = panels.grid(len(points))
+    radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
+    for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
+        found = part.of(point)
+        for victim, colour, dash in zip((OWN, TWIN, ALONE), COLOURS, DASHES, strict=False):
+            spreads = panels.over_seeds(found, victim)
+            if spreads:
+                style = {"color": colour, "ls": dash, "label": victim}
+                panels.draw_line(ax, spreads, **style)
+                panels.draw_marks(ax, [(x, y.mean, verdicts.worst(found, victim)) for x, y in spreads], colour)
+        ax.set_title(words.short(words.name(point.values), 44), fontsize=10)
+        scale(ax, "", radii[: panels.MOST_PLACES])
+        ax.set_xlabel("epsilon")
+        if place % panels.MOST_COLUMNS == 0:
+            ax.set_ylabel("accuracy")
+        ax.tick_params(axis="x", labelsize=8)
+        ax.set_ylim(-0.03, 1.03)
+    panels.tell_all(figure)
+    left = sum(len(line.points) for line in plan.lines) - len(points)
+    told = (
+        "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
+        " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
+        f" logarithmic where it spans much, and linear from 0. {MARKED}"
+    )
+    told += f" {left} further configurations are in the table." if left else ""
+    return panels.kept(figure, EPSILON, "Accuracy under attack against epsilon", told, plan, wide=True)
+
+
+def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
+    named = f"accuracy at epsilon {epsilon:g}"
+
+    def verdict(point: Point, victim: str) -> str:
+        return verdicts.worst(part.of(point), victim)
+
+    figure = twins.figure(plan, {OWN: OWN, TWIN: TWIN}, named, SHARE, verdict)
+    told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
+    told += f" {MARKED}"
+    title = f"{named.capitalize()} against {words.short(plan.x)}"
+    return panels.kept(figure, MIDDLE, title, told, plan, more=drawing.left_out(plan))

@@ -1,0 +1,87 @@
+"""How well noise is taken away: read, and drawn against the level of each kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from satae.colours import COLOURS, INK
+from satae.report import pictures, words
+from satae.report.drawing import DASHES, Drawing
+from satae.report.evaluations import panels
+from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.panels import draw_line, over_seeds
+from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.series import MOST_LINES, Plan
+from satae.sweep.groups import Spread
+
+WHAT: Final = "How well noise is taken away: with the noise of the training, without any where it had none."
+MEASURES: Final = ("fvu", "psnr")
+NOISY: Final = "noisy"
+SEEN, UNSEEN = "seen", "no"
+UNITS: Final = {"psnr": "psnr, dB"}
+FIGURES: Final = tuple(f"denoising_{measure}" for measure in MEASURES)
+
+
+def read(found: Evaluation) -> Outcome:
+    """Both measures against the level of each kind of noise, and those of the noisy inputs themselves."""
+    told, rows = Outcome.empty(found), [*found.rows("denoising")]
+    for row in rows:
+        kind = text(row["noise"])
+        for measure in (*MEASURES, *(f"{NOISY} {measure}" for measure in MEASURES)):
+            places = told.curves.setdefault(f"{kind}/{measure}", {})
+            places[number(row["level"])] = number(row[measure])
+        if told.told.get(kind) != SEEN:
+            told.told[kind] = UNSEEN if row["seen"] == UNSEEN else SEEN
+    for measure in MEASURES if rows else ():
+        told.numbers[measure] = number(found.headline[measure])
+        told.inputs[measure] = count(rows[0]["n"])
+    return told
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """A figure for each measure."""
+    for measure in MEASURES:
+        yield from _levels(part, plan, measure)
+
+
+def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
+    """A panel for each kind of noise, with some configurations."""
+    points = pictures.evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
+    found = {index: part.of(point) for index, point in enumerate(points)}
+    every = [outcome for some in found.values() for outcome in some]
+    names = [f"{kind}/{measure}" for kind in dict.fromkeys(kind for each in every for kind in each.told)]
+    names = [name for name in names if any(len(over_seeds(some, name)) > 1 for some in found.values())]
+    names = names[: panels.MOST]
+    if not names:
+        return
+    figure, all_axes = panels.grid(len(names), 2)
+    for ax, name in zip(all_axes, names, strict=True):
+        kind = name.partition("/")[0]
+        for (index, some), colour, dash in zip(found.items(), COLOURS, DASHES, strict=False):
+            label = words.short(words.name(points[index].values), 30)
+            draw_line(ax, over_seeds(some, name), color=colour, ls=dash, marker=".", label=label)
+        noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for some in found.values()]
+        if _are_alike(noisy):
+            ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")
+        seen = {each.told[kind] for each in every if kind in each.told}
+        told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
+        ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
+        ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
+    panels.tell_all(figure, marks=False)
+    left = sum(bool(point.runs) for line in plan.lines for point in line.points) - len(points)
+    told = (
+        f"Of reconstructions from noisy inputs, held against the clean ones; {'less' if measure == 'fvu' else 'more'}"
+    )
+    told += " is better. Dotted: the noisy input itself, what doing nothing gives."
+    told += f" {left} further configurations are left out." if left else ""
+    title = f"{measure} against the level of the noise"
+    yield panels.kept(figure, f"denoising_{measure}", title, told, plan, wide=True)
+
+
+def _are_alike(curves: Sequence[Sequence[tuple[float, Spread]]]) -> bool:
+    """Whether some curves are one, where they have the same places."""
+    known = [{place: spread.mean for place, spread in curve} for curve in curves]
+    first, *others = known
+    return all(math.isclose(first[x], other[x], rel_tol=1e-3) for other in others for x in other if x in first)

@@ -1,0 +1,59 @@
+"""Whether the energy tells the data from what is no data: read, and drawn along the number that varies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from satae.colours import COLOURS, INK
+from satae.report import pictures, words
+from satae.report.drawing import DASHES, Drawing
+from satae.report.evaluations import panels
+from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.scales import scale
+from satae.report.series import MOST_LINES, Plan
+
+WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
+AUROC: Final = "auroc"
+AREA: Final = "manifold_auroc"
+FIGURES: Final = (AREA,)
+
+
+def read(found: Evaluation) -> Outcome:
+    """The area under the curve against each of what is no data."""
+    told = Outcome.empty(found)
+    for row in found.rows("manifold"):
+        name = f"{AUROC} {text(row['against'])}"
+        told.numbers[name], told.inputs[name] = number(row["auroc"]), count(row["n"])
+    return told
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """A panel for each of what is not data, where a number varies."""
+    names = dict.fromkeys(name for found in part.outcomes.values() for name in found.numbers)
+    names = dict.fromkeys([name for name in names if any(line.having(name) for line in plan.lines)][: panels.MOST])
+    if plan.x is None or not names:
+        return
+    lines = pictures.evenly(plan.lines, MOST_LINES)
+    figure, all_axes = panels.grid(len(names))
+    for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
+        for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
+            spreads = [(point.x, point.spread(name)) for point in line.having(name)]
+            panels.draw_line(ax, spreads, color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30))
+        ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
+        ax.set_title(words.short(f"against {name.removeprefix(AUROC).strip()}"), fontsize=10.5)
+        scale(ax, "", [point.x for line in lines for point in line.points])
+        ax.set_xlabel(words.short(plan.x))
+        ax.set_ylim(-0.03, 1.03)
+        if place % panels.MOST_COLUMNS == 0:
+            ax.set_ylabel(AUROC)
+    if len(lines) > 1:
+        panels.tell_all(figure, marks=False)
+    told = (
+        "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
+        " line) it is chance, below it the model reconstructs what is no data better."
+    )
+    told += f" {len(plan.lines) - len(lines)} further lines are left out." if len(lines) < len(plan.lines) else ""
+    title = f"AUROC of the energy against {words.short(plan.x)}"
+    yield panels.kept(figure, AREA, title, told, plan, wide=len(names) > 1)

@@ -1,0 +1,56 @@
+"""The parts of an evaluation by name: what each measures, how it is read and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from satae.report.drawing import Drawing
+from satae.report.evaluations import codes, defence, denoising, manifold, perturbation
+from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.stored import Evaluation
+from satae.report.series import Plan
+from satae.report.sources import cleaned
+
+
+class Telling(NamedTuple):
+    """How a part is told."""
+
+    what: str  # it measures
+    read: Callable[[Evaluation], Outcome]  # of a run; a KeyError where something is lacking
+    draw: Callable[[Part, Plan], Iterator[Drawing]] | None = None
+    figures: tuple[str, ...] = ()  # names of files
+
+
+TOLD: Final[Mapping[str, Telling]] = {
+    "denoising": Telling(denoising.WHAT, denoising.read, denoising.draw, denoising.FIGURES),
+    "code": Telling(codes.WHAT, codes.read),
+    "manifold": Telling(manifold.WHAT, manifold.read, manifold.draw, manifold.FIGURES),
+    "perturbation": Telling(perturbation.WHAT, perturbation.read, perturbation.draw, perturbation.FIGURES),
+    defence.DEFENCE: Telling(defence.WHAT, defence.read, defence.draw, defence.FIGURES),
+}
+FIGURES: Final = tuple(name for telling in TOLD.values() for name in telling.figures)  # of files
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """Those figures of a part that can be drawn.
+
+    Args:
+        part: what was found.
+        plan: of its configurations.
+    """
+    telling = TOLD[part.name]
+    if telling.draw and any(point.runs for line in plan.lines for point in line.points):
+        yield from telling.draw(part, plan)
+
+
+def outcome(found: Evaluation) -> Outcome:
+    """What an evaluation says.
+
+    Raises:
+        ValueError: it lacks what its part has.
+    """
+    try:
+        return TOLD[found.part].read(found)
+    except KeyError as error:
+        raise ValueError(f"it lacks {cleaned(error.args[0])}") from None

@@ -1,0 +1,50 @@
+"""How far a small perturbation moves the code: read, and drawn beside the twins along the number that varies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from satae.report import drawing, words
+from satae.report.drawing import Drawing
+from satae.report.evaluations import panels, twins
+from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.evaluations.verdicts import OWN, TWIN
+from satae.report.series import Plan
+
+WHAT: Final = (
+    "The largest change of the code that an attack finds, in mean distances between the codes of two"
+    " inputs, in the largest ball that was tried. An attack may miss a larger one."
+)
+CHANGE, TWINS_CHANGE = "code change, own", "code change, twin"
+CODE: Final = "perturbation_code"
+FIGURES: Final = (CODE,)
+
+
+def read(found: Evaluation) -> Outcome:
+    """The change of the code in the largest ball of the first norm."""
+    told, rows = Outcome.empty(found), [row for row in found.rows("perturbation") if row["output"] == "code"]
+    rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
+    epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
+    for row in rows:
+        name = {OWN: CHANGE, TWIN: TWINS_CHANGE}.get(text(row["model"]))
+        if name and row["epsilon"] == epsilon:
+            told.numbers[name], told.inputs[name] = number(row["change share"]), count(row["n"])
+            told.balls[name] = f"{text(row['norm'])}, epsilon {epsilon:g}"
+    return told
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """The change of the code, where a number varies."""
+    if plan.x is None:
+        return
+    ball = next((found.balls[CHANGE] for found in part.outcomes.values() if CHANGE in found.balls), "")
+    figure = twins.figure(plan, {CHANGE: OWN, TWINS_CHANGE: TWIN}, "largest change of the code", (0.0, math.inf))
+    told = (
+        f"The largest change of the code that an attack finds ({ball}), in mean distances between the codes of two"
+        " inputs; dashed: the twin trained with alpha=0. An attack may miss a larger one."
+    )
+    title = f"Change of the code against {words.short(plan.x)}"
+    yield panels.kept(figure, CODE, title, told, plan, more=drawing.left_out(plan))
