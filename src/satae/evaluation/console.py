@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,13 +12,12 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from satae import interruption
-from satae.evaluation.findings import Cell, Findings, Table
+from satae.evaluation.findings import Cell, Findings, Table, shown
 from satae.interruption import Interrupted
 from satae.shown import brief
 from satae.tracking.console import PatientConsole
 
 T = TypeVar("T")
-DIGITS: Final = 4  # that are told of a number
 
 
 class Display:
@@ -42,9 +40,9 @@ class Display:
 
     def table(self, table: Table) -> None:
         """In columns on a terminal; with tabs elsewhere, for other programs."""
-        shown = [*table.columns].index
-        places = [shown(name) for name in table.shown]
-        rows = [[_cell(row[place]) for place in places] for row in table.rows]
+        index = [*table.columns].index
+        places = [index(name) for name in table.shown]
+        rows = [[shown(row[place]) for place in places] for row in table.rows]
         if not self._console.is_terminal:
             for row in [[brief(name) for name in table.shown], *rows]:
                 self._console.print(Segments([Segment("\t".join(row) + "\n")]))  # of text it would fill the tabs
@@ -89,9 +87,3 @@ def summary(runs: Mapping[str, Mapping[str, Cell]]) -> Table:
     columns = [*dict.fromkeys(name for found in runs.values() for name in found)]
     rows: list[list[Cell]] = [[name, *(found.get(column) for column in columns)] for name, found in runs.items()]
     return Table("runs", ["run", *columns], rows, ["run", *columns])
-
-
-def _cell(value: Cell) -> str:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "-"
-    return f"{value:.{DIGITS}g}" if isinstance(value, float) else brief(value)
