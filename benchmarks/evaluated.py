@@ -48,6 +48,7 @@ def write_part(
     tables: Mapping[str, Rows],
     pictures: Sequence[str] = (),
     notes: Sequence[str] = (),
+    measured: str = "",
     **settings: Any,
 ) -> None:
     """Write one.
@@ -59,11 +60,19 @@ def write_part(
         tables: rows by name, in the order of ``COLUMNS``.
         pictures: names of its files.
         notes: what is to be known of it.
+        measured: when.
         settings: others than the usual ones.
     """
     key = {"format": 1, "part": part, **SETTINGS, part: OF_PART.get(part, {}), "weights": "0" * 64, **settings}
     found = [{"name": name, "columns": COLUMNS[name], "rows": rows, "shown": []} for name, rows in tables.items()]
-    told = {"key": key, "headline": headline, "notes": [*notes], "tables": found, "pictures": [*pictures]}
+    told = {
+        "key": key,
+        "measured": measured,
+        "headline": headline,
+        "notes": [*notes],
+        "tables": found,
+        "pictures": [*pictures],
+    }
     (directory / "evaluation").mkdir(exist_ok=True)
     (directory / "evaluation" / f"{part}.json").write_text(json.dumps(told), "utf-8")
 

@@ -10,7 +10,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.tags, self.text, self.open, self.tables = [], [], [], []
+        self.tags, self.text, self.open, self.tables, self.titles = [], [], [], [], []
         self.content = path.read_text("utf-8")
         self.feed(self.content)
         self.close()
@@ -19,6 +19,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag == "table":
             self.tables.append([])
+            self.titles.append(next(of["aria-label"] for _, of in reversed(self.tags) if of.get("role") == "region"))
         if tag == "tr":
             self.tables[-1].append([])
         if tag in ("th", "td"):

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import typing
+from statistics import fmean
 
 import made
 import pytest
@@ -22,7 +23,7 @@ from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.evaluation import PARTS
 from satae.report import csv_files, drawing, sources, words
-from satae.report.evaluations import panels, parts, stored, verdicts
+from satae.report.evaluations import gathering, panels, parts, stored, verdicts
 from satae.report.evaluations.gathering import gather
 from satae.report.series import plan
 from satae.report.writing import write
@@ -67,10 +68,16 @@ def part_of(folder, name):
     return next(part for part in gathered(folder)[2].parts if part.name == name)
 
 
-def table(page, column):
-    """The table on the page that has a column."""
-    (found,) = [rows for rows in page.tables if column in rows[0]]
+def table(page, part):
+    """The table of a part on the page."""
+    found = page.tables[page.titles.index(f"{part.capitalize()}, evaluated")]
     return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+
+
+def told(part):
+    """What stands in the cells of an accuracy: its number, the ends of its interval, its verdict."""
+    number, ends, verdict = part.replace("\N{NO-BREAK SPACE}", " ").split("\n")
+    return number, [float(end) for end in ends.strip("[]").split(", ")], verdict.strip("()")
 
 
 def rows(path):
@@ -124,7 +131,7 @@ def test_what_storage_writes_can_be_read(tmp_path):
     read = stored.read(place, "manifold")
     assert read.settings == {"samples": "30", "manifold.other": "auto"}
     assert read.tables[0].rows == [["shuffled", 0.75, 0.7, None, 2.0, 1.0, 30, 30]]
-    assert part_of(tmp_path, "manifold").groups[0].runs[0].metrics == {"auroc shuffled": 0.75}
+    assert part_of(tmp_path, "manifold").groups[0].runs[0].metrics == {"shuffled": 0.75}
 
 
 # what the page says
@@ -132,22 +139,28 @@ def test_what_storage_writes_can_be_read(tmp_path):
 
 def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
     expected = {
-        "denoising": ("fvu ± 95 %", lambda of: of["denoising"][0]["fvu"], "500"),
-        "code": ("slope ± 95 %", lambda of: of["code"][0]["slope"], "1,000; slope: 200"),
-        "manifold": ("auroc shuffled ± 95 %", lambda of: of["manifold"][0]["auroc shuffled"], "1,000"),
-        "perturbation": ("code change, own ± 95 % (linf, epsilon 0.1)", largest_change, "200"),
+        "denoising": ("fvu", lambda of: of["denoising"][0]["fvu"], "500"),
+        "code": ("slope", lambda of: of["code"][0]["slope"], "1,000\nslope: 200"),
+        "manifold": ("shuffled", lambda of: of["manifold"][0]["auroc shuffled"], "1,000"),
+        "perturbation": ("own", largest_change, "200"),
     }
-    for title, number, inputs in expected.values():
-        found = table(page, title)
+    for part, (title, number, inputs) in expected.items():
+        found = table(page, part)
         assert len(found) == len(ACTS) * len(ALPHAS)
         for row in found:
             of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
             assert row[title] == words.spread(Spread.of(map(number, of)))
             assert (row["n"], row["inputs"]) == ("3", inputs)
+    captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
+    assert all(f"<caption>{caption}</caption>" in page.content for caption in captions)
 
 
 def largest_change(of, model="own"):
     return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, "code", "linf", 0.1])
+
+
+def ends(of, victim, epsilon=0.1):
+    return next(row[3:5] for row in of["defence"][1]["defence"] if row[:2] == [victim, epsilon])
 
 
 def accuracy(of, victim, epsilon=0.1):
@@ -159,24 +172,26 @@ def verdict(of, victim):
 
 
 def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
-    found = table(page, "own: checks not passed")
+    found = table(page, "defence")
+    assert [*found[0]][-5:] == ["clean", "own", "not passed", "twin", "alone"]
     for row in found:
         of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
         for victim in verdicts.VICTIMS if float(row["alpha"]) else ("own", "alone"):
             said = [verdict(each, victim) for each in of]
             counts = ", ".join(f"{word} {said.count(word)}" for word in verdicts.VERDICTS if word in said)
-            number = words.spread(Spread.of(accuracy(each, victim) for each in of))
-            cell = row[f"{victim} at 0.1 ± 95 % (verdict)"].replace("\N{NO-BREAK SPACE}", " ")
-            assert cell == f"{number}\n({counts})".replace("\N{NO-BREAK SPACE}", " ")
-    assert {row["own: checks not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
-    assert {row["twin at 0.1 ± 95 % (verdict)"] for row in found if row["alpha"] == "0"} == {words.NOTHING}
+            spread = Spread.of(accuracy(each, victim) for each in of)
+            number = words.number(spread.mean) if victim == "alone" else words.spread(spread)
+            interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
+            assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
+    assert {row["not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
+    assert {row["twin"] for row in found if row["alpha"] == "0"} == {words.NOTHING}
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
-    assert "18 of 18 runs evaluated by satae-eval. All of this is an extension beyond the paper" in page.seen()
+    assert "All 18 runs were evaluated by satae-eval. All of this is an extension beyond the paper" in page.seen()
     sweep(tmp_path, alphas=[0.1], parts=["code"])
     made.whole(tmp_path / "more", pictures=(), act="tanh")
-    assert "6 of 7 runs evaluated by satae-eval." in Page(write([tmp_path])).seen()
+    assert "6 of 7 runs were evaluated by satae-eval." in Page(write([tmp_path])).seen()
 
 
 def test_without_evaluations_nothing_is_said_of_them(tmp_path):
@@ -192,8 +207,10 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
         headline, tables = results("relu", 0.1, seed)["defence"]
         evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
     number = words.spread(Spread.of(accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS))
-    (row,) = table(Page(write([tmp_path])), "own at 0.05 ± 95 % (verdict)")
-    assert row["own at 0.05 ± 95 % (verdict)"].startswith(f"{number}\n(")
+    page = Page(write([tmp_path]))
+    (row,) = table(page, "defence")
+    assert "<caption>Accuracy at epsilon 0.05</caption>" in page.content
+    assert row["own"].startswith(f"{number}\n[")
     assert row["n"] == "3"
 
 
@@ -226,6 +243,129 @@ def test_weights_are_no_setting_and_runs_that_go_on_count_in_no_mean(tmp_path):
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2, 3]
 
 
+def test_of_as_many_runs_those_without_a_choice_count_and_then_those_of_more_inputs(tmp_path):
+    chosen = {"defence": {"defence": {"norm": "linf", "samples": 500, "steps": 40, "queries": 7}}}
+    run(tmp_path / "first", seed=0, parts=["defence"], changed=chosen)
+    run(tmp_path / "first", seed=1, parts=["defence"])
+    run(tmp_path / "second", seed=0, parts=["code"], changed={"code": {"samples": 40}})
+    run(tmp_path / "second", seed=1, parts=["code"], changed={"code": {"samples": 50}})
+    evaluated.write_part(tmp_path / "second" / "act=relu,alpha=0.1,seed=1", "code", *larger(), samples=50)
+    assert [run.seed for run in part_of(tmp_path / "first", "defence").groups[0].runs] == [1]
+    assert [run.seed for run in part_of(tmp_path / "second", "code").groups[0].runs] == [1]
+
+
+def larger():
+    """The code of more inputs than usual."""
+    headline, tables = results("relu", 0.1, 1)["code"]
+    return headline, {"code": [[*row[:5], 9_000] for row in tables["code"]]}
+
+
+def test_what_was_chosen_is_told_and_parts_that_differ_in_what_they_share(tmp_path):
+    changed = {"code": {"split": "valid", "seed": 3}, "defence": {"best": True}}
+    place = run(tmp_path, changed=changed)
+    seen = Page(write([place])).seen()
+    assert "Measured with split=valid, seed=3; all else by default." in seen
+    others = "denoising, manifold, perturbation"
+    assert f"The parts of the evaluation differ: split=test of {others} and defence; split=valid of code." in seen
+    assert "differ: best=false of denoising, code, manifold and perturbation; best=true of defence." in seen
+    assert "The parts of the evaluation differ" not in Page(write([run(tmp_path / "alike")])).seen()
+
+
+def test_a_setting_is_as_one_types_it():
+    assert stored.as_typed([10.0, 0.5, 3]) == "[10,0.5,3]"
+    assert gathering.chosen({"defence.temperatures": stored.as_typed([3.0, 10.0, 30.0, 100.0, 300.0])}) == {}
+
+
+# weights of before
+
+
+ENDED = "2026-01-31T12:00:09.900+00:00"  # of a run
+
+
+def test_parts_of_other_weights_than_the_last_are_stale(tmp_path):
+    sweep(tmp_path, acts=["relu"], alphas=[0.1])
+    place = tmp_path / "act=relu,alpha=0.1,seed=0"
+    code = results("relu", 0.1, 0)["code"]
+    evaluated.write_part(place, "code", *code, measured="2026-01-31T13:00:00+00:00", weights="1" * 64)
+    for part in ("denoising", "manifold", "perturbation", "defence"):
+        evaluated.write_part(place, part, *results("relu", 0.1, 0)[part], measured="2026-01-31T12:30:00+00:00")
+    page = Page(write([tmp_path]))
+    names = "denoising, manifold, perturbation and defence"
+    assert f"1 run was trained further after {names} had been measured: what was found of earlier" in page.seen()
+    assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2]
+    assert [run.seed for run in part_of(tmp_path, "defence").groups[0].runs] == [1, 2]
+    written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}
+    assert {("manifold", "0", "no"), ("manifold", "1", "yes"), ("code", "0", "yes")} <= written
+
+
+@pytest.mark.parametrize(
+    ("measured", "best", "stale"),
+    [
+        ("2026-01-31T12:00:08+00:00", False, True),
+        ("2026-01-31T12:00:09+00:00", False, False),  # in the second in which the run ended
+        ("2026-01-31T12:00:08+00:00", True, False),  # the best ones may be those of before
+        ("a stranger's", False, False),
+    ],
+)
+def test_what_was_measured_before_the_run_ended_is_stale(tmp_path, measured, best, stale):
+    place = run(tmp_path, parts=(), record={"ended": ENDED})
+    evaluated.write_part(place, "code", *results("relu", 0.1, 0)["code"], measured=measured, best=best)
+    found = part_of(tmp_path, "code")
+    assert ["was trained further" in note for note in found.notes] == [True] * stale
+    assert len(found.outcomes) == (not stale)
+
+
+def test_a_part_whose_run_was_trained_further_shows_no_pictures_of_before(tmp_path):
+    place = run(tmp_path, parts=(), record={"ended": ENDED})
+    headline, tables = results("relu", 0.1, 0)["defence"]
+    evaluated.write_part(place, "defence", headline, tables, PICTURES[1:], measured="2026-01-31T11:00:00+00:00")
+    with_pictures(place)
+    assert Page(write([place])).all("img") == []
+
+
+# what the top of the page says of it
+
+
+def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
+    seen = page.seen()
+    of = [results("satlin", 1.0, seed) for seed in SEEDS]
+    for part in (
+        "Denoising.",
+        "Code.",
+        "Manifold, AUROC against.",
+        "Perturbation, change of the code, linf, epsilon 0.1.",
+    ):
+        assert part in seen
+    verdicts_told = ", ".join(
+        f"{word} {count}" for word in verdicts.VERDICTS if (count := sum(verdict(each, "twin") == word for each in of))
+    )
+    twin = words.spread(Spread.of(accuracy(each, "twin") for each in of)).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(
+        rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
+    )
+    assert "; 3 more in its table." in seen
+    one = Page(write([run(tmp_path)])).seen()
+    of_one = results("relu", 0.1, 0)
+    own = f"own {words.number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
+    assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
+
+
+def test_masked_gradients_are_told_before_one_relies_on_them(page, tmp_path):
+    (box,) = re.findall(r'aria-label="Before you rely on it".*?</div>', page.content, re.DOTALL)
+    told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): a check failed"
+    assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
+    assert "Defence: own is masked in 1 run: a check failed" in Page(write([run(tmp_path, alpha=1.0)])).seen()
+    assert "is masked" not in Page(write([run(tmp_path, alpha=0.0)])).seen()
+
+
+def test_the_contents_lead_to_every_section(page):
+    targets = {link["href"].removeprefix("#") for link in page.all("a")}
+    known = {attributes.get("id") for _, attributes in page.tags}
+    assert targets <= known
+    assert {attributes["aria-labelledby"] for attributes in page.all("section")} <= targets
+    assert {*PARTS} <= targets
+
+
 def test_a_part_that_measured_nothing_says_why(tmp_path):
     for seed in range(2):
         place = run(tmp_path, seed=seed, parts=["code"])
@@ -238,10 +378,11 @@ def test_a_part_that_measured_nothing_says_why(tmp_path):
 def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
     place = run(tmp_path, alpha=1.0)
     page = Page(write([place]))
-    (row,) = table(page, "own at 0.1 (verdict)")
-    ends = next(cells[3:5] for cells in results("relu", 1.0, 0)["defence"][1]["defence"] if cells[:2] == ["own", 0.1])
-    number = words.number(accuracy(results("relu", 1.0, 0), "own"))
-    assert row["own at 0.1 (verdict)"] == f"{number} [{', '.join(map(words.number, ends))}]\n(masked)"
+    (row,) = table(page, "defence")
+    of = results("relu", 1.0, 0)
+    number = words.number(accuracy(of, "own"))
+    assert told(row["own"]) == (number, [pytest.approx(end, abs=0.006) for end in ends(of, "own")], "masked")
+    assert "The run was evaluated by satae-eval." in page.seen()
     assert page.all("svg") == []
 
 
@@ -331,6 +472,42 @@ def test_of_one_line_no_name_is_told(tmp_path, monkeypatch):
     assert drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].legends == []
 
 
+def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at_0(whole, monkeypatch):
+    for name, axes_of in (("defence", "defence_middle"), ("perturbation", "perturbation_code")):
+        low, high = drawn(monkeypatch, whole, name)[axes_of].axes[0].get_ylim()
+        most = 1 if name == "defence" else max(largest_change(results("relu", 1.0, seed)) for seed in SEEDS)
+        assert low == pytest.approx(-0.03 * high, rel=0.1)
+        assert high >= most
+
+
+def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path, whole, monkeypatch):
+    sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence"])
+    (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
+    own, _twin = lines(ax)
+    for alpha, segment in zip(ALPHAS, own[2], strict=True):
+        assert [y for _, y in segment] == pytest.approx(ends(results("relu", alpha, 0), "own"))
+    figure = drawn(monkeypatch, whole, "defence")["defence_epsilon"]
+    act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", figure.axes[0].get_title()).groups()
+    of = [results(act, float(alpha), seed) for seed in SEEDS]
+    bars = next(bars for label, _, bars in lines(figure.axes[0]) if label == "alone")
+    assert [y for _, y in bars[3]] == pytest.approx(
+        [fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)]
+    )
+
+
+def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(tmp_path, monkeypatch):
+    for seed, areas in enumerate([(0.5, 1.0), (0.6, 0.9), (0.5, 0.6)]):
+        for alpha in (0.0, 1.0) if seed < 2 else (1.0,):
+            place = run(tmp_path, alpha=alpha, seed=seed, parts=())
+            cells = [["shuffled", areas[int(alpha)], 0, 1, 9.0, 3.0, 9, 9]]
+            evaluated.write_part(place, "manifold", {}, {"manifold": cells})
+    ((_, points, bars),) = lines(drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].axes[0])
+    assert [y for _, y in points] == pytest.approx([0.55, 2.5 / 3])
+    assert [y for _, y in bars[0]] == pytest.approx([0.5, 0.6])
+    assert bars[1][1][1] == 1.0
+    assert bars[1][0][1] == pytest.approx((spread := Spread.of([1.0, 0.9, 0.6])).mean - spread.margin)
+
+
 def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):
     (ax,) = drawn(monkeypatch, whole, "perturbation")["perturbation_code"].axes
     own, twin = [points for _, points, _ in lines(ax)][:2]
@@ -417,8 +594,10 @@ def with_pictures(place):
 def test_pictures_of_a_few_runs_are_shown_with_words(tmp_path, runs, shown):
     for seed in range(runs):
         with_pictures(run(tmp_path, seed=seed, pictures=PICTURES))
-    images = Page(write([tmp_path])).all("img")
+    page = Page(write([tmp_path]))
+    images = page.all("img")
     assert len(images) == shown
+    assert ("The same of each run by itself" in page.seen()) == (runs == 4)
     assert all(len(image["alt"]) > 40 and "seed=" in image["alt"] for image in images)
 
 

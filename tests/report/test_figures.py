@@ -9,7 +9,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from satae.report import drawing, figures, findings, sources, words
-from satae.report.series import plan
+from satae.report.series import MOST_LINES, plan
 from satae.sweep.groups import Spread, axes, grouped
 from satae.sweep.measures import COLLAPSED, FVU, SATURATED
 
@@ -146,3 +146,17 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
         f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
         f" Seed by seed they differ by {words.spread(change)} (n = 4)."
     ]
+
+
+def test_panels_share_axes_on_which_all_of_them_have_room(tmp_path, drawn):
+    for place in range(2 * MOST_LINES):
+        for alpha in ALPHAS:
+            found = {FVU: 0.1 * (place + 1), SATURATED: 0.05 * (place + 1)}
+            made.whole(tmp_path / f"{place} {alpha}", found, act=f"f{place:02}", alpha=alpha, pictures=())
+    for figure in drawn(tmp_path):
+        assert len(figure.axes) == 2
+        for ax in figure.axes:
+            (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+            points = [point for line in ax.containers for point in line.lines[0].get_xydata()]
+            assert len(points) == MOST_LINES * len(ALPHAS)
+            assert all(left <= x <= right and low <= y <= high for x, y in points)

@@ -69,8 +69,14 @@ def _refused(content: bytes) -> str:
 
 def _defaults() -> dict[str, object]:
     """Of the sections that configurations of earlier versions have not."""
-    values = yaml.safe_load((resources.files("satae.conf") / "config.yaml").read_text("utf-8"))
+    values = shipped("config")
     return {section: values[section] for section in SECTIONS}
+
+
+def shipped(primary: str) -> dict[str, Any]:
+    """The values of ``conf/<primary>.yaml``, which stand where nothing else is chosen."""
+    found: dict[str, Any] = yaml.safe_load((resources.files("satae.conf") / f"{primary}.yaml").read_text("utf-8"))
+    return found
 
 
 def config_of(found: object, where: str) -> Config:

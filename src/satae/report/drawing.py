@@ -13,6 +13,7 @@ from satae.colours import INK
 from satae.report import words
 from satae.report.scales import label_points
 from satae.report.series import Panel, Plan
+from satae.report.spreads import TWO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,8 +100,13 @@ def drawn(figure: Figure, name: str, title: str, caption: str, plan: Plan) -> Dr
 
 def bars(plan: Plan) -> str:
     """What is said of the bars in a figure."""
-    seeds = max(len(point.runs) for line in plan.lines for point in line.points)
-    return " Bars: 95 % intervals of the mean over the seeds." if seeds > 1 else " One run each: no intervals."
+    seeds = {len(point.runs) for line in plan.lines for point in line.points} - {0, 1}
+    if not seeds:
+        return " One run each: no intervals."
+    told = ["95 % intervals of the mean over the seeds"] * (seeds != {TWO}) + ["of two seeds, their range"] * (
+        TWO in seeds
+    )
+    return f" Bars: {'; '.join(told)}."
 
 
 def left_out(plan: Plan) -> str:

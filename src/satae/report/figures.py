@@ -12,6 +12,7 @@ from satae.report import words
 from satae.report.drawing import DASHES, PAPER, SIZE, Drawing, drawn, empty, panels
 from satae.report.scales import keep_to, scale
 from satae.report.series import Line, Panel, Plan
+from satae.report.spreads import reach
 from satae.sweep.measures import FVU, IN_FULL, SATURATED
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MOST_DOTS: Final = 40
 TRADE_OFF: Final = "trade_off"
 NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF)  # of files
 BEHIND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # of a text
-POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: (0.0, 1.0)}  # an interval can go beyond
+POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: (0.0, 1.0)}
 
 
 def draw(plan: Plan) -> Iterator[Drawing]:
@@ -46,12 +47,12 @@ def _against(plan: Plan, metric: str) -> Drawing:
             points = line.having(metric)
             spreads = [point.spread(metric) for point in points]
             at, means = [point.x for point in points], [spread.mean for spread in spreads]
-            ax.errorbar(at, means, [margin(spread.margin) for spread in spreads], capsize=3, **style)
+            ax.errorbar(at, means, reach(spreads, POSSIBLE[metric]), capsize=3, **style)
             hollow = [(point.x, mean) for point, mean in zip(points, means, strict=True) if point.collapsed]
             _hollow(ax, hollow, style)
         ax.set_ylabel(metric)
         scale(ax, x, where)
-        keep_to(ax, "y", POSSIBLE[metric], _means(plan, metric))
+    keep_to(all_axes[0], "y", POSSIBLE[metric], _means(plan, metric))  # which all panels share
     name = IN_FULL[metric]
     told = f"{metric}, the {name} on validation data, against {x}{_each(plan)}."
     return drawn(figure, metric.replace("/", "_"), f"{name.capitalize()} against {x}", told, plan)
@@ -62,9 +63,9 @@ def _trade_off(plan: Plan) -> Drawing:
     for ax, panel in zip(all_axes, plan.panels, strict=True):
         for style, line in _styled(panel):
             points = [point for point in line.having(FVU) if point.spread(SATURATED).n]
-            pairs = [(point.spread(SATURATED), point.spread(FVU)) for point in points]
-            xs, ys = ([pair[axis].mean for pair in pairs] for axis in (0, 1))
-            xerr, yerr = ([margin(pair[axis].margin) for pair in pairs] for axis in (0, 1))
+            found = {metric: [point.spread(metric) for point in points] for metric in (SATURATED, FVU)}
+            xs, ys = ([spread.mean for spread in spreads] for spreads in found.values())
+            xerr, yerr = (reach(spreads, POSSIBLE[metric]) for metric, spreads in found.items())
             ax.errorbar(xs, ys, yerr, xerr, **style | {"elinewidth": 0.8, "ls": style["ls"] if plan.x else "none"})
             for point, x, y in zip(points, xs, ys, strict=True):
                 _hollow(ax, [(x, y)] * bool(point.collapsed), style)
@@ -72,8 +73,8 @@ def _trade_off(plan: Plan) -> Drawing:
                     ax.text(x, y, f"{point.x:g}", fontsize=9, bbox=BEHIND, in_layout=False)
         ax.set(xlabel=SATURATED, ylabel=FVU)
         ax.margins(0.08)
-        keep_to(ax, "x", POSSIBLE[SATURATED], _means(plan, SATURATED))
-        keep_to(ax, "y", POSSIBLE[FVU], _means(plan, FVU))
+    keep_to(all_axes[0], "x", POSSIBLE[SATURATED], _means(plan, SATURATED))
+    keep_to(all_axes[0], "y", POSSIBLE[FVU], _means(plan, FVU))
     number = words.short(plan.x) if plan.x else ""
     told = f"{FVU} against {SATURATED}{_each(plan)}"
     told += f", the points in the order of {number}, which stands beside them where there is room." if number else "."
@@ -88,7 +89,7 @@ def _dots(plan: Plan, metric: str) -> Drawing:
     for place, line in enumerate(lines[:MOST_DOTS]):
         spread = line.points[0].spread(metric)
         style: dict[str, Any] = {"color": COLOURS[0], "fmt": "o"}
-        ax.errorbar([spread.mean], [place], xerr=[margin(spread.margin)], capsize=3, **style)
+        ax.errorbar([spread.mean], [place], xerr=reach([spread], POSSIBLE[metric]), capsize=3, **style)
         _hollow(ax, [(spread.mean, place)] * bool(line.points[0].collapsed), style)
     ax.set_yticks(range(len(lines[:MOST_DOTS])), [words.short(line.label) for line in lines[:MOST_DOTS]])
     ax.set_ylim(len(lines[:MOST_DOTS]) - 0.5, -0.5)
@@ -122,8 +123,3 @@ def _hollow(ax: Axes, at: Sequence[tuple[float, float]], style: dict[str, Any]) 
 
 def _means(plan: Plan, metric: str) -> list[float]:
     return [point.spread(metric).mean for line in plan.lines for point in line.having(metric)]
-
-
-def margin(value: float) -> float:
-    """Half of an interval, as it is drawn."""
-    return value if value == value else 0.0  # nan of one run: no bar

@@ -119,7 +119,9 @@ def evaluated(source: Source, found: Evaluated) -> str:
     """What was evaluated; empty where nothing was."""
     if not found.runs and not found.notes:
         return ""
-    return f"{len(found.runs):,} of {counted(len(source.runs), 'run')} evaluated by satae-eval."
+    some, every = len(found.runs), len(source.runs)
+    which = f"{some:,} of {counted(every, 'run')}" if some < every else f"All {some:,} runs" if some > 1 else "The run"
+    return f"{which} {'was' if 1 in (some, every) else 'were'} evaluated by satae-eval."
 
 
 def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
@@ -129,8 +131,10 @@ def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
     if none := sum(not group.runs for group in done):
         yield f"{counted(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:
-        one = f", {few.count(1)} of them by one: they have no interval" if 1 in few else ""
-        yield f"{counted(len(few), 'configuration')} measured by fewer than {ENOUGH} seeds{one}."
+        which, ones = counted(len(few), "configuration has", "configurations have"), few.count(1)
+        lacking = "and so no interval"
+        some = f"fewer than {ENOUGH} seeds" + (f", {ones} of them a single one {lacking}" if ones else "")
+        yield f"{which} {f'a single seed {lacking}' if ones == len(few) else some}."
     if collapsed := sum(run.is_collapsed for run in source.runs if run.is_finished):
         yield (
             f"{counted(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from satae import __version__
 from satae.report import PROGRAM, findings, origins, pictures, tables, words
 from satae.report.drawing import Drawing
-from satae.report.evaluations.gathering import Evaluated
+from satae.report.evaluations.caveats import caveats
+from satae.report.evaluations.gathering import Evaluated, chosen
 from satae.report.evaluations.outcomes import Part
 from satae.report.evaluations.parts import TOLD
+from satae.report.evaluations.summary import sentence
 from satae.report.evaluations.table import table
 from satae.report.pictures import Gallery
 from satae.report.series import Plan
@@ -24,6 +26,7 @@ from satae.sweep.groups import Group
 
 MOST_COMMANDS: Final = 50
 FEW: Final = 4  # runs, of whose evaluations the pictures are shown
+REPEATED: Final = frozenset({"denoising_curves", "perturbation_curves", "defence_accuracy"})  # by a figure of all runs
 TEMPLATE: Final = "page.html"
 
 
@@ -42,12 +45,15 @@ class Content(NamedTuple):
 class Chapter(NamedTuple):
     """A part of the evaluations."""
 
+    name: str
     title: str
     what: str
+    settings: str  # that were chosen
     notes: Sequence[str]
     table: Table | None
     drawings: Sequence[tuple[Drawing, Markup]]
     galleries: Sequence[Gallery]
+    folded: Sequence[Gallery]  # shown only when asked: those that the drawings repeat
 
 
 def page(content: Content) -> bytes:
@@ -66,7 +72,8 @@ def page(content: Content) -> bytes:
         counted=findings.run_counts(source, groups),
         varied=findings.varied(source.runs, axes),
         found=[*findings.found(plan)],
-        warnings=[*findings.warnings(source, groups)],
+        measured=[sentence(part) for part in evaluated.parts if part.groups],
+        warnings=[*findings.warnings(source, groups), *caveats(evaluated)],
         drawings=_inline(drawings),
         evaluated=findings.evaluated(source, evaluated),
         evaluation_notes=evaluated.notes,
@@ -88,15 +95,20 @@ def _inline(drawings: Sequence[Drawing]) -> list[tuple[Drawing, Markup]]:
 
 def _chapter(part: Part, content: Content) -> Chapter:
     source, runs = content.source, content.evaluated.runs
-    few = {source.name(run): run.directory for run in source.runs if part.name in runs.get(run.directory, ())}
-    few = few if len(source.runs) <= FEW else {}
-    named = {name: (directory, runs[directory][part.name].pictures) for name, directory in few.items()}
+    few = source.runs if len(source.runs) <= FEW else []
+    found = [(run, runs.get(run.directory, {}).get(part.name)) for run in few]
+    named = {source.name(run): (run.directory, of.pictures) for run, of in found if of and not of.is_stale}
     galleries, more = pictures.of_evaluation(part.name, named)
+    drawings = content.measured.get(part.name, ())
+    folded = [gallery for gallery in galleries if drawings and gallery.kind in REPEATED]
     return Chapter(
+        part.name,
         part.name.capitalize(),
         TOLD[part.name].what,
+        ", ".join(f"{key}={words.short(value)}" for key, value in chosen(part.settings).items()),
         [*part.notes, *more],
         table(part, content.axes) if part.groups else None,
-        _inline(content.measured.get(part.name, ())),
-        galleries,
+        _inline(drawings),
+        [gallery for gallery in galleries if gallery not in folded],
+        folded,
     )

@@ -54,7 +54,7 @@ class Gallery(NamedTuple):
     title: str
     what: str
     rows: list[list[Shown]]  # one for each line of the figures, or one of all
-    wide: bool = False  # each as wide as the page
+    kind: str = ""  # of those of an evaluation
 
 
 def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[str]]:
@@ -94,7 +94,7 @@ def of_evaluation(part: str, runs: Mapping[str, tuple[Path, Sequence[str]]]) -> 
             if left < 0:
                 return [], [*notes, f"The pictures of {part} are left out: the page would grow too large."]
             shown.setdefault(kind, []).append(picture)
-    return [Gallery("", _what(kind), [found], wide=True) for kind, found in shown.items()], notes
+    return [Gallery("", _what(kind), [found], kind) for kind, found in shown.items()], notes
 
 
 def _what(kind: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from satae.config.flat import SEED
 from satae.report import words
 from satae.report.sources import Source, cleaned
+from satae.report.spreads import TWO
 from satae.sweep.csv_files import UNREADABLE
 from satae.sweep.groups import Group
 from satae.sweep.measures import COLUMNS, FVU
@@ -29,6 +30,7 @@ class Table(NamedTuple):
     numbers: int  # of columns, the last ones, that hold numbers
     left_out: int
     files: str = "runs.csv and groups.csv"  # that have all rows
+    caption: str = ""
 
     @classmethod
     def of(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> Table:
@@ -45,7 +47,7 @@ class Table(NamedTuple):
 def configurations(groups: Sequence[Group], axes: Sequence[str]) -> Table:
     """One row for each configuration."""
     keys, shown = keys_of(axes), _measures(groups)
-    spread = INTERVAL if any(len(group.finished) > 1 for group in groups) else ""
+    spread = INTERVAL if any(len(group.finished) > TWO for group in groups) else ""
     titles = [f"{title}{spread}" for title in shown.values()]
     head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
 

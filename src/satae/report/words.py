@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from satae.config.messages import counted
+from satae.report.spreads import TWO, half
 from satae.sweep.groups import TOO_LARGE, Spread, shown
 
 LARGEST: Final = 1e6  # number that is written out
 ROUNDING: Final = 1e-14  # share of a mean, below which the spread of equal numbers lies
 PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 NOTHING: Final = "–"
-ONE: Final = "the one configuration"
+ONE: Final = "all runs"  # the name of the only configuration
 
 
 def number(value: float | None) -> str:
@@ -22,15 +23,20 @@ def number(value: float | None) -> str:
 
 
 def spread(found: Spread) -> str:
-    """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that."""
-    if math.isnan(found.margin):
+    """``0.321 ± 0.007``: the mean and half of its interval, to two digits of that.
+
+    Of two seeds both values: ``0.32 (0.31, 0.33)``.
+    """
+    by = half(found)
+    if math.isnan(by):
         return number(found.mean)
-    if found.margin <= ROUNDING * abs(found.mean):
+    if by <= ROUNDING * abs(found.mean):
         return f"{number(found.mean)}{PLUS_MINUS}0"
-    if not found.margin < LARGEST or abs(found.mean) >= LARGEST:
-        return f"{number(found.mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(found.margin) else number(found.margin)}"
-    digits = min(6, max(0, 1 - math.floor(math.log10(found.margin))))
-    text = f"{found.mean:.{digits}f}{PLUS_MINUS}{found.margin:.{digits}f}"
+    if not by < LARGEST or abs(found.mean) >= LARGEST:
+        return f"{number(found.mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(by) else number(by)}"
+    digits = min(6, max(0, 1 - math.floor(math.log10(by))))
+    mean, low, high = (f"{value:.{digits}f}" for value in (found.mean, found.mean - by, found.mean + by))
+    text = f"{mean} ({low}, {high})" if found.n == TWO else f"{mean}{PLUS_MINUS}{by:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

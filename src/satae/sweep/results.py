@@ -118,7 +118,7 @@ def worst_exit_code(folders: Iterable[Path]) -> int:
 
 def began(runs: Iterable[Result]) -> float:
     """When the first of some runs began, in seconds; 0 where nobody knows."""
-    times = [_seconds(run.record.get("started", "")) for run in runs]
+    times = [seconds(run.record.get("started", "")) for run in runs]
     return min((time for time in times if time is not None), default=0.0)
 
 
@@ -158,8 +158,8 @@ def _metrics(path: Path) -> dict[str, float]:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
-def _seconds(time: str) -> float | None:
-    """None of what is no time, or none that a calendar of this machine has."""
+def seconds(time: str) -> float | None:
+    """A time of a record; None of what is no time, or none that a calendar of this machine has."""
     try:
         return datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError, OSError):

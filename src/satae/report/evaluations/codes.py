@@ -9,7 +9,8 @@ from satae.report.evaluations.stored import Evaluation, count, number
 
 WHAT: Final = (
     "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
-    " the code, and the accuracy of a linear probe of it, where there are labels."
+    " the code, and the accuracy of a linear probe of it, where there are labels. (The saturated fraction of the"
+    " summary is another one: of all encoder layers, on validation data with the noise of the training.)"
 )
 
 

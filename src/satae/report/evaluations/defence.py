@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
 from typing import Final
 
 from satae.colours import COLOURS
+from satae.config.messages import listed
 from satae.report import drawing, pictures, words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels, twins, verdicts
@@ -23,10 +25,13 @@ WHAT: Final = (
     " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
     " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
     " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
-    " one could not tell. Over seeds, the counts; of one run, [Wilson's 95 % interval] over other draws of the inputs."
+    " one could not tell; over seeds, how often each. In brackets, Wilson's 95 % interval over other draws of the"
+    " inputs, of several seeds the mean of its ends. The classifier alone is the same for all seeds, so it has no ±."
+    " Beside own stand the checks that it has not passed."
 )
-CLEAN: Final = "own, clean"
+CLEAN: Final = "clean"
 EPSILON, MIDDLE = FIGURES = ("defence_epsilon", "defence_middle")
+DRAWN: Final = (OWN, TWIN, ALONE)
 SHARE: Final = (0.0, 1.0)
 MARKED: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
@@ -61,10 +66,33 @@ def middle(outcomes: Iterable[Outcome]) -> float | None:
     return min(found, key=lambda radius: (-found[radius], radius), default=None)
 
 
-def accuracies(outcome: Outcome, epsilon: float) -> dict[str, float]:
-    """Of each model at a radius, and of its own on clean inputs."""
-    at = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
-    return {CLEAN: outcome.curves.get(OWN, {}).get(0.0, math.nan), **at}
+def at(outcome: Outcome, epsilon: float) -> Outcome:
+    """The accuracy of each model at a radius, and of its own on clean inputs."""
+    found = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
+    clean = outcome.curves.get(OWN, {}).get(0.0, math.nan)
+    return outcome._replace(numbers={CLEAN: clean, **found}, label=f"accuracy at epsilon {epsilon:g}")
+
+
+def over_inputs(found: Sequence[Outcome], name: str, epsilon: float) -> tuple[float, float] | None:
+    """The interval of an accuracy over other draws of the inputs, of several seeds the mean of its ends."""
+    victim, at = (OWN, 0.0) if name == CLEAN else (name, epsilon)
+    ends = [interval for each in found if (interval := each.interval(victim, at))]
+    return (fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None
+
+
+def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:
+    """Of a bar that is of the inputs: of one run, and of the classifier alone, of which there is one for all seeds."""
+    return over_inputs(found, victim, epsilon) if len(found) == 1 or victim == ALONE else None
+
+
+def _bars(plan: Plan, victims: Sequence[str]) -> str:
+    """What is said of the bars of some models."""
+    seeds = {len(point.runs) for line in plan.lines for point in line.points}
+    if max(seeds) == 1:
+        return " Bars: Wilson's 95 % intervals over other draws of the inputs."
+    others = ["of one run"] * (1 in seeds) + [f"of {ALONE}"] * (ALONE in victims)
+    more = f" Those {listed(others, 'and')} are Wilson's, over other draws of the inputs." if others else ""
+    return f"{drawing.bars(plan)}{more}"
 
 
 def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
@@ -81,11 +109,11 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
     for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
         found = part.of(point)
-        for victim, colour, dash in zip((OWN, TWIN, ALONE), COLOURS, DASHES, strict=False):
+        for victim, colour, dash in zip(DRAWN, COLOURS, DASHES, strict=False):
             spreads = panels.over_seeds(found, victim)
             if spreads:
                 style = {"color": colour, "ls": dash, "label": victim}
-                panels.draw_line(ax, spreads, **style)
+                panels.draw_line(ax, spreads, SHARE, [_ends(found, victim, x) for x, _ in spreads], **style)
                 panels.draw_marks(ax, [(x, y.mean, verdicts.worst(found, victim)) for x, y in spreads], colour)
         ax.set_title(words.short(words.name(point.values), 44), fontsize=10)
         scale(ax, "", radii[: panels.MOST_PLACES])
@@ -102,7 +130,8 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
         f" logarithmic where it spans much, and linear from 0. {MARKED}"
     )
     told += f" {left} further configurations are in the table." if left else ""
-    return panels.kept(figure, EPSILON, "Accuracy under attack against epsilon", told, plan, wide=True)
+    title = "Accuracy under attack against epsilon"
+    return panels.kept(figure, EPSILON, title, told, plan, bars=_bars(plan, DRAWN), wide=True)
 
 
 def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
@@ -111,8 +140,11 @@ def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
     def verdict(point: Point, victim: str) -> str:
         return verdicts.worst(part.of(point), victim)
 
-    figure = twins.figure(plan, {OWN: OWN, TWIN: TWIN}, named, SHARE, verdict)
+    def ends(point: Point, victim: str) -> tuple[float, float] | None:
+        return _ends(part.of(point), victim, epsilon)
+
+    figure = twins.figure(plan, named, SHARE, verdict, ends)
     told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
     told += f" {MARKED}"
     title = f"{named.capitalize()} against {words.short(plan.x)}"
-    return panels.kept(figure, MIDDLE, title, told, plan, more=drawing.left_out(plan))
+    return panels.kept(figure, MIDDLE, title, told, plan, bars=_bars(plan, twins.MODELS), more=drawing.left_out(plan))

@@ -14,12 +14,14 @@ from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.panels import draw_line, over_seeds
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.series import MOST_LINES, Plan
+from satae.report.spreads import ANY
 from satae.sweep.groups import Spread
 
 WHAT: Final = "How well noise is taken away: with the noise of the training, without any where it had none."
 MEASURES: Final = ("fvu", "psnr")
 NOISY: Final = "noisy"
 SEEN, UNSEEN = "seen", "no"
+POSSIBLE: Final = {"fvu": (0.0, math.inf)}
 UNITS: Final = {"psnr": "psnr, dB"}
 FIGURES: Final = tuple(f"denoising_{measure}" for measure in MEASURES)
 
@@ -61,7 +63,9 @@ def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
         kind = name.partition("/")[0]
         for (index, some), colour, dash in zip(found.items(), COLOURS, DASHES, strict=False):
             label = words.short(words.name(points[index].values), 30)
-            draw_line(ax, over_seeds(some, name), color=colour, ls=dash, marker=".", label=label)
+            draw_line(
+                ax, over_seeds(some, name), POSSIBLE.get(measure, ANY), color=colour, ls=dash, marker=".", label=label
+            )
         noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for some in found.values()]
         if _are_alike(noisy):
             ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")

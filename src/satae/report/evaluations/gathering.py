@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from satae.config.evaluation import EVALUATION as ASKED
 from satae.config.evaluation import PARTS
+from satae.config.flat import flat
 from satae.config.messages import counted, listed
+from satae.config.stored import shipped
 from satae.report import words
-from satae.report.evaluations import defence, parts, stored
+from satae.report.evaluations import defence, parts, stored, weights
 from satae.report.evaluations.defence import DEFENCE
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.sources import Source
@@ -49,6 +53,8 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or first_line(error)
                 refused.append(f"{EVALUATION}/{part}.json of {source.name(run)} is left out: {why}.")
+        if run.directory in found:
+            found[run.directory] = weights.marked(run, found[run.directory])
     told = [_part(part, {at: each[part] for at, each in found.items() if part in each}, groups) for part in PARTS]
     more = [f"{len(refused) - MOST_REFUSED} further ones are left out."] if len(refused) > MOST_REFUSED else []
     notes = [*refused[:MOST_REFUSED], *more]
@@ -58,20 +64,42 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
 def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> Part:
     """A part of the runs that are finished and were measured with the settings that most of them have."""
     finished = {run.directory for group in groups for run in group.runs if run.is_finished}
-    done = {at: each for at, each in found.items() if at in finished and not each.is_empty}
-    settings = Counter(tuple(sorted(each.settings.items())) for each in done.values())
-    usual = dict(settings.most_common(1)[0][0]) if settings else {}
+    done = {at: each for at, each in found.items() if at in finished and not (each.is_empty or each.is_stale)}
+    usual = _usual(done.values())
     alike = {at: each for at, each in done.items() if each.settings == usual}
     epsilon = defence.middle(alike.values()) if name == DEFENCE else None
-    numbers = {at: each.numbers if epsilon is None else defence.accuracies(each, epsilon) for at, each in alike.items()}
+    if epsilon is not None:
+        alike = {at: defence.at(each, epsilon) for at, each in alike.items()}
     counting = [
         group._replace(
-            runs=[run._replace(metrics=numbers[run.directory]) for run in group.runs if run.directory in alike]
+            runs=[run._replace(metrics=alike[run.directory].numbers) for run in group.runs if run.directory in alike]
         )
         for group in groups
     ]
     notes = [*_left_out(found, finished), *_apart(usual, done)]
-    return Part(name, [group for group in counting if group.runs], alike, epsilon, notes)
+    return Part(name, [group for group in counting if group.runs], alike, usual, epsilon, notes)
+
+
+def chosen(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those settings that are others than without a choice."""
+    return {key: value for key, value in settings.items() if value != _shipped().get(key, value)}
+
+
+@functools.cache
+def _shipped() -> dict[str, str]:
+    return {key: stored.as_typed(value) for key, value in flat(shipped(ASKED.primary)).items()}
+
+
+def _usual(done: Iterable[Outcome]) -> dict[str, str]:
+    """The settings of most; of as many those with less chosen, and then those with more inputs."""
+    alike: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
+    for each in done:
+        alike.setdefault(tuple(sorted(each.settings.items())), []).append(each)
+
+    def rank(some: Sequence[Outcome]) -> tuple[int, int, int]:
+        return len(some), -len(chosen(some[0].settings)), max(some[0].inputs.values(), default=0)
+
+    return max(alike.values(), key=rank)[0].settings if alike else {}
 
 
 def _left_out(found: Mapping[Path, Outcome], finished: Container[Path]) -> Iterator[str]:
@@ -81,6 +109,9 @@ def _left_out(found: Mapping[Path, Outcome], finished: Container[Path]) -> Itera
         yield f"{counted(number, 'run')} of which nothing was measured{f': {words.short(why, 200)}' if why else ''}."
     if unfinished := sum(at not in finished for at in found):
         yield f"{counted(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
+    if stale := sum(each.is_stale for at, each in found.items() if at in finished):
+        told = f"{counted(stale, 'run was', 'runs were')} trained further after that: in no mean and no figure"
+        yield f"{told}, but in evaluation.csv; measure again."
 
 
 def _apart(usual: Mapping[str, str], done: Mapping[Path, Outcome]) -> Iterator[str]:

@@ -15,16 +15,16 @@ from satae.report.scales import scale
 from satae.report.series import MOST_LINES, Plan
 
 WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
-AUROC: Final = "auroc"
+AUROC: Final = "AUROC"
 AREA: Final = "manifold_auroc"
 FIGURES: Final = (AREA,)
 
 
 def read(found: Evaluation) -> Outcome:
     """The area under the curve against each of what is no data."""
-    told = Outcome.empty(found)
+    told = Outcome.empty(found)._replace(label=f"{AUROC} against")
     for row in found.rows("manifold"):
-        name = f"{AUROC} {text(row['against'])}"
+        name = text(row["against"])
         told.numbers[name], told.inputs[name] = number(row["auroc"]), count(row["n"])
     return told
 
@@ -40,9 +40,11 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
             spreads = [(point.x, point.spread(name)) for point in line.having(name)]
-            panels.draw_line(ax, spreads, color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30))
+            panels.draw_line(
+                ax, spreads, (0.0, 1.0), color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30)
+            )
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
-        ax.set_title(words.short(f"against {name.removeprefix(AUROC).strip()}"), fontsize=10.5)
+        ax.set_title(words.short(f"against {name}"), fontsize=10.5)
         scale(ax, "", [point.x for line in lines for point in line.points])
         ax.set_xlabel(words.short(plan.x))
         ax.set_ylim(-0.03, 1.03)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,20 +15,30 @@ class Outcome(NamedTuple):
     """What the evaluation of one run came to."""
 
     settings: dict[str, str]
+    weights: str  # their digest
+    measured: float | None  # when, in seconds
     numbers: dict[str, float]  # by name
     inputs: dict[str, int]  # how many are behind each of them
     curves: dict[str, dict[float, float]]  # by name: numbers by place
     ends: dict[str, dict[float, tuple[float, float]]]  # of an accuracy, its interval over other draws of the inputs
     told: dict[str, str]  # of each victim the verdict, of each kind of noise whether it was seen
-    balls: dict[str, str]  # within which a change was sought, by the name of its number
+    label: str  # what the numbers are of, where their names do not say it
     checks: dict[int, str]  # of the own verdict, those that were not passed, with their outcome
     pictures: list[str]
     notes: list[str]
+    is_stale: bool = False  # of other weights than the run has now
 
     @classmethod
     def empty(cls, found: Evaluation) -> Outcome:
         """Of which nothing has been read yet."""
-        return cls(found.settings, {}, {}, {}, {}, {}, {}, {}, found.pictures, found.notes)
+        return cls(
+            found.settings, found.weights, found.measured, {}, {}, {}, {}, {}, "", {}, found.pictures, found.notes
+        )
+
+    def interval(self, name: str, place: float) -> tuple[float, float] | None:
+        """Of an accuracy, over other draws of the inputs; None where it is not known."""
+        low, high = self.ends.get(name, {}).get(place, (math.nan, math.nan))
+        return (low, high) if low <= high else None
 
     @property
     def is_empty(self) -> bool:
@@ -41,9 +52,15 @@ class Part(NamedTuple):
     name: str
     groups: list[Group]  # with what was found for the measures of their runs
     outcomes: dict[Path, Outcome]  # of these, by directory
+    settings: dict[str, str]  # with which they were
     epsilon: float | None  # of a defence, the radius at which it is told
     notes: list[str]
 
     def of(self, point: Point) -> list[Outcome]:
         """Those of the runs of a configuration, one for each seed."""
         return [self.outcomes[run.directory] for run in point.runs.values()]
+
+    @property
+    def label(self) -> str:
+        """What its numbers are of; empty where their names say it."""
+        return next((found.label for found in self.outcomes.values() if found.label), "")

@@ -11,8 +11,8 @@ from satae.report import drawing, pictures, words
 from satae.report.drawing import PAPER, Drawing, empty
 from satae.report.evaluations.outcomes import Outcome
 from satae.report.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
-from satae.report.figures import margin
 from satae.report.series import MOST_LINES, Plan
+from satae.report.spreads import ANY, reach
 from satae.sweep.groups import Spread
 
 if TYPE_CHECKING:
@@ -39,11 +39,30 @@ def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]
     return pictures.evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
 
 
-def draw_line(ax: Axes, spreads: Iterable[tuple[float, Spread]], **style: Any) -> None:
-    """A line of means with their intervals."""
-    found = [*spreads]
-    errors = [margin(spread.margin) for _, spread in found]
-    ax.errorbar([x for x, _ in found], [spread.mean for _, spread in found], errors, capsize=3, lw=1.7, **style)
+def draw_line(
+    ax: Axes,
+    found: Sequence[tuple[float, Spread]],
+    possible: tuple[float, float] = ANY,
+    ends: Sequence[tuple[float, float] | None] = (),
+    **style: Any,
+) -> None:
+    """A line of means with their bars.
+
+    Args:
+        ax: to draw on.
+        found: by place.
+        possible: values.
+        ends: of the bar at each place, where it is of no seeds.
+        style: of the line.
+    """
+    spreads = [spread for _, spread in found]
+    down, up = reach(spreads, possible)
+    for place, end in enumerate(ends):
+        if end is not None:
+            down[place], up[place] = (
+                max(0.0, side) for side in (spreads[place].mean - end[0], end[1] - spreads[place].mean)
+            )
+    ax.errorbar([x for x, _ in found], [spread.mean for spread in spreads], (down, up), capsize=3, lw=1.7, **style)
 
 
 def draw_marks(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> None:
@@ -79,7 +98,15 @@ def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
 
 
 def kept(
-    figure: Figure, name: str, title: str, told: str, plan: Plan, *, more: str = "", wide: bool = False
+    figure: Figure,
+    name: str,
+    title: str,
+    told: str,
+    plan: Plan,
+    *,
+    bars: str | None = None,
+    more: str = "",
+    wide: bool = False,
 ) -> Drawing:
     """A figure with all that is said about it.
 
@@ -89,9 +116,10 @@ def kept(
         title: over it.
         told: what it shows.
         plan: of the configurations in it.
+        bars: what is said of its bars, where they are not of the seeds alone.
         more: what is said last.
         wide: whether it has more than one panel, where the plan has one.
     """
     lines = ", ".join(words.short(line.label) for line in plan.lines[:MOST_LINES])
-    caption = f"{told}{drawing.bars(plan)}{more}"
+    caption = f"{told}{drawing.bars(plan) if bars is None else bars}{more}"
     return drawing.kept(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)

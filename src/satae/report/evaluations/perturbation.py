@@ -18,7 +18,6 @@ WHAT: Final = (
     "The largest change of the code that an attack finds, in mean distances between the codes of two"
     " inputs, in the largest ball that was tried. An attack may miss a larger one."
 )
-CHANGE, TWINS_CHANGE = "code change, own", "code change, twin"
 CODE: Final = "perturbation_code"
 FIGURES: Final = (CODE,)
 
@@ -29,22 +28,19 @@ def read(found: Evaluation) -> Outcome:
     rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
     epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
     for row in rows:
-        name = {OWN: CHANGE, TWIN: TWINS_CHANGE}.get(text(row["model"]))
-        if name and row["epsilon"] == epsilon:
+        if (name := text(row["model"])) in (OWN, TWIN) and row["epsilon"] == epsilon:
             told.numbers[name], told.inputs[name] = number(row["change share"]), count(row["n"])
-            told.balls[name] = f"{text(row['norm'])}, epsilon {epsilon:g}"
-    return told
+    return told._replace(label=f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}") if rows else told
 
 
 def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     """The change of the code, where a number varies."""
     if plan.x is None:
         return
-    ball = next((found.balls[CHANGE] for found in part.outcomes.values() if CHANGE in found.balls), "")
-    figure = twins.figure(plan, {CHANGE: OWN, TWINS_CHANGE: TWIN}, "largest change of the code", (0.0, math.inf))
+    figure = twins.figure(plan, "largest change of the code", (0.0, math.inf))
     told = (
-        f"The largest change of the code that an attack finds ({ball}), in mean distances between the codes of two"
-        " inputs; dashed: the twin trained with alpha=0. An attack may miss a larger one."
+        f"The largest {part.label}, that an attack finds, in mean distances between the codes of two inputs; dashed:"
+        " the twin trained with alpha=0. An attack may miss a larger one."
     )
     title = f"Change of the code against {words.short(plan.x)}"
     yield panels.kept(figure, CODE, title, told, plan, more=drawing.left_out(plan))

@@ -15,6 +15,7 @@ from satae.config.messages import show
 from satae.report import reading, words
 from satae.report.sources import cleaned
 from satae.run_directory import EVALUATION, LARGEST
+from satae.sweep.results import seconds
 
 FORMAT: Final = 1  # of what is read
 LARGEST_NUMBER: Final = 1e100
@@ -40,6 +41,8 @@ class Evaluation(NamedTuple):
 
     part: str
     settings: dict[str, str]  # as one types them
+    weights: str  # their digest
+    measured: float | None  # when, in seconds; None where nobody knows
     headline: dict[str, Cell]
     tables: list[Table]
     pictures: list[str]  # names of files
@@ -74,7 +77,8 @@ def read(directory: Path, part: str) -> Evaluation | None:
             raise ValueError(f"it is of format {cleaned(key['format'])[:20]}, not {FORMAT}; measure again")
         if key["part"] != part:
             raise ValueError(STRANGE)
-        settings = {cleaned(name): cleaned(show(value)) for name, value in flat(key).items() if name not in NO_SETTINGS}
+        settings = {cleaned(name): as_typed(value) for name, value in flat(key).items() if name not in NO_SETTINGS}
+        weights, measured = cleaned(key.get("weights", "")), seconds(str(found.get("measured", "")))
         headline = {sys.intern(cleaned(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
         tables = [_table(_mapping(table)) for table in _listed(found["tables"], MOST_TABLES)]
         pictures = [name for name in _listed(found["pictures"], MOST_PICTURES) if _is_picture(name, part)]
@@ -83,7 +87,14 @@ def read(directory: Path, part: str) -> Evaluation | None:
         raise ValueError(STRANGE) from None
     except json.JSONDecodeError:
         raise ValueError("it is torn, or no JSON") from None
-    return Evaluation(part, settings, headline, tables, pictures, notes)
+    return Evaluation(part, settings, weights, measured, headline, tables, pictures, notes)
+
+
+def as_typed(setting: Any) -> str:
+    """``[10,0.5]``, for 10.0, too."""
+    if isinstance(setting, list):
+        return f"[{','.join(map(as_typed, setting))}]"
+    return cleaned(show(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
 
 
 def _table(found: Mapping[str, Any]) -> Table:

@@ -28,8 +28,11 @@ def worst(outcomes: Iterable[Outcome], victim: str) -> str:
 
 
 def unpassed(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """The checks that were not passed: ``2 failed, 8 open in 1 of 3``."""
+    """The checks that were not passed, by what came of them: ``2, 3 failed``, ``8 open in 1 of 3``."""
     found = Counter((number, how) for outcome in outcomes for number, how in outcome.checks.items())
+    alike: dict[tuple[str, int], list[str]] = {}
     for (number, how), times in sorted(found.items()):
+        alike.setdefault((how, times), []).append(str(number))
+    for (how, times), numbers in alike.items():
         seldom = f" in {times} of {len(outcomes)}" if times < len(outcomes) else ""
-        yield f"{number} {words.short(how)}{seldom}"
+        yield f"{', '.join(numbers)} {words.short(how)}{seldom}"
