@@ -95,9 +95,9 @@ def _remedy(folder: Path) -> str:
     named = Path(OUTPUTS, folder.name)
     if _is_there(named):
         return f"did you mean {NAMED}={named}?"
-    meant = [str(shorten(Path(path))) for path in sorted(glob.glob(str(folder)))] if {*STARS} & {*folder.name} else []
-    if meant:
-        return f"name them with commas: {NAMED}={','.join(meant[:2])}{',...' if len(meant) > 2 else ''}"
+    found = [Path(path) for path in sorted(glob.glob(str(folder)))] if {*STARS} & {*folder.name} else []
+    if meant := [str(shorten(path)) for path in found if path.is_dir()]:
+        return f"name them with commas{', such as' if len(meant) > 2 else ':'} {NAMED}={','.join(meant[:2])}"
     return "name run directories, or a sweep"
 
 

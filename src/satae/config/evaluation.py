@@ -55,7 +55,7 @@ def beyond(name: str, radii: Sequence[float], most: float = 1.0) -> str:
         most: the largest change; in the largest norm that of the whole range.
     """
     typed = ",".join(f"{radius:g}" for radius in radii)
-    return f"{name}=[{typed}]: each must be at most {most:g}; {SHARE}" if max(radii, default=0) > most else ""
+    return f"{name}=[{typed}]: each must be at most {most:.4g}; {SHARE}" if max(radii, default=0) > most else ""
 
 
 @dataclass

@@ -49,7 +49,9 @@ def stored(folder: Path, part: str, key: Key) -> Findings | None:
 
 
 def replaced(folder: Path, part: str, key: Key) -> str:
-    """A line on what was found of a part before, which another one will replace; nothing where nothing was.
+    """A line on what was found of a part with other settings, which what is found now will replace.
+
+    Nothing where nothing was found, or with the same settings: of other weights or inputs, or with another program.
 
     Args:
         folder: of the evaluations of a run.
@@ -61,10 +63,10 @@ def replaced(folder: Path, part: str, key: Key) -> str:
         if found is None:
             return ""
         before, now = flat(found[KEY]), flat(_plain(key))
-        others = [f"{name}={show(value)}" for name, value in before.items() if name in now and now[name] != value]
-        settings = [word for word in others if word.partition("=")[0] not in BESIDE]
-        why = f"other settings ({', '.join(settings)})" if settings else "other weights, inputs or sources"
-        return brief(f"replaces what was measured on {str(found['measured'])[:10]} with {why}")
+        names = [name for name in before if name in now and name not in BESIDE and before[name] != now[name]]
+        told = ", ".join(f"{name}={show(before[name])}" for name in names)
+        when = str(found["measured"])[:10]
+        return brief(f"replaces what was measured on {when} with other settings ({told})") if names else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # as above
         return ""
 
