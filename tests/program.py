@@ -25,22 +25,28 @@ class Outcome(NamedTuple):
     err: str
 
 
-def here(folder, *words):
-    """Run ``satae-train words...`` in this process, from ``folder``."""
+def typed(entry, name, *words):
+    """Call an entry point in this process, as if ``name words...`` had been typed."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        contextlib.chdir(folder),
-        mock.patch.object(sys, "argv", ["satae-train", *words]),
+        mock.patch.object(sys, "argv", [name, *words]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
         try:
-            code = main()
+            code = entry()
         except SystemExit as stop:
             code = stop.code or 0
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def here(folder, *words):
+    """Run ``satae-train words...`` in this process, from ``folder``."""
+    with contextlib.chdir(folder):
+        try:
+            return typed(main, "satae-train", *words)
         finally:
             close_logs()
-    return Outcome(code, out.getvalue(), err.getvalue())
 
 
 def there(folder, *words, program=(PROGRAM,), **environment):

@@ -1,15 +1,13 @@
 """A trained model for other programs: what they get is what the model gives."""
 
-import contextlib
-import io
 import json
 import os
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
 import numpy
+import program
 import pytest
 import torch
 from program import TINY, files, here, runs
@@ -24,13 +22,7 @@ CONV = [word for word in TINY if "widths" not in word] + ["arch=conv", "arch.cha
 
 
 def typed(*words):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", ["satae-export", *words]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        return export.main(), out.getvalue(), err.getvalue()
+    return program.typed(export.main, "satae-export", *words)
 
 
 def trained(folder, *words):

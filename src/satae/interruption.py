@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -130,17 +130,24 @@ def hear(*numbers: int) -> None:
 
 
 @contextmanager
+def masked(numbers: Iterable[int]) -> Iterator[None]:
+    """Block some signals, for the processes that are started meanwhile: they inherit that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def blocked() -> Iterator[None]:
-    """Block the signals, for the processes that are started meanwhile: they inherit that."""
+    """Block those that we hear, for the processes that are started meanwhile."""
     from multiprocessing import resource_tracker
 
     with held():
         resource_tracker.ensure_running()  # starting, it would unblock them
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
+        with masked(SIGNALS):
             yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hear(number: int, frame: Any) -> None:

@@ -28,6 +28,15 @@ def zipped(file, **values):
     return str(file)
 
 
+def vectors_and(folder, other, option, keys):
+    """VECTORS with something else in one archive by its keys, or in a file of its own: that, and what is typed."""
+    if keys:
+        file = zipped(folder / "x.npz", **dict(zip(keys, (VECTORS, other), strict=True)))
+        return file, {"path": file}
+    file = saved(folder / "other.npy", other)
+    return file, {"path": saved(folder / "x.npy", VECTORS), option: file}
+
+
 def numbered(count=40, width=2):
     return numpy.arange(count, dtype="float32")[:, None].repeat(width, axis=1)
 
@@ -368,12 +377,7 @@ WRONG_LABELS = [numpy.arange(39), numpy.arange(40.0), numpy.ones((40, 2), int), 
 @pytest.mark.parametrize("labels", WRONG_LABELS, ids=lambda y: f"{y.dtype}{y.shape}")
 @pytest.mark.parametrize("zip_too", [False, True])
 def test_labels_that_do_not_fit_are_refused(tmp_path, labels, zip_too):
-    if zip_too:
-        file = zipped(tmp_path / "x.npz", x=VECTORS, y=labels)
-        arguments = {"path": file}
-    else:
-        file = saved(tmp_path / "y.npy", labels)
-        arguments = {"path": saved(tmp_path / "x.npy", VECTORS), "labels": file}
+    file, arguments = vectors_and(tmp_path, labels, "labels", ("x", "y") if zip_too else None)
     with pytest.raises(ValueError, match="40 whole numbers, one for each example") as refusal:
         array(**arguments)
     for word in (file, str(labels.shape), str(labels.dtype)):
@@ -410,12 +414,7 @@ OTHERS = [
 @pytest.mark.parametrize(("other", "words"), OTHERS)
 @pytest.mark.parametrize("zip_too", [False, True])
 def test_a_test_of_another_kind_is_refused(tmp_path, other, words, zip_too):
-    if zip_too:
-        file = zipped(tmp_path / "x.npz", x_train=VECTORS, x_test=other)
-        arguments = {"path": file}
-    else:
-        file = saved(tmp_path / "t.npy", other)
-        arguments = {"path": saved(tmp_path / "x.npy", VECTORS), "test_path": file}
+    file, arguments = vectors_and(tmp_path, other, "test_path", ("x_train", "x_test") if zip_too else None)
     with pytest.raises(ValueError, match=words) as refusal:
         array(**arguments)
     assert str(refusal.value).startswith((f"{file}: ", f"{file}, x_test: "))

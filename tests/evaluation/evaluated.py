@@ -1,12 +1,11 @@
 """Running satae-eval: in this process, or as a program of its own."""
 
 import contextlib
-import io
 import sys
 from pathlib import Path
-from unittest import mock
 
-from program import TINY, Outcome, here
+import program
+from program import TINY, here
 
 from satae import evaluate
 
@@ -23,15 +22,8 @@ PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "ep
 
 def typed(folder, *words):
     """Run ``satae-eval words...`` in this process, from ``folder``."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(folder),
-        mock.patch.object(sys, "argv", ["satae-eval", *words]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        code = evaluate.main()
-    return Outcome(code, out.getvalue(), err.getvalue())
+    with contextlib.chdir(folder):
+        return program.typed(evaluate.main, "satae-eval", *words)
 
 
 def trained(folder, *words, where="run", tiny=TINY):

@@ -37,7 +37,7 @@ def test_a_table_that_fits_is_one():
 @pytest.mark.parametrize("width", range(26, 60))
 def test_no_number_is_cut_and_no_column_lost_however_narrow_it_is(width):
     words = " ".join(shown(TITLES, ROWS, width)).split()
-    digits = [{told(value, digits) for row in ROWS for value in row} for digits in columns.DIGITS]
+    digits = [{told(value, digits) for row in ROWS for value in row} for digits in columns.FEWER]
     assert any(numbers <= {*words} for numbers in digits)
     assert {word for title in TITLES for word in title.split()} <= {*words}
     assert max(map(len, shown(TITLES, ROWS, width))) <= width

@@ -192,8 +192,15 @@ def test_tensorboard_shows_each_figure_once_however_often_it_was_measured(run):
     kept = read(run / "evaluation" / "denoising.json")
     assert [event.value for event in curve] == pytest.approx([value for _, value in kept["curves"]["gaussian/fvu"]])
     assert len(found.Scalars("evaluation/manifold/auroc/uniform")) == 1
-    assert {"evaluation/denoising/curves", "evaluation/code/slope"} <= {*tags["images"]}
+    assert {"evaluation/denoising/pictures/curves", "evaluation/code/pictures/slope"} <= {*tags["images"]}
     assert "evaluation/code/pre_activations/layer1" in tags["histograms"]
+    every = [tag for kind in sizes for tag in tags[kind]]
+    assert len({*every}) == len(every)  # TensorBoard shows one alone of two
+    text = found.Tensors("evaluation/denoising/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "| gaussian | 0.1 | kind |" in text
+    assert all(note in text.replace("\\", "") for note in kept["notes"])
+    about = found.SummaryMetadata("evaluation/denoising/gaussian/fvu").summary_description
+    assert "step 1000 is the level" in about
     training = EventAccumulator(str(run), size_guidance=sizes).Reload()
     assert not [tag for tag in training.Tags()["scalars"] if tag.startswith("evaluation")]
 

@@ -91,8 +91,8 @@ def page(whole):
 
 
 def test_the_reader_knows_what_satae_eval_writes():
-    from satae.evaluation import codes, defence, denoising, manifold, perturbation, storage
-    from satae.robustness.checks import Outcome, Verdict
+    from satae.evaluation import codes, denoising, judged, manifold, perturbation, storage, victims
+    from satae.robustness.verdict import Outcome, Verdict
 
     assert stored.FORMAT == storage.FORMAT
     assert evaluated.COLUMNS == {
@@ -100,11 +100,11 @@ def test_the_reader_knows_what_satae_eval_writes():
         "code": codes.COLUMNS,
         "manifold": manifold.COLUMNS,
         "perturbation": perturbation.COLUMNS,
-        "defence": defence.ACCURACY,
-        "attacks": defence.ATTACKS,
-        "checks": defence.CHECKS,
+        "defence": judged.ACCURACY,
+        "attacks": judged.ATTACKS,
+        "checks": judged.CHECKS,
     }
-    assert {*verdicts.VICTIMS} == {defence.OWN, defence.TWIN, defence.ALONE}
+    assert {*verdicts.VICTIMS} == {victims.OWN, victims.TWIN, victims.ALONE}
     assert {*verdicts.VERDICTS} == {*typing.get_args(Verdict)}
     assert verdicts.PASSED in typing.get_args(Outcome)
     assert [*parts.TOLD] == [*PARTS]

@@ -8,11 +8,11 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from unittest import mock
 
 import made
+import program
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,9 +94,7 @@ def rows(path):
 
 
 def typed(*words):
-    out, err = io.StringIO(), io.StringIO()
-    with mock.patch.object(sys, "argv", ["satae-report", *words]), redirect_stdout(out), redirect_stderr(err):
-        return command.main(), out.getvalue(), err.getvalue()
+    return program.typed(command.main, "satae-report", *words)
 
 
 def planned(folder):

@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,7 @@ from victims import EVERYTHING, attacked, draws, precise
 from satae.robustness.attacks import Budget, suite
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
+from satae.robustness.libraries import MODULES
 
 LITTLE = Budget(steps=8, restarts=2, queries=40)
 
@@ -42,8 +45,12 @@ def test_a_surrogate_names_the_attack_that_it_is_like():
             assert exact.kind == "exact"
 
 
+def _installed():
+    return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
+
+
 def test_an_attack_is_spared_what_it_is_held_against_and_that_was_made_before():
-    attacks = suite(TINY, 10, LITTLE, sources={"twin": TINY})
+    attacks = suite(TINY, 10, LITTLE, sources={"twin": TINY}, libraries=_installed())
     exact, made = {attack.name for attack in attacks if attack.kind == "exact"}, set()
     for attack in attacks:
         if attack.name in ("fgsm", "pgd-ce", "pgd-margin"):

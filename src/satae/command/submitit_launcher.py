@@ -46,7 +46,7 @@ def patient(at_once: int | None) -> Iterator[None]:
         for part in [submissions] if at_once is None else [[one] for one in submissions]:
             _wait(lambda: at_once is None or _at_work(jobs) < at_once, jobs, told)
             if interruption.asked() is None:
-                with _deaf():
+                with interruption.masked(DEAF):  # a terminal sends Ctrl-C to all processes
                     jobs.extend(submit(executor, part))
         _wait(lambda: not _at_work(jobs), jobs, told)
         lost = [None] * (before + len(submissions) - len(jobs))
@@ -111,13 +111,3 @@ def _cancel(jobs: Jobs) -> None:
     end = time.monotonic() + PATIENCE
     while any(not job.done(force_check=True) for job in jobs) and time.monotonic() < end:
         time.sleep(LOOK)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """For processes that are started meanwhile: a terminal sends Ctrl-C to all of them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

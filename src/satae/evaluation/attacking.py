@@ -15,7 +15,7 @@ from satae.evaluation.subject import Subject, digest
 from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
 from satae.robustness import libraries
-from satae.robustness.attacks import Attack, Budget, of_libraries, suite
+from satae.robustness.attacks import Attack, Budget, suite
 from satae.robustness.ball import Norm
 from satae.robustness.draws import Draws
 from satae.robustness.evidence import Outcomes, Result
@@ -62,11 +62,15 @@ class Attacked:
             self.no_gradient = subject.mapped(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
-        sources = {name: source.model for name, source in plan.sources.items()}
-        self.attacks = [
-            *suite(victim.model, self.classes, plan.budget, sources=sources, temperatures=plan.temperatures),
-            *of_libraries(victim.model, self.classes, plan.budget, plan.libraries, subject.seed),
-        ]
+        self.attacks = suite(
+            victim.model,
+            self.classes,
+            plan.budget,
+            sources={name: source.model for name, source in plan.sources.items()},
+            temperatures=plan.temperatures,
+            libraries=plan.libraries,
+            seed=subject.seed,
+        )
         self._transferred = [source.fingerprint() for source in plan.sources.values()]
         self._results: list[Result] = []
         self._tried: dict[tuple[str, float], int] = {}

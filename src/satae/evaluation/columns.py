@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -10,11 +9,11 @@ from rich.cells import cell_len
 from rich.table import Table as Grid
 from rich.text import Text
 
-from satae.evaluation.findings import Cell
+from satae.evaluation.findings import DIGITS, Cell, shown
 from satae.shown import brief
 from satae.sweep.groups import Spread
 
-DIGITS: Final = (4, 3)  # that are told of a number: fewer where the columns fit with them
+FEWER: Final = (DIGITS, DIGITS - 1)  # digits that are told of a number: fewer where the columns fit with them
 DEVIATION: Final = 2  # digits of a standard deviation
 WIDEST: Final = 24  # letters that text has beside one another, however narrow the terminal
 
@@ -42,14 +41,12 @@ class Column(NamedTuple):
         return min(needed, WIDEST) if self.is_text else needed
 
 
-def told(value: Shown, digits: int = DIGITS[0]) -> str:
+def told(value: Shown, digits: int = DIGITS) -> str:
     """A value in words; over several seeds with its standard deviation."""
     if isinstance(value, Spread):
         mean = told(value.mean, digits)
         return f"{mean} ± {told(value.deviation, DEVIATION)}" if value.n > 1 else mean
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "-"
-    return f"{value:.{digits}g}" if isinstance(value, float) else brief(value)
+    return shown(value, digits)
 
 
 def grids(titles: Sequence[str], rows: Sequence[Sequence[Shown]], width: int) -> Iterator[Grid]:
@@ -61,7 +58,7 @@ def grids(titles: Sequence[str], rows: Sequence[Sequence[Shown]], width: int) ->
         width: of the terminal, in letters.
     """
     each = list(zip(*rows, strict=True)) or [()] * len(titles)
-    every = [[Column.of(*column, digits) for column in zip(titles, each, strict=True)] for digits in DIGITS]
+    every = [[Column.of(*column, digits) for column in zip(titles, each, strict=True)] for digits in FEWER]
     whole = next((columns for columns in every if _width(columns) <= width), None)
     if whole is not None:
         yield _grid(whole)

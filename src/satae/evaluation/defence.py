@@ -62,7 +62,7 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
         judged.headline(found),
         [*judged.notes(found), _grey(most), *_classes_missing(subject)],
         curves={name: judged.points(each) for name, each in found.items()},
-        pictures={"accuracy": judged.picture(found)},
+        pictures={"accuracy": judged.picture(found, (0.0, *chosen.epsilons))},
     )
 
 

@@ -177,6 +177,6 @@ def _lines(rows: list[Row], name: str) -> list[Line]:
     levels = [row.case.level for row in rows]
     seen = [row.case.level for row in rows if row.seen == "level"]
     return [
-        Line("reconstruction", levels, [_number(row, name) for row in rows], marked=seen),
+        Line("reconstruction", levels, [_number(row, name) for row in rows], stars=seen),
         Line("noisy input", levels, [_number(row, f"noisy {name}") for row in rows], dashed=True),
     ]

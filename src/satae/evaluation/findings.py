@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
+from satae.shown import brief
 from satae.tracking.pictures import Picture
 
 T = TypeVar("T")
+DIGITS: Final = 4  # that are told of a number
 Cell = str | int | float | None  # of a table; None where there is nothing to tell
+
+
+def shown(cell: Cell, digits: int = DIGITS) -> str:
+    """As a user reads it: a number by its leading digits, a dash where there is none."""
+    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+        return "-"
+    return f"{cell:.{digits}g}" if isinstance(cell, float) else brief(cell)
 
 
 class Table(NamedTuple):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from satae.evaluation.attacking import Attacked
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Table
-from satae.evaluation.victims import MEANING, OWN, TWIN
+from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN
 from satae.robustness.checks import checks
 from satae.robustness.evidence import Control, Evidence
 from satae.robustness.proportions import Share
@@ -17,6 +17,7 @@ from satae.tracking.pictures import Picture
 
 ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
+LABELS: Final = {ALONE: "the classifier alone", TWIN: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
 CHECKS: Final = ("victim", "check", "outcome", "what", "found")
 
 
@@ -97,13 +98,17 @@ def points(judged: Judged) -> list[tuple[float, float]]:
     return [(epsilon, share.value) for epsilon, share in judged.accuracies.items()]
 
 
-def picture(judged: Mapping[str, Judged]) -> Picture:
-    """The accuracies of all over the radius, with their verdicts."""
-    lines = [
-        Line(f"{name}: {each.verdict}", [*each.accuracies], [share.value for share in each.accuracies.values()])
-        for name, each in judged.items()
-    ]
-    return curves({("worst case over all attacks", "accuracy"): lines}, "epsilon, as a share of the range", 1)
+def picture(judged: Mapping[str, Judged], epsilons: Collection[float]) -> Picture:
+    """The accuracies of all at some radii, with their intervals and their verdicts."""
+    lines = []
+    for name, each in judged.items():
+        found = {epsilon: share for epsilon, share in each.accuracies.items() if epsilon in epsilons}
+        ends = [(share.low, share.high) for share in found.values()]
+        label = f"{LABELS[name]}: {each.verdict}"
+        lines.append(Line(label, [*found], [share.value for share in found.values()], ends=ends))
+    n = len(judged[OWN].attacked.correct)
+    panel = (f"worst case over all attacks, of {n} inputs", "accuracy, with 95 % intervals")
+    return curves({panel: lines}, "epsilon, as a share of the range", 1, "share")
 
 
 def notes(judged: Mapping[str, Judged]) -> list[str]:

@@ -51,7 +51,15 @@ class Row(NamedTuple):
     @property
     def share(self) -> float:
         """The mean change, in distances between the outputs of two inputs."""
-        return self.change.mean().item() / self.apart if self.apart else float("nan")
+        return self._relative(self.change)
+
+    @property
+    def certified_share(self) -> float:
+        """The mean of the bound, likewise."""
+        return self._relative(self.certified)
+
+    def _relative(self, change: Tensor) -> float:
+        return change.mean().item() / self.apart if self.apart else float("nan")
 
     def cells(self) -> list[Cell]:
         """As ``COLUMNS`` has them."""
@@ -103,11 +111,13 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
             f"{OWN}: the model of the run{f'; {TWIN}: the same trained with alpha=0' if TWIN in models else ''}",
         ],
         curves={
-            f"{name}/{row.case.norm}_{row.case.output}": _points(rows, row.case, name)
+            f"{name}/{row.case.norm}_{row.case.output}": [
+                (like.case.epsilon, like.share) for like in _like(rows, row.case, name)
+            ]
             for row in rows
             for name in models
         },
-        pictures={"curves": curves(_panels(rows), "epsilon, as a share of the range", 2)},
+        pictures={"curves": curves(_panels(rows), "epsilon, as a share of the range", 2, "log")},
     )
 
 
@@ -135,15 +145,20 @@ def _apart(subject: Subject, f: nn.Module, norm: Norm) -> float:
     return size_of(outputs - outputs.roll(1, 0), norm).mean().item()
 
 
-def _points(rows: list[Row], like: Case, model: str) -> list[tuple[float, float]]:
-    found = [row for row in rows if row.case._replace(epsilon=0) == like._replace(model=model, epsilon=0)]
-    return [(row.case.epsilon, row.share) for row in found]
+def _like(rows: list[Row], case: Case, model: str) -> list[Row]:
+    """Those of the same output and norm, of a model."""
+    return [row for row in rows if row.case._replace(epsilon=0) == case._replace(model=model, epsilon=0)]
 
 
 def _panels(rows: list[Row]) -> dict[tuple[str, str], list[Line]]:
     panels: dict[tuple[str, str], list[Line]] = {}
     for case in dict.fromkeys(row.case._replace(epsilon=0) for row in rows):
-        points = _points(rows, case, case.model)
-        line = Line(case.model, [place for place, _ in points], [value for _, value in points])
-        panels.setdefault((f"{case.output}, {case.norm}", "largest change found, in distances"), []).append(line)
+        found = _like(rows, case, case.model)
+        radii = [row.case.epsilon for row in found]
+        panels.setdefault((f"{case.output}, {case.norm}", "change / distance of two outputs"), []).extend(
+            (
+                Line(f"{case.model}: found", radii, [row.share for row in found]),
+                Line(f"{case.model}: certified", radii, [row.certified_share for row in found], dashed=True),
+            )
+        )
     return panels

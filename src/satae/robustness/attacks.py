@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from satae.robustness import libraries
+from satae.robustness import libraries as others
 from satae.robustness.ascent import apgd, fgsm, pgd
 from satae.robustness.ball import Ball
 from satae.robustness.draws import Draws
@@ -54,6 +54,8 @@ def suite(
     *,
     sources: Mapping[str, nn.Module] | None = None,
     temperatures: tuple[float, ...] = TEMPERATURES,
+    libraries: Sequence[str] = (),
+    seed: int = 0,
 ) -> list[Attack]:
     """All attacks on a model, the quick ones first.
 
@@ -66,6 +68,12 @@ def suite(
         budget: what is spent on each.
         sources: other models by name, such as the unregularised twin, whose gradients are followed against the victim.
         temperatures: of the surrogate gradients.
+        libraries: whose attacks are made, too: ``"autoattack"``, ``"foolbox"``. Foolbox takes the steps of the budget,
+            AutoAttack has its own.
+        seed: of their random numbers.
+
+    Raises:
+        ValueError: a library is not installed, or cannot attack such a model.
     """
     pgds = [_pgd(victim, loss, budget) for loss in ("ce", "margin")]
     apgds = [_apgd(victim, loss, budget) for loss in ("ce", "dlr", "margin") if loss != "dlr" or classes > FEW]
@@ -80,41 +88,10 @@ def suite(
         *(_transfer(victim, source, name, budget) for name, source in (sources or {}).items()),
         Attack("square", "black", partial(square, victim, queries=budget.queries)),
         Attack("random", "black", partial(random_search, victim, queries=budget.queries)),
+        *(LIBRARIES[name](victim, classes, budget, seed) for name in libraries),
     ]
     on_all = [Attack("fgsm", "single", partial(fgsm, victim)), *pgds]
     return [*on_all, *(attack._replace(after=attack.after or exact) for attack in adding)]
-
-
-def of_libraries(victim: nn.Module, classes: int, budget: Budget, names: Sequence[str], seed: int) -> list[Attack]:
-    """The attacks of other people on a model.
-
-    Args:
-        victim: as for :func:`suite`.
-        classes: how many.
-        budget: of which foolbox takes the steps; AutoAttack has its own.
-        names: ``"autoattack"``, ``"foolbox"``.
-        seed: of their random numbers.
-
-    Raises:
-        ValueError: a library is not installed, or cannot attack such a model.
-    """
-    found = []
-    if "autoattack" in names:
-        libraries.check_autoattack(classes)
-
-        def auto(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
-            return libraries.autoattack(victim, x, labels, ball, classes=classes, seed=seed)
-
-        found.append(Attack("autoattack", "library", auto))
-    if "foolbox" in names:
-        libraries.imported("foolbox")
-        steps = FOOLBOX_STEPS * budget.steps
-
-        def nearest(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
-            return libraries.minimum_norm(victim, x, labels, ball, steps=steps, seed=seed).within(ball.epsilon)
-
-        found.append(Attack("minimum-norm", "library", nearest))
-    return found
 
 
 def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:
@@ -142,3 +119,25 @@ def _softened(victim: nn.Module, method: Callable[..., Attack], temperature: flo
 def _transfer(victim: Model, source: Model, name: str, budget: Budget) -> Attack:
     run = partial(pgd, source, objective=margin, steps=budget.steps, restarts=budget.restarts, judge=victim)
     return Attack(f"transfer-{name}-pgd", "transfer", run)
+
+
+def _autoattack(victim: nn.Module, classes: int, budget: Budget, seed: int) -> Attack:
+    others.check_autoattack(classes)
+
+    def run(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
+        return others.autoattack(victim, x, labels, ball, classes=classes, seed=seed)
+
+    return Attack("autoattack", "library", run)
+
+
+def _minimum_norm(victim: nn.Module, classes: int, budget: Budget, seed: int) -> Attack:
+    others.imported("foolbox")
+    steps = FOOLBOX_STEPS * budget.steps
+
+    def run(x: Tensor, labels: Tensor, ball: Ball, draws: Draws) -> Attempt:
+        return others.minimum_norm(victim, x, labels, ball, steps=steps, seed=seed).within(ball.epsilon)
+
+    return Attack("minimum-norm", "library", run)
+
+
+LIBRARIES: Final = {"autoattack": _autoattack, "foolbox": _minimum_norm}

@@ -20,8 +20,8 @@ from satae.run_directory import FINISHED as FINISHED
 from satae.run_directory import RUNNING as RUNNING
 from satae.shown import first_line
 from satae.sweep.measures import COLLAPSED
-from satae.tracking import reading
-from satae.tracking.reading import numbers
+from satae.tracking import history, reading
+from satae.tracking.history import numbers
 
 
 class Unreadable(NamedTuple):
@@ -71,7 +71,7 @@ class Result(NamedTuple):
 
     def history(self) -> Iterator[dict[str, float]]:
         """The measures of each epoch, the first one first, with its number under ``epoch``."""
-        yield from map(numbers, reading.history(self.directory / HISTORY))
+        yield from map(numbers, history.lines(self.directory / HISTORY))
 
 
 def directories(folder: Path) -> list[Path]:

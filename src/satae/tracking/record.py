@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,9 +20,10 @@ from satae.config import Config, ConfigError
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import absolute
 from satae.run_directory import CONFIG, FAILED, FINISHED, HISTORY, INTERRUPTED, LOG, METRICS, RUN, RUNNING
+from satae.tracking import history
 from satae.tracking.lock import locked
 from satae.tracking.provenance import git_state, versions
-from satae.tracking.reading import history, numbers, read
+from satae.tracking.reading import read
 
 OK: Final = 0
 
@@ -163,8 +162,7 @@ class Record:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Add a line to the history."""
-        line = json.dumps({"epoch": number, **_as_json(metrics)}) + "\n"
-        files.append(self.directory / HISTORY, line.encode())
+        history.add(self.directory / HISTORY, number, metrics)
 
     def sync(self) -> None:
         """Have the history reach the disk."""
@@ -180,17 +178,13 @@ class Record:
         Raises:
             ValueError: earlier ones are missing.
         """
-        kept = [*islice(history(self.directory / HISTORY), epoch)]
-        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
-            raise ValueError(f"{self.directory / HISTORY}: has not the {epoch} epochs that are done; train again")
-        files.replace(self.directory / HISTORY, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        metrics = history.cut(self.directory / HISTORY, epoch)
         _write_config(self.directory, config)
-        last = kept[-1] if kept else {"epoch": 0}
-        return {key: value for key, value in numbers(last).items() if key != "epoch"}
+        return metrics
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Write the final metrics, with the wall time of all processes that had a part in them."""
-        _write_json(self.directory / METRICS, _as_json({**metrics, "wall_s": self._wall()}))
+        _write_json(self.directory / METRICS, history.as_json({**metrics, "wall_s": self._wall()}))
 
     def _wall(self) -> float:
         return self._before + time.perf_counter() - self._started
@@ -208,11 +202,6 @@ def close_unended(directory: Path, error: BaseException, exit_code: int) -> None
 def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
     status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
     return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
-
-
-def _as_json(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics as JSON allows them: null for numbers that are not finite."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
 
 
 def _write_config(directory: Path, config: Config) -> None:
