@@ -1,12 +1,11 @@
 """Tables of satae-eval on terminals of several widths, and of several runs."""
 
 import io
-import os
-import pty
-import subprocess
+from functools import partial
 
 import pytest
-from evaluated import PROGRAM, QUICK, trained
+from evaluated import QUICK, trained, typed
+from program import read
 from rich.console import Console
 
 from satae.evaluation import columns, console, summary
@@ -107,37 +106,15 @@ def test_elsewhere_than_on_a_terminal_a_line_now_and_then_says_how_far_it_is(mon
     assert capsys.readouterr() == ("", "defence 1/4\ndefence 3/4\n")
 
 
-def on_a_terminal(folder, width, *words):
-    """What a program shows on a terminal of a width: lines, without colours."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(width), "TERM": "dumb", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [PROGRAM, *words], cwd=folder, env=environment, stdout=theirs, stderr=subprocess.PIPE
-    ) as made:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += (part := os.read(ours, 65536))
-            except OSError:  # how the end looks on Linux
-                break
-            if not part:
-                break
-        assert made.wait(120) == 0, made.stderr.read()
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n").splitlines()
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("digits"), "act=sigmoid", "data.limit=100")
-
-
-def test_the_checks_can_be_read_at_80_columns(run):
-    lines = on_a_terminal(run, 80, "run=.", "evaluation=defence", *QUICK)
+def test_a_run_can_be_read_at_80_columns(tmp_path, monkeypatch):
+    run = trained(tmp_path, "act=sigmoid", "data.limit=100")
+    terminal = partial(console.PatientConsole, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "PatientConsole", terminal)
+    lines = typed(tmp_path, "run=run", "evaluation=denoising,code", *QUICK, "code.jacobians=5").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in "".join(lines)
-    start = next(place for place, line in enumerate(lines) if line.startswith("check outcome what"))
-    numbered = [line.split()[:2] for line in lines[start + 1 :] if line[:5].strip().isdecimal()]
-    assert [number for number, _ in numbered] == [str(number) for number in range(1, 12)]
-    assert {outcome for _, outcome in numbered} <= {"passed", "failed", "open"}
+    rows = read(run / "evaluation" / "denoising.json")["tables"][0]["rows"]
+    start = next(place for place, line in enumerate(lines) if line.startswith("noise "))
+    assert [line.split()[:2] for line in lines[start + 1 : start + 1 + len(rows)]] == [
+        [noise, f"{level:g}"] for noise, level, *_ in rows
+    ]

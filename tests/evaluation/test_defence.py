@@ -62,6 +62,10 @@ def test_no_accuracy_without_its_radius_its_number_and_the_verdict(run):
     assert {row["verdict"] for row in rows} <= {"holds", "masked", "inconclusive"}
     found = told(run)
     assert len([row for row in found["checks"] if row["victim"] == "own"]) == 11
+    checks = table(outcome.out, "check")
+    assert [*checks[0]] == ["check", "outcome", "what", "found"]
+    assert [row["check"] for row in checks] == [str(number) for number in range(1, 12)]
+    assert {row["outcome"] for row in checks} <= {"passed", "failed", "open"}
     for row in found["defence"]:
         assert row["low"] <= row["accuracy"] <= row["high"]
     assert f"verdict: {found['defence'][-1]['verdict']}" in outcome.out
