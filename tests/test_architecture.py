@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from program import ROOT
 
-from satae import build, inventory
+from satae import build, evaluate, inventory
 from satae.command import composition, sweeps
-from satae.config.evaluation import EVALUATION
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
 from satae.report import command as report
@@ -45,6 +44,7 @@ MAY_KNOW = {
             "satae.tracking",
         ),
         *("satae.sweep.event_files", "satae.sweep.csv_files"),
+        *("satae.sweep.groups", "satae.sweep.notes", "satae.sweep.results"),
         *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", *LEAVES),
     },
     "config": {"satae.config", "satae.shown"},
@@ -78,7 +78,7 @@ HOMES = {
     },
     "PIL": {"tracking/pictures.py", "data/images.py"},
     "jinja2": {"report/page.py"},
-    "rich": {"tracking/console.py", "sweep/table.py", "evaluation/console.py", "inventory.py"},
+    "rich": {"tracking/console.py", "sweep/table.py", "evaluation/console.py", "evaluation/columns.py", "inventory.py"},
     "scipy": {"data/svhn.py", "sweep/groups.py"},
     "pooch": {"data/archives.py", "data/cache.py"},
     "requests": {"data/archives.py"},
@@ -166,8 +166,10 @@ def test_the_command_line_imports_nothing_heavy_at_first(name):
     assert {module for module in found if not within(module, light)} == set()
 
 
-def test_training_hears_an_interrupt_before_it_imports_what_takes_time():
-    assert not {module for module in at_the_top("train.py") if within(module, ["hydra", "omegaconf", "satae.config"])}
+@pytest.mark.parametrize("name", ["train.py", "evaluate.py"])
+def test_an_interrupt_is_heard_before_what_takes_time_is_imported(name):
+    slow = ["hydra", "omegaconf", "satae.config", "satae.command.arguments", "satae.command.small_program"]
+    assert not {module for module in at_the_top(name) if within(module, slow)}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -258,7 +260,7 @@ def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, ca
 def test_every_command_about_evaluations_in_the_documents_is_one(words):
     if "--help" in words:
         pytest.skip("shows something")
-    assert composition.settled([word for word in words if not word.startswith("run=")], EVALUATION).parts
+    assert evaluate.settings([word for word in words if not word.startswith("run=")]).parts
     assert [word for word in words if word.startswith("run=")]
 
 

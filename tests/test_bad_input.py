@@ -130,7 +130,7 @@ UNKNOWN_NAMES = [
     ("complement=outptu", "complement=outptu: choose one of output, input, slope; did you mean output?"),
     ("reduction=avg", "reduction=avg: choose one of mean, sum"),
     ("init=xavier", "init=xavier: choose one of unit_variance, torch"),
-    ("device=gpu", "device=gpu: choose one of auto, cpu, cuda, mps"),
+    ("device=gpu", "device=gpu: choose one of auto, cpu, cuda, mps; did you mean cuda?"),
     ("device=", "device=: choose one of auto, cpu, cuda, mps"),
     ("data=manifold data.curve=arcs", "data.curve=arcs: choose one of arc, line", "did you mean arc?"),
     ("act=", f"act=: choose one of {ACTS}"),

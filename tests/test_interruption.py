@@ -88,6 +88,28 @@ def test_what_the_shell_has_it_ignore_is_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("module", ["train", "evaluate"])
+def test_control_c_ends_a_program_without_a_traceback_before_it_listens(tmp_path, module):
+    code = f"""
+import signal, sys
+from satae.{module} import main
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name.startswith("satae.command"):
+            signal.raise_signal(signal.SIGINT)
+
+sys.argv = ["satae", "--help"]
+sys.meta_path.insert(0, Interrupting)
+main()
+"""
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, **listen
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize("words", [(), ("-m", "seed=0,1", "hydra/launcher=joblib")], ids=["alone", "workers"])
 def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
     code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from satae.command import small_program
-from satae.config import ConfigError
-from satae.interruption import held
-from satae.run_directory import CONFIG, OUTPUTS, RUN
+from satae import interruption
+
+if TYPE_CHECKING:
+    from satae.config.evaluation import Evaluation
 
 PROGRAM: Final = "satae-eval"
-NAMED: Final = "run"
+PARTS: Final = "evaluation="
 HELP: Final = f"""\
 {PROGRAM} measures what a trained model is like, beyond what training shows.
 
@@ -23,7 +24,7 @@ HELP: Final = f"""\
   {PROGRAM} run=outputs/first evaluation=defence       each run of a sweep, and a table of all
 
   run          a run directory, a sweep, or several: run=A,B
-  evaluation   all          every part
+  evaluation   all          every part; or some: evaluation=denoising,code
                denoising    error, PSNR and SSIM against the level of each kind of noise
                code         saturation, binarity, entropy, slope, and what is kept of the labels
                manifold     energy of the data against what is not data: AUROC
@@ -36,14 +37,14 @@ Settings
   best         false        true takes the weights with the lowest validation loss, instead of the last
   seed         0            of all that is drawn
   batch_size   null         inputs in one pass; null for as many as fit
-  device       auto         or cpu, cuda, mps
+  device       auto         or cpu, cuda
   threads      null         of torch on the CPU; null takes one a core
   denoising    .gaussian=[0.05,0.1,0.15,0.3,0.5] .uniform .masking=[0.1,0.25,0.4] .salt_and_pepper    levels
   code         .near=0.05       distance from a level of the activation that counts as being there
                .jacobians=200   inputs of which the slope of the encoder is taken, at most
                .train=2000 .neighbours=5    of the classifiers of the code
   manifold     .other=auto      another data set: none digits patches mnist fashion_mnist cifar10 svhn
-  perturbation .linf=[0.01,0.05,0.1] .l2=[0.1,0.5,1.0]    radii, as shares of the range of the data
+  perturbation .linf=[0.01,0.05,0.1] .l2=[0.1,0.5,1.0]    radii, as shares of the range of the data, or [8/255]
                .samples=200 .steps=50 .restarts=3
   defence      .norm=linf .epsilons=[0.02,0.05,0.1,0.2]    or l2; radii likewise
                .samples=500 .steps=50 .restarts=2 .queries=1000 .temperatures=[3,10,30,100,300]
@@ -59,6 +60,10 @@ the same model with alpha=0, and defence a classifier: once, kept where data set
 
 def main() -> int:
     """The entry point; returns the exit code."""
+    interruption.die_quietly()  # imports take a while
+    from satae.command import small_program
+    from satae.config import ConfigError
+
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return small_program.run(PROGRAM, HELP, work, (ConfigError,))
@@ -70,70 +75,52 @@ def work(words: Sequence[str]) -> str:
     Raises:
         ConfigError: it cannot be done.
     """
-    from satae.command.composition import settled  # takes longer than the help
-    from satae.config.evaluation import EVALUATION
+    from satae.command.named_runs import NAMED, check_named, named_runs
+    from satae.config import ConfigError
 
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"{word}: no such flag; options are written option=value (see --help)")
         if word.lstrip("+~").startswith(("hydra.", "hydra/")):
             raise ConfigError(f"{word}: {PROGRAM} makes no runs, so Hydra's own options have no meaning; leave it out")
+        check_named(word)
     named = [word for word in words if word.partition("=")[0].lstrip("+~") == NAMED]
-    chosen = settled([word for word in words if word not in named], EVALUATION)
-    runs = directories(named)
-    with held():  # an interrupt would be lost in imports
+    chosen = settings([word for word in words if word not in named])
+    found = named_runs(named)
+    if found.left_out:
+        print(found.left_out)  # noqa: T201
+    with interruption.held():  # an interrupt would be lost in imports
         from satae.evaluation.evaluating import evaluate
 
-    return evaluate(runs, chosen)
+    return evaluate(found.runs, chosen, found.folders)
 
 
-def directories(named: Sequence[str]) -> list[Path]:
-    """The run directories that words such as ``run=A,B`` name; of a sweep, those of its runs.
+def settings(words: Sequence[str]) -> Evaluation:
+    """What to measure, and how: Hydra's grammar, but for lists of parts (``evaluation=denoising,code``) and fractions.
+
+    Args:
+        words: as typed, without those that name runs.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: one of them cannot be used.
     """
-    if not named:
-        raise ConfigError("run is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
-    found = dict[Path, None]()
-    for word in named:
-        key, equals, value = word.partition("=")
-        if key != NAMED or not equals or "" in value.split(","):
-            raise ConfigError(f"{word}: write run= and a run directory, such as outputs/2026-01-31/12-00-00-000000")
-        for folder in _folders(value):
-            found |= dict.fromkeys(_runs(folder, word))
-    return [*found]
+    from satae.command.composition import settled  # takes longer than the help
+    from satae.config.choices import Choice
+    from satae.config.evaluation import EVALUATION
+
+    parts = [word for word in words if word.startswith(PARTS)]
+    rest = [_in_decimals(word) for word in words if word not in parts]
+    names = [name for word in parts for name in word.removeprefix(PARTS).split(",")]
+    chosen = [settled([*rest, f"{PARTS}{name}"], EVALUATION) for name in names] or [settled(rest, EVALUATION)]
+    return replace(chosen[0], evaluation=Choice(",".join(names))) if names else chosen[0]
 
 
-def _folders(value: str) -> list[Path]:
-    """The folders in a list with commas; a name may have commas itself, as those of a sweep do."""
-    parts, found = value.split(","), list[Path]()
-    while parts:
-        ends = range(len(parts), 0, -1)
-        names = [Path(os.path.abspath(os.path.expanduser(",".join(parts[:end])))) for end in ends]
-        end, folder = next((pair for pair in zip(ends, names, strict=True) if _is_there(pair[1])), (1, names[-1]))
-        found.append(folder)
-        parts = parts[end:]
-    return found
-
-
-def _runs(folder: Path, word: str) -> list[Path]:
-    if not _is_there(folder):
-        named = Path(OUTPUTS, folder.name)
-        remedy = f"did you mean {NAMED}={named}?" if _is_there(named) else "name run directories, or a sweep"
-        raise ConfigError(f"{word}: there is no folder {folder.name}; {remedy}")
-    if (folder / CONFIG).is_file():
-        return [folder]
-    if not (runs := [path.parent for path in sorted(folder.glob(f"*/{RUN}"))]):
-        raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG}); name run directories, or a sweep")
-    return runs
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that no folder can have
-        return False
+def _in_decimals(word: str) -> str:
+    """A list with its fractions as decimals: Hydra takes 8/255 for a word."""
+    key, equals, value = word.partition("=")
+    if not value.startswith("["):
+        return word
+    return key + equals + re.sub(r"(\d+)/([1-9]\d*)", lambda found: repr(int(found[1]) / int(found[2])), value)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from evaluated import PROGRAM, table, trained, typed
+from evaluated import PROGRAM, QUICK, table, trained, typed
 from program import read
 
 from satae.command.composition import settled
@@ -62,6 +62,10 @@ def test_no_accuracy_without_its_radius_its_number_and_the_verdict(run):
     assert {row["verdict"] for row in rows} <= {"holds", "masked", "inconclusive"}
     found = told(run)
     assert len([row for row in found["checks"] if row["victim"] == "own"]) == 11
+    checks = table(outcome.out, "check")
+    assert [*checks[0]] == ["check", "outcome", "what", "found"]
+    assert [row["check"] for row in checks] == [str(number) for number in range(1, 12)]
+    assert {row["outcome"] for row in checks} <= {"passed", "failed", "open"}
     for row in found["defence"]:
         assert row["low"] <= row["accuracy"] <= row["high"]
     assert f"verdict: {found['defence'][-1]['verdict']}" in outcome.out
@@ -92,8 +96,15 @@ def test_without_a_penalty_the_run_is_its_own_twin(tmp_path):
 def test_data_without_labels_are_told_of(tmp_path):
     run = trained(tmp_path, tiny=("data=manifold", "data.count=100", "epochs=1", "arch.widths=[4,2]", "threads=1"))
     outcome = typed(run, "run=.", *SMALL)
-    assert outcome.code == 0
-    assert "note: no defence: the data have no labels\n" in outcome.out
+    assert outcome.code == 2
+    told = "no defence: the data have no labels; those of digits, mnist,"
+    assert outcome.err.startswith(f"satae-eval: evaluation=defence: {told}")
+    assert not (run / "evaluation" / "defence.json").exists()
+    for _ in range(2):  # of all parts it is left out, and that is kept
+        outcome = typed(run, "run=.", *QUICK, "evaluation=all")
+        assert outcome.code == 0
+        assert f"note: {told}" in outcome.out
+    assert typed(run, "run=.", *QUICK, "evaluation=defence").code == 2
 
 
 def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
@@ -252,6 +263,7 @@ def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
 def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
     assert "classes alone" not in typed(run, "run=.", *UNCONTROLLED).out
     few = typed(run, "run=.", *UNCONTROLLED, "defence.samples=4")
+    assert "note: epsilon 0.5 is added: within it every input can become an even grey" in few.out
     assert "note: the inputs are of 3 of 10 classes alone\n" in few.out
 
 

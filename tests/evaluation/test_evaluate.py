@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -49,8 +50,15 @@ def test_the_parts_have_one_set_of_names():
 def test_all_parts_of_a_run_as_a_program_of_its_own(run):
     outcome = there(run.parent, "run=run", *QUICK, program=(PROGRAM,))
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.endswith("results: run/evaluation\n")
+    assert outcome.out.splitlines()[-4:] == [
+        "results      run/evaluation",
+        "pictures     run/evaluation/*.png",
+        "TensorBoard  tensorboard --logdir run",
+        "page         satae-report run",
+    ]
     assert "digits, mlp, sigmoid, alpha 0.1, gaussian noise; weights " in outcome.out
+    assert "; 100 inputs of the test split, seed 0\n" in outcome.out
+    assert [line for line in outcome.out.splitlines() if line in PARTS] == [*PARTS]
     left = {name for name in files(run / "evaluation") if not name.startswith(("events.", ".lock"))}
     assert left == {
         *(f"{part}.{kind}" for part in PARTS for kind in ("json", "csv")),
@@ -127,7 +135,9 @@ def test_in_the_plane_there_are_the_map_and_the_area_and_what_is_not_there_is_to
     assert outcome.code == 0
     assert "no ssim: inputs of 2 are no grey or colour images" in outcome.out
     assert "no accuracies: the data have no labels" in outcome.out
-    assert "no other data set" in outcome.out
+    assert "note: no other data set: the inputs are no images\n" in outcome.out
+    assert "note: level: in the units of the data, from -1 to 1;" in outcome.out
+    assert "note: defence.samples" not in outcome.out
     rows = {row["measure"]: float(row["value"]) for row in table(outcome.out, "measure")}
     final = read(plane / "metrics.json")
     assert rows["low_energy_area"] == pytest.approx(final["valid/low_energy_area"], rel=1e-3)
@@ -205,7 +215,12 @@ def test_what_was_measured_is_not_measured_again_and_another_setting_replaces_it
     assert "code: already measured" in again.out
     assert table(again.out, "of") == table(first.out, "of")
     monkeypatch.setitem(parts.PARTS, "code", measure)
-    assert "already" not in typed(run, "run=.", "evaluation=code", *QUICK, "code.neighbours=1").out
+    assert "replaces" not in first.out + again.out
+    other = typed(run, "run=.", "evaluation=code", *QUICK, "code.neighbours=1").out
+    assert "already" not in other
+    measured = json.loads(kept)["measured"][:10]
+    line = f"code replaces what was measured on {measured} with other settings (code.neighbours=5)"
+    assert line in other.splitlines()
     assert (run / "evaluation" / "code.json").read_bytes() != kept
 
 
@@ -295,6 +310,7 @@ def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
     outcome = typed(run, "run=.", *QUICK)
     assert outcome.code == 130
     assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
+    assert "attacks that were made, are kept" in outcome.err
     assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json"}
 
 
@@ -307,26 +323,64 @@ def test_two_evaluations_of_a_run_are_one_too_many(run):
     assert "evaluation: another process is at work here" in outcome.err
 
 
-def test_a_sweep_is_evaluated_run_by_run_and_ends_with_a_table(tmp_path):
-    words = ("sweep=first", "alpha=0,1", "act=relu,satlin", "data.limit=64", "epochs=1", "arch.widths=[8]")
+def test_a_sweep_is_told_of_in_a_line_for_each_run_and_part_and_ends_with_a_table_of_its_configurations(tmp_path):
+    words = ("sweep=first", "alpha=0,1", "seed=0,1", "data.limit=64", "epochs=1", "arch.widths=[8]")
     assert here(tmp_path, *words).code == 0
     sweep, words = tmp_path / "outputs" / "first", ("evaluation=denoising", *QUICK)
     outcome = typed(tmp_path, "run=outputs/first", *words)
     assert outcome.code == 0
-    assert outcome.out.endswith("results: evaluation/ in each run\n")
-    rows = table(outcome.out, "run")
     names = sorted(path.name for path in sweep.glob("alpha=*"))
-    assert [row["run"] for row in rows] == names
-    assert len(names) == 4
-    assert all(float(row["fvu"]) > 0 for row in rows)
+    told = {name: read(sweep / name / "evaluation" / "denoising.json")["headline"]["fvu"] for name in names}
+    lines = outcome.out.splitlines()
+    assert [line for line in lines if line.startswith("  denoising     fvu ")] == lines[1:8:2]
+    assert [line.partition(":")[0] for line in lines[:8:2]] == [f"outputs/first/{name}" for name in names]
+    assert lines[-4].startswith("results      evaluation/ in each run")
+    assert lines[-2:] == ["TensorBoard  tensorboard --logdir outputs", "page         satae-report outputs/first"]
+    rows = table(outcome.out, "alpha")
+    assert [(row["alpha"], row["seeds"]) for row in rows] == [("0", "2"), ("1", "2")]
+    two = [told[f"alpha=1,seed={seed}"] for seed in (0, 1)]
+    assert rows[1]["fvu"] == f"{statistics.mean(two):.4g} ± {statistics.stdev(two):.2g}"
     again = typed(sweep, f"run={names[0]},{names[1]}", *words)  # names with commas
-    assert again.out.count("already measured") == 2
+    assert again.out.count("(already measured)") == 2
+    assert again.out.endswith(f"satae-report '{names[0]}' '{names[1]}'\n".replace("'", ""))
     shutil.rmtree(sweep / names[0] / "checkpoints")
     partly = typed(tmp_path, "run=outputs/first", *words)
     assert partly.code == 2
     assert "1 of 4 runs could not be evaluated" in partly.err
     assert "no checkpoint there" in partly.out
-    assert len(table(partly.out, "run")) == 3
+    assert [row["seeds"] for row in table(partly.out, "alpha")] == ["1", "2"]
+    assert table(partly.out, "alpha")[0]["fvu"] == f"{told[names[1]]:.4g}"
+
+
+def test_what_is_beside_runs_is_told_of(run, tmp_path):
+    (tmp_path / "outputs" / "first").mkdir(parents=True)
+    (tmp_path / "outputs" / "first" / "sweep.json").write_text("{}")
+    (tmp_path / "outputs" / "other").mkdir()
+    for place in ("one", "first/a", "first/b", "day/time"):
+        shutil.copytree(run, tmp_path / "outputs" / place)
+    outcome = typed(tmp_path, "run=outputs", "evaluation=manifold", *QUICK)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[0] == "left out: day (1 run), first (a sweep of 2 runs); name them in run= too"
+    assert (tmp_path / "outputs" / "one" / "evaluation").exists()
+    assert not (tmp_path / "outputs" / "first" / "a" / "evaluation").exists()
+
+
+def test_some_parts_can_be_asked_for(run):
+    outcome = typed(run, "run=.", "evaluation=manifold,denoising", *QUICK)
+    assert outcome.code == 0
+    assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json", "manifold.json"}
+
+
+def test_a_part_that_is_to_have_more_inputs_than_all_is_told_of(run):
+    limited = typed(run, "run=.", "evaluation=perturbation", *QUICK, "samples=5")
+    assert "note: perturbation.samples=10: no more than samples=5\n" in limited.out
+    assert "no more than" not in typed(run, "run=.", "evaluation=perturbation", *QUICK).out
+
+
+def test_noise_in_other_units_is_told_of(run):
+    outcome = typed(run, "run=.", "evaluation=denoising", *QUICK, "denoising.gaussian=[1,10]", "denoising.uniform=[20]")
+    line = "note: gaussian 10, uniform 20: more than the whole range of the data, which is 1"
+    assert line in outcome.out.splitlines()
 
 
 def test_help_is_told_at_once(tmp_path):

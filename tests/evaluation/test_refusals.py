@@ -1,5 +1,7 @@
 """What satae-eval cannot do is refused in one line, before anything is written."""
 
+import shutil
+
 import pytest
 from evaluated import PLANE, trained, typed
 from program import files
@@ -27,7 +29,16 @@ REFUSED = [
     ("run=run evaluation=", "evaluation=: choose one of all"),
     ("run=run evaluation.name=code", "evaluation.name=code: write evaluation=code"),
     ("run=run evaluation.control=true", "evaluation.control: evaluation=all has no such option"),
-    ("run=run evaluation=code,manifold", "evaluation=code,manifold: give one value; several runs are named with run="),
+    ("run=run evaluation=code,manfold", "evaluation=manfold: choose one of all", "did you mean manifold?"),
+    ("run=run evaluation=code,", "evaluation=: choose one of all"),
+    ("run=run evaluation=none", "denoising, manifold, perturbation\n"),
+    ("run=run samples=1,2", "samples=1,2: give one value; several runs are named with run="),
+    ("outputs/first", "outputs/first: did you mean run=outputs/first?"),
+    ("empty", "empty: did you mean run=empty?"),
+    ("run=ot*", "run=ot*: there is no folder ot*; name them with commas: run=other\n"),
+    ("run=[a-z]*", "name them with commas, such as run=bare,empty\n"),
+    ("run=no*", "run=no*: there is no folder no*; name run directories, or a sweep"),
+    ("run=outputs", "run=outputs: no run in outputs (no config.yaml); there are day (1 run); name one"),
     ("run=run split=train", "split=train: choose one of test, valid"),
     ("run=run samples=0", "samples=0: must be at least 1"),
     ("run=run samples=many", "samples=many: must be a whole number"),
@@ -35,7 +46,7 @@ REFUSED = [
     ("run=run batch_size=auto", "batch_size=auto: must be a whole number, or null"),
     ("run=run best=perhaps", "best=perhaps: must be true or false"),
     ("run=run seed=-1", "seed=-1: must be at least 0"),
-    ("run=run device=gpu", "device=gpu: choose one of auto, cpu, cuda; did you mean cpu?"),
+    ("run=run device=gpu", "device=gpu: choose one of auto, cpu, cuda; did you mean cuda?"),
     ("run=run device=mps", "device=mps: choose one of auto, cpu, cuda"),
     ("run=run threads=0", "threads=0: must be at least 1"),
     ("run=run denoising.gaussian=0.1", "denoising.gaussian=0.1: must be numbers in brackets, such as [0.1,0.3]"),
@@ -44,6 +55,21 @@ REFUSED = [
     ("run=run denoising.masking=[2]", "denoising.masking=[2]: each must be at least 0 and at most 1"),
     ("run=run denoising.mask=[0.1]", "denoising.mask: denoising has no such option; did you mean masking?"),
     ("run=run masking=[0.1]", "masking: no such option; did you mean denoising.masking?"),
+    ("run=run defence.epsilons=[]", "defence.epsilons=[]: give a radius"),
+    ("run=run defence.epsilons=[8]", "defence.epsilons=[8]: each must be at most 1; a radius is a share of the range"),
+    (
+        "run=run perturbation.linf=[0.1,5]",
+        "perturbation.linf=[0.1,5]: each must be at most 1",
+        "8/255, which is 0.0314",
+    ),
+    ("run=run perturbation.linf=[8/4]", "perturbation.linf=[2]: each must be at most 1"),
+    ("run=run perturbation.linf=[8/0]", "perturbation.linf=[8/0]: must be numbers in brackets"),
+    (
+        "run=run perturbation.l2=[8.5]",
+        "perturbation.l2=[8.5]: each must be at most 8; a radius is a share",
+    ),
+    ("run=run defence.norm=l2 defence.epsilons=[9]", "defence.epsilons=[9]: each must be at most 8"),
+    ("run=plane perturbation.l2=[2]", "perturbation.l2=[2]: each must be at most 1.414;"),
     ("run=run code=3", "code=3: is not one value; there are code.near"),
     ("run=run code.near=0", "code.near=0: must be above 0"),
     ("run=run manifold.other=mnits", "manifold.other=mnits: choose one of auto, none", "did you mean mnist?"),
@@ -73,6 +99,8 @@ def folder(tmp_path_factory):
     (folder / "other" / "config.yaml").write_text((run / "config.yaml").read_text())
     for name in ("empty", "bare", "torn", "outputs/first"):
         (folder / name).mkdir(parents=True)
+    (folder / "outputs" / "day").mkdir()
+    shutil.copytree(run, folder / "outputs" / "day" / "time")
     for name in ("config.yaml", "run.json"):
         (folder / "bare" / name).write_text((run / name).read_text())
     (folder / "torn" / "config.yaml").write_text("act: [")

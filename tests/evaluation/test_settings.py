@@ -35,7 +35,17 @@ def test_every_part_can_be_chosen():
     assert {*names("evaluation")} == {ALL, *PARTS}
     assert settled([], EVALUATION).parts == [*PARTS]
     for part in PARTS:
-        assert settled([f"evaluation={part}"], EVALUATION).parts == [part]
+        assert evaluate.settings([f"evaluation={part}"]).parts == [part]
+    some = evaluate.settings(["evaluation=defence,code", "evaluation=manifold"])
+    assert some.parts == ["code", "manifold", "defence"]
+    assert evaluate.settings(["evaluation=code,all"]).parts == [*PARTS]
+    assert not some.is_all
+
+
+def test_radii_can_be_fractions():
+    chosen = evaluate.settings(["perturbation.linf=[1/4,0.1]", "defence.epsilons=[8/255]", "seed=3"])
+    assert chosen.perturbation.linf == [0.25, 0.1]
+    assert chosen.defence.epsilons == [8 / 255]
 
 
 def test_the_help_tells_of_every_part_and_setting_and_gives_its_value():

@@ -45,7 +45,7 @@ def honest(**changes):
         on_logits=True,
         everything=0.5,
         twin=Outcomes(withstood(190), twin),
-        control=Control(("inconclusive", 0.5), [("masked", 0.48), ("masked", 0.52)]),
+        control=Control(("inconclusive", 0.5), {"faded by 5": ("masked", 0.48), "faded by 20": ("masked", 0.52)}),
         reported={0.1: 0.5, 0.5: 0.0},
     )
     return evidence._replace(**changes)
@@ -89,9 +89,9 @@ FAILING = {
         9,
         {"twin": honest().twin._replace(results=[r._replace(withstood=withstood(100)) for r in EVERY])},
     ),
-    "control not seen": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.5), ("holds", 0.5)])}),
-    "control not recovered": (10, {"control": Control(("inconclusive", 0.5), [("masked", 0.7)])}),
-    "control seen where there is none": (10, {"control": Control(("masked", 0.5), [("masked", 0.5)])}),
+    "control not seen": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.5), "b": ("holds", 0.5)})}),
+    "control not recovered": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.7)})}),
+    "control seen where there is none": (10, {"control": Control(("masked", 0.5), {"a": ("masked", 0.5)})}),
     "another figure": (11, {"reported": {0.1: 0.55, 0.5: 0.0}}),
 }
 
@@ -109,9 +109,19 @@ def test_each_way_to_be_wrong_is_seen(case):
 
 
 def test_a_control_of_which_too_little_is_known_leaves_it_open():
-    evidence = honest(control=Control(("inconclusive", 0.5), [("masked", 0.5), ("inconclusive", 0.5)]))
+    hidden = {"faded by 5": ("inconclusive", 0.5), "faded by 20": ("masked", 0.48)}
+    evidence = honest(control=Control(("inconclusive", 0.5), hidden))
+    said = checks.control_is_seen(evidence).figure
+    assert said == "faded by 5 inconclusive at 50.0 %, faded by 20 masked at 48.0 %; unchanged inconclusive at 50.0 %"
     assert outcomes(evidence)[10] == "open"
     assert verdict(checks.checks(evidence)) == "inconclusive"
+
+
+def test_where_a_share_was_found_is_told_where_there_is_one():
+    some, none = checks.converged(more("doubled", 0.1, 20)), checks.converged(honest())
+    assert some.figure.endswith(", epsilon 0.1")
+    assert none.figure.startswith("0.0 % (")
+    assert "epsilon" not in none.figure
 
 
 def test_chance_is_what_the_best_constant_answer_gets():

@@ -14,14 +14,19 @@ def _too_deep(option: str, layers: list[int]) -> str:
 
 
 @dataclass
-class Choice:
+class Options:
+    """What is chosen together."""
+
+    def misfit(self) -> str:
+        """What is wrong with the options taken together, in one line; nothing where they fit."""
+        return ""
+
+
+@dataclass
+class Choice(Options):
     """A choice without options."""
 
     name: str = MISSING
-
-    def misfit(self) -> str:
-        """What is wrong with its options taken together, in one line; nothing where they fit."""
-        return ""
 
 
 @dataclass

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from omegaconf import MISSING
 
-from satae.config.choices import Choice
+from satae.config.choices import Choice, Options
 from satae.config.ranges import LARGEST, MOST_THREADS, SEEDS, between, count, one_of
 from satae.config.schema import Schema
 
 ALL: Final = "all"  # the choice that takes every part
-MOST_RADIUS: Final = 1000.0  # of a ball, as a share of the range of the data
+SHARE: Final = "a radius is a share of the range of the data, such as 8/255, which is 0.0314"
 AUTO, NONE = "auto", "none"
 LIBRARIES: Final = (NONE, "autoattack", "foolbox", ALL)
 OTHERS: Final = ("digits", "patches", "mnist", "fashion_mnist", "cifar10", "svhn")  # data sets without a path
@@ -45,23 +46,39 @@ class Manifold:
     other: str = one_of(AUTO, NONE, *OTHERS)
 
 
+def beyond(name: str, radii: Sequence[float], most: float = 1.0) -> str:
+    """What is wrong with radii that are larger than any change can be; nothing where none is.
+
+    Args:
+        name: of the option.
+        radii: that were chosen.
+        most: the largest change; in the largest norm that of the whole range.
+    """
+    typed = ",".join(f"{radius:g}" for radius in radii)
+    return f"{name}=[{typed}]: each must be at most {most:.4g}; {SHARE}" if max(radii, default=0) > most else ""
+
+
 @dataclass
-class Perturbation:
+class Perturbation(Options):
     """How the autoencoder itself is perturbed."""
 
-    linf: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
-    l2: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
+    linf: list[float] = between(0, above=True)  # noqa: RUF009
+    l2: list[float] = between(0, above=True)  # noqa: RUF009
     samples: int = count()
     steps: int = count()
     restarts: int = count()
 
+    def misfit(self) -> str:
+        """Radii in other units."""
+        return beyond("perturbation.linf", self.linf)
+
 
 @dataclass
-class Defence:
+class Defence(Options):
     """How a classifier behind the autoencoder is attacked."""
 
     norm: str = one_of("linf", "l2")
-    epsilons: list[float] = between(0, MOST_RADIUS, above=True)  # noqa: RUF009
+    epsilons: list[float] = between(0, above=True)  # noqa: RUF009
     samples: int = count()
     steps: int = count()
     restarts: int = count()
@@ -69,6 +86,12 @@ class Defence:
     temperatures: list[float] = between(1, LARGEST, above=True)  # noqa: RUF009
     libraries: str = one_of(*LIBRARIES)
     control: bool = MISSING
+
+    def misfit(self) -> str:
+        """No radius, or one in other units."""
+        if not self.epsilons:
+            return "defence.epsilons=[]: give a radius, or several, such as [0.02,0.1]"
+        return beyond("defence.epsilons", self.epsilons) if self.norm == "linf" else ""
 
 
 PARTS: Final[dict[str, type]] = {  # in the order of "all"
@@ -102,7 +125,17 @@ class Evaluation:
     @property
     def parts(self) -> list[str]:
         """The names of those that are asked for."""
-        return [*PARTS] if self.evaluation.name == ALL else [self.evaluation.name]
+        return [*PARTS] if self.is_all else [part for part in PARTS if part in self._names]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether none is asked for by its name."""
+        return ALL in self._names
+
+    @property
+    def _names(self) -> list[str]:
+        found: list[str] = self.evaluation.name.split(",")
+        return found
 
 
 EVALUATION: Final = Schema(

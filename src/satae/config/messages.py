@@ -23,6 +23,7 @@ KINDS: Final = {
     "str": "must be a word",
     "str | None": "must be a word, or null",
 }
+MEANT: Final = {"gpu": ["cuda"], "none": []}  # words that are spelt like what they do not mean
 
 
 class ConfigError(ValueError):
@@ -53,8 +54,10 @@ def counted(number: int, one: str, more: str = "") -> str:
 
 
 def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
-    """``"; did you mean x?"`` for the choice spelt most like ``word``, or nothing."""
-    near = difflib.get_close_matches(word.lower(), list(choices), 1, likeness)
+    """``"; did you mean x?"`` for the choice that means the same or is spelt most like ``word``, or nothing."""
+    choices, word = list(choices), word.lower()
+    meant = [choice for choice in MEANT.get(word, ()) if choice in choices]
+    near = meant if word in MEANT else difflib.get_close_matches(word, choices, 1, likeness)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -15,7 +15,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from satae.config.choices import Choice
+from satae.config.choices import Options
 from satae.config.messages import (
     KINDS,
     ConfigError,
@@ -121,7 +121,7 @@ def _check_ranges(group: Any, typed: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name}={show(given)}: {KINDS[str(item.type)]}")
         elif "low" in rules and not all(_fits(number, rules) for number in _numbers(value)):
             raise ConfigError(out_of_range(name, given, rules))
-    if isinstance(group, Choice) and (line := group.misfit()):
+    if isinstance(group, Options) and (line := group.misfit()):
         raise ConfigError(line)
 
 

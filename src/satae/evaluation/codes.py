@@ -23,6 +23,8 @@ from satae.training.measure import count_flat, saturation_shares
 
 COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
 ENCODER, CODE, INPUT = "encoder", "code", "input"  # what a row is of, but for the layers by their names
+CLEAN: Final = "saturated and dead: of clean inputs; those that training tells are of noisy ones"
+SLOPE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
 LINEAR, NEAREST = "linear probe", "nearest neighbours"
 
 
@@ -62,6 +64,7 @@ def code(subject: Subject, chosen: Code, track: Track) -> Findings:
     rows += [probe() for probe in track(_probes(subject, chosen, notes))]
     if len(subject.complement.levels) < 2:
         notes.insert(0, f"no share at the levels: {subject.config.act.name} has one alone; bimodality stands in for it")
+    notes[:0] = [CLEAN, SLOPE]
     scalars = {f"{row.of}/{row.measure.replace(' ', '_')}": row.value for row in rows}
     return Findings(
         tables=[Table("code", COLUMNS, rows, COLUMNS)],

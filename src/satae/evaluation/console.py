@@ -2,59 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment, Segments
-from rich.table import Table as Grid
-from rich.text import Text
 
 from satae import interruption
-from satae.evaluation.findings import Cell, Findings, Table, shown
+from satae.evaluation.columns import Shown, grids, told
+from satae.evaluation.findings import Findings
 from satae.interruption import Interrupted
 from satae.shown import brief
-from satae.tracking.console import PatientConsole
+from satae.tracking.console import PATIENCE, PatientConsole
 
 T = TypeVar("T")
+LONGEST: Final = 12  # name of a part
 
 
 class Display:
-    """Tables and lines; the bar goes to standard error, and to a terminal alone."""
+    """Tables and lines; how far it is goes to standard error: on a terminal a bar, elsewhere now and then a line."""
 
     def __init__(self) -> None:
         self._console = PatientConsole(highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
-        """A line."""
-        self._console.print(line, markup=False)
+        """A line, which a terminal has broken between words."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
     def show(self, findings: Findings) -> None:
         """The tables of a part, and what is to be known of them."""
         for table in findings.tables:
             if table.shown:
-                self.table(table)
+                places = [[*table.columns].index(name) for name in table.shown]
+                self.table(table.shown, [[row[place] for place in places] for row in table.rows])
         for note in findings.notes:
             self.say(f"note: {brief(note)}")
 
-    def table(self, table: Table) -> None:
+    def brief(self, part: str, findings: Findings, remark: str = "") -> None:
+        """What stands for a part, in a line; or why nothing does."""
+        found = "  ".join(f"{brief(name)} {told(value)}" for name, value in findings.headline.items())
+        self.say(f"  {part:{LONGEST}}  {found or brief('; '.join(findings.notes))}{remark}")
+
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
         """In columns on a terminal; with tabs elsewhere, for other programs."""
-        index = [*table.columns].index
-        places = [index(name) for name in table.shown]
-        rows = [[shown(row[place]) for place in places] for row in table.rows]
-        if not self._console.is_terminal:
-            for row in [[brief(name) for name in table.shown], *rows]:
-                self._console.print(Segments([Segment("\t".join(row) + "\n")]))  # of text it would fill the tabs
+        if self._console.is_terminal:
+            for grid in grids(titles, rows, self._console.width):
+                self._console.print(grid, soft_wrap=False)
             return
-        grid = Grid(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-        for place in places:
-            is_text, title = any(isinstance(row[place], str) for row in table.rows), brief(table.columns[place])
-            title = title if is_text else title.replace(" ", "\n", 1)  # numbers are narrower than what they are
-            grid.add_column(Text(title), justify="left" if is_text else "right", no_wrap=is_text)
-        for row in rows:
-            grid.add_row(*map(Text, row))
-        self._console.print(grid, soft_wrap=False)
+        for row in [[brief(title) for title in titles], *([told(value) for value in row] for row in rows)]:
+            self._console.print(Segments([Segment("\t".join(row) + "\n")]))  # of text it would fill the tabs
 
     def tracked(self, title: str, steps: Sequence[T]) -> Iterator[T]:
         """The steps of a part, with the time that is left.
@@ -62,7 +60,7 @@ class Display:
         Raises:
             Interrupted: a signal asked for it.
         """
-        console = Console(stderr=True)
+        console, since = Console(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
         with Progress(
             TextColumn("{task.description}"),
             MofNCompleteColumn(),
@@ -71,19 +69,15 @@ class Display:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (steps and console.is_terminal),
             transient=True,
         ) as bar:
             task = bar.add_task(title, total=len(steps))
-            for step in steps:
+            for done, step in enumerate(steps):
                 if (number := interruption.asked()) is not None:
                     raise Interrupted(number)
+                if not console.is_terminal and time.monotonic() - since > PATIENCE:
+                    console.print(f"{title} {done}/{len(steps)}", markup=False)
+                    since = time.monotonic()
                 yield step
                 bar.advance(task)
-
-
-def summary(runs: Mapping[str, Mapping[str, Cell]]) -> Table:
-    """The runs beside one another: what stands for each part, by the name of each run."""
-    columns = [*dict.fromkeys(name for found in runs.values() for name in found)]
-    rows: list[list[Cell]] = [[name, *(found.get(column) for column in columns)] for name, found in runs.items()]
-    return Table("runs", ["run", *columns], rows, ["run", *columns])

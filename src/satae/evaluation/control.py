@@ -66,7 +66,8 @@ class Controls:
         """What check 10 looks at, after the attacks: the faded ones, whose true level is known."""
         faded = [row for row in self.rows if row.kind != SCALED]
         unchanged, *others = [(self.verdict(row), self.accuracy(row)) for row in faded]
-        return Control(unchanged, others)
+        names = [f"{row.kind} by {row.factor:g}" for row in faded[1:]]
+        return Control(unchanged, dict(zip(names, others, strict=True)))
 
     def table(self) -> Table:
         """The controls, a row each."""

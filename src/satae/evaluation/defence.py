@@ -24,6 +24,10 @@ from satae.robustness.ball import Norm
 
 MOST_LABELS: Final = 9999
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
+UNLABELLED: Final = (
+    "no defence: the data have no labels; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with"
+    " data.labels, data=folder with a folder for each class, data=hf with data.label"
+)
 
 
 def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
@@ -33,7 +37,7 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     example; the verdict of eleven checks stands beside it. An extension beyond the paper.
     """
     if subject.y is None or subject.data.train.y is None:
-        return Findings([], {}, notes=["no defence: the data have no labels"])
+        return Findings([], {}, notes=[UNLABELLED])
     _check_labels(subject.labels, subject.data.train.y)
     subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
@@ -56,7 +60,7 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     return Findings(
         judged.tables(found, [controls.table()] if controls else []),
         judged.headline(found),
-        [*judged.notes(found), *_classes_missing(subject)],
+        [*judged.notes(found), _grey(most), *_classes_missing(subject)],
         curves={name: judged.points(each) for name, each in found.items()},
         pictures={"accuracy": judged.picture(found, (0.0, *chosen.epsilons))},
     )
@@ -120,6 +124,10 @@ def _sources(name: str, victims: Mapping[str, Victim]) -> dict[str, Victim]:
     """The models whose adversarial examples are tried: what is found of the twin can be kept for all its siblings."""
     choices = {ALONE: [TWIN if TWIN in victims else OWN], TWIN: [ALONE], OWN: [TWIN, ALONE]}
     return {source: victims[source] for source in choices[name] if source in victims}
+
+
+def _grey(most: float) -> str:
+    return f"epsilon {most:g} is added: within it every input can become an even grey, so accuracy must fall to chance"
 
 
 def _classes_missing(subject: Subject) -> list[str]:

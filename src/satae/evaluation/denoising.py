@@ -70,7 +70,7 @@ def denoising(subject: Subject, chosen: Denoising, track: Track) -> Findings:
     return Findings(
         tables=[Table("denoising", COLUMNS, cells, SHOWN)],
         headline={"fvu": seen.model.fvu, "psnr": seen.model.psnr},
-        notes=notes(subject),
+        notes=[*notes(subject), *_drowned(subject, rows)],
         scalars={f"{CLEAN}/{name}": _number(rows[0], name) for name in ("psnr", "fvu")},
         curves={name.replace(" ", "_"): points for name, points in curves.items() if points},
         pictures=_pictures(subject, rows),
@@ -100,11 +100,24 @@ def by_kind(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def notes(subject: Subject) -> list[str]:
-    """How structural similarity was taken, or why not."""
+    """The units, and how structural similarity was taken, or why not."""
+    low, high = subject.data.span
+    units = (
+        f"level: in the units of the data, from {low:g} to {high:g}; of masking and salt_and_pepper a share of the"
+        " elements; psnr: dB; noisy: of the noisy input itself"
+    )
     window, shape = window_of(subject.data.shape), "x".join(map(str, subject.data.shape))
     if window is None:
-        return [f"no ssim: inputs of {shape} are no grey or colour images of {LEAST}x{LEAST} or more"]
-    return [f"ssim in windows of {window}x{window}, of images of {shape}"]
+        return [units, f"no ssim: inputs of {shape} are no grey or colour images of {LEAST}x{LEAST} or more"]
+    return [units, f"ssim in windows of {window}x{window}, of images of {shape}"]
+
+
+def _drowned(subject: Subject, rows: list[Row]) -> list[str]:
+    """A word of noise that is wider than the data, which may be meant for other units."""
+    added = ("gaussian", "uniform")
+    cases = [row.case for row in rows if row.case.noise in added and row.case.level > subject.width]
+    told = ", ".join(f"{case.noise} {case.level:g}" for case in cases)
+    return [f"{told}: more than the whole range of the data, which is {subject.width:g}"] if cases else []
 
 
 def corrupted(subject: Subject, case: Case) -> Tensor:

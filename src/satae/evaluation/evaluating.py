@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,27 +15,30 @@ from typing import Any, Final
 from satae import files, interruption
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
+from satae.config.messages import counted
 from satae.evaluation import storage
-from satae.evaluation.console import Display, summary
+from satae.evaluation.console import Display
 from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
 from satae.evaluation.subject import Subject, Trained, device_of, digest
+from satae.evaluation.summary import Headlines, summaries
 from satae.interruption import Interrupted
-from satae.run_directory import EVALUATION, FINISHED, shorten
+from satae.run_directory import EVALUATION, FINISHED, OUTPUTS, shorten
 from satae.tracking import provenance, reading
 from satae.tracking.lock import locked
 from satae.training import engine
 
-KEPT: Final = "; type the same line again to go on: the parts that were measured are kept"
+KEPT: Final = "; type the same line again to go on: parts that were measured, and attacks that were made, are kept"
 SHARED: Final = ("best", "split", "samples", "seed")  # settings that every part depends on
 
 
-def evaluate(runs: Sequence[Path], chosen: Evaluation) -> str:
-    """Measure what is asked for of each run, and show it; a line that says where the results are.
+def evaluate(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) -> str:
+    """Measure what is asked for of each run, and show it; of several, what stands for each. Lines that say where it is.
 
     Args:
         runs: their directories.
         chosen: what to measure, and how.
+        folders: that were named, of runs and of sweeps.
 
     Raises:
         ConfigError: one of them cannot be evaluated; of several, the others are.
@@ -41,30 +46,38 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation) -> str:
     """
     device_of(chosen.device)  # refused before anything else
     engine.prepare(chosen.threads)
-    display, headlines, refused = Display(), dict[str, dict[str, Cell]](), dict[str, str]()
+    display, headlines, refused = Display(), dict[Path, Headlines](), list[str]()
     for run in runs:
-        name = str(shorten(run))
         try:
-            headlines[name] = _evaluate(run, chosen, display)
+            headlines[run] = _evaluate(run, chosen, display, alone=len(runs) == 1)
         except ConfigError as error:
             if len(runs) == 1:
                 raise
-            refused[name] = str(error)
-            display.say(f"{name}: {error}")
-    if len(runs) > 1 and headlines:
-        display.table(summary(_by_name(headlines)))
+            refused.append(str(shorten(run)))
+            display.say(f"{refused[-1]}: {error}")
+    for title, columns, rows in summaries(headlines) if len(runs) > 1 else ():
+        display.say(f"\n{title}")
+        display.table(columns, rows)
     if refused:
         raise ConfigError(f"{len(refused)} of {len(runs)} runs could not be evaluated: {', '.join(refused)}")
-    return f"results: {shorten(runs[0] / EVALUATION) if len(runs) == 1 else f'{EVALUATION}/ in each run'}"
+    return _ending(runs, folders)
 
 
-def _by_name(headlines: dict[str, dict[str, Cell]]) -> dict[str, dict[str, Cell]]:
-    """By the directory's own name, where these differ, which is all that differs in a sweep."""
-    short = {Path(name).name: found for name, found in headlines.items()}
-    return short if len(short) == len(headlines) else headlines
+def _ending(runs: Sequence[Path], folders: Sequence[Path]) -> str:
+    """Where everything is."""
+    home = shorten(Path(os.path.commonpath(runs)))
+    here = f"{home / EVALUATION}" if len(runs) == 1 else f"{EVALUATION}/ in each run: tables, notes and all figures"
+    board = OUTPUTS if home.parts[:1] == (OUTPUTS,) else str(home)
+    lines = {
+        "results": here,
+        "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION}/*.png in each run",
+        "TensorBoard": shlex.join(["tensorboard", "--logdir", board]),
+        "page": shlex.join(["satae-report", *(str(shorten(folder)) for folder in folders)]),
+    }
+    return "\n".join(f"{name:{len('TensorBoard')}}  {line}" for name, line in lines.items())
 
 
-def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, Cell]:
+def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> Headlines:
     """What stands for each part of a run."""
     trained = Trained.of(run, chosen.best)
     for name in chosen.parts:
@@ -75,32 +88,58 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display) -> dict[str, Cell
     keys = {name: _key(name, chosen, weights, inputs) for name in chosen.parts}
     every = {name: storage.stored(folder, name, key) for name, key in keys.items()}
     anything = None in every.values()
-    display.say(_about(trained, weights))
+    on = f"{counted(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    display.say(f"{_about(trained, weights)}; {on}")
     if anything:
         files.make_folder(folder)
-    headline = dict[str, Cell]()
+    headlines = dict[str, Mapping[str, Cell]]()
     with locked(folder) if anything else nullcontext():
         for name, kept in every.items():
-            display.say(name if kept is None else f"{name}: already measured")
+            if alone:
+                display.say(name if kept is None else f"{name}: already measured")
             found = kept or _measured(name, subject, chosen, display, folder, keys[name])
-            display.show(found)
-            headline |= found.headline
-    return headline
+            _check_there(name, found, chosen)
+            if alone:
+                display.show(found)
+            else:
+                display.brief(name, found, "" if kept is None else "  (already measured)")
+            headlines[name] = found.headline
+    return headlines
 
 
 def _measured(
     name: str, subject: Subject, chosen: Evaluation, display: Display, folder: Path, key: storage.Key
 ) -> Findings:
     """A part, measured and written down."""
+    if line := storage.replaced(folder, name, key):
+        display.say(f"{name} {line}")
     began = time.perf_counter()
     track: Any = functools.partial(display.tracked, name)
     try:
         with interruption.held():  # between two steps it looks by itself, where it can be left
             found = PARTS[name].measure(subject, getattr(chosen, name), track)
+            _check_there(name, found, chosen)
+            found = found._replace(notes=[*found.notes, *_limited(name, chosen)])
             storage.write(folder, name, key, found, time.perf_counter() - began)
     except Interrupted as error:
         raise Interrupted(error.number, KEPT) from None
     return found
+
+
+def _check_there(name: str, found: Findings, chosen: Evaluation) -> None:
+    """Refuse a part that is asked for by its name, and of which nothing can be measured here.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if not (found.tables or chosen.is_all):
+        raise ConfigError(f"evaluation={name}: {'; '.join(found.notes)}")
+
+
+def _limited(name: str, chosen: Evaluation) -> list[str]:
+    """A word of it, where a part is to have more inputs than there are for all parts."""
+    asked = getattr(getattr(chosen, name), "samples", 0)
+    return [f"{name}.samples={asked}: no more than samples={chosen.samples}"] if asked > chosen.samples else []
 
 
 def _key(name: str, chosen: Evaluation, weights: str, inputs: str) -> dict[str, Any]:

@@ -16,11 +16,11 @@ DIGITS: Final = 4  # that are told of a number
 Cell = str | int | float | None  # of a table; None where there is nothing to tell
 
 
-def shown(cell: Cell) -> str:
+def shown(cell: Cell, digits: int = DIGITS) -> str:
     """As a user reads it: a number by its leading digits, a dash where there is none."""
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return "-"
-    return f"{cell:.{DIGITS}g}" if isinstance(cell, float) else brief(cell)
+    return f"{cell:.{digits}g}" if isinstance(cell, float) else brief(cell)
 
 
 class Table(NamedTuple):

@@ -18,7 +18,7 @@ from satae.tracking.pictures import Picture
 ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
 LABELS: Final = {ALONE: "the classifier alone", TWIN: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
-CHECKS: Final = ("victim", "check", "what", "found", "outcome")
+CHECKS: Final = ("victim", "check", "outcome", "what", "found")
 
 
 class Judged(NamedTuple):
@@ -145,4 +145,4 @@ def _attacks(name: str, judged: Judged) -> list[list[Cell]]:
 
 
 def _checks(name: str, judged: Judged) -> list[list[Cell]]:
-    return [[name, *check] for check in judged.checks]
+    return [[name, check.number, check.outcome, check.title, check.figure] for check in judged.checks]

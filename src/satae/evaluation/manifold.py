@@ -22,6 +22,7 @@ COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data",
 PLANE_COLUMNS: Final = ("measure", "value", "low", "high", "n")
 PLANE: Final = (2,)  # shape of inputs in the plane
 SHUFFLED: Final = "shuffled"
+MEANING: Final = "energy: the median; auroc above 0.5: what is not data has the higher energy"
 LEAST: Final = 1e-12  # energy that is shown, on a scale of powers of ten
 
 
@@ -58,7 +59,7 @@ def manifold(subject: Subject, chosen: Manifold, track: Track) -> Findings:
     return Findings(
         tables=[_table(own, rows), *([Table("plane", PLANE_COLUMNS, plane, PLANE_COLUMNS)] if plane else [])],
         headline={f"auroc {name}": areas[name] for name in (SHUFFLED, other) if name in areas},
-        notes=["energy: the median; auroc above 0.5: what is not data has the higher energy", *_left_out(other)],
+        notes=[MEANING, *_left_out(other, chosen.other)],
         scalars={f"auroc/{name}": area for name, area in areas.items()} | {row.measure: row.value for row in plane},
         histograms={f"log10_energy/{name}": _scale(energies) for name, energies in [("data", own), *found]},
         pictures=_pictures(subject, own, rows),
@@ -128,8 +129,9 @@ def _table(own: Tensor, rows: list[Row]) -> Table:
     return Table("manifold", COLUMNS, cells, COLUMNS)
 
 
-def _left_out(other: str) -> list[str]:
-    return ["no other data set"] if other == NONE else []
+def _left_out(other: str, chosen: str) -> list[str]:
+    why = "manifold.other=none" if chosen == NONE else "the inputs are no images"
+    return [f"no other data set: {why}"] if other == NONE else []
 
 
 def _scale(energies: Tensor) -> Tensor:

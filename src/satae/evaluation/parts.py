@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from satae.config import ConfigError
+from satae.config.evaluation import Defence, Perturbation, beyond
 from satae.evaluation.codes import code
 from satae.evaluation.defence import check_libraries, defence
 from satae.evaluation.denoising import denoising
@@ -16,6 +19,26 @@ from satae.evaluation.subject import Subject, Trained
 
 def _fits(chosen: Any, trained: Trained) -> None:
     """A part that can be measured of every run."""
+
+
+def _check_perturbation(chosen: Perturbation, trained: Trained) -> None:
+    _check_radii("perturbation.l2", chosen.l2, trained)
+
+
+def _check_defence(chosen: Defence, trained: Trained) -> None:
+    if chosen.norm == "l2":
+        _check_radii("defence.epsilons", chosen.epsilons, trained)
+    check_libraries(chosen, trained)
+
+
+def _check_radii(name: str, radii: Sequence[float], trained: Trained) -> None:
+    """Refuse radii of l2 beyond the change of every element by the whole range.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if line := beyond(name, radii, math.sqrt(math.prod(trained.shape))):
+        raise ConfigError(line)
 
 
 class Part(NamedTuple):
@@ -30,6 +53,6 @@ PARTS: Final[dict[str, Part]] = {
     "denoising": Part(denoising),
     "code": Part(code),
     "manifold": Part(manifold, check_other),
-    "perturbation": Part(perturbation),
-    "defence": Part(defence, check_libraries),
+    "perturbation": Part(perturbation, _check_perturbation),
+    "defence": Part(defence, _check_defence),
 }

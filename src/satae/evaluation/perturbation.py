@@ -106,8 +106,9 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
         headline=headline,
         notes=[
             "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
-            "certified: no perturbation in the ball can change more",
-            *([f"{TWIN}: the same trained with alpha=0"] if TWIN in models else []),
+            "certified: no perturbation in the ball can change more; epsilon: a share of the range of the data",
+            "slope: of the largest change over that of the input, a local Lipschitz estimate; another one than in code",
+            f"{OWN}: the model of the run{f'; {TWIN}: the same trained with alpha=0' if TWIN in models else ''}",
         ],
         curves={
             f"{name}/{row.case.norm}_{row.case.output}": [

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import files
+from satae.config.flat import flat
+from satae.config.messages import show
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
 from satae.run_directory import LARGEST
+from satae.shown import brief
 from satae.sweep import csv_files
 from satae.tracking.provenance import git_state, versions
 
 FORMAT: Final = 1  # of what is written; another one is measured anew
 KEY: Final = "key"
+BESIDE: Final = ("weights", "inputs", "sources", "torch")  # in a key, which are no settings
 
 Key = Mapping[str, Any]  # all that findings depend on, as plain data
 
@@ -34,17 +38,37 @@ def stored(folder: Path, part: str, key: Key) -> Findings | None:
     Returns:
         None where nothing is there, it depended on something else, or it cannot be read.
     """
-    path = _result(folder, part)
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            return None
-        found = json.loads(path.read_text("utf-8"))
-        if found[KEY] != _plain({"format": FORMAT, **key}):
+        found = _read(folder, part)
+        if found is None or found[KEY] != _plain({"format": FORMAT, **key}):
             return None
         tables = [_table(each) for each in found["tables"]]
         return Findings(tables, _headline(found["headline"]), [str(note) for note in found["notes"]])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # torn, or from a stranger
         return None
+
+
+def replaced(folder: Path, part: str, key: Key) -> str:
+    """A line on what was found of a part with other settings, which what is found now will replace.
+
+    Nothing where nothing was found, or with the same settings: of other weights or inputs, or with another program.
+
+    Args:
+        folder: of the evaluations of a run.
+        part: its name.
+        key: what the other one depends on.
+    """
+    try:
+        found = _read(folder, part)
+        if found is None:
+            return ""
+        before, now = flat(found[KEY]), flat(_plain(key))
+        names = [name for name in before if name in now and name not in BESIDE and before[name] != now[name]]
+        told = ", ".join(f"{name}={show(before[name])}" for name in names)
+        when = str(found["measured"])[:10]
+        return brief(f"replaces what was measured on {when} with other settings ({told})") if names else ""
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # as above
+        return ""
 
 
 def write(folder: Path, part: str, key: Key, findings: Findings, seconds: float) -> None:
@@ -99,6 +123,14 @@ def csv(tables: Sequence[Table]) -> bytes:
                 yield [table.name, *(cells.get(column) for column in columns)]
 
     return csv_files.encoded(["table", *columns], rows())
+
+
+def _read(folder: Path, part: str) -> Any:
+    """None where nothing is there, or more than can be."""
+    path = _result(folder, part)
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        return None
+    return json.loads(path.read_text("utf-8"))
 
 
 def _result(folder: Path, part: str) -> Path:

@@ -39,7 +39,7 @@ def _judged(number: int, title: str, offends: Mapping[str, Tensor]) -> Check:
     shares = {where: _share(found) for where, found in offends.items()}
     most = max(shares, key=lambda where: shares[where].low)
     outcome = worst([is_rare(share) for share in shares.values()])
-    return Check(number, title, f"{shares[most]}, {most}", outcome)
+    return Check(number, title, f"{shares[most]}, {most}" if shares[most].counted else str(shares[most]), outcome)
 
 
 def _share(found: Tensor) -> Share:
@@ -132,11 +132,12 @@ def control_is_seen(evidence: Evidence) -> Check:
     if evidence.control is None:
         return Check(10, title, "not made", "open")
     (calm, level), hidden = evidence.control
-    found = ", ".join(f"{said} at {100 * accuracy:.1f} %" for said, accuracy in hidden)
-    wrong = calm == "masked" or any(said == "holds" or abs(accuracy - level) > RECOVERED for said, accuracy in hidden)
-    seen = all(said == "masked" for said, _ in hidden)  # with few examples nothing can be told
+    found = ", ".join(f"{how} {said} at {100 * accuracy:.1f} %" for how, (said, accuracy) in hidden.items())
+    found_level = all(said != "holds" and abs(accuracy - level) <= RECOVERED for said, accuracy in hidden.values())
+    wrong = calm == "masked" or not found_level
+    seen = all(said == "masked" for said, _ in hidden.values())  # with few examples nothing can be told
     outcome: Outcome = "failed" if wrong else "passed" if seen else "open"
-    return Check(10, title, f"{found}; {calm} at {100 * level:.1f} % unchanged", outcome)
+    return Check(10, title, f"{found}; unchanged {calm} at {100 * level:.1f} %", outcome)
 
 
 def minimum_per_example(evidence: Evidence) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -65,7 +65,7 @@ class Control(NamedTuple):
     """What came of the positive control: a model as it is, and with its gradients hidden more and more."""
 
     unchanged: tuple[Verdict, float]  # of the suite on it, and its robust accuracy
-    hidden: Sequence[tuple[Verdict, float]]  # the same model, the same values, other gradients
+    hidden: Mapping[str, tuple[Verdict, float]]  # the same model, the same values, other gradients, by how these are
 
 
 class Evidence(NamedTuple):
