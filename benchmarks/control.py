@@ -35,7 +35,7 @@ def main() -> None:
         plan = Plan("linf", budget, tuple(chosen.defence.temperatures))
         for seed in range(seeds):
             classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
-            controls = Controls(subject, plan, everything("linf", subject.data.shape))
+            controls = Controls(subject, plan, everything(subject, "linf"))
             for step in controls.steps():
                 step()
             rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -15,13 +16,18 @@ from program import read
 from satae.command.composition import settled
 from satae.config import ConfigError
 from satae.config.evaluation import EVALUATION
+from satae.data import cache
 from satae.data.dataset import Split
 from satae.evaluation import attacking, classifier
-from satae.evaluation.attacking import Attacked
+from satae.evaluation import defence as defending
+from satae.evaluation.attacking import Attacked, Plan
 from satae.evaluation.defence import defence, everything
 from satae.evaluation.subject import Subject, Trained
+from satae.evaluation.victims import Victim
 from satae.interruption import Interrupted
 from satae.robustness.attacks import Budget
+from satae.robustness.surrogate import faded
+from satae.tracking import provenance
 
 SMALL = (
     *("evaluation=defence", "defence.samples=40", "defence.epsilons=[0.1]", "defence.steps=5", "defence.restarts=1"),
@@ -198,9 +204,95 @@ def test_the_settings_reach_the_attacks(run, monkeypatch):
     assert read(run / "evaluation" / "defence.json")["key"]["defence"]["norm"] == "l2"
 
 
-def test_everything_is_within_half_the_range():
-    assert everything("linf", (1, 8, 8)) == 0.5
-    assert everything("l2", (1, 8, 8)) == 4
+def test_everything_is_within_half_the_range_of_data_that_stay_in_it(run):
+    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    assert everything(subject, "linf") == 0.5
+    assert everything(subject, "l2") == 4
+    outside = subject._replace(x=subject.x + 2)
+    for norm in ("linf", "l2"):
+        ball = outside.ball(norm, everything(outside, norm))
+        grey = torch.full_like(outside.x, sum(subject.data.span) / 2)
+        torch.testing.assert_close(ball.project(grey, outside.x), grey, rtol=0, atol=1e-5)
+
+
+PLAN = Plan("linf", Budget(3, 1, 5), (10.0,))
+OTHERWISE = {
+    "steps": {"plan": PLAN._replace(budget=Budget(4, 1, 5))},
+    "restarts": {"plan": PLAN._replace(budget=Budget(3, 2, 5))},
+    "queries": {"plan": PLAN._replace(budget=Budget(3, 1, 6))},
+    "norm": {"plan": PLAN._replace(norm="l2")},
+    "seed": {"subject": {"seed": 1}},
+    "range": {"span": (0.0, 2.0)},
+    "inputs": {"move": 0.01},
+    "labels": {"turn": True},
+    "weights": {"scale": 1.5},
+    "source": {"source": 1.5},
+    "hidden": {"changed": "faded by 5"},
+    "program": {"program": {"sources": "other"}},
+}
+
+
+@pytest.mark.parametrize("what", [None, *OTHERWISE])
+def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run, monkeypatch, what):
+    made = []
+    was = Attacked._fooled
+
+    def counted(self, attack, epsilon, examples, told=None):
+        made.append(attack.name)
+        return was(self, attack, epsilon, examples, told)
+
+    monkeypatch.setattr(Attacked, "_fooled", counted)
+    subject = Subject.of(Trained.of(run, False), settled(["samples=20", "device=cpu"], EVALUATION))
+
+    def model(scale):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(64, 10)
+        with torch.no_grad():
+            layer.weight.mul_(scale)
+        return torch.nn.Sequential(torch.nn.Flatten(), layer, torch.nn.ReLU())
+
+    def attack(plan=PLAN, subject=(), span=None, move=0.0, turn=False, scale=1.0, source=1.0, changed="", program=None):
+        if program:
+            monkeypatch.setattr(provenance, "program", lambda: program)
+        at = whole._replace(**dict(subject))
+        at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
+        at = at._replace(data=at.data._replace(span=span)) if span else at
+        victim = Victim.of("own", model(scale), path="exact")._replace(changed=changed)
+        other = Victim.of("twin", model(2 * source), path="exact")
+        attacked = Attacked(at, victim, plan._replace(sources={"twin": other}))
+        made.clear()
+        for step in attacked.steps(0.001):
+            step()
+        return {*made}
+
+    whole = subject
+    cache.folder().mkdir()
+    assert "transfer-twin-pgd" in attack()
+    again = attack(**OTHERWISE.get(what, {}))
+    if what is None:
+        assert not again
+    elif what == "source":
+        assert again == {"transfer-twin-pgd"}
+    else:
+        assert "fgsm" in again
+
+
+def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch):
+    was = defending._victims
+
+    def hidden(subject):
+        found = was(subject)
+        return {**found, "own": found["own"]._replace(change=partial(faded, factor=300.0), changed="faded")}
+
+    words = (*UNCONTROLLED, "defence.samples=100", "defence.steps=20")
+    typed(run, "run=.", *words)
+    (before,) = [row for row in told(run)["checks"] if row["check"] == 2]
+    monkeypatch.setattr(defending, "_victims", hidden)
+    shutil.rmtree(run / "evaluation")
+    typed(run, "run=.", *words)
+    (after,) = [row for row in told(run)["checks"] if row["check"] == 2]
+    assert (before["outcome"], after["outcome"]) == ("passed", "failed")
+    assert {row["verdict"] for row in told(run)["defence"] if row["victim"] == "own"} == {"masked"}
 
 
 @pytest.mark.slow

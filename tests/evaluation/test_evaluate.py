@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 
+import numpy as np
 import pytest
 import torch
 from evaluated import PLANE, PROGRAM, QUICK, table, trained, typed
@@ -17,6 +18,7 @@ from program import files, here, read, there
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
+from satae import build
 from satae.config.evaluation import EVALUATION, PARTS
 from satae.config.evaluation import Evaluation as Chosen
 from satae.evaluation import parts, storage
@@ -165,9 +167,25 @@ def test_json_says_all_that_the_figures_depend_on(run):
         "manifold": {"other": "none"},
         "weights": weights,
         "inputs": digest(subject.inputs()),
+        "data": subject.learnt_from(),
     }
     assert found["versions"]["torch"] == torch.__version__
     assert found["pictures"] == ["manifold_energies.png"]
+
+
+def test_with_other_labels_to_learn_from_a_part_is_measured_anew(tmp_path):
+    draws = np.random.default_rng(0)
+    arrays = {f"x_{split}": draws.random((60, 6), dtype=np.float32) for split in ("train", "test")}
+    labels = {f"y_{split}": np.arange(60) % 3 for split in ("train", "test")}
+    np.savez(tmp_path / "data.npz", **arrays, **labels)
+    tiny = ("data=array", f"data.path={tmp_path / 'data.npz'}", "epochs=1", "arch.widths=[4,2]", "threads=1")
+    run = trained(tmp_path, tiny=tiny)
+    for measured in ("", ": already measured"):
+        assert f"code{measured}\n" in typed(run, "run=.", "evaluation=code").out
+    np.savez(tmp_path / "data.npz", **arrays, **{**labels, "y_train": np.arange(60)[::-1] % 3})
+    build._dataset.cache_clear()
+    build._fingerprint.cache_clear()
+    assert "already" not in typed(run, "run=.", "evaluation=code").out
 
 
 def test_csv_is_one_tidy_table(plane):

@@ -237,7 +237,7 @@ def gathered(victim, epsilons, twin, count=150):
             results += [Result(attack, epsilon, ~found.fooled)]
     correct = victim(x).argmax(dim=1) == y
     gone = has_no_gradient(victim, x, y)
-    return Evidence(Outcomes(correct, results), 10, gone, "exact", whole=True, on_logits=True, everything=0.5)
+    return Evidence(Outcomes(correct, results), 0.15, gone, "exact", whole=True, on_logits=True, everything=0.5)
 
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "satlin"])

@@ -81,3 +81,11 @@ def test_an_answer_that_is_no_number_withstands_nothing():
     x, labels = torch.rand(4, 6), torch.zeros(4, dtype=torch.long)
     attempt = fgsm(lambda at: torch.full((len(at), 3), torch.nan) * at.sum(), x, labels, Ball("linf", 0.1), draws(4))
     assert attempt.fooled.all()
+
+
+def test_a_gradient_that_is_no_number_leads_nowhere():
+    def broken(x):
+        return x + (x[:, :1] - 1).abs().sqrt()  # whose derivative at 1 is 0 times infinity
+
+    x = torch.tensor([[-1.0, -2.0, -3.0], [1.0, -2.0, -3.0]])
+    assert has_no_gradient(broken, x, torch.zeros(2, dtype=torch.long)).tolist() == [False, True]

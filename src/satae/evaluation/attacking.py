@@ -135,8 +135,9 @@ class Attacked:
     def _key(self, attack: Attack, epsilon: float) -> str:
         """An attack with all that its outcome follows from, beside the victim and the input."""
         key = [attack.name, *self.plan.budget, *self.subject.ball(self.plan.norm, epsilon), self.subject.seed]
+        key += [self.subject.x.device.type, *provenance.program().values()]
         if attack.kind == "transfer":
             key += self._transferred
         if attack.kind == "library":
             key += libraries.versions(self.plan.libraries)
-        return " ".join(map(str, [*key, provenance.digest("robustness")]))
+        return " ".join(map(str, key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from torch import Tensor
@@ -20,7 +20,7 @@ from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN, Victim
 from satae.robustness import libraries
 from satae.robustness.attacks import Budget
-from satae.robustness.ball import Norm
+from satae.robustness.ball import Norm, size_of
 
 MOST_LABELS: Final = 9999
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
@@ -49,7 +49,7 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
         raise
     except ValueError as error:  # a library cannot attack such a model
         raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
-    most = everything(norm, subject.data.shape)
+    most = everything(subject, norm)
     radii = sorted({*chosen.epsilons, most})
     controls = Controls(subject, plan, most) if chosen.control else None
     steps = [step for model in models.values() for radius in radii for step in model.steps(radius)]
@@ -96,9 +96,14 @@ def _libraries(chosen: Defence) -> list[str]:
     return [name for name in names if name != NONE]
 
 
-def everything(norm: str, shape: Sequence[int]) -> float:
-    """The radius, as a share of the range of the data, within which every input can become an even grey."""
-    return GREY if norm == "linf" else GREY * math.sqrt(math.prod(shape))
+def everything(subject: Subject, norm: Norm) -> float:
+    """The radius, as a share of the range of the data, within which every input can become an even grey.
+
+    More than for inputs in that range, where some lie outside it.
+    """
+    within = GREY if norm == "linf" else GREY * math.sqrt(math.prod(subject.data.shape))
+    middle = sum(subject.data.span) / 2
+    return max(within, size_of(subject.x - middle, norm).max().item() / subject.width)
 
 
 def _attacked(subject: Subject, plan: Plan) -> dict[str, Attacked]:

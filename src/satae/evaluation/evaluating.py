@@ -85,7 +85,8 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> H
     weights, folder = trained.fingerprint(), run / EVALUATION
     subject = Subject.of(trained, chosen)
     inputs = digest(subject.inputs())  # which may be others now than those of before
-    keys = {name: _key(name, chosen, weights, inputs) for name in chosen.parts}
+    made_of = {"weights": weights, "inputs": inputs, "data": subject.learnt_from(), **provenance.program()}
+    keys = {name: _key(name, chosen) | made_of for name in chosen.parts}
     every = {name: storage.stored(folder, name, key) for name, key in keys.items()}
     anything = None in every.values()
     on = f"{counted(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
@@ -142,11 +143,11 @@ def _limited(name: str, chosen: Evaluation) -> list[str]:
     return [f"{name}.samples={asked}: no more than samples={chosen.samples}"] if asked > chosen.samples else []
 
 
-def _key(name: str, chosen: Evaluation, weights: str, inputs: str) -> dict[str, Any]:
-    """All that the findings of a part depend on; device, threads and batches have no part in it."""
+def _key(name: str, chosen: Evaluation) -> dict[str, Any]:
+    """All that is chosen for a part; device, threads and batches have no part in it."""
     settings = asdict(chosen)
     shared = {option: settings[option] for option in SHARED}
-    return {"part": name, **shared, name: settings[name], "weights": weights, "inputs": inputs} | provenance.program()
+    return {"part": name, **shared, name: settings[name]}
 
 
 def _about(trained: Trained, weights: str) -> str:

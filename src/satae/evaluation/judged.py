@@ -88,8 +88,8 @@ def headline(judged: Mapping[str, Judged]) -> dict[str, Cell]:
     return {
         "epsilon": epsilon,
         "robust accuracy": own[epsilon].value,
-        "of its twin": twin[epsilon].value,
         "verdict": judged[OWN].verdict,
+        **({"of its twin": twin[epsilon].value, "its verdict": judged[TWIN].verdict} if TWIN in judged else {}),
     }
 
 
@@ -121,6 +121,7 @@ def notes(judged: Mapping[str, Judged]) -> list[str]:
         *(f"{name}: {MEANING[name]}" for name in judged),
         "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
         "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
+        *(f"verdict on {name}: {judged[name].verdict}" for name in judged if name != OWN),
         f"verdict: {own.verdict}{why}",
     ]
 

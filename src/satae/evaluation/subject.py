@@ -128,6 +128,11 @@ class Subject(NamedTuple):
         """What it is measured on, by name."""
         return {"x": self.x} | ({} if self.y is None else {"y": self.y})
 
+    def learnt_from(self) -> str:
+        """SHA-256 of what was to be learnt from: the inputs of training and validation, and the labels."""
+        y = self.data.train.y
+        return digest({} if y is None else {"labels": y}, build.fingerprint(self.config))
+
     def first(self, count: int) -> Subject:
         """The same with its first inputs alone."""
         return self._replace(x=self.x[:count], y=None if self.y is None else self.y[:count])

@@ -19,6 +19,7 @@ from satae.data import cache
 from satae.data.dataset import Dataset
 from satae.evaluation import classifier
 from satae.evaluation.classifier import Classifier
+from satae.evaluation.subject import digest
 from satae.experiment import Experiment
 from satae.interruption import Interrupted
 from satae.loading import model_of
@@ -84,7 +85,8 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
     Raises:
         ConfigError: it cannot be kept.
     """
-    labels = hashlib.sha256(data.train.y.cpu().numpy().tobytes()).hexdigest()  # type: ignore[union-attr]
+    assert data.train.y is not None
+    labels = digest({"labels": data.train.y})
     made_of = {
         "data": build.fingerprint(config),
         "labels": labels,

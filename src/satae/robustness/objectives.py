@@ -70,8 +70,9 @@ def slope(model: Model, x: Tensor, labels: Tensor, objective: Objective) -> Slop
 
 
 def has_no_gradient(model: Model, x: Tensor, labels: Tensor, objective: Objective = margin) -> Tensor:
-    """Which inputs have a gradient that is 0 in every element: booleans (N,)."""
-    return (slope(model, x, labels, objective).gradient == 0).flatten(1).all(dim=1)
+    """Which inputs have a gradient that leads nowhere, 0 in every element or not finite in some: booleans (N,)."""
+    gradient = slope(model, x, labels, objective).gradient.flatten(1)
+    return (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
 
 
 def others(logits: Tensor, labels: Tensor) -> Tensor:

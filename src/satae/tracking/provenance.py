@@ -20,15 +20,15 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def digest(part: str = ".") -> str:
-    """SHA-256 of the sources of the package, or of a part of it such as ``robustness``: what they make follows it."""
-    files = sorted((Path(__file__).parents[1] / part).rglob("*.py"))
+def digest() -> str:
+    """SHA-256 of the sources of the package: what they make follows from them."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def program() -> dict[str, str]:
     """What the numbers follow from beside choices and data: the package itself, and torch."""
-    return {"sources": digest(), "torch": version("torch")}
+    return {"satae": digest(), "torch": version("torch")}
 
 
 @functools.cache

@@ -22,7 +22,7 @@ LARGEST_NUMBER: Final = 1e100
 MOST_TABLES, MOST_COLUMNS, MOST_ROWS = 20, 60, 5_000  # of a table
 MOST_ENTRIES: Final = 200  # settings, figures of the headline
 MOST_PICTURES: Final = 20
-NO_SETTINGS: Final = ("format", "part", "weights")  # of the key of a result
+NO_SETTINGS: Final = ("format", "part", "weights", "inputs", "data")  # of the key of a result: what is looked at
 STRANGE: Final = "it is no result of satae-eval"
 
 Cell = str | int | float | None
