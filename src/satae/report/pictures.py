@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
 from satae.report import png, words
-from satae.report.series import Plan, Point
+from satae.report.series import Plan, Point, chosen
 from satae.run_directory import EVALUATION, PICTURES
 from satae.sweep.groups import Group
 from satae.sweep.results import Result
@@ -32,10 +32,7 @@ OF_EVALUATIONS: Final = {
     "perturbation_curves": "largest change found, of the code and of the reconstruction, against epsilon",
     "defence_accuracy": "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
 }
-MOST_SHOWN: Final = 12  # configurations
 MOST_BYTES: Final = 2**24  # of all pictures together
-
-T = TypeVar("T")
 
 
 class Shown(NamedTuple):
@@ -100,21 +97,6 @@ def of_evaluation(part: str, runs: Mapping[str, tuple[Path, Sequence[str]]]) -> 
 def _what(kind: str) -> str:
     part, _, name = kind.partition("_")
     return OF_EVALUATIONS.get(kind, f"{part}: {name.replace('_', ' ')}")
-
-
-def chosen(plan: Plan) -> list[list[Point]]:
-    """Some configurations, of all lines and spread over each."""
-    lines = evenly(plan.lines, MOST_SHOWN)
-    each = MOST_SHOWN // max(1, len(lines))
-    rows = [evenly([point for point in line.points if point.runs], each) for line in lines]
-    return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
-
-
-def evenly(items: Sequence[T], most: int) -> list[T]:
-    """Some of many, the first and the last among them."""
-    if len(items) <= most:
-        return [*items]
-    return [items[round(place * (len(items) - 1) / max(1, most - 1))] for place in range(most)]
 
 
 def _first(point: Point) -> Result:

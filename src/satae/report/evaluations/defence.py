@@ -10,14 +10,14 @@ from typing import Final
 
 from satae.colours import COLOURS
 from satae.config.messages import listed
-from satae.report import drawing, pictures, words
+from satae.report import drawing, words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels, twins, verdicts
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
 from satae.report.scales import scale
-from satae.report.series import Plan, Point
+from satae.report.series import Plan, Point, chosen
 
 DEFENCE: Final = "defence"
 WHAT: Final = (
@@ -104,7 +104,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
 
 def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     """A panel for each configuration, with the three models."""
-    points = [point for row in pictures.chosen(plan) for point in row]
+    points = [point for row in chosen(plan) for point in row]
     figure, all_axes = panels.grid(len(points))
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
     for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from satae.colours import COLOURS, INK
-from satae.report import pictures, words
+from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.panels import draw_line, over_seeds
 from satae.report.evaluations.stored import Evaluation, count, number, text
-from satae.report.series import MOST_LINES, Plan
+from satae.report.series import MOST_LINES, Plan, evenly
 from satae.report.spreads import ANY
 from satae.sweep.groups import Spread
 
@@ -50,7 +50,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
 
 def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
     """A panel for each kind of noise, with some configurations."""
-    points = pictures.evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
+    points = evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
     found = {index: part.of(point) for index, point in enumerate(points)}
     every = [outcome for some in found.values() for outcome in some]
     names = [f"{kind}/{measure}" for kind in dict.fromkeys(kind for each in every for kind in each.told)]

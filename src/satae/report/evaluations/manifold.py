@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from satae.colours import COLOURS, INK
-from satae.report import pictures, words
+from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.scales import scale
-from satae.report.series import MOST_LINES, Plan
+from satae.report.series import MOST_LINES, Plan, evenly
 
 WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
 AUROC: Final = "AUROC"
@@ -35,7 +35,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     names = dict.fromkeys([name for name in names if any(line.having(name) for line in plan.lines)][: panels.MOST])
     if plan.x is None or not names:
         return
-    lines = pictures.evenly(plan.lines, MOST_LINES)
+    lines = evenly(plan.lines, MOST_LINES)
     figure, all_axes = panels.grid(len(names))
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):

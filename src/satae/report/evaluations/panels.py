@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from satae.colours import INK
-from satae.report import drawing, pictures, words
+from satae.report import drawing, words
 from satae.report.drawing import PAPER, Drawing, empty
 from satae.report.evaluations.outcomes import Outcome
 from satae.report.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
-from satae.report.series import MOST_LINES, Plan
+from satae.report.series import MOST_LINES, Plan, evenly
 from satae.report.spreads import ANY, reach
 from satae.sweep.groups import Spread
 
@@ -36,7 +36,7 @@ def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]
     curves = [outcome.curves.get(name, {}) for outcome in found]
     places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
     spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
-    return pictures.evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+    return evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
 
 
 def draw_line(
