@@ -31,6 +31,10 @@ WHAT: Final = (
 )
 CLEAN: Final = "clean"
 EPSILON, MIDDLE = FIGURES = ("defence_epsilon", "defence_middle")
+REPEATED: Final = "defence_accuracy"
+PICTURES: Final = {
+    REPEATED: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
+}
 DRAWN: Final = (OWN, TWIN, ALONE)
 SHARE: Final = (0.0, 1.0)
 MARKED: Final = (

@@ -24,6 +24,12 @@ SEEN, UNSEEN = "seen", "no"
 POSSIBLE: Final = {"fvu": (0.0, math.inf)}
 UNITS: Final = {"psnr": "psnr, dB"}
 FIGURES: Final = tuple(f"denoising_{measure}" for measure in MEASURES)
+REPEATED: Final = "denoising_curves"
+PICTURES: Final = {
+    REPEATED: "error and similarity of the reconstruction, and of the noisy input itself, against the level of each"
+    " kind of noise; a star: as in training",
+    "denoising_reconstructions": "clean inputs, noisy ones of each kind, and their reconstructions",
+}
 
 
 def read(found: Evaluation) -> Outcome:

@@ -18,6 +18,10 @@ WHAT: Final = "Whether the energy tells the data from what is no data: the area 
 AUROC: Final = "AUROC"
 AREA: Final = "manifold_auroc"
 FIGURES: Final = (AREA,)
+PICTURES: Final = {
+    "manifold_energies": "distribution of the energy of the data, and of each kind of what is not data",
+    "manifold_map": "energy over the plane",
+}
 
 
 def read(found: Evaluation) -> Outcome:

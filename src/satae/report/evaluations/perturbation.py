@@ -20,6 +20,8 @@ WHAT: Final = (
 )
 CODE: Final = "perturbation_code"
 FIGURES: Final = (CODE,)
+REPEATED: Final = "perturbation_curves"
+PICTURES: Final = {REPEATED: "largest change found, of the code and of the reconstruction, against epsilon"}
 
 
 def read(found: Evaluation) -> Outcome:
