@@ -18,6 +18,7 @@ from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
 from satae.report.scales import scale
 from satae.report.series import Plan, Point, chosen
+from satae.report.spreads import SHARE
 
 DEFENCE: Final = "defence"
 WHAT: Final = (
@@ -36,7 +37,6 @@ PICTURES: Final = {
     REPEATED: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
 }
 DRAWN: Final = (OWN, TWIN, ALONE)
-SHARE: Final = (0.0, 1.0)
 MARKED: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
     " may be an illusion. Of several seeds, the worst."
@@ -94,7 +94,7 @@ def _bars(plan: Plan, victims: Sequence[str]) -> str:
     seeds = {len(point.runs) for line in plan.lines for point in line.points}
     if max(seeds) == 1:
         return " Bars: Wilson's 95 % intervals over other draws of the inputs."
-    others = ["of one run"] * (1 in seeds) + [f"of {ALONE}"] * (ALONE in victims)
+    others = [*(["of one run"] if 1 in seeds else []), *([f"of {ALONE}"] if ALONE in victims else [])]
     more = f" Those {listed(others, 'and')} are Wilson's, over other draws of the inputs." if others else ""
     return f"{drawing.bars(plan)}{more}"
 
@@ -125,7 +125,8 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
         if place % panels.MOST_COLUMNS == 0:
             ax.set_ylabel("accuracy")
         ax.tick_params(axis="x", labelsize=8)
-        ax.set_ylim(-0.03, 1.03)
+        panels.show_shares(ax)
+    panels.tell_marks(all_axes[0])
     panels.tell_all(figure)
     left = sum(len(line.points) for line in plan.lines) - len(points)
     told = (

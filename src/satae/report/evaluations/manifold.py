@@ -13,6 +13,7 @@ from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.scales import scale
 from satae.report.series import MOST_LINES, Plan, evenly
+from satae.report.spreads import SHARE
 
 WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
 AUROC: Final = "AUROC"
@@ -44,18 +45,17 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
             spreads = [(point.x, point.spread(name)) for point in line.having(name)]
-            panels.draw_line(
-                ax, spreads, (0.0, 1.0), color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30)
-            )
+            style = {"color": colour, "ls": dash, "marker": "o", "ms": 5, "label": words.short(line.label, 30)}
+            panels.draw_line(ax, spreads, SHARE, **style)
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
         ax.set_title(words.short(f"against {name}"), fontsize=10.5)
         scale(ax, "", [point.x for line in lines for point in line.points])
         ax.set_xlabel(words.short(plan.x))
-        ax.set_ylim(-0.03, 1.03)
+        panels.show_shares(ax)
         if place % panels.MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
     if len(lines) > 1:
-        panels.tell_all(figure, marks=False)
+        panels.tell_all(figure)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."
