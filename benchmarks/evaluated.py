@@ -29,7 +29,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "defence": ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict"),
     "attacks": ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n"),
-    "checks": ("victim", "check", "what", "found", "outcome"),
+    "checks": ("victim", "check", "outcome", "what", "found"),
 }
 SETTINGS: Final = {"best": False, "split": "test", "samples": 1000, "seed": 0}
 OF_PART: Final = {"denoising": {"gaussian": list(LEVELS)}, "defence": {"norm": "linf", "samples": N, "steps": 40}}
@@ -127,7 +127,8 @@ def _defence(alpha: float, draw: random.Random) -> tuple[Rows, Rows]:
             rows.append([victim, epsilon, accuracy, accuracy - 0.03, accuracy + 0.03, N, verdict])
         for check in range(1, 12):
             bad = {"holds": "passed", "masked": "failed", "inconclusive": "open"}[verdict]
-            checks.append([victim, check, "something", "0.0 % (0.0 to 1.4)", bad if check == 8 else "passed"])
+            outcome = bad if check == 8 else "passed"
+            checks.append([victim, check, outcome, "something", "0.0 % (0.0 to 1.4)"])
     return rows, checks
 
 

@@ -71,6 +71,7 @@ HOMES = {
         "tracking/pictures.py",
         "evaluation/drawing.py",
         "report/drawing.py",
+        "report/evaluations/denoising.py",
         "report/evaluations/panels.py",
         "report/evaluations/twins.py",
         "report/figures.py",

@@ -21,7 +21,7 @@ from program import files
 
 from satae.colours import INK
 from satae.config import ConfigError
-from satae.report import command, drawing, figures, pictures, sources, words
+from satae.report import command, drawing, figures, series, sources, words
 from satae.report.csv_files import SPREAD
 from satae.report.series import MOST_LINES, plan
 from satae.report.writing import write
@@ -413,7 +413,7 @@ def test_zero_has_a_place_beside_powers_of_ten(sweep):
 
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 12))
 def test_some_of_many_are_the_ends_and_what_lies_between(items, most):
-    found = pictures.evenly(items, most)
+    found = series.evenly(items, most)
     assert len(found) == min(len(items), most)
     if items:
         assert found[0] == items[0]

@@ -15,7 +15,7 @@ from satae.evaluation.attacking import Attacked, Plan
 from satae.evaluation.control import Controls
 from satae.evaluation.findings import Findings, Track
 from satae.evaluation.judged import Judged
-from satae.evaluation.subject import Subject, Trained
+from satae.evaluation.subject import Subject
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN, Victim
 from satae.robustness import libraries
@@ -78,7 +78,7 @@ def _check_labels(found: Tensor, trained: Tensor) -> None:
         raise ConfigError(f"defence: labels {told}; number them from 0 to {MOST_LABELS} at most, with all in training")
 
 
-def check_libraries(chosen: Defence, trained: Trained) -> None:
+def check_libraries(chosen: Defence) -> None:
     """Refuse libraries that are not there.
 
     Raises:

@@ -24,6 +24,7 @@ CLEAN: Final = "none"
 MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
 COLUMNS: Final = ("noise", "level", "seen", *MEASURES, *(f"noisy {measure}" for measure in MEASURES), "n")
 SHOWN: Final = tuple(column for column in COLUMNS if "mse" not in column)  # psnr says as much
+DRAWN: Final = tuple(column for column in SHOWN if column.removeprefix("noisy ") in MEASURES)
 
 
 class Case(NamedTuple):
@@ -61,18 +62,14 @@ def denoising(subject: Subject, chosen: Denoising, track: Track) -> Findings:
     rows = [_row(subject, case) for case in track(cases(subject, chosen))]
     cells = [(*row.case, row.seen, *row.model, *row.noisy, len(subject.x)) for row in rows]
     seen = next((row for row in rows if row.seen == "level"), rows[0])
-    curves = {
-        f"{kind}/{name}": [(row.case.level, value) for row in found for value in [_get(row, name)] if value is not None]
-        for kind, found in by_kind(rows).items()
-        for name in ("psnr", "ssim", "fvu", "noisy psnr", "noisy ssim", "noisy fvu")
-        if kind != CLEAN
-    }
+    kinds = {kind: found for kind, found in by_kind(rows).items() if kind != CLEAN}
+    points = {f"{kind}/{name}": _points(found, name) for kind, found in kinds.items() for name in DRAWN}
     return Findings(
         tables=[Table("denoising", COLUMNS, cells, SHOWN)],
         headline={"fvu": seen.model.fvu, "psnr": seen.model.psnr},
         notes=[*notes(subject), *_drowned(subject, rows)],
         scalars={f"{CLEAN}/{name}": _number(rows[0], name) for name in ("psnr", "fvu")},
-        curves={name.replace(" ", "_"): points for name, points in curves.items() if points},
+        curves={name.replace(" ", "_"): each for name, each in points.items() if each},
         pictures=_pictures(subject, rows),
     )
 
@@ -148,6 +145,11 @@ def _get(row: Row, name: str) -> float | None:
     of = row.noisy if name.startswith("noisy ") else row.model
     value: float | None = getattr(of, name.removeprefix("noisy "))
     return value
+
+
+def _points(rows: list[Row], name: str) -> list[tuple[float, float]]:
+    """A measure against the level, where it is known."""
+    return [(row.case.level, value) for row in rows if (value := _get(row, name)) is not None]
 
 
 def _number(row: Row, name: str) -> float:

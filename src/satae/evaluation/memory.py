@@ -58,11 +58,8 @@ class Memory:
             attack, examples, fooled = entry["attack"], entry["examples"], entry["fooled"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return
-        told = isinstance(attack, str) and isinstance(fooled, str) and isinstance(examples, list)
-        if (
-            told
-            and len(examples) == len(fooled)
-            and all(type(name) is str for name in examples)
-            and {*fooled} <= {*"01"}
-        ):
+        if not (isinstance(attack, str) and isinstance(fooled, str) and isinstance(examples, list)):
+            return
+        is_whole = len(examples) == len(fooled) and all(type(name) is str for name in examples)
+        if is_whole and {*fooled} <= {*"01"}:
             self._known[attack].update(zip(examples, (mark == "1" for mark in fooled), strict=True))

@@ -28,7 +28,7 @@ def _check_perturbation(chosen: Perturbation, trained: Trained) -> None:
 def _check_defence(chosen: Defence, trained: Trained) -> None:
     if chosen.norm == "l2":
         _check_radii("defence.epsilons", chosen.epsilons, trained)
-    check_libraries(chosen, trained)
+    check_libraries(chosen)
 
 
 def _check_radii(name: str, radii: Sequence[float], trained: Trained) -> None:

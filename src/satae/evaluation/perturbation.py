@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -26,6 +27,16 @@ COLUMNS: Final = (
     *("certified", "by norms", "by intervals", "n"),
 )
 SHOWN: Final = ("model", "output", "norm", "epsilon", "change", "change share", "slope", "certified", "n")
+MEANING: Final = (
+    "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
+    "certified: no perturbation in the ball can change more; epsilon: a share of the range of the data",
+    "slope: of the largest change over that of the input, a local Lipschitz estimate; another one than in code",
+)
+CODE: Final = "code"
+OUTPUTS: Final[dict[str, Callable[[DenoisingAutoencoder], nn.Module]]] = {
+    CODE: Encoder,
+    "reconstruction": lambda model: model,
+}
 
 
 class Case(NamedTuple):
@@ -59,20 +70,13 @@ class Row(NamedTuple):
         return self._relative(self.certified)
 
     def _relative(self, change: Tensor) -> float:
-        return change.mean().item() / self.apart if self.apart else float("nan")
+        return change.mean().item() / self.apart if self.apart else math.nan
 
     def cells(self) -> list[Cell]:
         """As ``COLUMNS`` has them."""
         found = [self.change.mean().item(), self.share, self.change.max().item(), self.slope.mean().item()]
         bounds = [bound.mean().item() for bound in (self.certified, self.by_norms, self.by_intervals)]
         return [*self.case, *found, *bounds, len(self.change)]
-
-
-CODE: Final = "code"
-OUTPUTS: Final[dict[str, Callable[[DenoisingAutoencoder], nn.Module]]] = {
-    CODE: Encoder,
-    "reconstruction": lambda model: model,
-}
 
 
 def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findings:
@@ -98,16 +102,11 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
     rows = [_row(subject, OUTPUTS[case.output](models[case.model]), case, chosen) for case in track(cases)]
     if not rows:
         return Findings([], {}, notes=["no perturbation: no radius is given"])
-    largest = {row.case.model: row for row in rows if row.case.output == CODE and row.case.norm == rows[0].case.norm}
-    headline = {"code change": largest[OWN].share}
-    headline |= {"of its twin": largest[TWIN].share} if TWIN in largest else {}
     return Findings(
         tables=[Table("perturbation", COLUMNS, [row.cells() for row in rows], SHOWN)],
-        headline=headline,
+        headline=_headline(rows),
         notes=[
-            "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
-            "certified: no perturbation in the ball can change more; epsilon: a share of the range of the data",
-            "slope: of the largest change over that of the input, a local Lipschitz estimate; another one than in code",
+            *MEANING,
             f"{OWN}: the model of the run{f'; {TWIN}: the same trained with alpha=0' if TWIN in models else ''}",
         ],
         curves={
@@ -143,6 +142,14 @@ def _apart(subject: Subject, f: nn.Module, norm: Norm) -> float:
     """The mean distance between the outputs of two inputs: of each and the one after it."""
     outputs = subject.mapped(f, subject.x)
     return size_of(outputs - outputs.roll(1, 0), norm).mean().item()
+
+
+def _headline(rows: list[Row]) -> dict[str, Cell]:
+    """The change of the code in the largest ball of the first norm, and that of the twin, where it is another model."""
+    first = rows[0].case.norm
+    largest = {row.case.model: row.share for row in rows if row.case.output == CODE and row.case.norm == first}
+    names = {OWN: "code change", TWIN: "of its twin"}
+    return {name: largest[model] for model, name in names.items() if model in largest}
 
 
 def _like(rows: list[Row], case: Case, model: str) -> list[Row]:

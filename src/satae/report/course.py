@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.colours import COLOURS
 from satae.report.drawing import DASHES, SIZE, Drawing, empty, kept
-from satae.report.pictures import evenly
+from satae.report.series import evenly
 from satae.sweep.measures import IN_FULL, SATURATED, TOTAL
 from satae.sweep.results import Result
 

@@ -103,10 +103,9 @@ def bars(plan: Plan) -> str:
     seeds = {len(point.runs) for line in plan.lines for point in line.points} - {0, 1}
     if not seeds:
         return " One run each: no intervals."
-    told = ["95 % intervals of the mean over the seeds"] * (seeds != {TWO}) + ["of two seeds, their range"] * (
-        TWO in seeds
-    )
-    return f" Bars: {'; '.join(told)}."
+    of_more = ["95 % intervals of the mean over the seeds"] if seeds != {TWO} else []
+    of_two = ["of two seeds, their range"] if TWO in seeds else []
+    return f" Bars: {'; '.join([*of_more, *of_two])}."
 
 
 def left_out(plan: Plan) -> str:

@@ -12,7 +12,7 @@ from satae.report import words
 from satae.report.drawing import DASHES, PAPER, SIZE, Drawing, drawn, empty, panels
 from satae.report.scales import keep_to, scale
 from satae.report.series import Line, Panel, Plan
-from satae.report.spreads import reach
+from satae.report.spreads import SHARE, reach
 from satae.sweep.measures import FVU, IN_FULL, SATURATED
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MOST_DOTS: Final = 40
 TRADE_OFF: Final = "trade_off"
 NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF)  # of files
 BEHIND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # of a text
-POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: (0.0, 1.0)}
+POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: SHARE}
 
 
 def draw(plan: Plan) -> Iterator[Drawing]:

@@ -10,8 +10,7 @@ from typing import Final
 from satae.config.messages import counted, listed
 from satae.report import words
 from satae.report.evaluations.gathering import Evaluated
-from satae.report.pictures import evenly
-from satae.report.series import Line, Plan, Point
+from satae.report.series import Line, Plan, Point, evenly
 from satae.report.sources import Source
 from satae.sweep.groups import Group, Spread
 from satae.sweep.measures import FVU, SATURATED

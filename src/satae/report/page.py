@@ -26,7 +26,6 @@ from satae.sweep.groups import Group
 
 MOST_COMMANDS: Final = 50
 FEW: Final = 4  # runs, of whose evaluations the pictures are shown
-REPEATED: Final = frozenset({"denoising_curves", "perturbation_curves", "defence_accuracy"})  # by a figure of all runs
 TEMPLATE: Final = "page.html"
 
 
@@ -94,17 +93,17 @@ def _inline(drawings: Sequence[Drawing]) -> list[tuple[Drawing, Markup]]:
 
 
 def _chapter(part: Part, content: Content) -> Chapter:
-    source, runs = content.source, content.evaluated.runs
+    source, runs, telling = content.source, content.evaluated.runs, TOLD[part.name]
     few = source.runs if len(source.runs) <= FEW else []
     found = [(run, runs.get(run.directory, {}).get(part.name)) for run in few]
     named = {source.name(run): (run.directory, of.pictures) for run, of in found if of and not of.is_stale}
-    galleries, more = pictures.of_evaluation(part.name, named)
+    galleries, more = pictures.of_evaluation(part.name, named, telling.pictures)
     drawings = content.measured.get(part.name, ())
-    folded = [gallery for gallery in galleries if drawings and gallery.kind in REPEATED]
+    folded = [gallery for gallery in galleries if drawings and gallery.kind == telling.repeated]
     return Chapter(
         part.name,
         part.name.capitalize(),
-        TOLD[part.name].what,
+        telling.what,
         ", ".join(f"{key}={words.short(value)}" for key, value in chosen(part.settings).items()),
         [*part.notes, *more],
         table(part, content.axes) if part.groups else None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
 from satae.report import png, words
-from satae.report.series import Plan, Point
+from satae.report.series import Plan, Point, chosen
 from satae.run_directory import EVALUATION, PICTURES
 from satae.sweep.groups import Group
 from satae.sweep.results import Result
@@ -20,22 +20,7 @@ KINDS: Final = {
     "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
     "energy": ("Energy over the plane", "log10 of half the squared error of the reconstruction at each place"),
 }
-OF_EVALUATIONS: Final = {
-    "denoising_curves": "error and similarity of the reconstruction, and of the noisy input itself, against the level"
-    " of each kind of noise; a star: as in training",
-    "denoising_reconstructions": "clean inputs, noisy ones of each kind, and their reconstructions",
-    "code_pre_activations": "distribution of what goes into the activation of each encoder layer; grey: where it is"
-    " flat",
-    "code_slope": "distribution over the inputs of the norm of the derivative of the code",
-    "manifold_energies": "distribution of the energy of the data, and of each kind of what is not data",
-    "manifold_map": "energy over the plane",
-    "perturbation_curves": "largest change found, of the code and of the reconstruction, against epsilon",
-    "defence_accuracy": "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
-}
-MOST_SHOWN: Final = 12  # configurations
 MOST_BYTES: Final = 2**24  # of all pictures together
-
-T = TypeVar("T")
 
 
 class Shown(NamedTuple):
@@ -74,19 +59,26 @@ def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[
     return found, [_same_inputs([_first(point) for row in rows for point in row]), *notes] if found else notes
 
 
-def of_evaluation(part: str, runs: Mapping[str, tuple[Path, Sequence[str]]]) -> tuple[list[Gallery], list[str]]:
+def of_evaluation(
+    part: str, runs: Mapping[str, tuple[Path, Sequence[str]]], what: Mapping[str, str]
+) -> tuple[list[Gallery], list[str]]:
     """The pictures of a part of an evaluation, of a few runs; what is to be said about them.
 
     Args:
         part: its name.
         runs: by name their directories, and the names of the files.
+        what: they show, by the kind of picture; one that is not among them is told by its name.
     """
+
+    def told(kind: str) -> str:
+        return what.get(kind, kind.replace("_", ": ", 1).replace("_", " "))
+
     shown, notes, left = dict[str, list[Shown]](), list[str](), MOST_BYTES // len(PARTS)
     for run, (directory, names) in runs.items():
         for name in names:
             kind = name.removesuffix(".png")
             try:
-                picture = _picture(directory / EVALUATION / name, run, f"{_what(kind)}, of {run}")
+                picture = _picture(directory / EVALUATION / name, run, f"{told(kind)}, of {run}")
             except (OSError, ValueError) as error:
                 notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
                 continue
@@ -94,27 +86,7 @@ def of_evaluation(part: str, runs: Mapping[str, tuple[Path, Sequence[str]]]) -> 
             if left < 0:
                 return [], [*notes, f"The pictures of {part} are left out: the page would grow too large."]
             shown.setdefault(kind, []).append(picture)
-    return [Gallery("", _what(kind), [found], kind) for kind, found in shown.items()], notes
-
-
-def _what(kind: str) -> str:
-    part, _, name = kind.partition("_")
-    return OF_EVALUATIONS.get(kind, f"{part}: {name.replace('_', ' ')}")
-
-
-def chosen(plan: Plan) -> list[list[Point]]:
-    """Some configurations, of all lines and spread over each."""
-    lines = evenly(plan.lines, MOST_SHOWN)
-    each = MOST_SHOWN // max(1, len(lines))
-    rows = [evenly([point for point in line.points if point.runs], each) for line in lines]
-    return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
-
-
-def evenly(items: Sequence[T], most: int) -> list[T]:
-    """Some of many, the first and the last among them."""
-    if len(items) <= most:
-        return [*items]
-    return [items[round(place * (len(items) - 1) / max(1, most - 1))] for place in range(most)]
+    return [Gallery("", told(kind), [found], kind) for kind, found in shown.items()], notes
 
 
 def _first(point: Point) -> Result:

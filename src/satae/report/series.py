@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from satae.config.flat import SEED
 from satae.config.messages import show
@@ -16,6 +16,9 @@ ALPHA: Final = "alpha"
 ACT: Final = "act"
 MOST_LINES: Final = 7  # in a panel: more are not told apart
 MOST_PANELS: Final = 6
+MOST_SHOWN: Final = 12  # configurations of which each is shown by itself
+
+T = TypeVar("T")
 
 
 class Point(NamedTuple):
@@ -101,6 +104,21 @@ def along(groups: Sequence[Group], axes: Sequence[str]) -> str | None:
         if len({*found}) > 1:
             return key
     return None
+
+
+def chosen(plan: Plan) -> list[list[Point]]:
+    """Some configurations, of all lines and spread over each."""
+    lines = evenly(plan.lines, MOST_SHOWN)
+    each = MOST_SHOWN // max(1, len(lines))
+    rows = [evenly([point for point in line.points if point.runs], each) for line in lines]
+    return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Some of many, the first and the last among them."""
+    if len(items) <= most:
+        return [*items]
+    return [items[round(place * (len(items) - 1) / max(1, most - 1))] for place in range(most)]
 
 
 def _lines(groups: Sequence[Group], x: str | None) -> Iterator[Line]:

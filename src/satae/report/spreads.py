@@ -9,6 +9,7 @@ from typing import Final
 from satae.sweep.groups import Spread
 
 ANY: Final = (-math.inf, math.inf)  # values that are possible
+SHARE: Final = (0.0, 1.0)  # those of a share
 TWO: Final = 2  # seeds, whose interval by Student's t is twelve times as wide as they lie apart
 
 

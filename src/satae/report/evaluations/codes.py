@@ -12,6 +12,11 @@ WHAT: Final = (
     " the code, and the accuracy of a linear probe of it, where there are labels. (The saturated fraction of the"
     " summary is another one: of all encoder layers, on validation data with the noise of the training.)"
 )
+PICTURES: Final = {
+    "code_pre_activations": "distribution of what goes into the activation of each encoder layer; grey: where it is"
+    " flat",
+    "code_slope": "distribution over the inputs of the norm of the derivative of the code",
+}
 
 
 def read(found: Evaluation) -> Outcome:

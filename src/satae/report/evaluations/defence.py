@@ -10,14 +10,15 @@ from typing import Final
 
 from satae.colours import COLOURS
 from satae.config.messages import listed
-from satae.report import drawing, pictures, words
+from satae.report import drawing, words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels, twins, verdicts
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
 from satae.report.scales import scale
-from satae.report.series import Plan, Point
+from satae.report.series import Plan, Point, chosen
+from satae.report.spreads import SHARE
 
 DEFENCE: Final = "defence"
 WHAT: Final = (
@@ -31,8 +32,11 @@ WHAT: Final = (
 )
 CLEAN: Final = "clean"
 EPSILON, MIDDLE = FIGURES = ("defence_epsilon", "defence_middle")
+REPEATED: Final = "defence_accuracy"
+PICTURES: Final = {
+    REPEATED: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
+}
 DRAWN: Final = (OWN, TWIN, ALONE)
-SHARE: Final = (0.0, 1.0)
 MARKED: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
     " may be an illusion. Of several seeds, the worst."
@@ -90,7 +94,7 @@ def _bars(plan: Plan, victims: Sequence[str]) -> str:
     seeds = {len(point.runs) for line in plan.lines for point in line.points}
     if max(seeds) == 1:
         return " Bars: Wilson's 95 % intervals over other draws of the inputs."
-    others = ["of one run"] * (1 in seeds) + [f"of {ALONE}"] * (ALONE in victims)
+    others = [*(["of one run"] if 1 in seeds else []), *([f"of {ALONE}"] if ALONE in victims else [])]
     more = f" Those {listed(others, 'and')} are Wilson's, over other draws of the inputs." if others else ""
     return f"{drawing.bars(plan)}{more}"
 
@@ -104,7 +108,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
 
 def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     """A panel for each configuration, with the three models."""
-    points = [point for row in pictures.chosen(plan) for point in row]
+    points = [point for row in chosen(plan) for point in row]
     figure, all_axes = panels.grid(len(points))
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
     for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
@@ -121,7 +125,8 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
         if place % panels.MOST_COLUMNS == 0:
             ax.set_ylabel("accuracy")
         ax.tick_params(axis="x", labelsize=8)
-        ax.set_ylim(-0.03, 1.03)
+        panels.show_shares(ax)
+    panels.tell_marks(all_axes[0])
     panels.tell_all(figure)
     left = sum(len(line.points) for line in plan.lines) - len(points)
     told = (

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from satae.colours import COLOURS, INK
-from satae.report import pictures, words
+from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.panels import draw_line, over_seeds
 from satae.report.evaluations.stored import Evaluation, count, number, text
-from satae.report.series import MOST_LINES, Plan
+from satae.report.series import MOST_LINES, Plan, evenly
 from satae.report.spreads import ANY
 from satae.sweep.groups import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WHAT: Final = "How well noise is taken away: with the noise of the training, without any where it had none."
 MEASURES: Final = ("fvu", "psnr")
@@ -24,6 +27,12 @@ SEEN, UNSEEN = "seen", "no"
 POSSIBLE: Final = {"fvu": (0.0, math.inf)}
 UNITS: Final = {"psnr": "psnr, dB"}
 FIGURES: Final = tuple(f"denoising_{measure}" for measure in MEASURES)
+REPEATED: Final = "denoising_curves"
+PICTURES: Final = {
+    REPEATED: "error and similarity of the reconstruction, and of the noisy input itself, against the level of each"
+    " kind of noise; a star: as in training",
+    "denoising_reconstructions": "clean inputs, noisy ones of each kind, and their reconstructions",
+}
 
 
 def read(found: Evaluation) -> Outcome:
@@ -50,38 +59,38 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
 
 def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
     """A panel for each kind of noise, with some configurations."""
-    points = pictures.evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
-    found = {index: part.of(point) for index, point in enumerate(points)}
-    every = [outcome for some in found.values() for outcome in some]
-    names = [f"{kind}/{measure}" for kind in dict.fromkeys(kind for each in every for kind in each.told)]
-    names = [name for name in names if any(len(over_seeds(some, name)) > 1 for some in found.values())]
-    names = names[: panels.MOST]
-    if not names:
+    points = evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
+    found = [(words.short(words.name(point.values), 30), part.of(point)) for point in points]
+    known = dict.fromkeys(kind for _, some in found for each in some for kind in each.told)
+    kinds = [kind for kind in known if any(len(over_seeds(some, f"{kind}/{measure}")) > 1 for _, some in found)]
+    kinds = kinds[: panels.MOST]
+    if not kinds:
         return
-    figure, all_axes = panels.grid(len(names), 2)
-    for ax, name in zip(all_axes, names, strict=True):
-        kind = name.partition("/")[0]
-        for (index, some), colour, dash in zip(found.items(), COLOURS, DASHES, strict=False):
-            label = words.short(words.name(points[index].values), 30)
-            draw_line(
-                ax, over_seeds(some, name), POSSIBLE.get(measure, ANY), color=colour, ls=dash, marker=".", label=label
-            )
-        noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for some in found.values()]
-        if _are_alike(noisy):
-            ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")
-        seen = {each.told[kind] for each in every if kind in each.told}
-        told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
-        ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
-        ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
-    panels.tell_all(figure, marks=False)
+    figure, all_axes = panels.grid(len(kinds), 2)
+    for ax, kind in zip(all_axes, kinds, strict=True):
+        _draw_kind(ax, kind, measure, found)
+    panels.tell_all(figure)
     left = sum(bool(point.runs) for line in plan.lines for point in line.points) - len(points)
-    told = (
-        f"Of reconstructions from noisy inputs, held against the clean ones; {'less' if measure == 'fvu' else 'more'}"
-    )
-    told += " is better. Dotted: the noisy input itself, what doing nothing gives."
+    better = "less" if measure == "fvu" else "more"
+    told = f"Of reconstructions from noisy inputs, held against the clean ones; {better} is better. Dotted: the noisy"
+    told += " input itself, what doing nothing gives."
     told += f" {left} further configurations are left out." if left else ""
     title = f"{measure} against the level of the noise"
     yield panels.kept(figure, f"denoising_{measure}", title, told, plan, wide=True)
+
+
+def _draw_kind(ax: Axes, kind: str, measure: str, found: Sequence[tuple[str, Sequence[Outcome]]]) -> None:
+    """A line for each configuration, with its name and its runs; one of all for the noisy inputs where they are one."""
+    for (label, some), colour, dash in zip(found, COLOURS, DASHES, strict=False):
+        style = {"color": colour, "ls": dash, "marker": ".", "label": label}
+        draw_line(ax, over_seeds(some, f"{kind}/{measure}"), POSSIBLE.get(measure, ANY), **style)
+    noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for _, some in found]
+    if _are_alike(noisy):
+        ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")
+    seen = {each.told[kind] for _, some in found for each in some if kind in each.told}
+    told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
+    ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
+    ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
 
 
 def _are_alike(curves: Sequence[Sequence[tuple[float, Spread]]]) -> bool:

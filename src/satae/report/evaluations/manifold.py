@@ -6,18 +6,23 @@ from collections.abc import Iterator
 from typing import Final
 
 from satae.colours import COLOURS, INK
-from satae.report import pictures, words
+from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
 from satae.report.scales import scale
-from satae.report.series import MOST_LINES, Plan
+from satae.report.series import MOST_LINES, Plan, evenly
+from satae.report.spreads import SHARE
 
 WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
 AUROC: Final = "AUROC"
 AREA: Final = "manifold_auroc"
 FIGURES: Final = (AREA,)
+PICTURES: Final = {
+    "manifold_energies": "distribution of the energy of the data, and of each kind of what is not data",
+    "manifold_map": "energy over the plane",
+}
 
 
 def read(found: Evaluation) -> Outcome:
@@ -35,23 +40,22 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     names = dict.fromkeys([name for name in names if any(line.having(name) for line in plan.lines)][: panels.MOST])
     if plan.x is None or not names:
         return
-    lines = pictures.evenly(plan.lines, MOST_LINES)
+    lines = evenly(plan.lines, MOST_LINES)
     figure, all_axes = panels.grid(len(names))
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
             spreads = [(point.x, point.spread(name)) for point in line.having(name)]
-            panels.draw_line(
-                ax, spreads, (0.0, 1.0), color=colour, ls=dash, marker="o", ms=5, label=words.short(line.label, 30)
-            )
+            style = {"color": colour, "ls": dash, "marker": "o", "ms": 5, "label": words.short(line.label, 30)}
+            panels.draw_line(ax, spreads, SHARE, **style)
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
         ax.set_title(words.short(f"against {name}"), fontsize=10.5)
         scale(ax, "", [point.x for line in lines for point in line.points])
         ax.set_xlabel(words.short(plan.x))
-        ax.set_ylim(-0.03, 1.03)
+        panels.show_shares(ax)
         if place % panels.MOST_COLUMNS == 0:
             ax.set_ylabel(AUROC)
     if len(lines) > 1:
-        panels.tell_all(figure, marks=False)
+        panels.tell_all(figure)
     told = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from satae.colours import INK
-from satae.report import drawing, pictures, words
+from satae.report import drawing, words
 from satae.report.drawing import PAPER, Drawing, empty
 from satae.report.evaluations.outcomes import Outcome
 from satae.report.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
-from satae.report.series import MOST_LINES, Plan
-from satae.report.spreads import ANY, reach
+from satae.report.scales import EDGE
+from satae.report.series import MOST_LINES, Plan, evenly
+from satae.report.spreads import ANY, SHARE, reach
 from satae.sweep.groups import Spread
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]
     curves = [outcome.curves.get(name, {}) for outcome in found]
     places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
     spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
-    return pictures.evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+    return evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
 
 
 def draw_line(
@@ -71,18 +72,23 @@ def draw_marks(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str
         ax.plot(x, y, color=colour, ls="none", zorder=5, **MARKS[verdict])
 
 
-def tell_marks(ax: Axes, wanted: bool) -> None:
+def tell_marks(ax: Axes) -> None:
     """Have the legend tell the marks."""
-    for verdict, mark in MARKS.items() if wanted else ():
+    for verdict, mark in MARKS.items():
         ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
 
 
-def tell_all(figure: Figure, marks: bool = True) -> None:
-    """One for all panels: the lines of each, then the marks."""
-    tell_marks(figure.axes[0], marks)
+def tell_all(figure: Figure) -> None:
+    """One legend for all panels: the lines of each, then the marks."""
     found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     labels = sorted(found, key=lambda label: label.startswith(VERDICT))
     figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
+
+
+def show_shares(ax: Axes) -> None:
+    """All that a share can be, on the vertical axis."""
+    low, high = SHARE
+    ax.set_ylim(low - EDGE, high + EDGE)
 
 
 def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:

@@ -18,16 +18,29 @@ class Telling(NamedTuple):
 
     what: str  # it measures
     read: Callable[[Evaluation], Outcome]  # of a run; a KeyError where something is lacking
+    pictures: Mapping[str, str]  # what each shows that satae-eval draws of a run, by the name of its file
     draw: Callable[[Part, Plan], Iterator[Drawing]] | None = None
     figures: tuple[str, ...] = ()  # names of files
+    repeated: str = ""  # the picture of a run that the figures tell of all runs
 
 
 TOLD: Final[Mapping[str, Telling]] = {
-    "denoising": Telling(denoising.WHAT, denoising.read, denoising.draw, denoising.FIGURES),
-    "code": Telling(codes.WHAT, codes.read),
-    "manifold": Telling(manifold.WHAT, manifold.read, manifold.draw, manifold.FIGURES),
-    "perturbation": Telling(perturbation.WHAT, perturbation.read, perturbation.draw, perturbation.FIGURES),
-    defence.DEFENCE: Telling(defence.WHAT, defence.read, defence.draw, defence.FIGURES),
+    "denoising": Telling(
+        denoising.WHAT, denoising.read, denoising.PICTURES, denoising.draw, denoising.FIGURES, denoising.REPEATED
+    ),
+    "code": Telling(codes.WHAT, codes.read, codes.PICTURES),
+    "manifold": Telling(manifold.WHAT, manifold.read, manifold.PICTURES, manifold.draw, manifold.FIGURES),
+    "perturbation": Telling(
+        perturbation.WHAT,
+        perturbation.read,
+        perturbation.PICTURES,
+        perturbation.draw,
+        perturbation.FIGURES,
+        perturbation.REPEATED,
+    ),
+    defence.DEFENCE: Telling(
+        defence.WHAT, defence.read, defence.PICTURES, defence.draw, defence.FIGURES, defence.REPEATED
+    ),
 }
 FIGURES: Final = tuple(name for telling in TOLD.values() for name in telling.figures)  # of files
 

@@ -11,7 +11,6 @@ from satae.report.drawing import Drawing
 from satae.report.evaluations import panels, twins
 from satae.report.evaluations.outcomes import Outcome, Part
 from satae.report.evaluations.stored import Evaluation, count, number, text
-from satae.report.evaluations.verdicts import OWN, TWIN
 from satae.report.series import Plan
 
 WHAT: Final = (
@@ -20,6 +19,8 @@ WHAT: Final = (
 )
 CODE: Final = "perturbation_code"
 FIGURES: Final = (CODE,)
+REPEATED: Final = "perturbation_curves"
+PICTURES: Final = {REPEATED: "largest change found, of the code and of the reconstruction, against epsilon"}
 
 
 def read(found: Evaluation) -> Outcome:
@@ -28,7 +29,7 @@ def read(found: Evaluation) -> Outcome:
     rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
     epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
     for row in rows:
-        if (name := text(row["model"])) in (OWN, TWIN) and row["epsilon"] == epsilon:
+        if (name := text(row["model"])) in twins.MODELS and row["epsilon"] == epsilon:
             told.numbers[name], told.inputs[name] = number(row["change share"]), count(row["n"])
     return told._replace(label=f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}") if rows else told
 

@@ -10,8 +10,7 @@ from satae.report import words
 from satae.report.evaluations import table, verdicts
 from satae.report.evaluations.outcomes import Part
 from satae.report.evaluations.verdicts import ALONE
-from satae.report.pictures import evenly
-from satae.report.series import Point
+from satae.report.series import Point, evenly
 
 MOST_NAMED: Final = 3  # configurations
 MOST_TOLD: Final = 3  # figures of each

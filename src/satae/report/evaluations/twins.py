@@ -54,7 +54,8 @@ def figure(
         scale(ax, words.short(plan.x), [point.x for line in plan.lines for point in line.points])
         for model, dash in zip(MODELS, DASHES, strict=False):
             ax.plot([], [], color=INK, ls=dash, label=model)
-        tell_marks(ax, verdict is not None)
+        if verdict:
+            tell_marks(ax)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, handlelength=3)
     low, high = possible  # of all panels, which share their axes
     top = high if math.isfinite(high) else all_axes[0].get_ylim()[1]
