@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.ball import Ball
+from satae.robustness.ball import Ball, each
 from satae.robustness.draws import Draws
 from satae.robustness.objectives import Model, Objective, Slope, cross_entropy, slope, towards
 from satae.robustness.unbroken import Attempt, Unbroken, kept
@@ -194,4 +194,4 @@ def _checked(state: _State, period: int) -> _State:
 
 
 def _where(chosen: Tensor, this: Tensor, that: Tensor) -> Tensor:
-    return torch.where(chosen.view(-1, *[1] * (this.ndim - 1)), this, that)
+    return torch.where(each(chosen, this), this, that)

@@ -22,8 +22,8 @@ Run = Callable[[Tensor, Tensor, Ball, Draws], Attempt]  # of (x, labels, ball, d
 
 FEW: Final = 3  # classes, whose logits have no ranks that DLR could be the ratio of
 FOOLBOX_STEPS: Final = 4  # times those of other attacks: it looks for the smallest change, not for one in a ball
-TARGETS: Final = 9  # classes that are gone after one by one, as in AutoAttack
-LOSSES: Final[Mapping[str, Objective]] = {"ce": cross_entropy, "dlr": dlr, "margin": margin}
+CROSS_ENTROPY: Final = "ce"
+LOSSES: Final[Mapping[str, Objective]] = {CROSS_ENTROPY: cross_entropy, "dlr": dlr, "margin": margin}
 ONE_BY_ONE: Final = "targets"  # the margin over one other class after the other
 TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
@@ -75,9 +75,9 @@ def suite(
     Raises:
         ValueError: a library is not installed, or cannot attack such a model.
     """
-    pgds = [_pgd(victim, loss, budget) for loss in ("ce", "margin")]
-    apgds = [_apgd(victim, loss, budget) for loss in ("ce", "dlr", "margin") if loss != "dlr" or classes > FEW]
-    apgds += [_apgd(victim, ONE_BY_ONE, budget._replace(restarts=min(classes - 1, TARGETS)))]
+    pgds = [_pgd(victim, loss, budget) for loss in (CROSS_ENTROPY, "margin")]
+    apgds = [_apgd(victim, loss, budget) for loss in (CROSS_ENTROPY, "dlr", "margin") if loss != "dlr" or classes > FEW]
+    apgds += [_apgd(victim, ONE_BY_ONE, budget._replace(restarts=min(classes - 1, others.TARGETS)))]
     exact = [attack.name for attack in (*pgds, *apgds)]
     longer, more = budget._replace(steps=2 * budget.steps), budget._replace(restarts=2 * budget.restarts)
     adding = [

@@ -51,7 +51,7 @@ class Ball(NamedTuple):
         else:
             change = x - around
             length = size_of(change, "l2").clamp_min(torch.finfo(x.dtype).tiny)
-            nearest = around + change * _each((self.epsilon / length).clamp_max(1.0), change)
+            nearest = around + change * each((self.epsilon / length).clamp_max(1.0), change)
         return nearest.clamp(self.low, self.high)
 
     def start(self, around: Tensor, draws: Draws, count: int) -> Tensor:
@@ -67,20 +67,20 @@ class Ball(NamedTuple):
             change = (2 * draws.uniform(2 * count, shape) - 1) * self.epsilon
         else:
             radius = draws.uniform(2 * count + 1).double() ** (1 / math.prod(shape))
-            change = self.direction(draws.normal(2 * count, shape)) * _each(radius.float() * self.epsilon, around)
+            change = self.direction(draws.normal(2 * count, shape)) * each(radius.float() * self.epsilon, around)
         return self.project(around + change.to(around.dtype), around)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """The step of size 1 along which a linear function rises fastest; 0 where the gradient is 0."""
         if self.norm == "linf":
             return gradient.sign()
-        largest = _each(size_of(gradient, "linf"), gradient)  # the squares of small gradients are 0 in float32
+        largest = each(size_of(gradient, "linf"), gradient)  # the squares of small gradients are 0 in float32
         scaled = torch.where(largest > 0, gradient / largest, 0)
-        return scaled / _each(size_of(scaled, "l2").clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+        return scaled / each(size_of(scaled, "l2").clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
 
     def ascend(self, x: Tensor, gradient: Tensor, size: float | Tensor, around: Tensor) -> Tensor:
         """One step of steepest ascent, put back into the ball; ``size`` may differ by input: (N,)."""
-        step = size if isinstance(size, float) else _each(size, gradient)
+        step = size if isinstance(size, float) else each(size, gradient)
         return self.project(x + step * self.direction(gradient), around)
 
 
@@ -90,6 +90,6 @@ def size_of(change: Tensor, norm: Norm) -> Tensor:
     return flat.abs().amax(dim=1) if norm == "linf" else torch.linalg.vector_norm(flat, dim=1)
 
 
-def _each(numbers: Tensor, like: Tensor) -> Tensor:
+def each(numbers: Tensor, like: Tensor) -> Tensor:
     """(N,) shaped to be broadcast over (N, ...)."""
     return numbers.view(-1, *[1] * (like.ndim - 1))

@@ -8,12 +8,11 @@ from typing import Final
 
 from torch import Tensor
 
-from satae.robustness.attacks import Kind
+from satae.robustness.attacks import CROSS_ENTROPY, Kind
 from satae.robustness.evidence import Evidence
 from satae.robustness.proportions import Share
 from satae.robustness.verdict import Check, Outcome, at_chance, is_rare, worst
 
-CROSS_ENTROPY: Final = "ce"
 RECOVERED: Final = 0.05  # how near the control must come to the level without it
 
 

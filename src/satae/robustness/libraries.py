@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.robustness.ball import Ball, Norm, size_of
+from satae.robustness.ball import Ball, Norm, each, size_of
 from satae.robustness.unbroken import Attempt
 
+MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}
+TARGETS: Final = 9  # classes that are gone after one by one, as by the authors of AutoAttack
 CLASSES: Final = 4  # fewer do not give AutoAttack the ranks that its targeted loss needs
 MINIMUM_NORM: Final[dict[Norm, str]] = {"l2": "DDNAttack", "linf": "LInfFMNAttack"}
 
@@ -51,9 +53,7 @@ class _Unit(nn.Module):
         return unit if x.ndim == 4 else unit.view(len(x), 1, 1, -1)
 
 
-def autoattack(
-    model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, classes: int, seed: int = 0, batch_size: int = 250
-) -> Attempt:
+def autoattack(model: nn.Module, x: Tensor, labels: Tensor, ball: Ball, *, classes: int, seed: int = 0) -> Attempt:
     """The standard version of AutoAttack (Croce & Hein 2020, arXiv 2003.01690), by pyautoattack.
 
     What it finds is put back into the ball, from which rounding may have led it, and counts if it still fools.
@@ -65,7 +65,6 @@ def autoattack(
         ball: what may be done to them.
         classes: how many; at least four.
         seed: of its random numbers.
-        batch_size: inputs at a time.
 
     Raises:
         ValueError: too few classes, or pyautoattack is not installed.
@@ -77,8 +76,8 @@ def autoattack(
         attack = library.AutoAttack(
             unit, norm=names[ball.norm], eps=ball.epsilon / (ball.high - ball.low), seed=seed, device=x.device
         )
-        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
-        found, _ = attack.run_standard_evaluation(unit.take(x), labels, batch_size=batch_size)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(TARGETS, classes - 1)
+        found, _ = attack.run_standard_evaluation(unit.take(x), labels, batch_size=len(x))
     at = ball.project(unit.restore(found), x)
     with torch.no_grad():
         return Attempt(at, model(at).argmax(dim=1) != labels)
@@ -126,11 +125,8 @@ def minimum_norm(
     with torch.no_grad():
         wrong, fooled = (model(points).argmax(dim=1) != labels for points in (x, at))
     distance = size_of(at - x, ball.norm).masked_fill(~fooled, math.inf).masked_fill(wrong, 0.0)
-    unmoved = (wrong | ~fooled).view(-1, *[1] * (x.ndim - 1))
+    unmoved = each(wrong | ~fooled, x)
     return Nearest(torch.where(unmoved, x, at), distance)
-
-
-MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}
 
 
 def versions(names: Iterable[str]) -> list[str]:

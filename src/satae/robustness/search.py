@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.ball import Ball
+from satae.robustness.ball import Ball, each
 from satae.robustness.draws import Draws
 from satae.robustness.objectives import Model, margin
 from satae.robustness.unbroken import Attempt, Unbroken, kept
@@ -75,7 +75,7 @@ def square(
         value = margin(logits, left.labels)
         better = value > state.value
         stay = left.catch(trial, logits)
-        best = torch.where(better.view(-1, *[1] * (x.ndim - 1)), trial, state.at)
+        best = torch.where(each(better, x), trial, state.at)
         state = kept(_State(best, torch.where(better, value, state.value)), stay)
         if not len(left):
             break

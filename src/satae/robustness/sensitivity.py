@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.ball import Ball, size_of
+from satae.robustness.ball import Ball, each, size_of
 from satae.robustness.draws import Draws
 
 Function = Callable[[Tensor], Tensor]  # (N, *shape) -> (N, ...), each input by itself
@@ -54,7 +54,7 @@ def largest_change(f: Function, x: Tensor, ball: Ball, draws: Draws, *, steps: i
 
 def _best(found: Moved, at: Tensor, change: Tensor, distance: Tensor) -> Moved:
     slope = torch.where(distance > 0, change / distance, 0)
-    better = (change > found.change).view(-1, *[1] * (at.ndim - 1))
+    better = each(change > found.change, at)
     return Moved(
         torch.maximum(found.change, change), torch.maximum(found.slope, slope), torch.where(better, at, found.x)
     )
