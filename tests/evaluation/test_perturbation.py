@@ -55,9 +55,10 @@ def test_a_larger_ball_holds_larger_changes(run):
         assert len(changes) == 3
 
 
-def test_no_radius_is_told_of(run):
+def test_no_radius_is_refused(run):
     outcome = typed(run, "run=.", *SMALL, "perturbation.linf=[]", "perturbation.l2=[]")
-    assert (outcome.code, "note: no perturbation: no radius is given" in outcome.out) == (0, True)
+    told = "satae-eval: evaluation=perturbation: no perturbation: no radius is given\n"
+    assert (outcome.code, outcome.err) == (2, told)
 
 
 class _Line(torch.nn.Module):
