@@ -124,7 +124,9 @@ def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(program.pid, signal.SIGINT)
                 time.sleep(0.03)
-            _, err = program.communicate(timeout=60)
+            out, err = program.communicate(timeout=60)
         assert "Traceback" not in err
-        assert program.returncode in (130, -signal.SIGINT), err  # before it listens, Ctrl-C itself ends it
+        kept = [path.read_text() for path in tmp_path.glob("outputs/*/*/*.log")]
+        # before it listens, Ctrl-C itself ends it
+        assert program.returncode in (130, -signal.SIGINT), (wait, out, err, kept)
     assert not [name for name in files(tmp_path) if "partial" in name]
