@@ -43,7 +43,7 @@ class Attacked:
 
     Attributes:
         correct: (n,), booleans: the inputs of which it is right without an attack.
-        no_gradient: (n,), booleans: those where the gradient is 0 in every element.
+        no_gradient: (n,), booleans: those whose gradient leads nowhere.
         chance: the accuracy of the best constant answer.
     """
 

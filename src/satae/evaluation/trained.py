@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -107,8 +106,8 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
 
 def _once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]) -> Path:
     """The file of a model, named by all that it follows from, the program included."""
-    digest = hashlib.sha256(json.dumps(made_of | provenance.program(), sort_keys=True).encode()).hexdigest()
-    file = cache.folder() / FOLDER / f"{kind}-{digest[:20]}.safetensors"
+    key = json.dumps(made_of | provenance.program(), sort_keys=True)
+    file = cache.folder() / FOLDER / f"{kind}-{digest({}, key)[:20]}.safetensors"
     try:
         if file.is_file() and checkpoint.is_damaged(file):
             file.unlink()  # and made anew

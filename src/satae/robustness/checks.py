@@ -52,7 +52,7 @@ def whole_pipeline(evidence: Evidence) -> Check:
 
 
 def gradients_there(evidence: Evidence) -> Check:
-    """2. Where the input gradient is exactly 0 an attack that follows it goes nowhere."""
+    """2. Where the input gradient is exactly 0, or no number, an attack that follows it goes nowhere."""
     share = _share(evidence.no_gradient)
     return Check(2, "inputs without a gradient", str(share), is_rare(share))
 

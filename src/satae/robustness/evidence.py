@@ -73,7 +73,7 @@ class Evidence(NamedTuple):
 
     outcomes: Outcomes
     chance: float  # the accuracy of the best constant answer
-    no_gradient: Tensor  # (n,), booleans: inputs where the gradient is 0 in every element
+    no_gradient: Tensor  # (n,), booleans: inputs whose gradient leads nowhere
     path: str  # of the gradient, such as "exact, through classifier(autoencoder(x))"
     whole: bool  # the pipeline was attacked, and not the autoencoder or the classifier alone
     on_logits: bool  # what it gives are logits

@@ -19,13 +19,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-@functools.cache
 def digest() -> str:
     """SHA-256 of the sources of the package: what they make follows from them."""
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+@functools.cache
 def program() -> dict[str, str]:
     """What the numbers follow from beside choices and data: the package itself, and torch."""
     return {"satae": digest(), "torch": version("torch")}
