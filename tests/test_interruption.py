@@ -13,6 +13,8 @@ from program import TINY, files
 from satae import interruption
 from satae.interruption import Interrupted
 
+IN_THE_FOREGROUND = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+
 
 @pytest.fixture(autouse=True)
 def _in_the_foreground():
@@ -88,6 +90,11 @@ def test_what_the_shell_has_it_ignore_is_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+def _run(folder, code, *words):
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **IN_THE_FOREGROUND)
+
+
 @pytest.mark.parametrize("module", ["train", "evaluate"])
 def test_control_c_ends_a_program_without_a_traceback_before_it_listens(tmp_path, module):
     code = f"""
@@ -103,21 +110,40 @@ sys.argv = ["satae", "--help"]
 sys.meta_path.insert(0, Interrupting)
 main()
 """
-    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, **listen
-    )
+    done = _run(tmp_path, code)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_an_interrupt_that_a_library_swallows_ends_the_program_all_the_same(tmp_path):
+    code = """
+import signal, sys
+from satae.command import execution
+from satae.train import main
+
+compose = execution.planned
+
+def composed(*words, **options):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        pass
+    return compose(*words, **options)
+
+execution.planned = composed
+sys.exit(main())
+"""
+    done = _run(tmp_path, code, *TINY)
+    assert (done.returncode, done.stderr) == (130, "satae-train: interrupted\n")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("words", [(), ("-m", "seed=0,1", "hydra/launcher=joblib")], ids=["alone", "workers"])
 def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
     code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"
-    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "process_group": 0}
     for wait in (0.05, 0.4, 0.9, 1.5):
         command = [sys.executable, "-c", code, *TINY, "epochs=100000", *words]
-        with subprocess.Popen(command, cwd=tmp_path, **pipes, **listen) as program:
+        with subprocess.Popen(command, cwd=tmp_path, **pipes, **IN_THE_FOREGROUND) as program:
             assert program.stdout.readline() == "up\n"
             time.sleep(wait)
             for _ in range(2):  # as an impatient user does

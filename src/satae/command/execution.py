@@ -34,7 +34,10 @@ def _told(program: Program) -> int:
     last_words = f"{program.name}: ended at once; the last checkpoint is kept"
     with collector.resting(), interruption.listening(last_words), watched():
         try:
-            return _execute(program)
+            code = _execute(program)
+            if (number := interruption.asked()) is not None:  # an interrupt that somebody on its way has swallowed
+                return _interrupted(program, Interrupted(number))
+            return code
         except KeyboardInterrupt as error:
             return _interrupted(program, error)
         except Exception as error:
