@@ -1,6 +1,6 @@
 """What share of a training goes into telling of it: ``python -m benchmarks.side_costs FOLDER WORD...``.
 
-satae.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
+satae.run.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
     logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures,
                drawing these pictures, collecting and writing checkpoints, what is shown on the terminal
@@ -55,8 +55,8 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     """Put clocks around everything that counts, and take them off."""
     from unittest import mock
 
-    from satae import observation
-    from satae.session import Session
+    from satae.run import observation
+    from satae.run.session import Session
     from satae.tracking import pictures
     from satae.tracking.board import Board
     from satae.tracking.console import Display
@@ -85,7 +85,7 @@ def train(folder: Path, words: list[str]) -> float:
     from hydra import compose, initialize_config_module
 
     from satae.config import validate
-    from satae.session import train as satae_train
+    from satae.run.session import train as satae_train
     from satae.tracking.record import Record
 
     with initialize_config_module("satae.conf", version_base="1.3"):

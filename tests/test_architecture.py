@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from program import ROOT
 
-from satae import build, evaluate, inventory
+from satae import evaluate, inventory
 from satae.command import composition, sweeps
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
 from satae.report import command as report
+from satae.run import build
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -45,7 +46,11 @@ MAY_KNOW = {
         ),
         *("satae.sweep.event_files", "satae.sweep.csv_files"),
         *("satae.sweep.groups", "satae.sweep.notes", "satae.sweep.results"),
-        *("satae.build", "satae.experiment", "satae.loading", "satae.same_data", *LEAVES),
+        *("satae.run.build", "satae.run.experiment", "satae.run.loading", "satae.run.same_data", *LEAVES),
+    },
+    "run": {
+        *("satae.run", "satae.model", "satae.data", "satae.training", "satae.tracking", "satae.sweep", "satae.config"),
+        *("satae.report.writing", "satae.command.ending", "satae.command.launch", "satae.command.stored_runs", *LEAVES),
     },
     "config": {"satae.config", "satae.shown"},
     "command": {
@@ -53,10 +58,10 @@ MAY_KNOW = {
         *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
     },
 }
-ENTRY_POINTS = {"train.py", "job.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
+ENTRY_POINTS = {"train.py", "run/job.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
 HOMES = {
-    "hydra": {"command", "job.py"},
-    "omegaconf": {"command", "job.py", "tracking/record.py", "config"},
+    "hydra": {"command", "run/job.py"},
+    "omegaconf": {"command", "run/job.py", "tracking/record.py", "config"},
     "tensorboard": {
         "tracking/board.py",
         "sweep/board.py",
@@ -320,8 +325,8 @@ def test_every_link_to_a_file_leads_somewhere(document):
 
 
 def named_in_the_tree():
-    """Every module that the README's tree names, once for each time."""
-    block = (ROOT / "README.md").read_text("utf-8").partition("src/satae/\n")[2].partition("\ntests/")[0]
+    """Every module that docs/source.md names, once for each time."""
+    block = (ROOT / "docs" / "source.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
     around: list[str] = []
     for line in block.splitlines():
         indent, folder = re.match(r"( *)(\w+/)?", line).groups()
@@ -329,6 +334,12 @@ def named_in_the_tree():
         yield from (f"{''.join(around)}{word}" for word in re.findall(r"\b\w+\.py\b", line))
 
 
-def test_the_readme_names_every_module_once():
+def test_the_documents_name_every_module_once():
     modules = [name for name in FILES if Path(name).name != "__init__.py"]
     assert sorted(named_in_the_tree()) == sorted(modules)
+
+
+def test_the_readme_names_every_room():
+    tree = (ROOT / "README.md").read_text("utf-8").partition("## What is where\n")[2]
+    rooms = {name.partition("/")[0] for name in FILES if "/" in name}
+    assert {*re.findall(r"(?<=  )(\w+)/", tree)} == rooms

@@ -11,7 +11,6 @@ import torch
 import yaml
 from program import ROOT
 
-from satae import build
 from satae.command import composition
 from satae.command.overrides import names
 from satae.config import Config, ConfigError, options, validate
@@ -26,6 +25,7 @@ from satae.model.activations import ACTIVATIONS, FLATNESS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
 from satae.model.noise import NOISES
+from satae.run import build
 from satae.training.schedule import SCHEDULES
 
 TABLES = {

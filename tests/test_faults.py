@@ -105,7 +105,7 @@ def test_no_memory_is_told_with_what_helps(tmp_path, monkeypatch):
             "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried"
         )
 
-    monkeypatch.setattr("satae.experiment.Experiment.state", full)
+    monkeypatch.setattr("satae.run.experiment.Experiment.state", full)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 1
     assert outcome.err.startswith("satae-train: out of memory; take a smaller batch_size, arch or n_jobs")

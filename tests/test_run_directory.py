@@ -24,9 +24,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.nn.modules import module
 
 import satae
-from satae import build, observation
 from satae.config import validate
 from satae.data.dataset import statistics
+from satae.run import build, observation
 from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 

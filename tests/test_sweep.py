@@ -10,8 +10,9 @@ import time
 import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
-from satae import experiment, interruption
+from satae import interruption
 from satae.report.writing import write
+from satae.run import experiment
 from satae.sweep import board, csv_files, groups, notes, results
 from satae.training.fit import NonFiniteLoss, fit
 
@@ -165,7 +166,7 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     def interrupted(config):
         raise interruption.Interrupted(2)
 
-    monkeypatch.setattr("satae.build.check", interrupted)
+    monkeypatch.setattr("satae.run.build.check", interrupted)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 130
     assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"

@@ -113,10 +113,10 @@ def export(chosen: Choices) -> Exported:
     """
     import torch
 
-    from satae import build
     from satae.config import stored
-    from satae.loading import model_of, state_of
-    from satae.same_data import check_data, check_shape
+    from satae.run import build
+    from satae.run.loading import model_of, state_of
+    from satae.run.same_data import check_data, check_shape
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()

@@ -58,7 +58,7 @@ def _write_weights(source: Source, path: Path) -> None:
 
 
 def _read_weights(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
-    from satae.loading import load
+    from satae.run.loading import load
 
     model = load(path)
     return lambda x: (model(x), model.encode(x))

@@ -20,7 +20,7 @@ def train(*args, **kwargs):
     print(gc.isenabled(), gc.get_freeze_count() > 50_000)
     return 1.0
 
-with mock.patch("satae.session.train", train):
+with mock.patch("satae.run.session.train", train):
     main()
 """
 

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from satae import build
 from satae.config import ConfigError
 from satae.config.evaluation import NONE
 from satae.data.dataset import Dataset, Split
@@ -11,6 +10,7 @@ from satae.evaluation import other_data
 from satae.evaluation.manifold import others
 from satae.evaluation.subject import Subject
 from satae.model.complement import Complement
+from satae.run import build
 
 
 @pytest.fixture

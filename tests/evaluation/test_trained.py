@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from satae import build, interruption
+from satae import interruption
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import classifier, trained
 from satae.evaluation.trained import classifier_of, twin_of
-from satae.experiment import Experiment
 from satae.interruption import Interrupted
+from satae.run import build
+from satae.run.experiment import Experiment
 
 CPU = torch.device("cpu")
 EVERY = 1000  # more steps than there are

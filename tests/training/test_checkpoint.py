@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import satae
-from satae import build, files
-from satae.experiment import Experiment
+from satae import files
+from satae.run import build
+from satae.run.experiment import Experiment
 from satae.run_directory import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State

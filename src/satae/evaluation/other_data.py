@@ -8,12 +8,12 @@ from typing import Any, Final
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from satae import build
 from satae.config import ConfigError
 from satae.config.evaluation import AUTO, NONE
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
 from satae.evaluation.subject import Subject
+from satae.run import build
 from satae.tracking.pictures import is_image
 
 FEWEST: Final = 20  # patches, of which each split gets some

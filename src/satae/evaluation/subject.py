@@ -10,16 +10,16 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from satae import build
 from satae.config import Config, ConfigError, stored
 from satae.config.evaluation import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
-from satae.loading import model_of, state_of
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.robustness.ball import Ball, Norm
+from satae.run import build
+from satae.run.loading import model_of, state_of
+from satae.run.same_data import check_data, check_shape
 from satae.run_directory import CONFIG
-from satae.same_data import check_data, check_shape
 from satae.shown import first_line
 from satae.training import engine, precision
 from satae.training.checkpoint import State

@@ -3,8 +3,8 @@
 import numpy
 import pytest
 
-from satae.caveats import caveats
-from satae.experiment import Experiment
+from satae.run.caveats import caveats
+from satae.run.experiment import Experiment
 
 SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
 

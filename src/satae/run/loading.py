@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from satae import build
 from satae.config.stored import config_of
 from satae.model.autoencoder import DenoisingAutoencoder
+from satae.run import build
 from satae.shown import brief_line
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
-from satae import build, going_on, interruption, observation
-from satae.caveats import caveats
+from satae import interruption
 from satae.config import Config
-from satae.experiment import Experiment
 from satae.interruption import Interrupted
+from satae.run import build, going_on, observation
+from satae.run.caveats import caveats
+from satae.run.experiment import Experiment
 from satae.run_directory import PICTURES
 from satae.share import Share
 from satae.tracking import pictures

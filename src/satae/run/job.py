@@ -42,7 +42,7 @@ def _alone(directory: Path, config: Config, line: CommandLine) -> float:
 
 def _in_sweep(directory: Path, config: Config, line: CommandLine) -> float:
     """The same, shown beside the others when it is over, however it ends."""
-    from satae import sweep_session
+    from satae.run import sweep_session
     from satae.sweep import results
 
     if results.status(directory) == results.FINISHED:  # another process has made it meanwhile
@@ -75,8 +75,8 @@ def _made(directory: Path, config: Config, line: CommandLine) -> float:
 
 def _trained(directory: Path, config: Config, line: CommandLine) -> float:
     """A run with its record; one of a sweep is shown beside the others as it begins."""
-    from satae import sweep_session
-    from satae.session import train
+    from satae.run import sweep_session
+    from satae.run.session import train
 
     with _record(directory, config, line) as record:
         if line.sweep is None:

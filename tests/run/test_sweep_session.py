@@ -6,7 +6,7 @@ import logging
 import made
 import pytest
 
-from satae import sweep_session
+from satae.run import sweep_session
 from satae.sweep import board
 from satae.sweep.measures import FVU
 

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from satae import build
 from satae.config import Config, ConfigError, stored
 from satae.config.changes import check_changes
 from satae.config.schema import PATHS
-from satae.experiment import Experiment
+from satae.run import build
+from satae.run.experiment import Experiment
+from satae.run.same_data import check_data
 from satae.run_directory import FINISHED, shorten
-from satae.same_data import check_data
 from satae.shown import brief, brief_line, first_line, one_line
 from satae.tracking import reading
 from satae.training import checkpoint, checkpoint_folder

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from satae import build
 from satae.data.dataset import Dataset, Split, statistics
-from satae.experiment import Experiment
-from satae.observation import distributions, measures, rare_measures
+from satae.run import build
+from satae.run.experiment import Experiment
+from satae.run.observation import distributions, measures, rare_measures
 from satae.training import engine
 
 SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")

@@ -7,9 +7,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from satae import build
 from satae.data.dataset import Split
-from satae.experiment import Experiment
+from satae.run import build
+from satae.run.experiment import Experiment
 from satae.tracking.pictures import Picture, draw
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.measure import measure

@@ -6,8 +6,8 @@ from typing import Final
 
 import torch
 
-from satae.experiment import Experiment
-from satae.observation import shown
+from satae.run.experiment import Experiment
+from satae.run.observation import shown
 from satae.training import precision
 
 ADDED: Final = ("gaussian", "uniform")  # noise whose level is in the data's own units

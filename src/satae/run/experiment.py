@@ -10,14 +10,14 @@ import torch
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
-from satae import build
 from satae.config import Config
 from satae.data.dataset import Dataset, Statistics
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
-from satae.same_data import check_data
+from satae.run import build
+from satae.run.same_data import check_data
 from satae.shown import brief
 from satae.training import optimiser_state, precision
 from satae.training.checkpoint import State
