@@ -149,7 +149,9 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
         assert len(found) == len(ACTS) * len(ALPHAS)
         for row in found:
             of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
-            assert row[title] == words.spread(Spread.of(map(number, of)))
+            spread, _, interval = row[title].partition("\n")
+            assert spread == words.spread(Spread.of(map(number, of)))
+            assert bool(interval) == (part in ("code", "manifold"))
             assert (row["n"], row["inputs"]) == ("3", inputs)
     captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
     assert all(f"<caption>{caption}</caption>" in page.content for caption in captions)
@@ -185,6 +187,19 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
             assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
     assert {row["not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
     assert {row["twin"] for row in found if row["alpha"] == "0"} == {words.NOTHING}
+
+
+def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
+    run(tmp_path, parts=["code", "manifold"])
+    of, page = results("relu", 0.1, 0), Page(write([tmp_path]))
+    low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
+    (row,) = table(page, "manifold")
+    assert row["shuffled"].endswith(f"\n[{low:.3g}, {high:.3g}]")
+    low, high = next(row[3:5] for row in of["code"][1]["code"] if row[:2] == ["encoder", "slope"])
+    (row,) = table(page, "code")
+    assert row["slope"].endswith(f"\n[{low:.3g}, {high:.3g}]")
+    assert "\n" not in row["saturated"]
+    assert "95 % interval over other draws of the inputs" in page.seen()
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
@@ -506,6 +521,15 @@ def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(t
     assert [y for _, y in bars[0]] == pytest.approx([0.5, 0.6])
     assert bars[1][1][1] == 1.0
     assert bars[1][0][1] == pytest.approx((spread := Spread.of([1.0, 0.9, 0.6])).mean - spread.margin)
+
+
+def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path, monkeypatch):
+    for alpha in (0.0, 1.0):
+        place = run(tmp_path, alpha=alpha, parts=())
+        evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", 0.6, 0.5, 0.8, 9.0, 3.0, 9, 9]]})
+    assert "Bars: 95 % intervals over other draws of the inputs." in Page(write([tmp_path])).seen()
+    ((_, _, bars),) = lines(drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].axes[0])
+    assert [[y for _, y in bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
 
 def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):

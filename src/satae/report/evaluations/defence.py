@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean
 from typing import Final
 
 from satae.colours import COLOURS
-from satae.config.messages import listed
 from satae.report import drawing, words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels, twins, verdicts
-from satae.report.evaluations.outcomes import Outcome, Part
-from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
+from satae.report.evaluations.stored import Evaluation, count, ends, number, text
 from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
 from satae.report.scales import scale
 from satae.report.series import Plan, Point, chosen
@@ -26,8 +24,8 @@ WHAT: Final = (
     " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
     " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
     " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
-    " one could not tell; over seeds, how often each. In brackets, Wilson's 95 % interval over other draws of the"
-    " inputs, of several seeds the mean of its ends. The classifier alone is the same for all seeds, so it has no ±."
+    f" one could not tell; over seeds, how often each. In brackets, Wilson's {BRACKETS}."
+    " The classifier alone is the same for all seeds, so it has no ±."
     " Beside own stand the checks that it has not passed."
 )
 CLEAN: Final = "clean"
@@ -52,7 +50,7 @@ def read(found: Evaluation) -> Outcome:
             raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
         epsilon = number(row["epsilon"])
         told.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
-        told.ends.setdefault(victim, {})[epsilon] = number(row["low"]), number(row["high"])
+        told.ends.setdefault(victim, {})[epsilon] = ends(row)
         told.told[victim], told.inputs[victim] = verdict, count(row["n"])
     for row in found.rows("checks"):
         if row["victim"] == OWN and row["outcome"] != PASSED:
@@ -74,29 +72,15 @@ def at(outcome: Outcome, epsilon: float) -> Outcome:
     """The accuracy of each model at a radius, and of its own on clean inputs."""
     found = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
     clean = outcome.curves.get(OWN, {}).get(0.0, math.nan)
-    return outcome._replace(numbers={CLEAN: clean, **found}, label=f"accuracy at epsilon {epsilon:g}")
-
-
-def over_inputs(found: Sequence[Outcome], name: str, epsilon: float) -> tuple[float, float] | None:
-    """The interval of an accuracy over other draws of the inputs, of several seeds the mean of its ends."""
-    victim, at = (OWN, 0.0) if name == CLEAN else (name, epsilon)
-    ends = [interval for each in found if (interval := each.interval(victim, at))]
-    return (fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None
+    places = {CLEAN: (OWN, 0.0)} | {victim: (victim, epsilon) for victim in VICTIMS}
+    intervals = {name: known for name, place in places.items() if (known := outcome.interval(*place))}
+    label = f"accuracy at epsilon {epsilon:g}"
+    return outcome._replace(numbers={CLEAN: clean, **found}, intervals=intervals, label=label)
 
 
 def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:
     """Of a bar that is of the inputs: of one run, and of the classifier alone, of which there is one for all seeds."""
     return over_inputs(found, victim, epsilon) if len(found) == 1 or victim == ALONE else None
-
-
-def _bars(plan: Plan, victims: Sequence[str]) -> str:
-    """What is said of the bars of some models."""
-    seeds = {len(point.runs) for line in plan.lines for point in line.points}
-    if max(seeds) == 1:
-        return " Bars: Wilson's 95 % intervals over other draws of the inputs."
-    others = [*(["of one run"] if 1 in seeds else []), *([f"of {ALONE}"] if ALONE in victims else [])]
-    more = f" Those {listed(others, 'and')} are Wilson's, over other draws of the inputs." if others else ""
-    return f"{drawing.bars(plan)}{more}"
 
 
 def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
@@ -136,7 +120,7 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     )
     told += f" {left} further configurations are in the table." if left else ""
     title = "Accuracy under attack against epsilon"
-    return panels.kept(figure, EPSILON, title, told, plan, bars=_bars(plan, DRAWN), wide=True)
+    return panels.kept(figure, EPSILON, title, told, plan, bars=panels.bars(plan, [ALONE]), wide=True)
 
 
 def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
@@ -152,4 +136,4 @@ def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
     told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
     told += f" {MARKED}"
     title = f"{named.capitalize()} against {words.short(plan.x)}"
-    return panels.kept(figure, MIDDLE, title, told, plan, bars=_bars(plan, twins.MODELS), more=drawing.left_out(plan))
+    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.bars(plan), more=drawing.left_out(plan))

@@ -9,13 +9,16 @@ from satae.colours import COLOURS, INK
 from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
-from satae.report.evaluations.outcomes import Outcome, Part
-from satae.report.evaluations.stored import Evaluation, count, number, text
+from satae.report.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
+from satae.report.evaluations.stored import Evaluation, count, ends, number, text
 from satae.report.scales import scale
 from satae.report.series import MOST_LINES, Plan, evenly
 from satae.report.spreads import SHARE
 
-WHAT: Final = "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance."
+WHAT: Final = (
+    "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance; in brackets, its"
+    f" {BRACKETS}."
+)
 AUROC: Final = "AUROC"
 AREA: Final = "manifold_auroc"
 FIGURES: Final = (AREA,)
@@ -31,6 +34,7 @@ def read(found: Evaluation) -> Outcome:
     for row in found.rows("manifold"):
         name = text(row["against"])
         told.numbers[name], told.inputs[name] = number(row["auroc"]), count(row["n"])
+        told.intervals[name] = ends(row)
     return told
 
 
@@ -44,9 +48,11 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     figure, all_axes = panels.grid(len(names))
     for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
-            spreads = [(point.x, point.spread(name)) for point in line.having(name)]
+            known = line.having(name)
+            spreads = [(point.x, point.spread(name)) for point in known]
+            own = [over_inputs(part.of(point), name) if len(point.runs) == 1 else None for point in known]
             style = {"color": colour, "ls": dash, "marker": "o", "ms": 5, "label": words.short(line.label, 30)}
-            panels.draw_line(ax, spreads, SHARE, **style)
+            panels.draw_line(ax, spreads, SHARE, own, **style)
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
         ax.set_title(words.short(f"against {name}"), fontsize=10.5)
         scale(ax, "", [point.x for line in lines for point in line.points])
@@ -62,4 +68,4 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     )
     told += f" {len(plan.lines) - len(lines)} further lines are left out." if len(lines) < len(plan.lines) else ""
     title = f"AUROC of the energy against {words.short(plan.x)}"
-    yield panels.kept(figure, AREA, title, told, plan, wide=len(names) > 1)
+    yield panels.kept(figure, AREA, title, told, plan, bars=panels.bars(plan), wide=len(names) > 1)

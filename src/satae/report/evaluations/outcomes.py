@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from statistics import fmean
+from typing import Final, NamedTuple
 
 from satae.report.evaluations.stored import Evaluation
 from satae.report.series import Point
 from satae.sweep.groups import Group
+
+BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of its ends"
 
 
 class Outcome(NamedTuple):
@@ -18,9 +22,10 @@ class Outcome(NamedTuple):
     weights: str  # their digest
     measured: float | None  # when, in seconds
     numbers: dict[str, float]  # by name
+    intervals: dict[str, tuple[float, float]]  # of those that are estimates, over other draws of the inputs
     inputs: dict[str, int]  # how many are behind each of them
     curves: dict[str, dict[float, float]]  # by name: numbers by place
-    ends: dict[str, dict[float, tuple[float, float]]]  # of an accuracy, its interval over other draws of the inputs
+    ends: dict[str, dict[float, tuple[float, float]]]  # of these, such intervals
     told: dict[str, str]  # of each victim the verdict, of each kind of noise whether it was seen
     label: str  # what the numbers are of, where their names do not say it
     checks: dict[int, str]  # of the own verdict, those that were not passed, with their outcome
@@ -32,12 +37,13 @@ class Outcome(NamedTuple):
     def empty(cls, found: Evaluation) -> Outcome:
         """Of which nothing has been read yet."""
         return cls(
-            found.settings, found.weights, found.measured, {}, {}, {}, {}, {}, "", {}, found.pictures, found.notes
+            found.settings, found.weights, found.measured, {}, {}, {}, {}, {}, {}, "", {}, found.pictures, found.notes
         )
 
-    def interval(self, name: str, place: float) -> tuple[float, float] | None:
-        """Of an accuracy, over other draws of the inputs; None where it is not known."""
-        low, high = self.ends.get(name, {}).get(place, (math.nan, math.nan))
+    def interval(self, name: str, place: float | None = None) -> tuple[float, float] | None:
+        """Of a number, or of a curve at a place, over other draws of the inputs; None where it is not known."""
+        known = self.intervals.get(name) if place is None else self.ends.get(name, {}).get(place)
+        low, high = known or (math.nan, math.nan)
         return (low, high) if low <= high else None
 
     @property
@@ -64,3 +70,9 @@ class Part(NamedTuple):
     def label(self) -> str:
         """What its numbers are of; empty where their names say it."""
         return next((found.label for found in self.outcomes.values() if found.label), "")
+
+
+def over_inputs(found: Sequence[Outcome], name: str, place: float | None = None) -> tuple[float, float] | None:
+    """Interval of a number over other draws of the inputs, of several seeds the mean of its ends; None if unknown."""
+    ends = [interval for each in found if (interval := each.interval(name, place))]
+    return (fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None

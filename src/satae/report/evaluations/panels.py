@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from satae.colours import INK
+from satae.config.messages import listed
 from satae.report import drawing, words
 from satae.report.drawing import PAPER, Drawing, empty
 from satae.report.evaluations.outcomes import Outcome
@@ -89,6 +90,16 @@ def show_shares(ax: Axes) -> None:
     """All that a share can be, on the vertical axis."""
     low, high = SHARE
     ax.set_ylim(low - EDGE, high + EDGE)
+
+
+def bars(plan: Plan, always: Sequence[str] = ()) -> str:
+    """What is said of bars: over the seeds, but those of one run, and of some models always, over the inputs."""
+    seeds = {len(point.runs) for line in plan.lines for point in line.points}
+    if max(seeds) == 1:
+        return " Bars: 95 % intervals over other draws of the inputs."
+    others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in always)]
+    more = f" Those {listed(others, 'and')} are over other draws of the inputs." if others else ""
+    return f"{drawing.bars(plan)}{more}"
 
 
 def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:

@@ -166,6 +166,15 @@ def count(cell: Cell) -> int:
     return cell
 
 
+def ends(row: Mapping[str, Cell]) -> tuple[float, float]:
+    """Of the interval of an estimate; nan where there is none.
+
+    Raises:
+        ValueError: one of them is no number.
+    """
+    return number(row["low"]), number(row["high"])
+
+
 def text(cell: Cell) -> str:
     """A name.
 

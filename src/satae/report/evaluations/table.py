@@ -9,8 +9,8 @@ from typing import Final
 
 from satae.report import words
 from satae.report.evaluations import verdicts
-from satae.report.evaluations.defence import CLEAN, DEFENCE, over_inputs
-from satae.report.evaluations.outcomes import Outcome, Part
+from satae.report.evaluations.defence import CLEAN, DEFENCE
+from satae.report.evaluations.outcomes import Outcome, Part, over_inputs
 from satae.report.evaluations.verdicts import ALONE, OWN, VICTIMS
 from satae.report.series import Point
 from satae.report.tables import Table, keys_of, values_of
@@ -21,7 +21,7 @@ WIDEST: Final = 18  # characters of a line in a cell
 
 
 def table(part: Part, axes: Sequence[str]) -> Table:
-    """One row for each configuration; an accuracy has its interval and its verdict with it.
+    """One row for each configuration; an estimate has its interval with it, an accuracy under attack its verdict.
 
     Args:
         part: what was found.
@@ -58,12 +58,12 @@ def spread(part: Part, point: Point, name: str) -> str:
 
 
 def _told(part: Part, point: Point, name: str) -> str:
-    """A figure over the seeds; of an accuracy with its interval over the inputs, under attack with the verdicts."""
+    """A figure over the seeds, of an estimate with its interval; of an accuracy under attack with the verdicts."""
     found, lines = part.of(point), [spread(part, point, name)]
-    if part.epsilon is not None:
-        ends = over_inputs(found, name, part.epsilon)
-        lines += [f"[{ends[0]:.2f}, {ends[1]:.2f}]"] if ends else []
-        lines += [f"({verdict})"] if name in VICTIMS and (verdict := verdicts.counted(found, name)) else []
+    if ends := over_inputs(found, name):
+        lines.append(f"[{ends[0]:.3g}, {ends[1]:.3g}]")
+    if part.epsilon is not None and name in VICTIMS and (verdict := verdicts.counted(found, name)):
+        lines.append(f"({verdict})")
     return "\n".join(lines)
 
 
