@@ -169,6 +169,8 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
     )
     assert ("One run each: no intervals." in seen) == (seeds == 1)
     assert ("Bars: of two seeds, their range." in seen) == (seeds == 2)
+    assert ("Two seeds have no interval" in seen) == (seeds == 2)
+    assert "± is half" not in seen
     assert "±" not in "".join(
         cell for rows in Page(tmp_path / "report" / "index.html").tables for row in rows for cell in row
     )
@@ -178,6 +180,7 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
 def test_the_page_says_which_spread_it_has_and_which_not(page, tmp_path):
     assert "± is half of the 95 % interval of a mean" in page.seen()
     assert "not the standard deviation" in page.seen()
+    assert "Two seeds" not in page.seen()
     assert [title for title in page.tables[0][0] if "±" in title] == ["valid fvu ± 95 %", "saturated ± 95 %"]
     assert "±" not in "".join(Page(write([made.sweep(tmp_path, seeds=[0])])).tables[0][0])
 

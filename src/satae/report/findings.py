@@ -12,6 +12,7 @@ from satae.report import words
 from satae.report.evaluations.gathering import Evaluated
 from satae.report.series import Line, Plan, Point, evenly
 from satae.report.sources import Source
+from satae.report.spreads import TWO
 from satae.sweep.groups import Group, Spread
 from satae.sweep.measures import FVU, SATURATED
 from satae.sweep.results import Result
@@ -112,6 +113,21 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
         chance = "" if is_apart(change) else ", which may be chance"
         apart = f"Seed by seed they differ by {words.spread(change)} (n = {change.n}{chance})." if change.n else ""
         yield "", f"The lowest {FVU} is {ends[0]}, the highest {ends[1]}. {apart}"
+
+
+def scatter(groups: Sequence[Group]) -> str:
+    """What is told of how far the seeds of some configurations scatter; empty where none has several."""
+    seeds = {len(group.finished) for group in groups}
+    told = []
+    if any(number > TWO for number in seeds):
+        told.append(
+            "± is half of the 95 % interval of a mean over n seeds (Student's t), not the standard deviation, which"
+            " stands in the table that a sweep ends with and in groups.csv. Each interval stands by itself: of twenty,"
+            " about one misses."
+        )
+    if TWO in seeds:
+        told.append("Two seeds have no interval: in parentheses are both.")
+    return " ".join(told)
 
 
 def evaluated(source: Source, found: Evaluated) -> str:

@@ -71,6 +71,7 @@ def page(content: Content) -> bytes:
         counted=findings.run_counts(source, groups),
         varied=findings.varied(source.runs, axes),
         found=[*findings.found(plan)],
+        scatter=findings.scatter([*groups, *(group for part in evaluated.parts for group in part.groups)]),
         measured=[sentence(part) for part in evaluated.parts if part.groups],
         warnings=[*findings.warnings(source, groups), *caveats(evaluated)],
         drawings=_inline(drawings),
