@@ -114,26 +114,30 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_an_interrupt_that_a_library_swallows_ends_the_program_all_the_same(tmp_path):
-    code = """
+SWALLOWED = """
 import signal, sys
-from satae.command import execution
-from satae.train import main
+from satae.command import composition
+from satae.{module} import main
 
-compose = execution.planned
+check = composition._checked
 
-def composed(*words, **options):
+def checked(*words):
     try:
         signal.raise_signal(signal.SIGINT)
     except BaseException:
         pass
-    return compose(*words, **options)
+    return check(*words)
 
-execution.planned = composed
+composition._checked = checked
 sys.exit(main())
 """
-    done = _run(tmp_path, code, *TINY)
-    assert (done.returncode, done.stderr) == (130, "satae-train: interrupted\n")
+
+
+@pytest.mark.parametrize(("module", "words"), [("train", TINY), ("evaluate", ["run=.", "evaluation=code"])])
+def test_an_interrupt_that_a_library_swallows_ends_the_program_all_the_same(tmp_path, module, words):
+    done = _run(tmp_path, SWALLOWED.format(module=module), *words)
+    name = {"train": "satae-train", "evaluate": "satae-eval"}[module]
+    assert (done.returncode, done.stderr) == (130, f"{name}: interrupted\n")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

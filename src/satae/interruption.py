@@ -55,6 +55,16 @@ def asked() -> int | None:
     return _State.asked
 
 
+def heed() -> None:
+    """Raise an interrupt again that somebody on its way has swallowed, such as a library while it is imported.
+
+    Raises:
+        Interrupted: there was one.
+    """
+    if _State.asked is not None:
+        raise Interrupted(_State.asked)
+
+
 def ask() -> None:
     """Ask this process to end, as SIGTERM does, where its run can be left."""
     if _State.asked is None:

@@ -194,12 +194,20 @@ def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
     of, page = results("relu", 0.1, 0), Page(write([tmp_path]))
     low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
     (row,) = table(page, "manifold")
-    assert row["shuffled"].endswith(f"\n[{low:.3g}, {high:.3g}]")
+    assert row["shuffled"].endswith(f"\n[{words.number(low)}, {words.number(high)}]")
     low, high = next(row[3:5] for row in of["code"][1]["code"] if row[:2] == ["encoder", "slope"])
     (row,) = table(page, "code")
-    assert row["slope"].endswith(f"\n[{low:.3g}, {high:.3g}]")
+    assert row["slope"].endswith(f"\n[{words.number(low)}, {words.number(high)}]")
     assert "\n" not in row["saturated"]
     assert "95 % interval over other draws of the inputs" in page.seen()
+
+
+def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
+    for seed, (area, low, high) in enumerate([(0.9, None, None), (0.1, 0.05, 0.15)]):
+        place = run(tmp_path, seed=seed, parts=())
+        evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
+    (row,) = table(Page(write([tmp_path])), "manifold")
+    assert row["shuffled"] == words.spread(Spread.of([0.9, 0.1]))
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):

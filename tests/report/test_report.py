@@ -185,6 +185,14 @@ def test_the_page_says_which_spread_it_has_and_which_not(page, tmp_path):
     assert "±" not in "".join(Page(write([made.sweep(tmp_path, seeds=[0])])).tables[0][0])
 
 
+def test_what_is_told_of_a_spread_is_of_the_numbers_that_there_are(tmp_path):
+    made.sweep(tmp_path, acts=["relu"], seeds=range(3))
+    assert "Two seeds have no interval" not in Page(write([tmp_path])).seen()
+    for path in tmp_path.glob("*seed=2*/metrics.json"):
+        path.write_text(path.read_text().replace('"valid/fvu"', '"valid/other"'))
+    assert "Two seeds have no interval" in Page(write([tmp_path])).seen()
+
+
 def test_a_seed_that_is_there_twice_counts_once(tmp_path):
     for name in ("a", "b"):
         made.sweep(tmp_path / name, acts=["relu"])

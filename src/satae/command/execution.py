@@ -35,8 +35,7 @@ def _told(program: Program) -> int:
     with collector.resting(), interruption.listening(last_words), watched():
         try:
             code = _execute(program)
-            if (number := interruption.asked()) is not None:  # an interrupt that somebody on its way has swallowed
-                return _interrupted(program, Interrupted(number))
+            interruption.heed()
             return code
         except KeyboardInterrupt as error:
             return _interrupted(program, error)

@@ -17,7 +17,7 @@ from satae.command.overrides import in_grammar
 from satae.command.places import RUN_FOLDER, SWEEP_FOLDER
 from satae.command.plan import Job, Plan
 from satae.config.messages import counted
-from satae.interruption import Interrupted, held
+from satae.interruption import Interrupted, heed, held
 
 NOTHING_WRITTEN: Final = "; nothing has been written: type the same line again"
 
@@ -53,6 +53,7 @@ def _closed(program: Program, line: CommandLine, plan: Plan, work: Callable[[], 
     folders = [job.folder for job in plan.jobs]
     try:
         work()
+        heed()
     except BaseException as error:
         with held():
             program.close(line, folders, error)

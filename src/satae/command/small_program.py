@@ -39,7 +39,13 @@ def _run(
         return OK if words else REFUSED
     try:
         with interruption.listening(f"{program}: ended at once"):
-            print(work(words))  # noqa: T201
+            try:
+                told = work(words)
+            except Exception:
+                interruption.heed()  # it may have become another error on its way
+                raise
+            interruption.heed()
+            print(told)  # noqa: T201
     except refusals as error:
         return say(program, first_line(error), REFUSED)
     except Interrupted as error:

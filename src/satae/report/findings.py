@@ -117,7 +117,7 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
 
 def scatter(groups: Sequence[Group]) -> str:
     """What is told of how far the seeds of some configurations scatter; empty where none has several."""
-    seeds = {len(group.finished) for group in groups}
+    seeds = {group.spread(name).n for group in groups for run in group.finished for name in run.metrics}
     told = []
     if any(number > TWO for number in seeds):
         told.append(

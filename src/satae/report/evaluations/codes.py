@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from satae.report.evaluations.outcomes import BRACKETS, Outcome
-from satae.report.evaluations.stored import Evaluation, count, ends, number
+from satae.report.evaluations.stored import Evaluation, count, interval, number
 
 WHAT: Final = (
     "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
     " the code, and the accuracy of a linear probe of it, where there are labels. (The saturated fraction of the"
     " summary is another one: of all encoder layers, on validation data with the noise of the training.) In brackets,"
-    f" the {BRACKETS}."
+    f" of the slope and the probe, the {BRACKETS}."
 )
 PICTURES: Final = {
     "code_pre_activations": "distribution of what goes into the activation of each encoder layer; grey: where it is"
@@ -31,5 +31,5 @@ def read(found: Evaluation) -> Outcome:
         told.numbers[name], told.inputs[name] = number(found.headline[name]), of_inputs
         if name in estimates:
             row = rows[estimates[name]]
-            told.inputs[name], told.intervals[name] = count(row["n"]), ends(row)
+            told.inputs[name], told.intervals[name] = count(row["n"]), interval(row)
     return told

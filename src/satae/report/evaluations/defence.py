@@ -12,7 +12,7 @@ from satae.report import drawing, words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels, twins, verdicts
 from satae.report.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
-from satae.report.evaluations.stored import Evaluation, count, ends, number, text
+from satae.report.evaluations.stored import Evaluation, count, interval, number, text
 from satae.report.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
 from satae.report.scales import scale
 from satae.report.series import Plan, Point, chosen
@@ -50,7 +50,7 @@ def read(found: Evaluation) -> Outcome:
             raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
         epsilon = number(row["epsilon"])
         told.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
-        told.ends.setdefault(victim, {})[epsilon] = ends(row)
+        told.ends.setdefault(victim, {})[epsilon] = interval(row)
         told.told[victim], told.inputs[victim] = verdict, count(row["n"])
     for row in found.rows("checks"):
         if row["victim"] == OWN and row["outcome"] != PASSED:
@@ -80,7 +80,7 @@ def at(outcome: Outcome, epsilon: float) -> Outcome:
 
 def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:
     """Of a bar that is of the inputs: of one run, and of the classifier alone, of which there is one for all seeds."""
-    return over_inputs(found, victim, epsilon) if len(found) == 1 or victim == ALONE else None
+    return over_inputs(found, victim, epsilon) if victim == ALONE else panels.of_one_run(found, victim, epsilon)
 
 
 def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
@@ -120,7 +120,7 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     )
     told += f" {left} further configurations are in the table." if left else ""
     title = "Accuracy under attack against epsilon"
-    return panels.kept(figure, EPSILON, title, told, plan, bars=panels.bars(plan, [ALONE]), wide=True)
+    return panels.kept(figure, EPSILON, title, told, plan, bars=panels.told_of_bars(plan, [ALONE]), wide=True)
 
 
 def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
@@ -136,4 +136,4 @@ def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
     told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
     told += f" {MARKED}"
     title = f"{named.capitalize()} against {words.short(plan.x)}"
-    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.bars(plan), more=drawing.left_out(plan))
+    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.told_of_bars(plan), more=drawing.left_out(plan))

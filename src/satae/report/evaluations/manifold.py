@@ -9,14 +9,14 @@ from satae.colours import COLOURS, INK
 from satae.report import words
 from satae.report.drawing import DASHES, Drawing
 from satae.report.evaluations import panels
-from satae.report.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
-from satae.report.evaluations.stored import Evaluation, count, ends, number, text
+from satae.report.evaluations.outcomes import BRACKETS, Outcome, Part
+from satae.report.evaluations.stored import Evaluation, count, interval, number, text
 from satae.report.scales import scale
 from satae.report.series import MOST_LINES, Plan, evenly
 from satae.report.spreads import SHARE
 
 WHAT: Final = (
-    "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance; in brackets, its"
+    "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance; in brackets, the"
     f" {BRACKETS}."
 )
 AUROC: Final = "AUROC"
@@ -34,7 +34,7 @@ def read(found: Evaluation) -> Outcome:
     for row in found.rows("manifold"):
         name = text(row["against"])
         told.numbers[name], told.inputs[name] = number(row["auroc"]), count(row["n"])
-        told.intervals[name] = ends(row)
+        told.intervals[name] = interval(row)
     return told
 
 
@@ -50,7 +50,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
         for colour, dash, line in zip(COLOURS, DASHES, lines, strict=False):
             known = line.having(name)
             spreads = [(point.x, point.spread(name)) for point in known]
-            own = [over_inputs(part.of(point), name) if len(point.runs) == 1 else None for point in known]
+            own = [panels.of_one_run(part.of(point), name) for point in known]
             style = {"color": colour, "ls": dash, "marker": "o", "ms": 5, "label": words.short(line.label, 30)}
             panels.draw_line(ax, spreads, SHARE, own, **style)
         ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
@@ -68,4 +68,4 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
     )
     told += f" {len(plan.lines) - len(lines)} further lines are left out." if len(lines) < len(plan.lines) else ""
     title = f"AUROC of the energy against {words.short(plan.x)}"
-    yield panels.kept(figure, AREA, title, told, plan, bars=panels.bars(plan), wide=len(names) > 1)
+    yield panels.kept(figure, AREA, title, told, plan, bars=panels.told_of_bars(plan), wide=len(names) > 1)

@@ -12,7 +12,7 @@ from satae.report.evaluations.stored import Evaluation
 from satae.report.series import Point
 from satae.sweep.groups import Group
 
-BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of its ends"
+BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
 
 
 class Outcome(NamedTuple):
@@ -46,6 +46,10 @@ class Outcome(NamedTuple):
         low, high = known or (math.nan, math.nan)
         return (low, high) if low <= high else None
 
+    def value(self, name: str, place: float | None = None) -> float:
+        """A number, or that of a curve at a place; nan where it is not known."""
+        return self.numbers.get(name, math.nan) if place is None else self.curves.get(name, {}).get(place, math.nan)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing was measured, for which the notes say why."""
@@ -73,6 +77,15 @@ class Part(NamedTuple):
 
 
 def over_inputs(found: Sequence[Outcome], name: str, place: float | None = None) -> tuple[float, float] | None:
-    """Interval of a number over other draws of the inputs, of several seeds the mean of its ends; None if unknown."""
-    ends = [interval for each in found if (interval := each.interval(name, place))]
-    return (fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None
+    """Interval over other draws of the inputs, of several seeds the mean of the ends; None unless all have one.
+
+    Args:
+        found: of the seeds; those without the number do not count.
+        name: of a number, or of a curve.
+        place: on the curve.
+    """
+    known = [each for each in found if math.isfinite(each.value(name, place))]
+    ends = [interval for each in known if (interval := each.interval(name, place))]
+    if not ends or len(ends) < len(known):
+        return None
+    return fmean(low for low, _ in ends), fmean(high for _, high in ends)

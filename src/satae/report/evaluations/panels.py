@@ -10,7 +10,7 @@ from satae.colours import INK
 from satae.config.messages import listed
 from satae.report import drawing, words
 from satae.report.drawing import PAPER, Drawing, empty
-from satae.report.evaluations.outcomes import Outcome
+from satae.report.evaluations.outcomes import Outcome, over_inputs
 from satae.report.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
 from satae.report.scales import EDGE
 from satae.report.series import MOST_LINES, Plan, evenly
@@ -92,7 +92,12 @@ def show_shares(ax: Axes) -> None:
     ax.set_ylim(low - EDGE, high + EDGE)
 
 
-def bars(plan: Plan, always: Sequence[str] = ()) -> str:
+def of_one_run(found: Sequence[Outcome], name: str, place: float | None = None) -> tuple[float, float] | None:
+    """The ends of a bar that is of the inputs, since there is one run alone."""
+    return over_inputs(found, name, place) if len(found) == 1 else None
+
+
+def told_of_bars(plan: Plan, always: Sequence[str] = ()) -> str:
     """What is said of bars: over the seeds, but those of one run, and of some models always, over the inputs."""
     seeds = {len(point.runs) for line in plan.lines for point in line.points}
     if max(seeds) == 1:

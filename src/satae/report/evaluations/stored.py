@@ -166,7 +166,7 @@ def count(cell: Cell) -> int:
     return cell
 
 
-def ends(row: Mapping[str, Cell]) -> tuple[float, float]:
+def interval(row: Mapping[str, Cell]) -> tuple[float, float]:
     """Of the interval of an estimate; nan where there is none.
 
     Raises:

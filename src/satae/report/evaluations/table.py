@@ -61,7 +61,7 @@ def _told(part: Part, point: Point, name: str) -> str:
     """A figure over the seeds, of an estimate with its interval; of an accuracy under attack with the verdicts."""
     found, lines = part.of(point), [spread(part, point, name)]
     if ends := over_inputs(found, name):
-        lines.append(f"[{ends[0]:.3g}, {ends[1]:.3g}]")
+        lines.append(f"[{', '.join(map(words.number, ends))}]")
     if part.epsilon is not None and name in VICTIMS and (verdict := verdicts.counted(found, name)):
         lines.append(f"({verdict})")
     return "\n".join(lines)
