@@ -56,13 +56,13 @@ def asked() -> int | None:
 
 
 def heed() -> None:
-    """Raise an interrupt again that somebody on its way has swallowed, such as a library while it is imported.
+    """Raise what was asked for: it is held back, or was swallowed on its way, as by a library that was imported.
 
     Raises:
-        Interrupted: there was one.
+        Interrupted: this process was asked to end.
     """
-    if _State.asked is not None:
-        raise Interrupted(_State.asked)
+    if (number := asked()) is not None:
+        raise Interrupted(number)
 
 
 def ask() -> None:

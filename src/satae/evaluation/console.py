@@ -13,7 +13,6 @@ from rich.segment import Segment, Segments
 from satae import interruption
 from satae.evaluation.columns import Shown, grids, told
 from satae.evaluation.findings import Findings
-from satae.interruption import Interrupted
 from satae.shown import brief
 from satae.tracking.console import PATIENCE, PatientConsole
 
@@ -74,8 +73,7 @@ class Display:
         ) as bar:
             task = bar.add_task(title, total=len(steps))
             for done, step in enumerate(steps):
-                if (number := interruption.asked()) is not None:
-                    raise Interrupted(number)
+                interruption.heed()
                 if not console.is_terminal and time.monotonic() - since > PATIENCE:
                     console.print(f"{title} {done}/{len(steps)}", markup=False)
                     since = time.monotonic()

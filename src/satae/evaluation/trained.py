@@ -19,7 +19,6 @@ from satae.data.dataset import Dataset
 from satae.evaluation import classifier
 from satae.evaluation.classifier import Classifier
 from satae.evaluation.subject import digest
-from satae.interruption import Interrupted
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.run import build
 from satae.run.experiment import Experiment
@@ -61,8 +60,7 @@ def _trained(config: Config, steps: int) -> State:
         for position, _ in experiment.fit(
             experiment.beginning(), lambda step: step == steps or interruption.asked() is not None
         ):
-            if (number := interruption.asked()) is not None:
-                raise Interrupted(number)
+            interruption.heed()
             step = position.step
             if step >= steps:
                 break

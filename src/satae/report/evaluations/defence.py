@@ -70,12 +70,10 @@ def middle(outcomes: Iterable[Outcome]) -> float | None:
 
 def at(outcome: Outcome, epsilon: float) -> Outcome:
     """The accuracy of each model at a radius, and of its own on clean inputs."""
-    found = {victim: outcome.curves.get(victim, {}).get(epsilon, math.nan) for victim in VICTIMS}
-    clean = outcome.curves.get(OWN, {}).get(0.0, math.nan)
     places = {CLEAN: (OWN, 0.0)} | {victim: (victim, epsilon) for victim in VICTIMS}
     intervals = {name: known for name, place in places.items() if (known := outcome.interval(*place))}
-    label = f"accuracy at epsilon {epsilon:g}"
-    return outcome._replace(numbers={CLEAN: clean, **found}, intervals=intervals, label=label)
+    numbers = {name: outcome.value(*place) for name, place in places.items()}
+    return outcome._replace(numbers=numbers, intervals=intervals, label=f"accuracy at epsilon {epsilon:g}")
 
 
 def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:

@@ -37,7 +37,19 @@ class Outcome(NamedTuple):
     def empty(cls, found: Evaluation) -> Outcome:
         """Of which nothing has been read yet."""
         return cls(
-            found.settings, found.weights, found.measured, {}, {}, {}, {}, {}, {}, "", {}, found.pictures, found.notes
+            settings=found.settings,
+            weights=found.weights,
+            measured=found.measured,
+            numbers={},
+            intervals={},
+            inputs={},
+            curves={},
+            ends={},
+            told={},
+            label="",
+            checks={},
+            pictures=found.pictures,
+            notes=found.notes,
         )
 
     def interval(self, name: str, place: float | None = None) -> tuple[float, float] | None:
