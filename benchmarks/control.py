@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM
-from satae.command.composition import settled
+from satae.cli.compose import settled
 from satae.config.evaluation import EVALUATION
 from satae.evaluation import classifier
 from satae.evaluation.attacking import Plan

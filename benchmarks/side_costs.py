@@ -1,6 +1,6 @@
 """What share of a training goes into telling of it: ``python -m benchmarks.side_costs FOLDER WORD...``.
 
-satae.run.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
+satae.cli.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
     logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures,
                drawing these pictures, collecting and writing checkpoints, what is shown on the terminal
@@ -55,12 +55,12 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     """Put clocks around everything that counts, and take them off."""
     from unittest import mock
 
-    from satae.run import observation
-    from satae.run.session import Session
-    from satae.tracking import pictures
-    from satae.tracking.board import Board
-    from satae.tracking.console import Display
-    from satae.tracking.record import Record
+    from satae.cli.session import Session
+    from satae.experiment import observation
+    from satae.loggers.console import Display
+    from satae.loggers.tensorboard_logger import Board
+    from satae.plots import pictures
+    from satae.runs.record import Record
     from satae.training.keeper import Keeper
 
     logging = {
@@ -84,9 +84,9 @@ def train(folder: Path, words: list[str]) -> float:
     """One run; seconds of its training passes."""
     from hydra import compose, initialize_config_module
 
+    from satae.cli.session import train as satae_train
     from satae.config import validate
-    from satae.run.session import train as satae_train
-    from satae.tracking.record import Record
+    from satae.runs.record import Record
 
     with initialize_config_module("satae.conf", version_base="1.3"):
         config = validate(compose("config", words))

@@ -187,7 +187,7 @@ def reached(run: Path, resumed: int | None) -> str:
 
 def compare(run: Path, undisturbed: Path) -> None:
     """Stop at the first difference."""
-    from satae.run.loading import state_of
+    from satae.runs.loading import state_of
 
     found, expected = untimed(run), untimed(undisturbed)
     for name, value in expected.items():

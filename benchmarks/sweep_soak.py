@@ -22,7 +22,7 @@ from typing import Final
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED, compare
 from benchmarks.ways import ROOT
-from satae.sweep import csv_files
+from satae.sweeps import csv_files
 
 WORDS: Final = (
     *("sweep=soak", "act=relu,satlin", "alpha=0,0.01,0.1,1", "seed=range(5)", "threads=1", "epochs=4"),

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from satae.config import Config, validate
 from satae.data import cache
-from satae.interruption import SIGNALS
+from satae.signals import SIGNALS
 
 settings.register_profile("satae", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.load_profile("satae")

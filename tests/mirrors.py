@@ -187,7 +187,7 @@ def nobody():
 DRIVER = """
 import json, os, resource, sys, time
 from pathlib import Path
-import satae.run.build, satae.train
+import satae.experiment.build, satae.train
 from satae.data.archives import Archive, PublishedSet
 
 told = json.loads(os.environ["STAND_IN"])

@@ -1,106 +1,58 @@
-"""The house: which part may know which, and that what the documents say can be done."""
+"""The rooms of the house: which package may import which, where a library is used, and what no file may do."""
 
 import ast
-import re
-import shlex
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from program import ROOT
 
-from satae import evaluate, inventory
-from satae.command import composition, sweeps
-from satae.data.archives import complete
-from satae.data.published import PUBLISHED
-from satae.report import command as report
-from satae.run import build
-
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-LEAVES = {"satae.colours", "satae.files", "satae.interruption", "satae.run_directory", "satae.share", "satae.shown"}
-MAY_KNOW = {
-    "model": {"satae.model"},
-    "data": {"satae.data"},
-    "training": {"satae.training", "satae.model", "satae.data", *LEAVES},
-    "report": {
-        *("satae.report", "satae.sweep", "satae.config", "satae.command.small_program"),
-        *("satae.__version__", *LEAVES),
-    },
-    "sweep": {"satae.sweep", "satae.config", "satae.tracking", *LEAVES},
-    "robustness": {"satae.robustness", "satae.model"},
-    "tracking": {"satae.tracking", "satae.model", "satae.training.energy", "satae.config", *LEAVES},
-    "evaluation": {
-        *(
-            "satae.evaluation",
-            "satae.robustness",
-            "satae.model",
-            "satae.training",
-            "satae.data",
-            "satae.config",
-            "satae.tracking",
-        ),
-        *("satae.sweep.event_files", "satae.sweep.csv_files"),
-        *("satae.sweep.groups", "satae.sweep.notes", "satae.sweep.results"),
-        *("satae.run.build", "satae.run.experiment", "satae.run.loading", "satae.run.same_data", *LEAVES),
-    },
-    "run": {
-        *("satae.run", "satae.model", "satae.data", "satae.training", "satae.tracking", "satae.sweep", "satae.config"),
-        *("satae.report.writing", "satae.command.ending", "satae.command.launch", "satae.command.stored_runs", *LEAVES),
-    },
-    "config": {"satae.config", "satae.shown"},
-    "command": {
-        *("satae.command", "satae.config", "satae.conf", "satae.sweep"),
-        *("satae.tracking.lock", "satae.tracking.record", *LEAVES),
-    },
+# from top to bottom: a room may import itself, every room below it, and the leaves
+COMMANDS = ("train", "evaluate", "report", "export", "datasets")
+ROOMS = (
+    *("cli", "launchers", "page", "evaluation", "sweeps", "loggers", "plots", "runs"),
+    *("experiment", "training", "robustness", "data", "model", "config"),
+)
+LEAVES = ("errors", "atomic_write", "printable", "signals")  # they import the standard library alone
+UPWARDS = {  # imports that still point upwards; the list only gets shorter
+    "training/checkpoint_folder.py": {"runs"},
+    "training/keeper.py": {"runs"},
+    "experiment/going_on.py": {"runs"},
+    "experiment/observation.py": {"plots"},
+    "launchers/joblib_launcher.py": {"cli"},
+    "launchers/launchers.py": {"cli"},
 }
-ENTRY_POINTS = {"train.py", "run/job.py", "inventory.py", "evaluate.py", "export.py", "report/command.py"}
-HOMES = {
-    "hydra": {"command", "run/job.py"},
-    "omegaconf": {"command", "run/job.py", "tracking/record.py", "config"},
-    "tensorboard": {
-        "tracking/board.py",
-        "sweep/board.py",
-        "sweep/hparams.py",
-        "sweep/event_files.py",
-        "evaluation/board.py",
-    },
-    "torch.utils.tensorboard": {"tracking/board.py", "sweep/board.py", "evaluation/board.py"},
-    "sklearn": {"evaluation/probes.py"},
-    "skimage": {"evaluation/similarity.py"},
-    "matplotlib": {
-        "tracking/pictures.py",
-        "evaluation/drawing.py",
-        "report/drawing.py",
-        "report/evaluations/denoising.py",
-        "report/evaluations/panels.py",
-        "report/evaluations/twins.py",
-        "report/figures.py",
-        "report/scales.py",
-    },
-    "PIL": {"tracking/pictures.py", "data/images.py"},
-    "jinja2": {"report/page.py"},
-    "rich": {"tracking/console.py", "sweep/table.py", "evaluation/console.py", "evaluation/columns.py", "inventory.py"},
-    "scipy": {"data/svhn.py", "sweep/groups.py"},
-    "pooch": {"data/archives.py", "data/cache.py"},
-    "requests": {"data/archives.py"},
-    "filelock": {"data/cache.py", "tracking/lock.py", "tracking/record.py", "sweep/board.py"},
-    "safetensors": {"training/checkpoint.py"},
-    "yaml": {"config/stored.py"},
-    "onnxruntime": {"formats.py"},
-    "tqdm": {"data/images.py"},
-    "datasets": {"data/hf.py"},
-    "joblib": {"command/cores.py", "command/joblib_launcher.py"},
-    "submitit": {"command/submitit_launcher.py", "command/requeue.py"},
-    "ray": {"command/ray_launcher.py"},
-    "hydra_plugins": {"command/ray_launcher.py"},
-    "pickle": {"data/cifar10.py"},
-    "foolbox": {"robustness/libraries.py"},
-    "pyautoattack": {"robustness/libraries.py"},
+HOMES = {  # the rooms, commands or files that may import a library
+    "hydra": {"cli", "launchers"},
+    "omegaconf": {"cli", "config", "runs"},
+    "tensorboard": {"loggers", "sweeps", "evaluation"},
+    "torch.utils.tensorboard": {"loggers", "sweeps", "evaluation"},
+    "sklearn": {"evaluation"},
+    "skimage": {"evaluation"},
+    "matplotlib": {"plots", "evaluation", "page"},
+    "PIL": {"plots", "data"},
+    "jinja2": {"page"},
+    "rich": {"loggers", "sweeps", "evaluation", "datasets.py"},
+    "scipy": {"data", "sweeps"},
+    "pooch": {"data"},
+    "requests": {"data"},
+    "filelock": {"data", "runs", "sweeps"},
+    "safetensors": {"training"},
+    "yaml": {"config"},
+    "onnxruntime": {"runs"},
+    "tqdm": {"data"},
+    "datasets": {"data"},
+    "joblib": {"launchers"},
+    "submitit": {"launchers"},
+    "ray": {"launchers"},
+    "hydra_plugins": {"launchers"},
+    "pickle": {"data"},
+    "foolbox": {"robustness"},
+    "pyautoattack": {"robustness"},
 }
 HEAVY = {"torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard", "rich"}
 UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "yaml.load", "yaml.unsafe_load"}
@@ -134,20 +86,23 @@ def within(name, packages):
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if "/" in name])
-def test_imports_go_one_way(name):
+def room(dotted):
+    """The room of a module of ours: "model" for "satae.model.flat.slope"; a command and a leaf are their own."""
+    return [*dotted.split("."), ""][1]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if room(f"satae.{name.replace('/', '.')}") in ROOMS])
+def test_imports_go_downwards(name):
+    here = name.partition("/")[0].removesuffix(".py")
+    below = {*ROOMS[ROOMS.index(here) :], *LEAVES, "conf", "__version__"}
     ours = {module for module in everything_imported(name) if within(module, ["satae"])}
-    assert {module for module in ours if not within(module, MAY_KNOW[name.partition("/")[0]])} == set()
+    upwards = {room(module) for module in ours if room(module) not in below}
+    assert upwards == UPWARDS.get(name, set())
 
 
-def test_entry_points_alone_know_the_command_line():
-    known = {name for name in FILES if any(within(module, ["satae.command"]) for module in everything_imported(name))}
-    assert {name for name in known if not name.startswith("command/")} == ENTRY_POINTS
-
-
-@pytest.mark.parametrize("leaf", sorted(LEAVES))
-def test_a_leaf_knows_the_standard_library_alone(leaf):
-    known = {module.partition(".")[0] for module in everything_imported(f"{leaf.removeprefix('satae.')}.py")}
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if f"{leaf}.py" in FILES])
+def test_a_leaf_imports_the_standard_library_alone(leaf):
+    known = {module.partition(".")[0] for module in everything_imported(f"{leaf}.py")}
     assert known - sys.stdlib_module_names == set()
 
 
@@ -163,18 +118,16 @@ def test_config_knows_nothing_heavy(name):
     assert not {module for module in everything_imported(name) if within(module, HEAVY)}
 
 
-@pytest.mark.parametrize(
-    "name", ["__init__.py", "command/execution.py", "command/launch.py", "train.py", "evaluate.py"]
-)
+@pytest.mark.parametrize("name", ["__init__.py", "cli/execution.py", "cli/launch.py", "train.py", "evaluate.py"])
 def test_the_command_line_imports_nothing_heavy_at_first(name):
-    light = {"satae.command", "satae.config", *LEAVES}
+    light = {"satae.cli", "satae.launchers", "satae.config", *(f"satae.{leaf}" for leaf in LEAVES)}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if not within(module, light)} == set()
 
 
 @pytest.mark.parametrize("name", ["train.py", "evaluate.py"])
 def test_an_interrupt_is_heard_before_what_takes_time_is_imported(name):
-    slow = ["hydra", "omegaconf", "satae.config", "satae.command.arguments", "satae.command.small_program"]
+    slow = ["hydra", "omegaconf", "satae.config", "satae.cli.flags", "satae.cli.small_program"]
     assert not {module for module in at_the_top(name) if within(module, slow)}
 
 
@@ -210,136 +163,3 @@ def test_every_package_is_installed():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {path.parent.relative_to(SOURCE.parent).as_posix().replace("/", ".") for path in FILES.values()}
     assert {*listed} == folders | {"satae.conf"}
-
-
-# documents
-
-
-def commands(program):
-    """Every line of a program that the documents and the Makefile give, by where it stands."""
-    found = {}
-    for document in [*DOCUMENTS, ROOT / "Makefile"]:
-        text = document.read_text("utf-8") if document.exists() else ""
-        for line in re.findall(rf"(?:^[ \t]*|`|/){program} +([^`\n]*)", text, re.MULTILINE):
-            words = [word for word in shlex.split(line, comments=True) if word not in ("$(ARGS)", "[...]")]
-            found[f"{document.name}: {' '.join(words)}"] = words
-    return [pytest.param(words, id=line) for line, words in found.items()]
-
-
-def one_seed(word):
-    return "seed=0" if word.startswith("seed=") else word
-
-
-def is_there(source):
-    """Whether the data that a configuration names are on this machine."""
-    if published := PUBLISHED.get(source.name):
-        return complete(published, source.dir)
-    return getattr(source, "path", None) is None
-
-
-@pytest.mark.parametrize("words", commands("satae-train"))
-def test_every_command_in_the_documents_can_be_run(words):
-    if {"--help", "--hydra-help", "--cfg"} & {*words}:
-        pytest.skip("shows something")
-    if [word for word in words if word.startswith(("resume=", "rerun="))] or (len(words) == 1 and "sweep=" in words[0]):
-        pytest.skip("needs a run that is there")
-    if any(word.startswith("hydra/launcher=ray") for word in words) and not find_spec("ray"):
-        pytest.skip("pip install 'satae[ray]'")
-    overrides = [one_seed(word) for word in words if not word.startswith("-")]
-    asked = sweeps.taken_out(overrides, {"-m", "--multirun"} & {*words} != set())
-    for run in composition.planned(*asked.commands, multirun=asked.multirun).runs:
-        if not is_there(run.config.data):
-            pytest.skip("can be composed; its data are not on this machine")
-        build.check(run.config)
-
-
-@pytest.mark.parametrize("words", commands("satae-data"))
-def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["satae-data", *words[:1], "--help"])
-    with pytest.raises(SystemExit, match="0"):
-        inventory.main()
-    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*PUBLISHED, "all"}
-    assert "usage: satae-data" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("words", commands("satae-eval"))
-def test_every_command_about_evaluations_in_the_documents_is_one(words):
-    if "--help" in words:
-        pytest.skip("shows something")
-    assert evaluate.settings([word for word in words if not word.startswith("run=")]).parts
-    assert [word for word in words if word.startswith("run=")]
-
-
-@pytest.mark.parametrize("words", commands("satae-report"))
-def test_every_command_about_reports_in_the_documents_is_one(words):
-    assert report.parse(words).folders
-
-
-HELP = ROOT / "conf" / "config.yaml"
-
-
-def typed_lines():
-    """Every command line that a user reads, with its file: in the help, what comes before its explanation."""
-    for document in [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "Makefile"]:
-        for line in re.findall(r"(?:^[ \t]*|`|/)(satae-\w+ +[^`\n]*)", document.read_text("utf-8"), re.MULTILINE):
-            yield document.name, line.replace("$(ARGS)", "")
-    for line in re.findall(r"^ +(satae-train +.*?)(?:  |$)", HELP.read_text("utf-8"), re.MULTILINE):
-        yield HELP.name, line
-
-
-def test_a_shell_can_read_every_command_line():
-    lines = [*typed_lines()]
-    assert {"README.md", "config.yaml"} <= {name for name, _ in lines}
-    for name, line in lines:
-        words = shlex.shlex(line, posix=True, punctuation_chars="()")
-        words.whitespace_split = True
-        assert not [word for word in words if word in ("(", ")")], (name, line)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_messages_quote_what_a_shell_would_not_read(name):
-    said = [node.value for node in ast.walk(tree(name)) if isinstance(node, ast.Constant)]
-    assert not [text for text in said if isinstance(text, str) and re.search(r"(?<!['\w])\w+=range\(", text)]
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_folders_are_named_in_the_order_that_the_sweeps_of_a_document_have(document):
-    text = document.read_text("utf-8")
-    orders = [re.findall(r"([\w.]+)=[^ ]*(?:,|range)", line) for line in re.findall("satae-train ([^`#\n]*)", text)]
-    for name in re.findall(r"(?:\w+=[\w.]+,)+\w+=[\w.]+", text):
-        keys = re.findall(r"(\w+)=", name)
-        assert any([key for key in order if key in keys] == keys for order in orders), name
-
-
-def test_there_are_commands_to_try():
-    assert len(commands("satae-report")) >= 2
-    assert len(commands("satae-eval")) >= 2
-    assert len(commands("satae-train")) >= 5
-    assert len(commands("satae-data")) >= 5
-
-
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.exists()], ids=lambda path: path.name)
-def test_every_link_to_a_file_leads_somewhere(document):
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8"))
-    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
-
-
-def named_in_the_tree():
-    """Every module that docs/source.md names, once for each time."""
-    block = (ROOT / "docs" / "source.md").read_text("utf-8").partition("src/satae/\n")[2].partition("```")[0]
-    around: list[str] = []
-    for line in block.splitlines():
-        indent, folder = re.match(r"( *)(\w+/)?", line).groups()
-        around = [*around[: len(indent) // 2 - 1], *filter(None, [folder])]
-        yield from (f"{''.join(around)}{word}" for word in re.findall(r"\b\w+\.py\b", line))
-
-
-def test_the_documents_name_every_module_once():
-    modules = [name for name in FILES if Path(name).name != "__init__.py"]
-    assert sorted(named_in_the_tree()) == sorted(modules)
-
-
-def test_the_readme_names_every_room():
-    tree = (ROOT / "README.md").read_text("utf-8").partition("## What is where\n")[2]
-    rooms = {name.partition("/")[0] for name in FILES if "/" in name}
-    assert {*re.findall(r"(?<=  )(\w+)/", tree)} == rooms

@@ -8,7 +8,7 @@ import pytest
 from program import TINY, here
 from served import served
 
-from satae.sweep.bands import MEASURES
+from satae.sweeps.bands import MEASURES
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [

@@ -17,11 +17,12 @@ import torch
 from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
 import satae
-from satae.command import composition, sweeps
-from satae.command.overrides import names
+from satae.cli import compose as composition
+from satae.cli import sweeps
+from satae.cli.overrides import names
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS, PRESETS, Config
-from satae.run import experiment
+from satae.experiment import experiment
 from satae.training import checkpoint_folder, fit
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
@@ -144,7 +145,7 @@ def test_an_interruption_ends_a_sweep(tmp_path, monkeypatch):
 
 
 def test_a_fault_before_any_run_gives_1_and_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("satae.run.build.check", lambda config: 1 / 0)
+    monkeypatch.setattr("satae.experiment.build.check", lambda config: 1 / 0)
     outcome = here(tmp_path, *TINY)
     assert outcome.code == 1
     assert outcome.err == "satae-train: ZeroDivisionError: division by zero (HYDRA_FULL_ERROR=1 shows where)\n"

@@ -11,8 +11,8 @@ import torch
 import yaml
 from program import ROOT
 
-from satae.command import composition
-from satae.command.overrides import names
+from satae.cli import compose as composition
+from satae.cli.overrides import names
 from satae.config import Config, ConfigError, options, validate
 from satae.config.messages import own_options
 from satae.config.schema import GROUPS, PRESETS
@@ -20,12 +20,12 @@ from satae.data.archives import complete
 from satae.data.examples import LAYOUTS
 from satae.data.manifold import CURVES
 from satae.data.published import PUBLISHED
-from satae.inventory import EMBEDDED
+from satae.datasets import EMBEDDED
+from satae.experiment import build
 from satae.model.activations import ACTIVATIONS, FLATNESS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
 from satae.model.noise import NOISES
-from satae.run import build
 from satae.training.schedule import SCHEDULES
 
 TABLES = {

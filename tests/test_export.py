@@ -15,7 +15,7 @@ from program import TINY, files, here, runs
 import satae
 from satae import export
 from satae.config.schema import GROUPS
-from satae.run import build
+from satae.experiment import build
 from satae.training import checkpoint
 
 SMOOTH = ("gelu", "silu", "mish", "hardswish")
@@ -137,7 +137,7 @@ def test_it_is_told_how_far_the_weights_were_trained(run, tmp_path):
 def cut_off(tmp_path):
     """The directory of a run whose alpha had not risen to its end."""
     words = [*TINY, "alpha=0.1", "epochs=9", "hydra.run.dir=run", "checkpoint.every_steps=1"]
-    with mock.patch("satae.run.session.Session._tell", side_effect=[{}, KeyboardInterrupt]):
+    with mock.patch("satae.cli.session.Session._tell", side_effect=[{}, KeyboardInterrupt]):
         assert here(tmp_path, *words).code == 130
     return tmp_path / "run"
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from program import TINY, here, read
 
-from satae import files
+from satae import atomic_write as files
 from satae.training import checkpoint_folder
 
 WORDS = (*TINY, "epochs=4", "hydra.run.dir=run", "checkpoint.every_steps=1")
@@ -105,7 +105,7 @@ def test_no_memory_is_told_with_what_helps(tmp_path, monkeypatch):
             "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried"
         )
 
-    monkeypatch.setattr("satae.run.experiment.Experiment.state", full)
+    monkeypatch.setattr("satae.experiment.experiment.Experiment.state", full)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 1
     assert outcome.err.startswith("satae-train: out of memory; take a smaller batch_size, arch or n_jobs")

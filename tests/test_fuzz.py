@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from satae.command.execution import execute
-from satae.command.launch import Program
+from satae.cli.execution import execute
+from satae.cli.launch import Program
 from satae.config.schema import GROUPS, SECTIONS, Config
 
 OPTIONS = sorted(
@@ -99,8 +99,8 @@ def typed(words):
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["satae-train", *words]),
-        mock.patch("satae.command.launch._launch"),
-        mock.patch("satae.command.making._make_sweep", return_value=0),
+        mock.patch("satae.cli.launch._launch"),
+        mock.patch("satae.cli.making._make_sweep", return_value=0),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

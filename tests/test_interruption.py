@@ -10,8 +10,8 @@ import time
 import pytest
 from program import TINY, files
 
-from satae import interruption
-from satae.interruption import Interrupted
+from satae import signals as interruption
+from satae.signals import Interrupted
 
 IN_THE_FOREGROUND = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 
@@ -103,7 +103,7 @@ from satae.{module} import main
 
 class Interrupting:
     def find_spec(name, *_):
-        if name.startswith("satae.command"):
+        if name.startswith("satae.cli"):
             signal.raise_signal(signal.SIGINT)
 
 sys.argv = ["satae", "--help"]
@@ -116,7 +116,7 @@ main()
 
 SWALLOWED = """
 import signal, sys
-from satae.command import composition
+from satae.cli import compose as composition
 from satae.{module} import main
 
 check = composition._checked

@@ -8,7 +8,7 @@ import pytest
 from mirrors import MAKERS, SOURCES, TABLES, mirror, nobody, published, unpacked, write
 from program import ROOT
 
-from satae import inventory
+from satae import datasets as inventory
 from satae.data.images import ENDINGS
 
 PROGRAM = Path(sys.executable).with_name("satae-data")
@@ -258,7 +258,7 @@ def test_an_incomplete_set_does_not_pass(cache, stand_in, satae_data):
 
 
 def test_nothing_heavy_is_imported():
-    line = "import sys, satae.inventory; print({'torch', 'numpy', 'rich', 'PIL', 'sklearn'} & {*sys.modules})"
+    line = "import sys, satae.datasets; print({'torch', 'numpy', 'rich', 'PIL', 'sklearn'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", line], text=True).strip() == "set()"
 
 

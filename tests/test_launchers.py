@@ -10,7 +10,8 @@ from importlib.util import find_spec
 import pytest
 from program import PROGRAM, TINY, here, read, runs, started, there
 
-from satae.command import composition, cores, launchers
+from satae.cli import compose as composition
+from satae.launchers import cores, launchers
 
 SWEEP = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=s")
 NAMES = ["alpha=0,seed=0", "alpha=0,seed=1", "alpha=0.1,seed=0", "alpha=0.1,seed=1"]

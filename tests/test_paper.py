@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from satae.sweep.results import below
+from satae.sweeps.results import below
 from satae.train import main
 
 SEEDS = 5

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
-from satae.run import observation
+from satae.experiment import observation
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.fit import fit
 
@@ -61,7 +61,7 @@ def stop_after(monkeypatch, steps, error=KeyboardInterrupt):
 
         return fit(*args, pause=stop, **named)
 
-    monkeypatch.setattr("satae.run.experiment.fit", cut)
+    monkeypatch.setattr("satae.experiment.experiment.fit", cut)
 
 
 def check_same(run, whole):
@@ -624,7 +624,7 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
 
 def test_a_second_control_c_ends_it_at_once(tmp_path):
     slow = (
-        "import sys, time, signal; from satae.run import observation\n"
+        "import sys, time, signal; from satae.runs import observation\n"
         "real = observation.rare_measures\n"
         "slow = lambda experiment: (print('slow', flush=True), time.sleep(60)) and real(experiment)\n"
         "observation.rare_measures = slow\n"

@@ -26,8 +26,8 @@ from torch.nn.modules import module
 import satae
 from satae.config import validate
 from satae.data.dataset import statistics
-from satae.run import build, observation
-from satae.run_directory import CHECKPOINTS
+from satae.experiment import build, observation
+from satae.runs.layout import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 
 LAYERS = ["layer1", "layer2"]

@@ -12,7 +12,7 @@ from program import TINY, here
 from safetensors.torch import save_file
 
 import satae
-from satae.shown import MOST, brief, one_line
+from satae.printable import MOST, brief, one_line
 from satae.training import checkpoint, checkpoint_folder
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\nall is well\r\u202e\x9b1m" + "A" * 5000

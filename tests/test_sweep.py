@@ -10,10 +10,10 @@ import time
 import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
-from satae import interruption
-from satae.report.writing import write
-from satae.run import experiment
-from satae.sweep import board, csv_files, groups, notes, results
+from satae import signals as interruption
+from satae.experiment import experiment
+from satae.page.writing import write
+from satae.sweeps import board, csv_files, groups, notes, results
 from satae.training.fit import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -166,7 +166,7 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     def interrupted(config):
         raise interruption.Interrupted(2)
 
-    monkeypatch.setattr("satae.run.build.check", interrupted)
+    monkeypatch.setattr("satae.experiment.build.check", interrupted)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 130
     assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"
@@ -206,7 +206,7 @@ def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, m
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
-    from satae.tracking import lock
+    from satae.runs import lock
 
     (tmp_path / "outputs" / "first").mkdir(parents=True)
     with lock.locked(tmp_path / "outputs" / "first"):

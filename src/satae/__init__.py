@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from satae.model.objective import Objective as Objective
     from satae.model.saturation import Saturation as Saturation
     from satae.model.saturation import saturating as saturating
-    from satae.run.loading import load as load
+    from satae.runs.loading import load as load
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "Objective": "satae.model.objective",
     "Saturation": "satae.model.saturation",
     "saturating": "satae.model.saturation",
-    "load": "satae.run.loading",
+    "load": "satae.runs.loading",
 }
 
 __all__ = [*_HOMES]

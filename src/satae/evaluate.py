@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from satae import interruption
+from satae import signals as interruption
 
 if TYPE_CHECKING:
     from satae.config.evaluation import Evaluation
@@ -61,7 +61,7 @@ the same model with alpha=0, and defence a classifier: once, kept where data set
 def main() -> int:
     """The entry point; returns the exit code."""
     interruption.die_quietly()  # imports take a while
-    from satae.command import small_program
+    from satae.cli import small_program
     from satae.config import ConfigError
 
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
@@ -75,7 +75,7 @@ def work(words: Sequence[str]) -> str:
     Raises:
         ConfigError: it cannot be done.
     """
-    from satae.command.named_runs import NAMED, check_named, named_runs
+    from satae.cli.named_runs import NAMED, check_named, named_runs
     from satae.config import ConfigError
 
     for word in words:
@@ -104,7 +104,7 @@ def settings(words: Sequence[str]) -> Evaluation:
     Raises:
         ConfigError: one of them cannot be used.
     """
-    from satae.command.composition import settled  # takes longer than the help
+    from satae.cli.compose import settled  # takes longer than the help
     from satae.config.choices import Choice
     from satae.config.evaluation import EVALUATION
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from satae import files
-from satae.command import small_program
+from satae import atomic_write as files
+from satae.cli import small_program
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, nearest
-from satae.formats import FORMATS, Source
-from satae.run_directory import CONFIG, FINISHED
-from satae.shown import first_line
+from satae.printable import first_line
+from satae.runs.export_formats import FORMATS, Source
+from satae.runs.layout import CONFIG, FINISHED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,9 +114,9 @@ def export(chosen: Choices) -> Exported:
     import torch
 
     from satae.config import stored
-    from satae.run import build
-    from satae.run.loading import model_of, state_of
-    from satae.run.same_data import check_data, check_shape
+    from satae.experiment import build
+    from satae.experiment.same_data import check_data, check_shape
+    from satae.runs.loading import model_of, state_of
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()
@@ -142,7 +142,7 @@ def export(chosen: Choices) -> Exported:
 
 def _reached(run: Path, step: int, config: Config, samples: int) -> str:
     """How far the weights were trained, and whether more was asked of the run."""
-    from satae.tracking import reading
+    from satae.runs import reading
     from satae.training.fit import steps_per_epoch
 
     status = reading.read(run)["status"]

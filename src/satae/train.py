@@ -9,22 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satae import interruption
-from satae.command.ending import FAILED, OK
-from satae.interruption import held
+from satae import signals as interruption
+from satae.cli.exit_codes import FAILED, OK
+from satae.signals import held
 
 if TYPE_CHECKING:
-    from satae.command.launch import CommandLine
+    from satae.cli.launch import CommandLine
     from satae.config import Config
-    from satae.sweep.notes import Runs
+    from satae.sweeps.notes import Runs
 
 
 def main() -> int:
     """The entry point; returns the exit code."""
     interruption.die_quietly()  # imports take a while
-    from satae.command.execution import execute
-    from satae.command.launch import Program
-    from satae.run.job import PROGRAM, run_job
+    from satae.cli.execution import execute
+    from satae.cli.job import PROGRAM, run_job
+    from satae.cli.launch import Program
 
     # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took up to 20 times as long
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -35,7 +35,7 @@ def main() -> int:
 def check(config: Config, resume: Path | None) -> str | None:
     """Refuse what cannot be run, before anything is written; a line to say where nothing is left to do."""
     ready()
-    from satae.run import build, going_on
+    from satae.experiment import build, going_on
 
     if resume is not None:
         return going_on.check(config, resume)
@@ -46,12 +46,12 @@ def check(config: Config, resume: Path | None) -> str | None:
 def ready() -> None:
     """Import what a run needs, which takes seconds; an interrupt would be lost in it."""
     with held():
-        import satae.run.session  # noqa: F401
+        import satae.cli.session  # noqa: F401
 
 
 def open_sweep(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
     """Show what the runs of a sweep choose."""
-    from satae.run import sweep_session
+    from satae.cli import sweep_session
 
     sweep_session.begin(sweep, configs, asked)
 
@@ -64,12 +64,12 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
         folders: of the runs.
         error: that ended the program before its time.
     """
-    from satae.command.making import Killed
+    from satae.cli import sweep_session
+    from satae.cli.job import exit_code
+    from satae.cli.making import Killed
     from satae.config import ConfigError
-    from satae.run import sweep_session
-    from satae.run.job import exit_code
-    from satae.sweep import results
-    from satae.tracking import record
+    from satae.runs import record
+    from satae.sweeps import results
 
     cause = error or Killed()
     for folder in folders:

@@ -11,7 +11,7 @@ from rich.console import Console
 from satae.evaluation import columns, console, summary
 from satae.evaluation.columns import grids, told
 from satae.evaluation.console import Display
-from satae.sweep.groups import Spread
+from satae.sweeps.groups import Spread
 
 TITLES = ("noise", "level", "psnr", "noisy ssim", "n")
 ROWS = [["salt_and_pepper", 0.05, 27.677, 0.96223, 1000], ["salt_and_pepper", 0.25, None, 0.007826, 1000]]

@@ -13,7 +13,7 @@ import torch
 from evaluated import PROGRAM, QUICK, table, trained, typed
 from program import read
 
-from satae.command.composition import settled
+from satae.cli.compose import settled
 from satae.config import ConfigError
 from satae.config.evaluation import EVALUATION
 from satae.data import cache
@@ -24,10 +24,10 @@ from satae.evaluation.attacking import Attacked, Plan
 from satae.evaluation.defence import defence, everything
 from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.victims import Victim
-from satae.interruption import Interrupted
 from satae.robustness.attacks import Budget
 from satae.robustness.surrogate import faded
-from satae.tracking import provenance
+from satae.runs import provenance
+from satae.signals import Interrupted
 
 SMALL = (
     *("evaluation=defence", "defence.samples=40", "defence.epsilons=[0.1]", "defence.steps=5", "defence.restarts=1"),

@@ -9,8 +9,8 @@ from satae.data.dataset import Dataset, Split
 from satae.evaluation import other_data
 from satae.evaluation.manifold import others
 from satae.evaluation.subject import Subject
+from satae.experiment import build
 from satae.model.complement import Complement
-from satae.run import build
 
 
 @pytest.fixture

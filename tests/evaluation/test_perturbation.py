@@ -83,7 +83,7 @@ def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
 
 def in_the_middle(run):
     """Five inputs that lie half-way between the ends of the range, so that nothing is cut off."""
-    from satae.command.composition import settled
+    from satae.cli.compose import settled
     from satae.config.evaluation import EVALUATION
     from satae.evaluation.subject import Subject, Trained
 

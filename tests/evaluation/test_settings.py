@@ -9,14 +9,14 @@ import yaml
 from program import ROOT
 
 from satae import evaluate
-from satae.command.composition import settled
-from satae.command.overrides import names
+from satae.cli.compose import settled
+from satae.cli.overrides import names
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, EVALUATION, OTHERS, PARTS, Evaluation
 from satae.config.messages import own_options, show
 from satae.config.schema import GROUPS
 from satae.data.published import PUBLISHED
-from satae.inventory import EMBEDDED
+from satae.datasets import EMBEDDED
 
 VALUES = yaml.safe_load((ROOT / "conf" / "eval.yaml").read_text())
 

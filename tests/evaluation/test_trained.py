@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from satae import interruption
+from satae import signals as interruption
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import classifier, trained
 from satae.evaluation.trained import classifier_of, twin_of
-from satae.interruption import Interrupted
-from satae.run import build
-from satae.run.experiment import Experiment
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
+from satae.signals import Interrupted
 
 CPU = torch.device("cpu")
 EVERY = 1000  # more steps than there are

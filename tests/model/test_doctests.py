@@ -11,7 +11,7 @@ import satae.training
 
 
 def library() -> list[str]:
-    names = ["satae", "satae.run.build", "satae.run.experiment"]
+    names = ["satae", "satae.experiment.build", "satae.experiment.experiment"]
     for package in (satae.model, satae.data, satae.training):
         names += [item.name for item in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
     return names

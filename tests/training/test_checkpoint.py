@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 import satae
-from satae import files
-from satae.run import build
-from satae.run.experiment import Experiment
-from satae.run_directory import CHECKPOINTS
+from satae import atomic_write as files
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
+from satae.runs.layout import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 from satae.training.optimiser_state import load_into

@@ -11,7 +11,7 @@ import yaml
 from satae.config.messages import ConfigError
 from satae.config.schema import SECTIONS, Config
 from satae.config.validate import validate
-from satae.shown import brief, brief_line
+from satae.printable import brief, brief_line
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain data alone, the quick one if it is there
 DEEPEST: Final = 10

@@ -16,18 +16,9 @@ from omegaconf.errors import (
 )
 
 from satae.config.choices import Options
-from satae.config.messages import (
-    KINDS,
-    ConfigError,
-    bad_choice,
-    expected,
-    out_of_range,
-    own_options,
-    show,
-    unknown_key,
-)
+from satae.config.messages import KINDS, ConfigError, bad_choice, expected, out_of_range, own_options, show, unknown_key
 from satae.config.schema import TRAINING, Config, Schema
-from satae.shown import first_line
+from satae.printable import first_line
 
 T = TypeVar("T")
 

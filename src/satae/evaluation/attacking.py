@@ -20,7 +20,7 @@ from satae.robustness.ball import Norm
 from satae.robustness.draws import Draws
 from satae.robustness.evidence import Outcomes, Result
 from satae.robustness.objectives import has_no_gradient
-from satae.tracking import provenance
+from satae.runs import provenance
 
 Step = Callable[[], None]
 

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard.summary import histogram, text
 
 from satae.evaluation.findings import Findings, Table, shown
-from satae.sweep import event_files
+from satae.sweeps import event_files
 
 BINS: Final = 64  # of a histogram
 STEPS: Final = 1000  # of a curve to one unit of its axis: TensorBoard has whole numbers alone

@@ -10,8 +10,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from satae.evaluation.findings import DIGITS, Cell, shown
-from satae.shown import brief
-from satae.sweep.groups import Spread
+from satae.printable import brief
+from satae.sweeps.groups import Spread
 
 FEWER: Final = (DIGITS, DIGITS - 1)  # digits that are told of a number: fewer where the columns fit with them
 DEVIATION: Final = 2  # digits of a standard deviation

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment, Segments
 
-from satae import interruption
+from satae import signals as interruption
 from satae.evaluation.columns import Shown, grids, told
 from satae.evaluation.findings import Findings
-from satae.shown import brief
-from satae.tracking.console import PATIENCE, PatientConsole
+from satae.loggers.console import PATIENCE, PatientConsole
+from satae.printable import brief
 
 T = TypeVar("T")
 LONGEST: Final = 12  # name of a part

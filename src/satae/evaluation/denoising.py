@@ -17,7 +17,7 @@ from satae.evaluation.findings import Findings, Table, Track
 from satae.evaluation.similarity import LEAST, ssim, window_of
 from satae.evaluation.subject import Subject
 from satae.model.noise import corruption
-from satae.tracking.pictures import Picture, is_image, sheet
+from satae.plots.pictures import Picture, is_image, sheet
 from satae.training.measure import psnr, variances
 
 CLEAN: Final = "none"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from satae.colours import COLOURS
 from satae.model.flat import Interval
-from satae.tracking.pictures import Picture
+from satae.plots.palette import COLOURS
+from satae.plots.pictures import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

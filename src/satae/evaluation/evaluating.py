@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from satae import files, interruption
+from satae import atomic_write as files
+from satae import signals as interruption
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
 from satae.config.messages import counted
@@ -22,10 +23,10 @@ from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
 from satae.evaluation.subject import Subject, Trained, device_of, digest
 from satae.evaluation.summary import Headlines, summaries
-from satae.interruption import Interrupted
-from satae.run_directory import EVALUATION, FINISHED, OUTPUTS, shorten
-from satae.tracking import provenance, reading
-from satae.tracking.lock import locked
+from satae.runs import provenance, reading
+from satae.runs.layout import EVALUATION, FINISHED, OUTPUTS, shorten
+from satae.runs.lock import locked
+from satae.signals import Interrupted
 from satae.training import engine
 
 KEPT: Final = "; type the same line again to go on: parts that were measured, and attacks that were made, are kept"

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
-from satae.shown import brief
-from satae.tracking.pictures import Picture
+from satae.plots.pictures import Picture
+from satae.printable import brief
 
 T = TypeVar("T")
 DIGITS: Final = 4  # that are told of a number

@@ -9,11 +9,11 @@ from satae.evaluation.attacking import Attacked
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN
+from satae.plots.pictures import Picture
 from satae.robustness.checks import checks
 from satae.robustness.evidence import Control, Evidence
 from satae.robustness.proportions import Share
 from satae.robustness.verdict import Check, Verdict, verdict
-from satae.tracking.pictures import Picture
 
 ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")

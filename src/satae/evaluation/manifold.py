@@ -14,8 +14,8 @@ from satae.evaluation.drawing import histograms
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, auroc, mean
 from satae.evaluation.subject import Subject, Trained
-from satae.tracking import pictures
-from satae.tracking.pictures import Picture
+from satae.plots import pictures
+from satae.plots.pictures import Picture
 from satae.training.energy import energy, energy_map, low_energy_area
 
 COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from satae import files
+from satae import atomic_write as files
 
 
 class Memory:

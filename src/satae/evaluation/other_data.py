@@ -13,8 +13,8 @@ from satae.config.evaluation import AUTO, NONE
 from satae.data.archives import complete
 from satae.data.published import PUBLISHED
 from satae.evaluation.subject import Subject
-from satae.run import build
-from satae.tracking.pictures import is_image
+from satae.experiment import build
+from satae.plots.pictures import is_image
 
 FEWEST: Final = 20  # patches, of which each split gets some
 

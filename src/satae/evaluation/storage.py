@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from satae import files
+from satae import atomic_write as files
 from satae.config.flat import flat
 from satae.config.messages import show
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
-from satae.run_directory import LARGEST
-from satae.shown import brief
-from satae.sweep import csv_files
-from satae.tracking.provenance import git_state, versions
+from satae.printable import brief
+from satae.runs.layout import LARGEST
+from satae.runs.provenance import git_state, versions
+from satae.sweeps import csv_files
 
 FORMAT: Final = 1  # of what is written; another one is measured anew
 KEY: Final = "key"

@@ -13,14 +13,14 @@ from torch import Generator, Tensor
 from satae.config import Config, ConfigError, stored
 from satae.config.evaluation import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
+from satae.experiment import build
+from satae.experiment.same_data import check_data, check_shape
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
+from satae.printable import first_line
 from satae.robustness.ball import Ball, Norm
-from satae.run import build
-from satae.run.loading import model_of, state_of
-from satae.run.same_data import check_data, check_shape
-from satae.run_directory import CONFIG
-from satae.shown import first_line
+from satae.runs.layout import CONFIG
+from satae.runs.loading import model_of, state_of
 from satae.training import engine, precision
 from satae.training.checkpoint import State
 from satae.training.measure import BATCH

@@ -11,10 +11,10 @@ from satae.config.flat import flat
 from satae.config.stored import read_plain
 from satae.evaluation.columns import Shown
 from satae.evaluation.findings import Cell
-from satae.run_directory import CONFIG, FINISHED
-from satae.sweep import notes
-from satae.sweep.groups import Group, Spread, grouped, shown
-from satae.sweep.results import Result
+from satae.runs.layout import CONFIG, FINISHED
+from satae.sweeps import notes
+from satae.sweeps.groups import Group, Spread, grouped, shown
+from satae.sweeps.results import Result
 
 PLACE: Final = "epsilon"  # at which a run is measured, which is no measure
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 
-from satae import interruption
+from satae import signals as interruption
 from satae.config import Config, ConfigError
 from satae.config.flat import APART, flat, is_among
 from satae.config.schema import PATHS
@@ -19,12 +19,12 @@ from satae.data.dataset import Dataset
 from satae.evaluation import classifier
 from satae.evaluation.classifier import Classifier
 from satae.evaluation.subject import digest
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.run import build
-from satae.run.experiment import Experiment
-from satae.run.loading import model_of
-from satae.shown import first_line
-from satae.tracking import provenance
+from satae.printable import first_line
+from satae.runs import provenance
+from satae.runs.loading import model_of
 from satae.training import checkpoint, precision
 from satae.training.checkpoint import State
 from satae.training.fit import NonFinite

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from satae import files
-from satae.shown import brief, brief_line
+from satae import atomic_write as files
+from satae.printable import brief, brief_line
 
 FORMAT: Final = 2
 SHA256: Final = 64  # digits

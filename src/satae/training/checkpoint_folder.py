@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from satae.run_directory import CHECKPOINTS, OLD_CHECKPOINT
-from satae.shown import brief
+from satae.printable import brief
+from satae.runs.layout import CHECKPOINTS, OLD_CHECKPOINT
 from satae.training import checkpoint
 from satae.training.checkpoint import FORMAT, Damaged, State
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from satae.files import PARTIAL
-from satae.run_directory import CHECKPOINTS
+from satae.atomic_write import PARTIAL
+from satae.runs.layout import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
 

@@ -1,0 +1,68 @@
+"""All numbers, as CSV files for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from satae.config.flat import SEED
+from satae.config.messages import show
+from satae.page.evaluations import stored
+from satae.page.evaluations.gathering import Evaluated
+from satae.page.sources import Source
+from satae.sweeps import csv_files
+from satae.sweeps.groups import Group
+
+OF_ROW: Final = ("run", "configuration", "seed", "part", "in_means", "table")
+SPREAD: Final = ("n", "mean", "standard_deviation", "interval95_half", "interval95_low", "interval95_high")
+
+
+def runs(source: Source, groups: Sequence[Group]) -> bytes:
+    """Every run, in the order of the configurations."""
+    known = [run for group in groups for run in group.runs]
+    return csv_files.runs([*known, *source.unreadable], source.name)
+
+
+def configurations(groups: Sequence[Group], axes: Sequence[str]) -> bytes:
+    """Each measure of each configuration: a row with n, mean, standard deviation and 95 % interval."""
+    keys = [key for key in axes if key != SEED]
+    head = ["configuration", *keys, "measure", *SPREAD, "collapsed", "runs"]
+
+    def rows() -> Iterator[list[object]]:
+        for group in groups:
+            done = group._replace(runs=group.finished)
+            values = [show(group.values[key]) if key in group.values else None for key in keys]
+            collapsed = sum(run.is_collapsed for run in done.runs)
+            for measure in dict.fromkeys(key for run in done.runs for key in run.metrics):
+                spread = done.spread(measure)
+                ends = [spread.mean - spread.margin, spread.mean + spread.margin]
+                yield [group.name, *values, csv_files.final(measure), *spread, *ends, collapsed, len(group.runs)]
+
+    return csv_files.encoded(head, rows())
+
+
+def evaluated(source: Source, groups: Sequence[Group], found: Evaluated) -> Iterator[bytes]:
+    """Every row of every table of all evaluations, read once more: together they may be more than memory holds."""
+    head = [*OF_ROW, *(f"row/{column}" if column in OF_ROW else column for column in found.columns)]
+    places = {column: place for place, column in enumerate(found.columns, len(OF_ROW))}
+    yield csv_files.encoded(head, [])
+    for group, run in ((of, run) for of in groups for run in of.runs):
+        for part in found.runs.get(run.directory, ()):
+            counts = "yes" if found.counts(run.directory, part) else "no"
+            first = [source.name(run), group.name, run.seed, part, counts]
+            yield csv_files.lines(_rows(run.directory, part, first, places), len(head))
+
+
+def _rows(directory: Path, part: str, first: list[object], places: Mapping[str, int]) -> Iterator[list[object]]:
+    try:
+        evaluation = stored.read(directory, part)
+    except (OSError, ValueError):  # measured anew since it was read
+        return
+    for table in evaluation.tables if evaluation else ():
+        for cells in table.rows:
+            row = [*first, table.name, *[None] * len(places)]
+            for column, cell in zip(table.columns, cells, strict=True):
+                if column in places:
+                    row[places[column]] = cell
+            yield row

@@ -1,0 +1,137 @@
+"""What is left of the accuracy of a classifier under attack: read, and drawn with the verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from satae.page import drawing, words
+from satae.page.drawing import DASHES, Drawing
+from satae.page.evaluations import panels, twins, verdicts
+from satae.page.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
+from satae.page.evaluations.stored import Evaluation, count, interval, number, text
+from satae.page.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
+from satae.page.scales import scale
+from satae.page.series import Plan, Point, chosen
+from satae.page.spreads import SHARE
+from satae.plots.palette import COLOURS
+
+DEFENCE: Final = "defence"
+WHAT: Final = (
+    "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
+    " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
+    " runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is worth no"
+    " more than its verdict: holds; masked, where a check failed, so that it may be an illusion; inconclusive, where"
+    f" one could not tell; over seeds, how often each. In brackets, Wilson's {BRACKETS}."
+    " The classifier alone is the same for all seeds, so it has no ±."
+    " Beside own stand the checks that it has not passed."
+)
+CLEAN: Final = "clean"
+EPSILON, MIDDLE = FIGURES = ("defence_epsilon", "defence_middle")
+REPEATED: Final = "defence_accuracy"
+PICTURES: Final = {
+    REPEATED: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend",
+}
+DRAWN: Final = (OWN, TWIN, ALONE)
+MARKED: Final = (
+    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
+    " may be an illusion. Of several seeds, the worst."
+)
+
+
+def read(found: Evaluation) -> Outcome:
+    """The accuracy of each model against epsilon, with its verdict and the checks behind it."""
+    told = Outcome.empty(found)
+    for row in found.rows("defence"):
+        victim, verdict = text(row["victim"]), text(row["verdict"])
+        if victim not in VICTIMS or verdict not in VERDICTS:
+            raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
+        epsilon = number(row["epsilon"])
+        told.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
+        told.ends.setdefault(victim, {})[epsilon] = interval(row)
+        told.told[victim], told.inputs[victim] = verdict, count(row["n"])
+    for row in found.rows("checks"):
+        if row["victim"] == OWN and row["outcome"] != PASSED:
+            told.checks[count(row["check"])] = text(row["outcome"])
+    if told.curves:
+        told.numbers["epsilon"] = number(found.headline["epsilon"])
+    if OWN in told.inputs:
+        told.inputs[CLEAN] = told.inputs[OWN]
+    return told
+
+
+def middle(outcomes: Iterable[Outcome]) -> float | None:
+    """The radius that most of them have for the middle one, the smallest of several."""
+    found = Counter(radius for each in outcomes if math.isfinite(radius := each.numbers["epsilon"]))
+    return min(found, key=lambda radius: (-found[radius], radius), default=None)
+
+
+def at(outcome: Outcome, epsilon: float) -> Outcome:
+    """The accuracy of each model at a radius, and of its own on clean inputs."""
+    places = {CLEAN: (OWN, 0.0)} | {victim: (victim, epsilon) for victim in VICTIMS}
+    intervals = {name: known for name, place in places.items() if (known := outcome.interval(*place))}
+    numbers = {name: outcome.value(*place) for name, place in places.items()}
+    return outcome._replace(numbers=numbers, intervals=intervals, label=f"accuracy at epsilon {epsilon:g}")
+
+
+def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:
+    """Of a bar that is of the inputs: of one run, and of the classifier alone, of which there is one for all seeds."""
+    return over_inputs(found, victim, epsilon) if victim == ALONE else panels.of_one_run(found, victim, epsilon)
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """The accuracy against epsilon and, where a number varies, at the middle radius against that."""
+    yield _against_epsilon(part, plan)
+    if plan.x is not None and part.epsilon is not None:
+        yield _at_middle(part, plan, part.epsilon)
+
+
+def _against_epsilon(part: Part, plan: Plan) -> Drawing:
+    """A panel for each configuration, with the three models."""
+    points = [point for row in chosen(plan) for point in row]
+    figure, all_axes = panels.grid(len(points))
+    radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
+    for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
+        found = part.of(point)
+        for victim, colour, dash in zip(DRAWN, COLOURS, DASHES, strict=False):
+            spreads = panels.over_seeds(found, victim)
+            if spreads:
+                style = {"color": colour, "ls": dash, "label": victim}
+                panels.draw_line(ax, spreads, SHARE, [_ends(found, victim, x) for x, _ in spreads], **style)
+                panels.draw_marks(ax, [(x, y.mean, verdicts.worst(found, victim)) for x, y in spreads], colour)
+        ax.set_title(words.short(words.name(point.values), 44), fontsize=10)
+        scale(ax, "", radii[: panels.MOST_PLACES])
+        ax.set_xlabel("epsilon")
+        if place % panels.MOST_COLUMNS == 0:
+            ax.set_ylabel("accuracy")
+        ax.tick_params(axis="x", labelsize=8)
+        panels.show_shares(ax)
+    panels.tell_marks(all_axes[0])
+    panels.tell_all(figure)
+    left = sum(len(line.points) for line in plan.lines) - len(points)
+    told = (
+        "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
+        " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
+        f" logarithmic where it spans much, and linear from 0. {MARKED}"
+    )
+    told += f" {left} further configurations are in the table." if left else ""
+    title = "Accuracy under attack against epsilon"
+    return panels.kept(figure, EPSILON, title, told, plan, bars=panels.told_of_bars(plan, [ALONE]), wide=True)
+
+
+def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
+    named = f"accuracy at epsilon {epsilon:g}"
+
+    def verdict(point: Point, victim: str) -> str:
+        return verdicts.worst(part.of(point), victim)
+
+    def ends(point: Point, victim: str) -> tuple[float, float] | None:
+        return _ends(part.of(point), victim, epsilon)
+
+    figure = twins.figure(plan, named, SHARE, verdict, ends)
+    told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
+    told += f" {MARKED}"
+    title = f"{named.capitalize()} against {words.short(plan.x)}"
+    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.told_of_bars(plan), more=drawing.left_out(plan))

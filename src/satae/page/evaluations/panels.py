@@ -1,0 +1,147 @@
+"""What the figures of evaluations consist of: panels, lines over the seeds, marks of verdicts, legends, captions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from satae.config.messages import listed
+from satae.page import drawing, words
+from satae.page.drawing import PAPER, Drawing, empty
+from satae.page.evaluations.outcomes import Outcome, over_inputs
+from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
+from satae.page.scales import EDGE
+from satae.page.series import MOST_LINES, Plan, evenly
+from satae.page.spreads import ANY, SHARE, reach
+from satae.plots.palette import INK
+from satae.sweeps.groups import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIZE: Final = (3.7, 3.0)  # inches, of one of many panels
+MOST: Final = 6  # panels of a figure
+MOST_COLUMNS: Final = 3
+MOST_PLACES: Final = 100  # of a curve
+VERDICT: Final = "verdict: "
+MARKS: Final[Mapping[str, dict[str, Any]]] = {
+    HOLDS: {"marker": "o", "ms": 6},
+    INCONCLUSIVE: {"marker": "D", "ms": 6, "markerfacecolor": PAPER},
+    MASKED: {"marker": "X", "ms": 9},
+}
+
+
+def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]]:
+    """A curve over the seeds, by place."""
+    curves = [outcome.curves.get(name, {}) for outcome in found]
+    places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
+    spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
+    return evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+
+
+def draw_line(
+    ax: Axes,
+    found: Sequence[tuple[float, Spread]],
+    possible: tuple[float, float] = ANY,
+    ends: Sequence[tuple[float, float] | None] = (),
+    **style: Any,
+) -> None:
+    """A line of means with their bars.
+
+    Args:
+        ax: to draw on.
+        found: by place.
+        possible: values.
+        ends: of the bar at each place, where it is of no seeds.
+        style: of the line.
+    """
+    spreads = [spread for _, spread in found]
+    down, up = reach(spreads, possible)
+    for place, end in enumerate(ends):
+        if end is not None:
+            down[place], up[place] = (
+                max(0.0, side) for side in (spreads[place].mean - end[0], end[1] - spreads[place].mean)
+            )
+    ax.errorbar([x for x, _ in found], [spread.mean for spread in spreads], (down, up), capsize=3, lw=1.7, **style)
+
+
+def draw_marks(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> None:
+    """Marks by verdict."""
+    for x, y, verdict in marked:
+        ax.plot(x, y, color=colour, ls="none", zorder=5, **MARKS[verdict])
+
+
+def tell_marks(ax: Axes) -> None:
+    """Have the legend tell the marks."""
+    for verdict, mark in MARKS.items():
+        ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
+
+
+def tell_all(figure: Figure) -> None:
+    """One legend for all panels: the lines of each, then the marks."""
+    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    labels = sorted(found, key=lambda label: label.startswith(VERDICT))
+    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
+
+
+def show_shares(ax: Axes) -> None:
+    """All that a share can be, on the vertical axis."""
+    low, high = SHARE
+    ax.set_ylim(low - EDGE, high + EDGE)
+
+
+def of_one_run(found: Sequence[Outcome], name: str, place: float | None = None) -> tuple[float, float] | None:
+    """The ends of a bar that is of the inputs, since there is one run alone."""
+    return over_inputs(found, name, place) if len(found) == 1 else None
+
+
+def told_of_bars(plan: Plan, always: Sequence[str] = ()) -> str:
+    """What is said of bars: over the seeds, but those of one run, and of some models always, over the inputs."""
+    seeds = {len(point.runs) for line in plan.lines for point in line.points}
+    if max(seeds) == 1:
+        return " Bars: 95 % intervals over other draws of the inputs."
+    others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in always)]
+    more = f" Those {listed(others, 'and')} are over other draws of the inputs." if others else ""
+    return f"{drawing.bars(plan)}{more}"
+
+
+def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure with a number of panels, in rows of so many."""
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    width = SIZE[0] * MOST_COLUMNS / 2 if columns < MOST_COLUMNS else SIZE[0]
+    figure = empty(width * columns, SIZE[1] * rows + 0.7)
+    every = [*figure.subplots(rows, columns, squeeze=False).flat]
+    for spare in every[number:]:
+        spare.set_visible(False)
+    return figure, every[:number]
+
+
+def kept(
+    figure: Figure,
+    name: str,
+    title: str,
+    told: str,
+    plan: Plan,
+    *,
+    bars: str | None = None,
+    more: str = "",
+    wide: bool = False,
+) -> Drawing:
+    """A figure with all that is said about it.
+
+    Args:
+        figure: with what it shows.
+        name: of its files.
+        title: over it.
+        told: what it shows.
+        plan: of the configurations in it.
+        bars: what is said of its bars, where they are not of the seeds alone.
+        more: what is said last.
+        wide: whether it has more than one panel, where the plan has one.
+    """
+    lines = ", ".join(words.short(line.label) for line in plan.lines[:MOST_LINES])
+    caption = f"{told}{drawing.bars(plan) if bars is None else bars}{more}"
+    return drawing.kept(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)

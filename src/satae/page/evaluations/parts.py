@@ -1,0 +1,69 @@
+"""The parts of an evaluation by name: what each measures, how it is read and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from satae.page.drawing import Drawing
+from satae.page.evaluations import codes, defence, denoising, manifold, perturbation
+from satae.page.evaluations.outcomes import Outcome, Part
+from satae.page.evaluations.stored import Evaluation
+from satae.page.series import Plan
+from satae.page.sources import cleaned
+
+
+class Telling(NamedTuple):
+    """How a part is told."""
+
+    what: str  # it measures
+    read: Callable[[Evaluation], Outcome]  # of a run; a KeyError where something is lacking
+    pictures: Mapping[str, str]  # what each shows that satae-eval draws of a run, by the name of its file
+    draw: Callable[[Part, Plan], Iterator[Drawing]] | None = None
+    figures: tuple[str, ...] = ()  # names of files
+    repeated: str = ""  # the picture of a run that the figures tell of all runs
+
+
+TOLD: Final[Mapping[str, Telling]] = {
+    "denoising": Telling(
+        denoising.WHAT, denoising.read, denoising.PICTURES, denoising.draw, denoising.FIGURES, denoising.REPEATED
+    ),
+    "code": Telling(codes.WHAT, codes.read, codes.PICTURES),
+    "manifold": Telling(manifold.WHAT, manifold.read, manifold.PICTURES, manifold.draw, manifold.FIGURES),
+    "perturbation": Telling(
+        perturbation.WHAT,
+        perturbation.read,
+        perturbation.PICTURES,
+        perturbation.draw,
+        perturbation.FIGURES,
+        perturbation.REPEATED,
+    ),
+    defence.DEFENCE: Telling(
+        defence.WHAT, defence.read, defence.PICTURES, defence.draw, defence.FIGURES, defence.REPEATED
+    ),
+}
+FIGURES: Final = tuple(name for telling in TOLD.values() for name in telling.figures)  # of files
+
+
+def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+    """Those figures of a part that can be drawn.
+
+    Args:
+        part: what was found.
+        plan: of its configurations.
+    """
+    telling = TOLD[part.name]
+    if telling.draw and any(point.runs for line in plan.lines for point in line.points):
+        yield from telling.draw(part, plan)
+
+
+def outcome(found: Evaluation) -> Outcome:
+    """What an evaluation says.
+
+    Raises:
+        ValueError: it lacks what its part has.
+    """
+    try:
+        return TOLD[found.part].read(found)
+    except KeyError as error:
+        raise ValueError(f"it lacks {cleaned(error.args[0])}") from None

@@ -1,0 +1,142 @@
+"""The runs in the folders that were named, and no more of each than a report tells."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from satae.config import ConfigError
+from satae.config.messages import counted, show
+from satae.printable import UNSHOWN, first_line
+from satae.runs.layout import CONFIG, METRICS, OUTPUTS, RUN
+from satae.sweeps import folders, notes, results
+from satae.sweeps.results import Result, Unreadable
+
+KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
+LONGEST: Final = 20_000  # characters of a text; more is cut
+MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
+
+
+class Source(NamedTuple):
+    """What was named, read."""
+
+    folders: tuple[Path, ...]  # as they were named
+    runs: list[Result]
+    unreadable: list[Unreadable]
+    commands: list[str]  # that made the runs
+    root: Path  # the folder that all are below
+    varied: list[str]  # what those commands vary, in their order
+    waiting: int  # runs of the sweeps that have not begun
+
+    def name(self, run: Result | Unreadable) -> str:
+        """Of a run's directory, as seen from the folder that all are below."""
+        return cleaned(str(run.directory.relative_to(self.root)))
+
+
+def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -> Source:
+    """Read the runs in some folders, each once.
+
+    Args:
+        folders: run directories, and folders of sweeps.
+        known: runs that have been read.
+
+    Raises:
+        ConfigError: a folder holds no run.
+    """
+    places = dict.fromkeys(place.resolve() for folder in folders for place in directories(folder))
+    there = {run.directory.resolve(): run for run in known}
+    found = [_told(there.get(place) or results.attempted(place))._replace(directory=place) for place in places]
+    runs = [run for run in found if isinstance(run, Result)]
+    told = [notes.known(folder) for folder in dict.fromkeys(place.parent for place in places)]
+    made = dict.fromkeys(cleaned(command) for known in told for command in known.commands)
+    typed = made or dict.fromkeys(run.record["command"] for run in runs)
+    varied = dict.fromkeys(key for known in told for key in known.varied)
+    waiting = sum(len(not_begun(folder)) for folder in {folder.resolve() for folder in folders})
+    unreadable = [run for run in found if isinstance(run, Unreadable)]
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    return Source(tuple(folders), runs, unreadable, list(typed), root, list(varied), waiting)
+
+
+def directories(folder: Path) -> list[Path]:
+    """The run directories that a folder stands for: itself, or those in it.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not folder.is_dir():
+        named = Path(OUTPUTS, folder)
+        remedy = f"did you mean {named}?" if named.is_dir() else "name a run directory or the folder of a sweep"
+        raise ConfigError(f"{folder}: no such folder; {remedy}")
+    if (folder / RUN).is_file():
+        return [folder]
+    if found := results.directories(folder):
+        return found
+    if waiting := not_begun(folder):
+        raise ConfigError(f"{folder}: none of its {counted(len(waiting), 'run')} has begun; {going_on(folder)}")
+    below = min((path.parent.parent for path in folder.glob(f"*/*/{RUN}")), default=None)
+    remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
+    raise ConfigError(f"{folder}: holds no runs; {remedy}")
+
+
+def not_begun(folder: Path) -> list[str]:
+    """The runs that a sweep is to have and that have not begun; none of a single run."""
+    begun = {place.name for place in results.directories(folder)}
+    return [name for name in notes.known(folder).asked if name not in begun]
+
+
+def going_on(sweep: Path) -> str:
+    """How to have a sweep make what is left of it."""
+    return f"go on with: satae-train {shlex.quote(folders.word(sweep))}"
+
+
+def cleaned(text: object) -> str:
+    """A text without what cannot be shown, cut where it is longer than anyone reads."""
+    shown = str(text)[: LONGEST + 1]
+    if not shown.isprintable():
+        shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
+    return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
+
+
+def _told(run: Result | Unreadable) -> Result | Unreadable:
+    """A run without what no report tells."""
+    if isinstance(run, Unreadable):
+        return run._replace(reason=cleaned(run.reason))
+    try:
+        return Result(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        return Unreadable(run.directory, cleaned(first_line(error) or type(error).__name__))
+
+
+def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
+    if len(found) > MOST_ENTRIES:
+        raise ConfigError(f"{CONFIG} holds what satae-train does not write")
+    return {sys.intern(cleaned(key)): _plain(value) for key, value in found.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, int | float):
+        float(value)  # refuses what is larger than any number that can be drawn
+        return value
+    return value if value is None else sys.intern(cleaned(show(value)))
+
+
+def _measures(found: Mapping[str, Any]) -> dict[str, float]:
+    if len(found) > MOST_ENTRIES:
+        raise ConfigError(f"{METRICS} holds what satae-train does not write")
+    return {sys.intern(cleaned(key)): float(value) for key, value in found.items()}
+
+
+def _record(found: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {key: _plain(found[key]) for key in KEPT if key in found}
+    sources = found.get("sources")
+    commit = sources.get("commit") if isinstance(sources, Mapping) else None
+    if commit:
+        kept["sources"] = cleaned(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
+    versions = found.get("versions")
+    if isinstance(versions, Mapping):
+        kept["versions"] = sys.intern(cleaned(", ".join(f"{name} {number}" for name, number in versions.items())))
+    return {**kept, "error": cleaned(found["error"])} if "error" in found else kept

@@ -1,0 +1,137 @@
+"""From run directories to a folder with a report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from satae import signals as interruption
+from satae.atomic_write import named
+from satae.config import ConfigError
+from satae.page import course, csv_files, drawing, figures
+from satae.page.drawing import Drawing
+from satae.page.evaluations import gathering, parts
+from satae.page.evaluations.outcomes import Part
+from satae.page.series import plan
+from satae.page.sources import Source, directories, gather
+from satae.runs.layout import RUN
+from satae.sweeps.csv_files import RUNS
+from satae.sweeps.groups import axes, grouped
+from satae.sweeps.results import Result, Unreadable
+
+FOLDER: Final = "report"
+PAGE: Final = "index.html"
+GROUPS: Final = "groups.csv"
+EVALUATED: Final = "evaluation.csv"
+DRAWN: Final = (*figures.NAMES, course.NAME, *parts.FIGURES)
+FIGURES: Final = tuple(f"{name}{suffix}" for name in DRAWN for suffix in (".png", ".svg"))
+
+
+def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Result | Unreadable] = ()) -> Path:
+    """Write a report; one that is there is replaced as soon as the new one is whole.
+
+    Args:
+        folders: run directories, and folders of sweeps.
+        out: the folder of the report; by default ``report`` in the one folder that is named, or ``report-<n>`` here.
+        known: runs that have been read.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: a folder holds no run, or the report's own holds something else.
+        OSError: something cannot be written.
+    """
+    for folder in folders:
+        directories(folder)
+    place = out or default(folders)
+    check(place)
+    source = gather(folders, known)
+    with named(place):
+        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
+    try:
+        for name, content in contents(source):
+            with named(place / name), (new / name).open("wb") as file:
+                file.writelines(content)
+        new.chmod(0o777 & ~_mask())
+        with interruption.held():
+            _put(new, place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return place / PAGE
+
+
+def default(folders: Sequence[Path]) -> Path:
+    """Where a report lies that nobody gave a place."""
+    if len(folders) == 1:
+        return folders[0] / FOLDER
+    number = 1
+    while (place := Path(f"{FOLDER}-{number}")).exists():
+        number += 1
+    return place
+
+
+def check(place: Path) -> None:
+    """See whether a report can be put somewhere.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not place.parent.is_dir():
+        raise ConfigError(f"out={place}: there is no folder {place.parent}")
+    if place.is_symlink() or (place.exists() and not place.is_dir()):
+        raise ConfigError(f"out={place}: is no folder; name another one")
+    names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
+    others = sorted(names if (place / RUN).exists() else names - {PAGE, RUNS, GROUPS, EVALUATED, *FIGURES})
+    if others or (names and PAGE not in names):
+        what = others[0] if others else min(names)
+        raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
+
+
+def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """What a report consists of, one file after the other."""
+    from satae.page.page import Content, page
+
+    groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
+    yield RUNS, [csv_files.runs(source, groups)]
+    yield GROUPS, [csv_files.configurations(groups, varied)]
+    known = gathering.gather(source, groups)
+    if known.runs:
+        yield EVALUATED, csv_files.evaluated(source, groups, known)
+    lines, one = plan(groups, varied), len(source.runs) == 1
+    with drawing.styled():
+        drawings = [*(course.draw(source.runs[0]) if one else figures.draw(lines))]
+        measured = {} if one else {part.name: _drawn(part, varied) for part in known.parts}
+    for made in [*drawings, *(each for some in measured.values() for each in some)]:
+        yield f"{made.name}.png", [made.png]
+        yield f"{made.name}.svg", [made.svg.encode()]
+    yield PAGE, [page(Content(source, groups, varied, lines, drawings, known, measured))]
+
+
+def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
+    return [*parts.draw(part, plan(part.groups, varied))]
+
+
+def _put(new: Path, place: Path) -> None:
+    """Put a folder in the place of another one."""
+    if not place.exists():
+        new.rename(place)
+        return
+    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
+    place.replace(old)  # an empty folder gives way
+    try:
+        new.rename(place)
+    except OSError:
+        old.replace(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _mask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,66 @@
+"""A stored configuration as the words of a command line."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from program import files, here
+
+from satae.cli import compose as composition
+from satae.cli import stored_runs
+from satae.cli.overrides import in_grammar
+from satae.config.schema import GROUPS
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_words_of_a_configuration_give_it_again(group):
+    for name in GROUPS[group]:
+        needed = {"array": ["data.path=x"], "folder": ["data.path=x"], "hf": ["data.path=x"]}.get(name, [])
+        smooth = ["complement=input"] if name in ("gelu", "silu", "mish", "hardswish") else []
+        config = composition.planned([f"{group}={name}", *needed, *smooth, "alpha=1e-05"]).runs[0].config
+        assert composition.planned(stored_runs.as_words(config)).runs[0].config == config
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "${" not in text))
+def test_any_name_of_a_file_is_given_again(name):
+    words = ["data=array", f"data.path={in_grammar(name)}"]
+    config = composition.planned(words).runs[0].config
+    assert config.data.path == name
+
+
+HOSTILE = {
+    "a tag": "!!python/object/apply:os.mkdir [mark]",
+    "a tag in it": "alpha: !!python/object/apply:os.mkdir [mark]\n",
+    "a bomb": "a: &a [x, x]\nb: &b [*a, *a]\nalpha: *b\n",
+    "an interpolation": "alpha: ${oc.env:HOME}\n",
+    "a target": "_target_: os.mkdir\npath: mark\n",
+    "a target in a group": "act:\n  name: relu\n  _target_: os.mkdir\n",
+    "a path in a name": "act:\n  name: ../../../etc/passwd\n",
+    "deep nesting": "[" * 10_000,
+    "not a mapping": "[1, 2]",
+    "nothing": "",
+    "not text": "\udcff",
+    "a huge number": "alpha: " + "9" * 5000 + "\n",
+    "a huge file": "# " + "x" * 2**20,
+    "odd keys": "? [1, 2]\n: 3\n",
+    "a missing choice": "alpha: 1\n",
+}
+
+
+@pytest.mark.parametrize("word", ["resume", "rerun"])
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_configuration_runs_nothing_and_gives_one_line(tmp_path, word, content):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_bytes(content.encode("utf-8", "surrogateescape"))
+    outcome = here(tmp_path, f"{word}=run")
+    assert outcome.code == 2, outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert f"{tmp_path}/run/config.yaml: " in outcome.err
+    assert files(tmp_path) == ["run", "run/config.yaml"]
+
+
+def test_names_with_spaces_and_quotes_are_told_as_one_types_them(tmp_path):
+    assert shlex.split(shlex.quote("it's here")) == ["it's here"]
+    outcome = here(tmp_path, "resume=it's not here")
+    assert outcome.err.startswith("satae-train: resume=it's not here: no run there")

@@ -1,0 +1,72 @@
+"""What is shown of a sweep comes, whatever stands in the directory of one of its runs."""
+
+import json
+import logging
+
+import made
+import pytest
+
+from satae.cli import sweep_session
+from satae.sweeps import board
+from satae.sweeps.measures import FVU
+
+NOT_SHOWN = [OverflowError("too large"), ValueError("first\nsecond"), TypeError(), OSError(28, "No space left")]
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    for seed in range(3):
+        history = [{"epoch": epoch, FVU: 0.5 / epoch} for epoch in (1, 2)]
+        made.run(tmp_path / f"seed={seed}", {FVU: 0.25 + 0.01 * seed}, seed=seed, history=history)
+    return tmp_path
+
+
+def ended(sweep, capsys):
+    sweep_session.end(sweep, sorted(sweep.glob("seed=*")), report=False)
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize("started", ["yesterday", "", "0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+def test_a_run_that_began_at_no_time_has_its_place_in_the_sweep(sweep, capsys, started):
+    record = json.loads((sweep / "seed=1" / "run.json").read_text())
+    (sweep / "seed=1" / "run.json").write_text(json.dumps(record | {"started": started}))
+    out, err = ended(sweep, capsys)
+    assert "0.260 ± 0.010" in out
+    assert err == ""
+    assert list((sweep / "seed=1").glob("events*.session"))
+
+
+@pytest.mark.parametrize("line", [{"epoch": 3, FVU: 10**400}, {"epoch": 10**400}, {"epoch": 2**63, FVU: 0.1}])
+def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, capsys, line):
+    for seed in range(2):
+        with (sweep / f"seed={seed}" / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    out, err = ended(sweep, capsys)
+    assert "0.260 ± 0.010" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
+def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(board, "show_band", refuse)
+    out, err = ended(sweep, capsys)
+    assert "0.260 ± 0.010" in out
+    assert (sweep / "runs.csv").is_file()
+    assert err.startswith("not shown in TensorBoard, or not all of it: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
+def test_no_run_ends_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(board, "show_band", refuse)
+    with caplog.at_level(logging.WARNING):
+        sweep_session.follow(sweep / "seed=0")
+    (told,) = caplog.messages
+    assert told.startswith("not shown beside the others of its sweep: ")
+    assert len(told.splitlines()) == 1

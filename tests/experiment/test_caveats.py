@@ -1,0 +1,39 @@
+"""What a user is told before a training begins."""
+
+import numpy
+import pytest
+
+from satae.experiment.caveats import caveats
+from satae.experiment.experiment import Experiment
+
+SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "has_gradient", "told"),
+    [
+        (["act=relu", "complement=slope", "alpha=0.1"], False, True),
+        (["act=satlin", "complement=slope", "alpha=0.1"], False, True),
+        (["act=relu", "complement=slope", "alpha=0"], False, False),
+        (["act=relu", "complement=output", "alpha=0.1"], True, False),
+        (["act=tanh", "complement=slope", "alpha=0.1"], True, False),
+    ],
+)
+def test_a_penalty_without_gradient_is_told(configuration, overrides, has_gradient, told):
+    experiment = Experiment.of(configuration(*SMALL, *overrides))
+    x = experiment.data.batch(experiment.data.train.x)
+    assert experiment.objective(experiment.model, x, x, 0.1).saturation.requires_grad == has_gradient
+    assert any("trains nothing" in caveat for caveat in caveats(experiment)) == told
+
+
+def test_a_layer_that_begins_saturated_is_told(configuration):
+    assert caveats(Experiment.of(configuration(*SMALL))) == []
+    (first, *_) = caveats(Experiment.of(configuration(*SMALL, "act=shrink", "act.threshold=6")))
+    assert first.startswith("layer1 begins with 100% of its units saturated")
+
+
+def test_noise_that_hardly_shows_is_told(configuration, tmp_path):
+    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).uniform(0, 255, (200, 4)).astype("float32"))
+    base = ("data=array", f"data.path={tmp_path / 'x.npy'}", "arch.widths=[3]")
+    told = [caveats(Experiment.of(configuration(*base, f"noise.level={level}"))) for level in (0.3, 30)]
+    assert [any("hardly any noise" in line for line in lines) for lines in told] == [True, False]

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from satae.loggers.console import LINES, Display
+
+NUMBERS = ["total", "reconstruction", "fvu", "psnr", "saturation", "saturated_fraction", "dead_fraction"]
+
+
+@pytest.fixture
+def metrics():
+    values = {f"{split}/{name}": 0.25 for split in ("train", "valid") for name in NUMBERS}
+    layers = {f"{split}/saturated_fraction/layer1": 0.75 for split in ("train", "valid")}
+    return {"alpha": 0.1, "valid/collapsed": 0.0, **values, **layers}
+
+
+def told(capsys, metrics, epochs=100, **options):
+    with Display(epochs, **options) as display:
+        for number in range(1, epochs + 1):
+            display.epoch(number, metrics)
+        display.result(metrics, Path.cwd() / "outputs" / "day" / "time")
+    return capsys.readouterr().out
+
+
+def test_piped_it_prints_plain_lines_a_table_and_where_the_results_are(capsys, metrics):
+    out = told(capsys, metrics)
+    assert "\x1b" not in out
+    assert sum(line.startswith("epoch") for line in out.splitlines()) == LINES
+    assert "  layer1" in out
+    assert "results      outputs/day/time" in out
+    assert out.splitlines()[-1].endswith("tensorboard --logdir outputs")
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 7])
+def test_the_last_epoch_is_always_told(capsys, metrics, epochs):
+    assert f"epoch {epochs}/{epochs}" in told(capsys, metrics, epochs)
+
+
+def test_in_a_sweep_it_is_one_line(capsys, metrics):
+    assert told(capsys, metrics, name="alpha=0") == "alpha=0  valid fvu 0.250  saturated 0.25\n"
+
+
+def test_a_collapse_is_told(capsys, metrics):
+    assert "collapsed" not in told(capsys, metrics)
+    assert "warning: collapsed" in told(capsys, metrics | {"valid/collapsed": 1.0})

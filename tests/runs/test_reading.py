@@ -1,0 +1,21 @@
+"""What is read of a run's record, whatever stands there."""
+
+import pytest
+
+from satae.config import ConfigError
+from satae.runs.reading import read
+
+BROKEN = [
+    *["", "{", "[]", "{}", "null", "[" * 100_000, "{not json", '{"status": "finished", "overrides": 1}'],
+    '{"status": "finished", "command": "", "overrides": [1]}',
+    '{"status": "finished", "command": "", "overrides": [], "wall_s": []}',
+    '{"status": "finished", "command": "", "overrides": [], "resumed": 5}',
+    '{"status": "finished", "command": "", "overrides": [], "started": 5}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_record_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"run\.json"):
+        read(tmp_path)

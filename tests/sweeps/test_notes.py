@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from satae.config import ConfigError
+from satae.sweeps.notes import LARGEST, NONE, Notes, known, read, write
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    notes = NONE.add("satae-train -m seed=0,1", ["seed=0,1"], ["seed"]).with_runs({"a": {"0": "seed=0", "1": "seed=1"}})
+    write(tmp_path, notes)
+    assert read(tmp_path) == notes
+
+
+def test_a_command_that_adds_values_is_added_and_the_same_one_is_not():
+    notes = Notes([], [], []).add("a", ["seed=0,1"], ["seed"]).add("b", ["seed=0", "act=relu,tanh"], ["act"])
+    assert notes == Notes(["a", "b"], [["seed=0,1"], ["seed=0", "act=relu,tanh"]], ["act", "seed"])
+    assert notes.add("c", ["seed=0,1"], ["seed"]) == notes
+    assert notes.with_varied(["noise"]) == notes._replace(varied=["act", "noise", "seed"])
+
+
+def test_no_notes_are_none(tmp_path):
+    assert read(tmp_path) == Notes([], [], [])
+
+
+def test_what_could_not_be_read_back_is_refused_before_it_is_written(tmp_path):
+    notes = Notes([], [], []).add("a", ["seed=0"], [])
+    write(tmp_path, notes)
+    with pytest.raises(ConfigError, match=r"^[^\n]*sweep\.json: [^\n]*16,777,216 bytes[^\n]*$"):
+        write(tmp_path, notes.add("b" * LARGEST, ["seed=1"], []))
+    assert read(tmp_path) == notes
+
+
+def test_the_longest_that_is_written_is_read_back(tmp_path):
+    room = LARGEST - len(json.dumps(Notes([""], [], [])._asdict(), indent=2) + "\n")
+    write(tmp_path, Notes(["b" * room], [], []))
+    assert read(tmp_path).commands == ["b" * room]
+    with pytest.raises(ConfigError):
+        write(tmp_path, Notes(["b" * (room + 1)], [], []))
+
+
+def test_runs_are_known_by_what_they_are_whatever_they_were_called_before():
+    notes = NONE.with_runs({"a": {"0": "seed=0", "1": "seed=1"}}).with_runs(
+        {"a": {"1": "alpha=0,seed=1"}, "b": {"0": "b"}}
+    )
+    assert notes.asked == ["seed=0", "alpha=0,seed=1", "b"]
+
+
+def test_notes_of_before_know_no_runs(tmp_path):
+    (tmp_path / "sweep.json").write_text('{"commands": ["x"], "words": [["seed=0"]], "varied": ["seed"]}')
+    assert read(tmp_path) == Notes(["x"], [["seed=0"]], ["seed"], {})
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "", "a/b", ".hidden", "a\0", 3, None, ["a"]])
+def test_a_run_is_in_no_other_place(tmp_path, name):
+    (tmp_path / "sweep.json").write_text(json.dumps({**NONE._asdict(), "runs": {"a": {"0": name}}}))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path)
+    assert known(tmp_path) == NONE
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["hydra.callbacks.x._target_=os.system", "+hydra.sweep.dir=/", "hydra/launcher=x", "--config-dir=/tmp", "~hydra"],
+)
+def test_words_that_could_have_hydra_do_something_else_are_refused(tmp_path, word):
+    write(tmp_path, Notes(["x"], [[word]], []))
+    with pytest.raises(ConfigError, match="satae-train does not write that"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        *([], 3, None, {}, {"commands": 1, "words": [], "varied": []}, {"commands": [], "words": [[1]], "varied": []}),
+        *({**NONE._asdict(), "runs": found} for found in ([1], {"a": "b"}, {"a": ["b"]}, 3)),
+    ],
+)
+def test_what_is_no_notes_is_refused(tmp_path, found):
+    (tmp_path / "sweep.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path)

@@ -1,0 +1,122 @@
+import csv
+
+import pytest
+from made import run
+
+from satae.sweeps import notes
+from satae.sweeps.csv_files import RUNS
+from satae.sweeps.results import attempted, below, directories
+from satae.sweeps.table import summarise
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    values = {(0.0, 0): 0.2, (0.0, 1): 0.4, (0.1, 0): 0.5, (0.1, 1): None}
+    for (alpha, seed), fvu in values.items():
+        measures = {"alpha": 0.07, "valid/fvu": fvu, "valid/saturated_fraction": 0.5, "valid/collapsed": 0.0}
+        how = {"metrics": measures} if fvu else {"status": "failed", "error": "NonFiniteLoss: the loss is nan"}
+        run(tmp_path / f"alpha={alpha},seed={seed}", alpha=alpha, seed=seed, **how)
+    return tmp_path
+
+
+def lines(sweep, capsys, *asked):
+    summarise(sweep, [attempted(path) for path in directories(sweep)], [sweep / name for name in asked])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
+    header, plain, saturated, *_ = lines(sweep, capsys)
+    assert header.split()[:2] == ["alpha", "finished"]  # act does not vary, the seed is averaged over
+    assert header.split()[-1] == "failed"
+    assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
+    assert saturated.split()[:3] == ["0.1", "1", "0.500"]
+    assert saturated.split()[-1] == "1"
+
+
+def test_it_says_which_spread_it_has(sweep, tmp_path, capsys):
+    head, *_ = told = lines(sweep, capsys)
+    assert "valid fvu ± sd" in head
+    assert any(line.startswith("sd: standard deviation over the seeds; every run: ") for line in told)
+    run(tmp_path / "one" / "seed=0", {"valid/fvu": 0.5})
+    assert not {"±", "sd:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
+
+
+def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
+    for alpha in (0, 1):
+        for act in ("relu", "tanh"):
+            run(tmp_path / f"{act}{alpha}", {"valid/fvu": 0.5}, act=act, alpha=alpha)
+    assert [line.split()[:2] for line in lines(tmp_path, capsys)[:2]] == [["act", "alpha"], ["relu", "0"]]
+    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,tanh"], ["alpha", "act"]))
+    head, *rows = lines(tmp_path, capsys)
+    assert head.split()[:2] == ["alpha", "act"]
+    assert [row.split()[:2] for row in rows[:3]] == [["0", "relu"], ["0", "tanh"], ["1", "relu"]]
+
+
+def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
+    told = lines(sweep, capsys)
+    assert told[4].split() == ["failed", "exit", "code", "why"]
+    assert told[5].split(maxsplit=2) == ["alpha=0.1,seed=1", "1", "NonFiniteLoss: the loss is nan"]
+
+
+def test_what_is_left_is_told_with_the_command_that_goes_on(sweep, capsys):
+    run(sweep / "alpha=0.2,seed=0", status="interrupted", alpha=0.2)
+    *_, last = lines(sweep, capsys, "alpha=0.2,seed=0", "alpha=0.3,seed=0", "alpha=0.4,seed=0")
+    assert last.startswith("1 was cut off and 2 have not begun; go on with: satae-train sweep=")
+
+
+def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):
+    assert not any("go on with" in line for line in lines(sweep, capsys))
+
+
+def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
+    lines(sweep, capsys)
+    with (sweep / RUNS).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in rows] == [
+        ("alpha=0.0,seed=0", "finished", "0", "0.0", "0.2"),
+        ("alpha=0.0,seed=1", "finished", "0", "0.0", "0.4"),
+        ("alpha=0.1,seed=0", "finished", "0", "0.1", "0.5"),
+        ("alpha=0.1,seed=1", "failed", "1", "0.1", ""),
+    ]
+
+
+def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsys):
+    whole = lines(sweep, capsys)
+    run(sweep / "torn", alpha=0.5)
+    (sweep / "torn" / "config.yaml").write_text("[")
+    told = lines(sweep, capsys)
+    (line,) = [line for line in told if line not in whole]
+    assert line.startswith("torn: config.yaml: is no configuration")
+    assert "torn,unreadable," in (sweep / RUNS).read_text("utf-8")
+
+
+def test_a_measure_that_is_no_number_is_no_collapse(tmp_path, capsys):
+    for seed, collapsed in enumerate([0.0, 1.0, None]):
+        run(tmp_path / f"{seed}", {"valid/fvu": 1.0, "valid/collapsed": collapsed}, seed=seed)
+    head, row, *_ = lines(tmp_path, capsys)
+    assert (head.split()[-1], row.split()[-1]) == ("collapsed", "1")
+
+
+def test_no_text_is_a_formula(tmp_path, capsys):
+    run(tmp_path / "=1+1", {"valid/fvu": None}, tag="=1+1", lr=-0.5)
+    lines(tmp_path, capsys)
+    with (tmp_path / RUNS).open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [row[key] for key in ("run", "tag", "lr", "valid/fvu")] == ["'=1+1", "'=1+1", "-0.5", ""]
+
+
+def test_an_empty_sweep_says_nothing(tmp_path, capsys):
+    assert lines(tmp_path, capsys) == []
+    assert not (tmp_path / RUNS).exists()
+
+
+def test_what_is_no_run_is_passed_over(sweep):
+    (sweep / "report").mkdir()
+    assert len(list(below(sweep))) == 4
+
+
+def test_numbers_that_are_large_are_told_in_few_signs(tmp_path, capsys):
+    for seed, (fvu, dead) in enumerate([(1.7e308, 1e300), (-1.7e308, 1e300)]):
+        run(tmp_path / f"{seed}", {"valid/fvu": fvu, "valid/dead_fraction": dead}, seed=seed)
+    _, row, *_ = lines(tmp_path, capsys)
+    assert row.split()[1:8] == ["0.000", "±", "too", "large", "1.000e+300", "±", "0.000"]

@@ -1,0 +1,133 @@
+"""What the documents say can be done: every command is one, every link leads somewhere."""
+
+import ast
+import re
+import shlex
+import sys
+from importlib.util import find_spec
+
+import pytest
+from program import ROOT
+
+from satae import datasets, evaluate, report
+from satae.cli import compose, sweeps
+from satae.data.archives import complete
+from satae.data.published import PUBLISHED
+from satae.experiment import build
+
+SOURCE = ROOT / "src" / "satae"
+FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def tree(name):
+    return ast.parse(FILES[name].read_text("utf-8"))
+
+
+def commands(program):
+    """Every line of a program that the documents and the Makefile give, by where it stands."""
+    found = {}
+    for document in [*DOCUMENTS, ROOT / "Makefile"]:
+        text = document.read_text("utf-8") if document.exists() else ""
+        for line in re.findall(rf"(?:^[ \t]*|`|/){program} +([^`\n]*)", text, re.MULTILINE):
+            words = [word for word in shlex.split(line, comments=True) if word not in ("$(ARGS)", "[...]")]
+            found[f"{document.name}: {' '.join(words)}"] = words
+    return [pytest.param(words, id=line) for line, words in found.items()]
+
+
+def one_seed(word):
+    return "seed=0" if word.startswith("seed=") else word
+
+
+def is_there(source):
+    """Whether the data that a configuration names are on this machine."""
+    if published := PUBLISHED.get(source.name):
+        return complete(published, source.dir)
+    return getattr(source, "path", None) is None
+
+
+@pytest.mark.parametrize("words", commands("satae-train"))
+def test_every_command_in_the_documents_can_be_run(words):
+    if {"--help", "--hydra-help", "--cfg"} & {*words}:
+        pytest.skip("shows something")
+    if [word for word in words if word.startswith(("resume=", "rerun="))] or (len(words) == 1 and "sweep=" in words[0]):
+        pytest.skip("needs a run that is there")
+    if any(word.startswith("hydra/launcher=ray") for word in words) and not find_spec("ray"):
+        pytest.skip("pip install 'satae[ray]'")
+    overrides = [one_seed(word) for word in words if not word.startswith("-")]
+    asked = sweeps.taken_out(overrides, {"-m", "--multirun"} & {*words} != set())
+    for run in compose.planned(*asked.commands, multirun=asked.multirun).runs:
+        if not is_there(run.config.data):
+            pytest.skip("can be composed; its data are not on this machine")
+        build.check(run.config)
+
+
+@pytest.mark.parametrize("words", commands("satae-data"))
+def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["satae-data", *words[:1], "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        datasets.main()
+    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*PUBLISHED, "all"}
+    assert "usage: satae-data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", commands("satae-eval"))
+def test_every_command_about_evaluations_in_the_documents_is_one(words):
+    if "--help" in words:
+        pytest.skip("shows something")
+    assert evaluate.settings([word for word in words if not word.startswith("run=")]).parts
+    assert [word for word in words if word.startswith("run=")]
+
+
+@pytest.mark.parametrize("words", commands("satae-report"))
+def test_every_command_about_reports_in_the_documents_is_one(words):
+    assert report.parse(words).folders
+
+
+HELP = ROOT / "conf" / "config.yaml"
+
+
+def typed_lines():
+    """Every command line that a user reads, with its file: in the help, what comes before its explanation."""
+    for document in [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "Makefile"]:
+        for line in re.findall(r"(?:^[ \t]*|`|/)(satae-\w+ +[^`\n]*)", document.read_text("utf-8"), re.MULTILINE):
+            yield document.name, line.replace("$(ARGS)", "")
+    for line in re.findall(r"^ +(satae-train +.*?)(?:  |$)", HELP.read_text("utf-8"), re.MULTILINE):
+        yield HELP.name, line
+
+
+def test_a_shell_can_read_every_command_line():
+    lines = [*typed_lines()]
+    assert {"README.md", "config.yaml"} <= {name for name, _ in lines}
+    for name, line in lines:
+        words = shlex.shlex(line, posix=True, punctuation_chars="()")
+        words.whitespace_split = True
+        assert not [word for word in words if word in ("(", ")")], (name, line)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_messages_quote_what_a_shell_would_not_read(name):
+    said = [node.value for node in ast.walk(tree(name)) if isinstance(node, ast.Constant)]
+    assert not [text for text in said if isinstance(text, str) and re.search(r"(?<!['\w])\w+=range\(", text)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_folders_are_named_in_the_order_that_the_sweeps_of_a_document_have(document):
+    text = document.read_text("utf-8")
+    orders = [re.findall(r"([\w.]+)=[^ ]*(?:,|range)", line) for line in re.findall("satae-train ([^`#\n]*)", text)]
+    for name in re.findall(r"(?:\w+=[\w.]+,)+\w+=[\w.]+", text):
+        keys = re.findall(r"(\w+)=", name)
+        assert any([key for key in order if key in keys] == keys for order in orders), name
+
+
+def test_there_are_commands_to_try():
+    assert len(commands("satae-report")) >= 2
+    assert len(commands("satae-eval")) >= 2
+    assert len(commands("satae-train")) >= 5
+    assert len(commands("satae-data")) >= 5
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.exists()], ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8"))
+    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
