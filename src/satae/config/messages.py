@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from satae.config.ranges import LARGEST
 from satae.config.schema import TRAINING, Schema
+from satae.errors import ConfigError as ConfigError
 
 KINDS: Final = {
     "float": "must be a number",
@@ -24,10 +25,6 @@ KINDS: Final = {
     "str | None": "must be a word, or null",
 }
 MEANT: Final = {"gpu": ["cuda"], "none": []}  # words that are spelt like what they do not mean
-
-
-class ConfigError(ValueError):
-    """A choice that cannot be run, in one line."""
 
 
 def show(value: object) -> str:

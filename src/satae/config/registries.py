@@ -1,0 +1,15 @@
+"""The groups of choices, one registry each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from satae.config.registry import Registry
+
+ACTIVATIONS: Final[Registry[Any]] = Registry("act", "satae.model.activations")
+ARCHITECTURES: Final[Registry[Any]] = Registry("arch", "satae.model.architectures")
+NOISES: Final[Registry[Any]] = Registry("noise", "satae.model.noise")
+DATA_SOURCES: Final[Registry[Any]] = Registry("data", "satae.data")
+OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.training.optimizers")
+EVALUATION_PARTS: Final[Registry[Any]] = Registry("evaluation", "satae.evaluation.parts")
+LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")
