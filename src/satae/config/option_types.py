@@ -1,23 +1,143 @@
-"""Annotated types of options: the type and the range stand in the signature of the function that takes the option."""
+"""Types of options: the type and the range stand in the signature of the function that takes the option.
+
+    def shrink(*, threshold: Positive) -> nn.Module: ...
+
+Besides the types named here, ``bool``, ``str``, ``Literal["a", "b"]``, ``list[...]`` and ``... | None`` can be used.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+
+from satae.config.messages import bad_choice, listed, show
+from satae.errors import ConfigError
 
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_WIDTH: Final = 10**6
 LARGEST_VALUE: Final = 1e6  # of numbers that are compared with the data's own
+MOST_LAYERS: Final = 256
+MISSING: Final = "???"  # in YAML: the user must give a value
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
+Widths = Annotated[list[Width], Field(min_length=1, max_length=MOST_LAYERS)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 Value = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)]
 Level = Annotated[float, Field(ge=0, le=LARGEST_VALUE, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveValue = Annotated[float, Field(gt=0, le=LARGEST_VALUE, allow_inf_nan=False)]
+Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest and the largest value
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
-FilePath = Annotated[str, Field(min_length=1, json_schema_extra={"path": True})]  # a file or folder of the user
+FilePath = Annotated[str, Field(json_schema_extra={"path": True})]  # a file or folder of the user
+
+TYPE_WORDS: Final[dict[str, str]] = {
+    "number": "must be a number",
+    "integer": "must be a whole number",
+    "boolean": "must be true or false",
+    "string": "must be a word",
+    "integers": "must be whole numbers in brackets, such as [512,64]",
+    "numbers": "must be numbers in brackets, such as [0.1,0.3]",
+    "pair": "must be two numbers in brackets, such as [0,1]",
+    "strings": "must be words in brackets, such as [a,b]",
+}
+
+
+def option_types(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
+    """The options of a function (its keyword-only parameters) and their types."""
+    return dict(_option_types(function))
+
+
+@functools.cache
+def _option_types(function: Callable[..., Any]) -> Mapping[str, TypeAdapter[Any]]:
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    return {item.name: TypeAdapter(item.annotation) for item in parameters if item.kind is item.KEYWORD_ONLY}
+
+
+def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
+    """A value converted to the type of its option.
+
+    Args:
+        name: of the option, as users type it: ``"act.threshold"``.
+        kind: its type.
+        value: as it was composed or read.
+
+    Raises:
+        ConfigError: it has another type, or lies outside the range.
+    """
+    schema = describe(kind)
+    if value == MISSING:
+        raise ConfigError(f"{name}: is missing; give it a value")
+    if value == "" and "enum" not in schema:
+        raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
+    try:
+        # text stands for a number (an environment variable) and may be yes or no; a number never stands for true
+        return kind.validate_python(value, strict=not _has_text(value))
+    except ValidationError as error:
+        reason = error.errors()[0]["type"]
+    if isinstance(value, bool | int | float):
+        try:
+            return kind.validate_python(str(value), strict=True)  # a folder may be called 123
+        except ValidationError:
+            pass
+    raise ConfigError(_refusal(name, value, schema, reason))
+
+
+def _has_text(value: object) -> bool:
+    return any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
+
+
+def describe(kind: TypeAdapter[Any]) -> dict[str, Any]:
+    """The JSON schema of a type, with ``nullable`` in place of a union with null."""
+    schema = kind.json_schema()
+    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+    return {**options[0], "nullable": len(schema.get("anyOf", [])) > 1}
+
+
+def type_words(schema: Mapping[str, Any]) -> str:
+    """What the value of an option must be: ``"must be a whole number, or null"``."""
+    word = f"{schema['items']['type']}s" if schema["type"] == "array" else schema["type"]
+    words = TYPE_WORDS["pair" if schema.get("maxItems") == schema.get("minItems") == 2 else word]
+    return f"{words}, or null" if schema["nullable"] else words
+
+
+def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -> str:
+    """What is wrong with a value.
+
+    Args:
+        name: of the option.
+        value: as it was composed or read.
+        schema: of the option's type.
+        reason: pydantic's word for the error.
+    """
+    choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
+    if choices and value is not None:
+        return bad_choice(name, value, choices)
+    if reason == "too_long" and schema["maxItems"] > 2:
+        return f"{name}: has {len(value)} values; give at most {schema['maxItems']}"  # type: ignore[arg-type]
+    if reason == "too_short" and schema["minItems"] == 1:
+        return f"{name}={show(value)}: give at least one value"
+    if reason in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
+        return out_of_range(name, value, schema.get("items", schema))
+    return f"{name}={show(value)}: {type_words(schema)}"
+
+
+def out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
+    """What is wrong with a number, or numbers, outside the range in a JSON schema."""
+    numbers = [float(str(number)) for number in (value if isinstance(value, list) else [value])]
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))
+    limits = [] if all(math.isfinite(number) for number in numbers) else ["finite"]
+    if low > -LARGEST_VALUE or min(numbers) < low:
+        limits.append(f"{'above' if 'exclusiveMinimum' in schema else 'at least'} {low:.10g}")
+    if high < LARGEST_VALUE or math.inf > max(numbers) >= high:
+        limits.append(f"{'below' if 'exclusiveMaximum' in schema else 'at most'} {high:.10g}")
+    return f"{name}={show(value)}: {'each ' * isinstance(value, list)}must be {listed(limits, 'and')}"

@@ -7,26 +7,39 @@ parameters are what the program passes in. Nothing is stated a third time.
 
 from __future__ import annotations
 
-import functools
+import difflib
 import importlib
-import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from satae.config.messages import bad_choice, listed
+from satae.config.option_types import check_value, option_types
 from satae.errors import ConfigError
 
 T = TypeVar("T")
 
 
+class Choice(SimpleNamespace):
+    """A choice of a group and its options, as attributes: ``noise.name``, ``noise.level``."""
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return {key: value for key, value in vars(self).items() if key != "name"}
+
+
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """One choice of a group."""
+    """What was registered under a name."""
 
     name: str
     build: Callable[..., T]
@@ -36,18 +49,19 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The choices of one configuration group, found by importing one module, or all modules of one package."""
 
-    def __init__(self, group: str, home: str) -> None:
+    def __init__(self, group: str, home: str, first: Iterable[str] = ()) -> None:
         """Name the group and the module or package that registers its choices; nothing is imported yet.
 
         Args:
             group: folder in ``conf/`` and word on the command line, such as ``"act"``.
             home: such as ``"satae.model.activations"``, or ``"satae.data"`` for every module in that package.
+            first: choices that are listed before all others, which follow in alphabetical order.
         """
-        self.group, self.home = group, home
+        self.group, self.home, self.first = group, home, tuple(first)
         self._entries: dict[str, Entry[T]] = {}
 
     def register(self, name: str, **facts: Any) -> Callable[[Callable[..., T]], Callable[..., T]]:
-        """Decorate the function that builds the choice ``name``."""
+        """Decorate the function or class that builds the choice ``name``."""
 
         def add(function: Callable[..., T]) -> Callable[..., T]:
             self._entries[name] = Entry(name, function, facts)
@@ -55,68 +69,113 @@ class Registry(Generic[T]):
 
         return add
 
-    def __getitem__(self, name: str) -> Entry[T]:
-        """The choice of that name; its module is imported."""
-        self._import_home()
-        return self._entries[name]
-
     def names(self) -> list[str]:
-        """Every choice that has a YAML file, in alphabetical order."""
-        folder = resources.files("satae.conf") / self.group
-        return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+        """Every choice that has a YAML file; nothing heavy is imported."""
+        files = (file.name for file in (conf_folder() / self.group).iterdir())
+        found = sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+        return sorted(found, key=lambda name: self.first.index(name) if name in self.first else len(self.first))
 
     def defaults(self, name: str) -> dict[str, Any]:
-        """The options of a choice and their values, as its YAML file has them."""
-        text = (resources.files("satae.conf") / self.group / f"{name}.yaml").read_text("utf-8")
-        return {key: value for key, value in yaml.safe_load(text).items() if key != "name"}
+        """The options of a choice and their values in its YAML file; nothing heavy is imported.
 
-    def build(self, name: str, options: Mapping[str, Any], *given: Any) -> T:
-        """Call the function of a choice.
+        Raises:
+            ConfigError: the choice is unknown.
+        """
+        if name not in self.names():
+            raise ConfigError(bad_choice(self.group, name, self.names()))
+        values = yaml.safe_load((conf_folder() / self.group / f"{name}.yaml").read_text("utf-8"))
+        return {key: value for key, value in values.items() if key != "name"}
+
+    def owners(self, option: str) -> list[str]:
+        """The choices that have an option; nothing heavy is imported."""
+        return [name for name in self.names() if option in self.defaults(name)]
+
+    def __getitem__(self, name: str) -> Entry[T]:
+        """What was registered under a name; its module is imported.
+
+        Raises:
+            ConfigError: the choice is unknown.
+        """
+        if name not in self._entries:
+            self._import(name)
+        if name not in self._entries:
+            raise ConfigError(bad_choice(self.group, name, self.names()))
+        return self._entries[name]
+
+    def entries(self) -> list[Entry[T]]:
+        """Everything that has a YAML file, as it was registered; all modules are imported."""
+        return [self[name] for name in self.names()]
+
+    def choice(self, name: str, options: Mapping[str, Any] | None = None) -> Choice:
+        """A choice, its options checked against the signature of its function and converted to plain data.
 
         Args:
             name: of the choice.
-            options: its keyword-only arguments; they are checked first.
-            given: its positional arguments.
+            options: all of them; None takes those in its YAML file.
+
+        Raises:
+            ConfigError: the choice or an option is unknown, or a value is missing, of the wrong type or out of range.
+        """
+        kinds = option_types(self[name].build)
+        given = self.defaults(name) if options is None else options
+        for option in given:
+            if option not in kinds:
+                raise ConfigError(self.unknown_option(option, name))
+        order = [*(option for option in given if option in kinds), *(kind for kind in kinds if kind not in given)]
+        values = {
+            option: kinds[option].dump_python(
+                check_value(f"{self.group}.{option}", kinds[option], given.get(option, "???")), mode="json"
+            )
+            for option in order
+        }
+        return Choice(name=name, **values)
+
+    def build(self, choice: Choice | str, *given: Any) -> T:
+        """Call the function of a choice.
+
+        Args:
+            choice: its name and options; a name alone takes the options in its YAML file.
+            given: positional arguments of the function.
 
         Raises:
             ConfigError: an option is unknown, of the wrong type or out of range, or the function refuses it.
         """
-        function = self[name].build
-        checked = self.check(name, options)
+        choice = self.choice(choice) if isinstance(choice, str) else choice
+        function = self[choice.name].build
+        kinds = option_types(function)
+        options = {
+            option: check_value(f"{self.group}.{option}", kinds[option], value)
+            for option, value in choice.options.items()
+        }
         try:
-            return function(*given, **checked)
+            return function(*given, **options)
         except ConfigError:
             raise
         except ValueError as error:
-            raise ConfigError(f"{self.group}={name}: {error}") from None
+            raise ConfigError(f"{self.group}={choice.name}: {error}") from None
 
-    def check(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Check the types and ranges of options against the signature of the function; returns them converted.
+    def unknown_option(self, option: str, name: str) -> str:
+        """What to say when a choice does not have an option; nothing heavy is imported."""
+        group = self.group
+        refused = f"{group}.{option}: {group}={name} has no such option"
+        if there := self.owners(option):
+            return f"{refused}; it belongs to {group}={listed(there)}"
+        own = list(self.defaults(name)) if name in self.names() else []
+        if near := difflib.get_close_matches(option, own, 1, 0.5):
+            return f"{refused}; did you mean {group}.{near[0]}?"
+        others = dict.fromkeys(other for each in self.names() for other in self.defaults(each))
+        if near := difflib.get_close_matches(option, list(others), 1, 0.5):
+            return f"{refused}; did you mean {group}.{near[0]} of {group}={listed(self.owners(near[0]))}?"
+        return f"{refused}; it has {', '.join(own) or 'none'}"
 
-        Raises:
-            ConfigError: an option is unknown, of the wrong type or out of range.
-        """
-        try:
-            return dict(_model_of(self[name].build).model_validate(dict(options)))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"{self.group}.{key}={first['input']}: {first['msg']}") from None
-
-    @functools.cache  # noqa: B019  # registries live as long as the program
-    def _import_home(self) -> None:
+    def _import(self, name: str) -> None:
+        """Import the module of a choice: ``home/<name>.py`` if it exists, else ``home`` with all its modules."""
         home = importlib.import_module(self.home)
-        for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-            importlib.import_module(f"{self.home}.{module.name}")
+        modules = [module.name for module in pkgutil.iter_modules(getattr(home, "__path__", []))]
+        for module in [name] if name in modules else modules:
+            importlib.import_module(f"{self.home}.{module}")
 
 
-@functools.cache
-def _model_of(function: Callable[..., Any]) -> type[BaseModel]:
-    """A pydantic model of the keyword-only parameters of a function."""
-    parameters = inspect.signature(function, eval_str=True).parameters.values()
-    fields: dict[str, Any] = {
-        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
-        for parameter in parameters
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    return create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+def conf_folder() -> Traversable:
+    """The folder ``conf/`` of the installed package."""
+    return resources.files("satae.conf")
