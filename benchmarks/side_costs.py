@@ -60,12 +60,12 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     from satae.loggers.console import Display
     from satae.loggers.tensorboard_logger import Board
     from satae.plots import pictures
-    from satae.runs.record import Record
+    from satae.runs.record import RunRecord
     from satae.training.keeper import Keeper
 
     logging = {
         Board: ("__init__", "__exit__", "begin", "scalars", "histograms", "pictures", "flush"),
-        Record: ("__enter__", "__exit__", "note", "epoch", "sync", "finish"),
+        RunRecord: ("__enter__", "__exit__", "add_facts", "add_epoch", "sync", "write_final_metrics"),
         Display: ("__enter__", "__exit__", "note", "warn", "epoch", "result"),
         Session: ("_keep",),
         Keeper: ("consider",),
@@ -86,11 +86,11 @@ def train(folder: Path, words: list[str]) -> float:
 
     from satae.cli.session import train as satae_train
     from satae.config import validate
-    from satae.runs.record import Record
+    from satae.runs.record import RunRecord
 
     with initialize_config_module("satae.conf", version_base="1.3"):
         config = validate(compose("config", words))
-    with Record.begin(folder, config, "side_costs", words, lambda error: 1) as record:
+    with RunRecord.start(folder, config, "side_costs", words, lambda error: 1) as record:
         satae_train(config, record)
     samples = json.loads((folder / "run.json").read_text("utf-8"))["data"]["train"]
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()

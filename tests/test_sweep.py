@@ -195,7 +195,7 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
 
 def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(notes, "LARGEST", 10)
+    monkeypatch.setattr(notes, "MAX_JSON_BYTES", 10)
     monkeypatch.setattr("pathlib.Path.mkdir", lambda path, *_, **__: made.append(path))
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
@@ -206,10 +206,10 @@ def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, m
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
-    from satae.runs import lock
+    from satae.runs import record
 
     (tmp_path / "outputs" / "first").mkdir(parents=True)
-    with lock.locked(tmp_path / "outputs" / "first"):
+    with record.lock_directory(tmp_path / "outputs" / "first"):
         outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
     assert "outputs/first: another process is at work here" in outcome.err

@@ -14,7 +14,7 @@ from satae.config import ConfigError
 from satae.config.messages import bad_choice, nearest
 from satae.printable import first_line
 from satae.runs.export_formats import FORMATS, Source
-from satae.runs.layout import CONFIG, FINISHED
+from satae.runs.layout import CONFIG_FILE, FINISHED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +120,7 @@ def export(chosen: Choices) -> Exported:
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()
-    config = stored.read(chosen.run / CONFIG)
+    config = stored.read(chosen.run / CONFIG_FILE)
     data = build.dataset(config)
     try:
         (check_shape if chosen.best else check_data)(state.facts, data)
@@ -142,10 +142,10 @@ def export(chosen: Choices) -> Exported:
 
 def _reached(run: Path, step: int, config: Config, samples: int) -> str:
     """How far the weights were trained, and whether more was asked of the run."""
-    from satae.runs import reading
+    from satae.runs import record
     from satae.training.fit import steps_per_epoch
 
-    status = reading.read(run)["status"]
+    status = record.read_record(run)["status"]
     done = step // steps_per_epoch(samples, config.batch_size)
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
     return f"the weights after {done} of {config.epochs} epochs, at step {step:,}{more}"

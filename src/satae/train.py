@@ -76,7 +76,7 @@ def close(line: CommandLine, folders: Sequence[Path], error: BaseException | Non
         # a run that could not write its own end has told why; one that cannot be read is told of in the table
         with suppress(OSError, ConfigError):
             if results.status(folder) == results.RUNNING:
-                record.close_unended(folder, cause, exit_code(cause))
+                record.close_unfinished(folder, cause, exit_code(cause))
     if line.sweep is not None and line.sweep.is_dir():
         sweep_session.end(line.sweep, folders, line.launcher, report=error is None)
     lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)

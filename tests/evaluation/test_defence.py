@@ -253,7 +253,7 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
 
     def attack(plan=PLAN, subject=(), span=None, move=0.0, turn=False, scale=1.0, source=1.0, changed="", program=None):
         if program:
-            monkeypatch.setattr(provenance, "program", lambda: program)
+            monkeypatch.setattr(provenance, "program_version", lambda: program)
         at = whole._replace(**dict(subject))
         at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
         at = at._replace(data=at.data._replace(span=span)) if span else at

@@ -25,7 +25,7 @@ from satae.evaluation.findings import Findings, Table
 from satae.evaluation.subject import Subject, Trained, digest
 from satae.experiment import build
 from satae.runs import provenance
-from satae.runs.lock import locked
+from satae.runs.record import lock_directory
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_json_says_all_that_the_figures_depend_on(run):
     shared = {"best": False, "split": "test", "samples": 20, "seed": 3}
     assert found["key"] == {
         "format": 1,
-        **provenance.program(),
+        **provenance.program_version(),
         "part": "manifold",
         **shared,
         "manifold": {"other": "none"},
@@ -335,7 +335,7 @@ def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
 
 def test_two_evaluations_of_a_run_are_one_too_many(run):
     (run / "evaluation").mkdir()
-    lock = locked(run / "evaluation")
+    lock = lock_directory(run / "evaluation")
     outcome = typed(run, "run=.", *QUICK)
     lock.release()
     assert outcome.code == 2

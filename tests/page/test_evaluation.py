@@ -27,7 +27,7 @@ from satae.page.evaluations import gathering, panels, parts, stored, verdicts
 from satae.page.evaluations.gathering import gather
 from satae.page.series import plan
 from satae.page.writing import write
-from satae.runs.layout import EVALUATION
+from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.groups import Spread, axes, grouped
 
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
@@ -122,12 +122,12 @@ def test_what_storage_writes_can_be_read(tmp_path):
     from satae.evaluation.findings import Findings, Table
 
     place = made.whole(tmp_path / "run")
-    (place / EVALUATION).mkdir()
+    (place / EVALUATION_FOLDER).mkdir()
     cells = [["shuffled", 0.75, 0.7, math.nan, 2.0, 1.0, 30, 30]]
     columns = evaluated.COLUMNS["manifold"]
     found = Findings([Table("manifold", columns, cells, columns)], {"auroc shuffled": 0.75})
     key = {"part": "manifold", "samples": 30, "manifold": {"other": "auto"}, "weights": "abc"}
-    storage.write(place / EVALUATION, "manifold", key, found, 1.0)
+    storage.write(place / EVALUATION_FOLDER, "manifold", key, found, 1.0)
     read = stored.read(place, "manifold")
     assert read.settings == {"samples": "30", "manifold.other": "auto"}
     assert read.tables[0].rows == [["shuffled", 0.75, 0.7, None, 2.0, 1.0, 30, 30]]
@@ -619,7 +619,7 @@ PICTURES = ("denoising_curves.png", "defence_accuracy.png")
 
 def with_pictures(place):
     for name in PICTURES:
-        (place / EVALUATION / name).write_bytes(png(random.Random(0), side=8))
+        (place / EVALUATION_FOLDER / name).write_bytes(png(random.Random(0), side=8))
 
 
 @pytest.mark.parametrize(("runs", "shown"), [(1, 2), (4, 8), (5, 0)])
@@ -639,7 +639,7 @@ def test_only_pictures_of_the_evaluation_are_shown(tmp_path):
     headline, tables = results("relu", 0.1, 0)["defence"]
     evaluated.write_part(place, "defence", headline, tables, names)
     with_pictures(place)
-    (place / EVALUATION / "defence_spoilt.png").write_bytes(b"<svg onload=alert(1)>")
+    (place / EVALUATION_FOLDER / "defence_spoilt.png").write_bytes(b"<svg onload=alert(1)>")
     page = Page(write([place]))
     assert len(page.all("img")) == 1
     assert "defence_spoilt.png of act=relu,alpha=0.1,seed=0 is not shown: it is no PNG file." in page.seen()
@@ -651,7 +651,7 @@ def test_only_pictures_of_the_evaluation_are_shown(tmp_path):
 
 def spoilt(place, **changed):
     """The result of a part with something else in it."""
-    path = place / EVALUATION / "manifold.json"
+    path = place / EVALUATION_FOLDER / "manifold.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
 
 
@@ -706,7 +706,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
         (b'{"key": {', "it is torn, or no JSON"),
         (b"\xff\xfe", "it is no result of satae-eval"),
         (b"[" * 100_000, "it is no result of satae-eval"),
-        (b" " * (stored.LARGEST + 1), "it is too large"),
+        (b" " * (stored.MAX_JSON_BYTES + 1), "it is too large"),
         (b"[" + b"9" * 10_000 + b"]", ""),
         (b"null", "it is no result of satae-eval"),
         (None, "it is no file"),
@@ -714,7 +714,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
 )
 def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
     place = run(tmp_path, parts=["code"])
-    path = place / EVALUATION / "code.json"
+    path = place / EVALUATION_FOLDER / "code.json"
     path.unlink()
     if content is None:
         os.mkfifo(path)
@@ -754,9 +754,9 @@ def test_an_accuracy_without_a_verdict_that_is_known_is_left_out(tmp_path):
 def test_an_evaluation_that_is_no_folder_is_no_matter(tmp_path, place):
     one = made.whole(tmp_path / "0")
     if place == "link":
-        (one / EVALUATION).symlink_to("/nowhere")
+        (one / EVALUATION_FOLDER).symlink_to("/nowhere")
     else:
-        (one / EVALUATION).write_text("x")
+        (one / EVALUATION_FOLDER).write_text("x")
     assert "satae-eval" not in Page(write([tmp_path])).seen()
 
 
@@ -779,7 +779,7 @@ def test_no_result_is_too_odd(tmp_path_factory, where, part, odd):
         tables[name][0] = [odd for _ in tables[name][0]]
     place = made.whole(folder / "0", pictures=())
     evaluated.write_part(place, part, headline, tables)
-    path = place / EVALUATION / f"{part}.json"
+    path = place / EVALUATION_FOLDER / f"{part}.json"
     if where not in ("rows", "cell"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {where: odd}))
     source, groups, found = gathered(folder)

@@ -3,7 +3,7 @@
 import pytest
 
 from satae.config import ConfigError
-from satae.runs.reading import read
+from satae.runs.record import read_record
 
 BROKEN = [
     *["", "{", "[]", "{}", "null", "[" * 100_000, "{not json", '{"status": "finished", "overrides": 1}'],
@@ -18,4 +18,4 @@ BROKEN = [
 def test_a_record_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(ConfigError, match=r"run\.json"):
-        read(tmp_path)
+        read_record(tmp_path)

@@ -1,14 +1,13 @@
 import json
 import os
+import time
 
 import pytest
 
 from satae import atomic_write as files
 from satae.config import ConfigError
-from satae.runs import record as module
-from satae.runs.layout import CONFIG
-from satae.runs.reading import read
-from satae.runs.record import Record, close_unended
+from satae.runs.layout import CONFIG_FILE
+from satae.runs.record import RunRecord, close_unfinished, read_record
 
 CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
 
@@ -20,7 +19,7 @@ def code_of(error):
 @pytest.fixture
 def begin(tmp_path, configuration):
     def begun(*overrides, command="satae-train -m act=relu alpha=0,1"):
-        return Record.begin(tmp_path, configuration(), command, list(overrides), code_of)
+        return RunRecord.start(tmp_path, configuration(), command, list(overrides), code_of)
 
     return begun
 
@@ -33,8 +32,8 @@ def test_a_second_run_cannot_begin_in_the_directory(tmp_path, begin):
         pass
     with pytest.raises(ConfigError, match="holds a run already"):
         begin("alpha=1")
-    assert read(first.directory)["overrides"] == ["alpha=0"]
-    assert (tmp_path / CONFIG).exists()
+    assert read_record(first.directory)["overrides"] == ["alpha=0"]
+    assert (tmp_path / CONFIG_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_a_second_run_cannot_begin_in_the_directory(tmp_path, begin):
 def test_how_a_run_ends_is_written_down(tmp_path, begin, error, status, code):
     def run():
         with begin():
-            assert read(tmp_path)["status"] == "running"
+            assert read_record(tmp_path)["status"] == "running"
             if error:
                 raise error
 
@@ -58,17 +57,17 @@ def test_how_a_run_ends_is_written_down(tmp_path, begin, error, status, code):
             run()
     else:
         run()
-    found = read(tmp_path)
+    found = read_record(tmp_path)
     assert (found["status"], found["exit_code"]) == (status, code)
     assert found["ended"] >= found["started"]
-    close_unended(tmp_path, OSError("too late"), 1)
-    assert read(tmp_path) == found
+    close_unfinished(tmp_path, OSError("too late"), 1)
+    assert read_record(tmp_path) == found
 
 
 @pytest.mark.parametrize(("error", "status"), [(OSError("killed"), "failed"), (KeyboardInterrupt(), "interrupted")])
 def test_a_run_that_could_not_end_itself_is_closed(tmp_path, begin, error, status):
     begin("alpha=0")
-    close_unended(tmp_path, error, 7)
+    close_unfinished(tmp_path, error, 7)
     found = json.loads((tmp_path / "run.json").read_text())
     assert (found["status"], found["exit_code"], found["overrides"]) == (status, 7, ["alpha=0"])
     assert found["error"] == f"{type(error).__name__}: {error}"
@@ -78,27 +77,27 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path, begin, configuration):
     def cut_off():
         with begin("alpha=0") as record:
             for number in (1, 2, 3):
-                record.epoch(number, {"valid/fvu": 1 / number, "valid/psnr": float("nan")})
+                record.add_epoch(number, {"valid/fvu": 1 / number, "valid/psnr": float("nan")})
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         cut_off()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "valid')  # torn
-    record = Record.resume(tmp_path, "satae-train resume=x", code_of)
-    last = record.go_on_after(2, configuration("epochs=7"))
+    record = RunRecord.resume(tmp_path, "satae-train resume=x", code_of)
+    last = record.rewind(2, configuration("epochs=7"))
     assert last["valid/fvu"] == 0.5
     assert last["valid/psnr"] != last["valid/psnr"]
     assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
-    found = read(tmp_path)
+    found = read_record(tmp_path)
     assert found["status"] == "interrupted"  # until it is at work
     with record:
-        found = read(tmp_path)
+        found = read_record(tmp_path)
         assert found["status"] == "running"
         assert not {"ended", "error", "exit_code"} & {*found}
         assert found["resumed"][0]["command"] == "satae-train resume=x"
         assert found["resumed"][0]["sources"] == found["sources"]
-    assert "epochs: 7" in (tmp_path / CONFIG).read_text()
+    assert "epochs: 7" in (tmp_path / CONFIG_FILE).read_text()
 
 
 def test_the_name_of_a_new_run_directory_is_on_the_disk(tmp_path, configuration, monkeypatch):
@@ -110,22 +109,22 @@ def test_the_name_of_a_new_run_directory_is_on_the_disk(tmp_path, configuration,
 
     monkeypatch.setattr(files.os, "fsync", fsync)
     directory = tmp_path / "outputs" / "day" / "time"
-    Record.begin(directory, configuration(), "satae-train", [], code_of)
+    RunRecord.start(directory, configuration(), "satae-train", [], code_of)
     assert {path.stat().st_ino for path in (directory, *[*directory.parents][:3])} <= synced
 
 
 def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, configuration):
     with begin("alpha=0") as record:
-        record.epoch(1, {})
-        record.epoch(3, {})
-    record = Record.resume(tmp_path, "satae-train resume=x", code_of)
-    with pytest.raises(ValueError, match="has not the 3 epochs that are done"):
-        record.go_on_after(3, configuration())
+        record.add_epoch(1, {})
+        record.add_epoch(3, {})
+    record = RunRecord.resume(tmp_path, "satae-train resume=x", code_of)
+    with pytest.raises(ValueError, match="the first 3 epochs are not complete"):
+        record.rewind(3, configuration())
 
 
 def test_the_wall_time_is_that_of_all_its_processes(tmp_path, begin, configuration, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def cut_off():
         with begin("alpha=0"):
@@ -135,7 +134,7 @@ def test_the_wall_time_is_that_of_all_its_processes(tmp_path, begin, configurati
     with pytest.raises(KeyboardInterrupt):
         cut_off()
     now[0] = 100.0
-    with Record.resume(tmp_path, "satae-train resume=x", code_of) as record:
+    with RunRecord.resume(tmp_path, "satae-train resume=x", code_of) as record:
         now[0] = 105.0
-        record.finish({})
+        record.write_final_metrics({})
     assert json.loads((tmp_path / "metrics.json").read_text())["wall_s"] == 15.0

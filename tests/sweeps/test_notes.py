@@ -3,7 +3,7 @@ import json
 import pytest
 
 from satae.config import ConfigError
-from satae.sweeps.notes import LARGEST, NONE, Notes, known, read, write
+from satae.sweeps.notes import MAX_JSON_BYTES, NONE, Notes, known, read, write
 
 
 def test_what_was_written_is_read_back(tmp_path):
@@ -27,12 +27,12 @@ def test_what_could_not_be_read_back_is_refused_before_it_is_written(tmp_path):
     notes = Notes([], [], []).add("a", ["seed=0"], [])
     write(tmp_path, notes)
     with pytest.raises(ConfigError, match=r"^[^\n]*sweep\.json: [^\n]*16,777,216 bytes[^\n]*$"):
-        write(tmp_path, notes.add("b" * LARGEST, ["seed=1"], []))
+        write(tmp_path, notes.add("b" * MAX_JSON_BYTES, ["seed=1"], []))
     assert read(tmp_path) == notes
 
 
 def test_the_longest_that_is_written_is_read_back(tmp_path):
-    room = LARGEST - len(json.dumps(Notes([""], [], [])._asdict(), indent=2) + "\n")
+    room = MAX_JSON_BYTES - len(json.dumps(Notes([""], [], [])._asdict(), indent=2) + "\n")
     write(tmp_path, Notes(["b" * room], [], []))
     assert read(tmp_path).commands == ["b" * room]
     with pytest.raises(ConfigError):

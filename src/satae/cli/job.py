@@ -16,11 +16,11 @@ from satae.cli.launch import CommandLine, stop
 from satae.cli.stored_runs import RERUN, RESUME
 from satae.config import Config, ConfigError, validate
 from satae.printable import first_line
-from satae.runs.layout import RUN, shorten
+from satae.runs.layout import RECORD_FILE, shorten
 from satae.signals import Interrupted, number_of
 
 if TYPE_CHECKING:
-    from satae.runs.record import Record
+    from satae.runs.record import RunRecord
 
 PROGRAM: Final = "satae-train"
 
@@ -85,14 +85,14 @@ def _trained(directory: Path, config: Config, line: CommandLine) -> float:
         return train(config, record, line.share, name=directory.name)
 
 
-def _record(directory: Path, config: Config, line: CommandLine) -> Record:
+def _record(directory: Path, config: Config, line: CommandLine) -> RunRecord:
     """Of a new run, or of one that goes on: those of a sweep do where one is there."""
-    from satae.runs.record import Record
+    from satae.runs.record import RunRecord
 
-    if line.resume or (line.sweep and (directory / RUN).exists()):
-        return Record.resume(directory, line.text, exit_code)
+    if line.resume or (line.sweep and (directory / RECORD_FILE).exists()):
+        return RunRecord.resume(directory, line.text, exit_code)
     words = list(HydraConfig.get().overrides.task)
-    return Record.begin(directory, config, line.text, words, exit_code, rerun_of=line.rerun_of)
+    return RunRecord.start(directory, config, line.text, words, exit_code, rerun_of=line.rerun_of)
 
 
 def _tell_failure(error: Exception, directory: Path, config: Config) -> None:

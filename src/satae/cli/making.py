@@ -121,7 +121,7 @@ def _attempt(program: Program, line: CommandLine, jobs: Sequence[Job]) -> list[l
             alone = counted(len(at_work), "run goes", "runs go")
             print(f"a process was killed; {alone} on alone, then the others", flush=True)  # noqa: T201
             return [*([job] for job in at_work), *([waiting] if waiting else [])]
-        record.close_unended(jobs[0].folder, Killed(), FAILED)
+        record.close_unfinished(jobs[0].folder, Killed(), FAILED)
         say(program.name, f"{jobs[0].folder}: {Killed()}", FAILED)
         stop(line)
         return []

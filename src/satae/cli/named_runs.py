@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.messages import ConfigError, counted
-from satae.runs.layout import CONFIG, OUTPUTS, RUN, SWEEP_NOTES, shorten
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps.results import directories
 
 NAMED: Final = "run"
@@ -74,25 +74,26 @@ def _folders(value: str) -> list[Path]:
 def _runs(folder: Path, word: str) -> list[Path]:
     if not _is_there(folder):
         raise ConfigError(f"{word}: there is no folder {folder.name}; {_remedy(folder)}")
-    if (folder / CONFIG).is_file():
+    if (folder / CONFIG_FILE).is_file():
         return [folder]
     if not (runs := directories(folder)):
         others = ", ".join(_with_runs(folder))
         remedy = f"there are {others}; name one" if others else "name run directories, or a sweep"
-        raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG}); {remedy}")
+        raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG_FILE}); {remedy}")
     return runs
 
 
 def _with_runs(folder: Path) -> Iterator[str]:
     """The folders directly below one that are no runs and have some."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not (path / RUN).is_file() and (runs := directories(path)):
-            yield f"{path.name} ({'a sweep of ' if (path / SWEEP_NOTES).is_file() else ''}{counted(len(runs), 'run')})"
+        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := directories(path)):
+            kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
+            yield f"{path.name} ({kind}{counted(len(runs), 'run')})"
 
 
 def _remedy(folder: Path) -> str:
     """What to type in the place of a folder that is not there."""
-    named = Path(OUTPUTS, folder.name)
+    named = Path(OUTPUTS_FOLDER, folder.name)
     if _is_there(named):
         return f"did you mean {NAMED}={named}?"
     found = [Path(path) for path in sorted(glob.glob(str(folder)))] if {*STARS} & {*folder.name} else []

@@ -22,13 +22,13 @@ def opened(program: Program, line: CommandLine, plan: Plan, sweep: Path) -> Iter
     Raises:
         ConfigError: another process is at work in it, its notes are too long, or something cannot be written there.
     """
-    from satae.runs.lock import locked
+    from satae.runs.record import lock_directory
 
     notes.encoded(sweep, _noted(line, plan, sweep))
     new, lock = [folder for folder in (sweep, *sweep.parents) if not folder.exists()], None
     try:
         sweep.mkdir(parents=True, exist_ok=True)
-        lock = locked(sweep)
+        lock = lock_directory(sweep)
         known = _noted(line, plan, sweep)
         program.open(sweep, [job.config for job in plan.jobs], known.runs)
         notes.write(sweep, known)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from satae.config.messages import ConfigError
 from satae.printable import brief
-from satae.runs.layout import RUN
+from satae.runs.layout import RECORD_FILE
 
 RUN_FOLDER, SWEEP_FOLDER = "hydra.run.dir", "hydra.sweep.dir"
 SUBFOLDER = "hydra.sweep.subdir"  # of a run in that of its sweep
@@ -63,7 +63,7 @@ def check_free(folder: Path) -> None:
     Raises:
         ConfigError: one is there.
     """
-    if (folder / RUN).exists():
+    if (folder / RECORD_FILE).exists():
         raise ConfigError(
             f"{folder} holds a run already; name another folder, go on with it (resume={folder}), or delete it"
         )

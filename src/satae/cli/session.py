@@ -16,8 +16,8 @@ from satae.launchers.share import Share
 from satae.loggers.console import Display
 from satae.loggers.tensorboard_logger import Board
 from satae.plots import pictures
-from satae.runs.layout import PICTURES
-from satae.runs.record import Record
+from satae.runs.layout import PICTURES_FOLDER
+from satae.runs.record import RunRecord
 from satae.signals import Interrupted
 from satae.training import checkpoint_folder, engine
 from satae.training.checkpoint import State
@@ -29,7 +29,7 @@ class Session(NamedTuple):
     """A training and those who are told of it."""
 
     experiment: Experiment
-    record: Record
+    record: RunRecord
     board: Board
     display: Display
     keeper: Keeper
@@ -63,8 +63,8 @@ class Session(NamedTuple):
         if "valid/code_sensitivity" not in metrics:  # the epoch was not the last when it was measured
             metrics |= observation.rare_measures(self.experiment)
         drawn = observation.drawn(self.experiment)
-        pictures.save(drawn, self.record.directory / PICTURES)
-        self.record.finish(metrics)
+        pictures.save(drawn, self.record.directory / PICTURES_FOLDER)
+        self.record.write_final_metrics(metrics)
         self.display.result(metrics, self.record.directory, list(drawn))
         return metrics["valid/reconstruction"]
 
@@ -81,7 +81,7 @@ class Session(NamedTuple):
             metrics |= observation.rare_measures(self.experiment)
             self.board.pictures(observation.drawn(self.experiment), epoch.number)
             self.board.histograms(observation.distributions(self.experiment), epoch.number)
-        self.record.epoch(epoch.number, metrics)
+        self.record.add_epoch(epoch.number, metrics)
         self.board.scalars(metrics, epoch.number)
         self.display.epoch(epoch.number, metrics)
         if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
@@ -98,7 +98,7 @@ class Session(NamedTuple):
         self.keeper.write(position.step, state)
 
 
-def train(config: Config, record: Record, share: Share | None = None, name: str = "") -> float:
+def train(config: Config, record: RunRecord, share: Share | None = None, name: str = "") -> float:
     """Build, fit, measure, show; returns the final reconstruction loss on the validation split.
 
     Args:
@@ -114,17 +114,17 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
     """
     engine.repeat_exactly(build.device(config))
     threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
-    state = checkpoint_folder.latest(record.directory) if record.resumed else None
+    state = checkpoint_folder.latest(record.directory) if record.is_resumed else None
     experiment = Experiment.of(config)
     begin = experiment.restore(state) if state else experiment.beginning()
     done = experiment.epochs_until(begin)
-    metrics = record.go_on_after(done, config) if record.resumed else {}
+    metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
-        Board(record.directory, purge_from=done + 1 if record.resumed else None) as board,
+        Board(record.directory, purge_from=done + 1 if record.is_resumed else None) as board,
         Display(config.epochs, done=done, name=name) as display,
     ):
         jobs = {"jobs": share.jobs} if share else {}
-        record.note(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
+        record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
         if state is None:
             board.begin(record.overrides if name else record.command)
         session = _opened(experiment, record, board, display, begin, state)
@@ -132,11 +132,11 @@ def train(config: Config, record: Record, share: Share | None = None, name: str 
 
 
 def _opened(
-    experiment: Experiment, record: Record, board: Board, display: Display, begin: Position, state: State | None
+    experiment: Experiment, record: RunRecord, board: Board, display: Display, begin: Position, state: State | None
 ) -> Session:
     """A session of which is told what is trained, from where, and what a user should know before."""
     display.note(experiment.summary())
-    if record.resumed:
+    if record.is_resumed:
         after = f"from step {begin.step:,}, after {experiment.epochs_until(begin)} epochs"
         display.note(f"going on {after if state else 'from the beginning: no checkpoint'}")
     if state and (jump := going_on.alpha_jump(experiment, state)):

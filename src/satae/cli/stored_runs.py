@@ -15,7 +15,7 @@ from satae.config import Config, ConfigError, stored
 from satae.config.flat import flat
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import GROUPS, PRESETS
-from satae.runs.layout import CONFIG, OLD_CHECKPOINT, RUN, SWEEP_NOTES
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OLD_CHECKPOINT, RECORD_FILE
 
 RESUME, RERUN = "resume", "rerun"
 
@@ -42,7 +42,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     if (word := _named(words)) is None:
         return Typed([*words])
     directory, rest = _directory(word), [other for other in words if other != word]
-    config = stored.read(directory / CONFIG)
+    config = stored.read(directory / CONFIG_FILE)
     its_own = _without(as_words(config), rest)
     if _key(word) == RERUN:
         return Typed([*_with_threads(its_own, directory), *rest], rerun_of=directory)
@@ -81,10 +81,10 @@ def _directory(word: str) -> Path:
     """
     kind, _, typed = word.partition("=")
     directory = Path(os.path.abspath(os.path.expanduser(typed)))
-    if kind == RESUME and _is_there(directory / SWEEP_NOTES):
+    if kind == RESUME and _is_there(directory / MANIFEST_FILE):
         raise ConfigError(f"{word}: is a sweep; go on with all of it: sweep={typed}")
-    if not _is_there(directory / CONFIG):
-        raise ConfigError(f"{word}: no run there (no {CONFIG}); name a run directory that satae-train has made")
+    if not _is_there(directory / CONFIG_FILE):
+        raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has made")
     return directory
 
 
@@ -121,9 +121,9 @@ def _without(words: Sequence[str], typed: Sequence[str]) -> list[str]:
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number that a run had where it was not chosen: with another one its sums are others."""
     try:
-        if not _is_there(directory / RUN):
+        if not _is_there(directory / RECORD_FILE):
             raise OSError
-        threads = json.loads((directory / RUN).read_text("utf-8")).get("threads")
+        threads = json.loads((directory / RECORD_FILE).read_text("utf-8")).get("threads")
     except (OSError, ValueError, AttributeError, RecursionError):
         threads = None
     known = type(threads) is int and 0 < threads <= MOST_THREADS

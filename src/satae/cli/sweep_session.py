@@ -11,7 +11,7 @@ from pathlib import Path
 from satae.config import Config, ConfigError
 from satae.page.writing import write
 from satae.printable import brief_line
-from satae.runs.layout import RUN, shorten
+from satae.runs.layout import RECORD_FILE, shorten
 from satae.sweeps import board, results, table
 from satae.sweeps.notes import Runs
 from satae.sweeps.results import Result, Unreadable
@@ -34,7 +34,7 @@ def begin(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
 
 def follow(directory: Path) -> None:
     """Show a run as it stands beside the others of its sweep; a run does not end for want of that."""
-    if (directory / RUN).exists():
+    if (directory / RECORD_FILE).exists():
         try:
             board.follow(directory)
         except Exception as error:  # whatever stands in the directory of another run

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from satae.cli.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, check_place
 from satae.config.flat import APART, is_among
 from satae.config.messages import ConfigError
-from satae.runs.layout import CONFIG, OUTPUTS, RUN
+from satae.runs.layout import CONFIG_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import notes
 
 SWEEP, FAIL_FAST = "sweep", "fail_fast"
@@ -100,9 +100,9 @@ def _folder(typed: str) -> Path:
         raise ConfigError(f"{SWEEP}={typed}: Hydra would take ${{ in the name for something else; take another one")
     where = Path(os.path.expanduser(typed))
     is_name = os.sep not in typed and typed not in (".", "..", "~")
-    folder = Path(os.path.abspath(Path(OUTPUTS, typed) if is_name else where))
+    folder = Path(os.path.abspath(Path(OUTPUTS_FOLDER, typed) if is_name else where))
     check_place(folder, f"{SWEEP}={typed}")
-    if (folder / RUN).is_file() or (folder / CONFIG).is_file():
+    if (folder / RECORD_FILE).is_file() or (folder / CONFIG_FILE).is_file():
         raise ConfigError(f"{SWEEP}={typed}: is one run; go on with it: resume={typed}")
     return folder
 

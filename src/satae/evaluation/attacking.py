@@ -135,7 +135,7 @@ class Attacked:
     def _key(self, attack: Attack, epsilon: float) -> str:
         """An attack with all that its outcome follows from, beside the victim and the input."""
         key = [attack.name, *self.plan.budget, *self.subject.ball(self.plan.norm, epsilon), self.subject.seed]
-        key += [self.subject.x.device.type, *provenance.program().values()]
+        key += [self.subject.x.device.type, *provenance.program_version().values()]
         if attack.kind == "transfer":
             key += self._transferred
         if attack.kind == "library":

@@ -23,9 +23,9 @@ from satae.evaluation.findings import Cell, Findings
 from satae.evaluation.parts import PARTS
 from satae.evaluation.subject import Subject, Trained, device_of, digest
 from satae.evaluation.summary import Headlines, summaries
-from satae.runs import provenance, reading
-from satae.runs.layout import EVALUATION, FINISHED, OUTPUTS, shorten
-from satae.runs.lock import locked
+from satae.runs import provenance, record
+from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
+from satae.runs.record import lock_directory
 from satae.signals import Interrupted
 from satae.training import engine
 
@@ -67,11 +67,12 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) 
 def _ending(runs: Sequence[Path], folders: Sequence[Path]) -> str:
     """Where everything is."""
     home = shorten(Path(os.path.commonpath(runs)))
-    here = f"{home / EVALUATION}" if len(runs) == 1 else f"{EVALUATION}/ in each run: tables, notes and all figures"
-    board = OUTPUTS if home.parts[:1] == (OUTPUTS,) else str(home)
+    each = f"{EVALUATION_FOLDER}/ in each run: tables, notes and all figures"
+    here = str(home / EVALUATION_FOLDER) if len(runs) == 1 else each
+    board = OUTPUTS_FOLDER if home.parts[:1] == (OUTPUTS_FOLDER,) else str(home)
     lines = {
         "results": here,
-        "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION}/*.png in each run",
+        "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION_FOLDER}/*.png in each run",
         "TensorBoard": shlex.join(["tensorboard", "--logdir", board]),
         "page": shlex.join(["satae-report", *(str(shorten(folder)) for folder in folders)]),
     }
@@ -83,10 +84,10 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> H
     trained = Trained.of(run, chosen.best)
     for name in chosen.parts:
         PARTS[name].check(getattr(chosen, name), trained)
-    weights, folder = trained.fingerprint(), run / EVALUATION
+    weights, folder = trained.fingerprint(), run / EVALUATION_FOLDER
     subject = Subject.of(trained, chosen)
     inputs = digest(subject.inputs())  # which may be others now than those of before
-    made_of = {"weights": weights, "inputs": inputs, "data": subject.learnt_from(), **provenance.program()}
+    made_of = {"weights": weights, "inputs": inputs, "data": subject.learnt_from(), **provenance.program_version()}
     keys = {name: _key(name, chosen) | made_of for name in chosen.parts}
     every = {name: storage.stored(folder, name, key) for name, key in keys.items()}
     anything = None in every.values()
@@ -95,7 +96,7 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> H
     if anything:
         files.make_folder(folder)
     headlines = dict[str, Mapping[str, Cell]]()
-    with locked(folder) if anything else nullcontext():
+    with lock_directory(folder) if anything else nullcontext():
         for name, kept in every.items():
             if alone:
                 display.say(name if kept is None else f"{name}: already measured")
@@ -154,7 +155,7 @@ def _key(name: str, chosen: Evaluation) -> dict[str, Any]:
 def _about(trained: Trained, weights: str) -> str:
     """A line on the run."""
     config, kept = trained.config, "best weights" if trained.best else "weights"
-    status = reading.read(trained.directory)["status"]
+    status = record.read_record(trained.directory)["status"]
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
     return (
         f"{shorten(trained.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"

@@ -16,8 +16,8 @@ from satae.config.messages import show
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
 from satae.printable import brief
-from satae.runs.layout import LARGEST
-from satae.runs.provenance import git_state, versions
+from satae.runs.layout import MAX_JSON_BYTES
+from satae.runs.provenance import git_state, package_versions
 from satae.sweeps import csv_files
 
 FORMAT: Final = 1  # of what is written; another one is measured anew
@@ -96,7 +96,7 @@ def write(folder: Path, part: str, key: Key, findings: Findings, seconds: float)
         KEY: {"format": FORMAT, **key},
         "measured": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
-        "versions": versions(),
+        "versions": package_versions(),
         "sources": git_state(),
         "headline": findings.headline,
         "notes": findings.notes,
@@ -128,7 +128,7 @@ def csv(tables: Sequence[Table]) -> bytes:
 def _read(folder: Path, part: str) -> Any:
     """None where nothing is there, or more than can be."""
     path = _result(folder, part)
-    if not path.is_file() or path.stat().st_size > LARGEST:
+    if not path.is_file() or path.stat().st_size > MAX_JSON_BYTES:
         return None
     return json.loads(path.read_text("utf-8"))
 

@@ -19,7 +19,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.printable import first_line
 from satae.robustness.ball import Ball, Norm
-from satae.runs.layout import CONFIG
+from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import model_of, state_of
 from satae.training import engine, precision
 from satae.training.checkpoint import State
@@ -63,7 +63,7 @@ class Trained(NamedTuple):
             ConfigError: there are none, or they cannot be read.
         """
         try:
-            config, state = stored.read(directory / CONFIG), state_of(directory, best=best)
+            config, state = stored.read(directory / CONFIG_FILE), state_of(directory, best=best)
             return cls(directory, config, state, tuple(state.facts["shape"]), best)
         except ConfigError:
             raise

@@ -11,7 +11,7 @@ from satae.config.flat import flat
 from satae.config.stored import read_plain
 from satae.evaluation.columns import Shown
 from satae.evaluation.findings import Cell
-from satae.runs.layout import CONFIG, FINISHED
+from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import notes
 from satae.sweeps.groups import Group, Spread, grouped, shown
 from satae.sweeps.results import Result
@@ -35,7 +35,7 @@ def summaries(found: Mapping[Path, Headlines]) -> list[Summary]:
     Args:
         found: in each run, by its directory.
     """
-    runs = [Result(run, flat(read_plain(run / CONFIG)), {"status": FINISHED}, {}) for run in found]
+    runs = [Result(run, flat(read_plain(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
     homes = {run.parent for run in found}
     groups = grouped(runs, notes.known(homes.pop()).varied if len(homes) == 1 else ())
     parts = dict.fromkeys(part for headlines in found.values() for part, headline in headlines.items() if headline)

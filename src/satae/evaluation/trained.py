@@ -105,7 +105,7 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
 
 def _once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]) -> Path:
     """The file of a model, named by all that it follows from, the program included."""
-    key = json.dumps(made_of | provenance.program(), sort_keys=True)
+    key = json.dumps(made_of | provenance.program_version(), sort_keys=True)
     file = cache.folder() / FOLDER / f"{kind}-{digest({}, key)[:20]}.safetensors"
     try:
         if file.is_file() and checkpoint.is_damaged(file):

@@ -13,7 +13,7 @@ from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.experiment.same_data import check_data
 from satae.printable import brief, brief_line, first_line, one_line
-from satae.runs import reading
+from satae.runs import record
 from satae.runs.layout import FINISHED, shorten
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
@@ -31,7 +31,7 @@ def check(config: Config, run: Path) -> str | None:
     Raises:
         ConfigError: it cannot.
     """
-    finished = reading.read(run)["status"] == FINISHED
+    finished = record.read_record(run)["status"] == FINISHED
     try:
         state = checkpoint_folder.latest(run, lambda line: print(f"warning: {one_line(line)}", file=sys.stderr))  # noqa: T201
         if state is None and finished:

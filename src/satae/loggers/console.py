@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from satae.runs.layout import OUTPUTS, PICTURES, shorten
+from satae.runs.layout import OUTPUTS_FOLDER, PICTURES_FOLDER, shorten
 from satae.training.energy import LOW
 
 log = logging.getLogger(__name__)
@@ -119,8 +119,8 @@ class Display:
         self.console.print(_table(metrics))
         self.say(f"results      {here}")
         if pictures:
-            self.say(f"pictures     {here / PICTURES}")
-        board = here.parts[0] if here.parts[0] == OUTPUTS else str(here)
+            self.say(f"pictures     {here / PICTURES_FOLDER}")
+        board = here.parts[0] if here.parts[0] == OUTPUTS_FOLDER else str(here)
         self.say(f"TensorBoard  tensorboard --logdir {shlex.quote(board)}")
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from satae.config.evaluation import PARTS
 from satae.page import png, words
 from satae.page.series import Plan, Point, chosen
-from satae.runs.layout import EVALUATION, PICTURES
+from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
 from satae.sweeps.groups import Group
 from satae.sweeps.results import Result
 
@@ -78,7 +78,7 @@ def of_evaluation(
         for name in names:
             kind = name.removesuffix(".png")
             try:
-                picture = _picture(directory / EVALUATION / name, run, f"{told(kind)}, of {run}")
+                picture = _picture(directory / EVALUATION_FOLDER / name, run, f"{told(kind)}, of {run}")
             except (OSError, ValueError) as error:
                 notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
                 continue
@@ -98,7 +98,7 @@ def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
     run, name, (title, what) = _first(point), words.name(point.values), KINDS[kind]
     alternative = f"{title} of {name}, seed {run.seed}: {what}"
     try:
-        return _picture(run.directory / PICTURES / f"{kind}.png", name, alternative)
+        return _picture(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

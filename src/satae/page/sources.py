@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from satae.config import ConfigError
 from satae.config.messages import counted, show
 from satae.printable import UNSHOWN, first_line
-from satae.runs.layout import CONFIG, METRICS, OUTPUTS, RUN
+from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import folders, notes, results
 from satae.sweeps.results import Result, Unreadable
 
@@ -68,16 +68,16 @@ def directories(folder: Path) -> list[Path]:
         ConfigError: there are none.
     """
     if not folder.is_dir():
-        named = Path(OUTPUTS, folder)
+        named = Path(OUTPUTS_FOLDER, folder)
         remedy = f"did you mean {named}?" if named.is_dir() else "name a run directory or the folder of a sweep"
         raise ConfigError(f"{folder}: no such folder; {remedy}")
-    if (folder / RUN).is_file():
+    if (folder / RECORD_FILE).is_file():
         return [folder]
     if found := results.directories(folder):
         return found
     if waiting := not_begun(folder):
         raise ConfigError(f"{folder}: none of its {counted(len(waiting), 'run')} has begun; {going_on(folder)}")
-    below = min((path.parent.parent for path in folder.glob(f"*/*/{RUN}")), default=None)
+    below = min((path.parent.parent for path in folder.glob(f"*/*/{RECORD_FILE}")), default=None)
     remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
     raise ConfigError(f"{folder}: holds no runs; {remedy}")
 
@@ -113,7 +113,7 @@ def _told(run: Result | Unreadable) -> Result | Unreadable:
 
 def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
     if len(found) > MOST_ENTRIES:
-        raise ConfigError(f"{CONFIG} holds what satae-train does not write")
+        raise ConfigError(f"{CONFIG_FILE} holds what satae-train does not write")
     return {sys.intern(cleaned(key)): _plain(value) for key, value in found.items()}
 
 
@@ -126,7 +126,7 @@ def _plain(value: object) -> object:
 
 def _measures(found: Mapping[str, Any]) -> dict[str, float]:
     if len(found) > MOST_ENTRIES:
-        raise ConfigError(f"{METRICS} holds what satae-train does not write")
+        raise ConfigError(f"{METRICS_FILE} holds what satae-train does not write")
     return {sys.intern(cleaned(key)): float(value) for key, value in found.items()}
 
 

@@ -18,7 +18,7 @@ from satae.page.evaluations import gathering, parts
 from satae.page.evaluations.outcomes import Part
 from satae.page.series import plan
 from satae.page.sources import Source, directories, gather
-from satae.runs.layout import RUN
+from satae.runs.layout import RECORD_FILE
 from satae.sweeps.csv_files import RUNS
 from satae.sweeps.groups import axes, grouped
 from satae.sweeps.results import Result, Unreadable
@@ -86,7 +86,7 @@ def check(place: Path) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise ConfigError(f"out={place}: is no folder; name another one")
     names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
-    others = sorted(names if (place / RUN).exists() else names - {PAGE, RUNS, GROUPS, EVALUATED, *FIGURES})
+    others = sorted(names if (place / RECORD_FILE).exists() else names - {PAGE, RUNS, GROUPS, EVALUATED, *FIGURES})
     if others or (names and PAGE not in names):
         what = others[0] if others else min(names)
         raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")

@@ -1,27 +1,27 @@
-"""What run directories, the files in them and the states of a run are called, and how large a file can be."""
+"""Names inside the directories of runs and sweeps, the states of a run, and how large a stored file may be."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-OUTPUTS: Final = "outputs"  # where runs go by default: below it they can be compared
-CONFIG: Final = "config.yaml"
-RUN: Final = "run.json"
-HISTORY: Final = "metrics.jsonl"
-METRICS: Final = "metrics.json"
-EVALUATION: Final = "evaluation"
+OUTPUTS_FOLDER: Final = "outputs"  # runs go here unless another folder is given; runs below it can be compared
+CONFIG_FILE: Final = "config.yaml"
+RECORD_FILE: Final = "run.json"
+METRICS_LOG_FILE: Final = "metrics.jsonl"
+METRICS_FILE: Final = "metrics.json"
+EVALUATION_FOLDER: Final = "evaluation"
 CHECKPOINTS: Final = "checkpoints"
-OLD_CHECKPOINT: Final = "checkpoint.pt"  # of format 1
-PICTURES: Final = "pictures"
-LOG: Final = "satae-train.log"
-LOCK: Final = ".lock"
-SWEEP_NOTES: Final = "sweep.json"  # in the folder of a sweep
-LARGEST: Final = 2**24  # bytes of a record, metrics, notes or the result of an evaluation: more is not read
+OLD_CHECKPOINT: Final = "checkpoint.pt"  # checkpoint format 1
+PICTURES_FOLDER: Final = "pictures"
+LOG_FILE: Final = "satae-train.log"
+LOCK_FILE: Final = ".lock"
+MANIFEST_FILE: Final = "sweep.json"  # in the folder of a sweep
+MAX_JSON_BYTES: Final = 2**24  # a larger record, metrics file, manifest or evaluation result is not read
 
-RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"  # how a run stands
+RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"  # the status of a run
 
 
 def shorten(path: Path) -> Path:
-    """The path as seen from here, where it lies below."""
+    """The path relative to the current folder if it lies below it, else the path itself."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""What a run is made with: versions, and the state of the sources."""
+"""What a run was computed with: versions of packages, and the state of the source code."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Any, Final
 PACKAGES: Final = ("satae", "torch", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 
 
-@functools.cache  # in a process all runs have the same sources, those that it has read
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that have a part in the numbers."""
+@functools.cache  # all runs of a process use the sources that it has imported
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def digest() -> str:
-    """SHA-256 of the sources of the package: what they make follows from them."""
+def source_digest() -> str:
+    """SHA-256 of the source files of this package, the first 16 hexadecimal digits."""
     files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @functools.cache
-def program() -> dict[str, str]:
-    """What the numbers follow from beside choices and data: the package itself, and torch."""
-    return {"satae": digest(), "torch": version("torch")}
+def program_version() -> dict[str, str]:
+    """What decides the numbers besides configuration and data: the source of this package, and the version of torch."""
+    return {"satae": source_digest(), "torch": version("torch")}
 
 
 @functools.cache
 def git_state() -> dict[str, Any] | None:
-    """Commit of the checkout that the package runs from, and whether files differ from it; None outside one."""
+    """The git commit of the package, and whether files differ from it; None outside a checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""The run directory: what was run, on what, and what came of it."""
+"""The files of a run: ``run.json``, ``config.yaml`` and ``metrics.json``, written here and read back safely."""
 
 from __future__ import annotations
 
@@ -12,67 +12,82 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from filelock import BaseFileLock
+from filelock import BaseFileLock, FileLock, Timeout
 from omegaconf import OmegaConf
 
-from satae import atomic_write as files
+from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.ranges import MOST_THREADS
 from satae.config.schema import absolute
-from satae.runs import history
-from satae.runs.layout import CONFIG, FAILED, FINISHED, HISTORY, INTERRUPTED, LOG, METRICS, RUN, RUNNING
-from satae.runs.lock import locked
-from satae.runs.provenance import git_state, versions
-from satae.runs.reading import read
+from satae.printable import first_line
+from satae.runs import metrics_log
+from satae.runs.layout import (
+    CONFIG_FILE,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    LOCK_FILE,
+    LOG_FILE,
+    MAX_JSON_BYTES,
+    METRICS_FILE,
+    METRICS_LOG_FILE,
+    RECORD_FILE,
+    RUNNING,
+)
+from satae.runs.provenance import git_state, package_versions
 
-OK: Final = 0
-
-ExitCode = Callable[[BaseException], int]
+RECORD_TYPES: Final[dict[str, type]] = {
+    **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
+    **{"started": str, "wall_s": float, "exit_code": int},
+}
+REQUIRED_KEYS: Final = {"status", "command", "overrides"}
 
 log = logging.getLogger(__name__)
 
 
-class Record:
-    """Writes a run directory, which no other process can meanwhile.
+class RunRecord:
+    """Writes the files of a run while it trains; no other process can write to its directory meanwhile.
 
-    config.yaml      every choice, as plain data
+    config.yaml      every option, as plain data
     run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code;
-                     each time that it went on: command, versions and sources, and threads and device of before
+                     for each time that the run was resumed: command, versions, sources, earlier threads and device
     metrics.jsonl    one line an epoch
-    metrics.json     the last epoch's measures, the speed and the wall time
+    metrics.json     metrics of the last epoch, the speed and the wall time
     """
 
-    def __init__(self, directory: Path, run: dict[str, Any], lock: BaseFileLock, exit_code: ExitCode) -> None:
-        """See :meth:`begin` and :meth:`resume`."""
-        self.directory, self.exit_code = directory, exit_code
-        self._run, self._lock = run, lock
-        self._started, self._before = time.perf_counter(), float(run.get("wall_s", 0.0))
+    def __init__(
+        self, directory: Path, facts: dict[str, Any], lock: BaseFileLock, exit_code: Callable[[BaseException], int]
+    ) -> None:
+        """Use :meth:`start` or :meth:`resume`."""
+        self.directory = directory
+        self._exit_code, self._facts, self._lock = exit_code, facts, lock
+        self._started, self._earlier_seconds = time.perf_counter(), float(facts.get("wall_s", 0.0))
 
     @classmethod
-    def begin(
+    def start(
         cls,
         directory: Path,
         config: Config,
         command: str,
         overrides: list[str],
-        exit_code: ExitCode,
+        exit_code: Callable[[BaseException], int],
         *,
         rerun_of: Path | None = None,
     ) -> Self:
-        """A new run.
+        """Create the directory and the record of a new run.
 
         Args:
-            directory: of the run.
-            config: what is run.
-            command: as it was typed.
-            overrides: of this run, where the command makes several.
-            exit_code: of an error that ends the run.
-            rerun_of: the directory of the run whose configuration it has.
+            directory: directory of the run.
+            config: its configuration.
+            command: the command line as the user typed it.
+            overrides: the overrides of this run; a command line can start several.
+            exit_code: returns the exit code that stands for an error.
+            rerun_of: directory of the run whose configuration is reused.
 
         Raises:
-            ConfigError: a run is there already, or another process is at work there.
+            ConfigError: the directory already holds a run, or another process works there.
         """
-        run = {
+        facts = {
             "status": RUNNING,
             "command": command,
             "folder": str(Path.cwd()),
@@ -80,123 +95,191 @@ class Record:
             **({"rerun_of": str(rerun_of)} if rerun_of else {}),
             "seed": config.seed,
             "started": _now(),
-            "versions": versions(),
+            "versions": package_versions(),
             "sources": git_state(),
         }
         directory.mkdir(parents=True, exist_ok=True)
-        lock = locked(directory)
-        if (directory / RUN).exists() or (directory / HISTORY).is_file():
+        lock = lock_directory(directory)
+        if (directory / RECORD_FILE).exists() or (directory / METRICS_LOG_FILE).is_file():
             raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
         _write_config(directory, config)
-        _write_json(directory / RUN, run)
-        files.sync_folder(directory, above=2)  # outputs/<date>/<time>
-        return cls(directory, run, lock, exit_code)
+        _write_json(directory / RECORD_FILE, facts)
+        atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
+        return cls(directory, facts, lock, exit_code)
 
     @classmethod
-    def resume(cls, directory: Path, command: str, exit_code: ExitCode) -> Self:
-        """One that was cut off, or is to go further.
+    def resume(cls, directory: Path, command: str, exit_code: Callable[[BaseException], int]) -> Self:
+        """Open the record of a run that was interrupted, or that is trained for more epochs.
 
         Args:
-            directory: of the run.
-            command: that goes on with it.
-            exit_code: of an error that ends the run.
+            directory: directory of the run.
+            command: the command line that resumes it.
+            exit_code: returns the exit code that stands for an error.
 
         Raises:
-            ConfigError: another process is at work there.
+            ConfigError: another process works there, or the record cannot be read.
         """
-        lock = locked(directory)
-        run = read(directory)
-        going_on = {
+        lock = lock_directory(directory)
+        earlier = read_record(directory)
+        resumed = {
             "command": command,
             "at": _now(),
-            "versions": versions(),
+            "versions": package_versions(),
             "sources": git_state(),
-            "before": {key: run[key] for key in ("threads", "device") if key in run},
+            "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
         }
-        resumed = [*run.get("resumed", []), going_on]
-        record = cls(directory, {**run, "status": RUNNING, "resumed": resumed}, lock, exit_code)
-        for key in ("ended", "error", "exit_code"):
-            record._run.pop(key, None)
-        return record
+        facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
+        facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
+        return cls(directory, facts, lock, exit_code)
 
     @property
-    def resumed(self) -> bool:
-        """Whether it goes on with what was begun before."""
-        return "resumed" in self._run
+    def is_resumed(self) -> bool:
+        """Whether the run continues an earlier one."""
+        return "resumed" in self._facts
 
     @property
     def threads(self) -> int | None:
-        """Of torch, when it began: with another number its sums are others."""
-        threads = self._run.get("threads")
-        return threads if self.resumed and type(threads) is int and 0 < threads <= MOST_THREADS else None
+        """The number of threads of torch that a resumed run started with: another number changes the rounding."""
+        threads = self._facts.get("threads")
+        return threads if self.is_resumed and type(threads) is int and 0 < threads <= MOST_THREADS else None
 
     @property
     def command(self) -> str:
-        """That began it."""
-        return str(self._run["command"])
+        """The command line that started the run."""
+        return str(self._facts["command"])
 
     @property
     def overrides(self) -> str:
-        """Its own, as one types them."""
-        return " ".join(self._run["overrides"])
+        """The overrides of this run, as a user types them."""
+        return " ".join(self._facts["overrides"])
 
     def __enter__(self) -> Self:
-        self.note()
+        self.add_facts()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            how = {"status": FINISHED, "exit_code": OK} if error is None else _failure(error, self.exit_code(error))
-            self.note(**how, ended=_now(), wall_s=self._wall())
+            end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error, self._exit_code(error))
+            self.add_facts(**end, ended=_now(), wall_s=self._wall_seconds())
         except OSError:
             if error is None:
                 raise
-            log.exception("how the run ended could not be written")
+            log.exception("the end of the run could not be written")
         finally:
             self._lock.release()
 
-    def note(self, **facts: object) -> None:
-        """Add facts about the run."""
-        self._run |= facts
-        _write_json(self.directory / RUN, self._run)
+    def add_facts(self, **facts: object) -> None:
+        """Add facts about the run to ``run.json``."""
+        self._facts |= facts
+        _write_json(self.directory / RECORD_FILE, self._facts)
 
-    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
-        """Add a line to the history."""
-        history.add(self.directory / HISTORY, number, metrics)
+    def add_epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Append the metrics of an epoch to ``metrics.jsonl``."""
+        metrics_log.append_epoch(self.directory / METRICS_LOG_FILE, number, metrics)
 
     def sync(self) -> None:
-        """Have the history reach the disk."""
-        files.sync(self.directory / HISTORY)
+        """Force ``metrics.jsonl`` to the disk."""
+        atomic_write.sync(self.directory / METRICS_LOG_FILE)
 
-    def go_on_after(self, epoch: int, config: Config) -> dict[str, float]:
-        """Take back what was written of later epochs, which are to be trained again; the metrics of the epoch.
+    def rewind(self, epoch: int, config: Config) -> dict[str, float]:
+        """Remove what was written about later epochs, which will be trained again; returns the metrics of ``epoch``.
 
         Args:
-            epoch: that the checkpoint is of.
-            config: with what is changed in it.
+            epoch: last finished epoch of the checkpoint from which the run resumes.
+            config: configuration of the resumed run, which replaces the stored one.
 
         Raises:
-            ValueError: earlier ones are missing.
+            ValueError: the metrics of an earlier epoch are missing.
         """
-        metrics = history.cut(self.directory / HISTORY, epoch)
+        metrics = metrics_log.truncate(self.directory / METRICS_LOG_FILE, epoch)
         _write_config(self.directory, config)
         return metrics
 
-    def finish(self, metrics: Mapping[str, float]) -> None:
-        """Write the final metrics, with the wall time of all processes that had a part in them."""
-        _write_json(self.directory / METRICS, history.as_json({**metrics, "wall_s": self._wall()}))
+    def write_final_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Write ``metrics.json``, with the wall time of all processes that trained this run."""
+        final = metrics_log.null_for_nan({**metrics, "wall_s": self._wall_seconds()})
+        _write_json(self.directory / METRICS_FILE, final)
 
-    def _wall(self) -> float:
-        return self._before + time.perf_counter() - self._started
+    def _wall_seconds(self) -> float:
+        return self._earlier_seconds + time.perf_counter() - self._started
 
 
-def close_unended(directory: Path, error: BaseException, exit_code: int) -> None:
-    """Write down what ended a run whose process was ended before it could."""
-    with suppress(ConfigError), locked(directory):  # who has the lock is at work on it
-        run = read(directory)
+def close_unfinished(directory: Path, error: BaseException, exit_code: int) -> None:
+    """Record what ended a run whose own process could not, because it was killed."""
+    with suppress(ConfigError), lock_directory(directory):  # a process that holds the lock still works on the run
+        run = read_record(directory)
         if run["status"] == RUNNING:
-            _write_json(directory / RUN, run | _failure(error, exit_code) | {"ended": _now()})
-            files.append(directory / LOG, f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n".encode())
+            _write_json(directory / RECORD_FILE, run | _failure(error, exit_code) | {"ended": _now()})
+            line = f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n"
+            atomic_write.append(directory / LOG_FILE, line.encode())
+
+
+def lock_directory(directory: Path) -> BaseFileLock:
+    """Lock the directory of a run or a sweep; the system releases the lock if the process dies.
+
+    Raises:
+        ConfigError: another process holds the lock.
+    """
+    lock = FileLock(directory / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{directory}: another process is at work here; wait for it, or end it") from None
+    return lock
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is not the record of a run.
+    """
+    run = read_json(directory / RECORD_FILE)
+    if (
+        not isinstance(run, dict)
+        or not run.keys() >= REQUIRED_KEYS
+        or not all(isinstance(run.get(key, kind()), kind) for key, kind in RECORD_TYPES.items())
+        or not all(isinstance(word, str) for word in run["overrides"])
+    ):
+        raise ConfigError(f"{directory / RECORD_FILE}: is not the record of a run")
+    return run
+
+
+def read_final_metrics(directory: Path) -> dict[str, float]:
+    """Read ``metrics.json``; nan if a metric was not finite, empty if the file is missing.
+
+    Raises:
+        ConfigError: it cannot be read, or holds anything but numbers.
+    """
+    path = directory / METRICS_FILE
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    try:
+        kinds = {type(value) for value in found.values()} if isinstance(found, dict) else {object}
+        if not kinds <= {int, float, type(None)}:
+            raise ValueError("it holds something other than numbers")
+        return {key: float(value) for key, value in metrics_log.nan_for_null(found).items()}
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file that may be torn, too large or hostile.
+
+    Raises:
+        ConfigError: it cannot be read; the message is one line with the path and the reason.
+    """
+    try:
+        if not path.is_file():  # reading a pipe would block
+            raise ValueError("it is missing, or not a file")
+        with path.open("rb") as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise ValueError("it is too large")
+        return json.loads(content.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
@@ -205,11 +288,12 @@ def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
 
 
 def _write_config(directory: Path, config: Config) -> None:
-    files.replace(directory / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(absolute(config))).encode())
+    content = OmegaConf.to_yaml(OmegaConf.structured(absolute(config)))
+    atomic_write.replace(directory / CONFIG_FILE, content.encode())
 
 
 def _write_json(path: Path, content: object) -> None:
-    files.replace(path, (json.dumps(content, indent=2) + "\n").encode())
+    atomic_write.replace(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _now() -> str:

@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.flat import SEED
 from satae.loggers.tensorboard_logger import LAYOUT
-from satae.runs.layout import LOCK
+from satae.runs.layout import LOCK_FILE
 from satae.sweeps import configurations, event_files, hparams, notes
 from satae.sweeps.bands import MEASURES, Band, bands
 from satae.sweeps.groups import Group, axes
@@ -127,7 +127,7 @@ def _summary(band: Band) -> Summary:
 
 
 def _locked(sweep: Path) -> FileLock:
-    return FileLock(_over_seeds(sweep) / LOCK)
+    return FileLock(_over_seeds(sweep) / LOCK_FILE)
 
 
 def _over_seeds(sweep: Path) -> Path:

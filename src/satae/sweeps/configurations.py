@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from satae.config.flat import SEED
-from satae.runs.layout import RUN
+from satae.runs.layout import RECORD_FILE
 from satae.sweeps import notes
 from satae.sweeps.groups import Group, grouped
 from satae.sweeps.notes import Runs
@@ -36,7 +36,7 @@ def of(run: Path) -> tuple[str, list[Path]]:
     names = _names(notes.known(run.parent).runs)
     name = names.get(run.name) or without_seed(run.name)
     beside = [path for path in run.parent.iterdir() if (names.get(path.name) or without_seed(path.name)) == name]
-    return name, sorted(path for path in beside if (path / RUN).is_file())
+    return name, sorted(path for path in beside if (path / RECORD_FILE).is_file())
 
 
 def without_seed(name: str) -> str:

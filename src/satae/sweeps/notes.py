@@ -11,7 +11,7 @@ from satae import atomic_write as files
 from satae.config import ConfigError
 from satae.config.flat import SEED
 from satae.printable import brief, first_line
-from satae.runs.layout import LARGEST, SWEEP_NOTES
+from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES
 
 Runs = dict[str, dict[str, str]]  # the folder of each, by a digest of its configuration and by its seed
 
@@ -57,11 +57,11 @@ def read(sweep: Path) -> Notes:
     Raises:
         ConfigError: it cannot be read, or is none.
     """
-    path = sweep / SWEEP_NOTES
+    path = sweep / MANIFEST_FILE
     if not path.is_file():
         return NONE
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("too large")
         found = json.loads(path.read_text("utf-8"))
         notes = Notes(found["commands"], found["words"], found["varied"], found.get("runs", {}))
@@ -90,7 +90,7 @@ def write(sweep: Path, notes: Notes) -> None:
         ConfigError: they are more than can be read back; nothing is written.
         OSError: they cannot be written.
     """
-    files.replace(sweep / SWEEP_NOTES, encoded(sweep, notes))
+    files.replace(sweep / MANIFEST_FILE, encoded(sweep, notes))
 
 
 def encoded(sweep: Path, notes: Notes) -> bytes:
@@ -100,9 +100,10 @@ def encoded(sweep: Path, notes: Notes) -> bytes:
         ConfigError: they are more than can be read back.
     """
     content = (json.dumps(notes._asdict(), indent=2) + "\n").encode()
-    if len(content) > LARGEST:
-        told = f"its commands and runs are more than the {LARGEST:,} bytes that are kept of them; begin another sweep"
-        raise ConfigError(f"{sweep / SWEEP_NOTES}: {told}")
+    if len(content) > MAX_JSON_BYTES:
+        limit = f"{MAX_JSON_BYTES:,} bytes"
+        told = f"its commands and runs are more than the {limit} that are kept of them; begin another sweep"
+        raise ConfigError(f"{sweep / MANIFEST_FILE}: {told}")
     return content
 
 

@@ -15,12 +15,12 @@ from satae.config.flat import SEED, flat
 from satae.config.schema import absolute
 from satae.config.stored import read_plain
 from satae.printable import first_line
-from satae.runs import history, reading
-from satae.runs.history import numbers
-from satae.runs.layout import CONFIG, HISTORY, LARGEST, METRICS, RUN
+from satae.runs import metrics_log, record
+from satae.runs.layout import CONFIG_FILE, MAX_JSON_BYTES, METRICS_FILE, METRICS_LOG_FILE, RECORD_FILE
 from satae.runs.layout import FAILED as FAILED
 from satae.runs.layout import FINISHED as FINISHED
 from satae.runs.layout import RUNNING as RUNNING
+from satae.runs.metrics_log import nan_for_null
 from satae.sweeps.measures import COLLAPSED
 
 
@@ -71,12 +71,12 @@ class Result(NamedTuple):
 
     def history(self) -> Iterator[dict[str, float]]:
         """The measures of each epoch, the first one first, with its number under ``epoch``."""
-        yield from map(numbers, history.lines(self.directory / HISTORY))
+        yield from map(nan_for_null, metrics_log.read_epochs(self.directory / METRICS_LOG_FILE))
 
 
 def directories(folder: Path) -> list[Path]:
     """Those of the runs directly below a folder, in the order of their names."""
-    return [path.parent for path in sorted(folder.glob(f"*/{RUN}"))]
+    return [path.parent for path in sorted(folder.glob(f"*/{RECORD_FILE}"))]
 
 
 def below(folder: Path) -> Iterator[Result]:
@@ -102,7 +102,7 @@ def status(directory: Path) -> str | None:
     Raises:
         ConfigError: it cannot be read.
     """
-    return str(reading.read(directory)["status"]) if (directory / RUN).is_file() else None
+    return str(record.read_record(directory)["status"]) if (directory / RECORD_FILE).is_file() else None
 
 
 def worst_exit_code(folders: Iterable[Path]) -> int:
@@ -111,7 +111,7 @@ def worst_exit_code(folders: Iterable[Path]) -> int:
     Raises:
         ConfigError: one of them cannot be read.
     """
-    found = [reading.read(folder) for folder in folders if (folder / RUN).is_file()]
+    found = [record.read_record(folder) for folder in folders if (folder / RECORD_FILE).is_file()]
     failed = [run for run in found if run["status"] == FAILED]
     return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
 
@@ -128,13 +128,13 @@ def read(directory: Path) -> Result:
     Raises:
         ConfigError: nothing, or nothing that can be read.
     """
-    known = reading.read(directory)
-    choices = flat(read_plain(directory / CONFIG))
+    known = record.read_record(directory)
+    choices = flat(read_plain(directory / CONFIG_FILE))
     if type(choices.get(SEED, 0)) is not int:
-        raise ConfigError(f"{directory / CONFIG}: {SEED} is no whole number")
+        raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is no whole number")
     found = Result(directory, choices, known, {})
     # those of a run that was to go further and was cut off are of fewer epochs than its configuration says
-    return found._replace(metrics=_metrics(directory / METRICS)) if found.is_finished else found
+    return found._replace(metrics=_metrics(directory / METRICS_FILE)) if found.is_finished else found
 
 
 def chosen(config: Config) -> dict[str, Any]:
@@ -146,14 +146,14 @@ def _metrics(path: Path) -> dict[str, float]:
     if not path.is_file():
         return {}
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("it is too large")
         found = json.loads(path.read_text("utf-8"))
         if not isinstance(found, dict) or not all(
             value is None or type(value) in (int, float) for value in found.values()
         ):
             raise ValueError("it holds other things than measures")
-        return {key: float(value) for key, value in numbers(found).items()}
+        return {key: float(value) for key, value in nan_for_null(found).items()}
     except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 

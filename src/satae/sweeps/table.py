@@ -18,7 +18,7 @@ from satae.config.flat import SEED
 from satae.config.messages import counted
 from satae.loggers.console import PatientConsole, live
 from satae.printable import brief
-from satae.runs.layout import LOG, shorten
+from satae.runs.layout import LOG_FILE, shorten
 from satae.sweeps import csv_files, folders, notes
 from satae.sweeps.groups import TOO_LARGE, Group, Spread, as_typed, axes, grouped, shown
 from satae.sweeps.measures import COLUMNS
@@ -49,7 +49,7 @@ def summarise(
         console.print(f"{spread}every run: {shorten(sweep / csv_files.RUNS)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
-        console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG}", markup=False)
+        console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG_FILE}", markup=False)
     for run in found:
         if isinstance(run, Unreadable):
             console.print(brief(f"{run.name}: {run.reason}; it is in no mean"), markup=False)

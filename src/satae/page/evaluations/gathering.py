@@ -19,7 +19,7 @@ from satae.page.evaluations.defence import DEFENCE
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.sources import Source
 from satae.printable import first_line
-from satae.runs.layout import EVALUATION
+from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.groups import Group
 
 MOST_REFUSED: Final = 20  # told one by one
@@ -43,7 +43,7 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
     """Read the evaluations of all runs, each part by itself."""
     found, refused, columns = dict[Path, dict[str, Outcome]](), list[str](), dict[str, None]()
     for run in source.runs:
-        if not (run.directory / EVALUATION).is_dir():
+        if not (run.directory / EVALUATION_FOLDER).is_dir():
             continue
         for part in PARTS:
             try:
@@ -52,7 +52,7 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
                     columns |= dict.fromkeys(name for table in evaluation.tables for name in table.columns)
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or first_line(error)
-                refused.append(f"{EVALUATION}/{part}.json of {source.name(run)} is left out: {why}.")
+                refused.append(f"{EVALUATION_FOLDER}/{part}.json of {source.name(run)} is left out: {why}.")
         if run.directory in found:
             found[run.directory] = weights.marked(run, found[run.directory])
     told = [_part(part, {at: each[part] for at, each in found.items() if part in each}, groups) for part in PARTS]

@@ -14,7 +14,7 @@ from satae.config.flat import flat
 from satae.config.messages import show
 from satae.page import reading, words
 from satae.page.sources import cleaned
-from satae.runs.layout import EVALUATION, LARGEST
+from satae.runs.layout import EVALUATION_FOLDER, MAX_JSON_BYTES
 from satae.sweeps.results import seconds
 
 FORMAT: Final = 1  # of what is read
@@ -67,7 +67,7 @@ def read(directory: Path, part: str) -> Evaluation | None:
         OSError: it cannot be read.
     """
     try:
-        text = reading.content(directory / EVALUATION / f"{part}.json", LARGEST)
+        text = reading.content(directory / EVALUATION_FOLDER / f"{part}.json", MAX_JSON_BYTES)
     except FileNotFoundError:
         return None
     try:
