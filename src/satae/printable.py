@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 MOST: Final = 200  # characters of what comes from a file
+LONGEST_TEXT: Final = 20_000  # characters
 UNSHOWN: Final = "\N{REPLACEMENT CHARACTER}"  # in the place of control characters
 
 
@@ -28,3 +29,11 @@ def first_line(error: BaseException) -> str:
 def brief_line(error: BaseException) -> str:
     """The same, of an error that may tell what is in a file: brief."""
     return brief(first_line(error))
+
+
+def clean_text(text: object) -> str:
+    """Text with line breaks but without control characters, cut after ``LONGEST_TEXT`` characters."""
+    shown = str(text)[: LONGEST_TEXT + 1]
+    if not shown.isprintable():
+        shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
+    return f"{shown[:LONGEST_TEXT]} ..." if len(shown) > LONGEST_TEXT else shown

@@ -48,14 +48,14 @@ def main() -> int:
 
 def report(typed: Sequence[str]) -> str:
     """Write the report that is asked for; its page, and what sweeps that were cut off lack."""
-    from satae.page import sources, words
+    from satae.page import sources
     from satae.page.writing import write
 
     choices = parse(typed)
     told = [str(write(*choices))]
     for folder in dict.fromkeys(choices.folders):
         if waiting := len(sources.not_begun(folder)):
-            how_many = words.not_begun(waiting, waiting + len(sources.directories(folder)))
+            how_many = sources.waiting_text(waiting, waiting + len(sources.directories(folder)))
             told.append(f"{folder}: {how_many}; {sources.going_on(folder)}")
     return "\n".join(told)
 

@@ -22,13 +22,15 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.evaluation import PARTS
-from satae.page import csv_files, drawing, sources, words
+from satae.page import csv_files, sources
 from satae.page.evaluations import gathering, panels, parts, stored, verdicts
 from satae.page.evaluations.gathering import gather
-from satae.page.series import plan
 from satae.page.writing import write
+from satae.plots.style import figure_style
 from satae.runs.layout import EVALUATION_FOLDER
+from satae.sweeps.formatting import ALL_RUNS, NOTHING, format_number, format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
+from satae.sweeps.series import compare
 
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e"
@@ -150,7 +152,7 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
         for row in found:
             of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
             spread, _, interval = row[title].partition("\n")
-            assert spread == words.spread(Spread.of(map(number, of)))
+            assert spread == format_statistics(Spread.of(map(number, of)))
             assert bool(interval) == (part in ("code", "manifold"))
             assert (row["n"], row["inputs"]) == ("3", inputs)
     captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
@@ -182,11 +184,11 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
             said = [verdict(each, victim) for each in of]
             counts = ", ".join(f"{word} {said.count(word)}" for word in verdicts.VERDICTS if word in said)
             spread = Spread.of(accuracy(each, victim) for each in of)
-            number = words.number(spread.mean) if victim == "alone" else words.spread(spread)
+            number = format_number(spread.mean) if victim == "alone" else format_statistics(spread)
             interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
             assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
     assert {row["not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
-    assert {row["twin"] for row in found if row["alpha"] == "0"} == {words.NOTHING}
+    assert {row["twin"] for row in found if row["alpha"] == "0"} == {NOTHING}
 
 
 def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
@@ -194,10 +196,10 @@ def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
     of, page = results("relu", 0.1, 0), Page(write([tmp_path]))
     low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
     (row,) = table(page, "manifold")
-    assert row["shuffled"].endswith(f"\n[{words.number(low)}, {words.number(high)}]")
+    assert row["shuffled"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
     low, high = next(row[3:5] for row in of["code"][1]["code"] if row[:2] == ["encoder", "slope"])
     (row,) = table(page, "code")
-    assert row["slope"].endswith(f"\n[{words.number(low)}, {words.number(high)}]")
+    assert row["slope"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
     assert "\n" not in row["saturated"]
     assert "95 % interval over other draws of the inputs" in page.seen()
 
@@ -207,7 +209,7 @@ def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
         place = run(tmp_path, seed=seed, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
     (row,) = table(Page(write([tmp_path])), "manifold")
-    assert row["shuffled"] == words.spread(Spread.of([0.9, 0.1]))
+    assert row["shuffled"] == format_statistics(Spread.of([0.9, 0.1]))
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
@@ -229,7 +231,7 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
         place = run(tmp_path, seed=seed, parts=())
         headline, tables = results("relu", 0.1, seed)["defence"]
         evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
-    number = words.spread(Spread.of(accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS))
+    number = format_statistics(Spread.of(accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS))
     page = Page(write([tmp_path]))
     (row,) = table(page, "defence")
     assert "<caption>Accuracy at epsilon 0.05</caption>" in page.content
@@ -362,14 +364,14 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
     verdicts_told = ", ".join(
         f"{word} {count}" for word in verdicts.VERDICTS if (count := sum(verdict(each, "twin") == word for each in of))
     )
-    twin = words.spread(Spread.of(accuracy(each, "twin") for each in of)).replace("\N{NO-BREAK SPACE}", " ")
+    twin = format_statistics(Spread.of(accuracy(each, "twin") for each in of)).replace("\N{NO-BREAK SPACE}", " ")
     assert re.search(
         rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
     )
     assert "; 3 more in its table." in seen
     one = Page(write([run(tmp_path)])).seen()
     of_one = results("relu", 0.1, 0)
-    own = f"own {words.number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
+    own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
     assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
 
 
@@ -403,7 +405,7 @@ def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
     page = Page(write([place]))
     (row,) = table(page, "defence")
     of = results("relu", 1.0, 0)
-    number = words.number(accuracy(of, "own"))
+    number = format_number(accuracy(of, "own"))
     assert told(row["own"]) == (number, [pytest.approx(end, abs=0.006) for end in ends(of, "own")], "masked")
     assert "The run was evaluated by satae-eval." in page.seen()
     assert page.all("svg") == []
@@ -418,8 +420,8 @@ def drawn(monkeypatch, folder, name):
     monkeypatch.setattr(panels, "kept", lambda figure, name, *_, **more: found.setdefault(name, figure))
     source, _groups, known = gathered(folder)
     part = next(part for part in known.parts if part.name == name)
-    with drawing.styled():
-        [*parts.draw(part, plan(part.groups, axes([run.choices for run in source.runs])))]
+    with figure_style():
+        [*parts.draw(part, compare(part.groups, axes([run.choices for run in source.runs])))]
     return found
 
 
@@ -491,7 +493,7 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
 def test_of_one_line_no_name_is_told(tmp_path, monkeypatch):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
     (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
-    assert words.ONE not in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ALL_RUNS not in [text.get_text() for text in ax.get_legend().get_texts()]
     assert drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].legends == []
 
 
@@ -709,7 +711,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
         (b" " * (stored.MAX_JSON_BYTES + 1), "it is too large"),
         (b"[" + b"9" * 10_000 + b"]", ""),
         (b"null", "it is no result of satae-eval"),
-        (None, "it is no file"),
+        (None, "it is not a regular file"),
     ],
 )
 def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):

@@ -8,10 +8,12 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from satae.page import drawing, figures, findings, sources, words
-from satae.page.series import MOST_LINES, plan
+from satae.page import figures, findings, sources
+from satae.plots.style import PAPER, figure_style
+from satae.sweeps.formatting import format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
 from satae.sweeps.measures import COLLAPSED, FVU, SATURATED
+from satae.sweeps.series import MOST_SERIES, compare
 
 ALPHAS = (0.0, 0.1, 1.0)
 ACTS = ("relu", "satlin", "tanh")
@@ -44,16 +46,16 @@ def runs(folder, acts=ACTS, alphas=ALPHAS):
 
 def planned(folder):
     found = sources.gather([folder]).runs
-    return plan(grouped(found), axes([run.choices for run in found]))
+    return compare(grouped(found), axes([run.choices for run in found]))
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures of some runs, as they are before they are saved."""
-    monkeypatch.setattr(figures, "drawn", lambda figure, *_: figure)
+    monkeypatch.setattr(figures, "_save", lambda figure, *_: figure)
 
     def of(folder):
-        with drawing.styled():
+        with figure_style():
             found = [*figures.draw(planned(folder))]
         assert [type(figure) for figure in found] == [Figure] * 3
         return found
@@ -87,7 +89,7 @@ def marks(figure):
 
 def hollow(figure):
     (ax,) = figure.axes
-    return sorted(tuple(line.get_xydata()[0]) for line in ax.lines if line.get_markerfacecolor() == drawing.PAPER)
+    return sorted(tuple(line.get_xydata()[0]) for line in ax.lines if line.get_markerfacecolor() == PAPER)
 
 
 def near(rows):
@@ -140,16 +142,16 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
     for act, found in values.items():
         for seed, fvu in enumerate(found):
             made.whole(tmp_path / f"{act}{seed}", {FVU: fvu, SATURATED: 0.5}, act=act, seed=seed)
-    best, worst = (words.spread(Spread.of(values[act])) for act in ("satlin", "relu"))
+    best, worst = (format_statistics(Spread.of(values[act])) for act in ("satlin", "relu"))
     change = Spread.of(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
     assert [told for _, told in findings.found(planned(tmp_path))] == [
         f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
-        f" Seed by seed they differ by {words.spread(change)} (n = 4)."
+        f" Seed by seed they differ by {format_statistics(change)} (n = 4)."
     ]
 
 
 def test_panels_share_axes_on_which_all_of_them_have_room(tmp_path, drawn):
-    for place in range(2 * MOST_LINES):
+    for place in range(2 * MOST_SERIES):
         for alpha in ALPHAS:
             found = {FVU: 0.1 * (place + 1), SATURATED: 0.05 * (place + 1)}
             made.whole(tmp_path / f"{place} {alpha}", found, act=f"f{place:02}", alpha=alpha, pictures=())
@@ -158,5 +160,5 @@ def test_panels_share_axes_on_which_all_of_them_have_room(tmp_path, drawn):
         for ax in figure.axes:
             (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
             points = [point for line in ax.containers for point in line.lines[0].get_xydata()]
-            assert len(points) == MOST_LINES * len(ALPHAS)
+            assert len(points) == MOST_SERIES * len(ALPHAS)
             assert all(left <= x <= right and low <= y <= high for x, y in points)

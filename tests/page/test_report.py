@@ -21,14 +21,15 @@ from program import files
 
 from satae import report as command
 from satae.config import ConfigError
-from satae.page import drawing, figures, series, sources, words
+from satae.page import figures, sources
 from satae.page.csv_files import SPREAD
-from satae.page.series import MOST_LINES, plan
 from satae.page.writing import write
-from satae.plots.palette import INK
+from satae.plots.style import INK, figure_style
 from satae.sweeps import notes
+from satae.sweeps.formatting import NOTHING, format_change, format_duration, format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
 from satae.sweeps.measures import FVU, SATURATED
+from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(
@@ -103,7 +104,7 @@ def typed(*words):
 
 def planned(folder):
     runs = sources.gather([folder]).runs
-    return plan(grouped(runs), axes([run.choices for run in runs]))
+    return compare(grouped(runs), axes([run.choices for run in runs]))
 
 
 # what it says
@@ -116,7 +117,7 @@ def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
     assert len(configurations) == 1 + len(groups) == 9
     for group, row in zip(groups, configurations[1:], strict=True):
         assert row[:2] == [group.values["act"], f"{group.values['alpha']:g}"]
-        assert row[2:5] == ["3", words.spread(group.spread(FVU)), words.spread(group.spread(SATURATED))]
+        assert row[2:5] == ["3", format_statistics(group.spread(FVU)), format_statistics(group.spread(SATURATED))]
 
 
 def test_configurations_are_named_as_they_were_typed(tmp_path):
@@ -149,8 +150,8 @@ def test_the_files_say_the_same_as_the_runs(sweep, page):
 
 
 def test_the_summary_tells_a_change_where_there_is_one_and_no_other(sweep, page, tmp_path):
-    (line,) = [line for line in planned(sweep).lines if line.label == "relu"]
-    change = words.change(line.points[-1].change(line.points[0], FVU)).replace("\N{NO-BREAK SPACE}", " ")
+    (line,) = [line for line in planned(sweep).series if line.label == "relu"]
+    change = format_change(line.points[-1].change(line.points[0], FVU)).replace("\N{NO-BREAK SPACE}", " ")
     assert "24 runs of 8 configurations: 24 finished." in page.seen()
     assert "relu. From alpha=0 to 1, valid/fvu rises from 0.3" in page.seen()
     assert f"{change} at 1; n = 3." in page.seen()
@@ -169,7 +170,7 @@ def test_of_few_seeds_no_change_is_told(tmp_path, seeds):
         f"8 configurations have {'a single seed and so no interval' if seeds == 1 else 'fewer than 3 seeds'}." in seen
     )
     assert ("One run each: no intervals." in seen) == (seeds == 1)
-    assert ("Bars: of two seeds, their range." in seen) == (seeds == 2)
+    assert ("Bars: for two seeds, their range." in seen) == (seeds == 2)
     assert ("Two seeds have no interval" in seen) == (seeds == 2)
     assert "± is half" not in seen
     assert "±" not in "".join(
@@ -297,7 +298,7 @@ def test_a_configuration_counts_the_seeds_that_its_interval_is_of(tmp_path):
         made.whole(tmp_path / f"{seed}", {FVU: fvu, SATURATED: 0.5}, seed=seed)
     page = Page(write([tmp_path]))
     (row,) = page.tables[0][1:]
-    told = words.spread(Spread.of([0.2, 0.4]))
+    told = format_statistics(Spread.of([0.2, 0.4]))
     assert row[page.tables[0][0].index("n") :][:2] == ["2", told]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
     assert "2 finished runs without a finite valid/fvu." in page.seen()
@@ -408,24 +409,24 @@ def test_many_lines_are_shared_out_or_told_to_be_left_out(tmp_path, acts, levels
                 noise = {"name": "gaussian", "level": level}
                 made.whole(tmp_path / f"{act} {level} {alpha}", pictures=(), act=f"f{act}", noise=noise, alpha=alpha)
     found = planned(tmp_path)
-    assert len(found.lines) == acts * levels
-    shown = sum(len(panel.lines) for panel in found.panels)
-    assert all(len(panel.lines) <= MOST_LINES for panel in found.panels)
+    assert len(found.series) == acts * levels
+    shown = sum(len(panel.series) for panel in found.panels)
+    assert all(len(panel.series) <= MOST_SERIES for panel in found.panels)
     assert (shown < acts * levels) == bool(found.left_out)
     assert (f"{acts * levels - shown} of {acts * levels} lines are left out" in found.left_out) == bool(found.left_out)
 
 
 def test_zero_has_a_place_beside_powers_of_ten(sweep):
-    with drawing.styled():
+    with figure_style():
         drawn = next(figures.draw(planned(sweep)))
     labels = re.findall(r">([^<>\s]+)</text>", drawn.svg)
     assert labels[:4] == ["0", "0.01", "0.1", "1"]
-    assert "logarithmic; from 0 to 0.01 linear" in drawn.svg
+    assert "logarithmic; linear from 0 to 0.01" in drawn.svg
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 12))
 def test_some_of_many_are_the_ends_and_what_lies_between(items, most):
-    found = series.evenly(items, most)
+    found = spread_evenly(items, most)
     assert len(found) == min(len(items), most)
     if items:
         assert found[0] == items[0]
@@ -615,13 +616,13 @@ def test_torch_is_not_needed(tmp_path):
 
 
 def test_a_number_reads_as_it_is():
-    assert words.spread(Spread(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == ["0.3209", "±", "0.0072"]
-    assert words.spread(Spread(1, 0.32094, math.nan, math.nan)) == "0.3209"
-    assert words.spread(Spread.of([0.53, 0.63])) == "0.580 (0.530, 0.630)"
-    assert words.spread(Spread(0, math.nan, math.nan, math.nan)) == words.NOTHING
-    large = words.spread(Spread(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
+    assert format_statistics(Spread(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == ["0.3209", "±", "0.0072"]
+    assert format_statistics(Spread(1, 0.32094, math.nan, math.nan)) == "0.3209"
+    assert format_statistics(Spread.of([0.53, 0.63])) == "0.580 (0.530, 0.630)"
+    assert format_statistics(Spread(0, math.nan, math.nan, math.nan)) == NOTHING
+    large = format_statistics(Spread(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
     assert large == "1.500e+308 ± too large"
-    assert [words.duration(seconds) for seconds in (4.21, 200, 3725)] == ["4.2 s", "3 min 20 s", "1 h 02 min"]
+    assert [format_duration(seconds) for seconds in (4.21, 200, 3725)] == ["4.2 s", "3 min 20 s", "1 h 02 min"]
 
 
 def test_the_synthetic_runs_of_the_benchmark_are_runs(tmp_path):

@@ -17,7 +17,7 @@ from satae.evaluation.intervals import Estimate, mean, wilson
 from satae.evaluation.probes import Labelled
 from satae.evaluation.subject import Subject
 from satae.model.flat import evaluate
-from satae.plots.pictures import Picture
+from satae.plots.style import Picture
 from satae.robustness.sensitivity import jacobian_norm
 from satae.training.measure import count_flat, saturation_shares
 

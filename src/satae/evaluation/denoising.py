@@ -17,7 +17,8 @@ from satae.evaluation.findings import Findings, Table, Track
 from satae.evaluation.similarity import LEAST, ssim, window_of
 from satae.evaluation.subject import Subject
 from satae.model.noise import corruption
-from satae.plots.pictures import Picture, is_image, sheet
+from satae.plots.pictures import is_image, sheet
+from satae.plots.style import Picture
 from satae.training.measure import psnr, variances
 
 CLEAN: Final = "none"
@@ -171,7 +172,7 @@ def _pictures(subject: Subject, rows: list[Row]) -> Mapping[str, Picture]:
             case = next((row.case for row in of if row.seen == "level"), of[len(of) // 2].case)
             x_noisy = corrupted(subject, case)[:8]
             images |= {f"{kind} {case.level:g}": x_noisy, f"x_hat  of {kind} {case.level:g}": subject.model(x_noisy)}
-        pictures["reconstructions"] = Picture.of(sheet(images, subject.data.span))
+        pictures["reconstructions"] = Picture.encode(sheet(images, subject.data.span))
     return pictures
 
 

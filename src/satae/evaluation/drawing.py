@@ -10,8 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from satae.model.flat import Interval
-from satae.plots.palette import COLOURS
-from satae.plots.pictures import Picture
+from satae.plots.style import COLORS, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,13 +67,13 @@ def curves(
 
 
 def _draw(ax: Axes, line: Line, place: int) -> None:
-    style: dict[str, Any] = {"c": COLOURS[place], "marker": MARKS[place], "ms": 4, "ls": "--" if line.dashed else "-"}
-    ax.plot(line.x, line.y, label=line.label, mfc="none" if line.dashed else COLOURS[place], **style)
+    style: dict[str, Any] = {"c": COLORS[place], "marker": MARKS[place], "ms": 4, "ls": "--" if line.dashed else "-"}
+    ax.plot(line.x, line.y, label=line.label, mfc="none" if line.dashed else COLORS[place], **style)
     ax.vlines(
         line.x[: len(line.ends)], [low for low, _ in line.ends], [high for _, high in line.ends], style["c"], lw=1
     )
     at = [(x, y) for x, y in zip(line.x, line.y, strict=True) if x in line.stars]
-    ax.plot([x for x, _ in at], [y for _, y in at], "*", ms=13, c=COLOURS[place], label="_as in training")
+    ax.plot([x for x, _ in at], [y for _, y in at], "*", ms=13, c=COLORS[place], label="_as in training")
 
 
 def histograms(
@@ -97,7 +96,7 @@ def histograms(
             edges = np.linspace(ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1, bins + 1)
             for low, high in flat:
                 ax.axvspan(max(low, edges[0]), min(high, edges[-1]), color=FLAT, lw=0)
-            for colour, (label, x) in zip(COLOURS, values.items(), strict=False):
+            for colour, (label, x) in zip(COLORS, values.items(), strict=False):
                 weights = np.full(len(x), 1 / len(x))
                 ax.hist(x, edges.tolist(), weights=weights, histtype="step", color=colour, label=label, lw=1.4)
             ax.set(title=title, xlabel=x_label, ylabel="share", xlim=(edges[0], edges[-1]))
@@ -127,4 +126,4 @@ def _encoded(figure: Figure) -> Picture:
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return Picture.of(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return Picture.encode(np.asarray(canvas.buffer_rgba())[..., :3].copy())

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
-from satae.plots.pictures import Picture
+from satae.plots.style import Picture
 from satae.printable import brief
 
 T = TypeVar("T")

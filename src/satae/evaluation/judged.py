@@ -9,7 +9,7 @@ from satae.evaluation.attacking import Attacked
 from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN
-from satae.plots.pictures import Picture
+from satae.plots.style import Picture
 from satae.robustness.checks import checks
 from satae.robustness.evidence import Control, Evidence
 from satae.robustness.proportions import Share

@@ -15,7 +15,7 @@ from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, auroc, mean
 from satae.evaluation.subject import Subject, Trained
 from satae.plots import pictures
-from satae.plots.pictures import Picture
+from satae.plots.style import Picture
 from satae.training.energy import energy, energy_map, low_energy_area
 
 COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data")
@@ -142,5 +142,5 @@ def _pictures(subject: Subject, own: Tensor, rows: list[Row]) -> dict[str, Pictu
     panels = {row.against: {"data": _scale(own), row.against: _scale(row.energies)} for row in rows}
     drawn = {"energies": histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
     if subject.data.shape == PLANE:
-        drawn["map"] = Picture.of(pictures.energy(subject.model, subject.x, subject.data.span))
+        drawn["map"] = Picture.encode(pictures.energy(subject.model, subject.x, subject.data.span))
     return drawn

@@ -10,7 +10,8 @@ from torch import Tensor
 from satae.data.dataset import Split
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.plots.pictures import Picture, draw
+from satae.plots.pictures import draw
+from satae.plots.style import Picture
 from satae.training.energy import energy, energy_map, low_energy_area
 from satae.training.measure import measure
 from satae.training.sensitivity import code_sensitivity

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from satae import atomic_write as files
-from satae.plots.pictures import Picture
+from satae.plots.style import Picture
 
 LAYOUT = {
     "satae": {

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from satae.page.drawing import DASHES, SIZE, Drawing, empty, kept
-from satae.page.series import evenly
-from satae.plots.palette import COLOURS
+from satae.plots.style import COLORS, DASHES, PANEL_SIZE, Drawing, empty_figure, save_drawing
 from satae.sweeps.measures import IN_FULL, SATURATED, TOTAL
 from satae.sweeps.results import Result
+from satae.sweeps.series import spread_evenly
 
 NAME: Final = "course"  # of its files
 PANELS: Final = {
@@ -26,19 +25,19 @@ MOST_DRAWN: Final = 1_000
 
 def draw(run: Result) -> Iterator[Drawing]:
     """The figure; none of fewer than two epochs."""
-    epochs = evenly([*_epochs(run)], MOST_DRAWN)
+    epochs = spread_evenly([*_epochs(run)], MOST_DRAWN)
     if len(epochs) < 2:
         return
-    figure = empty(SIZE[0] * len(PANELS), SIZE[1])
+    figure = empty_figure(PANEL_SIZE[0] * len(PANELS), PANEL_SIZE[1])
     for ax, (name, keys) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        for key, colour, dash in zip(keys, COLOURS, DASHES, strict=False):
+        for key, colour, dash in zip(keys, COLORS, DASHES, strict=False):
             values = [numbers.get(key, math.nan) for numbers in epochs]
             ax.plot([numbers["epoch"] for numbers in epochs], values, color=colour, ls=dash, lw=1.7, label=key)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="epoch", ylabel=name)
         ax.legend()
     told = "The loss and the saturated fraction after each epoch, on training and on validation data."
-    yield kept(figure, NAME, "Course of the training", told, ", ".join(SHOWN), wide=True)
+    yield save_drawing(figure, NAME, "Course of the training", told, ", ".join(SHOWN), wide=True)
 
 
 def _epochs(run: Result) -> Iterator[Mapping[str, float]]:

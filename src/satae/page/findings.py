@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from satae.config.messages import counted, listed
-from satae.page import words
 from satae.page.evaluations.gathering import Evaluated
-from satae.page.series import Line, Plan, Point, evenly
-from satae.page.sources import Source
-from satae.page.spreads import TWO
+from satae.page.sources import Source, waiting_text
+from satae.sweeps.formatting import format_change, format_statistics, shorten_value
 from satae.sweeps.groups import Group, Spread
 from satae.sweeps.measures import FVU, SATURATED
 from satae.sweeps.results import Result
+from satae.sweeps.series import Comparison, Point, Series, spread_evenly
 
 ENOUGH: Final = 3  # seeds, of which differences are told
 MOST_VALUES: Final = 8  # of what varies, written out
@@ -29,9 +28,9 @@ def run_counts(source: Source, groups: Sequence[Group]) -> str:
     if source.unreadable:
         ends["not readable"] = len(source.unreadable)
     begun = len(source.runs) + len(source.unreadable)
-    ended = listed((f"{n:,} {words.short(how)}" for how, n in ends.most_common()), "and")
+    ended = listed((f"{n:,} {shorten_value(how)}" for how, n in ends.most_common()), "and")
     told = f"{counted(begun, 'run')} of {counted(len(groups), 'configuration')}: {ended}."
-    return f"{told} {words.not_begun(source.waiting, source.waiting + begun)}." if source.waiting else told
+    return f"{told} {waiting_text(source.waiting, source.waiting + begun)}." if source.waiting else told
 
 
 def varied(runs: Sequence[Result], axes: Sequence[str]) -> str:
@@ -47,23 +46,23 @@ def _values(key: str, runs: Sequence[Result]) -> str:
         key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0, str(value)),
     )
     if len(found) > MOST_VALUES:
-        return f"{words.short(key)} ({len(found)} values, {words.short(found[0])} to {words.short(found[-1])})"
-    return f"{words.short(key)} ({', '.join(words.short(value) for value in found)})"
+        return f"{shorten_value(key)} ({len(found)} values, {shorten_value(found[0])} to {shorten_value(found[-1])})"
+    return f"{shorten_value(key)} ({', '.join(shorten_value(value) for value in found)})"
 
 
-def found(plan: Plan) -> Iterator[tuple[str, str]]:
+def found(plan: Comparison) -> Iterator[tuple[str, str]]:
     """A sentence or two for each line, with its name; or for the best and the worst where there are no lines."""
-    lines = [line for line in plan.lines if line.having(FVU)]
+    lines = [line for line in plan.series if line.having(FVU)]
     if plan.x is None:
         yield from _ranked(lines)
         return
     for line in lines[:MOST_TOLD]:
-        yield words.short(line.label) if line.values else "", _along(words.short(plan.x), line)
+        yield shorten_value(line.label) if line.values else "", _along(shorten_value(plan.x), line)
     if len(lines) > MOST_TOLD:
         yield "", f"{len(lines) - MOST_TOLD} further lines are in the figures and the tables."
 
 
-def _along(x: str, line: Line) -> str:
+def _along(x: str, line: Series) -> str:
     first, *rest = line.having(FVU)
     if not rest:
         return f"{FVU} is {_at(first, FVU)} at {x}={first.x:g}, the only value with a finished run."
@@ -77,12 +76,12 @@ def _along(x: str, line: Line) -> str:
 
 
 def _at(point: Point, metric: str) -> str:
-    return words.spread(point.spread(metric))
+    return format_statistics(point.spread(metric))
 
 
 def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
     """By how much it changes, and whether that can be told from chance."""
-    changes = {point.x: point.change(base, FVU) for point in evenly(rest, MOST_CHANGES)}
+    changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MOST_CHANGES)}
     if all(change.n < ENOUGH for change in changes.values()):
         return f"With fewer than {ENOUGH} seeds in common, no change can be told from chance."
     told = listed((_change(at, change) for at, change in changes.items()), "and")
@@ -92,7 +91,7 @@ def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
 
 def _change(at: float, change: Spread) -> str:
     doubt = "" if is_apart(change) else " (may be chance)"
-    return f"{words.change(change)} at {at:g}{doubt}"
+    return f"{format_change(change)} at {at:g}{doubt}"
 
 
 def is_apart(change: Spread) -> bool:
@@ -100,7 +99,7 @@ def is_apart(change: Spread) -> bool:
     return change.n >= ENOUGH and abs(change.mean) > change.margin
 
 
-def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
+def _ranked(lines: Sequence[Series]) -> Iterator[tuple[str, str]]:
     ranked = sorted(lines, key=lambda line: line.points[0].spread(FVU).mean)
     if len(ranked) == 1:
         (point,) = ranked[0].points
@@ -108,10 +107,10 @@ def _ranked(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
         yield "", f"{told} (n = {point.spread(FVU).n})."
     elif ranked:
         best, worst = ranked[0], ranked[-1]
-        ends = [f"{_at(line.points[0], FVU)} for {words.short(line.label)}" for line in (best, worst)]
+        ends = [f"{_at(line.points[0], FVU)} for {shorten_value(line.label)}" for line in (best, worst)]
         change = worst.points[0].change(best.points[0], FVU)
         chance = "" if is_apart(change) else ", which may be chance"
-        apart = f"Seed by seed they differ by {words.spread(change)} (n = {change.n}{chance})." if change.n else ""
+        apart = f"Seed by seed they differ by {format_statistics(change)} (n = {change.n}{chance})." if change.n else ""
         yield "", f"The lowest {FVU} is {ends[0]}, the highest {ends[1]}. {apart}"
 
 
@@ -119,13 +118,13 @@ def scatter(groups: Sequence[Group]) -> str:
     """What is told of how far the seeds of some configurations scatter; empty where none has several."""
     seeds = {group.spread(name).n for group in groups for run in group.finished for name in run.metrics}
     told = []
-    if any(number > TWO for number in seeds):
+    if any(number > 2 for number in seeds):
         told.append(
             "± is half of the 95 % interval of a mean over n seeds (Student's t), not the standard deviation, which"
             " stands in the table that a sweep ends with and in groups.csv. Each interval stands by itself: of twenty,"
             " about one misses."
         )
-    if TWO in seeds:
+    if 2 in seeds:
         told.append("Two seeds have no interval: in parentheses are both.")
     return " ".join(told)
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from satae.config.flat import APART, is_among
 from satae.config.messages import counted
-from satae.page import words
-from satae.page.sources import Source, cleaned
+from satae.page.sources import Source
+from satae.printable import clean_text
+from satae.sweeps.formatting import format_duration
 from satae.sweeps.groups import shown
 
 MOST_VALUES: Final = 4  # of a fact in which runs differ
@@ -21,7 +22,7 @@ def origins(source: Source) -> Mapping[str, str]:
     walls = [float(wall) for record in records if math.isfinite(wall := record.get("wall_s", math.nan))]
     times = [str(record[key]) for record in records for key in ("started", "ended") if record.get(key)]
     told = {
-        "runs are in": cleaned(source.root),
+        "runs are in": clean_text(source.root),
         "chosen" if len(records) == 1 else "chosen in all": _common([run.choices for run in source.runs]),
         "versions": _distinct(records, "versions"),
         "sources": _distinct(records, "sources", "commit {}".format),
@@ -30,7 +31,7 @@ def origins(source: Source) -> Mapping[str, str]:
         "runs at once": _distinct(records, "jobs"),
         "started in": _distinct(records, "folder"),
         "first begun, last ended": f"{min(times)}, {max(times)}" if times else "",
-        "wall time": f"{words.duration(sum(walls))} of all runs together, {_mean(walls)} a run" if walls else "",
+        "wall time": f"{format_duration(sum(walls))} of all runs together, {_mean(walls)} a run" if walls else "",
     }
     return {name: value for name, value in told.items() if value}
 
@@ -45,7 +46,7 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _mean(walls: Sequence[float]) -> str:
-    return words.duration(sum(walls) / len(walls))
+    return format_duration(sum(walls) / len(walls))
 
 
 def _distinct(records: Sequence[Mapping[str, Any]], key: str, told: Callable[[Any], str] = str) -> str:

@@ -10,8 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from satae import __version__
-from satae.page import PROGRAM, findings, origins, pictures, tables, words
-from satae.page.drawing import Drawing
+from satae.page import PROGRAM, findings, origins, pictures, tables
 from satae.page.evaluations.caveats import caveats
 from satae.page.evaluations.gathering import Evaluated, chosen
 from satae.page.evaluations.outcomes import Part
@@ -19,10 +18,12 @@ from satae.page.evaluations.parts import TOLD
 from satae.page.evaluations.summary import sentence
 from satae.page.evaluations.table import table
 from satae.page.pictures import Gallery
-from satae.page.series import Plan
-from satae.page.sources import Source, cleaned
-from satae.page.tables import Table
+from satae.page.sources import Source
+from satae.plots.style import Drawing
+from satae.printable import clean_text
+from satae.sweeps.formatting import TextTable, shorten_value
 from satae.sweeps.groups import Group
+from satae.sweeps.series import Comparison
 
 MOST_COMMANDS: Final = 50
 FEW: Final = 4  # runs, of whose evaluations the pictures are shown
@@ -35,7 +36,7 @@ class Content(NamedTuple):
     source: Source
     groups: Sequence[Group]
     axes: Sequence[str]
-    plan: Plan
+    plan: Comparison
     drawings: Sequence[Drawing]
     evaluated: Evaluated
     measured: Mapping[str, Sequence[Drawing]]  # by part of the evaluation
@@ -49,7 +50,7 @@ class Chapter(NamedTuple):
     what: str
     settings: str  # that were chosen
     notes: Sequence[str]
-    table: Table | None
+    table: TextTable | None
     drawings: Sequence[tuple[Drawing, Markup]]
     galleries: Sequence[Gallery]
     folded: Sequence[Gallery]  # shown only when asked: those that the drawings repeat
@@ -59,7 +60,7 @@ def page(content: Content) -> bytes:
     """The page, in itself complete: no part of it is anywhere else."""
     source, groups, axes, plan, drawings, evaluated, _ = content
     shown, notes = pictures.galleries(groups, plan)
-    title = words.short(cleaned(", ".join(folder.resolve().name for folder in source.folders)), 80)
+    title = shorten_value(clean_text(", ".join(folder.resolve().name for folder in source.folders)), 80)
     environment = Environment(
         loader=PackageLoader("satae.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -105,7 +106,7 @@ def _chapter(part: Part, content: Content) -> Chapter:
         part.name,
         part.name.capitalize(),
         telling.what,
-        ", ".join(f"{key}={words.short(value)}" for key, value in chosen(part.settings).items()),
+        ", ".join(f"{key}={shorten_value(value)}" for key, value in chosen(part.settings).items()),
         [*part.notes, *more],
         table(part, content.axes) if part.groups else None,
         _inline(drawings),

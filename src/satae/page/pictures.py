@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
-from satae.page import png, words
-from satae.page.series import Plan, Point, chosen
+from satae.page import png
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
+from satae.sweeps.formatting import format_configuration
 from satae.sweeps.groups import Group
 from satae.sweeps.results import Result
+from satae.sweeps.series import Comparison, Point, examples
 
 KINDS: Final = {
     "reconstructions": ("Reconstructions", "clean inputs, what the model saw of them, and what it made of that"),
@@ -42,9 +43,9 @@ class Gallery(NamedTuple):
     kind: str = ""  # of those of an evaluation
 
 
-def galleries(groups: Sequence[Group], plan: Plan) -> tuple[list[Gallery], list[str]]:
+def galleries(groups: Sequence[Group], plan: Comparison) -> tuple[list[Gallery], list[str]]:
     """The pictures of some configurations; what is to be said about them."""
-    rows, notes = chosen(plan), list[str]()
+    rows, notes = examples(plan), list[str]()
     found, left = list[Gallery](), MOST_BYTES
     for kind, (title, what) in KINDS.items():
         shown = [[picture for point in row if (picture := _shown(point, kind, notes))] for row in rows]
@@ -95,7 +96,7 @@ def _first(point: Point) -> Result:
 
 def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
     """A picture, if it is there; where it cannot be shown, a note says so."""
-    run, name, (title, what) = _first(point), words.name(point.values), KINDS[kind]
+    run, name, (title, what) = _first(point), format_configuration(point.values), KINDS[kind]
     alternative = f"{title} of {name}, seed {run.seed}: {what}"
     try:
         return _picture(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)

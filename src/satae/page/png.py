@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from satae.page import reading
+from satae.runs.untrusted_files import read_untrusted
 
 LARGEST: Final = 2**20  # bytes
 LARGEST_SIDE: Final = 4096  # pixels
@@ -21,7 +21,7 @@ def read(path: Path) -> bytes:
         ValueError: it is none that satae-train writes, or too large.
         OSError: it cannot be read.
     """
-    content = reading.content(path, LARGEST)
+    content = read_untrusted(path, LARGEST)
     if not content.startswith(BEGIN) or not content.endswith(END):
         raise ValueError("it is no PNG file")
     if not all(0 < side <= LARGEST_SIDE for side in size(content)):

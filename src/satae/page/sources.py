@@ -11,13 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.config.messages import counted, show
-from satae.printable import UNSHOWN, first_line
+from satae.printable import clean_text, first_line
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import folders, notes, results
 from satae.sweeps.results import Result, Unreadable
 
 KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
-LONGEST: Final = 20_000  # characters of a text; more is cut
 MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
 
 
@@ -34,7 +33,7 @@ class Source(NamedTuple):
 
     def name(self, run: Result | Unreadable) -> str:
         """Of a run's directory, as seen from the folder that all are below."""
-        return cleaned(str(run.directory.relative_to(self.root)))
+        return clean_text(str(run.directory.relative_to(self.root)))
 
 
 def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -> Source:
@@ -52,7 +51,7 @@ def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -
     found = [_told(there.get(place) or results.attempted(place))._replace(directory=place) for place in places]
     runs = [run for run in found if isinstance(run, Result)]
     told = [notes.known(folder) for folder in dict.fromkeys(place.parent for place in places)]
-    made = dict.fromkeys(cleaned(command) for known in told for command in known.commands)
+    made = dict.fromkeys(clean_text(command) for known in told for command in known.commands)
     typed = made or dict.fromkeys(run.record["command"] for run in runs)
     varied = dict.fromkeys(key for known in told for key in known.varied)
     waiting = sum(len(not_begun(folder)) for folder in {folder.resolve() for folder in folders})
@@ -88,46 +87,43 @@ def not_begun(folder: Path) -> list[str]:
     return [name for name in notes.known(folder).asked if name not in begun]
 
 
+def waiting_text(number: int, all_runs: int) -> str:
+    """``1 of 8 runs has not begun``."""
+    return f"{number:,} of {counted(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
+
+
 def going_on(sweep: Path) -> str:
     """How to have a sweep make what is left of it."""
     return f"go on with: satae-train {shlex.quote(folders.word(sweep))}"
 
 
-def cleaned(text: object) -> str:
-    """A text without what cannot be shown, cut where it is longer than anyone reads."""
-    shown = str(text)[: LONGEST + 1]
-    if not shown.isprintable():
-        shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
-    return f"{shown[:LONGEST]} ..." if len(shown) > LONGEST else shown
-
-
 def _told(run: Result | Unreadable) -> Result | Unreadable:
     """A run without what no report tells."""
     if isinstance(run, Unreadable):
-        return run._replace(reason=cleaned(run.reason))
+        return run._replace(reason=clean_text(run.reason))
     try:
         return Result(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
     except (ValueError, ArithmeticError, RecursionError) as error:
-        return Unreadable(run.directory, cleaned(first_line(error) or type(error).__name__))
+        return Unreadable(run.directory, clean_text(first_line(error) or type(error).__name__))
 
 
 def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
     if len(found) > MOST_ENTRIES:
         raise ConfigError(f"{CONFIG_FILE} holds what satae-train does not write")
-    return {sys.intern(cleaned(key)): _plain(value) for key, value in found.items()}
+    return {sys.intern(clean_text(key)): _plain(value) for key, value in found.items()}
 
 
 def _plain(value: object) -> object:
     if isinstance(value, int | float):
         float(value)  # refuses what is larger than any number that can be drawn
         return value
-    return value if value is None else sys.intern(cleaned(show(value)))
+    return value if value is None else sys.intern(clean_text(show(value)))
 
 
 def _measures(found: Mapping[str, Any]) -> dict[str, float]:
     if len(found) > MOST_ENTRIES:
         raise ConfigError(f"{METRICS_FILE} holds what satae-train does not write")
-    return {sys.intern(cleaned(key)): float(value) for key, value in found.items()}
+    return {sys.intern(clean_text(key)): float(value) for key, value in found.items()}
 
 
 def _record(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,8 +131,8 @@ def _record(found: Mapping[str, Any]) -> dict[str, Any]:
     sources = found.get("sources")
     commit = sources.get("commit") if isinstance(sources, Mapping) else None
     if commit:
-        kept["sources"] = cleaned(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
+        kept["sources"] = clean_text(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
     versions = found.get("versions")
     if isinstance(versions, Mapping):
-        kept["versions"] = sys.intern(cleaned(", ".join(f"{name} {number}" for name, number in versions.items())))
-    return {**kept, "error": cleaned(found["error"])} if "error" in found else kept
+        kept["versions"] = sys.intern(clean_text(", ".join(f"{name} {number}" for name, number in versions.items())))
+    return {**kept, "error": clean_text(found["error"])} if "error" in found else kept

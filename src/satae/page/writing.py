@@ -12,16 +12,16 @@ from typing import Final
 from satae import signals as interruption
 from satae.atomic_write import named
 from satae.config import ConfigError
-from satae.page import course, csv_files, drawing, figures
-from satae.page.drawing import Drawing
+from satae.page import course, csv_files, figures
 from satae.page.evaluations import gathering, parts
 from satae.page.evaluations.outcomes import Part
-from satae.page.series import plan
 from satae.page.sources import Source, directories, gather
+from satae.plots.style import Drawing, figure_style
 from satae.runs.layout import RECORD_FILE
 from satae.sweeps.csv_files import RUNS
 from satae.sweeps.groups import axes, grouped
 from satae.sweeps.results import Result, Unreadable
+from satae.sweeps.series import compare
 
 FOLDER: Final = "report"
 PAGE: Final = "index.html"
@@ -102,8 +102,8 @@ def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     known = gathering.gather(source, groups)
     if known.runs:
         yield EVALUATED, csv_files.evaluated(source, groups, known)
-    lines, one = plan(groups, varied), len(source.runs) == 1
-    with drawing.styled():
+    lines, one = compare(groups, varied), len(source.runs) == 1
+    with figure_style():
         drawings = [*(course.draw(source.runs[0]) if one else figures.draw(lines))]
         measured = {} if one else {part.name: _drawn(part, varied) for part in known.parts}
     for made in [*drawings, *(each for some in measured.values() for each in some)]:
@@ -113,7 +113,7 @@ def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
-    return [*parts.draw(part, plan(part.groups, varied))]
+    return [*parts.draw(part, compare(part.groups, varied))]
 
 
 def _put(new: Path, place: Path) -> None:

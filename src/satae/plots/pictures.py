@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,24 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from satae.model.autoencoder import DenoisingAutoencoder
+from satae.plots.style import Picture
 from satae.training.energy import LOW, energy_map
 
 Pixels = np.ndarray  # (height, width, 3), uint8
-
-
-class Picture(NamedTuple):
-    """A picture as a PNG file would hold it."""
-
-    png: bytes
-    height: int
-    width: int
-
-    @classmethod
-    def of(cls, pixels: Pixels) -> Self:
-        """Encode (height, width, 3), uint8."""
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "png", compress_level=1)
-        return cls(file.getvalue(), *pixels.shape[:2])
 
 
 TILE = 56  # pixels at least for one image, enlarged by whole factors without smoothing
@@ -63,7 +47,7 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
         pictures["decoder_atoms"] = filters(weights, "last decoder layer")
     if shape == (2,):
         pictures["energy"] = energy(model, x, span)
-    return {name: Picture.of(pixels) for name, pixels in pictures.items()}
+    return {name: Picture.encode(pixels) for name, pixels in pictures.items()}
 
 
 def save(pictures: Mapping[str, Picture], directory: Path) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from satae.config.messages import counted, listed
-from satae.page import words
 from satae.page.evaluations.gathering import Evaluated
 from satae.page.evaluations.outcomes import Part
 from satae.page.evaluations.verdicts import MASKED, VICTIMS
+from satae.sweeps.formatting import format_configuration, shorten_value
 
 SHARED: Final = ("best", "split", "seed")  # settings in which parts that are read together are alike
 MOST_NAMED: Final = 4  # configurations
@@ -39,13 +39,18 @@ def _apart(found: Evaluated) -> Iterator[str]:
             if key in part.settings:
                 values.setdefault(part.settings[key], []).append(part.name)
         if len(values) > 1:
-            told = "; ".join(f"{key}={words.short(value)} of {listed(names, 'and')}" for value, names in values.items())
+            told = "; ".join(
+                f"{key}={shorten_value(value)} of {listed(names, 'and')}" for value, names in values.items()
+            )
             yield f"The parts of the evaluation differ: {told}."
 
 
 def _masked(part: Part, victim: str) -> Iterator[str]:
     """In how many runs a model is, and of which configurations."""
-    runs = {words.name(group.values): [part.outcomes[run.directory] for run in group.finished] for group in part.groups}
+    runs = {
+        format_configuration(group.values): [part.outcomes[run.directory] for run in group.finished]
+        for group in part.groups
+    }
     counts = {name: sum(each.told.get(victim) == MASKED for each in some) for name, some in runs.items()}
     named = [name for name, count in counts.items() if count]
     if named:

@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from satae.page import drawing, words
-from satae.page.drawing import DASHES, Drawing
 from satae.page.evaluations import panels, twins, verdicts
 from satae.page.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
 from satae.page.evaluations.stored import Evaluation, count, interval, number, text
 from satae.page.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
-from satae.page.scales import scale
-from satae.page.series import Plan, Point, chosen
-from satae.page.spreads import SHARE
-from satae.plots.palette import COLOURS
+from satae.plots.scales import scale_x_axis
+from satae.plots.style import COLORS, DASHES, Drawing
+from satae.sweeps.formatting import format_configuration, shorten_value
+from satae.sweeps.series import SHARE, Comparison, Point, examples
 
 DEFENCE: Final = "defence"
 WHAT: Final = (
@@ -47,7 +45,9 @@ def read(found: Evaluation) -> Outcome:
     for row in found.rows("defence"):
         victim, verdict = text(row["victim"]), text(row["verdict"])
         if victim not in VICTIMS or verdict not in VERDICTS:
-            raise ValueError(f"{words.short(victim)}: {words.short(verdict)}: no model, or no verdict, that is known")
+            raise ValueError(
+                f"{shorten_value(victim)}: {shorten_value(verdict)}: no model, or no verdict, that is known"
+            )
         epsilon = number(row["epsilon"])
         told.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
         told.ends.setdefault(victim, {})[epsilon] = interval(row)
@@ -81,28 +81,28 @@ def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float,
     return over_inputs(found, victim, epsilon) if victim == ALONE else panels.of_one_run(found, victim, epsilon)
 
 
-def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
     """The accuracy against epsilon and, where a number varies, at the middle radius against that."""
     yield _against_epsilon(part, plan)
     if plan.x is not None and part.epsilon is not None:
         yield _at_middle(part, plan, part.epsilon)
 
 
-def _against_epsilon(part: Part, plan: Plan) -> Drawing:
+def _against_epsilon(part: Part, plan: Comparison) -> Drawing:
     """A panel for each configuration, with the three models."""
-    points = [point for row in chosen(plan) for point in row]
+    points = [point for row in examples(plan) for point in row]
     figure, all_axes = panels.grid(len(points))
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
     for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
         found = part.of(point)
-        for victim, colour, dash in zip(DRAWN, COLOURS, DASHES, strict=False):
+        for victim, colour, dash in zip(DRAWN, COLORS, DASHES, strict=False):
             spreads = panels.over_seeds(found, victim)
             if spreads:
                 style = {"color": colour, "ls": dash, "label": victim}
                 panels.draw_line(ax, spreads, SHARE, [_ends(found, victim, x) for x, _ in spreads], **style)
                 panels.draw_marks(ax, [(x, y.mean, verdicts.worst(found, victim)) for x, y in spreads], colour)
-        ax.set_title(words.short(words.name(point.values), 44), fontsize=10)
-        scale(ax, "", radii[: panels.MOST_PLACES])
+        ax.set_title(shorten_value(format_configuration(point.values), 44), fontsize=10)
+        scale_x_axis(ax, "", radii[: panels.MOST_PLACES])
         ax.set_xlabel("epsilon")
         if place % panels.MOST_COLUMNS == 0:
             ax.set_ylabel("accuracy")
@@ -110,7 +110,7 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
         panels.show_shares(ax)
     panels.tell_marks(all_axes[0])
     panels.tell_all(figure)
-    left = sum(len(line.points) for line in plan.lines) - len(points)
+    left = sum(len(line.points) for line in plan.series) - len(points)
     told = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
         " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
@@ -121,7 +121,7 @@ def _against_epsilon(part: Part, plan: Plan) -> Drawing:
     return panels.kept(figure, EPSILON, title, told, plan, bars=panels.told_of_bars(plan, [ALONE]), wide=True)
 
 
-def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
+def _at_middle(part: Part, plan: Comparison, epsilon: float) -> Drawing:
     named = f"accuracy at epsilon {epsilon:g}"
 
     def verdict(point: Point, victim: str) -> str:
@@ -133,5 +133,5 @@ def _at_middle(part: Part, plan: Plan, epsilon: float) -> Drawing:
     figure = twins.figure(plan, named, SHARE, verdict, ends)
     told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
     told += f" {MARKED}"
-    title = f"{named.capitalize()} against {words.short(plan.x)}"
-    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.told_of_bars(plan), more=drawing.left_out(plan))
+    title = f"{named.capitalize()} against {shorten_value(plan.x)}"
+    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.told_of_bars(plan), more=plan.left_out_caption())

@@ -6,16 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from satae.page import words
-from satae.page.drawing import DASHES, Drawing
 from satae.page.evaluations import panels
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.evaluations.panels import draw_line, over_seeds
 from satae.page.evaluations.stored import Evaluation, count, number, text
-from satae.page.series import MOST_LINES, Plan, evenly
-from satae.page.spreads import ANY
-from satae.plots.palette import COLOURS, INK
+from satae.plots.style import COLORS, DASHES, INK, Drawing
+from satae.sweeps.formatting import format_configuration, shorten_value
 from satae.sweeps.groups import Spread
+from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,16 +49,16 @@ def read(found: Evaluation) -> Outcome:
     return told
 
 
-def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
     """A figure for each measure."""
     for measure in MEASURES:
         yield from _levels(part, plan, measure)
 
 
-def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
+def _levels(part: Part, plan: Comparison, measure: str) -> Iterator[Drawing]:
     """A panel for each kind of noise, with some configurations."""
-    points = evenly([point for line in plan.lines for point in line.points if point.runs], MOST_LINES - 1)
-    found = [(words.short(words.name(point.values), 30), part.of(point)) for point in points]
+    points = spread_evenly([point for line in plan.series for point in line.points if point.runs], MOST_SERIES - 1)
+    found = [(shorten_value(format_configuration(point.values), 30), part.of(point)) for point in points]
     known = dict.fromkeys(kind for _, some in found for each in some for kind in each.told)
     kinds = [kind for kind in known if any(len(over_seeds(some, f"{kind}/{measure}")) > 1 for _, some in found)]
     kinds = kinds[: panels.MOST]
@@ -70,7 +68,7 @@ def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
     for ax, kind in zip(all_axes, kinds, strict=True):
         _draw_kind(ax, kind, measure, found)
     panels.tell_all(figure)
-    left = sum(bool(point.runs) for line in plan.lines for point in line.points) - len(points)
+    left = sum(bool(point.runs) for line in plan.series for point in line.points) - len(points)
     better = "less" if measure == "fvu" else "more"
     told = f"Of reconstructions from noisy inputs, held against the clean ones; {better} is better. Dotted: the noisy"
     told += " input itself, what doing nothing gives."
@@ -81,15 +79,15 @@ def _levels(part: Part, plan: Plan, measure: str) -> Iterator[Drawing]:
 
 def _draw_kind(ax: Axes, kind: str, measure: str, found: Sequence[tuple[str, Sequence[Outcome]]]) -> None:
     """A line for each configuration, with its name and its runs; one of all for the noisy inputs where they are one."""
-    for (label, some), colour, dash in zip(found, COLOURS, DASHES, strict=False):
+    for (label, some), colour, dash in zip(found, COLORS, DASHES, strict=False):
         style = {"color": colour, "ls": dash, "marker": ".", "label": label}
-        draw_line(ax, over_seeds(some, f"{kind}/{measure}"), POSSIBLE.get(measure, ANY), **style)
+        draw_line(ax, over_seeds(some, f"{kind}/{measure}"), POSSIBLE.get(measure, ANY_VALUE), **style)
     noisy = [over_seeds(some, f"{kind}/{NOISY} {measure}") for _, some in found]
     if _are_alike(noisy):
         ax.plot([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], color=INK, ls=":", label="noisy input")
     seen = {each.told[kind] for _, some in found for each in some if kind in each.told}
     told = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
-    ax.set_title(f"{words.short(kind, 30)}: {told}", fontsize=10.5)
+    ax.set_title(f"{shorten_value(kind, 30)}: {told}", fontsize=10.5)
     ax.set(xlabel="level of the noise", ylabel=UNITS.get(measure, measure))
 
 

@@ -13,13 +13,13 @@ from satae.config.evaluation import PARTS
 from satae.config.flat import flat
 from satae.config.messages import counted, listed
 from satae.config.stored import shipped
-from satae.page import words
 from satae.page.evaluations import defence, parts, stored, weights
 from satae.page.evaluations.defence import DEFENCE
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.sources import Source
 from satae.printable import first_line
 from satae.runs.layout import EVALUATION_FOLDER
+from satae.sweeps.formatting import shorten_value
 from satae.sweeps.groups import Group
 
 MOST_REFUSED: Final = 20  # told one by one
@@ -106,7 +106,7 @@ def _left_out(found: Mapping[Path, Outcome], finished: Container[Path]) -> Itera
     """Which runs are in no mean for what they are."""
     nothing = Counter(", ".join(each.notes) for each in found.values() if each.is_empty)
     for why, number in nothing.items():
-        yield f"{counted(number, 'run')} of which nothing was measured{f': {words.short(why, 200)}' if why else ''}."
+        yield f"{counted(number, 'run')} of which nothing was measured{f': {shorten_value(why, 200)}' if why else ''}."
     if unfinished := sum(at not in finished for at in found):
         yield f"{counted(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
     if stale := sum(each.is_stale for at, each in found.items() if at in finished):
@@ -129,7 +129,7 @@ def _differences(usual: Mapping[str, str], others: Sequence[Outcome]) -> str:
     for key in keys:
         values = dict.fromkeys(other.settings.get(key, "not given") for other in others)
         if values.keys() != {usual.get(key)}:
-            apart = listed((words.short(value) for value in values if value != usual.get(key)), "and")
-            told.append(f"{words.short(key)}={apart}, not {words.short(usual.get(key, 'given'))}")
+            apart = listed((shorten_value(value) for value in values if value != usual.get(key)), "and")
+            told.append(f"{shorten_value(key)}={apart}, not {shorten_value(usual.get(key, 'given'))}")
     more = [f"{len(told) - MOST_SETTINGS} more"] if len(told) > MOST_SETTINGS else []
     return "; ".join([*told[:MOST_SETTINGS], *more])

@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 from satae.page.evaluations.stored import Evaluation
-from satae.page.series import Point
 from satae.sweeps.groups import Group
+from satae.sweeps.series import Point
 
 BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
 

@@ -7,21 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from satae.config.messages import listed
-from satae.page import drawing, words
-from satae.page.drawing import PAPER, Drawing, empty
 from satae.page.evaluations.outcomes import Outcome, over_inputs
 from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
-from satae.page.scales import EDGE
-from satae.page.series import MOST_LINES, Plan, evenly
-from satae.page.spreads import ANY, SHARE, reach
-from satae.plots.palette import INK
+from satae.plots.scales import EDGE
+from satae.plots.style import INK, PAPER, SMALL_PANEL_SIZE, Drawing, panel_grid, save_drawing
+from satae.sweeps.formatting import shorten_value
 from satae.sweeps.groups import Spread
+from satae.sweeps.series import ANY_VALUE, MOST_SERIES, SHARE, Comparison, error_bars, spread_evenly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE: Final = (3.7, 3.0)  # inches, of one of many panels
 MOST: Final = 6  # panels of a figure
 MOST_COLUMNS: Final = 3
 MOST_PLACES: Final = 100  # of a curve
@@ -38,13 +35,13 @@ def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]
     curves = [outcome.curves.get(name, {}) for outcome in found]
     places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
     spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
-    return evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+    return spread_evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
 
 
 def draw_line(
     ax: Axes,
     found: Sequence[tuple[float, Spread]],
-    possible: tuple[float, float] = ANY,
+    possible: tuple[float, float] = ANY_VALUE,
     ends: Sequence[tuple[float, float] | None] = (),
     **style: Any,
 ) -> None:
@@ -58,7 +55,7 @@ def draw_line(
         style: of the line.
     """
     spreads = [spread for _, spread in found]
-    down, up = reach(spreads, possible)
+    down, up = error_bars(spreads, possible)
     for place, end in enumerate(ends):
         if end is not None:
             down[place], up[place] = (
@@ -97,26 +94,22 @@ def of_one_run(found: Sequence[Outcome], name: str, place: float | None = None) 
     return over_inputs(found, name, place) if len(found) == 1 else None
 
 
-def told_of_bars(plan: Plan, always: Sequence[str] = ()) -> str:
+def told_of_bars(plan: Comparison, always: Sequence[str] = ()) -> str:
     """What is said of bars: over the seeds, but those of one run, and of some models always, over the inputs."""
-    seeds = {len(point.runs) for line in plan.lines for point in line.points}
+    seeds = {len(point.runs) for line in plan.series for point in line.points}
     if max(seeds) == 1:
         return " Bars: 95 % intervals over other draws of the inputs."
     others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in always)]
     more = f" Those {listed(others, 'and')} are over other draws of the inputs." if others else ""
-    return f"{drawing.bars(plan)}{more}"
+    return f"{plan.bars_caption()}{more}"
 
 
 def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure with a number of panels, in rows of so many."""
-    columns = min(columns, number)
-    rows = -(-number // columns)
-    width = SIZE[0] * MOST_COLUMNS / 2 if columns < MOST_COLUMNS else SIZE[0]
-    figure = empty(width * columns, SIZE[1] * rows + 0.7)
-    every = [*figure.subplots(rows, columns, squeeze=False).flat]
-    for spare in every[number:]:
-        spare.set_visible(False)
-    return figure, every[:number]
+    """A figure with a number of panels."""
+    width, height = SMALL_PANEL_SIZE
+    if min(columns, number) < MOST_COLUMNS:
+        width *= MOST_COLUMNS / 2
+    return panel_grid(number, columns, (width, height), more_height=0.7)
 
 
 def kept(
@@ -124,7 +117,7 @@ def kept(
     name: str,
     title: str,
     told: str,
-    plan: Plan,
+    plan: Comparison,
     *,
     bars: str | None = None,
     more: str = "",
@@ -142,6 +135,6 @@ def kept(
         more: what is said last.
         wide: whether it has more than one panel, where the plan has one.
     """
-    lines = ", ".join(words.short(line.label) for line in plan.lines[:MOST_LINES])
-    caption = f"{told}{drawing.bars(plan) if bars is None else bars}{more}"
-    return drawing.kept(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)
+    lines = ", ".join(shorten_value(line.label) for line in plan.series[:MOST_SERIES])
+    caption = f"{told}{plan.bars_caption() if bars is None else bars}{more}"
+    return save_drawing(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from satae.page.drawing import Drawing
 from satae.page.evaluations import codes, defence, denoising, manifold, perturbation
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.evaluations.stored import Evaluation
-from satae.page.series import Plan
-from satae.page.sources import cleaned
+from satae.plots.style import Drawing
+from satae.printable import clean_text
+from satae.sweeps.series import Comparison
 
 
 class Telling(NamedTuple):
@@ -19,7 +19,7 @@ class Telling(NamedTuple):
     what: str  # it measures
     read: Callable[[Evaluation], Outcome]  # of a run; a KeyError where something is lacking
     pictures: Mapping[str, str]  # what each shows that satae-eval draws of a run, by the name of its file
-    draw: Callable[[Part, Plan], Iterator[Drawing]] | None = None
+    draw: Callable[[Part, Comparison], Iterator[Drawing]] | None = None
     figures: tuple[str, ...] = ()  # names of files
     repeated: str = ""  # the picture of a run that the figures tell of all runs
 
@@ -45,7 +45,7 @@ TOLD: Final[Mapping[str, Telling]] = {
 FIGURES: Final = tuple(name for telling in TOLD.values() for name in telling.figures)  # of files
 
 
-def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
     """Those figures of a part that can be drawn.
 
     Args:
@@ -53,7 +53,7 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
         plan: of its configurations.
     """
     telling = TOLD[part.name]
-    if telling.draw and any(point.runs for line in plan.lines for point in line.points):
+    if telling.draw and any(point.runs for line in plan.series for point in line.points):
         yield from telling.draw(part, plan)
 
 
@@ -66,4 +66,4 @@ def outcome(found: Evaluation) -> Outcome:
     try:
         return TOLD[found.part].read(found)
     except KeyError as error:
-        raise ValueError(f"it lacks {cleaned(error.args[0])}") from None
+        raise ValueError(f"it lacks {clean_text(error.args[0])}") from None

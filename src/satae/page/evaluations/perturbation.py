@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from satae.page import drawing, words
-from satae.page.drawing import Drawing
 from satae.page.evaluations import panels, twins
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.evaluations.stored import Evaluation, count, number, text
-from satae.page.series import Plan
+from satae.plots.style import Drawing
+from satae.sweeps.formatting import shorten_value
+from satae.sweeps.series import Comparison
 
 WHAT: Final = (
     "The largest change of the code that an attack finds, in mean distances between the codes of two"
@@ -34,7 +34,7 @@ def read(found: Evaluation) -> Outcome:
     return told._replace(label=f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}") if rows else told
 
 
-def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
+def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
     """The change of the code, where a number varies."""
     if plan.x is None:
         return
@@ -43,5 +43,5 @@ def draw(part: Part, plan: Plan) -> Iterator[Drawing]:
         f"The largest {part.label}, that an attack finds, in mean distances between the codes of two inputs; dashed:"
         " the twin trained with alpha=0. An attack may miss a larger one."
     )
-    title = f"Change of the code against {words.short(plan.x)}"
-    yield panels.kept(figure, CODE, title, told, plan, more=drawing.left_out(plan))
+    title = f"Change of the code against {shorten_value(plan.x)}"
+    yield panels.kept(figure, CODE, title, told, plan, more=plan.left_out_caption())

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from satae.config.flat import flat
 from satae.config.messages import show
-from satae.page import reading, words
-from satae.page.sources import cleaned
+from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER, MAX_JSON_BYTES
+from satae.runs.untrusted_files import read_untrusted
+from satae.sweeps.formatting import shorten_value
 from satae.sweeps.results import seconds
 
 FORMAT: Final = 1  # of what is read
@@ -67,22 +68,22 @@ def read(directory: Path, part: str) -> Evaluation | None:
         OSError: it cannot be read.
     """
     try:
-        text = reading.content(directory / EVALUATION_FOLDER / f"{part}.json", MAX_JSON_BYTES)
+        text = read_untrusted(directory / EVALUATION_FOLDER / f"{part}.json", MAX_JSON_BYTES)
     except FileNotFoundError:
         return None
     try:
         found = json.loads(text.decode("utf-8"))
         key = _mapping(found["key"])
         if key["format"] != FORMAT:
-            raise ValueError(f"it is of format {cleaned(key['format'])[:20]}, not {FORMAT}; measure again")
+            raise ValueError(f"it is of format {clean_text(key['format'])[:20]}, not {FORMAT}; measure again")
         if key["part"] != part:
             raise ValueError(STRANGE)
-        settings = {cleaned(name): as_typed(value) for name, value in flat(key).items() if name not in NO_SETTINGS}
-        weights, measured = cleaned(key.get("weights", "")), seconds(str(found.get("measured", "")))
-        headline = {sys.intern(cleaned(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
+        settings = {clean_text(name): as_typed(value) for name, value in flat(key).items() if name not in NO_SETTINGS}
+        weights, measured = clean_text(key.get("weights", "")), seconds(str(found.get("measured", "")))
+        headline = {sys.intern(clean_text(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
         tables = [_table(_mapping(table)) for table in _listed(found["tables"], MOST_TABLES)]
         pictures = [name for name in _listed(found["pictures"], MOST_PICTURES) if _is_picture(name, part)]
-        notes = [cleaned(note) for note in _listed(found["notes"], MOST_ENTRIES)]
+        notes = [clean_text(note) for note in _listed(found["notes"], MOST_ENTRIES)]
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
         raise ValueError(STRANGE) from None
     except json.JSONDecodeError:
@@ -94,7 +95,7 @@ def as_typed(setting: Any) -> str:
     """``[10,0.5]``, for 10.0, too."""
     if isinstance(setting, list):
         return f"[{','.join(map(as_typed, setting))}]"
-    return cleaned(show(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
+    return clean_text(show(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
 
 
 def _table(found: Mapping[str, Any]) -> Table:
@@ -124,7 +125,7 @@ def _listed(found: Any, most: int) -> list[Any]:
 def _word(found: Any) -> str:
     if not isinstance(found, str):
         raise ValueError(STRANGE)
-    return sys.intern(cleaned(found))
+    return sys.intern(clean_text(found))
 
 
 def _cell(found: Any) -> Cell:
@@ -151,7 +152,7 @@ def number(cell: Cell) -> float:
         ValueError: it is none.
     """
     if isinstance(cell, str):
-        raise ValueError(f"{words.short(cell)}: is no number")
+        raise ValueError(f"{shorten_value(cell)}: is no number")
     return math.nan if cell is None else float(cell)
 
 
@@ -162,7 +163,7 @@ def count(cell: Cell) -> int:
         ValueError: it is none.
     """
     if not isinstance(cell, int):
-        raise ValueError(f"{words.short(cell)}: is no number of inputs")
+        raise ValueError(f"{shorten_value(cell)}: is no number of inputs")
     return cell
 
 
@@ -182,5 +183,5 @@ def text(cell: Cell) -> str:
         ValueError: it is none.
     """
     if not isinstance(cell, str):
-        raise ValueError(f"{words.short(cell)}: is no name")
+        raise ValueError(f"{shorten_value(cell)}: is no name")
     return cell

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from satae.page import words
 from satae.page.evaluations import table, verdicts
 from satae.page.evaluations.outcomes import Part
 from satae.page.evaluations.verdicts import ALONE
-from satae.page.series import Point, evenly
+from satae.sweeps.formatting import format_configuration
+from satae.sweeps.series import Point, spread_evenly
 
 MOST_NAMED: Final = 3  # configurations
 MOST_TOLD: Final = 3  # figures of each
@@ -18,8 +18,11 @@ MOST_TOLD: Final = 3  # figures of each
 
 def sentence(part: Part) -> tuple[str, str]:
     """The name of a part and what its figures are; of some configurations what these come to."""
-    some = evenly([Point.of(math.nan, group) for group in part.groups], MOST_NAMED)
-    told = [f"{words.name(point.values)}: " * bool(point.values) + ", ".join(_figures(part, point)) for point in some]
+    some = spread_evenly([Point.of_group(math.nan, group) for group in part.groups], MOST_NAMED)
+    told = [
+        f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_figures(part, point))
+        for point in some
+    ]
     more = f"; {left} more in its table" if (left := len(part.groups) - len(some)) else ""
     name = part.name.capitalize()
     return f"{name}, {part.label}" if part.label else name, f"{'; '.join(told)}{more}."

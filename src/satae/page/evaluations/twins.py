@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from satae.page import drawing, words
-from satae.page.drawing import DASHES
+from satae.page import figures
 from satae.page.evaluations.panels import draw_line, draw_marks, tell_marks
 from satae.page.evaluations.verdicts import HOLDS, OWN, TWIN
-from satae.page.scales import EDGE, scale
-from satae.page.series import ALPHA, Line, Plan, Point
-from satae.plots.palette import COLOURS, INK
+from satae.plots.scales import EDGE, scale_x_axis
+from satae.plots.style import COLORS, DASHES, INK
+from satae.sweeps.formatting import shorten_value
+from satae.sweeps.series import ALPHA, Comparison, Point, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ MODELS: Final = (OWN, TWIN)
 
 
 def figure(
-    plan: Plan,
+    plan: Comparison,
     y: str,
     possible: tuple[float, float],
     verdict: Callable[[Point, str], str] | None = None,
@@ -36,22 +36,22 @@ def figure(
         verdict: of a point, where it has one.
         ends: of the bar of a point, where that is of no seeds.
     """
-    figure, all_axes = drawing.panels(plan)
+    figure, all_axes = figures.comparison_axes(plan)
     for ax, panel in zip(all_axes, plan.panels, strict=True):
-        for colour, line in zip(COLOURS, panel.lines, strict=False):
+        for colour, line in zip(COLORS, panel.series, strict=False):
             for model, dash in zip(MODELS, DASHES, strict=False):
                 known = [*_known(plan.x, line, model)]
                 spreads = [(point.x, point.spread(of)) for point, of in known]
-                first = {"label": words.short(line.label)} if len(plan.lines) > 1 and model == OWN else {}
+                first = {"label": shorten_value(line.label)} if len(plan.series) > 1 and model == OWN else {}
                 bars = [ends(point, of) for point, of in known] if ends else []
                 draw_line(ax, spreads, possible, bars, color=colour, ls=dash, **first)
                 told = [verdict(point, of) if verdict else HOLDS for point, of in known]
                 draw_marks(ax, [(x, found.mean, how) for (x, found), how in zip(spreads, told, strict=True)], colour)
         if panel.title:
-            ax.set_title(words.short(panel.title, 60), fontsize=10.5)
+            ax.set_title(shorten_value(panel.title, 60), fontsize=10.5)
         ax.tick_params(labelbottom=True, labelleft=True)
         ax.set_ylabel(y)
-        scale(ax, words.short(plan.x), [point.x for line in plan.lines for point in line.points])
+        scale_x_axis(ax, shorten_value(plan.x), [point.x for line in plan.series for point in line.points])
         for model, dash in zip(MODELS, DASHES, strict=False):
             ax.plot([], [], color=INK, ls=dash, label=model)
         if verdict:
@@ -64,7 +64,7 @@ def figure(
     return figure
 
 
-def _known(x: str | None, line: Line, model: str) -> Iterator[tuple[Point, str]]:
+def _known(x: str | None, line: Series, model: str) -> Iterator[tuple[Point, str]]:
     """The points of a line at which a measure is known, and of which model: at alpha=0 one is its own twin."""
     for point in line.points:
         of = OWN if x == ALPHA and point.x == 0 else model

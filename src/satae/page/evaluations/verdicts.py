@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from satae.page import words
 from satae.page.evaluations.outcomes import Outcome
+from satae.sweeps.formatting import shorten_value
 
 OWN, TWIN, ALONE = VICTIMS = ("own", "twin", "alone")
 MASKED, INCONCLUSIVE, HOLDS = VERDICTS = ("masked", "inconclusive", "holds")  # the worst first
@@ -35,4 +35,4 @@ def unpassed(outcomes: Sequence[Outcome]) -> Iterator[str]:
         alike.setdefault((how, times), []).append(str(number))
     for (how, times), numbers in alike.items():
         seldom = f" in {times} of {len(outcomes)}" if times < len(outcomes) else ""
-        yield f"{', '.join(numbers)} {words.short(how)}{seldom}"
+        yield f"{', '.join(numbers)} {shorten_value(how)}{seldom}"

@@ -1,4 +1,4 @@
-"""Axes that show zero beside powers of ten, and labels that do not lie on one another."""
+"""Axes that show zero beside powers of ten, and texts that do not overlap."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Transform
 
-WIDE: Final = 20.0  # the ratio of the largest to the smallest number from which an axis is logarithmic
-ROOM: Final = 0.1  # of an axis, for the label of a value
-EDGE: Final = 0.03  # of an axis, beyond the last value that is possible
-MARK: Final = 2.5  # points around the middle of a marker that no text may cover
-PLACES: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points from what is labelled
+LOGARITHMIC_FROM: Final = 20.0  # ratio of the largest to the smallest number
+TICK_ROOM: Final = 0.1  # of an axis, for the label of a tick
+EDGE: Final = 0.03  # of an axis, beyond the last possible value
+MARKER_RADIUS: Final = 2.5  # points around a marker that no text may cover
+TEXT_OFFSETS: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points, from the marker
 
 
-def scale(ax: Axes, name: str, values: Sequence[float]) -> None:
-    """Have an axis show some values, at which it has its ticks; zero has its place, too.
+def scale_x_axis(ax: Axes, name: str, values: Sequence[float]) -> None:
+    """Put the ticks of the horizontal axis at the values, on a logarithmic axis if they span much.
+
+    Zero has its place on a logarithmic axis, too: the axis is linear up to the smallest positive value.
 
     Args:
-        ax: has the axis as its horizontal one.
-        name: of what is shown.
-        values: of all that is drawn.
+        ax: the axes.
+        name: the label of the axis.
+        values: all values that are drawn.
     """
     positive = [value for value in values if value > 0]
-    if positive and min(values) >= 0 and max(positive) / min(positive) >= WIDE:
+    if positive and min(values) >= 0 and max(positive) / min(positive) >= LOGARITHMIC_FROM:
         least = min(positive)
         if min(values) == 0:
             ax.set_xscale("symlog", linthresh=least, linscale=0.7)
-            name += f"  (logarithmic; from 0 to {least:g} linear)"
+            name += f"  (logarithmic; linear from 0 to {least:g})" if name else ""
         else:
             ax.set_xscale("log")
-            name += "  (logarithmic)"
-    ticks = _apart(ax, sorted({*values}))
+            name += "  (logarithmic)" if name else ""
+    ticks = _readable_ticks(ax, sorted({*values}))
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.margins(x=0.05)
     ax.set_xlabel(name)
 
 
-def _apart(ax: Axes, values: Sequence[float]) -> list[float]:
-    """Values whose labels have room beside one another, the first and the last among them."""
+def _readable_ticks(ax: Axes, values: Sequence[float]) -> list[float]:
+    """The values whose labels have room beside one another, with the first and the last."""
     if len(values) < 2:
         return [*values]
     places = [float(place) for place in ax.xaxis.get_transform().transform(values)]
-    room = ROOM * (places[-1] - places[0])
-    kept, last = [values[0]], places[0]
+    room = TICK_ROOM * (places[-1] - places[0])
+    ticks, last = [values[0]], places[0]
     for value, place in zip(values[1:-1], places[1:-1], strict=True):
         if place - last >= room and places[-1] - place >= room:
-            kept.append(value)
+            ticks.append(value)
             last = place
-    return [*kept, values[-1]]
+    return [*ticks, values[-1]]
 
 
-def keep_to(ax: Axes, axis: str, possible: tuple[float, float], values: Sequence[float]) -> None:
-    """Have an axis, ``"x"`` or ``"y"``, end where no value can be, unless one is there."""
+def limit_axis(ax: Axes, axis: str, possible: tuple[float, float], values: Sequence[float]) -> None:
+    """End an axis, ``"x"`` or ``"y"``, where no value is possible, unless a value lies there."""
     if not all(possible[0] <= value <= possible[1] for value in values):
         return
     low, high = ax.viewLim.intervalx if axis == "x" else ax.viewLim.intervaly
@@ -64,17 +66,17 @@ def keep_to(ax: Axes, axis: str, possible: tuple[float, float], values: Sequence
     ax.set(**{f"{axis}lim": (max(low, possible[0] - room), min(high, possible[1] + room))})
 
 
-def label_points(figure: Figure) -> None:
-    """Move each text in a figure that is laid out to where it lies on no other one, or take it out."""
+def place_texts(figure: Figure) -> None:
+    """Move each text of a figure to where it overlaps no other, or remove it; the layout must be done."""
     from matplotlib.transforms import Bbox
 
     per_point = figure.dpi / 72
     for ax in (ax for ax in figure.axes if ax.texts):
         marks = ax.transData.transform([text.get_position() for text in ax.texts])
-        taken = [Bbox([mark, mark]).padded(MARK * per_point) for mark in marks]
+        taken = [Bbox([mark, mark]).padded(MARKER_RADIUS * per_point) for mark in marks]
         for text in list(ax.texts):
             box = text.get_window_extent()
-            for right, up in PLACES:
+            for right, up in TEXT_OFFSETS:
                 left = -box.width if right < 0 else 0
                 moved = box.translated(right * per_point + left, up * per_point)
                 if not any(moved.overlaps(other) for other in taken):

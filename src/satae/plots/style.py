@@ -1,0 +1,146 @@
+"""The one style of all figures: colors, dashes, markers, sizes, and the files that a figure becomes."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# matplotlib takes a second to import, so only the functions that draw import it
+
+INK: Final = "#202327"
+PAPER: Final = "#fefefd"  # the page replaces ink and paper by its own colors, for its light and its dark theme
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)  # Okabe and Ito (2008)
+DASHES: Final[Sequence[Any]] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
+MARKERS: Final = "osD^vP*"
+PANEL_SIZE: Final = (5.4, 3.6)  # inches
+SMALL_PANEL_SIZE: Final = (3.7, 3.0)  # inches, where a figure has many panels
+STYLE: Final[Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "axes.formatter.useoffset"), False),
+    **{"grid.color": INK, "grid.alpha": 0.15, "axes.grid": True, "font.size": 10.5, "legend.fontsize": 10},
+    **{"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "satae-report"},
+}
+
+
+class Picture(NamedTuple):
+    """A picture as a PNG file holds it."""
+
+    png: bytes
+    height: int
+    width: int
+
+    @classmethod
+    def encode(cls, pixels: np.ndarray) -> Picture:
+        """Encode pixels (height, width, 3), uint8."""
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "png", compress_level=1)
+        return cls(file.getvalue(), *pixels.shape[:2])
+
+
+class Drawing(NamedTuple):
+    """A figure with its title and caption, as the files that a report holds."""
+
+    name: str  # of the files
+    title: str
+    caption: str
+    alternative: str  # text for readers who cannot see the figure
+    png: bytes
+    svg: str
+    wide: bool  # more than one panel
+
+    @property
+    def inline(self) -> str:
+        """The SVG for a page: with the colors of the page, and identifiers that no other figure has."""
+        body = self.svg[self.svg.index("<svg") :]
+        body = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{self.name}-", body)
+        return body.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Set matplotlib to the style; characters that its font lacks are drawn as boxes, without warnings."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
+
+
+def empty_figure(width: float, height: float) -> Figure:
+    """A figure without axes, in inches."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+
+
+def panel_grid(
+    count: int, columns: int, size: tuple[float, float], *, more_height: float = 0.0, shared: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` axes in rows of ``columns``.
+
+    Args:
+        count: the number of panels.
+        columns: panels in a row.
+        size: of a panel, in inches.
+        more_height: for a legend, in inches.
+        shared: whether all panels have the same ranges.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = empty_figure(size[0] * columns, size[1] * rows + more_height)
+    every = [*figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).flat]
+    for spare in every[count:]:
+        spare.set_visible(False)
+    return figure, every[:count]
+
+
+def save_drawing(figure: Figure, name: str, title: str, caption: str, lines: str, *, wide: bool) -> Drawing:
+    """Encode a figure as PNG and SVG, and describe it in words.
+
+    Args:
+        figure: the figure.
+        name: of its files.
+        title: above it.
+        caption: what it shows.
+        lines: the names of its lines, separated by commas; may be empty.
+        wide: whether it has more than one panel.
+    """
+    from satae.plots.scales import place_texts
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # both files get the same layout
+    place_texts(figure)
+    alternative = f"{title}: {caption} Lines: {lines}." if lines else f"{title}: {caption}"
+    png = _save(figure, format="png", dpi=150)
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # without times, so the file is reproducible
+    svg = _save(figure, format="svg", metadata=metadata).decode()
+    return Drawing(name, title, caption, alternative, png, svg, wide)
+
+
+def _save(figure: Figure, **options: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, **options)
+    return file.getvalue()
+
+
+def to_picture(figure: Figure) -> Picture:
+    """Render a figure as a picture."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Picture.encode(np.asarray(canvas.buffer_rgba())[..., :3].copy())

@@ -1,0 +1,193 @@
+"""What a figure compares: configurations along the number that varies, in panels that stay readable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from satae.config.flat import SEED
+from satae.config.messages import show
+from satae.sweeps.formatting import ALL_RUNS, format_configuration, half_width
+from satae.sweeps.groups import Group, Spread
+from satae.sweeps.results import Result
+
+ALPHA: Final = "alpha"
+MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
+MOST_PANELS: Final = 6
+MOST_EXAMPLES: Final = 12  # configurations that are each shown on their own
+ANY_VALUE: Final = (-math.inf, math.inf)
+SHARE: Final = (0.0, 1.0)  # the values that a share can have
+
+T = TypeVar("T")
+
+
+class Point(NamedTuple):
+    """A configuration in a series."""
+
+    x: float
+    values: dict[str, Any]  # of the options that vary between configurations
+    runs: dict[int, Result]  # finished runs by seed
+
+    @classmethod
+    def of_group(cls, x: float, group: Group) -> Point:
+        """The finished runs of a configuration, at ``x``."""
+        return cls(x, group.values, {run.seed: run for run in group.finished})
+
+    @property
+    def collapsed(self) -> int:
+        """The number of runs that collapsed."""
+        return sum(run.is_collapsed for run in self.runs.values())
+
+    def spread(self, metric: str) -> Spread:
+        """Statistics of a final metric over the seeds."""
+        return Spread.of(run.metrics.get(metric, math.nan) for run in self.runs.values())
+
+    def change(self, base: Point, metric: str) -> Spread:
+        """Statistics of the change of a final metric from ``base`` to this point, seed by seed."""
+        seeds = [seed for seed in self.runs if seed in base.runs]
+        values = [[point.runs[seed].metrics.get(metric, math.nan) for seed in seeds] for point in (base, self)]
+        return Spread.of(there - here for here, there in zip(*values, strict=True))
+
+
+class Series(NamedTuple):
+    """Configurations that differ in one number only."""
+
+    values: dict[str, Any]  # of all other options that vary
+    points: list[Point]  # in the order of that number
+
+    @property
+    def label(self) -> str:
+        """Such as ``relu``, or ``relu, gaussian, noise.level=0.3``."""
+        return ", ".join(_label(key, value) for key, value in self.values.items()) or ALL_RUNS
+
+    def having(self, metric: str) -> list[Point]:
+        """The points at which a metric is known."""
+        return [point for point in self.points if point.spread(metric).n]
+
+
+class SeriesPanel(NamedTuple):
+    """Series that share one pair of axes."""
+
+    title: str
+    series: list[Series]
+
+
+class Comparison(NamedTuple):
+    """All that the figures of a sweep compare."""
+
+    x: str | None  # the number along which the series go; None if no number varies
+    series: list[Series]
+    panels: list[SeriesPanel]
+    left_out: str  # in words; empty if nothing is left out
+
+    @property
+    def points(self) -> list[Point]:
+        """The points of all series."""
+        return [point for series in self.series for point in series.points]
+
+    def bars_caption(self) -> str:
+        """The sentence of a caption that explains the error bars."""
+        seeds = {len(point.runs) for point in self.points} - {0, 1}
+        if not seeds:
+            return " One run each: no intervals."
+        of_more = ["95 % intervals of the mean over the seeds"] if seeds != {2} else []
+        of_two = ["for two seeds, their range"] if 2 in seeds else []
+        return f" Bars: {'; '.join([*of_more, *of_two])}."
+
+    def left_out_caption(self) -> str:
+        """The sentence of a caption about series that are not in the figure; empty if all are."""
+        return f" {self.left_out.capitalize()}; they are in the tables." if self.left_out else ""
+
+
+def compare(groups: Sequence[Group], axes: Sequence[str]) -> Comparison:
+    """Arrange configurations in series and panels.
+
+    Args:
+        groups: all configurations.
+        axes: the options in which they differ.
+    """
+    x = _varying_number(groups, axes)
+    series = list(_series(groups, x))
+    panels = _split_into_panels(series)
+    shown = sum(len(panel.series) for panel in panels[:MOST_PANELS])
+    left_out = f"{len(series) - shown} of {len(series)} lines are left out" if shown < len(series) else ""
+    return Comparison(x, series, panels[:MOST_PANELS], left_out)
+
+
+def examples(comparison: Comparison) -> list[list[Point]]:
+    """At most ``MOST_EXAMPLES`` configurations, spread over all series: a row for each series, or one row of all."""
+    series = spread_evenly(comparison.series, MOST_EXAMPLES)
+    each = MOST_EXAMPLES // max(1, len(series))
+    rows = [spread_evenly([point for point in one.points if point.runs], each) for one in series]
+    return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
+
+
+def spread_evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` of the items, spread over all of them, with the first and the last."""
+    if len(items) <= most:
+        return [*items]
+    return [items[round(place * (len(items) - 1) / max(1, most - 1))] for place in range(most)]
+
+
+def error_bars(
+    statistics: Sequence[Spread], possible: tuple[float, float] = ANY_VALUE
+) -> tuple[list[float], list[float]]:
+    """The lengths of the error bars of some means, downwards and upwards.
+
+    A bar ends where no value is possible; one run has no bar.
+    """
+    halves = [0.0 if math.isnan(half_width(one)) else half_width(one) for one in statistics]
+    low, high = possible
+    down = [min(half, max(one.mean - low, 0.0)) for half, one in zip(halves, statistics, strict=True)]
+    return down, [min(half, max(high - one.mean, 0.0)) for half, one in zip(halves, statistics, strict=True)]
+
+
+def _varying_number(groups: Sequence[Group], axes: Sequence[str]) -> str | None:
+    """The option along which the series go: alpha if it varies, or the first number that does."""
+    ordered = sorted((key for key in axes if key != SEED), key=lambda key: key != ALPHA)
+    for key in ordered:
+        found = [number for group in groups if (number := _finite_number(group.values.get(key))) is not None]
+        if len({*found}) > 1:
+            return key
+    return None
+
+
+def _series(groups: Sequence[Group], x: str | None) -> Iterator[Series]:
+    found: dict[tuple[tuple[str, str], ...], Series] = {}
+    for place, group in enumerate(groups):
+        at = float(place) if x is None else _finite_number(group.values.get(x))
+        if at is not None:
+            others = {key: value for key, value in group.values.items() if key != x}
+            key = tuple((name, show(value)) for name, value in others.items())
+            found.setdefault(key, Series(others, [])).points.append(Point.of_group(at, group))
+    for series in found.values():
+        series.points.sort(key=lambda point: point.x)
+        if any(point.runs for point in series.points):
+            yield series
+
+
+def _split_into_panels(series: Sequence[Series]) -> list[SeriesPanel]:
+    """One panel; or one for each value of an option that leaves few enough series in each; or full panels in turn."""
+    if len(series) <= MOST_SERIES:
+        return [SeriesPanel("", [*series])]
+    keys = dict.fromkeys(key for one in series for key in one.values)
+    for key in sorted(keys, key=lambda key: key == "act"):  # activations are best compared within a panel
+        split: dict[str, list[Series]] = {}
+        for one in series:
+            rest = {name: value for name, value in one.values.items() if name != key}
+            split.setdefault(format_configuration({key: one.values.get(key)}), []).append(one._replace(values=rest))
+        if 1 < len(split) <= MOST_PANELS and max(map(len, split.values())) <= MOST_SERIES:
+            return [SeriesPanel(title, some) for title, some in split.items()]
+    return [SeriesPanel("", [*series[first : first + MOST_SERIES]]) for first in range(0, len(series), MOST_SERIES)]
+
+
+def _label(key: str, value: object) -> str:
+    """A word speaks for itself; a number needs its name."""
+    return value if isinstance(value, str) and not value.startswith("[") else format_configuration({key: value})
+
+
+def _finite_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
