@@ -57,16 +57,16 @@ def clocked(clocks: Clocks) -> Iterator[None]:
 
     from satae.cli.session import Session
     from satae.experiment import observation
-    from satae.loggers.console import Display
-    from satae.loggers.tensorboard_logger import Board
+    from satae.loggers.console import RunConsole
+    from satae.loggers.tensorboard_logger import TensorBoardLogger
     from satae.plots import pictures
     from satae.runs.record import RunRecord
     from satae.training.keeper import Keeper
 
     logging = {
-        Board: ("__init__", "__exit__", "begin", "scalars", "histograms", "pictures", "flush"),
+        TensorBoardLogger: ("__init__", "close", "log_command", "log_scalars", "log_histograms", "log_images", "flush"),
         RunRecord: ("__enter__", "__exit__", "add_facts", "add_epoch", "sync", "write_final_metrics"),
-        Display: ("__enter__", "__exit__", "note", "warn", "epoch", "result"),
+        RunConsole: ("__enter__", "__exit__", "info", "warn", "show_epoch", "show_result"),
         Session: ("_keep",),
         Keeper: ("consider",),
         observation: ("drawn", "distributions"),

@@ -108,8 +108,8 @@ def test_elsewhere_than_on_a_terminal_a_line_now_and_then_says_how_far_it_is(mon
 
 def test_a_run_can_be_read_at_80_columns(tmp_path, monkeypatch):
     run = trained(tmp_path, "act=sigmoid", "data.limit=100")
-    terminal = partial(console.PatientConsole, width=80, force_terminal=True, color_system=None)
-    monkeypatch.setattr(console, "PatientConsole", terminal)
+    terminal = partial(console.PipeSafeConsole, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "PipeSafeConsole", terminal)
     lines = typed(tmp_path, "run=run", "evaluation=denoising,code", *QUICK, "code.jacobians=5").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in "".join(lines)

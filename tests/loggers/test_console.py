@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from satae.loggers.console import LINES, Display
+from satae.loggers.console import EPOCH_LINES, RunConsole
 
 NUMBERS = ["total", "reconstruction", "fvu", "psnr", "saturation", "saturated_fraction", "dead_fraction"]
 
@@ -15,20 +15,20 @@ def metrics():
 
 
 def told(capsys, metrics, epochs=100, **options):
-    with Display(epochs, **options) as display:
+    with RunConsole(epochs, **options) as display:
         for number in range(1, epochs + 1):
-            display.epoch(number, metrics)
-        display.result(metrics, Path.cwd() / "outputs" / "day" / "time")
+            display.show_epoch(number, metrics)
+        display.show_result(metrics, Path.cwd() / "outputs" / "day" / "time", [], "TensorBoard  what to type")
     return capsys.readouterr().out
 
 
 def test_piped_it_prints_plain_lines_a_table_and_where_the_results_are(capsys, metrics):
     out = told(capsys, metrics)
     assert "\x1b" not in out
-    assert sum(line.startswith("epoch") for line in out.splitlines()) == LINES
+    assert sum(line.startswith("epoch") for line in out.splitlines()) == EPOCH_LINES
     assert "  layer1" in out
     assert "results      outputs/day/time" in out
-    assert out.splitlines()[-1].endswith("tensorboard --logdir outputs")
+    assert out.splitlines()[-1] == "TensorBoard  what to type"
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 7])

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from satae import signals as interruption
 from satae.config import Config
+from satae.config.registries import LOGGERS
 from satae.experiment import build, going_on, observation
 from satae.experiment.caveats import caveats
 from satae.experiment.experiment import Experiment
 from satae.launchers.share import Share
-from satae.loggers.console import Display
-from satae.loggers.tensorboard_logger import Board
+from satae.loggers.base import Logger
+from satae.loggers.console import RunConsole
 from satae.plots import pictures
 from satae.runs.layout import PICTURES_FOLDER
 from satae.runs.record import RunRecord
@@ -30,8 +31,8 @@ class Session(NamedTuple):
 
     experiment: Experiment
     record: RunRecord
-    board: Board
-    display: Display
+    logger: Logger
+    display: RunConsole
     keeper: Keeper
 
     def finish(self, begin: Position, metrics: dict[str, float]) -> dict[str, float]:
@@ -54,7 +55,7 @@ class Session(NamedTuple):
                 self._keep(position)
             if asked is not None:
                 done = self.experiment.epochs_until(position)
-                self.display.note(f"asked to end: left at step {position.step:,}, after {done} epochs")
+                self.display.info(f"asked to end: left at step {position.step:,}, after {done} epochs")
                 raise Interrupted(asked)
         return metrics
 
@@ -65,7 +66,7 @@ class Session(NamedTuple):
         drawn = observation.drawn(self.experiment)
         pictures.save(drawn, self.record.directory / PICTURES_FOLDER)
         self.record.write_final_metrics(metrics)
-        self.display.result(metrics, self.record.directory, list(drawn))
+        self.display.show_result(metrics, self.record.directory, list(drawn), self.logger.end_message())
         return metrics["valid/reconstruction"]
 
     def _is_to_pause(self, step: int) -> bool:
@@ -79,11 +80,11 @@ class Session(NamedTuple):
         # pictures and the rarer measures cost more than an epoch's numbers: after 1, 10, 100, ... epochs
         if epoch.number == self.experiment.config.epochs or math.log10(epoch.number).is_integer():
             metrics |= observation.rare_measures(self.experiment)
-            self.board.pictures(observation.drawn(self.experiment), epoch.number)
-            self.board.histograms(observation.distributions(self.experiment), epoch.number)
+            self.logger.log_images(observation.drawn(self.experiment), epoch.number)
+            self.logger.log_histograms(observation.distributions(self.experiment), epoch.number)
         self.record.add_epoch(epoch.number, metrics)
-        self.board.scalars(metrics, epoch.number)
-        self.display.epoch(epoch.number, metrics)
+        self.logger.log_scalars(metrics, epoch.number)
+        self.display.show_epoch(epoch.number, metrics)
         if epoch.alpha == self.experiment.config.alpha:  # before, the loss is another one
             self.keeper.consider(metrics["valid/total"], partial(self.experiment.weights, step))
         return metrics
@@ -94,7 +95,7 @@ class Session(NamedTuple):
         if not state.is_finite:
             raise NonFiniteWeights(position.step)
         self.record.sync()
-        self.board.flush()
+        self.logger.flush()
         self.keeper.write(position.step, state)
 
 
@@ -120,29 +121,29 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     done = experiment.epochs_until(begin)
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
-        Board(record.directory, purge_from=done + 1 if record.is_resumed else None) as board,
-        Display(config.epochs, done=done, name=name) as display,
+        LOGGERS.build("tensorboard", record.directory, done + 1 if record.is_resumed else None) as logger,
+        RunConsole(config.epochs, finished_epochs=done, name=name) as display,
     ):
         jobs = {"jobs": share.jobs} if share else {}
         record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
         if state is None:
-            board.begin(record.overrides if name else record.command)
-        session = _opened(experiment, record, board, display, begin, state)
+            logger.log_command(record.overrides if name else record.command)
+        session = _opened(experiment, record, logger, display, begin, state)
         return session.close(session.finish(begin, metrics))
 
 
 def _opened(
-    experiment: Experiment, record: RunRecord, board: Board, display: Display, begin: Position, state: State | None
+    experiment: Experiment, record: RunRecord, logger: Logger, display: RunConsole, begin: Position, state: State | None
 ) -> Session:
     """A session of which is told what is trained, from where, and what a user should know before."""
-    display.note(experiment.summary())
+    display.info(experiment.summary())
     if record.is_resumed:
         after = f"from step {begin.step:,}, after {experiment.epochs_until(begin)} epochs"
-        display.note(f"going on {after if state else 'from the beginning: no checkpoint'}")
+        display.info(f"going on {after if state else 'from the beginning: no checkpoint'}")
     if state and (jump := going_on.alpha_jump(experiment, state)):
         display.warn(jump)
     for caveat in caveats(experiment):
         display.warn(caveat)
     best = going_on.best_so_far(record.directory, state, experiment, display.warn) if state else None
     keeper = Keeper(record.directory, **asdict(experiment.config.checkpoint), best=best)
-    return Session(experiment, record, board, display, keeper)
+    return Session(experiment, record, logger, display, keeper)

@@ -13,7 +13,7 @@ from rich.segment import Segment, Segments
 from satae import signals as interruption
 from satae.evaluation.columns import Shown, grids, told
 from satae.evaluation.findings import Findings
-from satae.loggers.console import PATIENCE, PatientConsole
+from satae.loggers.console import MAX_SILENT_SECONDS, PipeSafeConsole
 from satae.printable import brief
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class Display:
     """Tables and lines; how far it is goes to standard error: on a terminal a bar, elsewhere now and then a line."""
 
     def __init__(self) -> None:
-        self._console = PatientConsole(highlight=False, soft_wrap=True)
+        self._console = PipeSafeConsole(highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
         """A line, which a terminal has broken between words."""
@@ -74,7 +74,7 @@ class Display:
             task = bar.add_task(title, total=len(steps))
             for done, step in enumerate(steps):
                 interruption.heed()
-                if not console.is_terminal and time.monotonic() - since > PATIENCE:
+                if not console.is_terminal and time.monotonic() - since > MAX_SILENT_SECONDS:
                     console.print(f"{title} {done}/{len(steps)}", markup=False)
                     since = time.monotonic()
                 yield step

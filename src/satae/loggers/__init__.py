@@ -1,1 +1,1 @@
-"""What a run leaves behind and shows: records, TensorBoard, pictures, the console."""
+"""Where a run sends its numbers and pictures while it trains: TensorBoard, nowhere, and the console."""

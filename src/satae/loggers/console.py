@@ -1,33 +1,32 @@
-"""What a user reads while a run goes on and when it ends."""
+"""What the user reads while a run trains and when it ends."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from satae.runs.layout import OUTPUTS_FOLDER, PICTURES_FOLDER, shorten
+from satae.runs.layout import PICTURES_FOLDER, shorten
 from satae.training.energy import LOW
 
 log = logging.getLogger(__name__)
 
-LINES = 10  # plain lines a run, or more of a long one:
-PATIENCE = 60  # seconds without one, at most, as far as epochs end
-COLLAPSED = (
+EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run, so that the program
+MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
+COLLAPSE_WARNING: Final = (
     "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
     " it may need more epochs, another optim.lr or act, or a smaller alpha"
 )
-ROWS = {
+FINAL_METRICS: Final = {
     "total": "total loss",
     "reconstruction": "reconstruction loss",
     "fvu": "fraction of variance unexplained (fvu)",
@@ -41,26 +40,32 @@ ROWS = {
 }
 
 
-class PatientConsole(Console):
-    """A console that falls silent, instead of ending the program, when what reads it goes away."""
+class PipeSafeConsole(Console):
+    """A console that stops printing, instead of ending the program, when its reader closes the pipe."""
 
     def on_broken_pipe(self) -> None:
-        """Print no more."""
+        """Print nothing from now on."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Display:
-    """A progress bar with the live numbers on a terminal; plain lines anywhere else. All but the bar goes to the log.
+class RunConsole:
+    """Prints a progress bar on a terminal, plain lines elsewhere; every line also goes to the run's log.
 
-    In a sweep it is brief: one line a run, with its name.
+    A run of a sweep prints only warnings and one final line, each with its name.
     """
 
-    def __init__(self, epochs: int, *, done: int = 0, name: str = "") -> None:
-        self.console = PatientConsole(highlight=False, soft_wrap=True)
-        self.epochs = epochs
-        self.name, self.brief = name, bool(name)
-        self._bar = Progress(
+    def __init__(self, epochs: int, *, finished_epochs: int = 0, name: str = "") -> None:
+        """Prepare the progress bar.
+
+        Args:
+            epochs: number of epochs that the run trains in all.
+            finished_epochs: number of epochs finished earlier.
+            name: name of a run of a sweep; empty for a run on its own.
+        """
+        self.epochs, self.name = epochs, name
+        self._console = PipeSafeConsole(highlight=False, soft_wrap=True)
+        self._progress = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
@@ -68,75 +73,83 @@ class Display:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=self.console,
-            disable=self.brief or not self.console.is_terminal,
+            console=self._console,
+            disable=bool(name) or not self._console.is_terminal,
         )
-        self._told = time.monotonic()
-        self._task = self._bar.add_task("", total=epochs, completed=done)
+        self._last_line = time.monotonic()
+        self._task = self._progress.add_task("", total=epochs, completed=finished_epochs)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._bar.stop()
+        self._progress.stop()
 
-    def say(self, line: str, *, shown: bool = True) -> None:
-        """A line for the log, and the console."""
-        log.info(line)
-        if shown:
-            self.console.print(line, markup=False)
+    def info(self, line: str) -> None:
+        """Log a line; print it too, except in a sweep."""
+        self._write(line, printed=not self.name)
 
     def warn(self, line: str) -> None:
-        """A line that must not be missed."""
+        """Log and print a warning."""
         log.warning(line)
         name = f"{self.name}: " if self.name else ""
-        self.console.print(f"warning: {name}{line}", style="bold yellow", markup=False)
+        self._console.print(f"warning: {name}{line}", style="bold yellow", markup=False)
 
-    def note(self, text: str) -> None:
-        """What is trained, and from where to where."""
-        self.say(text, shown=not self.brief)
-
-    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
-        """The numbers of an epoch."""
-        numbers = live(metrics)
-        self._bar.update(self._task, completed=number, description=numbers)
-        due = number % max(1, self.epochs // LINES) == 0 or time.monotonic() - self._told > PATIENCE
-        if number == self.epochs or due:
-            self._told = time.monotonic()
+    def show_epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Show the numbers of an epoch in the progress bar; log them now and then."""
+        numbers = summary_line(metrics)
+        self._progress.update(self._task, completed=number, description=numbers)
+        is_due = number % max(1, self.epochs // EPOCH_LINES) == 0
+        if is_due or number == self.epochs or time.monotonic() - self._last_line > MAX_SILENT_SECONDS:
+            self._last_line = time.monotonic()
             line = f"epoch {number:>{len(str(self.epochs))}}/{self.epochs}  alpha {metrics['alpha']:<7.3g} {numbers}"
-            self.say(line, shown=not (self.brief or self.console.is_terminal))
+            self._write(line, printed=not self.name and not self._console.is_terminal)
 
-    def result(self, metrics: Mapping[str, float], directory: Path, pictures: Collection[str] = ()) -> None:
-        """The final measures of both splits side by side, and where everything is."""
-        self._bar.stop()
+    def show_result(
+        self, metrics: Mapping[str, float], directory: Path, pictures: Collection[str], end_message: str | None
+    ) -> None:
+        """Show the final metrics of both splits side by side, and where everything is; one line in a sweep.
+
+        Args:
+            metrics: final metrics of the run.
+            directory: directory of the run.
+            pictures: names of the pictures that were saved.
+            end_message: what the logger says at the end of a run.
+        """
+        self._progress.stop()
         if metrics["valid/collapsed"]:
-            self.warn(COLLAPSED)
-        here = shorten(directory)
-        if self.brief:
-            self.say(f"{self.name}  {live(metrics)}")
+            self.warn(COLLAPSE_WARNING)
+        if self.name:
+            self._write(f"{self.name}  {summary_line(metrics)}")
             return
-        self.console.print(_table(metrics))
-        self.say(f"results      {here}")
+        self._console.print(_final_table(metrics))
+        self.info(f"results      {shorten(directory)}")
         if pictures:
-            self.say(f"pictures     {here / PICTURES_FOLDER}")
-        board = here.parts[0] if here.parts[0] == OUTPUTS_FOLDER else str(here)
-        self.say(f"TensorBoard  tensorboard --logdir {shlex.quote(board)}")
+            self.info(f"pictures     {shorten(directory) / PICTURES_FOLDER}")
+        if end_message is not None:
+            self.info(end_message)
+
+    def _write(self, line: str, *, printed: bool = True) -> None:
+        log.info(line)
+        if printed:
+            self._console.print(line, markup=False)
 
 
-def live(metrics: Mapping[str, float]) -> str:
-    """The two numbers that tell how a run goes."""
+def summary_line(metrics: Mapping[str, float]) -> str:
+    """The two numbers that say how well a run does."""
     return "valid fvu {valid/fvu:.3f}  saturated {valid/saturated_fraction:.2f}".format_map(metrics)
 
 
-def _table(metrics: Mapping[str, float]) -> Table:
+def _final_table(metrics: Mapping[str, float]) -> Table:
+    """One row for each metric, with indented rows for its layers; one column for each split."""
     table = Table("", box=None, pad_edge=False)
     table.add_column("train", justify="right")
     table.add_column("valid", justify="right")
-    for key, name in ROWS.items():
+    for key, title in FINAL_METRICS.items():
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
-        for row in found:
-            label = name if row == key else f"  {row.rpartition('/')[2]}"
-            values = (metrics.get(f"{split}/{row}") for split in ("train", "valid"))
+        for metric in found:
+            label = title if metric == key else f"  {metric.rpartition('/')[2]}"
+            values = (metrics.get(f"{split}/{metric}") for split in ("train", "valid"))
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.flat import SEED
-from satae.loggers.tensorboard_logger import LAYOUT
+from satae.loggers.tensorboard_logger import CHART_LAYOUT
 from satae.runs.layout import LOCK_FILE
 from satae.sweeps import configurations, event_files, hparams, notes
 from satae.sweeps.bands import MEASURES, Band, bands
@@ -43,7 +43,7 @@ def show_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
         choices: of each of its runs.
     """
     varied = axes(choices)
-    layout = custom_scalars({**(BANDS if SEED in varied else {}), **LAYOUT})
+    layout = custom_scalars({**(BANDS if SEED in varied else {}), **CHART_LAYOUT})
     content = event_files.encoded([Event(summary=hparams.config(choices, varied)), Event(summary=layout)])
     event_files.tell_anew(sweep, _over_seeds(sweep), ROOT, content)
 

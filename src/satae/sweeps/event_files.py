@@ -20,7 +20,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from satae import atomic_write as files
-from satae.loggers.tensorboard_logger import DATED, PREFIX
+from satae.loggers.tensorboard_logger import EVENT_FILE_NAME, EVENT_FILE_PREFIX
 
 PASSED: Final = 60.0  # seconds after which every reader is past a file that was emptied
 
@@ -47,7 +47,7 @@ def rewrite(directory: Path, kind: str, content: bytes) -> None:
     if [path.read_bytes() for path in older] == ([content] if content else []):
         return
     if content:
-        files.replace(directory / f"{PREFIX}{_following(directory):010}{kind}", content)
+        files.replace(directory / f"{EVENT_FILE_PREFIX}{_following(directory):010}{kind}", content)
     for path in older:
         os.truncate(path, 0)
 
@@ -65,7 +65,7 @@ def tell_anew(home: Path, aside: Path, kind: str, content: bytes) -> None:
 
 
 def _of_kind(directory: Path, kind: str) -> list[Path]:
-    return sorted(directory.glob(f"{PREFIX}*{kind}"))
+    return sorted(directory.glob(f"{EVENT_FILE_PREFIX}*{kind}"))
 
 
 def _is_done_with(path: Path) -> bool:
@@ -81,5 +81,5 @@ def _age(path: Path) -> float:
 
 
 def _following(directory: Path) -> int:
-    dated = [found for path in directory.iterdir() if (found := DATED.fullmatch(path.name))]
+    dated = [found for path in directory.iterdir() if (found := EVENT_FILE_NAME.fullmatch(path.name))]
     return 1 + max((int(found[1]) for found in dated), default=0)

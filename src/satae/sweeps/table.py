@@ -16,7 +16,7 @@ from rich.text import Text
 from satae import atomic_write as files
 from satae.config.flat import SEED
 from satae.config.messages import counted
-from satae.loggers.console import PatientConsole, live
+from satae.loggers.console import PipeSafeConsole, summary_line
 from satae.printable import brief
 from satae.runs.layout import LOG_FILE, shorten
 from satae.sweeps import csv_files, folders, notes
@@ -40,7 +40,7 @@ def summarise(
         launcher: the words that chose one.
     """
     runs = [run for run in found if isinstance(run, Result)]
-    console = PatientConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = PipeSafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     if found:
         files.replace(sweep / csv_files.RUNS, csv_files.runs(found, attrgetter("name")))
     if runs:
@@ -60,7 +60,7 @@ def summarise(
 def line(run: Result) -> str:
     """How a run has ended, in a line with its name."""
     if run.is_finished:
-        return f"{run.name}  {live(run.metrics)}"
+        return f"{run.name}  {summary_line(run.metrics)}"
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
