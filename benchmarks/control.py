@@ -16,7 +16,7 @@ from satae.evaluation.attacking import Plan
 from satae.evaluation.control import COLUMNS, Controls
 from satae.evaluation.defence import everything
 from satae.evaluation.subject import Subject, Trained
-from satae.robustness.attacks import Budget
+from satae.robustness.attack_suite import Budget
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from satae.evaluation.attacking import Attacked, Plan
 from satae.evaluation.defence import defence, everything
 from satae.evaluation.subject import Subject, Trained
 from satae.evaluation.victims import Victim
-from satae.robustness.attacks import Budget
-from satae.robustness.surrogate import faded
+from satae.robustness.attack_suite import Budget
+from satae.robustness.bpda import fade_gradients
 from satae.runs import provenance
 from satae.signals import Interrupted
 
@@ -282,7 +282,7 @@ def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch)
 
     def hidden(subject):
         found = was(subject)
-        return {**found, "own": found["own"]._replace(change=partial(faded, factor=300.0), changed="faded")}
+        return {**found, "own": found["own"]._replace(change=partial(fade_gradients, factor=300.0), changed="faded")}
 
     words = (*UNCONTROLLED, "defence.samples=100", "defence.steps=20")
     typed(run, "run=.", *words)

@@ -11,7 +11,7 @@ import satae
 from satae.config.evaluation import Perturbation
 from satae.evaluation import perturbation
 from satae.evaluation.perturbation import Case
-from satae.robustness.bounds import Bound
+from satae.robustness.ibp import Bound
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
 

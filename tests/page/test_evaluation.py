@@ -101,7 +101,7 @@ def page(whole):
 
 def test_the_reader_knows_what_satae_eval_writes():
     from satae.evaluation import codes, denoising, judged, manifold, perturbation, storage, victims
-    from satae.robustness.verdict import Outcome, Verdict
+    from satae.robustness.masking_checks import Outcome, Verdict
 
     assert stored.FORMAT == storage.FORMAT
     assert evaluated.COLUMNS == {

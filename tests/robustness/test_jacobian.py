@@ -6,7 +6,7 @@ from torch import nn
 
 from satae import conv, mlp
 from satae.model.flat import slope
-from satae.robustness.sensitivity import jacobian_norm
+from satae.robustness.largest_change import jacobian_norm
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from satae.robustness.sensitivity import jacobian_norm
         (lambda: conv((1, 8, 8), nn.Sigmoid, channels=[3], code=6), (1, 8, 8)),
     ],
 )
-def test_it_is_that_of_autograd(make, shape):
+def test_jacobian_norm_equals_autograd(make, shape):
     model = make().double().eval()
     model.standardise_by(torch.rand(shape).double(), torch.tensor(0.3))
     x = torch.rand(6, *shape, dtype=torch.float64)
@@ -30,7 +30,7 @@ def test_it_is_that_of_autograd(make, shape):
 
 
 @pytest.mark.parametrize("act", [nn.Sigmoid, nn.Hardtanh, lambda: nn.Softshrink(0.2)])
-def test_of_one_layer_it_is_the_sum_of_the_contractive_autoencoder(act):
+def test_jacobian_norm_of_one_layer_equals_the_contractive_penalty(act):
     model = mlp((2, 3), act, widths=[8]).eval()
     model.standardise_by(torch.rand(2, 3), torch.tensor([[0.5], [2.0]]))
     x = torch.rand(20, 2, 3)

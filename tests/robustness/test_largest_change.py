@@ -1,14 +1,14 @@
 import pytest
 import torch
-from test_ball import assert_inside
+from test_norm_ball import assert_inside
 from torch import nn
-from victims import draws
+from victims import streams
 
 import satae
 from satae.model.flat import slope
-from satae.robustness import sensitivity
-from satae.robustness.ball import NORMS, Ball
-from satae.robustness.sensitivity import jacobian_norm, largest_change
+from satae.robustness import largest_change as sensitivity
+from satae.robustness.largest_change import jacobian_norm, largest_change
+from satae.robustness.norm_ball import NORMS, NormBall
 
 
 def by_hand(f, x):
@@ -18,13 +18,13 @@ def by_hand(f, x):
 
 @pytest.mark.parametrize("act", [nn.Tanh, nn.Sigmoid, nn.ReLU])
 @pytest.mark.parametrize("make", [satae.mlp, satae.conv])
-def test_the_norm_of_the_jacobian_is_that_of_autograd(make, act):
+def test_jacobian_norm_of_an_autoencoder_equals_autograd(make, act):
     model, x = make((1, 8, 8), act), torch.rand(3, 1, 8, 8)
     for f in (model, model.encode):
         torch.testing.assert_close(jacobian_norm(f, x), by_hand(f, x), rtol=1e-5, atol=1e-5)
 
 
-def test_for_one_layer_it_is_the_sum_that_the_contractive_autoencoder_takes():
+def test_jacobian_norm_of_one_unit_layer_equals_the_contractive_penalty():
     model = satae.mlp((6,), nn.Tanh, widths=[4])
     x = torch.randn(5, 6)
     layer = model.layers()[0][1]
@@ -33,40 +33,40 @@ def test_for_one_layer_it_is_the_sum_that_the_contractive_autoencoder_takes():
     torch.testing.assert_close(jacobian_norm(model.encode, x), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_it_is_the_same_in_pieces(monkeypatch):
+def test_jacobian_norm_does_not_depend_on_the_rows_at_once(monkeypatch):
     model, x = satae.mlp((6,), nn.Tanh, widths=[4]), torch.randn(5, 6)
     whole = jacobian_norm(model, x)
-    monkeypatch.setattr(sensitivity, "PIECE", 1)
+    monkeypatch.setattr(sensitivity, "JACOBIAN_NUMBERS", 1)
     torch.testing.assert_close(jacobian_norm(model, x), whole)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_largest_change_of_a_linear_function_is_found(norm):
     linear = nn.Linear(6, 1)
-    x, ball = torch.zeros(2, 6), Ball(norm, 0.3, -1.0, 1.0)
-    found = largest_change(linear, x, ball, draws(2))
+    x, ball = torch.zeros(2, 6), NormBall(norm, 0.3, -1.0, 1.0)
+    found = largest_change(linear, x, ball, streams(2))
     steepest = torch.linalg.vector_norm(linear.weight, ord={"linf": 1, "l2": 2}[norm])
     torch.testing.assert_close(found.change, 0.3 * steepest.expand(2), rtol=1e-3, atol=0)
     torch.testing.assert_close(found.slope, steepest.expand(2), rtol=1e-3, atol=0)
     torch.testing.assert_close((linear(found.x) - linear(x)).abs()[:, 0], found.change)
 
 
-def test_more_starts_find_no_less_and_stay_inside():
+def test_more_starts_find_no_less_and_stay_in_the_ball():
     model, x = satae.mlp((1, 4, 4), nn.Tanh, widths=[8, 3]), torch.rand(6, 1, 4, 4)
-    ball = Ball("linf", 0.2)
-    once, often = (largest_change(model.encode, x, ball, draws(6), steps=5, restarts=count) for count in (1, 4))
+    ball = NormBall("linf", 0.2)
+    once, often = (largest_change(model.encode, x, ball, streams(6), steps=5, restarts=count) for count in (1, 4))
     assert (often.change >= once.change).all()
     assert (often.change > once.change).any()
     assert_inside(often.x, x, ball)
 
 
-def test_the_slope_may_be_largest_elsewhere_than_the_change():
-    found = largest_change(lambda x: (5 * x).tanh(), torch.zeros(4, 1), Ball("linf", 1.0, -1.0, 1.0), draws(4))
+def test_the_largest_slope_may_be_at_another_point_than_the_largest_change():
+    found = largest_change(lambda x: (5 * x).tanh(), torch.zeros(4, 1), NormBall("linf", 1.0, -1.0, 1.0), streams(4))
     assert (found.slope > 1.2 * found.change / 1.0).all()
     assert (found.slope <= 5).all()
 
 
 def test_a_constant_function_does_not_move():
-    found = largest_change(lambda x: 0 * x, torch.rand(3, 2), Ball("l2", 0.1), draws(3), steps=2)
+    found = largest_change(lambda x: 0 * x, torch.rand(3, 2), NormBall("l2", 0.1), streams(3), steps=2)
     assert not found.change.any()
     assert not found.slope.any()

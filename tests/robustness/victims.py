@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from satae.data.digits import digits
 from satae.model.activations import ACTIVATIONS
-from satae.robustness.ball import Ball
-from satae.robustness.draws import Draws
+from satae.robustness.norm_ball import NormBall
+from satae.robustness.random_streams import RandomStreams
 
-EVERYTHING = Ball("linf", 0.5)
+EVERYTHING = NormBall("linf", 0.5)
 
 
 @functools.cache
@@ -51,8 +51,8 @@ def attacked(count=100):
     return x[:count], y[:count]
 
 
-def draws(count, seed=0):
-    return Draws.of(seed, torch.arange(count))
+def streams(count, seed=0):
+    return RandomStreams.for_examples(seed, torch.arange(count))
 
 
 def linear(weight):

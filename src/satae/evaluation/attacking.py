@@ -14,12 +14,12 @@ from satae.evaluation.memory import Memory
 from satae.evaluation.subject import Subject, digest
 from satae.evaluation.trained import FOLDER
 from satae.evaluation.victims import Victim
-from satae.robustness import libraries
-from satae.robustness.attacks import Attack, Budget, suite
-from satae.robustness.ball import Norm
-from satae.robustness.draws import Draws
-from satae.robustness.evidence import Outcomes, Result
-from satae.robustness.objectives import has_no_gradient
+from satae.robustness import external_attacks
+from satae.robustness.attack_losses import has_no_gradient
+from satae.robustness.attack_suite import Attack, Budget, attack_suite
+from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
+from satae.robustness.norm_ball import Norm
+from satae.robustness.random_streams import RandomStreams
 from satae.runs import provenance
 
 Step = Callable[[], None]
@@ -62,7 +62,7 @@ class Attacked:
             self.no_gradient = subject.mapped(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
-        self.attacks = suite(
+        self.attacks = attack_suite(
             victim.model,
             self.classes,
             plan.budget,
@@ -72,22 +72,22 @@ class Attacked:
             seed=subject.seed,
         )
         self._transferred = [source.fingerprint() for source in plan.sources.values()]
-        self._results: list[Result] = []
+        self._results: list[AttackOutcome] = []
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
         self._names = [digest({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
         self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint()[:20]}.jsonl")
 
     @property
-    def outcomes(self) -> Outcomes:
+    def outcomes(self) -> AttackOutcomes:
         """Of all attacks that were made."""
-        return Outcomes(self.correct, self._results)
+        return AttackOutcomes(self.correct, self._results)
 
     def steps(self, epsilon: float) -> list[Step]:
         """All attacks at one radius, in their order, each to be called; what is known of one is not made again."""
         return [functools.partial(self._attack, attack, epsilon) for attack in self.attacks]
 
-    def tried(self, result: Result) -> int:
+    def tried(self, result: AttackOutcome) -> int:
         """On how many examples an attack was made."""
         return self._tried[result.attack.name, result.epsilon]
 
@@ -97,7 +97,9 @@ class Attacked:
         Args:
             most: the largest that is looked at.
         """
-        pgd = next(attack for attack in suite(self.victim.model, self.classes, SHORT) if attack.name == "pgd-margin")
+        pgd = next(
+            attack for attack in attack_suite(self.victim.model, self.classes, SHORT) if attack.name == "pgd-margin"
+        )
         low, high, right = 0.0, most, self._examples[self.correct]
         with self.victim.in_place():
             for _ in range(HALVINGS if len(right) else 0):
@@ -108,7 +110,7 @@ class Attacked:
 
     def _attack(self, attack: Attack, epsilon: float) -> None:
         fooled = ~self.correct
-        todo = self.correct & ~self.outcomes.at(epsilon).by(attack.after).broken
+        todo = self.correct & ~self.outcomes.at(epsilon).named(attack.after).broken
         self._tried[attack.name, epsilon] = int(todo.sum())
         told, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
         known = self._memory.known(told, [self._names[example] for example in chosen])
@@ -118,14 +120,14 @@ class Attacked:
         if todo.any():
             with self.victim.in_place():
                 fooled[todo] = self._fooled(attack, epsilon, self._examples[todo], told)
-        self._results.append(Result(attack, epsilon, ~fooled))
+        self._results.append(AttackOutcome(attack, epsilon, ~fooled))
 
     def _fooled(self, attack: Attack, epsilon: float, examples: Tensor, told: str | None = None) -> Tensor:
         """Which of some examples an attack fools; kept in memory under a name, if it is given one."""
         ball = self.subject.ball(self.plan.norm, epsilon)
 
         def on_batch(x: Tensor, y: Tensor, examples: Tensor) -> Tensor:
-            fooled = attack.run(x, y, ball, Draws.of(self.subject.seed, examples)).fooled
+            fooled = attack.run(x, y, ball, RandomStreams.for_examples(self.subject.seed, examples)).fooled
             if told is not None:
                 self._memory.keep(told, [self._names[example] for example in examples.tolist()], fooled.tolist())
             return fooled
@@ -139,5 +141,5 @@ class Attacked:
         if attack.kind == "transfer":
             key += self._transferred
         if attack.kind == "library":
-            key += libraries.versions(self.plan.libraries)
+            key += external_attacks.versions(self.plan.libraries)
         return " ".join(map(str, key))

@@ -18,7 +18,7 @@ from satae.evaluation.probes import Labelled
 from satae.evaluation.subject import Subject
 from satae.model.flat import evaluate
 from satae.plots.style import Picture
-from satae.robustness.sensitivity import jacobian_norm
+from satae.robustness.largest_change import jacobian_norm
 from satae.training.measure import count_flat, saturation_shares
 
 COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")

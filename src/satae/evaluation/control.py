@@ -10,15 +10,16 @@ from satae.evaluation.findings import Cell, Table
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import classifier_of
 from satae.evaluation.victims import ALONE, Victim
-from satae.robustness.checks import checks
-from satae.robustness.evidence import Control, Evidence
-from satae.robustness.surrogate import faded, steeper
-from satae.robustness.verdict import Verdict, verdict
+from satae.robustness.bpda import fade_gradients, steepen_activations
+from satae.robustness.masking_checks import Control, Evidence, Verdict, run_checks, verdict
 
 FACTORS: Final = (5.0, 20.0, 100.0)
 UNCHANGED: Final = "unchanged"
 SCALED: Final = "scaled"
-HIDDEN: Final = {"faded": faded, SCALED: steeper}  # the same values, another gradient; or another network altogether
+HIDDEN: Final = {
+    "faded": fade_gradients,
+    SCALED: steepen_activations,
+}  # the same values, another gradient; or another network altogether
 COLUMNS: Final = ("control", "factor", "epsilon", "clean", "no slope", "pgd", "exact", "accuracy", "n", "verdict")
 
 
@@ -77,7 +78,7 @@ class Controls:
         """On one of them, by the checks that need nothing but the attacks on it."""
         attacked = row.attacked
         evidence = Evidence(attacked.outcomes, attacked.chance, attacked.no_gradient, "exact", True, True)
-        return verdict(checks(evidence))
+        return verdict(run_checks(evidence))
 
     def accuracy(self, row: Row) -> float:
         """Against the worst of all attacks for each example."""
@@ -86,5 +87,5 @@ class Controls:
     def _cells(self, row: Row) -> list[Cell]:
         attacked, outcomes = row.attacked, row.attacked.outcomes
         clean, none = (share.float().mean().item() for share in (attacked.correct, attacked.no_gradient))
-        left = [found.accuracy.value for found in (outcomes.by(["pgd-ce"]), outcomes.of("exact"), outcomes)]
+        left = [found.accuracy.value for found in (outcomes.named(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes)]
         return [row.kind, row.factor, self.epsilon, clean, none, *left, len(attacked.correct), self.verdict(row)]

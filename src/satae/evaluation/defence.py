@@ -18,9 +18,9 @@ from satae.evaluation.judged import Judged
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import classifier_of, twin_of
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN, Victim
-from satae.robustness import libraries
-from satae.robustness.attacks import Budget
-from satae.robustness.ball import Norm, size_of
+from satae.robustness import external_attacks
+from satae.robustness.attack_suite import Budget
+from satae.robustness.norm_ball import Norm, vector_norm
 
 MOST_LABELS: Final = 9999
 GREY: Final = 0.5  # of the range of the data: within that distance each value can become the middle of it
@@ -86,13 +86,13 @@ def check_libraries(chosen: Defence) -> None:
     """
     try:
         for name in _libraries(chosen):
-            libraries.imported(libraries.MODULES[name])
+            external_attacks.import_library(external_attacks.MODULES[name])
     except ValueError as error:
         raise ConfigError(f"defence.libraries={chosen.libraries}: {error}") from None
 
 
 def _libraries(chosen: Defence) -> list[str]:
-    names = [*libraries.MODULES] if chosen.libraries == ALL else [chosen.libraries]
+    names = [*external_attacks.MODULES] if chosen.libraries == ALL else [chosen.libraries]
     return [name for name in names if name != NONE]
 
 
@@ -103,7 +103,7 @@ def everything(subject: Subject, norm: Norm) -> float:
     """
     within = GREY if norm == "linf" else GREY * math.sqrt(math.prod(subject.data.shape))
     middle = sum(subject.data.span) / 2
-    return max(within, size_of(subject.x - middle, norm).max().item() / subject.width)
+    return max(within, vector_norm(subject.x - middle, norm).max().item() / subject.width)
 
 
 def _attacked(subject: Subject, plan: Plan) -> dict[str, Attacked]:

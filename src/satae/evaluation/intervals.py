@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.proportions import interval
+from satae.robustness.proportion import wilson_interval
 
 Z: Final = 1.959964  # of the normal distribution, for 95 %
 
@@ -24,7 +24,7 @@ class Estimate(NamedTuple):
 
 def wilson(successes: float, n: int) -> Estimate:
     """A share with Wilson's interval, which does not shrink to nothing at 0 and 1."""
-    return Estimate(successes / n, *interval(successes, n), n)
+    return Estimate(successes / n, *wilson_interval(successes, n), n)
 
 
 def mean(values: Tensor) -> Estimate:

@@ -10,10 +10,8 @@ from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN
 from satae.plots.style import Picture
-from satae.robustness.checks import checks
-from satae.robustness.evidence import Control, Evidence
-from satae.robustness.proportions import Share
-from satae.robustness.verdict import Check, Verdict, verdict
+from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, run_checks, verdict
+from satae.robustness.proportion import Proportion
 
 ACCURACY: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACKS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
@@ -50,7 +48,7 @@ class Judged(NamedTuple):
             control=control,
             reported={epsilon: outcomes.at(epsilon).accuracy.value for epsilon in outcomes.epsilons},
         )
-        return cls(attacked, checks(evidence))
+        return cls(attacked, run_checks(evidence))
 
     @property
     def verdict(self) -> Verdict:
@@ -58,7 +56,7 @@ class Judged(NamedTuple):
         return verdict(self.checks)
 
     @property
-    def accuracies(self) -> dict[float, Share]:
+    def accuracies(self) -> dict[float, Proportion]:
         """By radius, against the worst of all attacks for each example; at radius 0 without an attack."""
         outcomes = self.attacked.outcomes
         return {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
@@ -139,7 +137,7 @@ def _attacks(name: str, judged: Judged) -> list[list[Cell]]:
     for epsilon in attacked.outcomes.epsilons:
         left = attacked.correct
         for result in attacked.outcomes.at(epsilon).results:
-            broken, left = attacked.correct & ~result.withstood, left & result.withstood
+            broken, left = attacked.correct & ~result.robust, left & result.robust
             counts = attacked.tried(result), int(broken.sum()), left.float().mean().item(), len(left)
             rows.append([name, epsilon, result.attack.name, result.attack.kind, *counts])
     return rows

@@ -16,11 +16,10 @@ from satae.evaluation.subject import Subject
 from satae.evaluation.trained import twin_of
 from satae.evaluation.victims import OWN, TWIN
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.robustness.ball import NORMS, Norm, size_of
-from satae.robustness.bounds import certified
-from satae.robustness.draws import Draws
-from satae.robustness.propagation import Encoder
-from satae.robustness.sensitivity import largest_change
+from satae.robustness.ibp import Encoder, certified_bound
+from satae.robustness.largest_change import largest_change
+from satae.robustness.norm_ball import NORMS, Norm, vector_norm
+from satae.robustness.random_streams import RandomStreams
 
 COLUMNS: Final = (
     *("model", "output", "norm", "epsilon", "change", "change share", "largest change", "slope"),
@@ -125,9 +124,9 @@ def _row(subject: Subject, f: nn.Module, case: Case, chosen: Perturbation) -> Ro
     examples = torch.arange(len(subject.x), device=subject.x.device)
 
     def on_batch(x: Tensor, examples: Tensor) -> Tensor:
-        draws = Draws.of(subject.seed, examples)
+        draws = RandomStreams.for_examples(subject.seed, examples)
         moved = largest_change(f, x, ball, draws, steps=chosen.steps, restarts=chosen.restarts)
-        bound = certified(f, x, ball)
+        bound = certified_bound(f, x, ball)
         by_norms = torch.full_like(bound.change, bound.by_norms)
         found = [moved.change, moved.slope, bound.change, by_norms, bound.by_intervals]
         return torch.stack([values.double() for values in found], dim=1)
@@ -141,7 +140,7 @@ def _row(subject: Subject, f: nn.Module, case: Case, chosen: Perturbation) -> Ro
 def _apart(subject: Subject, f: nn.Module, norm: Norm) -> float:
     """The mean distance between the outputs of two inputs: of each and the one after it."""
     outputs = subject.mapped(f, subject.x)
-    return size_of(outputs - outputs.roll(1, 0), norm).mean().item()
+    return vector_norm(outputs - outputs.roll(1, 0), norm).mean().item()
 
 
 def _headline(rows: list[Row]) -> dict[str, Cell]:

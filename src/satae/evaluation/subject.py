@@ -18,7 +18,7 @@ from satae.experiment.same_data import check_data, check_shape
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.printable import first_line
-from satae.robustness.ball import Ball, Norm
+from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import model_of, state_of
 from satae.training import engine, precision
@@ -142,13 +142,13 @@ class Subject(NamedTuple):
         """Of the range of the data."""
         return self.data.span[1] - self.data.span[0]
 
-    def ball(self, norm: Norm, epsilon: float) -> Ball:
+    def ball(self, norm: Norm, epsilon: float) -> NormBall:
         """The perturbations of a size; ``epsilon`` is a share of the range of the data.
 
         They stay in that range, or in that of the inputs where these leave it.
         """
         low, high = min(self.data.span[0], self.x.min().item()), max(self.data.span[1], self.x.max().item())
-        return Ball.checked(norm, epsilon * self.width, low, high)
+        return NormBall.create(norm, epsilon * self.width, low, high)
 
     def draws(self, purpose: str) -> Generator:
         """A generator for a purpose, the same in every evaluation with one seed."""

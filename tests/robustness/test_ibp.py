@@ -3,25 +3,24 @@ import random
 import pytest
 import torch
 from torch import nn
-from victims import draws
+from victims import streams
 
 import satae
 from satae.model.activations import ACTIVATIONS
 from satae.model.flat import evaluate, slope
-from satae.robustness.ball import NORMS, Ball
-from satae.robustness.bounds import certified
-from satae.robustness.propagation import CURVES, Encoder, gain, parts
-from satae.robustness.sensitivity import largest_change
+from satae.robustness.ibp import SLOPE_BOUNDS, Encoder, certified_bound, layers_of, operator_norm
+from satae.robustness.largest_change import largest_change
+from satae.robustness.norm_ball import NORMS, NormBall
 
 CASES, INPUTS = 250, 4  # 1,000 inputs in all
 ROUNDING = 1 + 1e-9  # of float64
 
 
-@pytest.mark.parametrize("kind", CURVES, ids=lambda kind: kind.__name__)
-def test_the_steepest_slope_and_the_lowest_point_are_those_of_a_search(kind):
+@pytest.mark.parametrize("kind", SLOPE_BOUNDS, ids=lambda kind: kind.__name__)
+def test_slope_bounds_agree_with_a_search_on_a_grid(kind):
     act = kind()
     z = torch.linspace(-12, 12, 2_400_001, dtype=torch.float64)
-    slopes, curve = slope(act, z), CURVES[kind]
+    slopes, curve = slope(act, z), SLOPE_BOUNDS[kind]
     steepest = curve.steepest(act)
     assert steepest * (1 - 2e-3) <= slopes.abs().max() <= steepest * (1 + 1e-7)
     if curve.lowest is None:
@@ -32,8 +31,8 @@ def test_the_steepest_slope_and_the_lowest_point_are_those_of_a_search(kind):
         assert (slopes[z > curve.lowest + 1e-3] >= 0).all()
 
 
-def test_every_activation_that_can_be_trained_has_its_constants():
-    assert {type(make()) for make in ACTIVATIONS.values()} <= {*CURVES}
+def test_every_activation_of_the_command_line_has_a_slope_bound():
+    assert {type(make()) for make in ACTIVATIONS.values()} <= {*SLOPE_BOUNDS}
 
 
 def matrix(part, shape):
@@ -56,19 +55,23 @@ CONVOLUTIONS = [
 
 
 @pytest.mark.parametrize(("kind", "settled", "shape"), CONVOLUTIONS)
-def test_the_norm_of_a_convolution_is_bounded_and_not_far_off(kind, settled, shape):
+def test_the_spectral_norm_of_a_convolution_is_a_tight_upper_bound(kind, settled, shape):
     conv = kind(*settled).double()
     exact = matrix(conv, torch.Size(shape))
     example = torch.zeros(1, *shape, dtype=torch.float64)
     spectral = torch.linalg.matrix_norm(exact, 2).item()
-    assert spectral <= gain(conv, "l2", example) * ROUNDING <= 1.3 * spectral
-    assert gain(conv, "linf", example) == pytest.approx(exact.abs().sum(dim=1).max().item(), rel=1e-12)
+    assert spectral <= operator_norm(conv, "l2", example) * ROUNDING <= 1.3 * spectral
+    assert operator_norm(conv, "linf", example) == pytest.approx(exact.abs().sum(dim=1).max().item(), rel=1e-12)
 
 
 def test_the_norm_of_a_fully_connected_layer_is_exact():
     linear = nn.Linear(7, 5).double()
-    assert gain(linear, "l2", torch.zeros(1, 7)) == pytest.approx(torch.linalg.svdvals(linear.weight)[0].item())
-    assert gain(linear, "linf", torch.zeros(1, 7)) == pytest.approx(linear.weight.abs().sum(dim=1).max().item())
+    assert operator_norm(linear, "l2", torch.zeros(1, 7)) == pytest.approx(
+        torch.linalg.svdvals(linear.weight)[0].item()
+    )
+    assert operator_norm(linear, "linf", torch.zeros(1, 7)) == pytest.approx(
+        linear.weight.abs().sum(dim=1).max().item()
+    )
 
 
 def random_case(number):
@@ -96,52 +99,52 @@ def random_case(number):
     if part == "classifier":
         model = nn.Sequential(model, nn.Flatten(), nn.Linear(torch.Size(shape).numel(), 4), act(), nn.Linear(4, 3))
     model = (Encoder(model) if part == "encoder" else model).double().eval()
-    ball = Ball(draw.choice(NORMS), draw.choice([0.01, 0.1, 0.5]), -1.0, 1.0)
+    ball = NormBall(draw.choice(NORMS), draw.choice([0.01, 0.1, 0.5]), -1.0, 1.0)
     return model, torch.rand(INPUTS, *shape, dtype=torch.float64) * 2 - 1, ball
 
 
-def test_what_an_attack_finds_is_never_above_the_bound():
+def test_an_attack_never_exceeds_the_certified_bound():
     tight = 0
     for number in range(CASES):
         model, x, ball = random_case(number)
-        bound = certified(model, x, ball)
-        found = largest_change(model, x, ball, draws(INPUTS), steps=3, restarts=1)
+        bound = certified_bound(model, x, ball)
+        found = largest_change(model, x, ball, streams(INPUTS), steps=3, restarts=1)
         assert (found.change <= bound.change * ROUNDING + 1e-12).all(), (number, ball, found, bound)
         assert (found.slope * ball.epsilon <= bound.by_norms * ROUNDING + 1e-12).all(), (number, ball, found, bound)
         tight += (found.change > 0.5 * bound.change).any().item()
     assert tight > CASES / 20  # or a bound that says nothing would do
 
 
-def test_intervals_are_tighter_in_small_balls_of_saturated_units_and_norms_elsewhere():
+def test_intervals_are_tighter_for_saturated_units_in_small_balls_and_norms_elsewhere():
     model = satae.mlp((4,), nn.Hardtanh, widths=[3]).double().eval()
     x = torch.zeros(2, 4, dtype=torch.float64)
     with torch.no_grad():
         model.layers()[0][1].affine.bias.copy_(torch.tensor([50.0, -50.0, 50.0]))
-    bound = certified(model, x, Ball("linf", 0.1, -1.0, 1.0))
+    bound = certified_bound(model, x, NormBall("linf", 0.1, -1.0, 1.0))
     assert bound.change.tolist() == [0.0, 0.0]
     assert bound.by_norms > 0
     deep = nn.Sequential(*[nn.Linear(4, 4) for _ in range(6)]).double()
-    bound = certified(deep, x, Ball("l2", 0.1, -1.0, 1.0))
+    bound = certified_bound(deep, x, NormBall("l2", 0.1, -1.0, 1.0))
     assert (bound.by_intervals > bound.by_norms).all()
     assert (bound.change == bound.by_norms).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_for_one_linear_layer_intervals_are_exact(norm):
+def test_intervals_are_exact_for_one_linear_layer(norm):
     linear = nn.Linear(6, 1).double()
-    x, ball = torch.zeros(1, 6, dtype=torch.float64), Ball(norm, 0.3, -1.0, 1.0)
+    x, ball = torch.zeros(1, 6, dtype=torch.float64), NormBall(norm, 0.3, -1.0, 1.0)
     exact = 0.3 * torch.linalg.vector_norm(linear.weight, ord={"linf": 1, "l2": 2}[norm])
-    assert certified(linear, x, ball).by_intervals.item() == pytest.approx(exact.item())
+    assert certified_bound(linear, x, ball).by_intervals.item() == pytest.approx(exact.item())
 
 
-@pytest.mark.parametrize("kind", CURVES, ids=lambda kind: kind.__name__)
-def test_for_one_activation_intervals_are_exact(kind):
+@pytest.mark.parametrize("kind", SLOPE_BOUNDS, ids=lambda kind: kind.__name__)
+def test_intervals_are_exact_for_one_activation(kind):
     act = kind().double()
     x = torch.linspace(-6, 6, 49, dtype=torch.float64)[:, None]
     for epsilon in (0.1, 1.0, 3.5):
         around = x + torch.linspace(-epsilon, epsilon, 4001, dtype=torch.float64)
         exact = (evaluate(act, around) - evaluate(act, x)).abs().amax(dim=1)
-        found = certified(act, x, Ball("linf", epsilon, -99.0, 99.0)).by_intervals
+        found = certified_bound(act, x, NormBall("linf", epsilon, -99.0, 99.0)).by_intervals
         assert (found >= exact).all()
         torch.testing.assert_close(found, exact, rtol=0, atol=1e-5)
 
@@ -149,22 +152,22 @@ def test_for_one_activation_intervals_are_exact(kind):
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_model_in_float32_has_the_same_bounds(norm):
     model = satae.conv((1, 8, 8), nn.SiLU, channels=[3], code=4, batch_norm=True).eval()
-    x, ball = torch.rand(3, 1, 8, 8), Ball(norm, 0.1)
-    single, double = certified(model, x, ball), certified(model.double(), x.double(), ball)
+    x, ball = torch.rand(3, 1, 8, 8), NormBall(norm, 0.1)
+    single, double = certified_bound(model, x, ball), certified_bound(model.double(), x.double(), ball)
     torch.testing.assert_close(single.change, double.change, rtol=1e-5, atol=0)
     assert single.by_norms == pytest.approx(double.by_norms, rel=1e-5)
 
 
 def test_an_unknown_layer_is_refused_by_its_name():
-    with pytest.raises(ValueError, match="no bound is known for MaxPool2d; they are for"):
-        list(parts(nn.Sequential(nn.MaxPool2d(2))))
+    with pytest.raises(ValueError, match="no bound is known for MaxPool2d; there are bounds for"):
+        list(layers_of(nn.Sequential(nn.MaxPool2d(2))))
 
 
 def test_a_convolution_in_groups_is_refused():
     with pytest.raises(ValueError, match=r"no bound is known for Conv2d.*groups"):
-        gain(nn.Conv2d(2, 2, 3, groups=2), "l2", torch.zeros(1, 2, 5, 5))
+        operator_norm(nn.Conv2d(2, 2, 3, groups=2), "l2", torch.zeros(1, 2, 5, 5))
 
 
-def test_batch_normalisation_in_training_is_refused():
+def test_batch_norm_in_training_mode_is_refused():
     with pytest.raises(ValueError, match=r"call eval\(\)"):
-        certified(satae.mlp((3,), nn.ReLU, widths=[2], batch_norm=True), torch.zeros(2, 3), Ball("l2", 0.1))
+        certified_bound(satae.mlp((3,), nn.ReLU, widths=[2], batch_norm=True), torch.zeros(2, 3), NormBall("l2", 0.1))

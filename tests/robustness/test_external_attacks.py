@@ -5,14 +5,14 @@ import warnings
 
 import pytest
 import torch
-from test_ball import assert_inside
-from victims import attacked, classifier, draws
+from test_norm_ball import assert_inside
+from victims import attacked, classifier, streams
 
-from satae.robustness import libraries
-from satae.robustness.ascent import apgd, pgd
-from satae.robustness.ball import NORMS, Ball
-from satae.robustness.objectives import dlr
-from satae.robustness.proportions import Share
+from satae.robustness import external_attacks
+from satae.robustness.attack_losses import dlr
+from satae.robustness.norm_ball import NORMS, NormBall
+from satae.robustness.pgd import apgd, pgd
+from satae.robustness.proportion import Proportion
 
 RADII = {"linf": 0.07, "l2": 0.5}
 
@@ -28,13 +28,13 @@ def quietly(module):
 
 def agree(ours, theirs):
     """Whether two shares of the same images are within sampling error of one another."""
-    a, b = (Share.of(int(fooled.sum()), len(fooled)) for fooled in (ours, theirs))
+    a, b = (Proportion.from_count(int(fooled.sum()), len(fooled)) for fooled in (ours, theirs))
     return a.low <= b.value <= a.high and b.low <= a.value <= b.high
 
 
 @needs("pyautoattack")
 @pytest.mark.parametrize("norm", NORMS)
-def test_apgd_agrees_with_that_of_its_authors(norm):
+def test_apgd_agrees_with_the_authors_code(norm):
     APGDAttack = quietly("pyautoattack.autopgd_base").APGDAttack
     x, y = attacked(100)
     theirs = APGDAttack(
@@ -43,20 +43,20 @@ def test_apgd_agrees_with_that_of_its_authors(norm):
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         found = theirs.perturb(x, y)
     fooled = classifier()(found).argmax(dim=1) != y
-    ours = apgd(classifier(), x, y, Ball(norm, RADII[norm]), draws(100), objective=dlr, steps=50).fooled
+    ours = apgd(classifier(), x, y, NormBall(norm, RADII[norm]), streams(100), loss=dlr, steps=50).fooled
     assert agree(ours, fooled)
     assert (ours != fooled).sum() <= 5
     assert 0.2 < ours.float().mean() < 0.95
 
 
 @needs("foolbox")
-def test_pgd_agrees_with_that_of_foolbox():
+def test_pgd_agrees_with_foolbox():
     foolbox = quietly("foolbox")
     x, y = attacked(100)
     attack = foolbox.attacks.LinfPGD(steps=50, rel_stepsize=2.5 / 50)
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         *_, fooled = attack(foolbox.PyTorchModel(classifier(), bounds=(0, 1)), x, y, epsilons=0.07)
-    ours = pgd(classifier(), x, y, Ball("linf", 0.07), draws(100), steps=50).fooled
+    ours = pgd(classifier(), x, y, NormBall("linf", 0.07), streams(100), steps=50).fooled
     assert agree(ours, fooled)
     assert (ours != fooled).sum() <= 5
 
@@ -73,7 +73,7 @@ class Shifted(torch.nn.Module):
 
 
 @needs("pyautoattack")
-def test_autoattack_is_told_the_radius_in_its_own_range(monkeypatch):
+def test_autoattack_gets_the_radius_in_the_unit_range(monkeypatch):
     asked = {}
 
     class Recorder(quietly("pyautoattack").AutoAttack):
@@ -87,78 +87,78 @@ def test_autoattack_is_told_the_radius_in_its_own_range(monkeypatch):
 
     monkeypatch.setattr("pyautoattack.AutoAttack", Recorder)
     x, y = attacked(8)
-    libraries.autoattack(Shifted(), 2 * x - 1, y, Ball("l2", 0.3, -1.0, 1.0), classes=10)
+    external_attacks.autoattack(Shifted(), 2 * x - 1, y, NormBall("l2", 0.3, -1.0, 1.0), classes=10)
     assert (asked["eps"], asked["norm"], asked["range"]) == (0.15, "L2", (0.0, 1.0))
 
 
 @needs("pyautoattack")
 @pytest.mark.slow
-def test_autoattack_breaks_what_apgd_breaks_and_leaves_torch_as_it_was():
+def test_autoattack_breaks_what_apgd_breaks_and_restores_torchs_generator():
     x, y = attacked(12)
-    x, ball = 2 * x.flatten(1) - 1, Ball("linf", 0.14, -1.0, 1.0)
+    x, ball = 2 * x.flatten(1) - 1, NormBall("linf", 0.14, -1.0, 1.0)
     model = Shifted()
     before = torch.get_rng_state()
-    found = libraries.autoattack(model, x, y, ball, classes=10)
+    found = external_attacks.autoattack(model, x, y, ball, classes=10)
     assert torch.equal(torch.get_rng_state(), before)
     assert_inside(found.x, x, ball)
-    ours = apgd(model, x, y, ball, draws(12), objective=dlr).fooled
+    ours = apgd(model, x, y, ball, streams(12), loss=dlr).fooled
     assert 0 < ours.sum() < 12
     assert not (ours & ~found.fooled).any()
-    assert torch.equal(libraries.autoattack(model, x, y, ball, classes=10).x, found.x)
+    assert torch.equal(external_attacks.autoattack(model, x, y, ball, classes=10).x, found.x)
 
 
 @needs("pyautoattack")
-def test_what_autoattack_says_of_gradients_is_left_to_the_checks(caplog):
+def test_autoattack_warnings_are_silenced(caplog):
     class Sure(torch.nn.Module):
         """Of the first class, whatever is done to the input; without a slope."""
 
         def forward(self, x):
             return 0 * x.flatten(1)[:, :4] + torch.tensor([9.0, 3.0, 2.0, 1.0])
 
-    libraries.autoattack(Sure(), torch.rand(2, 1, 3, 3), torch.tensor([0, 0]), Ball("linf", 0.1), classes=4)
+    external_attacks.autoattack(Sure(), torch.rand(2, 1, 3, 3), torch.tensor([0, 0]), NormBall("linf", 0.1), classes=4)
     assert not caplog.records
     assert not logging.getLogger("auto-attack").disabled
 
 
 @needs("foolbox")
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_nearest_points_agree_with_the_balls(norm):
+def test_minimum_norm_agrees_with_attacks_in_a_ball(norm):
     x, y = attacked(40)
-    ball = Ball(norm, RADII[norm])
-    nearest = libraries.minimum_norm(classifier(), x, y, ball, steps=200)
+    ball = NormBall(norm, RADII[norm])
+    nearest = external_attacks.minimum_norm(classifier(), x, y, ball, steps=200)
     fooled = classifier()(nearest.x).argmax(dim=1) != y
     assert fooled.all()
     torch.testing.assert_close(ball.distance(nearest.x, x), nearest.distance)
-    ours = apgd(classifier(), x, y, ball, draws(40), objective=dlr).fooled
+    ours = apgd(classifier(), x, y, ball, streams(40), loss=dlr).fooled
     assert (nearest.within(ball.epsilon).fooled != ours).sum() <= 3
     assert not nearest.within(0.0).fooled[classifier()(x).argmax(dim=1) == y].any()
 
 
 @needs("foolbox")
 @needs("pyautoattack")
-def test_another_range_and_flat_inputs_give_the_same():
+def test_another_data_range_and_flat_inputs_give_the_same_result():
     x, y = attacked(8)
     flat = 2 * x.flatten(1) - 1
-    one = libraries.minimum_norm(classifier(), x, y, Ball("linf", 0.1), steps=50).distance
-    two = libraries.minimum_norm(Shifted(), flat, y, Ball("linf", 0.2, -1.0, 1.0), steps=50).distance
+    one = external_attacks.minimum_norm(classifier(), x, y, NormBall("linf", 0.1), steps=50).distance
+    two = external_attacks.minimum_norm(Shifted(), flat, y, NormBall("linf", 0.2, -1.0, 1.0), steps=50).distance
     torch.testing.assert_close(2 * one, two, rtol=1e-3, atol=1e-4)
-    found = libraries.autoattack(Shifted(), flat, y, Ball("linf", 0.4, -1.0, 1.0), classes=10)
-    assert_inside(found.x, flat, Ball("linf", 0.4, -1.0, 1.0))
+    found = external_attacks.autoattack(Shifted(), flat, y, NormBall("linf", 0.4, -1.0, 1.0), classes=10)
+    assert_inside(found.x, flat, NormBall("linf", 0.4, -1.0, 1.0))
     assert found.fooled.any()
 
 
 @pytest.mark.parametrize(
     ("library", "attack", "options"),
-    [("foolbox", libraries.minimum_norm, {}), ("pyautoattack", libraries.autoattack, {"classes": 10})],
+    [("foolbox", external_attacks.minimum_norm, {}), ("pyautoattack", external_attacks.autoattack, {"classes": 10})],
 )
-def test_a_library_that_is_missing_is_told_with_its_remedy(library, attack, options, monkeypatch):
+def test_a_missing_library_is_refused_with_the_remedy(library, attack, options, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     x, y = attacked(2)
     with pytest.raises(ValueError, match=rf"^{library} is not installed; pip install 'satae\[attacks\]'$"):
-        attack(classifier(), x, y, Ball("linf", 0.1), **options)
+        attack(classifier(), x, y, NormBall("linf", 0.1), **options)
 
 
 def test_autoattack_refuses_few_classes():
     x, y = attacked(2)
-    with pytest.raises(ValueError, match="needs at least 4 classes, and there are 3"):
-        libraries.autoattack(classifier(), x, y, Ball("linf", 0.1), classes=3)
+    with pytest.raises(ValueError, match="needs at least 4 classes, but there are 3"):
+        external_attacks.autoattack(classifier(), x, y, NormBall("linf", 0.1), classes=3)

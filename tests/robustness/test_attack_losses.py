@@ -1,11 +1,11 @@
 import pytest
 import torch
 from torch.nn import functional
-from victims import draws, linear
+from victims import linear, streams
 
-from satae.robustness.ascent import fgsm
-from satae.robustness.ball import Ball
-from satae.robustness.objectives import cross_entropy, dlr, has_no_gradient, margin, slope
+from satae.robustness.attack_losses import cross_entropy, dlr, has_no_gradient, loss_gradient, margin
+from satae.robustness.norm_ball import NormBall
+from satae.robustness.pgd import fgsm
 
 
 def logits_and_labels(count=50, classes=5, dtype=torch.float64):
@@ -17,14 +17,14 @@ def gradient(objective, logits, labels):
     return torch.autograd.grad(objective(logits, labels).sum(), logits)[0]
 
 
-def test_cross_entropy_is_the_logarithm_of_what_torch_has():
+def test_cross_entropy_equals_the_logarithm_of_torchs_loss():
     logits, labels = logits_and_labels()
     torch.testing.assert_close(
         cross_entropy(logits, labels).exp(), functional.cross_entropy(logits, labels, reduction="none")
     )
 
 
-def test_cross_entropy_rises_in_the_same_direction():
+def test_cross_entropy_gradient_has_the_direction_of_torchs_loss():
     logits, labels = logits_and_labels()
     ours = gradient(cross_entropy, logits, labels)
     theirs = gradient(lambda z, y: functional.cross_entropy(z, y, reduction="none"), logits, labels)
@@ -41,13 +41,13 @@ def test_cross_entropy_keeps_its_gradient_in_float32(gap):
         assert theirs[0, 0].abs() < 1e-6
 
 
-def test_the_joint_of_cross_entropy_is_smooth():
+def test_cross_entropy_is_smooth_where_its_two_formulas_meet():
     gaps = torch.linspace(-14, -10, 401)
     value = cross_entropy(torch.stack([torch.zeros(401), gaps], dim=1), torch.zeros(401, dtype=torch.long))
     torch.testing.assert_close(value, gaps.double().exp().log1p().log().float(), rtol=0, atol=1e-5)
 
 
-def test_the_margin_is_positive_where_the_answer_is_wrong():
+def test_margin_is_positive_if_the_prediction_is_wrong():
     logits, labels = logits_and_labels()
     assert torch.equal(margin(logits, labels) > 0, logits.argmax(dim=1) != labels)
     assert torch.equal(margin(torch.tensor([[5.0, 3.0, 4.0]]), torch.tensor([0])), torch.tensor([-1.0]))
@@ -59,17 +59,17 @@ def test_dlr_does_not_change_with_the_scale_of_the_logits():
     assert dlr(torch.tensor([[5.0, 3.0, 1.0]]), torch.tensor([0])) == -0.5
 
 
-def test_dlr_needs_three_classes():
+def test_dlr_with_two_classes_is_refused():
     with pytest.raises(ValueError, match="there are 2; use the margin"):
         dlr(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long))
 
 
-def test_a_gradient_is_that_of_the_input():
-    found = slope(linear([3.0, -1.0]), torch.zeros(2, 2), torch.tensor([0, 1]), margin)
+def test_loss_gradient_is_taken_with_respect_to_the_input():
+    found = loss_gradient(linear([3.0, -1.0]), torch.zeros(2, 2), torch.tensor([0, 1]), margin)
     assert torch.equal(found.gradient, torch.tensor([[-6.0, 2.0], [6.0, -2.0]]))
 
 
-def test_inputs_without_a_gradient_are_found():
+def test_inputs_with_a_zero_gradient_are_found():
     def cliff(x):
         return torch.stack([x.clamp_min(0)[:, 0], 0 * x[:, 0]], dim=1)
 
@@ -77,13 +77,15 @@ def test_inputs_without_a_gradient_are_found():
     assert has_no_gradient(cliff, x, torch.zeros(2, dtype=torch.long)).tolist() == [True, False]
 
 
-def test_an_answer_that_is_no_number_withstands_nothing():
+def test_an_example_with_nan_logits_counts_as_fooled():
     x, labels = torch.rand(4, 6), torch.zeros(4, dtype=torch.long)
-    attempt = fgsm(lambda at: torch.full((len(at), 3), torch.nan) * at.sum(), x, labels, Ball("linf", 0.1), draws(4))
+    attempt = fgsm(
+        lambda at: torch.full((len(at), 3), torch.nan) * at.sum(), x, labels, NormBall("linf", 0.1), streams(4)
+    )
     assert attempt.fooled.all()
 
 
-def test_a_gradient_that_is_no_number_leads_nowhere():
+def test_a_nan_gradient_counts_as_no_gradient():
     def broken(x):
         return x + (x[:, :1] - 1).abs().sqrt()  # whose derivative at 1 is 0 times infinity
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from victims import draws
+from victims import streams
 
-from satae.robustness.ball import NORMS, Ball
+from satae.robustness.norm_ball import NORMS, NormBall
 
-balls = st.builds(Ball, st.sampled_from(NORMS), st.floats(0, 2), st.sampled_from([-1.0, 0.0]), st.just(1.0))
+balls = st.builds(NormBall, st.sampled_from(NORMS), st.floats(0, 2), st.sampled_from([-1.0, 0.0]), st.just(1.0))
 
 
 def inputs(ball, count=20, shape=(2, 3, 3)):
@@ -22,7 +22,7 @@ def assert_inside(points, around, ball):
 
 
 @given(balls, st.floats(0, 10))
-def test_what_is_projected_is_in_the_ball_and_stays_where_it_is(ball, size):
+def test_a_projected_point_is_in_the_ball_and_projecting_again_changes_nothing(ball, size):
     x = inputs(ball)
     points = ball.project(x + size * torch.randn_like(x), x)
     assert_inside(points, x, ball)
@@ -30,33 +30,33 @@ def test_what_is_projected_is_in_the_ball_and_stays_where_it_is(ball, size):
 
 
 @given(balls)
-def test_starts_are_in_the_ball_and_differ(ball):
+def test_random_starts_are_in_the_ball_and_differ(ball):
     x = inputs(ball)
-    first, second = (ball.start(x, draws(20), count) for count in (0, 1))
+    first, second = (ball.random_start(x, streams(20), count) for count in (0, 1))
     assert_inside(first, x, ball)
     assert ball.epsilon < 1e-3 or not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_starts_are_even_over_the_ball(norm):
-    ball = Ball(norm, 1.0, -9.0, 9.0)
+def test_random_starts_are_uniform_over_the_ball(norm):
+    ball = NormBall(norm, 1.0, -9.0, 9.0)
     x = torch.zeros(4000, 3)
-    radii = ball.distance(ball.start(x, draws(4000), 0), x)
+    radii = ball.distance(ball.random_start(x, streams(4000), 0), x)
     assert abs((radii < 0.5).float().mean() - 0.5**3) < 0.02
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e-42])
-def test_a_step_goes_the_way_on_which_a_linear_function_rises_fastest(norm, scale):
-    ball, gradient = Ball(norm, 1.0, -9.0, 9.0), torch.tensor([[3.0, -4.0, 0.0]])
+def test_a_step_follows_the_steepest_ascent_of_a_linear_function(norm, scale):
+    ball, gradient = NormBall(norm, 1.0, -9.0, 9.0), torch.tensor([[3.0, -4.0, 0.0]])
     step = ball.ascend(torch.zeros(1, 3), gradient * scale, 0.5, torch.zeros(1, 3))
     steepest = {"linf": [0.5, -0.5, 0.0], "l2": [0.3, -0.4, 0.0]}
     torch.testing.assert_close(step, torch.tensor([steepest[norm]]), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_without_a_gradient_there_is_no_step(norm):
-    assert torch.equal(Ball(norm, 1.0).direction(torch.zeros(2, 3)), torch.zeros(2, 3))
+def test_a_zero_gradient_gives_no_step(norm):
+    assert torch.equal(NormBall(norm, 1.0).steepest_direction(torch.zeros(2, 3)), torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_without_a_gradient_there_is_no_step(norm):
         (("l2", 0.1, 1.0, 1.0), "range 1 to 1"),
     ],
 )
-def test_what_is_no_ball_is_refused(wrong, told):
+def test_an_invalid_ball_is_refused(wrong, told):
     with pytest.raises(ValueError, match=told):
-        Ball.checked(*wrong)
+        NormBall.create(*wrong)

@@ -8,7 +8,7 @@ from victims import classifier
 import satae
 from satae.model.activations import ACTIVATIONS
 from satae.model.flat import slope
-from satae.robustness.surrogate import faded, steeper, surrogate_gradients
+from satae.robustness.bpda import fade_gradients, steepen_activations, surrogate_gradients
 
 FLAT_AT_0 = {"relu", "relu6", "shrink"}
 z = torch.linspace(-30, 30, 2001, dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_at_temperature_1_the_backward_pass_is_exact(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in FLAT_AT_0])
-def test_the_backward_pass_takes_the_slope_nearer_to_0(name):
+def test_the_backward_pass_uses_the_slope_at_z_over_t(name):
     act = ACTIVATIONS[name]()
     expected = slope(act, z / 10)
     with surrogate_gradients(act, 10):
@@ -46,7 +46,7 @@ def test_the_backward_pass_takes_the_slope_nearer_to_0(name):
 
 
 @pytest.mark.parametrize("name", sorted(FLAT_AT_0))
-def test_where_that_is_flat_it_takes_the_mean_slope_around(name):
+def test_the_backward_pass_of_one_sided_activations_uses_the_mean_slope(name):
     act = ACTIVATIONS[name]()
     around = torch.linspace(-9, 9, 18001, dtype=torch.float64)
     at = torch.tensor([-12.0, -8.0, -1.0, 0.2, 5.0, 14.0], dtype=torch.float64)
@@ -56,14 +56,14 @@ def test_where_that_is_flat_it_takes_the_mean_slope_around(name):
 
 
 @pytest.mark.parametrize("name", ["satlin", "sigmoid", "tanh", "relu", "shrink", "relu6", "hardsigmoid"])
-def test_a_saturated_unit_lets_a_gradient_through(name):
+def test_a_saturated_unit_passes_a_surrogate_gradient(name):
     act, deep = ACTIVATIONS[name](), torch.tensor([{"shrink": 0.3}.get(name, -40.0)])
     assert gradient(act, deep) < 1e-15
     with surrogate_gradients(act, 100):
         assert gradient(act, deep) > 1e-3
 
 
-def test_an_activation_that_writes_over_its_input_is_no_exception():
+def test_an_inplace_activation_is_softened_too():
     net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))
     x = torch.randn(5, 3, requires_grad=True)
     before = net(x)
@@ -72,14 +72,14 @@ def test_an_activation_that_writes_over_its_input_is_no_exception():
         net(x).sum().backward()
 
 
-def test_nothing_is_left_behind():
+def test_surrogate_gradients_leave_the_module_as_it_was():
     net = copy.deepcopy(classifier())
-    with pytest.raises(KeyError), steeper(net, 3), surrogate_gradients(net, 3):
+    with pytest.raises(KeyError), steepen_activations(net, 3), surrogate_gradients(net, 3):
         raise KeyError
     assert not [part for part in net.modules() if "forward" in vars(part)]
 
 
-def test_the_code_of_an_autoencoder_is_softened_too():
+def test_the_code_layer_of_an_autoencoder_is_softened_too():
     model = satae.mlp((4,), nn.ReLU, widths=[3])
     with torch.no_grad():
         model.layers()[0][1].affine.bias.fill_(-5.0)
@@ -89,9 +89,9 @@ def test_the_code_of_an_autoencoder_is_softened_too():
         assert gradient(model.encode, x).any()
 
 
-def test_a_steeper_activation_is_f_of_s_z_and_a_surrogate_undoes_it():
+def test_a_steepened_activation_is_f_of_s_z_and_a_surrogate_undoes_it():
     act, s = nn.Sigmoid(), 20.0
-    with steeper(act, s):
+    with steepen_activations(act, s):
         torch.testing.assert_close(act(z), torch.sigmoid(s * z))
         with surrogate_gradients(act, s):
             torch.testing.assert_close(act(z.clone().requires_grad_()).detach(), torch.sigmoid(s * z))
@@ -113,7 +113,7 @@ def test_a_temperature_below_1_is_refused(temperature):
 
 
 def test_a_factor_of_0_is_refused():
-    with pytest.raises(ValueError, match="factor=0: must be positive"), steeper(nn.ReLU(), 0):
+    with pytest.raises(ValueError, match="factor=0: must be positive"), steepen_activations(nn.ReLU(), 0):
         pass
 
 
@@ -123,24 +123,24 @@ def test_a_module_without_activations_is_refused():
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in FLAT_AT_0])
-def test_what_is_faded_keeps_its_values_and_has_the_slope_of_one_that_is_steeper(name):
+def test_a_faded_activation_keeps_its_values_and_has_the_slope_at_s_z(name):
     act = ACTIVATIONS[name]()
     before, exact, expected = act(z), gradient(act, z), slope(act, 20 * z)
-    with faded(act, 20):
+    with fade_gradients(act, 20):
         assert torch.equal(act(z.clone().requires_grad_()), before)
         torch.testing.assert_close(gradient(act, z), expected)
     assert torch.equal(gradient(act, z), exact)
 
 
-def test_surrogates_soften_what_is_faded():
+def test_surrogate_gradients_soften_a_faded_activation():
     act, deep = nn.Sigmoid(), torch.tensor([8.0])
     expected = slope(act, 20 * deep / 100)
-    with faded(act, 20):
+    with fade_gradients(act, 20):
         assert gradient(act, deep) == 0
         with surrogate_gradients(act, 100):
             torch.testing.assert_close(gradient(act, deep), expected)
 
 
-def test_only_a_positive_factor_fades():
-    with pytest.raises(ValueError, match="factor=0: must be positive"), faded(nn.Sigmoid(), 0):
+def test_fading_by_a_factor_of_zero_or_less_is_refused():
+    with pytest.raises(ValueError, match="factor=0: must be positive"), fade_gradients(nn.Sigmoid(), 0):
         pass

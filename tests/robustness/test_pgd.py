@@ -1,25 +1,25 @@
 import pytest
 import torch
-from test_ball import assert_inside
+from test_norm_ball import assert_inside
 from torch import nn
-from victims import EVERYTHING, attacked, classifier, draws, linear
+from victims import EVERYTHING, attacked, classifier, linear, streams
 
-from satae.robustness.ascent import _checked, _State, apgd, checkpoints, fgsm, pgd
-from satae.robustness.ball import NORMS, Ball
-from satae.robustness.objectives import cross_entropy, margin, slope
+from satae.robustness.attack_losses import cross_entropy, loss_gradient, margin
+from satae.robustness.norm_ball import NORMS, NormBall
+from satae.robustness.pgd import _ApgdState, _halve_where_stuck, apgd, apgd_checkpoints, fgsm, pgd
 
 ATTACKS = [fgsm, pgd, apgd]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_on_a_linear_model_the_smallest_ball_that_can_succeed_is_known(attack, norm):
+def test_attacks_on_a_linear_model_succeed_exactly_from_the_known_radius(attack, norm):
     weight, x = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([[0.5, 0.2, 0.1]])
     dual = weight.abs().sum() if norm == "linf" else weight.norm()
     needed = (x @ weight).item() / dual.item()
     for factor in (0.95, 1.05):
-        ball = Ball(norm, factor * needed, -9.0, 9.0)
-        found = attack(linear(weight), x, torch.tensor([0]), ball, draws(1))
+        ball = NormBall(norm, factor * needed, -9.0, 9.0)
+        found = attack(linear(weight), x, torch.tensor([0]), ball, streams(1))
         assert found.fooled.item() == (factor > 1)
         assert_inside(found.x, x, ball)
 
@@ -28,61 +28,62 @@ def test_on_a_linear_model_the_smallest_ball_that_can_succeed_is_known(attack, n
 @pytest.mark.parametrize("attack", [pgd, apgd])
 def test_an_undefended_classifier_is_broken_on_every_image(attack, objective):
     x, y = attacked()
-    assert attack(classifier(), x, y, EVERYTHING, draws(len(x)), objective=objective, steps=20).fooled.all()
+    assert attack(classifier(), x, y, EVERYTHING, streams(len(x)), loss=objective, steps=20).fooled.all()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("norm", NORMS)
-def test_what_is_found_fools_and_is_in_the_ball(attack, norm):
+def test_pgd_finds_fooling_points_inside_the_ball(attack, norm):
     x, y = attacked()
-    ball = Ball(norm, {"linf": 0.1, "l2": 0.6}[norm])
-    found = attack(classifier(), x, y, ball, draws(len(x)))
+    ball = NormBall(norm, {"linf": 0.1, "l2": 0.6}[norm])
+    found = attack(classifier(), x, y, ball, streams(len(x)))
     assert 0.2 < found.fooled.float().mean() < 1
     assert_inside(found.x, x, ball)
     assert torch.equal(classifier()(found.x).argmax(dim=1) != y, found.fooled)
 
 
-def test_more_steps_and_restarts_never_do_worse_than_fgsm_by_much():
+def test_pgd_is_hardly_ever_worse_than_fgsm():
     x, y = attacked()
-    ball = Ball("linf", 0.08)
-    one, many, auto = (attack(classifier(), x, y, ball, draws(len(x))).fooled for attack in ATTACKS)
+    ball = NormBall("linf", 0.08)
+    one, many, auto = (attack(classifier(), x, y, ball, streams(len(x))).fooled for attack in ATTACKS)
     assert (one & ~many).sum() <= 1
     assert (one & ~auto).sum() <= 1
-    again = pgd(classifier(), x, y, ball, draws(len(x)), restarts=3).fooled
+    again = pgd(classifier(), x, y, ball, streams(len(x)), restarts=3).fooled
     assert not (many & ~again).any()
 
 
-def test_a_ball_of_nothing_breaks_nothing():
+def test_a_ball_of_radius_zero_breaks_nothing():
     x, y = attacked()
     wrong = classifier()(x).argmax(dim=1) != y
     for attack in ATTACKS:
-        assert torch.equal(attack(classifier(), x, y, Ball("linf", 0.0), draws(len(x))).fooled, wrong)
+        assert torch.equal(attack(classifier(), x, y, NormBall("linf", 0.0), streams(len(x))).fooled, wrong)
 
 
-def test_a_transfer_is_judged_by_the_other_model():
+def test_a_transfer_attack_is_judged_by_the_other_model():
     x, y = attacked()
     victim, source = classifier(), classifier(seed=1)
-    found = pgd(source, x, y, Ball("linf", 0.15), draws(len(x)), objective=margin, judge=victim)
+    found = pgd(source, x, y, NormBall("linf", 0.15), streams(len(x)), loss=margin, judge=victim)
     assert found.fooled.float().mean() > 0.3
     assert torch.equal(victim(found.x).argmax(dim=1) != y, found.fooled)
 
 
-def test_weights_get_no_gradient():
+def test_an_attack_leaves_no_gradient_in_the_weights():
     x, y = attacked(5)
     model = classifier()
-    apgd(model, x, y, EVERYTHING, draws(5), steps=2)
+    model.zero_grad()  # the model is shared, and a library may have left gradients
+    apgd(model, x, y, EVERYTHING, streams(5), steps=2)
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_checkpoints_are_those_of_the_paper():
-    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+def test_apgd_checkpoints_equal_the_papers():
+    assert apgd_checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
 
 
-def test_one_class_after_another_is_gone_after():
+def test_apgd_without_a_loss_targets_one_class_after_another():
     (x, y), model = attacked(), classifier("sigmoid")
-    ball = Ball("linf", 0.1)
-    found = apgd(model, x, y, ball, draws(100), objective=None, restarts=9).fooled
-    likeliest = apgd(model, x, y, ball, draws(100), objective=None, restarts=1)
+    ball = NormBall("linf", 0.1)
+    found = apgd(model, x, y, ball, streams(100), loss=None, restarts=9).fooled
+    likeliest = apgd(model, x, y, ball, streams(100), loss=None, restarts=1)
     assert not (likeliest.fooled & ~found).any()
     assert found.sum() > likeliest.fooled.sum()
     rivals = model(x).scatter(1, y[:, None], -1e9).argmax(dim=1)
@@ -91,7 +92,7 @@ def test_one_class_after_another_is_gone_after():
     assert (answers == rivals)[right].float().mean() > 0.9
 
 
-def test_every_restart_begins_elsewhere():
+def test_every_restart_starts_at_another_point():
     x, seen = torch.rand(2, 3), []
 
     def watched(points):
@@ -100,7 +101,7 @@ def test_every_restart_begins_elsewhere():
 
     for attack in (pgd, apgd):
         seen.clear()
-        attack(watched, x, torch.zeros(2, dtype=torch.long), Ball("linf", 0.5), draws(2), steps=1, restarts=3)
+        attack(watched, x, torch.zeros(2, dtype=torch.long), NormBall("linf", 0.5), streams(2), steps=1, restarts=3)
         assert not any(torch.equal(seen[i], seen[j]) for i in range(len(seen)) for j in range(i))
 
 
@@ -114,16 +115,18 @@ def test_every_restart_begins_elsewhere():
         (8, 0.5, 0.2, False),
     ],
 )
-def test_a_step_is_halved_where_it_has_stopped_to_help(rises, best_then, size_then, halved):
+def test_apgd_halves_the_step_where_progress_stopped(rises, best_then, size_then, halved):
     here, best = torch.zeros(1, 2), torch.ones(1, 2)
 
     def one(number):
         return torch.tensor([float(number)])
 
-    state = _State(here, here, one(0), here, best, one(1), best, one(0.2), one(rises), one(size_then), one(best_then))
-    found = _checked(state, 10)
+    state = _ApgdState(
+        here, here, one(0), here, best, one(1), best, one(0.2), one(rises), one(size_then), one(best_then)
+    )
+    found = _halve_where_stuck(state, 10)
     torch.testing.assert_close(found.size, one(0.1 if halved else 0.2))
-    assert torch.equal(found.at, best if halved else here)
+    assert torch.equal(found.point, best if halved else here)
     assert torch.equal(found.gradient, best if halved else here)
 
 
@@ -142,14 +145,14 @@ def by_the_book(x, start, epsilon, steps):
         return point.clamp(x - epsilon, x + epsilon).clamp(-3, 3)
 
     def f(point):
-        found = slope(Unfooled(), point[None], torch.zeros(1, dtype=torch.long), margin)
+        found = loss_gradient(Unfooled(), point[None], torch.zeros(1, dtype=torch.long), margin)
         return found.value.item(), found.gradient[0]
 
     size, points = 2 * epsilon, [start]
     value, gradient = f(start)
     best = (value, start, gradient)
     values, sizes, maxima = [value], [size], [value]
-    marks, since = checkpoints(steps), 0
+    marks, since = apgd_checkpoints(steps), 0
     for step in range(1, steps + 1):
         ahead = project(points[-1] + size * gradient.sign())
         alpha = 1.0 if step == 1 else 0.75
@@ -169,22 +172,24 @@ def by_the_book(x, start, epsilon, steps):
     return points, size
 
 
-def test_apgd_walks_as_the_paper_says():
+def test_apgd_follows_the_papers_algorithm():
     x = torch.rand(4, 3, dtype=torch.float64)
-    ball, steps, walked = Ball("linf", 1.5, -3.0, 3.0), 60, []
+    ball, steps, walked = NormBall("linf", 1.5, -3.0, 3.0), 60, []
 
     class Watched(Unfooled):
         def forward(self, points):
             walked.append(points.detach().clone())
             return super().forward(points)
 
-    apgd(Watched(), x, torch.zeros(4, dtype=torch.long), ball, draws(4), objective=margin, steps=steps)
+    apgd(Watched(), x, torch.zeros(4, dtype=torch.long), ball, streams(4), loss=margin, steps=steps)
     walked = [points for points in walked if len(points) == 4][1:]  # the first call is of the inputs themselves
-    starts = ball.start(x, draws(4), 0)
+    starts = ball.random_start(x, streams(4), 0)
     for i in range(4):
         points, size = by_the_book(x[i], starts[i], ball.epsilon, steps)
         assert size < 2 * ball.epsilon
-        told = [points[k] for k in range(steps + 1) if k not in checkpoints(steps)]  # those may go back to the best
-        mine = [walked[k][i] for k in range(steps + 1) if k not in checkpoints(steps)]
+        told = [
+            points[k] for k in range(steps + 1) if k not in apgd_checkpoints(steps)
+        ]  # those may go back to the best
+        mine = [walked[k][i] for k in range(steps + 1) if k not in apgd_checkpoints(steps)]
         torch.testing.assert_close(torch.stack(mine), torch.stack(told), rtol=0, atol=1e-12)
     assert len(walked) == steps + 1

@@ -1,0 +1,149 @@
+"""Changed backward passes: surrogate gradients that pass through saturated units, and controls that hide gradients.
+
+A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
+1802.00420.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from satae.model.saturation import activations
+
+Elementwise = Callable[[Tensor], Tensor]
+PROBE: Final = 1e-3  # distance from 0 at which the slope of an activation is probed
+UNTRAINED_ACTIVATIONS: Final = (nn.Hardshrink, nn.Threshold)  # never trained with the penalty, but may be attacked
+
+
+@contextmanager
+def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]:
+    """Within the context, every activation in a module passes back more gradient than it has.
+
+    The forward pass stays the same, bit for bit. The backward pass replaces f'(z) by
+
+        f'(z / T)                                      if f has a slope on both sides of 0
+        (f(z + T - 1) - f(z - T + 1)) / (2 (T - 1))    if it is flat on one side (relu, relu6, shrink)
+
+    The first stretches the middle of f over its tails. For relu it would change nothing, since the slope at z / T is
+    the slope at z, and for shrink it would make things worse; the second, our own, is the mean of f' over
+    [z - T + 1, z + T - 1]. Both are exact at T = 1.
+
+    Args:
+        module: any module with activations as submodules; functional ones such as ``F.relu`` are not seen.
+        temperature: T, 1 or more.
+
+    Raises:
+        ValueError: T below 1, or no activation.
+    """
+    if not temperature >= 1:
+        raise ValueError(f"temperature={temperature:g}: must be 1 or more; 1 is the exact gradient")
+    with _replaced_activations(
+        module, lambda act, f: _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
+    ):
+        yield
+
+
+@contextmanager
+def steepen_activations(module: nn.Module, factor: float) -> Iterator[None]:
+    """Within the context, f(z) becomes f(s z) for every activation in a module.
+
+    A positive control for masking: a saturating network decides nearly as before, but its gradients vanish.
+
+    Args:
+        module: any module with activations as submodules.
+        factor: s.
+
+    Raises:
+        ValueError: the factor is not positive, or there is no activation.
+    """
+    _check_factor(factor)
+    with _replaced_activations(module, lambda act, f: lambda z: f(factor * z)):
+        yield
+
+
+@contextmanager
+def fade_gradients(module: nn.Module, factor: float) -> Iterator[None]:
+    """Within the context, every activation in a module keeps its values but hides its gradient.
+
+    A positive control with a known truth: f(z) stays the same, bit for bit, and so does the robustness of the module.
+    The backward pass uses f'(s z) instead of f'(z), which vanishes as s grows if f saturates.
+
+    Args:
+        module: any module with activations as submodules.
+        factor: s.
+
+    Raises:
+        ValueError: the factor is not positive, or there is no activation.
+    """
+    _check_factor(factor)
+    with _replaced_activations(module, lambda act, f: _with_gradient_of(f, lambda z: f(factor * z) / factor)):
+        yield
+
+
+def _check_factor(factor: float) -> None:
+    if not factor > 0:
+        raise ValueError(f"factor={factor:g}: must be positive; 1 changes nothing")
+
+
+@contextmanager
+def _replaced_activations(
+    module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise]
+) -> Iterator[None]:
+    """Within the context, activations compute other functions; contexts may be nested."""
+    acts = list(activations(module, UNTRAINED_ACTIVATIONS).values())
+    previous: list[Any] = [vars(act).get("forward") for act in acts]
+    for act in acts:
+        vars(act)["forward"] = replace(act, _without_inplace(act))
+    try:
+        yield
+    finally:
+        for act, forward in zip(acts, previous, strict=True):
+            if forward is None:
+                del vars(act)["forward"]
+            else:
+                vars(act)["forward"] = forward
+
+
+def _without_inplace(act: nn.Module) -> Elementwise:
+    """The function of an activation, which leaves its input as it is."""
+    forward: Elementwise = act.forward
+    return (lambda z: forward(z.clone())) if getattr(act, "inplace", False) else forward
+
+
+def _smooth_backward(f: Elementwise, temperature: float, *, stretches: bool) -> Elementwise:
+    width = temperature - 1
+
+    def function(input: Tensor) -> Tensor:  # torch's activations name this argument so
+        if temperature == 1 or not input.requires_grad:
+            return f(input)
+        z = input.detach()
+        if stretches:
+            stretched = temperature * f(input / temperature)  # its derivative is f'(z / T)
+            return f(z) + (stretched - stretched.detach())
+        return f(z) + (f(z + width) - f(z - width)) / (2 * width) * (input - z)
+
+    return function
+
+
+def _with_gradient_of(f: Elementwise, other: Elementwise) -> Elementwise:
+    """A function with the values of ``f`` and the slope of ``other``."""
+
+    def function(input: Tensor) -> Tensor:
+        sloped = other(input)
+        return f(input.detach()) + (sloped - sloped.detach())
+
+    return function
+
+
+def _is_flat_next_to_zero(act: nn.Module, f: Elementwise) -> bool:
+    weights = next(act.parameters(), torch.zeros(()))  # prelu has one
+    points = torch.tensor([-PROBE, PROBE], dtype=weights.dtype, device=weights.device)
+    with torch.enable_grad():
+        points.requires_grad_()
+        (slopes,) = torch.autograd.grad(f(points).sum(), points)
+    return bool((slopes == 0).any())

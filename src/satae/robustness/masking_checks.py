@@ -1,0 +1,281 @@
+"""Eleven checks that tell a robust model from one whose gradients are masked, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from torch import Tensor
+
+from satae.robustness.attack_suite import CROSS_ENTROPY, Attack, AttackKind
+from satae.robustness.proportion import Proportion
+
+CheckOutcome = Literal["passed", "failed", "open"]
+Verdict = Literal["holds", "masked", "inconclusive"]
+
+RARE: Final = 0.01  # proportion of offending examples that is tolerated
+RARE_WITH_SLACK: Final = 0.05  # an upper confidence limit below it passes, since few examples cannot show 1 %
+CONTROL_TOLERANCE: Final = 0.05  # largest distance of the control's accuracy from the known level
+NOT_ALL_ATTACKS: Final = "not all of the attacks were made"
+
+
+class AttackOutcome(NamedTuple):
+    """The outcome of one attack at one radius."""
+
+    attack: Attack
+    epsilon: float
+    robust: Tensor  # (n,) bool: not broken by this attack; true if the example was not attacked
+
+
+class AttackOutcomes(NamedTuple):
+    """The outcomes of several attacks on one model."""
+
+    correct: Tensor  # (n,) bool: classified correctly without an attack
+    results: Sequence[AttackOutcome] = ()
+
+    def at(self, epsilon: float) -> AttackOutcomes:
+        """The outcomes at one radius."""
+        return self._replace(results=[result for result in self.results if result.epsilon == epsilon])
+
+    def where(self, keep: Callable[[Attack], bool]) -> AttackOutcomes:
+        """The outcomes of the attacks for which a function is true."""
+        return self._replace(results=[result for result in self.results if keep(result.attack)])
+
+    def of_kinds(self, *kinds: AttackKind) -> AttackOutcomes:
+        """The outcomes of the attacks of some kinds."""
+        return self.where(lambda attack: attack.kind in kinds)
+
+    def named(self, names: Collection[str]) -> AttackOutcomes:
+        """The outcomes of the attacks with some names."""
+        return self.where(lambda attack: attack.name in names)
+
+    @property
+    def epsilons(self) -> list[float]:
+        """The radii, in increasing order."""
+        return sorted({result.epsilon for result in self.results})
+
+    @property
+    def broken(self) -> Tensor:
+        """Which examples are misclassified without an attack or under any of these attacks: booleans (n,)."""
+        broken = ~self.correct
+        for result in self.results:
+            broken = broken | ~result.robust
+        return broken
+
+    @property
+    def accuracy(self) -> Proportion:
+        """The proportion of examples that no attack broke: the mean over examples of the minimum over attacks."""
+        return Proportion.from_count(int((~self.broken).sum()), len(self.correct))
+
+
+class Control(NamedTuple):
+    """The outcome of the positive control: one model with its own gradients, and with hidden gradients."""
+
+    unchanged: tuple[Verdict, float]  # verdict and robust accuracy
+    hidden: Mapping[str, tuple[Verdict, float]]  # how the gradients are hidden -> verdict and robust accuracy
+
+
+class Evidence(NamedTuple):
+    """Everything that the checks use."""
+
+    outcomes: AttackOutcomes
+    chance: float  # accuracy of the best constant prediction
+    no_gradient: Tensor  # (n,) bool: the input gradient is zero or not finite
+    path: str  # gradient path, such as "exact, through classifier(autoencoder(x))"
+    whole: bool  # the whole pipeline was attacked, not the autoencoder or the classifier alone
+    on_logits: bool  # the attacked output is logits
+    everything: float | None = None  # radius at which every input can become the same grey image
+    twin: AttackOutcomes | None = None  # outcomes of the same attacks on the baseline trained with alpha=0
+    control: Control | None = None
+    reported: dict[float, float] | None = None  # radius -> robust accuracy that is printed
+
+
+class Check(NamedTuple):
+    """The result of one check."""
+
+    number: int
+    title: str
+    figure: str
+    outcome: CheckOutcome
+
+
+def run_checks(evidence: Evidence) -> list[Check]:
+    """Run all eleven checks, in order."""
+    return [check(evidence) for check in CHECKS]
+
+
+def verdict(checks: Sequence[Check]) -> Verdict:
+    """``masked`` if any check failed, ``inconclusive`` if any was open, else ``holds``."""
+    verdicts: dict[CheckOutcome, Verdict] = {"failed": "masked", "open": "inconclusive", "passed": "holds"}
+    return verdicts[worst_outcome([check.outcome for check in checks])]
+
+
+def worst_outcome(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
+    """The worst of some outcomes; ``passed`` for an empty list."""
+    return next((outcome for outcome in ("failed", "open") if outcome in outcomes), "passed")
+
+
+def is_rare(offenders: Proportion) -> CheckOutcome:
+    """Failed if the proportion is surely above 1 %, passed if it is surely at most 5 %."""
+    if offenders.low > RARE:
+        return "failed"
+    return "passed" if offenders.high <= RARE_WITH_SLACK else "open"
+
+
+def is_at_chance(accuracy: Proportion, chance: float) -> CheckOutcome:
+    """Failed if the accuracy is surely above chance, passed if it is surely at most 5 points above."""
+    if accuracy.low > chance:
+        return "failed"
+    return "passed" if accuracy.high <= chance + RARE_WITH_SLACK else "open"
+
+
+def _proportion(offending: Tensor) -> Proportion:
+    return Proportion.from_count(int(offending.sum()), len(offending))
+
+
+def _check_rare(number: int, title: str, offending: Mapping[str, Tensor]) -> Check:
+    """Check several proportions, each named by where it was found, by the worst of them."""
+    proportions = {where: _proportion(found) for where, found in offending.items()}
+    largest = max(proportions, key=lambda where: proportions[where].low)
+    outcome = worst_outcome([is_rare(proportion) for proportion in proportions.values()])
+    figure = f"{proportions[largest]}, {largest}" if proportions[largest].hits else str(proportions[largest])
+    return Check(number, title, figure, outcome)
+
+
+def _check_broken_only_by(
+    evidence: Evidence, number: int, title: str, by: tuple[AttackKind, ...], not_by: tuple[AttackKind, ...]
+) -> Check:
+    """Check that attacks of some kinds break hardly any example that attacks of other kinds do not, at any radius."""
+    here = {epsilon: evidence.outcomes.at(epsilon) for epsilon in evidence.outcomes.epsilons}
+    if not here or not all(found.of_kinds(kind).results for found in here.values() for kind in (*by, *not_by)):
+        return Check(number, title, NOT_ALL_ATTACKS, "open")
+    offending = {
+        f"epsilon {epsilon:g}": found.of_kinds(*by).broken & ~found.of_kinds(*not_by).broken
+        for epsilon, found in here.items()
+    }
+    return _check_rare(number, title, offending)
+
+
+def whole_pipeline(evidence: Evidence) -> Check:
+    """Check 1: an attack on a part, or on probabilities that round to 1, proves nothing about the whole."""
+    passes = evidence.whole and evidence.on_logits
+    return Check(1, "whole pipeline attacked, on logits", evidence.path, "passed" if passes else "failed")
+
+
+def gradients_exist(evidence: Evidence) -> Check:
+    """Check 2: an attack that follows a gradient fails if the gradient is exactly 0 or not finite."""
+    proportion = _proportion(evidence.no_gradient)
+    return Check(2, "inputs without a gradient", str(proportion), is_rare(proportion))
+
+
+def iterative_beats_single(evidence: Evidence) -> Check:
+    """Check 3: examples broken by one step but not by many steps were missed by the iterative attack."""
+    return _check_broken_only_by(evidence, 3, "broken by one step, not by many", ("single",), ("exact",))
+
+
+def grows_with_epsilon(evidence: Evidence) -> Check:
+    """Check 4: a larger ball contains every smaller one, and the largest contains the same grey image for all."""
+    title, found, radii = "left in the largest ball", evidence.outcomes, evidence.outcomes.epsilons
+    if evidence.everything is None or not radii or radii[-1] < evidence.everything:
+        return Check(4, title, "no radius was tried within which everything is possible", "open")
+    lost = [_proportion(found.at(a).broken & ~found.at(b).broken) for a, b in pairwise(radii)]
+    last, most = found.at(radii[-1]).accuracy, max((proportion.value for proportion in lost), default=0.0)
+    figure = f"{last}; broken in a ball, not in the next: {100 * most:.1f} %"
+    return Check(4, title, figure, worst_outcome([is_at_chance(last, evidence.chance), *map(is_rare, lost)]))
+
+
+def converged(evidence: Evidence) -> Check:
+    """Check 5: examples broken only by twice the steps or restarts, or by a library, show that attacks stop early."""
+    has_library = bool(evidence.outcomes.of_kinds("library").results)
+    by: tuple[AttackKind, ...] = ("doubled", "library") if has_library else ("doubled",)
+    return _check_broken_only_by(evidence, 5, "broken by more effort alone", by, ("exact",))
+
+
+def white_box_beats_black_box(evidence: Evidence) -> Check:
+    """Check 6: gradient attacks should find what attacks without gradients find, or the gradients mislead."""
+    title = "broken without its gradient alone"
+    return _check_broken_only_by(evidence, 6, title, ("black", "transfer"), ("exact",))
+
+
+def more_than_one_loss(evidence: Evidence) -> Check:
+    """Check 7: a margin loss is needed besides cross-entropy, whose gradient vanishes for confident models."""
+    title, exact = "margin losses beside cross-entropy", evidence.outcomes.of_kinds("exact")
+    alone = []
+    for epsilon in evidence.outcomes.epsilons:
+        entropy = exact.at(epsilon).where(lambda attack: attack.loss == CROSS_ENTROPY)
+        margins = exact.at(epsilon).where(lambda attack: attack.loss != CROSS_ENTROPY)
+        if entropy.results and margins.results:
+            alone.append(_proportion(margins.broken & ~entropy.broken))
+    if not alone or len(alone) < len(evidence.outcomes.epsilons):
+        return Check(7, title, "not with both losses at every radius", "open")
+    most = max(alone, key=lambda proportion: proportion.value)
+    return Check(7, title, f"{most} broken by them alone", "passed")
+
+
+def surrogates_add_nothing(evidence: Evidence) -> Check:
+    """Check 8: examples broken only with surrogate gradients show that exact gradients are hidden."""
+    title, offending = "broken by softened gradients alone", dict[str, Tensor]()
+    for epsilon in evidence.outcomes.epsilons:
+        here = evidence.outcomes.at(epsilon)
+        surrogates = here.of_kinds("surrogate")
+        for like in dict.fromkeys(result.attack.like for result in surrogates.results):
+            exact = here.named([like])
+            if not exact.results:
+                return Check(8, title, NOT_ALL_ATTACKS, "open")
+            softened = surrogates.where(lambda attack, like=like: attack.like == like)  # type: ignore[misc]
+            offending[f"epsilon {epsilon:g}, {like}"] = softened.broken & ~exact.broken
+        if not surrogates.results:
+            return Check(8, title, NOT_ALL_ATTACKS, "open")
+    return _check_rare(8, title, offending) if offending else Check(8, title, NOT_ALL_ATTACKS, "open")
+
+
+def baseline_is_broken(evidence: Evidence) -> Check:
+    """Check 9: attacks that cannot break the unregularized baseline in the largest ball prove nothing."""
+    title, twin, everything = "twin left in the largest ball", evidence.twin, evidence.everything
+    if twin is None or everything is None or not twin.epsilons or twin.epsilons[-1] < everything:
+        return Check(9, title, "not measured", "open")
+    accuracy = twin.at(twin.epsilons[-1]).accuracy
+    return Check(9, title, str(accuracy), is_at_chance(accuracy, evidence.chance))
+
+
+def control_is_seen(evidence: Evidence) -> Check:
+    """Check 10: the suite must report masking exactly where it was planted, and find the true robust accuracy."""
+    title = "control seen, and its level found"
+    if evidence.control is None:
+        return Check(10, title, "not made", "open")
+    (calm, level), hidden = evidence.control
+    listed = ", ".join(f"{how} {said} at {100 * accuracy:.1f} %" for how, (said, accuracy) in hidden.items())
+    level_found = all(
+        said != "holds" and abs(accuracy - level) <= CONTROL_TOLERANCE for said, accuracy in hidden.values()
+    )
+    wrong = calm == "masked" or not level_found
+    seen = all(said == "masked" for said, _ in hidden.values())  # with few examples this may stay open
+    outcome: CheckOutcome = "failed" if wrong else "passed" if seen else "open"
+    return Check(10, title, f"{listed}; unchanged {calm} at {100 * level:.1f} %", outcome)
+
+
+def minimum_per_example(evidence: Evidence) -> Check:
+    """Check 11: the printed accuracy counts an example as robust only if it survives every attack."""
+    title, found, reported = "worst attack for each example", evidence.outcomes, evidence.reported
+    if not reported or {*reported} != {*found.epsilons}:
+        return Check(11, title, "not printed for every radius", "open")
+    difference = max(abs(found.at(epsilon).accuracy.value - value) for epsilon, value in reported.items())
+    attacks = len({result.attack.name for result in found.results})
+    figure = f"{attacks} attacks, {len(found.correct)} examples; differs by {difference:.3g}"
+    return Check(11, title, figure, "passed" if difference < 1e-6 else "failed")
+
+
+CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
+    whole_pipeline,
+    gradients_exist,
+    iterative_beats_single,
+    grows_with_epsilon,
+    converged,
+    white_box_beats_black_box,
+    more_than_one_loss,
+    surrogates_add_nothing,
+    baseline_is_broken,
+    control_is_seen,
+    minimum_per_example,
+)
