@@ -1,0 +1,157 @@
+"""What all launchers share: their interface, the division of cores among runs, and what happens to lost runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from satae import signals
+from satae.errors import ConfigError
+from satae.printable import one_line
+
+N_JOBS: Final = "hydra.launcher.n_jobs"
+
+
+class Share(NamedTuple):
+    """What each of several runs at once gets of a machine."""
+
+    jobs: int  # runs at once
+    threads: int  # most threads of torch in each run
+
+
+class Job(Protocol):
+    """A run to make; processes receive it as a pickle."""
+
+    @property
+    def directory(self) -> Path:
+        """The run's directory."""
+
+
+J = TypeVar("J", bound=Job)
+Work = Callable[[J, Share | None], bool]  # makes one run; returns whether it failed
+Options = Mapping[str, Any]  # of ``hydra.launcher``
+
+
+class Launcher(AbstractContextManager["Launcher"]):
+    """Makes the runs of a sweep; its worker processes live as long as the context.
+
+    This class makes one run after another in this process, its subclasses make several at once in others.
+    """
+
+    share: Share | None = None  # None where runs are made one after another
+
+    def __init__(self, prepare: Callable[[], None], stop_file: Path | None) -> None:
+        self.prepare, self.stop_file = prepare, stop_file
+
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+        """Make runs, and wait for all of them.
+
+        Args:
+            work: makes one run with its share of the machine; a function that pickle can name. Signals are held while
+                it works: it looks at :func:`satae.signals.asked` where the run can be left.
+            jobs: the runs.
+
+        Raises:
+            Interrupted: a signal asked this process to end. Runs that had started have left a checkpoint.
+            BrokenExecutor: worker processes were killed before they came to any run.
+            ConfigError: the cluster does not answer.
+        """
+        for job in jobs:
+            if not is_stopped(self.stop_file):
+                with signals.held():
+                    run_job(work, job, self.share, self.stop_file)
+
+    def __exit__(self, *error: object) -> None:
+        """End the workers."""
+
+
+class WorkerKilledError(RuntimeError):
+    """The process that was making a run was killed."""
+
+    def __init__(self) -> None:
+        super().__init__("its process was killed, perhaps for want of memory")
+
+
+def run_job(work: Work[J], job: J, share: Share | None, stop_file: Path | None) -> None:
+    """Make one run; if it fails, create the file that stops the others."""
+    if work(job, share) and stop_file is not None:
+        stop_file.touch()
+
+
+def is_stopped(stop_file: Path | None) -> bool:
+    """Whether no more runs are to start: this process was asked to end, or a run has failed."""
+    return signals.asked() is not None or (stop_file is not None and stop_file.exists())
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use; a container, or its parent, may have reserved some.
+
+    Raises:
+        ConfigError: LOKY_MAX_CPU_COUNT, which limits the number, is not a whole number.
+    """
+    from joblib import cpu_count
+
+    try:
+        return int(cpu_count())
+    except ValueError:
+        value = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise ConfigError(f"LOKY_MAX_CPU_COUNT={value}: is not a number of cores; set it to one, or unset it") from None
+
+
+def share_cores(cores: int, n_jobs: int, runs: int) -> Share:
+    """Divide cores among runs: jobs * threads <= cores, unless more jobs are wanted than there are cores.
+
+    Args:
+        cores: the cores to divide.
+        n_jobs: runs at once; -1 for one run a core, -2 for one less, and so on, as joblib counts.
+        runs: all runs; more workers than runs would leave cores idle.
+
+    Raises:
+        ConfigError: ``n_jobs`` is 0.
+    """
+    if n_jobs == 0:
+        raise ConfigError(f"{N_JOBS}=0: must be at least 1, or -1 for one run a core")
+    wanted = max(1, cores + 1 + n_jobs) if n_jobs < 0 else n_jobs
+    jobs = min(wanted, runs)
+    return Share(jobs, max(1, cores // jobs))
+
+
+def share_machine(threads: int | None, runs: int) -> Share:
+    """Divide this machine among runs with a fixed number of threads each; None for one run a core."""
+    cores = available_cores()
+    if not threads:
+        return share_cores(cores, -1, runs)
+    threads = min(threads, cores)
+    return Share(min(cores // threads, runs), threads)
+
+
+def print_outcome(directory: Path) -> None:
+    """Print a line about a run that has ended in a process whose output goes to a log file of its own."""
+    from satae.sweeps import results, table
+
+    run = results.attempted(directory)
+    if isinstance(run, results.Result) and run.status in (results.FINISHED, results.FAILED):
+        print(table.line(run), flush=True)  # noqa: T201
+
+
+def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") -> None:
+    """Record and print that a run's process has ended without a result; ``detail`` ends the line."""
+    from satae.runs import record
+    from satae.sweeps import results
+
+    error = WorkerKilledError()
+    status = results.status(directory)
+    if status in (results.FINISHED, results.FAILED):  # the run wrote its end before
+        print_outcome(directory)
+        return
+    if status == results.RUNNING:
+        record.close_unfinished(directory, error, exit_code=1)
+        if stop_file is not None:
+            stop_file.touch()
+    text = {None: "its process ended before the run started", results.RUNNING: str(error)}
+    line = f"{directory}: {text.get(status, f'the run was {status}')}{detail}"
+    print(f"satae-train: {one_line(line)}", file=sys.stderr, flush=True)  # noqa: T201

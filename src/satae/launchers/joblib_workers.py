@@ -1,0 +1,128 @@
+"""Runs at once in worker processes of joblib, which start early and end with the sweep."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from pathlib import Path
+from typing import Any, Final
+
+from satae import signals
+from satae.config.messages import counted
+from satae.launchers.base import (
+    J,
+    Launcher,
+    Options,
+    Share,
+    Work,
+    available_cores,
+    close_lost_run,
+    is_stopped,
+    share_cores,
+)
+from satae.launchers.worker_process import JobRunner, end_when
+
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+
+class JoblibLauncher(Launcher):
+    """Makes runs in worker processes, one at a time in each, or in this process if only one is to be made at a time.
+
+    Workers start at once, since each takes as long to import what a run needs as this process takes to check all runs.
+    When a worker is killed, all workers of its pool are lost. Runs that were going on are made again, each alone in a
+    new process, since one of them may be why; then the others.
+    """
+
+    share: Share
+
+    def __init__(self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None) -> None:
+        super().__init__(prepare, stop_file)
+        self.share = share_cores(available_cores(), options.get("n_jobs", 1), count)
+        print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+        self._pool: Any = None
+        if self.share.jobs > 1:
+            self._start_workers(self.share.jobs)
+
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+        """Make runs, and again those that a killed worker has left."""
+        if self.share.jobs == 1:
+            super().run(work, jobs)
+            return
+        runner = JobRunner(work, self.share, self.prepare, self.stop_file)
+        waiting = deque(jobs)
+        with signals.held():
+            while waiting and not is_stopped(self.stop_file):
+                if killed := self._run_until_killed(runner, waiting):
+                    alone = counted(len(killed), "run goes", "runs go")
+                    print(f"a process was killed; {alone} on alone, then the others", flush=True)  # noqa: T201
+                for job in killed:
+                    self._run_alone(runner, job)
+                if waiting and not is_stopped(self.stop_file):
+                    self._start_workers(self.share.jobs)
+
+    def __exit__(self, *error: object) -> None:
+        """End the workers; their runs have ended, or are given up."""
+        if self._pool is not None:
+            with signals.held():
+                self._pool.shutdown(wait=True, kill_workers=True)
+
+    def _start_workers(self, number: int) -> None:
+        """Start worker processes; those that were there end."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        self.__exit__()
+        threads = {name: os.environ.get(name, str(self.share.threads)) for name in THREAD_VARIABLES}
+        self._pool = ProcessPoolExecutor(
+            number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
+        )
+        with signals.blocked():
+            self._pool.submit(os.getpid)  # the first task starts all workers
+
+    def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
+        """Make runs until all have ended, or a worker is killed; return those that were going on then.
+
+        Args:
+            runner: makes a run.
+            waiting: runs are taken from here as they start; those that had not started in fact are put back.
+        """
+        from satae.sweeps import results
+
+        running: dict[Future[int | None], J] = {}
+        ended = 0
+        try:
+            while True:
+                while waiting and len(running) < self.share.jobs and not is_stopped(self.stop_file):
+                    future = self._pool.submit(runner.run, waiting[0])
+                    running[future] = waiting.popleft()
+                if not running:
+                    return []
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    del running[future]
+                    ended += 1
+        except BrokenExecutor:
+            lost = [job for future, job in running.items() if future.exception() is not None]
+            killed = [job for job in lost if results.status(job.directory) == results.RUNNING]
+            waiting.extendleft(job for job in reversed(lost) if job not in killed)
+            if not (killed or ended or len(lost) < len(running)):
+                raise
+            return killed
+
+    def _run_alone(self, runner: JobRunner[J], job: J) -> None:
+        if is_stopped(self.stop_file):
+            return
+        self._start_workers(1)
+        try:
+            self._pool.submit(runner.run, job).result()
+        except BrokenExecutor:
+            close_lost_run(job.directory, self.stop_file)
+
+
+def _start_worker(prepare: Callable[[], None], main_process: int) -> None:
+    signals.hold_for_good()
+    end_when(lambda: os.getppid() != main_process)
+    gc.disable()  # until the first run: collecting while libraries are imported takes a quarter of a second
+    prepare()

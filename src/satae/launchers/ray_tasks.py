@@ -1,0 +1,91 @@
+"""Each run a task of Ray: of one that is started on this machine for the sweep, or of a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from satae import signals
+from satae.errors import ConfigError
+from satae.launchers.base import J, Launcher, Options, Share, Work, close_lost_run, print_outcome, share_machine
+from satae.launchers.worker_process import JobRunner
+from satae.printable import first_line
+
+POLL_S: Final = 0.2
+QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+# all of Ray's servers listen at 127.0.0.1 only if Ray takes the machine for one that cannot be part of a cluster; given
+# that address, it looks for one that others can reach
+LOCAL: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+class RayLauncher(Launcher):
+    """Makes each run in a task of Ray, waits for all tasks, and cancels them when this program ends.
+
+    On this machine the cores limit how many runs are made at once. A task that is lost leaves the others running.
+    """
+
+    share: Share
+
+    def __init__(self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None) -> None:
+        super().__init__(prepare, stop_file)
+        self._init, self._remote = dict(options["ray"]["init"]), dict(options["ray"]["remote"])
+        threads = self._remote.get("num_cpus")
+        os.environ.update(QUIET)
+        if self._init.get("address") == "local":
+            os.environ.update(LOCAL)
+            self.share = share_machine(threads, count)
+            self._init["num_cpus"], self._remote["num_cpus"] = self.share.jobs * self.share.threads, self.share.threads
+            print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+        else:
+            self.share = Share(count, int(threads or 1))
+            print(f"{count} runs for Ray", flush=True)  # noqa: T201
+
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+        """Make runs, each in a task."""
+        import ray
+
+        try:
+            ray.init(**self._init)
+        except ConnectionError as error:
+            raise ConfigError(first_line(error) or type(error).__name__) from None
+        signals.hear(signal.SIGTERM)  # Ray listens to it now
+        runner = JobRunner(work, self.share, self.prepare, self.stop_file)
+        task = ray.remote(**self._remote)(_run_task) if self._remote else ray.remote(_run_task)
+        is_cancelled = False
+        with signals.held():
+            running = {task.remote(runner, job, os.getcwd()): job.directory for job in jobs}
+            while running:
+                if signals.asked() is not None and not is_cancelled:
+                    is_cancelled = True
+                    for reference in running:
+                        ray.cancel(reference)  # as Ctrl-C does
+                for reference in ray.wait([*running], num_returns=len(running), timeout=POLL_S)[0]:
+                    self._report(reference, running.pop(reference))
+
+    def __exit__(self, *error: object) -> None:
+        """End Ray on this machine, or leave its cluster."""
+        import ray
+
+        ray.shutdown()
+
+    def _report(self, reference: Any, directory: Path) -> None:
+        """Print how a run has ended."""
+        import ray
+
+        try:
+            ray.get(reference)
+        except Exception as error:  # Ray's own, or what a process raises as it is taken apart
+            if signals.asked() is None:
+                close_lost_run(directory, self.stop_file, f" ({type(error).__name__}: {first_line(error)})")
+        else:
+            print_outcome(directory)
+
+
+def _run_task(runner: JobRunner[J], job: J, folder: str) -> None:
+    """Make one run in a process of Ray, which works where its cluster was started until it is told."""
+    signals.hold_for_good()
+    os.chdir(folder)
+    runner.run(job)

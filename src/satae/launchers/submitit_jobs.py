@@ -1,0 +1,186 @@
+"""Each run a job of submitit: on this machine as many at once as the cores allow, or one array on a Slurm cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, cast
+
+from satae import signals
+from satae.launchers.base import (
+    J,
+    Launcher,
+    Options,
+    Share,
+    Work,
+    close_lost_run,
+    is_stopped,
+    print_outcome,
+    share_machine,
+)
+from satae.launchers.worker_process import JobRunner, end_when
+from satae.runs.layout import shorten
+
+POLL_S: Final = 0.2
+CANCEL_TIMEOUT_S: Final = 60  # for the checkpoints of jobs that were cancelled
+# a terminal sends Ctrl-C to all processes; submitit's controllers would answer these signals by killing their jobs
+CONTROLLER_MASK: Final = (signal.SIGINT, signal.SIGUSR1)
+
+
+class SubmititLauncher(Launcher):
+    """Makes each run in a job of its own, waits for all jobs, and cancels them when this program ends.
+
+    A job that is lost leaves the others running.
+    """
+
+    share: Share
+
+    def __init__(
+        self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None, *, cluster: str
+    ) -> None:
+        super().__init__(prepare, stop_file)
+        self._cluster, self._options = cluster, options
+        if cluster == "local":
+            self.share = share_machine(options["cpus_per_task"], count)
+            print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+        else:
+            self.share = Share(min(options["array_parallelism"], count), options["cpus_per_task"] or 1)
+            print(f"{count} runs for Slurm, at most {self.share.jobs} at once", flush=True)  # noqa: T201
+
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+        """Make runs, each in a job; Slurm gets all at once."""
+        executor = self._executor()
+        runner = SubmititRunner(work, self.share, self.prepare, self.stop_file)
+        at_once = self.share.jobs if self._cluster == "local" else len(jobs)
+        waiting, running = list(jobs), dict[Any, J]()
+        with signals.held():
+            try:
+                while (waiting or running) and signals.asked() is None:
+                    if is_stopped(self.stop_file):
+                        waiting.clear()
+                    batch = [waiting.pop(0) for _ in range(min(len(waiting), at_once - len(running)))]
+                    if batch:
+                        with signals.masked(CONTROLLER_MASK), executor.batch():
+                            submitted = [executor.submit(runner, job) for job in batch]
+                        running |= zip(submitted, batch, strict=True)
+                    for submission in [submission for submission in running if submission.done()]:
+                        self._report(submission, running.pop(submission).directory)
+                    time.sleep(POLL_S)
+            finally:
+                self._cancel([submission for submission in running if not submission.done()])
+
+    def _executor(self) -> Any:
+        """Submitit's executor with the options that Hydra's plugin has."""
+        from submitit import AutoExecutor
+
+        logging.getLogger("submitit").setLevel(logging.CRITICAL)  # it prints each message twice
+        options = {f"{self._cluster}_{key}": value for key, value in self._options.items()}
+        folder = options.pop(f"{self._cluster}_submitit_folder")
+        initial = {key: options.pop(key) for key in ("slurm_max_num_timeout",) if key in options}
+        executor = AutoExecutor(folder, self._cluster, **initial)
+        executor.update_parameters(**options)
+        return executor
+
+    def _report(self, submission: Any, directory: Path) -> None:
+        """Print how a run has ended."""
+        has_result = submission.paths.result_pickle.exists()
+        if self._cluster == "slurm" or has_result:  # submitit waits until a shared file system shows the file
+            try:
+                submission.results()
+                has_result = True
+            except Exception:  # submitit's own, or whatever comes of reading a torn file
+                has_result = False
+        if has_result:
+            print_outcome(directory)
+        else:
+            log = shorten(submission.paths.stderr)
+            close_lost_run(directory, self.stop_file, f" ({submission.state}); the job's log: {log}")
+
+    def _cancel(self, submissions: Sequence[Any]) -> None:
+        """Ask jobs to end, and give their runs the time to write a checkpoint."""
+        if self._cluster == "slurm" and submissions:
+            arrays = {submission.job_id.partition("_")[0] for submission in submissions}
+            subprocess.run(["scancel", *arrays], capture_output=True, check=False)
+        elif submissions:
+            for submission in submissions:  # the id is its controller's; submission.cancel() would kill within a second
+                with suppress(ProcessLookupError):
+                    os.kill(int(submission.job_id), signal.SIGTERM)
+        deadline = time.monotonic() + CANCEL_TIMEOUT_S
+        while not all(job.done(force_check=True) for job in submissions) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+
+
+class SubmititRunner(JobRunner[J]):
+    """Makes one run in a job of submitit; a job that Slurm stops to make room is started again.
+
+    Submitit's own handler of the signal ahead of a time limit would end a run in the middle of a step. Here the run
+    ends where it can be left, then the handler is called.
+    """
+
+    def __init__(self, work: Work[J], share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
+        super().__init__(work, share, prepare, stop_file)
+        self.main_process = os.getpid()
+
+    def __call__(self, job: J) -> None:
+        """Make a run.
+
+        Raises:
+            SystemExit: a signal ended the run. The job leaves no result then, so that it does not count as finished.
+        """
+        from submitit import JobEnvironment
+
+        environment = JobEnvironment()
+        time_limit = signal.Signals[f"SIG{environment.USR_SIG}"]
+        requeue = cast("Callable[[int, Any], Any]", signal.getsignal(time_limit))
+        signals.hold_for_good(time_limit)
+        if environment.cluster == "local":
+            end_when(lambda: not _exists(self.main_process))
+        number = self.run(job)
+        if number is None:
+            return
+        if number == time_limit or (environment.cluster == "slurm" and _is_preempted(environment.job_id)):
+            _start_again(requeue, number)
+        raise SystemExit(128 + number)
+
+    def checkpoint(self, job: J) -> Any:
+        """What submitit submits when a job is started again: the same run, which resumes from its checkpoint."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, job)
+
+
+def _start_again(requeue: Callable[[int, Any], Any], number: int) -> None:
+    """Have submitit start the job again; it refuses after ``max_num_timeout`` time limits."""
+    from submitit.core.utils import UncompletedJobError
+
+    try:
+        requeue(number, None)
+    except (UncompletedJobError, OSError, subprocess.SubprocessError) as error:
+        print(f"not started again: {error}", file=sys.stderr)  # noqa: T201  # to the job's own log
+
+
+def _is_preempted(job_id: str) -> bool:
+    """Whether Slurm will start this job again: it sends SIGTERM to jobs that make room for others, and at ``scancel``.
+
+    Until their grace is over, the former are still listed as running. Slurm starts those again that are at work by
+    then, but not those that have ended by themselves.
+    """
+    command = ["squeue", "--noheader", "--format=%T", f"--jobs={job_id}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split() == ["RUNNING"]
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
