@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_module
 from hypothesis import settings
 
 from satae.config import Config, validate
-from satae.data import cache
+from satae.data.local_files import CACHE_VARIABLE
 from satae.signals import SIGNALS
 
 settings.register_profile("satae", deadline=None, derandomize=True, database=None, max_examples=30)
@@ -46,7 +46,7 @@ def _no_network(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 @pytest.fixture

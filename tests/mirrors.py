@@ -22,8 +22,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.io import savemat
 
+from satae.config.registries import DATA_SOURCES
 from satae.data import cifar10, mnist, svhn
-from satae.data.archives import Archive, PublishedSet
+from satae.data.published import Archive, PublishedSet
 
 SHAPES = {"mnist": (28, 28), "cifar10": (3, 32, 32), "svhn": (3, 32, 32)}
 COUNTS = {"mnist": (40, 10), "cifar10": (20, 4), "svhn": (20, 10)}
@@ -138,6 +139,12 @@ def published(name, *mirrors, system=None):
     return PublishedSet(name, tuple(archives), system)
 
 
+def use_instead(monkeypatch, table):
+    """Have a stand-in take the place of the published data set of its name."""
+    monkeypatch.setattr(*TABLES[table.name], table)
+    monkeypatch.setitem(DATA_SOURCES[table.name].facts, "published", table)
+
+
 class Mirror(NamedTuple):
     """A server; ``gets`` counts what was asked of it, by path."""
 
@@ -185,14 +192,14 @@ def nobody():
 
 
 DRIVER = """
-import json, os, resource, sys, time
+import importlib, json, os, resource, sys, time
 from pathlib import Path
 import satae.experiment.build, satae.train
-from satae.data.archives import Archive, PublishedSet
+from satae.data.published import Archive, PublishedSet
 
 told = json.loads(os.environ["STAND_IN"])
 archives = tuple(Archive(name, parts, tuple(mirrors), folder) for name, parts, mirrors, folder in told["archives"])
-setattr(sys.modules[told["module"]], told["table"], PublishedSet(told["name"], archives))
+setattr(importlib.import_module(told["module"]), told["table"], PublishedSet(told["name"], archives))
 if told["most"]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (told["most"], told["most"]))
 if told["meet"]:

@@ -109,7 +109,7 @@ OUT_OF_RANGE = [
     ("data.valid=0", "data.valid=0: must be above 0 and below 1"),
     ("data.test=1", "data.test=1: must be above 0 and below 1"),
     ("data.valid=0.5 data.test=0.5", "data.valid=0.5, data.test=0.5: together must be below 1"),
-    ("data.valid=0.0001", "data.valid=0.0001", "each needs at least one"),
+    ("data.valid=0.0001", "data=digits: valid=0.0001", "each needs at least one"),
     ("data=manifold data.count=2", "data.count=2: must be at least 3"),
     ("data=manifold data.count=1000000000000", "data.count=1000000000000: must be at least 3 and at most 10000000"),
     ("decoder_norm=0", "decoder_norm=0: must be at least 1"),

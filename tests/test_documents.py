@@ -11,8 +11,7 @@ from program import ROOT
 
 from satae import datasets, evaluate, report
 from satae.cli import compose, sweeps
-from satae.data.archives import complete
-from satae.data.published import PUBLISHED
+from satae.data.published import is_complete, published_sets
 from satae.experiment import build
 
 SOURCE = ROOT / "src" / "satae"
@@ -41,8 +40,8 @@ def one_seed(word):
 
 def is_there(source):
     """Whether the data that a configuration names are on this machine."""
-    if published := PUBLISHED.get(source.name):
-        return complete(published, source.dir)
+    if published := published_sets().get(source.name):
+        return is_complete(published, source.dir)
     return getattr(source, "path", None) is None
 
 
@@ -67,7 +66,7 @@ def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["satae-data", *words[:1], "--help"])
     with pytest.raises(SystemExit, match="0"):
         datasets.main()
-    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*PUBLISHED, "all"}
+    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*published_sets(), "all"}
     assert "usage: satae-data" in capsys.readouterr().out
 
 

@@ -11,17 +11,21 @@ from typing import Final, NamedTuple, NoReturn
 
 from satae.cli.exit_codes import FAILED, OK, REFUSED, ended, say, say_fault, unread
 from satae.config.messages import bad_choice
-from satae.data import archives, cache
-from satae.data.archives import Archive, Damaged, PublishedSet
-from satae.data.errors import reason
-from satae.data.published import PUBLISHED
+from satae.config.option_types import MISSING
+from satae.config.registries import DATA_SOURCES
+from satae.data.local_files import cache_folder, reason
+from satae.data.published import (
+    Archive,
+    DamagedFileError,
+    PublishedSet,
+    fetch_archive,
+    find_archive,
+    published_sets,
+    read_archive,
+    search_folders,
+)
 
 PROGRAM: Final = "satae-data"
-EMBEDDED: Final = {
-    "digits": "in scikit-learn",
-    "patches": "two photographs in scikit-learn",
-    "manifold": "computed",
-}
 VERIFIED: Final = "verified"
 
 
@@ -76,23 +80,31 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
         command.set_defaults(run=run)
         if names:
-            command.add_argument("names", nargs=names, metavar="NAME", help=f"{', '.join(PUBLISHED)}, or all")
+            command.add_argument(
+                "names", nargs=names, metavar="NAME", help=f"{', '.join(DATA_SOURCES.owners('dir'))}, or all"
+            )
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
     return parser
 
 
 def _chosen(names: list[str]) -> list[PublishedSet]:
     """The sets of some names, in the order of the table."""
+    sets = published_sets()
     for name in names:
-        if name not in {*PUBLISHED, "all"}:
-            raise ValueError(bad_choice("name", name, [*PUBLISHED, "all"]))
-    return [published for name, published in PUBLISHED.items() if {name, "all"} & {*names}]
+        if name not in {*sets, "all"}:
+            raise ValueError(bad_choice("name", name, [*sets, "all"]))
+    return [published for name, published in sets.items() if {name, "all"} & {*names}]
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    rows = [Row(name, "embedded", None, where) for name, where in EMBEDDED.items()]
-    rows += [_row(published, chosen.dir) for published in PUBLISHED.values()]
-    decoded = sorted((cache.folder() / "decoded").glob("[!.]*.npy"))
+    rows = []
+    for entry in DATA_SOURCES.entries():
+        if "published" in entry.facts:
+            rows.append(_row(entry.facts["published"], chosen.dir))
+        else:
+            own = DATA_SOURCES.defaults(entry.name).get("path") == MISSING
+            rows.append(Row(entry.name, "your own" if own else "embedded", None, entry.facts["origin"]))
+    decoded = sorted((cache_folder() / "decoded").glob("[!.]*.npy"))
     rows += [Row("folder, hf", "decoded", file.stat().st_size, str(file)) for file in decoded]
     if sys.stdout.isatty():
         _show(rows)
@@ -104,7 +116,7 @@ def _list(chosen: argparse.Namespace) -> int:
 
 
 def _row(published: PublishedSet, folder: str | None) -> Row:
-    found = [archives.find(published, archive, folder) for archive in published.archives]
+    found = [find_archive(published, archive, folder) for archive in published.archives]
     files = [file for some in found if some for file in some]
     if not files:
         return Row(published.name, "not here", None, f"{PROGRAM} fetch {published.name}")
@@ -117,8 +129,8 @@ def _row(published: PublishedSet, folder: str | None) -> Row:
 def _state(archive: Archive, files: list[Path] | None) -> str:
     """``"verified"``, what is wrong with the files, or nothing where there are none."""
     try:
-        return VERIFIED if files and archives.verified(archive, files) else ""
-    except Damaged as error:
+        return VERIFIED if files and read_archive(archive, files) else ""
+    except DamagedFileError as error:
         return str(error)
 
 
@@ -144,9 +156,9 @@ def _fetch(chosen: argparse.Namespace) -> int:
     for published in _chosen(chosen.names):
         try:
             for archive in published.archives:
-                place = archives.places(published, chosen.dir)[-1]
-                files = archives.find(published, archive, chosen.dir) or [archives.fetch(archive, place)]
-                archives.verified(archive, files)
+                place = search_folders(published, chosen.dir)[-1]
+                files = find_archive(published, archive, chosen.dir) or [fetch_archive(archive, place)]
+                read_archive(archive, files)
                 print(f"{published.name}: verified {files[0]}", flush=True)  # noqa: T201
         except ValueError as error:
             code = say(PROGRAM, str(error), REFUSED)
@@ -156,9 +168,9 @@ def _fetch(chosen: argparse.Namespace) -> int:
 def _check(chosen: argparse.Namespace) -> int:
     code = OK
     for published in _chosen(chosen.names or ["all"]):
-        nowhere = not any(archives.find(published, archive, chosen.dir) for archive in published.archives)
+        nowhere = not any(find_archive(published, archive, chosen.dir) for archive in published.archives)
         for archive in published.archives:
-            files = archives.find(published, archive, chosen.dir)
+            files = find_archive(published, archive, chosen.dir)
             state = _state(archive, files)
             if not files:
                 print(f"{published.name}: {archive.name} is not here", flush=True)  # noqa: T201

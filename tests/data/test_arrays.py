@@ -8,7 +8,7 @@ import numpy
 import pytest
 import torch
 
-from satae.data import dataset, splits
+from satae.data import dataset
 from satae.data.arrays import array
 from satae.data.dataset import statistics
 from satae.data.on_disk import OnDisk
@@ -68,7 +68,7 @@ def everything(data):
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_channels_come_first(tmp_path, monkeypatch, shape, layout, axes, large, suffix):
-    monkeypatch.setattr(splits, "HELD", 0 if large else 2**29)
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", 0 if large else 2**29)
     values = RANDOM.random(shape).astype("float32")
     file = tmp_path / f"x{suffix}"
     data = array(path=saved(file, values) if suffix == ".npy" else zipped(file, x=values), layout=layout)
@@ -84,7 +84,7 @@ def test_channels_come_first(tmp_path, monkeypatch, shape, layout, axes, large, 
 def test_an_ambiguous_layout_is_refused(tmp_path, shape, suffix):
     file, values = tmp_path / f"x{suffix}", RANDOM.random(shape)
     path = saved(file, values) if suffix == ".npy" else zipped(file, x=values)
-    with pytest.raises(ValueError, match=r"data.layout=channels_first or channels_last") as refusal:
+    with pytest.raises(ValueError, match=r"layout=channels_first or layout=channels_last") as refusal:
         array(path=path)
     assert path in str(refusal.value)
     assert str(shape) in str(refusal.value)
@@ -95,7 +95,7 @@ def test_an_ambiguous_layout_is_refused(tmp_path, shape, suffix):
 
 @pytest.mark.parametrize("large", [False, True])
 def test_bytes_are_read_as_0_to_1(tmp_path, monkeypatch, large):
-    monkeypatch.setattr(splits, "HELD", 0 if large else 2**29)
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", 0 if large else 2**29)
     data = array(path=saved(tmp_path / "x.npy", numpy.arange(80).reshape(40, 2).astype("uint8")))
     assert data.span == (0.0, 1.0)
     torch.testing.assert_close(everything(data), torch.arange(80).reshape(40, 2) / 255)
@@ -106,7 +106,7 @@ def test_bytes_are_read_as_0_to_1(tmp_path, monkeypatch, large):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("large", [False, True])
 def test_floats_stay_as_they_are(tmp_path, monkeypatch, dtype, order, large):
-    monkeypatch.setattr(splits, "HELD", 0 if large else 2**29)
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", 0 if large else 2**29)
     values = numpy.asarray(VECTORS.astype(dtype), order=order)
     data = array(path=saved(tmp_path / "x.npy", values))
     wanted = torch.from_numpy(numpy.ascontiguousarray(values, dtype="float32"))
@@ -119,7 +119,7 @@ def test_floats_stay_as_they_are(tmp_path, monkeypatch, dtype, order, large):
 def test_a_large_file_stays_on_disk_and_equals_one_in_memory(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.npy", VECTORS)
     small = array(path=path)
-    monkeypatch.setattr(splits, "HELD", 0)
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", 0)
     large = array(path=path)
     for ours, theirs in zip(large[1:4], small[1:4], strict=True):
         assert isinstance(ours.x, OnDisk)
@@ -131,8 +131,8 @@ def test_a_large_file_stays_on_disk_and_equals_one_in_memory(tmp_path, monkeypat
 @pytest.mark.parametrize("held", [0, 2**29])
 @pytest.mark.parametrize("row", [0, 17, 39])
 def test_the_span_is_that_of_the_training_split_or_the_promised_one(tmp_path, monkeypatch, held, row):
-    monkeypatch.setattr(splits, "HELD", held)
-    monkeypatch.setattr(dataset, "CHUNK", 10)  # five examples of width 2
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", held)
+    monkeypatch.setattr(dataset, "CHUNK_NUMBERS", 10)  # five examples of width 2
     x = numbered()
     x[row] += 100  # an end that may lie in any chunk, and in any split
     path, test_path = saved(tmp_path / "x.npy", x), saved(tmp_path / "t.npy", x - 700)
@@ -336,23 +336,23 @@ def test_numbers_that_cannot_be_used_are_refused(tmp_path, values, words, suffix
 @pytest.mark.parametrize("span", [None, [-100.0, 100.0]])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_the_first_example_that_is_not_finite_is_named(tmp_path, monkeypatch, wrong, place, span, suffix):
-    monkeypatch.setattr(dataset, "CHUNK", 8 * 6)
+    monkeypatch.setattr(dataset, "CHUNK_NUMBERS", 8 * 6)
     values = VECTORS.copy()
     values[place, 4] = values[39, 5] = float(wrong)
     file = tmp_path / f"x{suffix}"
     path = saved(file, values) if suffix == ".npy" else zipped(file, x=values)
-    with pytest.raises(ValueError, match=f"example {place} holds {wrong}, not a finite number; mend") as refusal:
+    with pytest.raises(ValueError, match=f"example {place} holds {wrong}, not a finite number; fix") as refusal:
         array(path=path, span=span)
     assert path in str(refusal.value)
 
 
 @pytest.mark.parametrize(("where", "place"), [("x", 3), ("x", 33), ("t", 9)])
 def test_a_value_outside_the_promised_span_is_named(tmp_path, monkeypatch, where, place):
-    monkeypatch.setattr(dataset, "CHUNK", 16)
+    monkeypatch.setattr(dataset, "CHUNK_NUMBERS", 16)
     parts = {"x": numpy.linspace(0, 1, 80).reshape(40, 2), "t": numpy.linspace(0, 1, 80).reshape(40, 2)}
     parts[where][place, 1] = 1.5
     paths = {name: saved(tmp_path / f"{name}.npy", values) for name, values in parts.items()}
-    with pytest.raises(ValueError, match=rf"example {place} holds 1.5, outside data.span=\[0, 1\]") as refusal:
+    with pytest.raises(ValueError, match=rf"example {place} holds 1.5, outside span=\[0, 1\]") as refusal:
         array(path=paths["x"], test_path=paths["t"], span=[0, 1])
     assert paths[where] in str(refusal.value)
 
@@ -366,7 +366,7 @@ def test_a_number_too_large_for_float32_is_named(tmp_path):
 
 def test_bytes_take_no_span(tmp_path):
     path = saved(tmp_path / "x.npy", BYTES)
-    with pytest.raises(ValueError, match=r"data.span=\[0, 255\].*uint8.*leave data.span out") as refusal:
+    with pytest.raises(ValueError, match=r"span=\[0, 255\].*uint8.*leave span out") as refusal:
         array(path=path, span=[0, 255])
     assert path in str(refusal.value)
 
@@ -392,7 +392,7 @@ def test_a_labels_file_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["labels", "test_labels"])
 def test_labels_beside_an_npz_file_are_refused(tmp_path, name):
     labels, path = saved(tmp_path / "y.npy", numpy.arange(40)), zipped(tmp_path / "x.npz", x=VECTORS)
-    with pytest.raises(ValueError, match=rf"data\.{name}={labels}.*belongs to a \.npy file") as refusal:
+    with pytest.raises(ValueError, match=rf"{name}={labels}.*belongs to a \.npy file") as refusal:
         array(path=path, test_path=path, **{name: labels})
     assert path in str(refusal.value)
 

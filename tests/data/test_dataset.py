@@ -7,9 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from satae.data.dataset import CHUNK, EXAMPLES, Dataset, Split, chunk, fingerprint, statistics
+from satae.data.dataset import (
+    CHUNK_EXAMPLES,
+    CHUNK_NUMBERS,
+    Dataset,
+    Split,
+    chunk,
+    fingerprint,
+    shuffled_splits,
+    statistics,
+)
 from satae.data.on_disk import OnDisk
-from satae.data.splits import shuffled_splits
 
 
 def dataset(x: Tensor, scale: float = 1.0) -> Dataset:
@@ -32,7 +40,7 @@ def test_splits_are_disjoint_and_complete_or_refused(count, valid, test, seed):
     x, y = numbered(count)
     wanted = [round(count * valid), round(count * test)]
     if min(count - sum(wanted), *wanted) < 1:
-        with pytest.raises(ValueError, match="each needs at least one"):
+        with pytest.raises(ValueError, match=r"each needs at least one|together must be below 1"):
             shuffled_splits(Split(x, y), valid=valid, test=test, seed=seed)
         return
     splits = shuffled_splits(Split(x, y), valid=valid, test=test, seed=seed)
@@ -72,9 +80,9 @@ def test_a_test_split_of_its_own_is_the_test_and_nothing_of_it_trains():
 
 
 def test_no_more_is_scaled_at_a_time_than_memory_takes():
-    assert chunk((3, 500, 500)) * 3 * 500 * 500 <= CHUNK
+    assert chunk((3, 500, 500)) * 3 * 500 * 500 <= CHUNK_NUMBERS
     assert chunk((10**9,)) == 1
-    assert chunk((2,)) == EXAMPLES
+    assert chunk((2,)) == CHUNK_EXAMPLES
 
 
 def test_splits_without_labels():
@@ -83,13 +91,19 @@ def test_splits_without_labels():
 
 @pytest.mark.parametrize(
     ("valid", "test", "left"),
-    [(0.0, 0.2, (8, 0, 2)), (0.2, 0.01, (8, 2, 0)), (0.5, 0.5, (0, 5, 5)), (0.9, 0.9, (-8, 9, 9))],
+    [(0.0, 0.2, (8, 0, 2)), (0.2, 0.01, (8, 2, 0)), (0.55, 0.44, (0, 6, 4))],
 )
 def test_an_empty_split_is_refused_with_the_numbers(valid, test, left):
-    with pytest.raises(ValueError, match=rf"data.valid={valid}, data.test={test}: of 10 examples ") as refusal:
+    with pytest.raises(ValueError, match=rf"valid={valid:g}, test={test:g}: of 10 examples ") as refusal:
         shuffled_splits(pool(10), valid=valid, test=test, seed=0)
     train, for_valid, for_test = left
     assert f"{train} are left to train, {for_valid} to validate, {for_test} to test" in str(refusal.value)
+
+
+@pytest.mark.parametrize(("valid", "test"), [(0.5, 0.5), (0.9, 0.9)])
+def test_shares_that_leave_nothing_to_train_on_are_refused(valid, test):
+    with pytest.raises(ValueError, match=rf"^valid={valid}, test={test}: together must be below 1$"):
+        shuffled_splits(pool(10), valid=valid, test=test, seed=0)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

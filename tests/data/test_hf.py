@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from satae.data import splits
+from satae.data import dataset, images
 from satae.data.hf import hf
 from satae.data.on_disk import OnDisk
 
@@ -34,10 +34,8 @@ def _offline(tmp_path, monkeypatch):
 
 @pytest.fixture
 def decodings(monkeypatch):
-    from satae.data import images
-
-    made, truly = [], images.pixels
-    monkeypatch.setattr(images, "pixels", lambda *given: made.append(1) or truly(*given))
+    made, truly = [], images.to_pixels
+    monkeypatch.setattr(images, "to_pixels", lambda *given: made.append(1) or truly(*given))
     return made
 
 
@@ -94,7 +92,7 @@ def test_images_are_those_of_the_data_set(tmp_path):
 @pytest.mark.parametrize("large", [False, True])
 def test_colour_and_size(tmp_path, monkeypatch, large):
 
-    monkeypatch.setattr(splits, "HELD", 0 if large else 2**29)
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", 0 if large else 2**29)
     x = photographs(shape=(8, 8, 3))
     path = on_disk(tmp_path / "d", table(x))
     assert torch.equal(everything(hf(path=path, colour=True)), torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
@@ -219,19 +217,19 @@ def test_what_is_not_there_is_named_with_the_choices(tmp_path, asked, words):
     path = on_disk(tmp_path / "d", datasets.DatasetDict(train=table(), test=table()))
     with pytest.raises(ValueError, match=words) as refusal:
         hf(path=path, **asked)
-    assert f"data.path={path}" in str(refusal.value)
+    assert f"path={path}" in str(refusal.value)
 
 
 @pytest.mark.parametrize("path", ["nobody/nothing", "nothing-of-that-name", "/nowhere/at/all", "not a name"])
 def test_a_name_that_is_not_there_is_one_line(path):
     with pytest.raises(ValueError, match=r"cannot be loaded|no such folder") as refusal:
         hf(path=path)
-    assert str(refusal.value).startswith(f"data.path={path}: ")
+    assert str(refusal.value).startswith(f"path={path}: ")
     assert "\n" not in str(refusal.value)
 
 
 def test_an_empty_folder_is_one_line(tmp_path):
-    with pytest.raises(ValueError, match=rf"data\.path={tmp_path}: cannot be loaded") as refusal:
+    with pytest.raises(ValueError, match=rf"path={tmp_path}: cannot be loaded") as refusal:
         hf(path=str(tmp_path))
     assert "\n" not in str(refusal.value)
 
@@ -241,7 +239,7 @@ def test_a_damaged_data_set_is_one_line(tmp_path, damage):
     path = on_disk(tmp_path / "d", table())
     file = next((tmp_path / "d").glob("*.arrow")) if damage == "rows" else tmp_path / "d" / "state.json"
     file.write_bytes(file.read_bytes()[:20])
-    with pytest.raises(ValueError, match=rf"data\.path={path}: cannot be loaded") as refusal:
+    with pytest.raises(ValueError, match=rf"path={path}: cannot be loaded") as refusal:
         hf(path=path)
     assert "\n" not in str(refusal.value)
 
@@ -262,7 +260,7 @@ def test_a_loading_script_is_not_executed(tmp_path):
 
 def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"data=hf: .*pip install 'satae\[hf\]'"):
+    with pytest.raises(ValueError, match=r"needs the package datasets; .*pip install 'satae\[hf\]'"):
         hf(path="nobody/nothing")
 
 
@@ -278,14 +276,14 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
         path = on_disk(tmp_path / f"d{len(list(tmp_path.iterdir()))}", data)
         with pytest.raises(ValueError, match=r"column image, image 7: cannot be read") as refusal:
             hf(path=path)
-        assert f"data.path={path}, " in str(refusal.value)
+        assert f"path={path}, " in str(refusal.value)
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
 def test_images_of_unequal_sizes_are_refused_without_a_size(tmp_path):
     pictures = [*photographs(5), *photographs(5, (6, 7))]
     path = on_disk(tmp_path / "d", table(pictures))
-    with pytest.raises(ValueError, match=r"column image, image 5: is 7x6, and the first image 5x6; set data\.size"):
+    with pytest.raises(ValueError, match=r"column image, image 5: is 7x6, and the first image 5x6; set size"):
         hf(path=path)
     assert hf(path=path, size=4).shape == (1, 4, 4)
 
@@ -293,13 +291,13 @@ def test_images_of_unequal_sizes_are_refused_without_a_size(tmp_path):
 def test_a_test_of_another_shape_is_refused(tmp_path):
     parts = {"train": of_numbers(numbers().tolist()), "test": of_numbers(numbers(width=4).tolist())}
     path = on_disk(tmp_path / "d", datasets.DatasetDict(parts))
-    with pytest.raises(ValueError, match=rf"data\.path={path}"):
+    with pytest.raises(ValueError, match=rf"path={path}"):
         hf(path=path, column="x", test_split="test")
 
 
 def test_rows_of_unequal_lengths_are_refused(tmp_path):
     path = on_disk(tmp_path / "d", of_numbers([[1.0, 2.0]] * 5 + [[1.0]]))
-    with pytest.raises(ValueError, match=rf"data\.path={path}, column x: "):
+    with pytest.raises(ValueError, match=rf"path={path}, column x: "):
         hf(path=path, column="x")
 
 
@@ -307,12 +305,12 @@ def test_a_number_that_is_not_finite_is_named(tmp_path):
     x = numbers()
     x[5, 1] = numpy.nan
     path = on_disk(tmp_path / "d", of_numbers(x.tolist()))
-    with pytest.raises(ValueError, match=rf"data\.path={path}.* example 5 holds nan|^{path}: example 5 holds nan"):
+    with pytest.raises(ValueError, match=rf"path={path}.* example 5 holds nan|^{path}: example 5 holds nan"):
         hf(path=path, column="x")
 
 
 @pytest.mark.parametrize("labels", [["a", "b"] * 6, [0.5, 1.5] * 6], ids=["words", "fractions"])
 def test_labels_that_are_no_whole_numbers_are_refused(tmp_path, labels):
     path = on_disk(tmp_path / "d", of_numbers(numbers().tolist(), y=labels))
-    with pytest.raises(ValueError, match=rf"data\.path={path}.*y"):
+    with pytest.raises(ValueError, match=rf"path={path}.*y"):
         hf(path=path, column="x", label="y")

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from satae.data import cache, images
+from satae.data import images
 from satae.data.folder import folder
+from satae.data.local_files import CACHE_VARIABLE
 
 RANDOM = numpy.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (9, 6)).astype("uint8")
@@ -19,13 +20,13 @@ LUMA = numpy.array([0.299, 0.587, 0.114])
 @pytest.fixture
 def opened(monkeypatch):
     """The names of the files that have been decoded."""
-    names, truly = [], images.opened
+    names, to_pixels = [], images.to_pixels
 
-    def counted(file, size, colour):
-        names.append(file.name)
-        return truly(file, size, colour)
+    def counted(image, size, colour):
+        names.append(os.path.basename(image.filename))
+        return to_pixels(image, size, colour)
 
-    monkeypatch.setattr(images, "opened", counted)
+    monkeypatch.setattr(images, "to_pixels", counted)
     return names
 
 
@@ -79,7 +80,7 @@ def test_every_mode_becomes_grey_or_colour(mode, colour):
         wanted = numpy.asarray(image)[..., None] * numpy.array([255] * 3)
     else:
         wanted = COLOUR if mode[0] in "RC" else GREY[..., None].repeat(3, axis=2)
-    found = images.pixels(image, None, colour)
+    found = images.to_pixels(image, None, colour)
     assert found.dtype == numpy.uint8
     assert found.shape == (3 if colour else 1, 9, 6)
     wanted = wanted.transpose(2, 0, 1) if colour else (wanted @ LUMA)[None]
@@ -89,14 +90,14 @@ def test_every_mode_becomes_grey_or_colour(mode, colour):
 @pytest.mark.parametrize("value", [-5, 70000])
 def test_whole_numbers_beyond_16_bits_are_cut_off(value):
     image = Image.fromarray(numpy.full((4, 4), value, "int32"))
-    assert (images.pixels(image, None, False) == (0 if value < 0 else 255)).all()
+    assert (images.to_pixels(image, None, False) == (0 if value < 0 else 255)).all()
 
 
 def test_fractions_are_refused(tmp_path):
     image = Image.fromarray(GREY.astype("float32"))
     assert image.mode == "F"
     with pytest.raises(ValueError, match="fractions"):
-        images.pixels(image, None, False)
+        images.to_pixels(image, None, False)
     put(tmp_path / "in" / "a.tiff", GREY.astype("float32"))
     with pytest.raises(ValueError, match=r"a\.tiff: cannot be read as an image .*fractions.*replace it"):
         folder(path=str(tmp_path / "in"))
@@ -108,7 +109,7 @@ def test_a_palette_with_transparency_is_read(tmp_path, transparency, colour):
     file = tmp_path / "a.png"
     image = Image.fromarray(COLOUR).convert("P")
     image.save(file, transparency=transparency)
-    assert numpy.array_equal(images.opened(file, None, colour), images.pixels(image, None, colour))
+    assert numpy.array_equal(images.read_image(file, None, colour), images.to_pixels(image, None, colour))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_an_image_is_turned_as_its_camera_says(tmp_path, orientation, turned):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = put(tmp_path / "a.png", GREY, exif=exif)
-    assert numpy.array_equal(images.opened(file, None, False), turned[None])
+    assert numpy.array_equal(images.read_image(file, None, False), turned[None])
 
 
 @pytest.mark.parametrize("tall", [False, True])
@@ -137,10 +138,10 @@ def test_the_middle_is_kept_and_scaled(tall):
     wide[:, 28:62] = RANDOM.integers(90, 110, (30, 34))
     image, middle = Image.fromarray(wide.T.copy() if tall else wide), wide[:, 30:60]
     middle = middle.T if tall else middle
-    assert numpy.array_equal(images.pixels(image, 30, False), middle[None])
-    assert images.pixels(image, None, False).shape == (1, *(wide.T if tall else wide).shape)
+    assert numpy.array_equal(images.to_pixels(image, 30, False), middle[None])
+    assert images.to_pixels(image, None, False).shape == (1, *(wide.T if tall else wide).shape)
     for size in (15, 60):
-        found = images.pixels(image, size, True)
+        found = images.to_pixels(image, size, True)
         assert found.shape == (3, size, size)
         assert abs(found.mean() - middle.mean()) < 3
 
@@ -153,14 +154,14 @@ def test_images_are_found_below_the_folder_in_the_order_of_their_names(tmp_path)
     root = album(tmp_path / "in", names)
     for other in (".hidden.png", "a/._x.png", "notes.txt", "png", "b/data.npy"):
         (tmp_path / "in" / other).write_bytes(b"no image")
-    assert [str(file.relative_to(root)) for file in images.listed(root)] == sorted(names)
+    assert [str(file.relative_to(root)) for file in images.find_images(root)] == sorted(names)
     data = folder(path=root, size=None, valid=0.2, test=0.2)
     assert everything(data) == list(range(5))
 
 
 def test_images_in_a_hidden_folder_are_left_out(tmp_path):
     root = album(tmp_path / "in", ["a/x.png", "b/y.png", ".thumbnails/x.png", "a/.trash/z.png"])
-    assert [file.name for file in images.listed(root)] == ["x.png", "y.png"]
+    assert [file.name for file in images.find_images(root)] == ["x.png", "y.png"]
 
 
 def test_images_are_0_to_1_grey_or_colour_and_of_one_size(tmp_path):
@@ -215,7 +216,7 @@ def test_a_label_of_the_test_is_that_of_the_same_folder_name_in_training(tmp_pat
 def test_test_images_of_another_shape_are_refused(tmp_path):
     train = album(tmp_path / "in", ["1.png", "2.png", "3.png"])
     plain(tmp_path / "out" / "1.png", 0, (9, 9))
-    with pytest.raises(ValueError, match=r"set data\.size"):
+    with pytest.raises(ValueError, match=r"set size"):
         folder(path=train, test_path=str(tmp_path / "out"), size=None, valid=0.3)
 
 
@@ -254,7 +255,7 @@ def test_another_size_or_colour_is_another_file(tmp_path, opened):
 
 
 def test_more_images_than_are_decoded_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "AT_ONCE", 4)
+    monkeypatch.setattr(images, "IMAGES_PER_WRITE", 4)
     root = album(tmp_path / "in", [f"{number:02}.png" for number in range(11)])
     data = folder(path=root)
     assert everything(data) == list(range(11))
@@ -275,7 +276,7 @@ def test_a_damaged_cache_file_is_named(tmp_path, left):
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
     with pytest.raises(ValueError, match=r"file/decoded/.*cannot be written .*SATAE_DATA_DIR"):
         folder(path=album(tmp_path / "in", ["1.png", "2.png", "3.png"]))
 
@@ -291,7 +292,7 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_is_kept(tmp_path, bad
     file = put(tmp_path / "in" / f"bad{suffix}", RANDOM.integers(0, 256, (32, 32, 3)).astype("uint8"))
     whole = file.read_bytes()
     file.write_bytes({"empty": b"", "text": b"no image", "truncated": whole[:-500]}.get(bad, whole[:10]))
-    with pytest.raises(ValueError, match=r"cannot be read as an image \(.+\); replace it or take it away") as refusal:
+    with pytest.raises(ValueError, match=r"cannot be read as an image \(.+\); replace it or remove it") as refusal:
         folder(path=root)
     assert str(file) in str(refusal.value)
     assert kept(tmp_path) == []
@@ -303,7 +304,7 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_is_kept(tmp_path, bad
 def test_unequal_images_are_refused_where_no_size_is_given(tmp_path):
     root = album(tmp_path / "in", ["1.png", "2.png", "3.png"])
     odd = plain(tmp_path / "in" / "2.png", 0, (8, 10))
-    with pytest.raises(ValueError, match=r"is 10x8, and the first image 8x8; set data\.size") as refusal:
+    with pytest.raises(ValueError, match=r"is 10x8, and the first image 8x8; set size") as refusal:
         folder(path=root, size=None)
     assert str(odd) in str(refusal.value)
     assert kept(tmp_path) == []
@@ -313,17 +314,17 @@ def test_a_folder_that_is_empty_or_missing_is_named(tmp_path):
     empty, file = tmp_path / "empty", plain(tmp_path / "1.png", 0)
     empty.mkdir()
     (empty / "notes.txt").write_text("")
-    with pytest.raises(ValueError, match=rf"data\.path={empty}: no images in it; .*\.png"):
+    with pytest.raises(ValueError, match=rf"path={empty}: no images in it; .*\.png"):
         folder(path=str(empty))
     for path, said in ((tmp_path / "nowhere", "no such folder; name one"), (file, "is a file; name the folder")):
-        with pytest.raises(ValueError, match=rf"data\.path={path}: {said}"):
+        with pytest.raises(ValueError, match=rf"path={path}: {said}"):
             folder(path=str(path))
 
 
 def test_a_folder_with_train_and_test_in_it_is_not_mixed(tmp_path):
     for part in ("train", "test"):
         plain(tmp_path / part / "cat" / "1.png", 0)
-    with pytest.raises(ValueError, match=r"has train and test in it; say data\.path=.*/train data\.test_path=.*/test"):
+    with pytest.raises(ValueError, match=r"has train and test in it; use path=.*/train test_path=.*/test"):
         folder(path=str(tmp_path))
 
 
@@ -361,11 +362,11 @@ def test_no_other_program_is_started_for_an_image(tmp_path, monkeypatch):
 
 def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: is no file, or a link that leads nowhere"):
+    with pytest.raises(ValueError, match=r"a\.png: is not a file, or a link to nothing"):
         folder(path=str(tmp_path))
     (tmp_path / "a.png").unlink()
     (tmp_path / "b.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"b\.png: is no file, or a link"):
+    with pytest.raises(ValueError, match=r"b\.png: is not a file, or a link"):
         folder(path=str(tmp_path))
 
 

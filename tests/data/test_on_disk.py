@@ -8,10 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satae.data import dataset, splits
+from satae.data import dataset
 from satae.data.dataset import Dataset, Split, statistics
 from satae.data.on_disk import OnDisk
-from satae.data.splits import held
 
 COUNT = 11
 DTYPES = ["uint8", "float16", "float32", "float64", ">f4", ">f8"]
@@ -117,19 +116,19 @@ def test_a_file_that_is_gone_is_named(tmp_path):
 def test_a_small_split_is_held_in_memory_and_a_large_one_is_not(tmp_path, monkeypatch, dtype, size):
     stored, wanted = pair(tmp_path, dtype)
     split = Split(stored, torch.arange(COUNT))
-    monkeypatch.setattr(splits, "HELD", COUNT * 5 * size)
-    assert torch.equal(held(split).x, wanted)
-    assert held(split).y is split.y
-    monkeypatch.setattr(splits, "HELD", COUNT * 5 * size - 1)
-    assert held(split) is split
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", COUNT * 5 * size)
+    assert torch.equal(split.in_memory_if_small().x, wanted)
+    assert split.in_memory_if_small().y is split.y
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", COUNT * 5 * size - 1)
+    assert split.in_memory_if_small() is split
     in_memory = Split(wanted)
-    assert held(in_memory) is in_memory
+    assert in_memory.in_memory_if_small() is in_memory
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", ">f4"])
 @pytest.mark.parametrize(("row", "axes"), ROWS[:3], ids=str)
 def test_statistics_and_batches_are_those_in_memory(tmp_path, monkeypatch, dtype, row, axes):
-    monkeypatch.setattr(dataset, "CHUNK", 4 * 60)  # several chunks
+    monkeypatch.setattr(dataset, "CHUNK_NUMBERS", 4 * 60)  # several chunks
     stored, wanted = pair(tmp_path, dtype, row, axes)
     ours, theirs = (
         Dataset("test", *[Split(x)] * 3, span=(0.0, 1.0), scale=1 / 255, offset=-0.5) for x in (stored, wanted)

@@ -124,15 +124,15 @@ def test_every_patch_is_in_its_photograph(tmp_path, colour):
 def test_a_patch_as_large_as_its_part_fits(tmp_path):
     path = album(tmp_path / "in", noise(20, 100))
     assert patches(path=path, size=15, count=100).shape == (1, 15, 15)
-    with pytest.raises(ValueError, match=r"is 100x20; for data.size=16 .* at least 114x16") as refusal:
+    with pytest.raises(ValueError, match=r"is 100x20; for size=16 .* at least 114x16") as refusal:
         patches(path=path, size=16, count=100)
     assert f"{path}/0.png" in str(refusal.value)
-    with pytest.raises(ValueError, match=r"is 100x20; for data.size=21"):
+    with pytest.raises(ValueError, match=r"is 100x20; for size=21"):
         patches(path=path, size=21, count=100, valid=0.3, test=0.3)
 
 
 def test_the_photographs_of_scikit_learn_are_refused_a_size_they_do_not_have():
-    with pytest.raises(ValueError, match=r"china\.jpg: is 640x427; for data.size=97 .* at least 654x97"):
+    with pytest.raises(ValueError, match=r"china\.jpg: is 640x427; for size=97 .* at least 654x97"):
         patches(size=97, count=100)
 
 
@@ -145,15 +145,15 @@ def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
 
 def test_no_photographs_are_refused(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(ValueError, match=r"data\.path=.*in: no images"):
+    with pytest.raises(ValueError, match=r"path=.*in: no images"):
         patches(path=str(tmp_path / "in"))
-    with pytest.raises(ValueError, match=r"data\.path=.*nowhere: no such folder"):
+    with pytest.raises(ValueError, match=r"path=.*nowhere: no such folder"):
         patches(path=str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(("count", "valid", "test"), [(2, 0.15, 0.15), (100, 0.001, 0.2), (100, 0.5, 0.5)])
 def test_an_empty_split_is_refused(count, valid, test):
-    with pytest.raises(ValueError, match="each needs at least one"):
+    with pytest.raises(ValueError, match=r"each needs at least one|together must be below 1"):
         patches(count=count, valid=valid, test=test)
 
 

@@ -4,23 +4,22 @@ import pytest
 import torch
 from program import here
 
-from satae.data import cache
-from satae.data.archives import complete
-from satae.data.cifar10 import cifar10
-from satae.data.mnist import fashion_mnist, mnist
-from satae.data.published import CIFAR10, FASHION_MNIST, MNIST, SVHN
-from satae.data.svhn import svhn
+from satae.data.cifar10 import CIFAR10, cifar10
+from satae.data.local_files import CACHE_VARIABLE, cache_folder
+from satae.data.mnist import FASHION_MNIST, MNIST, fashion_mnist, mnist
+from satae.data.published import is_complete
+from satae.data.svhn import SVHN, svhn
 
-WHERE = str(cache.folder())
+WHERE = str(cache_folder())
 
 
 @pytest.fixture(autouse=True)
 def _the_users_cache(monkeypatch):
-    monkeypatch.setenv(cache.VARIABLE, WHERE)
+    monkeypatch.setenv(CACHE_VARIABLE, WHERE)
 
 
 def need(published, remedy):
-    return pytest.mark.skipif(not complete(published), reason=f"needs the files of {published.name}: {remedy}")
+    return pytest.mark.skipif(not is_complete(published), reason=f"needs the files of {published.name}: {remedy}")
 
 
 def fetched(published):

@@ -1,12 +1,15 @@
 """The data sources: what they promise of shape, range and seed."""
 
 import math
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
 
+from satae.config.registries import DATA_SOURCES
 from satae.data.digits import digits
 from satae.data.manifold import CURVES, manifold
+from satae.errors import ConfigError
 
 
 def everything(data):
@@ -45,7 +48,7 @@ def test_sources_are_seeded_and_split_disjointly(source):
 
 @pytest.mark.parametrize("source", [digits, manifold])
 def test_an_empty_split_is_refused(source):
-    with pytest.raises(ValueError, match="each needs at least one"):
+    with pytest.raises(ValueError, match=r"together must be below 1"):
         source(valid=0.6, test=0.5)
 
 
@@ -83,5 +86,9 @@ def test_curves_are_covered_evenly(curve):
 
 
 def test_an_unknown_curve_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match=r"data.curve=knot: choose one of arc, line, circle, spiral"):
-        manifold(curve="knot")
+    with pytest.raises(ConfigError, match=r"data.curve=knot: choose one of arc, line, circle, spiral"):
+        DATA_SOURCES.choice("manifold", DATA_SOURCES.defaults("manifold") | {"curve": "knot"})
+
+
+def test_every_curve_is_an_option():
+    assert get_args(get_type_hints(manifold)["curve"]) == tuple(CURVES)

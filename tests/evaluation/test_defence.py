@@ -16,8 +16,8 @@ from program import read
 from satae.cli.compose import settled
 from satae.config import ConfigError
 from satae.config.evaluation import EVALUATION
-from satae.data import cache
 from satae.data.dataset import Split
+from satae.data.local_files import cache_folder
 from satae.evaluation import attacking, classifier
 from satae.evaluation import defence as defending
 from satae.evaluation.attacking import Attacked, Plan
@@ -266,7 +266,7 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
         return {*made}
 
     whole = subject
-    cache.folder().mkdir()
+    cache_folder().mkdir()
     assert "transfer-twin-pgd" in attack()
     again = attack(**OTHERWISE.get(what, {}))
     if what is None:

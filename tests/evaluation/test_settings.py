@@ -14,9 +14,8 @@ from satae.cli.overrides import names
 from satae.config import ConfigError
 from satae.config.evaluation import ALL, EVALUATION, OTHERS, PARTS, Evaluation
 from satae.config.messages import own_options, show
-from satae.config.schema import GROUPS
-from satae.data.published import PUBLISHED
-from satae.datasets import EMBEDDED
+from satae.config.option_types import MISSING
+from satae.config.registries import DATA_SOURCES
 
 VALUES = yaml.safe_load((ROOT / "conf" / "eval.yaml").read_text())
 
@@ -58,7 +57,8 @@ def test_the_help_tells_of_every_part_and_setting_and_gives_its_value():
 
 
 def test_other_data_sets_are_those_that_need_no_path():
-    assert {*OTHERS} == ({*PUBLISHED} | {*EMBEDDED}) & {*GROUPS["data"]} - {"manifold"}
+    known = {name for name in DATA_SOURCES.names() if MISSING not in DATA_SOURCES.defaults(name).values()}
+    assert {*OTHERS} == known - {"manifold"}
 
 
 @pytest.mark.parametrize(

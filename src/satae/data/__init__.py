@@ -1,1 +1,1 @@
-"""Data sources: one file each, every one giving the same ``Dataset``."""
+"""The data sources, one file each, and what they share. Every source returns a ``Dataset``."""

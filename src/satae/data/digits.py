@@ -1,16 +1,20 @@
-"""The 1,797 real handwritten digits of 8x8 pixels that scikit-learn carries: no network, no file."""
+"""The 1,797 real handwritten digits of 8x8 pixels inside scikit-learn, which need no network."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from satae.data.dataset import Dataset, Split
-from satae.data.embedded import scikit_learn
-from satae.data.splits import shuffled_splits
+from satae.config.option_types import Count, OpenShare, Seed
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset, Split, shuffled_splits
+from satae.data.local_files import scikit_learn_file
 
 
-def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limit: int | None = None) -> Dataset:
+@DATA_SOURCES.register("digits", origin="in scikit-learn")
+def digits(
+    *, valid: OpenShare = 0.15, test: OpenShare = 0.15, split_seed: Seed = 0, limit: Count | None = None
+) -> Dataset:
     """Images (1, 8, 8) in [0, 1], with labels 0 to 9.
 
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning
@@ -19,14 +23,14 @@ def digits(*, valid: float = 0.15, test: float = 0.15, split_seed: int = 0, limi
     Args:
         valid: share of the images for validation.
         test: share for the test.
-        split_seed: of the split.
+        split_seed: seed of the split.
         limit: use only the first ``limit`` images of each split.
 
     Raises:
         ValueError: a split would be empty.
     """
-    table = np.loadtxt(scikit_learn("datasets", "data", "digits.csv.gz"), np.uint8, delimiter=",")
+    table = np.loadtxt(scikit_learn_file("datasets", "data", "digits.csv.gz"), np.uint8, delimiter=",")
     x = torch.from_numpy(table[:, :64]).view(-1, 1, 8, 8)  # 17 grey levels, 0 to 16
     y = torch.from_numpy(table[:, 64]).long()
-    train, valid_split, test_split = shuffled_splits(Split(x, y), valid=valid, test=test, seed=split_seed, limit=limit)
-    return Dataset("digits", train, valid_split, test_split, span=(0.0, 1.0), scale=1 / 16)
+    splits = shuffled_splits(Split(x, y), valid=valid, test=test, seed=split_seed, limit=limit)
+    return Dataset("digits", *splits, span=(0.0, 1.0), scale=1 / 16)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Final, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from satae.data.dataset import Dataset, Split
-from satae.data.splits import shuffled_splits
+from satae.config.option_types import Count, OpenShare, Seed
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset, Split, shuffled_splits
 
 
 def arc(t: Tensor) -> Tensor:
@@ -36,33 +39,32 @@ def spiral(t: Tensor) -> Tensor:
     return (0.1 + 0.8 * t)[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-CURVES: dict[str, Callable[[Tensor], Tensor]] = {"arc": arc, "line": line, "circle": circle, "spiral": spiral}
+CURVES: Final[dict[str, Callable[[Tensor], Tensor]]] = {"arc": arc, "line": line, "circle": circle, "spiral": spiral}
 
 
+@DATA_SOURCES.register("manifold", origin="computed")
 def manifold(
     *,
-    curve: str = "arc",
-    count: int = 2000,
-    valid: float = 0.15,
-    test: float = 0.15,
-    split_seed: int = 0,
-    limit: int | None = None,
+    curve: Literal["arc", "line", "circle", "spiral"] = "arc",
+    count: Annotated[int, Field(ge=3, le=10**7)] = 2000,
+    valid: OpenShare = 0.15,
+    test: OpenShare = 0.15,
+    split_seed: Seed = 0,
+    limit: Count | None = None,
 ) -> Dataset:
     """Points (2,) on a curve, their parameter drawn evenly from [0, 1].
 
     Args:
-        curve: ``"arc"``, ``"line"``, ``"circle"`` or ``"spiral"``.
+        curve: a key of ``CURVES``.
         count: points in all three splits together.
         valid: share of the points for validation.
         test: share for the test.
-        split_seed: of the points and the split.
+        split_seed: seed of the points and the split.
         limit: use only the first ``limit`` points of each split.
 
     Raises:
-        ValueError: unknown curve, or a split would be empty.
+        ValueError: a split would be empty.
     """
-    if curve not in CURVES:
-        raise ValueError(f"data.curve={curve}: choose one of {', '.join(CURVES)}")
     t = torch.rand(count, generator=torch.Generator().manual_seed(split_seed))
     splits = shuffled_splits(Split(CURVES[curve](t)), valid=valid, test=test, seed=split_seed, limit=limit)
     return Dataset("manifold", *splits, span=(-1.0, 1.0))

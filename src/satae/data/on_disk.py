@@ -1,4 +1,4 @@
-"""Examples that stay in a file and are read as they are needed, for sets that memory does not hold."""
+"""Examples that stay in a file and are read when they are needed, for data sets that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ CPU: Final = torch.device("cpu")
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Rows of a ``.npy`` file, in the place of a tensor (N, *shape) of examples; :meth:`float` and :meth:`load` read.
+    """Rows of a ``.npy`` file, which stand for a tensor (N, *shape) of examples; :meth:`load` reads them.
 
-    Rows are read one by one rather than through a memory map: what the system maps around each row that is touched
-    counts as memory of the process, and soon is the whole file.
+    Rows are read one by one, not through a memory map: the system counts every page that it maps around a row as memory
+    of the process, and soon that is the whole file.
     """
 
     file: Path
     offset: int  # bytes before the first number
     dtype: np.dtype
     row: tuple[int, ...]  # shape of one row of the file
-    axes: tuple[int, ...]  # of the file, in the order in which they are wanted; 0 first
-    index: Tensor  # (N,): which rows, on the CPU
-    device: torch.device = CPU  # that they are read to
+    axes: tuple[int, ...]  # axes of the file, in the order of the tensor's axes; 0 is the first
+    index: Tensor  # (N,): numbers of the rows, on the CPU
+    device: torch.device = CPU  # of the tensors that ``load`` returns
 
     @classmethod
     def of(cls, array: np.memmap) -> OnDisk:
@@ -44,7 +44,7 @@ class OnDisk:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a number, once it is read."""
+        """Bytes of one number in the tensor that ``load`` returns."""
         return 1 if self.dtype == np.uint8 else 4
 
     def __len__(self) -> int:
@@ -54,36 +54,36 @@ class OnDisk:
         return replace(self, index=self.index[rows if isinstance(rows, slice) else rows.cpu()])
 
     def index_select(self, axis: int, rows: Tensor) -> OnDisk:
-        """Some of the rows, as of a tensor: ``axis`` is 0."""
+        """Select rows, like the method of a tensor; ``axis`` is 0."""
         assert axis == 0
         return self[rows]
 
     def split(self, size: int) -> list[OnDisk]:
-        """The rows, ``size`` at a time."""
+        """Divide the rows into parts of ``size`` rows."""
         return [replace(self, index=part) for part in self.index.split(size)]
 
     def to(self, device: torch.device) -> OnDisk:
-        """The same, read to a device."""
+        """Choose the device of the tensors that ``load`` returns."""
         return replace(self, device=device)
 
     def float(self) -> Tensor:
-        """The rows as float32, (N, *shape)."""
+        """Read the rows as float32, (N, *shape)."""
         return self.load().float()
 
     def load(self) -> Tensor:
-        """The rows (N, *shape): as uint8 if they are stored so, else as float32.
+        """Read the rows, (N, *shape): as uint8 if they are stored so, else as float32.
 
         Raises:
-            OSError: the file is gone, or has become shorter.
+            OSError: the file is missing, or has become shorter.
         """
         rows = np.empty((len(self), *self.row), self.dtype)
         places = rows.reshape(len(self), math.prod(self.row)).view(np.uint8)
         index = self.index.numpy()
-        begins = np.flatnonzero(np.diff(index, prepend=-2) != 1)  # of the runs of adjacent rows, read at once
+        starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)  # adjacent rows are read together
         with self.file.open("rb", buffering=0) as file:
-            for begin, end in pairwise([*begins.tolist(), len(index)]):
-                run = places[begin:end]
-                file.seek(self.offset + int(index[begin]) * places.shape[1])
+            for start, end in pairwise([*starts.tolist(), len(index)]):
+                run = places[start:end]
+                file.seek(self.offset + int(index[start]) * places.shape[1])
                 if file.readinto(run.data) != run.nbytes:
                     raise OSError(f"{self.file}: has become shorter while it was read")
         stored = as_stored(rows.transpose(self.axes))
@@ -92,7 +92,7 @@ class OnDisk:
 
 
 def as_stored(values: np.ndarray) -> Tensor:
-    """An array as a tensor of uint8, if it is that, or else of float32; numbers too large for that become infinite."""
+    """An array as a tensor: uint8 stays, other types become float32. Numbers too large for that become infinite."""
     with np.errstate(over="ignore"):
         kind = np.uint8 if values.dtype == np.uint8 else np.float32
         return torch.from_numpy(np.ascontiguousarray(values, dtype=kind))

@@ -6,63 +6,68 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import torch
+from pydantic import Field
 
-from satae.data import images
-from satae.data.dataset import Dataset, Split
-from satae.data.embedded import scikit_learn
-from satae.data.splits import check_limit, split_sizes
+from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset, Split, check_limit, split_sizes
+from satae.data.images import find_images, read_image
+from satae.data.local_files import scikit_learn_file
 
-PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # those that scikit-learn carries
+SCIKIT_LEARN_PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # 640x427 pixels each
 
 
+@DATA_SOURCES.register("patches", origin="two photographs in scikit-learn")
 def patches(
     *,
-    path: str | None = None,
-    size: int = 12,
-    count: int = 50_000,
+    path: FilePath | None = None,
+    size: Width = 12,
+    count: Annotated[int, Field(ge=3, le=10**8)] = 50_000,
     colour: bool = False,
-    valid: float = 0.15,
-    test: float = 0.15,
-    split_seed: int = 0,
-    limit: int | None = None,
+    valid: OpenShare = 0.15,
+    test: OpenShare = 0.15,
+    split_seed: Seed = 0,
+    limit: Count | None = None,
 ) -> Dataset:
     """Squares (1, size, size), or (3, size, size) in colour, cut out at random places.
 
     The mean of all training pixels is subtracted and their standard deviation divides, as in Goroshin & LeCun (2013),
-    arXiv 1301.3577, section 4. Patches overlap; those of different splits come from different parts of each
-    photograph, so that they share no pixel: training patches from the left, then those for validation and for the test.
+    arXiv 1301.3577, section 4. Patches overlap. Different splits take them from different parts of each photograph, so
+    that splits share no pixel: training patches come from the left, then those for validation and for the test.
 
     Args:
-        path: folder with photographs; by default the two of 640x427 pixels that scikit-learn carries.
-        size: side of a patch.
+        path: folder with photographs; by default the two that scikit-learn carries.
+        size: side of a patch in pixels.
         count: patches in all three splits together.
         colour: red, green and blue rather than grey.
         valid: share of the patches, and of the width of each photograph, for validation.
         test: share for the test.
-        split_seed: of the places.
+        split_seed: seed of the places.
         limit: use only the first ``limit`` patches of each split.
 
     Raises:
-        ValueError: no photographs, one that cannot be read or is too small; an empty split.
+        ValueError: there are no photographs, one cannot be read or is too small, or a split would be empty.
     """
     check_limit(limit)
-    files = images.listed(path) if path else _photographs()
+    files = (
+        find_images(path) if path else [scikit_learn_file("datasets", "images", n) for n in SCIKIT_LEARN_PHOTOGRAPHS]
+    )
     draw = np.random.default_rng(split_seed)
     sizes = split_sizes(count, valid, test)
     shares = draw.multinomial(sizes, np.full(len(files), 1 / len(files)))  # (3, photographs)
     cuts = np.cumsum([0.0, 1 - valid - test, valid, test])
     squares = [
-        list(_cut(file, wanted, cuts, size, colour, draw))
-        for file, wanted in zip(files, shares.T, strict=True)
-        if wanted.any()  # else there are more photographs than patches
+        list(_cut_patches(file, numbers, cuts, size, colour, draw))
+        for file, numbers in zip(files, shares.T, strict=True)
+        if numbers.any()  # there may be more photographs than patches
     ]
-    train, *others = (draw.permutation(np.concatenate(part))[:limit] for part in zip(*squares, strict=True))
-    mean, std = float(train.mean()), float(train.std()) or 1.0  # of blank photographs
-    train_split, valid_split, test_split = (Split(torch.from_numpy(part)) for part in (train, *others))
+    parts = [draw.permutation(np.concatenate(part))[:limit] for part in zip(*squares, strict=True)]
+    mean, std = float(parts[0].mean()), float(parts[0].std()) or 1.0  # 1 for blank photographs
+    train_split, valid_split, test_split = (Split(torch.from_numpy(part)) for part in parts)
     return Dataset(
         "patches",
         train_split,
@@ -74,22 +79,18 @@ def patches(
     )
 
 
-def _photographs() -> list[Path]:
-    return [scikit_learn("datasets", "images", name) for name in PHOTOGRAPHS]
-
-
-def _cut(
-    file: Path, wanted: np.ndarray, cuts: np.ndarray, size: int, colour: bool, draw: np.random.Generator
+def _cut_patches(
+    file: Path, numbers: np.ndarray, cuts: np.ndarray, size: int, colour: bool, draw: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Patches (n, C, size, size) for each split, from its own part of the width."""
-    image = images.opened(file, None, colour)
+    image = read_image(file, None, colour)
     _, height, width = image.shape
-    for number, (left, right) in zip(wanted, pairwise((cuts * width).round().astype(int)), strict=True):
+    for number, (left, right) in zip(numbers, pairwise((cuts * width).round().astype(int)), strict=True):
         if min(height, right - left) < size:
             least = math.ceil((size + 1) / np.diff(cuts).min())
             raise ValueError(
-                f"{file}: is {width}x{height}; for data.size={size} and these shares, photographs must be at least"
-                f" {least}x{size}; take it away, or a smaller data.size"
+                f"{file}: is {width}x{height}; for size={size} and these shares, photographs must be at least"
+                f" {least}x{size}; remove it, or choose a smaller size"
             )
         places = np.lib.stride_tricks.sliding_window_view(image[:, :, left:right], (size, size), axis=(1, 2))
         rows, columns = (draw.integers(0, end, number) for end in places.shape[1:3])

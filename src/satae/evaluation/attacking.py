@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.data import cache
+from satae.data.local_files import cache_folder
 from satae.evaluation.memory import Memory
 from satae.evaluation.subject import Subject, digest
 from satae.evaluation.trained import FOLDER
@@ -76,7 +76,7 @@ class Attacked:
         self._tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
         self._names = [digest({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
-        self._memory = Memory(cache.folder() / FOLDER / f"attacks-{victim.fingerprint()[:20]}.jsonl")
+        self._memory = Memory(cache_folder() / FOLDER / f"attacks-{victim.fingerprint()[:20]}.jsonl")
 
     @property
     def outcomes(self) -> AttackOutcomes:

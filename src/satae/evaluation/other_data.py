@@ -10,10 +10,10 @@ from torch.nn.functional import interpolate
 
 from satae.config import ConfigError
 from satae.config.evaluation import AUTO, NONE
-from satae.data.archives import complete
-from satae.data.published import PUBLISHED
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset
+from satae.data.published import is_complete
 from satae.evaluation.subject import Subject
-from satae.experiment import build
 from satae.plots.pictures import is_image
 
 FEWEST: Final = 20  # patches, of which each split gets some
@@ -41,7 +41,8 @@ def taken(other: str, own: str, shape: Sequence[int]) -> str:
         raise ConfigError(f"manifold.other={other}: the inputs of the run are no images; choose none")
     if other == own:
         raise ConfigError(f"manifold.other={other}: is what the run was trained on; choose another, or none")
-    if other in PUBLISHED and not complete(PUBLISHED[other]):
+    published = DATA_SOURCES[other].facts.get("published")
+    if published and not is_complete(published):
         raise ConfigError(f"manifold.other={other}: is not on this machine; fetch it: satae-data fetch {other}")
     return other
 
@@ -60,7 +61,7 @@ def images(name: str, subject: Subject) -> Tensor:
     if name == "patches":
         options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST, 2 * n), "limit": n}
     try:
-        data = build.SOURCES[name](**options)
+        data: Dataset = DATA_SOURCES[name].build(**options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"manifold.other={name}: cannot be read ({error}); choose another, or none") from None
     x = (data.batch(data.train.x) - data.span[0]) / (data.span[1] - data.span[0])

@@ -14,8 +14,8 @@ from satae import signals as interruption
 from satae.config import Config, ConfigError
 from satae.config.flat import APART, flat, is_among
 from satae.config.schema import PATHS
-from satae.data import cache
 from satae.data.dataset import Dataset
+from satae.data.local_files import cache_folder, make_once
 from satae.evaluation import classifier
 from satae.evaluation.classifier import Classifier
 from satae.evaluation.subject import digest
@@ -106,10 +106,10 @@ def classifier_of(config: Config, data: Dataset, kind: str = "plain") -> Classif
 def _once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]) -> Path:
     """The file of a model, named by all that it follows from, the program included."""
     key = json.dumps(made_of | provenance.program_version(), sort_keys=True)
-    file = cache.folder() / FOLDER / f"{kind}-{digest({}, key)[:20]}.safetensors"
+    file = cache_folder() / FOLDER / f"{kind}-{digest({}, key)[:20]}.safetensors"
     try:
         if file.is_file() and checkpoint.is_damaged(file):
             file.unlink()  # and made anew
-        return cache.once(file, make)
+        return make_once(file, make)
     except ValueError as error:
         raise ConfigError(first_line(error)) from None

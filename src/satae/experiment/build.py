@@ -12,17 +12,10 @@ from torch import Generator, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from satae.config import Config, ConfigError, options
-from satae.data.arrays import array
-from satae.data.cifar10 import cifar10
+from satae.config.registries import DATA_SOURCES
+from satae.config.registry import Choice
 from satae.data.dataset import Dataset, Statistics, statistics
 from satae.data.dataset import fingerprint as fingerprint_of
-from satae.data.digits import digits
-from satae.data.folder import folder
-from satae.data.hf import hf
-from satae.data.manifold import manifold
-from satae.data.mnist import fashion_mnist, mnist
-from satae.data.patches import patches
-from satae.data.svhn import svhn
 from satae.model.activations import ACTIVATIONS
 from satae.model.architectures import ARCHITECTURES
 from satae.model.autoencoder import DenoisingAutoencoder
@@ -31,18 +24,6 @@ from satae.model.noise import Noise, corruption
 from satae.model.objective import Objective
 from satae.training.losses import missing_compiler
 
-SOURCES: dict[str, Callable[..., Dataset]] = {
-    "digits": digits,
-    "manifold": manifold,
-    "mnist": mnist,
-    "fashion_mnist": fashion_mnist,
-    "cifar10": cifar10,
-    "svhn": svhn,
-    "patches": patches,
-    "array": array,
-    "folder": folder,
-    "hf": hf,
-}
 OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 
@@ -63,7 +44,9 @@ def fingerprint(config: Config) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _dataset(name: str, /, **choices: Any) -> Dataset:
-    return SOURCES[name](**choices)
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in choices.items()}
+    data: Dataset = DATA_SOURCES.build(Choice(name=name, **values))
+    return data
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from mirrors import MAKERS, SOURCES, TABLES, mirror, nobody, published, unpacked, write
+from mirrors import MAKERS, SOURCES, mirror, nobody, published, unpacked, use_instead, write
 from program import ROOT
 
-from satae import datasets as inventory
-from satae.data.images import ENDINGS
+from satae import datasets
+from satae.config.registries import DATA_SOURCES
+from satae.data.images import IMAGE_SUFFIXES
+from satae.data.published import PublishedSet
 
 PROGRAM = Path(sys.executable).with_name("satae-data")
 
@@ -25,10 +27,9 @@ def stand_in(monkeypatch, cache):
     """Replace the tables by stand-ins that some mirrors have."""
 
     def stand_in(*mirrors):
-        tables = {name: published(name, *(mirrors or [nobody()])) for name in MAKERS}
-        monkeypatch.setattr(inventory, "PUBLISHED", tables)
-        for name, table in tables.items():
-            monkeypatch.setattr(*TABLES[name], table)
+        monkeypatch.setitem(DATA_SOURCES["fashion_mnist"].facts, "published", PublishedSet("fashion_mnist", ()))
+        for name in MAKERS:
+            use_instead(monkeypatch, published(name, *(mirrors or [nobody()])))
 
     return stand_in
 
@@ -39,7 +40,7 @@ def satae_data(monkeypatch, capsys):
 
     def satae_data(*words):
         monkeypatch.setattr(sys, "argv", ["satae-data", *map(str, words)])
-        code = inventory.main()
+        code = datasets.main()
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 
@@ -60,7 +61,8 @@ def test_list_into_a_pipe_is_a_table_of_tabs(cache, stand_in, satae_data):
     code, out, err = satae_data("list")
     rows = listed(out)
     assert (code, err) == (0, [])
-    assert set(rows) == {"digits", "patches", "manifold", "mnist", "cifar10", "svhn"}
+    assert set(rows) == {*DATA_SOURCES.names()}
+    assert rows["folder"] == ("your own", "", "a folder of images")
     assert rows["digits"] == ("embedded", "", "in scikit-learn")
     assert rows["mnist"] == ("verified", str(sum(map(len, MAKERS["mnist"]().values()))), str(cache / "mnist"))
     assert rows["svhn"] == ("damaged", str(sum(map(len, damaged.values()))), str(cache / "svhn"))
@@ -201,7 +203,7 @@ def test_an_unknown_name_is_refused_with_the_choices(command, stand_in, satae_da
     code, out, err = satae_data(command, "mnist", "minst")
     assert (code, out, len(err)) == (2, [], 1)
     assert "minst" in err[0]
-    assert "choose one of mnist, cifar10, svhn, all; did you mean mnist?" in err[0]
+    assert f"choose one of {', '.join(DATA_SOURCES.owners('dir'))}, all; did you mean mnist?" in err[0]
 
 
 @pytest.mark.parametrize("words", [[], ["fetch"], ["lits"], ["list", "mnist"], ["check", "--force"]])
@@ -244,7 +246,7 @@ def test_a_fault_of_the_program_is_told_in_one_line(stand_in, satae_data, monkey
         raise RuntimeError("out of luck.\nand more")
 
     stand_in()
-    monkeypatch.setattr(inventory.archives, "find", faulty)
+    monkeypatch.setattr(datasets, "find_archive", faulty)
     assert satae_data("list") == (1, [], ["satae-data: RuntimeError: out of luck"])
 
 
@@ -264,4 +266,4 @@ def test_nothing_heavy_is_imported():
 
 def test_docs_name_every_ending_of_images():
     text = (ROOT / "docs" / "data.md").read_text("utf-8")
-    assert [ending for ending in ENDINGS if ending not in text] == []
+    assert [ending for ending in IMAGE_SUFFIXES if ending not in text] == []

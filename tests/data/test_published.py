@@ -14,12 +14,26 @@ import filelock
 import numpy as np
 import pytest
 import torch
-from mirrors import MAKERS, SOURCES, TABLES, arrays, finish, mirror, nobody, published, start, tar_gz, unpacked, write
+from mirrors import (
+    MAKERS,
+    SOURCES,
+    arrays,
+    finish,
+    mirror,
+    nobody,
+    published,
+    start,
+    tar_gz,
+    unpacked,
+    use_instead,
+    write,
+)
 from mirrors import python2_pickle as pickled
+from program import here
 
-from satae.data import archives
-from satae.data.cache import once
+from satae.data import published as published_module
 from satae.data.cifar10 import ArrayUnpickler
+from satae.data.local_files import make_once
 
 NAMES = ["mnist", "cifar10"]
 BAD = [404, 503, "cut", "other"]
@@ -36,9 +50,8 @@ def use(monkeypatch):
     """Replace the table of a data set."""
 
     def use(name, *mirrors, **choices):
-        module, variable = TABLES[name]
         table = published(name, *mirrors, **choices)
-        monkeypatch.setattr(module, variable, table)
+        use_instead(monkeypatch, table)
         return table
 
     return use
@@ -123,9 +136,8 @@ def test_an_archive_with_a_broken_link_for_a_file_is_one_more_bad_mirror(cache, 
         assert_is_stand_in(SOURCES["cifar10"]())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes_fetch_each_file_once(name, tmp_path):
-    files = MAKERS[name]()
+def test_two_processes_fetch_each_file_once(tmp_path):
+    name, files = "mnist", MAKERS["mnist"]()
     (tmp_path / "meet").mkdir()
     with mirror(files, delay=0.1) as server:
         table = published(name, server.address)
@@ -204,7 +216,7 @@ def test_data_dir_without_a_file_is_refused_and_nothing_is_fetched(name, cache, 
     with mirror(files) as server:
         use(name, server.address)
         line = refusal(SOURCES[name], dir=str(tmp_path / "mine"))
-    assert line.startswith(f"data.dir={tmp_path / 'mine'}: has no {missing};")
+    assert line.startswith(f"dir={tmp_path / 'mine'}: has no {missing};")
     assert not server.gets
 
 
@@ -228,7 +240,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(name, cache, use, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     use(name, nobody(), nobody())
-    monkeypatch.setattr(archives, "download", full)
+    monkeypatch.setattr(published_module, "download", full)
     line = refusal(SOURCES[name])
     assert line.startswith(f"{cache / name / next(iter(MAKERS[name]()))}: cannot be written (No space left on device);")
     assert "SATAE_DATA_DIR" in line
@@ -249,10 +261,10 @@ def test_what_could_not_be_made_leaves_nothing(error, tmp_path):
         raise error
 
     with pytest.raises(error):
-        once(tmp_path / "folder" / "file", fail)
+        make_once(tmp_path / "folder" / "file", fail)
     assert left(tmp_path) == ["folder"]
-    assert once(tmp_path / "folder" / "file", lambda part: part.write_text("whole")).read_text() == "whole"
-    assert once(tmp_path / "folder" / "file", fail).read_text() == "whole"
+    assert make_once(tmp_path / "folder" / "file", lambda part: part.write_text("whole")).read_text() == "whole"
+    assert make_once(tmp_path / "folder" / "file", fail).read_text() == "whole"
 
 
 def test_what_a_killed_process_left_is_cleared(tmp_path):
@@ -264,7 +276,7 @@ def test_what_a_killed_process_left_is_cleared(tmp_path):
         seen.extend(part.parent.iterdir())
         part.write_text("whole")
 
-    assert once(tmp_path / "file", make).read_text() == "whole"
+    assert make_once(tmp_path / "file", make).read_text() == "whole"
     assert not seen
     assert left(tmp_path) == ["file"]
 
@@ -272,10 +284,10 @@ def test_what_a_killed_process_left_is_cleared(tmp_path):
 def test_who_is_interrupted_while_waiting_does_not_disturb_who_makes(tmp_path):
     def make(part):
         with mock.patch.object(filelock, "FileLock", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-            once(tmp_path / "file", make)
+            make_once(tmp_path / "file", make)
         part.write_text("whole")
 
-    assert once(tmp_path / "file", make).read_text() == "whole"
+    assert make_once(tmp_path / "file", make).read_text() == "whole"
 
 
 def test_who_fails_does_not_disturb_who_makes_next(tmp_path, monkeypatch):
@@ -292,13 +304,13 @@ def test_who_fails_does_not_disturb_who_makes_next(tmp_path, monkeypatch):
         part.write_text("whole")
 
     def fail(_):
-        next_one.append(pool.submit(once, tmp_path / "file", make))
+        next_one.append(pool.submit(make_once, tmp_path / "file", make))
         raise ValueError("no mirror")
 
     monkeypatch.setattr(filelock, "FileLock", Lock)
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(ValueError, match="no mirror"):
-            once(tmp_path / "file", fail)
+            make_once(tmp_path / "file", fail)
         over.set()
         assert next_one[0].result().read_text() == "whole"
 
@@ -340,32 +352,30 @@ def test_ten_is_zero_in_svhn(cache, use):
     assert data.test.y.tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("case", ["served", "second", "down", "damaged", "missing", "full"])
-def test_the_command_trains_or_refuses_in_one_line(name, case, tmp_path):
-    files = MAKERS[name]()
-    first = next(iter(files))
-    words, most = [], None
-    if case == "damaged":
-        write(tmp_path / "cache" / name, spoil(name, "truncated")[0])
-    elif case == "missing":
-        words = [f"data.dir={tmp_path}"]
-    elif case == "full":
-        most = 1000
-    with mirror(files, 404) as bad, mirror(files, 404 if case == "down" else "serve") as good:
-        mirrors = [bad.address, good.address] if case in ("second", "down") else [good.address]
-        code, lines = finish(start(tmp_path, published(name, *mirrors), *words, most=most))
-    if case in ("served", "second"):
-        assert (code, lines) == (0, [])
-        assert (tmp_path / "outputs").is_dir()
-        return
+@pytest.mark.parametrize("behaviour", ["serve", 404])
+def test_the_command_trains_on_what_it_fetches_or_refuses_in_one_line(behaviour, tmp_path, use):
+    with mirror(MAKERS["cifar10"](), behaviour) as server:
+        use("cifar10", server.address)
+        valid = f"data.valid={0.2 if behaviour == 'serve' else 0.3}"  # data that were read stay in memory
+        outcome = here(tmp_path, "data=cifar10", valid, "epochs=1", "threads=1", "arch.widths=[16,4]")
+    lines = [line for line in outcome.err.splitlines() if not line.startswith("fetching ")]
+    assert (tmp_path / "outputs").is_dir() == (behaviour == "serve")
+    if behaviour == "serve":
+        assert (outcome.code, lines) == (0, [])
+    else:
+        assert (outcome.code, len(lines)) == (2, 1)
+        assert lines[0].startswith("satae-train: data=cifar10: cifar-10-python.tar.gz: ")
+        assert "status 404" in lines[0]
+
+
+def test_the_command_refuses_in_one_line_what_the_disk_cannot_hold(tmp_path):
+    files = MAKERS["mnist"]()
+    with mirror(files) as server:
+        code, lines = finish(start(tmp_path, published("mnist", server.address), most=1000))
     assert (code, len(lines)) == (2, 1)
     assert lines[0].startswith("satae-train: ")
-    assert first in lines[0]
-    reasons = {"down": "status 404", "damaged": "cannot be read", "missing": "has no", "full": "too large"}
-    assert reasons[case] in lines[0]
-    assert not (tmp_path / "outputs").exists()
-    assert (tmp_path / "cache" / name / first).exists() == (case == "damaged")
+    assert f"{next(iter(files))}: cannot be written (File too large)" in lines[0]
+    assert left(tmp_path) == ["cache", "mnist"]
 
 
 def test_an_archive_without_one_of_its_files_is_named(cache, use, tmp_path):
@@ -379,7 +389,7 @@ def test_an_archive_without_one_of_its_files_is_named(cache, use, tmp_path):
 
 
 def test_a_mirror_cannot_send_more_than_any_file_has(cache, use, monkeypatch):
-    monkeypatch.setattr(archives, "MOST", 1000)
+    monkeypatch.setattr(published_module, "MAX_BYTES", 1000)
     with mirror(MAKERS["svhn"]()) as server:
         use("svhn", server.address)
         with pytest.raises(ValueError, match="sends more than 1,000 bytes"):
@@ -389,8 +399,8 @@ def test_a_mirror_cannot_send_more_than_any_file_has(cache, use, monkeypatch):
 
 def test_no_more_is_decompressed_than_any_file_has(cache, use, monkeypatch):
     read = []
-    monkeypatch.setattr(archives, "MOST", 500)
-    monkeypatch.setattr(archives.gzip.GzipFile, "read", lambda file, size=-1: read.append(size) or b"x" * size)
+    monkeypatch.setattr(published_module, "MAX_BYTES", 500)
+    monkeypatch.setattr(published_module.gzip.GzipFile, "read", lambda file, size=-1: read.append(size) or b"x" * size)
     write(cache / "mnist", MAKERS["mnist"]())
     use("mnist", nobody())
     with pytest.raises(ValueError, match="is not what was published: 500 bytes"):
@@ -408,7 +418,7 @@ def test_missing_certificates_are_a_fault_of_the_mirror_not_of_the_disk(cache, u
 
 def test_who_waits_says_so(tmp_path, capsys):
     with filelock.FileLock(tmp_path / ".file.lock"):
-        waiting = threading.Thread(target=once, args=(tmp_path / "file", lambda part: part.write_text("whole")))
+        waiting = threading.Thread(target=make_once, args=(tmp_path / "file", lambda part: part.write_text("whole")))
         waiting.start()
         waiting.join(2)
     waiting.join()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from program import PROGRAM, files, here, there
 
-from satae.data import cache
+from satae.data.local_files import CACHE_VARIABLE
 
 IDX = "train-images-idx3-ubyte.gz"
 
@@ -79,7 +79,7 @@ def folder(wrong_data, tmp_path, monkeypatch):
     """A folder to start from, with links to them."""
     for path in wrong_data.iterdir():
         (tmp_path / path.name).symlink_to(path)
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "home"))
     return tmp_path
 
 
@@ -96,41 +96,41 @@ ARRAYS = [
     ("data.path=whole.npy", "whole.npy: holds int64; must be floating-point", "astype('uint8')"),
     ("data.path=flags.npy", "flags.npy: holds bool; must be floating-point"),
     ("data.path=words.npy", "words.npy: holds <U1; must be"),
-    ("data.path=nan.npy", "nan.npy: example 17 holds nan, not a finite number; mend or remove it"),
+    ("data.path=nan.npy", "nan.npy: example 17 holds nan, not a finite number; fix or remove it"),
     ("data.path=inf.npy", "inf.npy: example 17 holds -inf, not a finite number"),
-    ("data.path=good.npy data.span=[0,0.5]", "good.npy: example 25 holds 0.50", "outside data.span=[0.0, 0.5]"),
-    ("data.path=good.npy data.span=[1,0]", "data.span=[1.0, 0.0]: give the smallest and the largest value"),
-    ("data.path=good.npy data.span=[0]", "data.span=[0.0]: give the smallest and the largest value"),
+    ("data.path=good.npy data.span=[0,0.5]", "good.npy: example 25 holds 0.50", "outside span=[0.0, 0.5]"),
+    ("data.path=good.npy data.span=[1,0]", "span=[1.0, 0.0]: give the smallest and the largest value"),
+    ("data.path=good.npy data.span=[0]", "span=[0.0]: "),
     ("data.path=good.npy data.span=wide", "data.span=wide: must be two numbers in brackets"),
     ("data.path=good.npy data.layout=hwc", "data.layout=hwc: choose one of auto, channels_first"),
     ("data.path=flat.npy", "flat.npy: has shape (50,); must be (N, D), (N, H, W)"),
     ("data.path=deep.npy", "deep.npy: has shape (50, 1, 2, 2, 1)"),
     ("data.path=none.npy", "none.npy: is empty, of shape (0, 4)"),
     ("data.path=same.npy", "same.npy: every number is 1, so that there is nothing to learn"),
-    ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "data.layout=channels_first or channels_last"),
+    ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "layout=channels_first or layout=channels_last"),
     ("data.path=good.npy data.labels=labels.npy", "labels.npy: has labels of shape (49,), int64; must be 50 whole"),
     ("data.path=good.npy data.labels=shares.npy", "shares.npy: has labels of shape (50,), float64"),
     ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: no such file"),
     ("data.path=longer.npz", "longer.npz, x: has labels of shape (51,)", "must be 50 whole numbers"),
     ("data.path=unlike.npz", "unlike.npz, x_test: its test examples are (3,) of float32, those to train on (4,)"),
     ("data.path=good.npy data.test_path=unclear.npy data.layout=channels_last", "unclear.npy: its test examples are"),
-    ("data.path=good.npy data.test_labels=labels.npy", "data.test_labels=labels.npy: belongs to data.test_path"),
-    ("data.path=good.npy data.valid=0.001", "data.valid=0.001", "each needs at least one"),
+    ("data.path=good.npy data.test_labels=labels.npy", "test_labels=labels.npy: belongs to test_path"),
+    ("data.path=good.npy data.valid=0.001", "valid=0.001", "each needs at least one"),
     ("data.path=null", "data.path=null"),
     ("arch=conv data.path=good.npy", "arch=conv needs images", "choose arch=mlp"),
 ]
 IMAGES = [
-    ("data.path=nowhere", "data.path=nowhere: no such folder"),
-    ("data.path=good.npy", "data.path=good.npy: is a file; name the folder"),
-    ("data.path=nothing", "data.path=nothing: no images in it", ".png"),
-    ("data.path=text", "data.path=text: no images in it"),
-    ("data.path=cut", "07.png: cannot be read as an image", "replace it or take it away"),
+    ("data.path=nowhere", "path=nowhere: no such folder"),
+    ("data.path=good.npy", "path=good.npy: is a file; name the folder"),
+    ("data.path=nothing", "path=nothing: no images in it", ".png"),
+    ("data.path=text", "path=text: no images in it"),
+    ("data.path=cut", "07.png: cannot be read as an image", "replace it or remove it"),
     ("data.path=void", "07.png: cannot be read as an image"),
-    ("data.path=mixed data.size=null", "07.png: is 30x40, and the first image 40x40; set data.size"),
+    ("data.path=mixed data.size=null", "07.png: is 30x40, and the first image 40x40; set size"),
     ("data.path=huge data.size=0", "data.size=0: must be at least 1"),
 ]
 PUBLISHED = [
-    ("data.dir=nowhere", "data.dir=nowhere: has no train-images-idx3-ubyte.gz; put it there, or leave data.dir out"),
+    ("data.dir=nowhere", "dir=nowhere: has no train-images-idx3-ubyte.gz; put it there, or leave dir out"),
     (
         "data.dir=magic",
         f"magic/{IDX}: is not what was published",
@@ -144,19 +144,19 @@ PUBLISHED = [
     ("data.dir=plain", f"plain/{IDX}: cannot be read (Not a gzipped file"),
 ]
 OTHERS = [
-    ("data=folder data.path=nothing data.test_path=nowhere", "data.path=nothing: no images in it"),
-    ("data=patches data.path=nowhere", "data.path=nowhere: no such folder"),
+    ("data=folder data.path=nothing data.test_path=nowhere", "path=nothing: no images in it"),
+    ("data=patches data.path=nowhere", "path=nowhere: no such folder"),
     ("data=patches data.path=cut data.size=2", "07.png: cannot be read as an image"),
-    ("data=patches data.path=huge", "is 40x40; for data.size=12", "must be at least 87x12"),
-    ("data=patches data.size=1000", "china.jpg: is 640x427; for data.size=1000", "smaller data.size"),
+    ("data=patches data.path=huge", "is 40x40; for size=12", "must be at least 87x12"),
+    ("data=patches data.size=1000", "china.jpg: is 640x427; for size=1000", "smaller size"),
     ("data=array", "data.path: is missing; give it a value"),
     ("data=folder", "data.path: is missing; give it a value"),
     ("data=patches data.path=", "data.path=: is empty; give it a value, or leave it out"),
     ("data=array data.path=good.npy data.labels=", "data.labels=: is empty"),
     ("data=mnist data.dir=", "data.dir=: is empty"),
-    ("data=hf data.path=nothing", "data.path=nothing: cannot be loaded"),
-    ("data=hf data.path=good.npy", "data.path=good.npy: is a file"),
-    ("data=hf data.path=./nowhere", "data.path=./nowhere: no such folder"),
+    ("data=hf data.path=nothing", "path=nothing: cannot be loaded"),
+    ("data=hf data.path=good.npy", "path=good.npy: is a file"),
+    ("data=hf data.path=./nowhere", "path=./nowhere: no such folder"),
 ]
 KINDS = [
     *((f"data=array {line}", *said) for line, *said in ARRAYS),

@@ -1,0 +1,80 @@
+"""Files on this machine: paths as users type them, and a cache for what was fetched or decoded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+CACHE_VARIABLE: Final = "SATAE_DATA_DIR"  # environment variable with the folder of the cache
+
+
+def reason(error: BaseException) -> str:
+    """The reason that an error of the operating system or of a library gives, in one line."""
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+
+
+def expand_path(name: str) -> Path:
+    """The absolute path of a name as a user types it, with ``~`` for the home folder."""
+    return Path(os.path.expanduser(name)).absolute()
+
+
+def cache_folder() -> Path:
+    """The folder that ``SATAE_DATA_DIR`` names, or else the user's cache."""
+    import pooch
+
+    return expand_path(os.environ.get(CACHE_VARIABLE) or str(pooch.os_cache("satae")))
+
+
+def scikit_learn_file(*parts: str) -> Path:
+    """The path of a file inside scikit-learn. Importing scikit-learn would take more than a second."""
+    spec = find_spec("sklearn")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0], *parts)
+
+
+def make_once(file: Path, make: Callable[[Path], None]) -> Path:
+    """Make a file unless it exists. If several processes want it, one makes it and the others wait.
+
+    Args:
+        file: gets its name only when it is complete.
+        make: writes the file to another path with the same file name.
+
+    Returns:
+        ``file``.
+
+    Raises:
+        ValueError: it cannot be written; or ``make`` raised it.
+    """
+    from filelock import FileLock, Timeout
+
+    part = file.parent / f".{file.name}.part" / file.name
+    try:
+        if file.exists():
+            return file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file.parent / f".{file.name}.lock")
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            print(f"waiting for another process that makes {file}", file=sys.stderr, flush=True)  # noqa: T201
+            lock.acquire()
+        try:
+            shutil.rmtree(part.parent, ignore_errors=True)  # left by a process that was killed
+            if not file.exists():
+                part.parent.mkdir()
+                make(part)
+                part.replace(file)
+        finally:
+            shutil.rmtree(part.parent, ignore_errors=True)
+            lock.release()
+    except OSError as error:
+        raise ValueError(
+            f"{file}: cannot be written ({reason(error)}); make room, or name another folder (see {CACHE_VARIABLE})"
+        ) from None
+    return file
