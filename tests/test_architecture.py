@@ -33,7 +33,7 @@ HOMES = {  # the rooms, commands or files that may import a library
     "torch.utils.tensorboard": {"loggers", "sweeps", "evaluation"},
     "sklearn": {"evaluation"},
     "skimage": {"evaluation"},
-    "matplotlib": {"plots", "evaluation", "page"},
+    "matplotlib": {"plots"},
     "PIL": {"plots", "data"},
     "jinja2": {"page"},
     "rich": {"loggers", "sweeps", "evaluation", "datasets.py"},

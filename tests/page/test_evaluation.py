@@ -16,7 +16,6 @@ import made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.container import ErrorbarContainer
 from pages import Page
 
 from benchmarks import evaluated
@@ -26,7 +25,6 @@ from satae.page import csv_files, sources
 from satae.page.evaluations import gathering, panels, parts, stored, verdicts
 from satae.page.evaluations.gathering import gather
 from satae.page.writing import write
-from satae.plots.style import figure_style
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.formatting import ALL_RUNS, NOTHING, format_number, format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
@@ -414,32 +412,34 @@ def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
 # the figures
 
 
-def drawn(monkeypatch, folder, name):
-    """The figures of a part as they are before they are saved, by name."""
-    found = {}
-    monkeypatch.setattr(panels, "kept", lambda figure, name, *_, **more: found.setdefault(name, figure))
+def charts(folder, name):
+    """The charts of a part by name."""
     source, _groups, known = gathered(folder)
     part = next(part for part in known.parts if part.name == name)
-    with figure_style():
-        [*parts.draw(part, compare(part.groups, axes([run.choices for run in source.runs])))]
-    return found
+    varied = axes([run.choices for run in source.runs])
+    return {chart.name: chart for chart in parts.charts(part, compare(part.groups, varied))}
 
 
-def lines(ax):
-    """Each line by its label, or its place: the points, and the ends of their bars."""
-    for place, line in enumerate(each for each in ax.containers if isinstance(each, ErrorbarContainer)):
-        mark, _, (bars,) = line.lines
-        label = line.get_label()
-        yield place if label.startswith("_") else label, mark.get_xydata().tolist(), bars.get_segments()
+def lines(panel):
+    """Each curve with bars by its label, or its place: the points, and the ends of their bars."""
+    curves = [curve for curve in panel.curves if curve.y_bars is not None]
+    for place, curve in enumerate(curves):
+        ends = [(y - down, y + up) for y, down, up in zip(curve.y, *curve.y_bars, strict=True)]
+        yield curve.label or place, [[x, y] for x, y in zip(curve.x, curve.y, strict=True)], ends
 
 
-def marks(ax):
+def marks(panel):
     """Where there are marks of verdicts, with their kind."""
     return {
-        (*map(float, line.get_xydata()[0]), line.get_marker())
-        for line in ax.lines
-        if line.get_linestyle() == "None" and len(line.get_xydata()) == 1
+        (x, y, curve.marker)
+        for curve in panel.curves
+        if curve.dash == "none"
+        for x, y in zip(curve.x, curve.y, strict=True)
     }
+
+
+def labels(chart):
+    return [curve.label for panel in chart.panels for curve in panel.curves if curve.label]
 
 
 def worst(of, victim):
@@ -455,25 +455,25 @@ def test_every_figure_is_on_the_page_with_words(page, whole):
     assert all(len(box["aria-label"]) > 100 for box in boxes[3:])
 
 
-def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole, monkeypatch):
-    figure = drawn(monkeypatch, whole, "defence")["defence_epsilon"]
-    assert len(figure.axes) == len(ACTS) * len(ALPHAS)
-    for ax in figure.axes:
-        act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", ax.get_title()).groups()
+def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
+    chart = charts(whole, "defence")["defence_epsilon"]
+    assert len(chart.panels) == len(ACTS) * len(ALPHAS)
+    for panel in chart.panels:
+        act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
         of = [results(act, float(alpha), seed) for seed in SEEDS]
-        found = {label: points for label, points, _ in lines(ax)}
+        found = {label: points for label, points, _ in lines(panel)}
         assert [*found] == (["own", "twin", "alone"] if float(alpha) else ["own", "alone"])
         for victim, points in found.items():
             assert points == [
                 pytest.approx([x, Spread.of(accuracy(each, victim, x) for each in of).mean]) for x in evaluated.EPSILONS
             ]
-            kinds = {marker for x, y, marker in marks(ax) if [x, y] in points}
-            assert panels.MARKS[worst(of, victim)]["marker"] in kinds
+            kinds = {marker for x, y, marker in marks(panel) if [x, y] in points}
+            assert panels.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
 
 
-def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole, monkeypatch):
-    (ax,) = drawn(monkeypatch, whole, "defence")["defence_middle"].axes
-    found = [*lines(ax)]
+def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole):
+    (panel,) = charts(whole, "defence")["defence_middle"].panels
+    found = [*lines(panel)]
     assert [label for label, *_ in found] == ["relu", 1, "satlin", 3]
     expected = set()
     for (act, victim), (_, points, bars) in zip(
@@ -483,88 +483,86 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
             of, model = [results(act, alpha, seed) for seed in SEEDS], victim if alpha else "own"
             spread = Spread.of(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
-            assert bars[place][1][1] - bars[place][0][1] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], panels.MARKS[worst(of, model)]["marker"]))
-    assert marks(ax) == expected
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"} == {*legend}
+            assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
+            expected.add((*points[place], panels.VERDICT_MARKS[worst(of, model)]["marker"]))
+    assert marks(panel) == expected
+    expected = {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"}
+    assert {curve.label for curve in panel.curves if curve.label} == expected
 
 
-def test_of_one_line_no_name_is_told(tmp_path, monkeypatch):
+def test_of_one_line_no_name_is_told(tmp_path):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
-    (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
-    assert ALL_RUNS not in [text.get_text() for text in ax.get_legend().get_texts()]
-    assert drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].legends == []
+    assert ALL_RUNS not in labels(charts(tmp_path, "defence")["defence_middle"])
+    assert labels(charts(tmp_path, "manifold")["manifold_auroc"]) == []
 
 
-def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at_0(whole, monkeypatch):
-    for name, axes_of in (("defence", "defence_middle"), ("perturbation", "perturbation_code")):
-        low, high = drawn(monkeypatch, whole, name)[axes_of].axes[0].get_ylim()
-        most = 1 if name == "defence" else max(largest_change(results("relu", 1.0, seed)) for seed in SEEDS)
-        assert low == pytest.approx(-0.03 * high, rel=0.1)
-        assert high >= most
+def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at_0(whole):
+    for name, chart, possible in (
+        ("defence", "defence_middle", (0, 1)),
+        ("perturbation", "perturbation_code", (0, math.inf)),
+    ):
+        for panel in charts(whole, name)[chart].panels:
+            assert (panel.y_possible, panel.shows_all_possible) == (possible, True)
 
 
-def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path, whole, monkeypatch):
+def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path, whole):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence"])
-    (ax,) = drawn(monkeypatch, tmp_path, "defence")["defence_middle"].axes
-    own, _twin = lines(ax)
+    (panel,) = charts(tmp_path, "defence")["defence_middle"].panels
+    own, _twin = lines(panel)
     for alpha, segment in zip(ALPHAS, own[2], strict=True):
-        assert [y for _, y in segment] == pytest.approx(ends(results("relu", alpha, 0), "own"))
-    figure = drawn(monkeypatch, whole, "defence")["defence_epsilon"]
-    act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", figure.axes[0].get_title()).groups()
+        assert [*segment] == pytest.approx(ends(results("relu", alpha, 0), "own"))
+    panel = charts(whole, "defence")["defence_epsilon"].panels[0]
+    act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
     of = [results(act, float(alpha), seed) for seed in SEEDS]
-    bars = next(bars for label, _, bars in lines(figure.axes[0]) if label == "alone")
-    assert [y for _, y in bars[3]] == pytest.approx(
-        [fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)]
-    )
+    bars = next(bars for label, _, bars in lines(panel) if label == "alone")
+    assert [*bars[3]] == pytest.approx([fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)])
 
 
-def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(tmp_path, monkeypatch):
+def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(tmp_path):
     for seed, areas in enumerate([(0.5, 1.0), (0.6, 0.9), (0.5, 0.6)]):
         for alpha in (0.0, 1.0) if seed < 2 else (1.0,):
             place = run(tmp_path, alpha=alpha, seed=seed, parts=())
             cells = [["shuffled", areas[int(alpha)], 0, 1, 9.0, 3.0, 9, 9]]
             evaluated.write_part(place, "manifold", {}, {"manifold": cells})
-    ((_, points, bars),) = lines(drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].axes[0])
+    ((_, points, bars),) = lines(charts(tmp_path, "manifold")["manifold_auroc"].panels[0])
     assert [y for _, y in points] == pytest.approx([0.55, 2.5 / 3])
-    assert [y for _, y in bars[0]] == pytest.approx([0.5, 0.6])
-    assert bars[1][1][1] == 1.0
-    assert bars[1][0][1] == pytest.approx((spread := Spread.of([1.0, 0.9, 0.6])).mean - spread.margin)
+    assert [*bars[0]] == pytest.approx([0.5, 0.6])
+    assert bars[1][1] == 1.0
+    assert bars[1][0] == pytest.approx((spread := Spread.of([1.0, 0.9, 0.6])).mean - spread.margin)
 
 
-def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path, monkeypatch):
+def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
     for alpha in (0.0, 1.0):
         place = run(tmp_path, alpha=alpha, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", 0.6, 0.5, 0.8, 9.0, 3.0, 9, 9]]})
     assert "Bars: 95 % intervals over other draws of the inputs." in Page(write([tmp_path])).seen()
-    ((_, _, bars),) = lines(drawn(monkeypatch, tmp_path, "manifold")["manifold_auroc"].axes[0])
-    assert [[y for _, y in bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
+    ((_, _, bars),) = lines(charts(tmp_path, "manifold")["manifold_auroc"].panels[0])
+    assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
 
-def test_change_of_the_code_and_areas_go_along_alpha(whole, monkeypatch):
-    (ax,) = drawn(monkeypatch, whole, "perturbation")["perturbation_code"].axes
-    own, twin = [points for _, points, _ in lines(ax)][:2]
+def test_change_of_the_code_and_areas_go_along_alpha(whole):
+    (panel,) = charts(whole, "perturbation")["perturbation_code"].panels
+    own, twin = [points for _, points, _ in lines(panel)][:2]
     for points, model in ((own, "own"), (twin, "twin")):
         for x, y in points:
             of = [results("relu", x, seed) for seed in SEEDS]
             which = model if x else "own"
             assert y == pytest.approx(Spread.of(largest_change(each, which) for each in of).mean)
     assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
-    figure = drawn(monkeypatch, whole, "manifold")["manifold_auroc"]
-    assert [ax.get_title() for ax in figure.axes] == ["against uniform", "against gaussian", "against shuffled"]
-    (_, points, _), *_ = lines(figure.axes[2])
+    chart = charts(whole, "manifold")["manifold_auroc"]
+    assert [panel.title for panel in chart.panels] == ["against uniform", "against gaussian", "against shuffled"]
+    (_, points, _), *_ = lines(chart.panels[2])
     of = [results("relu", 1.0, seed)["manifold"][0]["auroc shuffled"] for seed in SEEDS]
     assert points[-1] == pytest.approx([1.0, Spread.of(of).mean])
 
 
-def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole, monkeypatch):
-    figure = drawn(monkeypatch, whole, "denoising")["denoising_fvu"]
-    assert [ax.get_title() for ax in figure.axes] == [
+def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
+    chart = charts(whole, "denoising")["denoising_fvu"]
+    assert [panel.title for panel in chart.panels] == [
         "gaussian: seen in training",
         *(f"{kind}: not seen" for kind in evaluated.KINDS[1:]),
     ]
-    found = {label: points for label, points, _ in lines(figure.axes[1])}
+    found = {label: points for label, points, _ in lines(chart.panels[1])}
     assert [*found] == [f"act={act}, alpha={alpha:g}" for act in ACTS for alpha in ALPHAS]
     for seed_free, points in found.items():
         act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", seed_free).groups()
@@ -572,7 +570,7 @@ def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole, mo
         for x, y in points:
             values = [row[6] for each in of for row in each if row[:2] == ["uniform", x]]
             assert y == pytest.approx(Spread.of(values).mean)
-    assert "noisy input" in [line.get_label() for line in figure.axes[1].lines]
+    assert "noisy input" in [curve.label for curve in chart.panels[1].curves]
 
 
 def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):

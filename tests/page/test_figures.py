@@ -1,16 +1,12 @@
-"""What the figures draw: means, 95 % intervals and collapsed runs, as the runs have them."""
+"""The charts of a sweep hold means, 95 % intervals and collapsed runs, as the runs have them."""
 
 import random
 
 import made
-import numpy
 import pytest
-from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure
 
 from satae.page import figures, findings, sources
-from satae.plots.style import PAPER, figure_style
-from satae.sweeps.formatting import format_statistics
+from satae.sweeps.formatting import format_change, format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
 from satae.sweeps.measures import COLLAPSED, FVU, SATURATED
 from satae.sweeps.series import MOST_SERIES, compare
@@ -38,29 +34,19 @@ def runs(folder, acts=ACTS, alphas=ALPHAS):
     for act in acts:
         for alpha in alphas:
             for seed in seeds(act, alpha):
-                made.whole(
-                    folder / f"{act} {alpha} {seed}", measured(act, alpha, seed), act=act, alpha=alpha, seed=seed
-                )
+                measures = measured(act, alpha, seed)
+                made.whole(folder / f"{act} {alpha} {seed}", measures, act=act, alpha=alpha, seed=seed, pictures=())
     return folder
 
 
-def planned(folder):
+def compared(folder):
     found = sources.gather([folder]).runs
     return compare(grouped(found), axes([run.choices for run in found]))
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures of some runs, as they are before they are saved."""
-    monkeypatch.setattr(figures, "_save", lambda figure, *_: figure)
-
-    def of(folder):
-        with figure_style():
-            found = [*figures.draw(planned(folder))]
-        assert [type(figure) for figure in found] == [Figure] * 3
-        return found
-
-    return of
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory):
+    return [*figures.sweep_charts(compared(runs(tmp_path_factory.mktemp("charts"))))]
 
 
 def spread(metric, act, alpha):
@@ -75,66 +61,60 @@ def half(metric, act, alpha):
     return found.margin if found.n > 1 else 0.0
 
 
-def marks(figure):
-    """Of each line: where its marks are, and how far its bars go from them along both axes."""
-    (ax,) = figure.axes
-    for line in [line for line in ax.containers if isinstance(line, ErrorbarContainer)]:
-        mark, _, bars = line.lines
-        assert bars
-        points = mark.get_xydata()
-        ends = numpy.array([bar.get_segments() for bar in bars])  # by axis, mark, end
-        assert ends.mean(axis=2) == near([points] * len(bars))
-        yield points, abs(ends[:, :, 1] - points).max(axis=0)
+def curves(chart):
+    (panel,) = chart.panels
+    return [curve for curve in panel.curves if not curve.is_hollow]
 
 
-def hollow(figure):
-    (ax,) = figure.axes
-    return sorted(tuple(line.get_xydata()[0]) for line in ax.lines if line.get_markerfacecolor() == PAPER)
+def hollow(chart):
+    (panel,) = chart.panels
+    return sorted(point for curve in panel.curves if curve.is_hollow for point in zip(curve.x, curve.y, strict=True))
 
 
-def near(rows):
-    return pytest.approx(numpy.array(rows), rel=1e-9, abs=1e-12)
+def near(values):
+    return pytest.approx([*values], rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(("place", "metric"), [(0, FVU), (1, SATURATED)])
-def test_lines_have_means_with_their_intervals(tmp_path, drawn, place, metric):
-    figure = drawn(runs(tmp_path))[place]
-    found = [*marks(figure)]
-    assert [line.get_label() for line in figure.axes[0].containers] == [*ACTS]
-    for act, (points, widths) in zip(ACTS, found, strict=True):
-        assert points == near([(alpha, spread(metric, act, alpha).mean) for alpha in ALPHAS])
-        assert widths == near([(0, half(metric, act, alpha)) for alpha in ALPHAS])
-    assert hollow(figure) == [
+def test_lines_have_means_with_their_intervals(charts, place, metric):
+    found = curves(charts[place])
+    assert [curve.label for curve in found] == [*ACTS]
+    for act, curve in zip(ACTS, found, strict=True):
+        assert [*curve.x] == [*ALPHAS]
+        assert [*curve.y] == near(spread(metric, act, alpha).mean for alpha in ALPHAS)
+        for side in curve.y_bars:
+            assert [*side] == near(half(metric, act, alpha) for alpha in ALPHAS)
+    assert hollow(charts[place]) == [
         (alpha, pytest.approx(spread(metric, act, alpha).mean)) for act, alpha in (("relu", 0.0), ("satlin", 0.1))
     ]
 
 
-def test_the_trade_off_has_saturation_to_the_right_and_reconstruction_upwards(tmp_path, drawn):
-    figure = drawn(runs(tmp_path))[2]
-    found = [*marks(figure)]
-    assert [line.get_label() for line in figure.axes[0].containers] == [*ACTS]
-    for act, (points, widths) in zip(ACTS, found, strict=True):
-        assert points == near([[spread(metric, act, alpha).mean for metric in (SATURATED, FVU)] for alpha in ALPHAS])
-        assert widths == near([[half(metric, act, alpha) for metric in (SATURATED, FVU)] for alpha in ALPHAS])
-    assert numpy.array(hollow(figure)) == near(
-        sorted(
-            tuple(spread(metric, act, alpha).mean for metric in (SATURATED, FVU))
-            for act, alpha in (("relu", 0.0), ("satlin", 0.1))
-        )
-    )
-    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == (SATURATED, FVU)
+def test_the_trade_off_has_saturation_to_the_right_and_reconstruction_upwards(charts):
+    (panel,) = charts[2].panels
+    for act, curve in zip(ACTS, curves(charts[2]), strict=True):
+        assert curve.label == act
+        for metric, at, bars in ((SATURATED, curve.x, curve.x_bars), (FVU, curve.y, curve.y_bars)):
+            assert [*at] == near(spread(metric, act, alpha).mean for alpha in ALPHAS)
+            for side in bars:
+                assert [*side] == near(half(metric, act, alpha) for alpha in ALPHAS)
+        assert curve.texts == [f"{alpha:g}" for alpha in ALPHAS]
+    collapsed = (("relu", 0.0), ("satlin", 0.1))
+    expected = sorted((spread(SATURATED, *place).mean, spread(FVU, *place).mean) for place in collapsed)
+    assert hollow(charts[2]) == [(pytest.approx(x), pytest.approx(y)) for x, y in expected]
+    assert (panel.x_label, panel.y_label) == (SATURATED, FVU)
 
 
 @pytest.mark.parametrize(("place", "metric"), [(0, FVU), (1, SATURATED)])
-def test_without_a_number_that_varies_each_configuration_has_its_row(tmp_path, drawn, place, metric):
-    figure = drawn(runs(tmp_path, alphas=[0.1]))[place]
-    found = [*marks(figure)]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*ACTS]
-    assert len(found) == len(ACTS)
-    for row, (act, (points, widths)) in enumerate(zip(ACTS, found, strict=True)):
-        assert points == near([(spread(metric, act, 0.1).mean, row)])
-        assert widths == near([(half(metric, act, 0.1), 0)])
-    assert hollow(figure) == [(pytest.approx(spread(metric, "satlin", 0.1).mean), 1)]
+def test_without_a_number_that_varies_each_configuration_has_its_row(tmp_path, place, metric):
+    chart = [*figures.sweep_charts(compared(runs(tmp_path, alphas=[0.1])))][place]
+    (panel,) = chart.panels
+    (curve,) = curves(chart)
+    assert panel.row_names == [*ACTS]
+    assert [*curve.y] == [0, 1, 2]
+    assert [*curve.x] == near(spread(metric, act, 0.1).mean for act in ACTS)
+    for side in curve.x_bars:
+        assert [*side] == near(half(metric, act, 0.1) for act in ACTS)
+    assert hollow(chart) == [(pytest.approx(spread(metric, "satlin", 0.1).mean), 1)]
 
 
 def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
@@ -144,21 +124,18 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
             made.whole(tmp_path / f"{act}{seed}", {FVU: fvu, SATURATED: 0.5}, act=act, seed=seed)
     best, worst = (format_statistics(Spread.of(values[act])) for act in ("satlin", "relu"))
     change = Spread.of(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
-    assert [told for _, told in findings.found(planned(tmp_path))] == [
+    assert [told for _, told in findings.found(compared(tmp_path))] == [
         f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
         f" Seed by seed they differ by {format_statistics(change)} (n = 4)."
     ]
+    assert format_change(change) == f"+{format_statistics(change)}"
 
 
-def test_panels_share_axes_on_which_all_of_them_have_room(tmp_path, drawn):
+def test_many_lines_are_split_into_panels(tmp_path):
     for place in range(2 * MOST_SERIES):
         for alpha in ALPHAS:
             found = {FVU: 0.1 * (place + 1), SATURATED: 0.05 * (place + 1)}
             made.whole(tmp_path / f"{place} {alpha}", found, act=f"f{place:02}", alpha=alpha, pictures=())
-    for figure in drawn(tmp_path):
-        assert len(figure.axes) == 2
-        for ax in figure.axes:
-            (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-            points = [point for line in ax.containers for point in line.lines[0].get_xydata()]
-            assert len(points) == MOST_SERIES * len(ALPHAS)
-            assert all(left <= x <= right and low <= y <= high for x, y in points)
+    for chart in figures.sweep_charts(compared(tmp_path)):
+        assert [len(panel.curves) for panel in chart.panels] == [MOST_SERIES, MOST_SERIES]
+        assert chart.is_shared

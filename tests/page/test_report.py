@@ -24,7 +24,8 @@ from satae.config import ConfigError
 from satae.page import figures, sources
 from satae.page.csv_files import SPREAD
 from satae.page.writing import write
-from satae.plots.style import INK, figure_style
+from satae.plots.charts import draw_chart
+from satae.plots.style import INK
 from satae.sweeps import notes
 from satae.sweeps.formatting import NOTHING, format_change, format_duration, format_statistics
 from satae.sweeps.groups import Spread, axes, grouped
@@ -417,8 +418,7 @@ def test_many_lines_are_shared_out_or_told_to_be_left_out(tmp_path, acts, levels
 
 
 def test_zero_has_a_place_beside_powers_of_ten(sweep):
-    with figure_style():
-        drawn = next(figures.draw(planned(sweep)))
+    drawn = draw_chart(next(figures.sweep_charts(planned(sweep))))
     labels = re.findall(r">([^<>\s]+)</text>", drawn.svg)
     assert labels[:4] == ["0", "0.01", "0.1", "1"]
     assert "logarithmic; linear from 0 to 0.01" in drawn.svg

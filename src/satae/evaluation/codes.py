@@ -11,12 +11,12 @@ from torch import Tensor
 
 from satae.config.evaluation import Code
 from satae.evaluation import probes, units
-from satae.evaluation.drawing import histograms
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, mean, wilson
 from satae.evaluation.probes import Labelled
 from satae.evaluation.subject import Subject
 from satae.model.flat import evaluate
+from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
 from satae.robustness.largest_change import jacobian_norm
 from satae.training.measure import count_flat, saturation_shares
@@ -156,6 +156,8 @@ def _headline(rows: list[Row], last: str) -> dict[str, Cell]:
 def _pictures(subject: Subject, every: Mapping[str, Layer], norms: Tensor) -> dict[str, Picture]:
     zs = {f"{name}, {layer.z.shape[1]} units": {"z": layer.z} for name, layer in every.items()}
     return {
-        "pre_activations": histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
-        "slope": histograms({f"encoder, {len(norms)} inputs": {"slope": norms}}, "‖J‖, slope of the code by the input"),
+        "pre_activations": draw_histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
+        "slope": draw_histograms(
+            {f"encoder, {len(norms)} inputs": {"slope": norms}}, "‖J‖, slope of the code by the input"
+        ),
     }

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from satae.config.evaluation import Denoising
 from satae.config.schema import options
-from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Findings, Table, Track
 from satae.evaluation.similarity import LEAST, ssim, window_of
 from satae.evaluation.subject import Subject
 from satae.model.noise import corruption
+from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.pictures import is_image, sheet
-from satae.plots.style import Picture
+from satae.plots.style import COLORS, Picture
 from satae.training.measure import psnr, variances
 
 CLEAN: Final = "none"
@@ -164,8 +164,9 @@ def _pictures(subject: Subject, rows: list[Row]) -> Mapping[str, Picture]:
     pictures = {}
     if found:
         shown = ("fvu", "ssim") if rows[0].model.ssim is not None else ("fvu",)
-        panels = {(kind, name): _lines(of, name) for name in shown for kind, of in found.items()}
-        pictures["curves"] = curves(panels, "level of the noise (star: as in training)", len(found))
+        label = "level of the noise (star: as in training)"
+        panels = [Panel(_curves(of, name), label, name, kind) for name in shown for kind, of in found.items()]
+        pictures["curves"] = draw_picture(panels, len(found))
     if is_image(subject.data.shape):
         images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}
         for kind, of in found.items():
@@ -176,10 +177,14 @@ def _pictures(subject: Subject, rows: list[Row]) -> Mapping[str, Picture]:
     return pictures
 
 
-def _lines(rows: list[Row], name: str) -> list[Line]:
+def _curves(rows: list[Row], name: str) -> list[Curve]:
     levels = [row.case.level for row in rows]
-    seen = [row.case.level for row in rows if row.seen == "level"]
+    numbers = [_number(row, name) for row in rows]
+    noisy = [_number(row, f"noisy {name}") for row in rows]
+    seen = [(row.case.level, _number(row, name)) for row in rows if row.seen == "level"]
+    stars = ([level for level, _ in seen], [number for _, number in seen])
     return [
-        Line("reconstruction", levels, [_number(row, name) for row in rows], stars=seen),
-        Line("noisy input", levels, [_number(row, f"noisy {name}") for row in rows], dashed=True),
+        Curve(levels, numbers, "reconstruction", COLORS[0], marker="o", marker_size=4),
+        Curve(levels, noisy, "noisy input", COLORS[0], "--", "o", 4, is_hollow=True),
+        Curve(*stars, color=COLORS[0], dash="none", marker="*", marker_size=13),
     ]

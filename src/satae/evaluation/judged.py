@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from satae.evaluation.attacking import Attacked
-from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Table
 from satae.evaluation.victims import ALONE, MEANING, OWN, TWIN
-from satae.plots.style import Picture
+from satae.plots.charts import Curve, Panel, draw_picture
+from satae.plots.style import COLORS, MARKERS, Picture
 from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, run_checks, verdict
 from satae.robustness.proportion import Proportion
 
@@ -98,15 +98,19 @@ def points(judged: Judged) -> list[tuple[float, float]]:
 
 def picture(judged: Mapping[str, Judged], epsilons: Collection[float]) -> Picture:
     """The accuracies of all at some radii, with their intervals and their verdicts."""
-    lines = []
-    for name, each in judged.items():
+    curves = []
+    for (name, each), color, marker in zip(judged.items(), COLORS, MARKERS, strict=False):
         found = {epsilon: share for epsilon, share in each.accuracies.items() if epsilon in epsilons}
-        ends = [(share.low, share.high) for share in found.values()]
+        values = [share.value for share in found.values()]
+        down = [max(0.0, share.value - share.low) for share in found.values()]
+        up = [max(0.0, share.high - share.value) for share in found.values()]
         label = f"{LABELS[name]}: {each.verdict}"
-        lines.append(Line(label, [*found], [share.value for share in found.values()], ends=ends))
+        curves.append(Curve([*found], values, label, color, marker=marker, marker_size=4, y_bars=(down, up)))
     n = len(judged[OWN].attacked.correct)
-    panel = (f"worst case over all attacks, of {n} inputs", "accuracy, with 95 % intervals")
-    return curves({panel: lines}, "epsilon, as a share of the range", 1, "share")
+    title, y_label = f"worst case over all attacks, of {n} inputs", "accuracy, with 95 % intervals"
+    x_label = "epsilon, as a share of the range"
+    panel = Panel(curves, x_label, y_label, title, y_possible=(0.0, 1.0), shows_all_possible=True)
+    return draw_picture([panel], 1)
 
 
 def notes(judged: Mapping[str, Judged]) -> list[str]:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from satae.config.evaluation import NONE, Manifold
 from satae.evaluation import other_data
-from satae.evaluation.drawing import histograms
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, auroc, mean
 from satae.evaluation.subject import Subject, Trained
 from satae.plots import pictures
+from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
 from satae.training.energy import energy, energy_map, low_energy_area
 
@@ -140,7 +140,7 @@ def _scale(energies: Tensor) -> Tensor:
 
 def _pictures(subject: Subject, own: Tensor, rows: list[Row]) -> dict[str, Picture]:
     panels = {row.against: {"data": _scale(own), row.against: _scale(row.energies)} for row in rows}
-    drawn = {"energies": histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
+    drawn = {"energies": draw_histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
     if subject.data.shape == PLANE:
         drawn["map"] = Picture.encode(pictures.energy(subject.model, subject.x, subject.data.span))
     return drawn

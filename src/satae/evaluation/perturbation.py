@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from satae.config.evaluation import Perturbation
-from satae.evaluation.drawing import Line, curves
 from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.subject import Subject
 from satae.evaluation.trained import twin_of
 from satae.evaluation.victims import OWN, TWIN
 from satae.model.autoencoder import DenoisingAutoencoder
+from satae.plots.charts import Curve, Panel, draw_picture
+from satae.plots.style import COLORS, MARKERS
 from satae.robustness.ibp import Encoder, certified_bound
 from satae.robustness.largest_change import largest_change
 from satae.robustness.norm_ball import NORMS, Norm, vector_norm
@@ -115,7 +116,7 @@ def perturbation(subject: Subject, chosen: Perturbation, track: Track) -> Findin
             for row in rows
             for name in models
         },
-        pictures={"curves": curves(_panels(rows), "epsilon, as a share of the range", 2, "log")},
+        pictures={"curves": draw_picture(_panels(rows), 2)},
     )
 
 
@@ -156,15 +157,18 @@ def _like(rows: list[Row], case: Case, model: str) -> list[Row]:
     return [row for row in rows if row.case._replace(epsilon=0) == case._replace(model=model, epsilon=0)]
 
 
-def _panels(rows: list[Row]) -> dict[tuple[str, str], list[Line]]:
-    panels: dict[tuple[str, str], list[Line]] = {}
+def _panels(rows: list[Row]) -> list[Panel]:
+    """A panel for each output and norm: what was found, and what is certified, for each model."""
+    curves: dict[str, list[Curve]] = {}
     for case in dict.fromkeys(row.case._replace(epsilon=0) for row in rows):
         found = _like(rows, case, case.model)
         radii = [row.case.epsilon for row in found]
-        panels.setdefault((f"{case.output}, {case.norm}", "change / distance of two outputs"), []).extend(
-            (
-                Line(f"{case.model}: found", radii, [row.share for row in found]),
-                Line(f"{case.model}: certified", radii, [row.certified_share for row in found], dashed=True),
-            )
+        some = curves.setdefault(f"{case.output}, {case.norm}", [])
+        color, marker = COLORS[len(some) // 2], MARKERS[len(some) // 2]
+        certified = [row.certified_share for row in found]
+        some.append(
+            Curve(radii, [row.share for row in found], f"{case.model}: found", color, marker=marker, marker_size=4)
         )
-    return panels
+        some.append(Curve(radii, certified, f"{case.model}: certified", color, "--", marker, 4, is_hollow=True))
+    x_label, y_label = "epsilon, as a share of the range", "change / distance of two outputs"
+    return [Panel(some, x_label, y_label, title, has_log_y=True) for title, some in curves.items()]

@@ -1,157 +1,175 @@
-"""The figures."""
+"""The charts of a sweep, and of a single run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import Final
 
 from satae.config.messages import listed
-from satae.plots.scales import limit_axis, scale_x_axis
-from satae.plots.style import (
-    COLORS,
-    DASHES,
-    MARKERS,
-    PANEL_SIZE,
-    PAPER,
-    Drawing,
-    empty_figure,
-    panel_grid,
-    save_drawing,
-)
+from satae.plots.charts import Chart, Curve, ErrorBars, Panel
+from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
 from satae.sweeps.formatting import shorten_value
-from satae.sweeps.measures import FVU, IN_FULL, SATURATED
-from satae.sweeps.series import SHARE, Comparison, Series, SeriesPanel, error_bars
+from satae.sweeps.groups import Spread
+from satae.sweeps.measures import FVU, IN_FULL, SATURATED, TOTAL
+from satae.sweeps.results import Result
+from satae.sweeps.series import SHARE, Comparison, Point, error_bars, spread_evenly
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-DOT: Final = 0.28  # inches, of a configuration in a list of them
-MOST_DOTS: Final = 40
 TRADE_OFF: Final = "trade_off"
-NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF)  # of files
-BEHIND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}  # of a text
+COURSE: Final = "course"
+FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF, COURSE)
 POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: SHARE}
+ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
+MOST_CHART_ROWS: Final = 40
+COURSE_PANELS: Final = {
+    "loss": ("train/total", TOTAL, "train/reconstruction", "valid/reconstruction"),
+    IN_FULL[SATURATED]: ("train/saturated_fraction", SATURATED),
+}
+LARGEST_DRAWN: Final = 1e100
+MOST_EPOCHS_READ: Final = 100_000
+MOST_EPOCHS_DRAWN: Final = 1_000
 
 
-def draw(plan: Comparison) -> Iterator[Drawing]:
-    """All figures that can be drawn, the most important one first."""
-    shown = [metric for metric in (FVU, SATURATED) if any(line.having(metric) for line in plan.series)]
-    if sum(len(line.points) for line in plan.series) < 2:
+def sweep_charts(comparison: Comparison) -> Iterator[Chart]:
+    """Reconstruction and saturation of each configuration, and one against the other; none for one configuration."""
+    if len(comparison.points) < 2:
         return
-    for metric in shown:
-        yield _against(plan, metric) if plan.x else _dots(plan, metric)
-    if len(shown) == 2:
-        yield _trade_off(plan)
+    metrics = [metric for metric in (FVU, SATURATED) if any(series.having(metric) for series in comparison.series)]
+    for metric in metrics:
+        yield _along_number(comparison, metric) if comparison.x else _row_each(comparison, metric)
+    if len(metrics) == 2:
+        yield _trade_off(comparison)
 
 
-def _against(plan: Comparison, metric: str) -> Drawing:
-    x = shorten_value(plan.x)
-    where = [point.x for line in plan.series for point in line.having(metric)]
-    figure, all_axes = comparison_axes(plan)
-    for ax, panel in zip(all_axes, plan.panels, strict=True):
-        for style, line in _styled(panel):
-            points = line.having(metric)
-            spreads = [point.spread(metric) for point in points]
-            at, means = [point.x for point in points], [spread.mean for spread in spreads]
-            ax.errorbar(at, means, error_bars(spreads, POSSIBLE[metric]), capsize=3, **style)
-            hollow = [(point.x, mean) for point, mean in zip(points, means, strict=True) if point.collapsed]
-            _hollow(ax, hollow, style)
-        ax.set_ylabel(metric)
-        scale_x_axis(ax, x, where)
-    limit_axis(all_axes[0], "y", POSSIBLE[metric], _means(plan, metric))  # which all panels share
-    name = IN_FULL[metric]
-    told = f"{metric}, the {name} on validation data, against {x}{_each(plan)}."
-    return _save(figure, metric.replace("/", "_"), f"{name.capitalize()} against {x}", told, plan)
+def course_charts(run: Result) -> Iterator[Chart]:
+    """The losses and the saturated fraction of a run after each epoch; none for fewer than two epochs."""
+    keys = [key for panel in COURSE_PANELS.values() for key in panel]
+    epochs = []
+    for line in islice(run.history(), MOST_EPOCHS_READ):
+        numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < LARGEST_DRAWN}
+        if "epoch" in numbers and len(numbers) > 1:
+            epochs.append(numbers)
+    epochs = spread_evenly(epochs, MOST_EPOCHS_DRAWN)
+    if len(epochs) < 2:
+        return
+    x = [numbers["epoch"] for numbers in epochs]
+    panels = [
+        Panel(
+            [
+                Curve(x, [numbers.get(key, math.nan) for numbers in epochs], key, color, dash)
+                for key, color, dash in zip(panel_keys, COLORS, DASHES, strict=False)
+            ],
+            "epoch",
+            name,
+        )
+        for name, panel_keys in COURSE_PANELS.items()
+    ]
+    caption = "The loss and the saturated fraction after each epoch, on training and on validation data."
+    yield Chart(COURSE, "Course of the training", caption, panels, legend="inside")
 
 
-def _trade_off(plan: Comparison) -> Drawing:
-    figure, all_axes = comparison_axes(plan)
-    for ax, panel in zip(all_axes, plan.panels, strict=True):
-        for style, line in _styled(panel):
-            points = [point for point in line.having(FVU) if point.spread(SATURATED).n]
-            found = {metric: [point.spread(metric) for point in points] for metric in (SATURATED, FVU)}
-            xs, ys = ([spread.mean for spread in spreads] for spreads in found.values())
-            xerr, yerr = (error_bars(spreads, POSSIBLE[metric]) for metric, spreads in found.items())
-            ax.errorbar(xs, ys, yerr, xerr, **style | {"elinewidth": 0.8, "ls": style["ls"] if plan.x else "none"})
-            for point, x, y in zip(points, xs, ys, strict=True):
-                _hollow(ax, [(x, y)] * bool(point.collapsed), style)
-                if plan.x:
-                    ax.text(x, y, f"{point.x:g}", fontsize=9, bbox=BEHIND, in_layout=False)
-        ax.set(xlabel=SATURATED, ylabel=FVU)
-        ax.margins(0.08)
-    limit_axis(all_axes[0], "x", POSSIBLE[SATURATED], _means(plan, SATURATED))
-    limit_axis(all_axes[0], "y", POSSIBLE[FVU], _means(plan, FVU))
-    number = shorten_value(plan.x) if plan.x else ""
-    told = f"{FVU} against {SATURATED}{_each(plan)}"
-    told += f", the points in the order of {number}, which stands beside them where there is room." if number else "."
-    return _save(figure, TRADE_OFF, "Reconstruction against saturation", told, plan)
+def _along_number(comparison: Comparison, metric: str) -> Chart:
+    x, name = shorten_value(comparison.x), IN_FULL[metric]
+    ticks = [point.x for series in comparison.series for point in series.having(metric)]
+    panels = []
+    for title, label_series in _labeled(comparison):
+        curves = []
+        for place, label, points in label_series:
+            shown = [point for point in points if point.spread(metric).n]
+            statistics = [point.spread(metric) for point in shown]
+            bars = error_bars(statistics, POSSIBLE[metric])
+            curves += _curves(place, label, [point.x for point in shown], _means(statistics), shown, y_bars=bars)
+        panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE[metric]))
+    caption = f"{metric}, the {name} on validation data, against {x}{_what_varies(comparison)}."
+    return _chart(metric.replace("/", "_"), f"{name.capitalize()} against {x}", caption, panels, comparison)
 
 
-def _dots(plan: Comparison, metric: str) -> Drawing:
-    """Where no number varies: one row for each configuration."""
-    lines = [line for line in plan.series if line.having(metric)]
-    figure = empty_figure(PANEL_SIZE[0], max(1.6, 0.9 + DOT * min(len(lines), MOST_DOTS)))
-    ax = figure.add_subplot()
-    for place, line in enumerate(lines[:MOST_DOTS]):
-        spread = line.points[0].spread(metric)
-        style: dict[str, Any] = {"color": COLORS[0], "fmt": "o"}
-        ax.errorbar([spread.mean], [place], xerr=error_bars([spread], POSSIBLE[metric]), capsize=3, **style)
-        _hollow(ax, [(spread.mean, place)] * bool(line.points[0].collapsed), style)
-    ax.set_yticks(range(len(lines[:MOST_DOTS])), [shorten_value(line.label) for line in lines[:MOST_DOTS]])
-    ax.set_ylim(len(lines[:MOST_DOTS]) - 0.5, -0.5)
-    ax.set_xlabel(metric)
-    limit_axis(ax, "x", POSSIBLE[metric], _means(plan, metric))
-    name = IN_FULL[metric]
-    told = f"{metric}, the {name} on validation data, of each configuration."
-    if len(lines) > MOST_DOTS:
-        told += f" {len(lines) - MOST_DOTS} further ones are in the table alone."
-    return _save(figure, metric.replace("/", "_"), name.capitalize(), told, plan._replace(left_out="", panels=[]))
+def _trade_off(comparison: Comparison) -> Chart:
+    panels = []
+    for title, label_series in _labeled(comparison):
+        curves = []
+        for place, label, points in label_series:
+            shown = [point for point in points if point.spread(FVU).n and point.spread(SATURATED).n]
+            statistics = {metric: [point.spread(metric) for point in shown] for metric in (SATURATED, FVU)}
+            x_bars, y_bars = (error_bars(values, POSSIBLE[metric]) for metric, values in statistics.items())
+            x, y = map(_means, statistics.values())
+            first, *hollow = _curves(place, label, x, y, shown, x_bars=x_bars, y_bars=y_bars)
+            if comparison.x:
+                first = first._replace(texts=[f"{point.x:g}" for point in shown])
+            curves += [first if comparison.x else first._replace(dash="none"), *hollow]
+        panels.append(Panel(curves, SATURATED, FVU, title, x_possible=POSSIBLE[SATURATED], y_possible=POSSIBLE[FVU]))
+    caption = f"{FVU} against {SATURATED}{_what_varies(comparison)}"
+    if comparison.x:
+        number = shorten_value(comparison.x)
+        caption += f", the points in the order of {number}, which stands beside them where there is room"
+    return _chart(TRADE_OFF, "Reconstruction against saturation", f"{caption}.", panels, comparison)
 
 
-def _each(plan: Comparison) -> str:
-    keys = dict.fromkeys(key for line in plan.series for key in line.values)
-    return shorten_value(f"; one {'line' if plan.x else 'point'} for each {listed(keys, 'and')}", 80) if keys else ""
+def _row_each(comparison: Comparison, metric: str) -> Chart:
+    """A row for each configuration, where no number varies."""
+    series = [one for one in comparison.series if one.having(metric)]
+    points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
+    statistics = [point.spread(metric) for point in points]
+    curves = _curves(
+        0, "", _means(statistics), range(len(points)), points, x_bars=error_bars(statistics, POSSIBLE[metric])
+    )
+    panel = Panel(
+        [curve._replace(dash="none") for curve in curves],
+        metric,
+        x_possible=POSSIBLE[metric],
+        row_names=[shorten_value(one.label) for one in series[:MOST_CHART_ROWS]],
+    )
+    caption = f"{metric}, the {IN_FULL[metric]} on validation data, of each configuration."
+    if len(series) > MOST_CHART_ROWS:
+        caption += f" {len(series) - MOST_CHART_ROWS} more are in the table only."
+    chart = _chart(
+        metric.replace("/", "_"), IN_FULL[metric].capitalize(), caption, [panel], comparison._replace(left_out="")
+    )
+    return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
 
 
-def _styled(panel: SeriesPanel) -> Iterator[tuple[dict[str, Any], Series]]:
-    for colour, marker, dash, line in zip(COLORS, MARKERS, DASHES, panel.series, strict=False):
+def _labeled(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, list[Point]]]]]:
+    """The title of each panel, with the place, label and points of its series; a lone series needs no label."""
+    is_alone = len(comparison.series) == 1
+    for panel in comparison.panels:
         yield (
-            {"color": colour, "marker": marker, "ls": dash, "ms": 6, "lw": 1.7, "label": shorten_value(line.label)},
-            line,
+            shorten_value(panel.title, 60) if panel.title else "",
+            [
+                (place, "" if is_alone else shorten_value(one.label), one.points)
+                for place, one in enumerate(panel.series)
+            ],
         )
 
 
-def _hollow(ax: Axes, at: Sequence[tuple[float, float]], style: dict[str, Any]) -> None:
-    marker = style.get("marker", "o")
-    for x, y in at:
-        ax.plot(x, y, marker, color=style["color"], markerfacecolor=PAPER, ms=6, zorder=5)
+def _curves(
+    place: int,
+    label: str,
+    x: Sequence[float],
+    y: Sequence[float],
+    points: Sequence[Point],
+    x_bars: ErrorBars | None = None,
+    y_bars: ErrorBars | None = None,
+) -> list[Curve]:
+    """The curve of a series, and hollow markers over the points with collapsed runs."""
+    color, marker = COLORS[place], MARKERS[place]
+    curve = Curve(x, y, label, color, DASHES[place], marker, x_bars=x_bars, y_bars=y_bars)
+    collapsed = [index for index, point in enumerate(points) if point.collapsed]
+    hollow = Curve([x[i] for i in collapsed], [y[i] for i in collapsed], "", color, "none", marker, is_hollow=True)
+    return [curve, hollow] if collapsed else [curve]
 
 
-def _means(plan: Comparison, metric: str) -> list[float]:
-    return [point.spread(metric).mean for line in plan.series for point in line.having(metric)]
+def _chart(name: str, title: str, caption: str, panels: Sequence[Panel], comparison: Comparison) -> Chart:
+    hollow = " Hollow: a run collapsed." if any(point.collapsed for point in comparison.points) else ""
+    caption += f"{comparison.bars_caption()}{hollow}{comparison.left_out_caption()}"
+    return Chart(name, title, caption, panels, is_shared=True)
 
 
-def comparison_axes(comparison: Comparison) -> tuple[Figure, list[Axes]]:
-    """A figure with axes for each panel of a comparison, all with the same ranges."""
-    return panel_grid(len(comparison.panels), 2, PANEL_SIZE, shared=True)
+def _what_varies(comparison: Comparison) -> str:
+    keys = dict.fromkeys(key for series in comparison.series for key in series.values)
+    mark = "line" if comparison.x else "point"
+    return shorten_value(f"; one {mark} for each {listed(keys, 'and')}", 80) if keys else ""
 
 
-def _save(figure: Figure, name: str, title: str, caption: str, plan: Comparison) -> Drawing:
-    for ax, panel in zip(figure.axes, plan.panels, strict=False):
-        if len(plan.series) > 1:
-            _legend(ax, panel)
-    hollow = any(point.collapsed for point in plan.points)
-    caption += f"{plan.bars_caption()}{' Hollow: a run collapsed.' if hollow else ''}{plan.left_out_caption()}"
-    lines = ", ".join(shorten_value(series.label) for panel in plan.panels for series in panel.series)
-    return save_drawing(figure, name, title, caption, lines, wide=len(plan.panels) > 1)
-
-
-def _legend(ax: Axes, panel: SeriesPanel) -> None:
-    ax.tick_params(labelbottom=True, labelleft=True)
-    if panel.title:
-        ax.set_title(shorten_value(panel.title, 60), fontsize=10.5)
-    longest = max(len(shorten_value(series.label)) for series in panel.series)
-    columns = max(1, min(len(panel.series), 4, 56 // (longest + 6)))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, handlelength=3.2)
+def _means(statistics: Sequence[Spread]) -> list[float]:
+    return [one.mean for one in statistics]

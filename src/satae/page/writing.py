@@ -6,17 +6,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from satae import signals as interruption
 from satae.atomic_write import named
 from satae.config import ConfigError
-from satae.page import course, csv_files, figures
+from satae.page import csv_files, figures
 from satae.page.evaluations import gathering, parts
-from satae.page.evaluations.outcomes import Part
 from satae.page.sources import Source, directories, gather
-from satae.plots.style import Drawing, figure_style
+from satae.plots.charts import draw_chart
 from satae.runs.layout import RECORD_FILE
 from satae.sweeps.csv_files import RUNS
 from satae.sweeps.groups import axes, grouped
@@ -27,7 +27,7 @@ FOLDER: Final = "report"
 PAGE: Final = "index.html"
 GROUPS: Final = "groups.csv"
 EVALUATED: Final = "evaluation.csv"
-DRAWN: Final = (*figures.NAMES, course.NAME, *parts.FIGURES)
+DRAWN: Final = (*figures.FIGURE_NAMES, *parts.FIGURES)
 FIGURES: Final = tuple(f"{name}{suffix}" for name in DRAWN for suffix in (".png", ".svg"))
 
 
@@ -102,18 +102,17 @@ def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     known = gathering.gather(source, groups)
     if known.runs:
         yield EVALUATED, csv_files.evaluated(source, groups, known)
-    lines, one = compare(groups, varied), len(source.runs) == 1
-    with figure_style():
-        drawings = [*(course.draw(source.runs[0]) if one else figures.draw(lines))]
-        measured = {} if one else {part.name: _drawn(part, varied) for part in known.parts}
-    for made in [*drawings, *(each for some in measured.values() for each in some)]:
-        yield f"{made.name}.png", [made.png]
-        yield f"{made.name}.svg", [made.svg.encode()]
-    yield PAGE, [page(Content(source, groups, varied, lines, drawings, known, measured))]
-
-
-def _drawn(part: Part, varied: Sequence[str]) -> list[Drawing]:
-    return [*parts.draw(part, compare(part.groups, varied))]
+    comparison, is_single = compare(groups, varied), len(source.runs) == 1
+    charts = figures.course_charts(source.runs[0]) if is_single else figures.sweep_charts(comparison)
+    drawings = [draw_chart(chart) for chart in charts]
+    evaluated = {
+        part.name: [draw_chart(chart) for chart in parts.charts(part, compare(part.groups, varied))]
+        for part in ([] if is_single else known.parts)
+    }
+    for drawing in chain(drawings, *evaluated.values()):
+        yield f"{drawing.name}.png", [drawing.png]
+        yield f"{drawing.name}.svg", [drawing.svg.encode()]
+    yield PAGE, [page(Content(source, groups, varied, comparison, drawings, known, evaluated))]
 
 
 def _put(new: Path, place: Path) -> None:

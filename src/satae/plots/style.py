@@ -27,7 +27,8 @@ STYLE: Final[Any] = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
     **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "axes.formatter.useoffset"), False),
-    **{"grid.color": INK, "grid.alpha": 0.15, "axes.grid": True, "font.size": 10.5, "legend.fontsize": 10},
+    **{"font.size": 10.5, "axes.titlesize": 10.5, "legend.fontsize": 10, "figure.dpi": 110},
+    **{"axes.grid": True, "grid.color": INK, "grid.alpha": 0.15},
     **{"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "satae-report"},
 }
 
@@ -118,11 +119,6 @@ def save_drawing(figure: Figure, name: str, title: str, caption: str, lines: str
         lines: the names of its lines, separated by commas; may be empty.
         wide: whether it has more than one panel.
     """
-    from satae.plots.scales import place_texts
-
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # both files get the same layout
-    place_texts(figure)
     alternative = f"{title}: {caption} Lines: {lines}." if lines else f"{title}: {caption}"
     png = _save(figure, format="png", dpi=150)
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # without times, so the file is reproducible

@@ -7,14 +7,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from satae.page.evaluations import panels, twins, verdicts
+from satae.page.evaluations import verdicts
 from satae.page.evaluations.outcomes import BRACKETS, Outcome, Part, over_inputs
+from satae.page.evaluations.panels import (
+    MOST_PLACES,
+    bars_caption,
+    mean_curve,
+    of_one_run,
+    over_seeds,
+    twin_panels,
+    verdict_legend,
+    verdict_marks,
+)
 from satae.page.evaluations.stored import Evaluation, count, interval, number, text
 from satae.page.evaluations.verdicts import ALONE, OWN, PASSED, TWIN, VERDICTS, VICTIMS
-from satae.plots.scales import scale_x_axis
-from satae.plots.style import COLORS, DASHES, Drawing
+from satae.plots.charts import Chart, Curve, Panel
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.formatting import format_configuration, shorten_value
-from satae.sweeps.series import SHARE, Comparison, Point, examples
+from satae.sweeps.series import SHARE, Comparison, examples
 
 DEFENCE: Final = "defence"
 WHAT: Final = (
@@ -78,60 +88,63 @@ def at(outcome: Outcome, epsilon: float) -> Outcome:
 
 def _ends(found: Sequence[Outcome], victim: str, epsilon: float) -> tuple[float, float] | None:
     """Of a bar that is of the inputs: of one run, and of the classifier alone, of which there is one for all seeds."""
-    return over_inputs(found, victim, epsilon) if victim == ALONE else panels.of_one_run(found, victim, epsilon)
+    return over_inputs(found, victim, epsilon) if victim == ALONE else of_one_run(found, victim, epsilon)
 
 
-def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
-    """The accuracy against epsilon and, where a number varies, at the middle radius against that."""
-    yield _against_epsilon(part, plan)
-    if plan.x is not None and part.epsilon is not None:
-        yield _at_middle(part, plan, part.epsilon)
+def charts(part: Part, comparison: Comparison) -> Iterator[Chart]:
+    """Accuracy against epsilon and, where a number varies, against that number at the middle epsilon."""
+    yield _against_epsilon(part, comparison)
+    if comparison.x is not None and part.epsilon is not None:
+        yield _at_middle(part, comparison, part.epsilon)
 
 
-def _against_epsilon(part: Part, plan: Comparison) -> Drawing:
+def _against_epsilon(part: Part, comparison: Comparison) -> Chart:
     """A panel for each configuration, with the three models."""
-    points = [point for row in examples(plan) for point in row]
-    figure, all_axes = panels.grid(len(points))
+    points = [point for row in examples(comparison) for point in row]
     radii = sorted({radius for found in part.outcomes.values() for curve in found.curves.values() for radius in curve})
-    for place, (ax, point) in enumerate(zip(all_axes, points, strict=True)):
-        found = part.of(point)
-        for victim, colour, dash in zip(DRAWN, COLORS, DASHES, strict=False):
-            spreads = panels.over_seeds(found, victim)
-            if spreads:
-                style = {"color": colour, "ls": dash, "label": victim}
-                panels.draw_line(ax, spreads, SHARE, [_ends(found, victim, x) for x, _ in spreads], **style)
-                panels.draw_marks(ax, [(x, y.mean, verdicts.worst(found, victim)) for x, y in spreads], colour)
-        ax.set_title(shorten_value(format_configuration(point.values), 44), fontsize=10)
-        scale_x_axis(ax, "", radii[: panels.MOST_PLACES])
-        ax.set_xlabel("epsilon")
-        if place % panels.MOST_COLUMNS == 0:
-            ax.set_ylabel("accuracy")
-        ax.tick_params(axis="x", labelsize=8)
-        panels.show_shares(ax)
-    panels.tell_marks(all_axes[0])
-    panels.tell_all(figure)
-    left = sum(len(line.points) for line in plan.series) - len(points)
-    told = (
+    panels = []
+    for point in points:
+        found, curves = part.of(point), list[Curve]()
+        for victim, color, dash in zip(DRAWN, COLORS, DASHES, strict=False):
+            if statistics := over_seeds(found, victim):
+                ends = [_ends(found, victim, x) for x, _ in statistics]
+                curves.append(mean_curve(statistics, SHARE, ends, color=color, dash=dash, label=victim))
+                curves += verdict_marks([(x, y.mean, verdicts.worst(found, victim)) for x, y in statistics], color)
+        title = shorten_value(format_configuration(point.values), 44)
+        panels.append(
+            Panel(
+                [*curves, *verdict_legend()],
+                "epsilon",
+                "accuracy",
+                title,
+                radii[:MOST_PLACES],
+                y_possible=SHARE,
+                shows_all_possible=True,
+            )
+        )
+    left = len(comparison.points) - len(points)
+    caption = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
         " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
         f" logarithmic where it spans much, and linear from 0. {MARKED}"
+        f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison, [ALONE])}"
     )
-    told += f" {left} further configurations are in the table." if left else ""
     title = "Accuracy under attack against epsilon"
-    return panels.kept(figure, EPSILON, title, told, plan, bars=panels.told_of_bars(plan, [ALONE]), wide=True)
+    return Chart(EPSILON, title, caption, panels, 3, SMALL_PANEL_SIZE, legend="all panels")
 
 
-def _at_middle(part: Part, plan: Comparison, epsilon: float) -> Drawing:
-    named = f"accuracy at epsilon {epsilon:g}"
-
-    def verdict(point: Point, victim: str) -> str:
-        return verdicts.worst(part.of(point), victim)
-
-    def ends(point: Point, victim: str) -> tuple[float, float] | None:
-        return _ends(part.of(point), victim, epsilon)
-
-    figure = twins.figure(plan, named, SHARE, verdict, ends)
-    told = "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
-    told += f" {MARKED}"
-    title = f"{named.capitalize()} against {shorten_value(plan.x)}"
-    return panels.kept(figure, MIDDLE, title, told, plan, bars=panels.told_of_bars(plan), more=plan.left_out_caption())
+def _at_middle(part: Part, comparison: Comparison, epsilon: float) -> Chart:
+    label = f"accuracy at epsilon {epsilon:g}"
+    panels = twin_panels(
+        comparison,
+        label,
+        SHARE,
+        lambda point, victim: verdicts.worst(part.of(point), victim),
+        lambda point, victim: _ends(part.of(point), victim, epsilon),
+    )
+    caption = (
+        "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
+        f" {MARKED}{bars_caption(comparison)}{comparison.left_out_caption()}"
+    )
+    title = f"{label.capitalize()} against {shorten_value(comparison.x)}"
+    return Chart(MIDDLE, title, caption, panels, is_shared=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from satae.page.evaluations import panels
 from satae.page.evaluations.outcomes import BRACKETS, Outcome, Part
+from satae.page.evaluations.panels import MOST_CHART_PANELS, bars_caption, mean_curve, of_one_run
 from satae.page.evaluations.stored import Evaluation, count, interval, number, text
-from satae.plots.scales import scale_x_axis
-from satae.plots.style import COLORS, DASHES, INK, Drawing
+from satae.plots.charts import Chart, Panel
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.formatting import shorten_value
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
 
@@ -36,34 +36,31 @@ def read(found: Evaluation) -> Outcome:
     return told
 
 
-def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
-    """A panel for each of what is not data, where a number varies."""
+def charts(part: Part, comparison: Comparison) -> Iterator[Chart]:
+    """A panel for each kind of input that is not data, where a number varies."""
     names = dict.fromkeys(name for found in part.outcomes.values() for name in found.numbers)
-    names = dict.fromkeys([name for name in names if any(line.having(name) for line in plan.series)][: panels.MOST])
-    if plan.x is None or not names:
+    shown = [name for name in names if any(series.having(name) for series in comparison.series)][:MOST_CHART_PANELS]
+    if comparison.x is None or not shown:
         return
-    lines = spread_evenly(plan.series, MOST_SERIES)
-    figure, all_axes = panels.grid(len(names))
-    for place, (ax, name) in enumerate(zip(all_axes, names, strict=True)):
-        for colour, dash, line in zip(COLORS, DASHES, lines, strict=False):
-            known = line.having(name)
-            spreads = [(point.x, point.spread(name)) for point in known]
-            own = [panels.of_one_run(part.of(point), name) for point in known]
-            style = {"color": colour, "ls": dash, "marker": "o", "ms": 5, "label": shorten_value(line.label, 30)}
-            panels.draw_line(ax, spreads, SHARE, own, **style)
-        ax.axhline(0.5, color=INK, lw=1, alpha=0.5)
-        ax.set_title(shorten_value(f"against {name}"), fontsize=10.5)
-        scale_x_axis(ax, "", [point.x for line in lines for point in line.points])
-        ax.set_xlabel(shorten_value(plan.x))
-        panels.show_shares(ax)
-        if place % panels.MOST_COLUMNS == 0:
-            ax.set_ylabel(AUROC)
-    if len(lines) > 1:
-        panels.tell_all(figure)
-    told = (
+    lines = spread_evenly(comparison.series, MOST_SERIES)
+    ticks = [point.x for series in lines for point in series.points]
+    panels = []
+    for name in shown:
+        curves = []
+        for color, dash, series in zip(COLORS, DASHES, lines, strict=False):
+            known = series.having(name)
+            statistics = [(point.x, point.spread(name)) for point in known]
+            ends = [of_one_run(part.of(point), name) for point in known]
+            label = shorten_value(series.label, 30) if len(lines) > 1 else ""
+            style = {"color": color, "dash": dash, "marker": "o", "marker_size": 5, "label": label}
+            curves.append(mean_curve(statistics, SHARE, ends, **style))
+        x_label, title = shorten_value(comparison.x), shorten_value(f"against {name}")
+        panels.append(Panel(curves, x_label, AUROC, title, ticks, y_possible=SHARE, shows_all_possible=True, level=0.5))
+    left = len(comparison.series) - len(lines)
+    caption = (
         "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the thin"
         " line) it is chance, below it the model reconstructs what is no data better."
+        f"{f' {left} more lines are left out.' if left else ''}{bars_caption(comparison)}"
     )
-    told += f" {len(plan.series) - len(lines)} further lines are left out." if len(lines) < len(plan.series) else ""
-    title = f"AUROC of the energy against {shorten_value(plan.x)}"
-    yield panels.kept(figure, AREA, title, told, plan, bars=panels.told_of_bars(plan), wide=len(names) > 1)
+    title = f"AUROC of the energy against {shorten_value(comparison.x)}"
+    yield Chart(AREA, title, caption, panels, 3, SMALL_PANEL_SIZE, legend="all panels")

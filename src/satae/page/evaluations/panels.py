@@ -1,140 +1,131 @@
-"""What the figures of evaluations consist of: panels, lines over the seeds, marks of verdicts, legends, captions."""
+"""What the charts of evaluations share: curves over the seeds, marks of verdicts, models beside their twins."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from satae.config.messages import listed
 from satae.page.evaluations.outcomes import Outcome, over_inputs
-from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED
-from satae.plots.scales import EDGE
-from satae.plots.style import INK, PAPER, SMALL_PANEL_SIZE, Drawing, panel_grid, save_drawing
+from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED, OWN, TWIN
+from satae.plots.charts import Curve, Panel
+from satae.plots.style import COLORS, DASHES
 from satae.sweeps.formatting import shorten_value
 from satae.sweeps.groups import Spread
-from satae.sweeps.series import ANY_VALUE, MOST_SERIES, SHARE, Comparison, error_bars, spread_evenly
+from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Point, Series, error_bars, spread_evenly
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-MOST: Final = 6  # panels of a figure
-MOST_COLUMNS: Final = 3
-MOST_PLACES: Final = 100  # of a curve
-VERDICT: Final = "verdict: "
-MARKS: Final[Mapping[str, dict[str, Any]]] = {
-    HOLDS: {"marker": "o", "ms": 6},
-    INCONCLUSIVE: {"marker": "D", "ms": 6, "markerfacecolor": PAPER},
-    MASKED: {"marker": "X", "ms": 9},
+MOST_CHART_PANELS: Final = 6
+MOST_PLACES: Final = 100  # on a curve
+VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
+    HOLDS: {"marker": "o", "marker_size": 6},
+    INCONCLUSIVE: {"marker": "D", "marker_size": 6, "is_hollow": True},
+    MASKED: {"marker": "X", "marker_size": 9},
 }
+MODELS: Final = (OWN, TWIN)
 
 
 def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]]:
-    """A curve over the seeds, by place."""
+    """The statistics over the seeds at each place of a curve."""
     curves = [outcome.curves.get(name, {}) for outcome in found]
     places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
-    spreads = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
-    return spread_evenly([(place, spread) for place, spread in spreads if spread.n], MOST_PLACES)
+    statistics = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
+    return spread_evenly([(place, one) for place, one in statistics if one.n], MOST_PLACES)
 
 
-def draw_line(
-    ax: Axes,
+def mean_curve(
     found: Sequence[tuple[float, Spread]],
     possible: tuple[float, float] = ANY_VALUE,
     ends: Sequence[tuple[float, float] | None] = (),
     **style: Any,
-) -> None:
-    """A line of means with their bars.
+) -> Curve:
+    """A curve of means with their error bars.
 
     Args:
-        ax: to draw on.
-        found: by place.
-        possible: values.
-        ends: of the bar at each place, where it is of no seeds.
-        style: of the line.
+        found: the statistics by place.
+        possible: the values that the numbers can have.
+        ends: of the bar at each place, where it is not an interval over the seeds.
+        style: other fields of the curve.
     """
-    spreads = [spread for _, spread in found]
-    down, up = error_bars(spreads, possible)
+    statistics = [one for _, one in found]
+    down, up = error_bars(statistics, possible)
     for place, end in enumerate(ends):
         if end is not None:
-            down[place], up[place] = (
-                max(0.0, side) for side in (spreads[place].mean - end[0], end[1] - spreads[place].mean)
-            )
-    ax.errorbar([x for x, _ in found], [spread.mean for spread in spreads], (down, up), capsize=3, lw=1.7, **style)
+            mean = statistics[place].mean
+            down[place], up[place] = max(0.0, mean - end[0]), max(0.0, end[1] - mean)
+    return Curve([x for x, _ in found], [one.mean for one in statistics], y_bars=(down, up), **style)
 
 
-def draw_marks(ax: Axes, marked: Iterable[tuple[float, float, str]], colour: str) -> None:
-    """Marks by verdict."""
-    for x, y, verdict in marked:
-        ax.plot(x, y, color=colour, ls="none", zorder=5, **MARKS[verdict])
+def verdict_marks(marked: Iterable[tuple[float, float, str]], color: str) -> Iterator[Curve]:
+    """A mark for each point, by its verdict."""
+    points = [*marked]
+    for verdict, mark in VERDICT_MARKS.items():
+        if some := [(x, y) for x, y, of in points if of == verdict]:
+            yield Curve([x for x, _ in some], [y for _, y in some], color=color, dash="none", **mark)
 
 
-def tell_marks(ax: Axes) -> None:
-    """Have the legend tell the marks."""
-    for verdict, mark in MARKS.items():
-        ax.plot([], [], color=INK, ls="none", label=f"{VERDICT}{verdict}", **mark)
-
-
-def tell_all(figure: Figure) -> None:
-    """One legend for all panels: the lines of each, then the marks."""
-    found = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    labels = sorted(found, key=lambda label: label.startswith(VERDICT))
-    figure.legend([found[label] for label in labels], labels, loc="outside lower center", ncols=3, handlelength=3)
-
-
-def show_shares(ax: Axes) -> None:
-    """All that a share can be, on the vertical axis."""
-    low, high = SHARE
-    ax.set_ylim(low - EDGE, high + EDGE)
+def verdict_legend() -> list[Curve]:
+    """Entries of the legend that explain the marks."""
+    return [Curve([], [], f"verdict: {verdict}", dash="none", **mark) for verdict, mark in VERDICT_MARKS.items()]
 
 
 def of_one_run(found: Sequence[Outcome], name: str, place: float | None = None) -> tuple[float, float] | None:
-    """The ends of a bar that is of the inputs, since there is one run alone."""
+    """The ends of a bar over the inputs, where there is only one run."""
     return over_inputs(found, name, place) if len(found) == 1 else None
 
 
-def told_of_bars(plan: Comparison, always: Sequence[str] = ()) -> str:
-    """What is said of bars: over the seeds, but those of one run, and of some models always, over the inputs."""
-    seeds = {len(point.runs) for line in plan.series for point in line.points}
+def bars_caption(comparison: Comparison, over_inputs_always: Sequence[str] = ()) -> str:
+    """The sentence about bars: over the seeds, but over the inputs for one run, and for some models always."""
+    seeds = {len(point.runs) for point in comparison.points}
     if max(seeds) == 1:
         return " Bars: 95 % intervals over other draws of the inputs."
-    others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in always)]
+    others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in over_inputs_always)]
     more = f" Those {listed(others, 'and')} are over other draws of the inputs." if others else ""
-    return f"{plan.bars_caption()}{more}"
+    return f"{comparison.bars_caption()}{more}"
 
 
-def grid(number: int, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure with a number of panels."""
-    width, height = SMALL_PANEL_SIZE
-    if min(columns, number) < MOST_COLUMNS:
-        width *= MOST_COLUMNS / 2
-    return panel_grid(number, columns, (width, height), more_height=0.7)
-
-
-def kept(
-    figure: Figure,
-    name: str,
-    title: str,
-    told: str,
-    plan: Comparison,
-    *,
-    bars: str | None = None,
-    more: str = "",
-    wide: bool = False,
-) -> Drawing:
-    """A figure with all that is said about it.
+def twin_panels(
+    comparison: Comparison,
+    y_label: str,
+    possible: tuple[float, float],
+    verdict: Callable[[Point, str], str] | None = None,
+    ends: Callable[[Point, str], tuple[float, float] | None] | None = None,
+) -> list[Panel]:
+    """Models beside their twins, trained with alpha=0: a color for each series, a dash for each model.
 
     Args:
-        figure: with what it shows.
-        name: of its files.
-        title: over it.
-        told: what it shows.
-        plan: of the configurations in it.
-        bars: what is said of its bars, where they are not of the seeds alone.
-        more: what is said last.
-        wide: whether it has more than one panel, where the plan has one.
+        comparison: what is drawn.
+        y_label: of the vertical axis.
+        possible: the values that the numbers can have, from 0; the axis shows all, or starts at 0.
+        verdict: gives the verdict on a model at a point.
+        ends: gives the ends of a bar that is not an interval over the seeds.
     """
-    lines = ", ".join(shorten_value(line.label) for line in plan.series[:MOST_SERIES])
-    caption = f"{told}{plan.bars_caption() if bars is None else bars}{more}"
-    return save_drawing(figure, name, title, caption, lines, wide=wide or len(plan.panels) > 1)
+    models = [Curve([], [], model, dash=dash) for model, dash in zip(MODELS, DASHES, strict=False)]
+    ticks = [point.x for point in comparison.points]
+    panels = []
+    for panel in comparison.panels:
+        curves, marks = list[Curve](), list[Curve]()
+        for color, series in zip(COLORS, panel.series, strict=False):
+            for model, dash in zip(MODELS, DASHES, strict=False):
+                known = [*_known_points(comparison.x, series, model)]
+                statistics = [(point.x, point.spread(of)) for point, of in known]
+                is_named = len(comparison.series) > 1 and model == OWN
+                label = shorten_value(series.label) if is_named else ""
+                bars = [ends(point, of) for point, of in known] if ends else []
+                curves.append(mean_curve(statistics, possible, bars, color=color, dash=dash, label=label))
+                verdicts = [verdict(point, of) if verdict else HOLDS for point, of in known]
+                marked = [(x, one.mean, how) for (x, one), how in zip(statistics, verdicts, strict=True)]
+                marks += verdict_marks(marked, color)
+        curves += [*marks, *models, *(verdict_legend() if verdict else [])]
+        title = shorten_value(panel.title, 60) if panel.title else ""
+        x_label = shorten_value(comparison.x)
+        panels.append(Panel(curves, x_label, y_label, title, ticks, y_possible=possible, shows_all_possible=True))
+    return panels
+
+
+def _known_points(x: str | None, series: Series, model: str) -> Iterator[tuple[Point, str]]:
+    """The points at which the number of a model is known; a model trained with alpha=0 is its own twin."""
+    for point in series.points:
+        of = OWN if x == ALPHA and point.x == 0 else model
+        if point.spread(of).n:
+            yield point, of

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from satae.page.evaluations import codes, defence, denoising, manifold, perturbation
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.evaluations.stored import Evaluation
-from satae.plots.style import Drawing
+from satae.plots.charts import Chart
 from satae.printable import clean_text
 from satae.sweeps.series import Comparison
 
@@ -19,42 +19,42 @@ class Telling(NamedTuple):
     what: str  # it measures
     read: Callable[[Evaluation], Outcome]  # of a run; a KeyError where something is lacking
     pictures: Mapping[str, str]  # what each shows that satae-eval draws of a run, by the name of its file
-    draw: Callable[[Part, Comparison], Iterator[Drawing]] | None = None
+    charts: Callable[[Part, Comparison], Iterator[Chart]] | None = None
     figures: tuple[str, ...] = ()  # names of files
     repeated: str = ""  # the picture of a run that the figures tell of all runs
 
 
 TOLD: Final[Mapping[str, Telling]] = {
     "denoising": Telling(
-        denoising.WHAT, denoising.read, denoising.PICTURES, denoising.draw, denoising.FIGURES, denoising.REPEATED
+        denoising.WHAT, denoising.read, denoising.PICTURES, denoising.charts, denoising.FIGURES, denoising.REPEATED
     ),
     "code": Telling(codes.WHAT, codes.read, codes.PICTURES),
-    "manifold": Telling(manifold.WHAT, manifold.read, manifold.PICTURES, manifold.draw, manifold.FIGURES),
+    "manifold": Telling(manifold.WHAT, manifold.read, manifold.PICTURES, manifold.charts, manifold.FIGURES),
     "perturbation": Telling(
         perturbation.WHAT,
         perturbation.read,
         perturbation.PICTURES,
-        perturbation.draw,
+        perturbation.charts,
         perturbation.FIGURES,
         perturbation.REPEATED,
     ),
     defence.DEFENCE: Telling(
-        defence.WHAT, defence.read, defence.PICTURES, defence.draw, defence.FIGURES, defence.REPEATED
+        defence.WHAT, defence.read, defence.PICTURES, defence.charts, defence.FIGURES, defence.REPEATED
     ),
 }
 FIGURES: Final = tuple(name for telling in TOLD.values() for name in telling.figures)  # of files
 
 
-def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
-    """Those figures of a part that can be drawn.
+def charts(part: Part, comparison: Comparison) -> Iterator[Chart]:
+    """The charts of a part.
 
     Args:
         part: what was found.
-        plan: of its configurations.
+        comparison: of its configurations.
     """
-    telling = TOLD[part.name]
-    if telling.draw and any(point.runs for line in plan.series for point in line.points):
-        yield from telling.draw(part, plan)
+    make = TOLD[part.name].charts
+    if make and any(point.runs for point in comparison.points):
+        yield from make(part, comparison)
 
 
 def outcome(found: Evaluation) -> Outcome:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from satae.page.evaluations import panels, twins
 from satae.page.evaluations.outcomes import Outcome, Part
+from satae.page.evaluations.panels import MODELS, twin_panels
 from satae.page.evaluations.stored import Evaluation, count, number, text
-from satae.plots.style import Drawing
+from satae.plots.charts import Chart
 from satae.sweeps.formatting import shorten_value
 from satae.sweeps.series import Comparison
 
@@ -29,19 +29,19 @@ def read(found: Evaluation) -> Outcome:
     rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
     epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
     for row in rows:
-        if (name := text(row["model"])) in twins.MODELS and row["epsilon"] == epsilon:
+        if (name := text(row["model"])) in MODELS and row["epsilon"] == epsilon:
             told.numbers[name], told.inputs[name] = number(row["change share"]), count(row["n"])
     return told._replace(label=f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}") if rows else told
 
 
-def draw(part: Part, plan: Comparison) -> Iterator[Drawing]:
+def charts(part: Part, comparison: Comparison) -> Iterator[Chart]:
     """The change of the code, where a number varies."""
-    if plan.x is None:
+    if comparison.x is None:
         return
-    figure = twins.figure(plan, "largest change of the code", (0.0, math.inf))
-    told = (
+    caption = (
         f"The largest {part.label}, that an attack finds, in mean distances between the codes of two inputs; dashed:"
         " the twin trained with alpha=0. An attack may miss a larger one."
+        f"{comparison.bars_caption()}{comparison.left_out_caption()}"
     )
-    title = f"Change of the code against {shorten_value(plan.x)}"
-    yield panels.kept(figure, CODE, title, told, plan, more=plan.left_out_caption())
+    panels = twin_panels(comparison, "largest change of the code", (0.0, math.inf))
+    yield Chart(CODE, f"Change of the code against {shorten_value(comparison.x)}", caption, panels, is_shared=True)

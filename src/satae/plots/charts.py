@@ -1,0 +1,219 @@
+"""Charts as plain data, and their drawing: curves with error bars in panels, and histograms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from satae.plots.scales import EDGE, limit_axis, place_texts, scale_x_axis
+from satae.plots.style import (
+    COLORS,
+    INK,
+    PANEL_SIZE,
+    PAPER,
+    SMALL_PANEL_SIZE,
+    Drawing,
+    Picture,
+    figure_style,
+    panel_grid,
+    save_drawing,
+    to_picture,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+ErrorBars = tuple[Sequence[float], Sequence[float]]  # lengths downwards and upwards, or to the left and to the right
+
+TEXT_BACKGROUND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+FLAT_SET_COLOR: Final = "#d9d9d9"
+FEWEST_BINS, MOST_BINS = 10, 60
+
+
+class Curve(NamedTuple):
+    """Numbers along ``x`` in one color; a curve without numbers is only an entry of the legend."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    label: str = ""  # in the legend; empty: not in the legend
+    color: str = INK
+    dash: Any = "-"  # as matplotlib's linestyle; "none": markers only
+    marker: str = ""
+    marker_size: float = 6
+    is_hollow: bool = False
+    y_bars: ErrorBars | None = None
+    x_bars: ErrorBars | None = None
+    texts: Sequence[str] = ()  # beside the points, where there is room
+
+
+class Panel(NamedTuple):
+    """Curves in one pair of axes."""
+
+    curves: Sequence[Curve]
+    x_label: str
+    y_label: str = ""
+    title: str = ""
+    x_ticks: Sequence[float] = ()  # the axis has its ticks here, and is logarithmic if they span much
+    x_possible: tuple[float, float] | None = None  # the axis ends where no value is possible
+    y_possible: tuple[float, float] | None = None
+    shows_all_possible: bool = False  # the vertical axis starts and ends at the possible values
+    has_log_y: bool = False
+    row_names: Sequence[str] = ()  # instead of numbers on the vertical axis
+    level: float | None = None  # a thin horizontal line
+
+
+class Chart(NamedTuple):
+    """A figure of a report."""
+
+    name: str  # of its files
+    title: str
+    caption: str
+    panels: Sequence[Panel]
+    columns: int = 2
+    size: tuple[float, float] = PANEL_SIZE  # inches, of a panel
+    is_shared: bool = False  # all panels have the same ranges
+    legend: Literal["each panel", "all panels", "inside"] = "each panel"
+
+
+def draw_chart(chart: Chart) -> Drawing:
+    """Draw a chart as PNG and SVG."""
+    labels = dict.fromkeys(curve.label for panel in chart.panels for curve in panel.curves if curve.label)
+    with figure_style():
+        figure = draw_panels(chart.panels, chart.columns, chart.size, chart.legend, is_shared=chart.is_shared)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # both files get the same layout
+        place_texts(figure)
+        return save_drawing(
+            figure, chart.name, chart.title, chart.caption, ", ".join(labels), wide=len(chart.panels) > 1
+        )
+
+
+def draw_picture(panels: Sequence[Panel], columns: int) -> Picture:
+    """Draw panels as a picture for TensorBoard; the first panel holds the legend."""
+    with figure_style():
+        return to_picture(draw_panels(panels, columns, SMALL_PANEL_SIZE if len(panels) > 1 else PANEL_SIZE, "inside"))
+
+
+def draw_panels(
+    panels: Sequence[Panel],
+    columns: int,
+    size: tuple[float, float],
+    legend: Literal["each panel", "all panels", "inside"],
+    *,
+    is_shared: bool = False,
+) -> Figure:
+    """Draw panels in rows of ``columns``; see ``Chart`` for the arguments."""
+    is_small = size[0] < PANEL_SIZE[0]
+    more_height = 0.7 if legend == "all panels" else 0.0
+    if legend == "all panels" and min(columns, len(panels)) < 3:
+        size = (1.5 * size[0], size[1])
+    figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=is_shared)
+    entries: dict[str, Any] = {}
+    for place, (ax, panel) in enumerate(zip(all_axes, panels, strict=True)):
+        handles = {curve.label: _draw_curve(ax, curve) for curve in panel.curves}
+        handles.pop("", None)
+        entries |= {label: handle for label, handle in handles.items() if label not in entries}
+        is_repeated = place % columns > 0 and panel.y_label == panels[place - 1].y_label
+        _draw_axes(ax, panel._replace(y_label="") if is_repeated else panel, is_small)
+        if handles and legend == "each panel":
+            width = max(1, min(len(handles), 4, 56 // (max(map(len, handles)) + 6)))
+            place_below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
+            ax.legend(handles.values(), handles.keys(), ncols=width, handlelength=3.2, **place_below)
+        if handles and legend == "inside" and (place == 0 or not is_small):
+            ax.legend(handles.values(), handles.keys(), fontsize=8 if is_small else 10)
+    if entries and legend == "all panels":
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, handlelength=3)
+    for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if is_shared else None]:
+        _limit_axes(ax, panel, panels if is_shared else [panel])
+    return figure
+
+
+def _draw_curve(ax: Axes, curve: Curve) -> Any:
+    """Draw a curve; returns its handle for the legend."""
+    style: dict[str, Any] = {"color": curve.color, "ls": curve.dash, "ms": curve.marker_size, "lw": 1.7}
+    style |= {"marker": curve.marker or None} | ({"markerfacecolor": PAPER, "zorder": 5} if curve.is_hollow else {})
+    for x, y, text in zip(curve.x, curve.y, curve.texts, strict=False):
+        ax.text(x, y, text, fontsize=9, bbox=TEXT_BACKGROUND, in_layout=False)
+    if curve.y_bars is None and curve.x_bars is None:
+        if curve.dash == "none":
+            style |= {"zorder": 5}
+        return ax.plot(curve.x, curve.y, **style)[0]
+    if curve.y_bars is not None and curve.x_bars is not None:
+        style |= {"elinewidth": 0.8}
+    return ax.errorbar(curve.x, curve.y, curve.y_bars, curve.x_bars, capsize=3, label=curve.label or None, **style)
+
+
+def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
+    if panel.title:
+        ax.set_title(panel.title)
+    ax.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    ax.tick_params(labelbottom=True, labelleft=True)
+    if any(curve.texts for curve in panel.curves):
+        ax.margins(0.08)
+    if panel.x_ticks:
+        scale_x_axis(ax, "" if is_small else panel.x_label, panel.x_ticks)
+        ax.set_xlabel(ax.get_xlabel() or panel.x_label)
+    if is_small:
+        ax.tick_params(labelsize=8)
+    if panel.level is not None:
+        ax.axhline(panel.level, color=INK, lw=1, alpha=0.5)
+    if panel.row_names:
+        ax.set_yticks(range(len(panel.row_names)), panel.row_names)
+        ax.set_ylim(len(panel.row_names) - 0.5, -0.5)
+    if panel.has_log_y:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
+
+
+def _limit_axes(ax: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
+    """End the axes where no value is possible; ``panels`` are those that share them."""
+    curves = [curve for one in panels for curve in one.curves]
+    if panel.x_possible:
+        limit_axis(ax, "x", panel.x_possible, [x for curve in curves for x in curve.x])
+    if panel.y_possible and not panel.shows_all_possible:
+        limit_axis(ax, "y", panel.y_possible, [y for curve in curves for y in curve.y])
+    if panel.y_possible and panel.shows_all_possible:
+        low, high = panel.y_possible
+        top = high if math.isfinite(high) else ax.get_ylim()[1]
+        ax.set_ylim(low - EDGE * (top - low), top + EDGE * (top - low))
+
+
+def draw_histograms(
+    groups: Mapping[str, Mapping[str, Tensor]],
+    x_label: str,
+    shaded: Sequence[tuple[float, float]] = (),
+    columns: int = 4,
+) -> Picture:
+    """Draw distributions in panels.
+
+    Args:
+        groups: by the title of a panel, then by label: numbers of any shape.
+        x_label: of the horizontal axis.
+        shaded: intervals to shade.
+        columns: panels in a row.
+    """
+    import numpy as np
+
+    size = SMALL_PANEL_SIZE if len(groups) > 1 else PANEL_SIZE
+    with figure_style():
+        figure, all_axes = panel_grid(len(groups), columns, size)
+        for ax, (title, group) in zip(all_axes, groups.items(), strict=True):
+            values = {label: x.detach().flatten().float().cpu().numpy() for label, x in group.items()}
+            everything = np.concatenate([*values.values()])
+            low, high = float(everything.min()), float(everything.max())
+            bins = min(MOST_BINS, max(FEWEST_BINS, round(min(map(len, values.values())) ** 0.5)))
+            edges = np.linspace(low, high if high > low else low + 1, bins + 1)
+            for start, end in shaded:
+                ax.axvspan(max(start, edges[0]), min(end, edges[-1]), color=FLAT_SET_COLOR, lw=0)
+            for color, (label, x) in zip(COLORS, values.items(), strict=False):
+                weights = np.full(len(x), 1 / len(x))
+                ax.hist(x, edges.tolist(), weights=weights, histtype="step", color=color, label=label, lw=1.4)
+            ax.set(title=title, xlabel=x_label, ylabel="share", xlim=(edges[0], edges[-1]))
+            ax.tick_params(labelsize=8)
+            if len(values) > 1:
+                ax.legend(fontsize=8)
+        return to_picture(figure)
