@@ -22,8 +22,8 @@ Fashion-MNIST, batches of {BATCH}, Adam {LEARNING_RATE:g}, gaussian noise of {NO
 those of the last epoch's training pass; a whole process is everything from its start to its end."""
 COSTS: Final = f"""\
 Logging and checkpoints: their time over that of training and themselves, in a run of {SIDE_EPOCHS} epochs (python -m
-benchmarks.side_costs); measuring both splits after each epoch is told apart. Overhead of a run: (jobs * wall time of
-the sweep - time in which each run trains, measures and draws, by its own events) / runs."""
+benchmarks.side_costs); measuring both splits after each epoch is listed separately. Overhead of a run: (jobs * wall
+time of the sweep - time in which each run trains, measures and draws, by its own events) / runs."""
 
 
 def write(folder: Path, measurements: list[Measurement], facts: dict[str, Any], limit: int | None) -> str:
