@@ -1,4 +1,4 @@
-"""Files that are whole at every moment."""
+"""Writing files so that each is complete at every moment, even if the program is killed or the disk is full."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-PARTIAL: Final = ".partial"
+PARTIAL_SUFFIX: Final = ".partial"
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file; one that was there stays as it is until the new one is whole and on the disk.
+    """Write a file. An existing one stays unchanged until the new one is complete and on the disk.
 
     Raises:
-        OSError: it cannot be written, with its name; what was there is left.
+        OSError: it cannot be written; the error names ``path``, and an existing file is unchanged.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
     try:
-        with named(path):
-            partial.unlink(missing_ok=True)  # of a process that was killed
-            with partial.open("xb") as file:  # which follows no link
+        with name_file_in_errors(path):
+            partial.unlink(missing_ok=True)  # left by a process that was killed
+            with partial.open("xb") as file:  # "x" follows no link
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -34,34 +34,34 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Add to a file.
+    """Add to the end of a file.
 
     Raises:
-        OSError: it cannot be written, with its name.
+        OSError: it cannot be written; the error names ``path``.
     """
-    with named(path), path.open("ab") as file:
+    with name_file_in_errors(path), path.open("ab") as file:
         file.write(content)
 
 
 def sync(path: Path) -> None:
-    """Have what was added to a file reach the disk.
+    """Wait until everything that was appended to a file is on the disk.
 
     Raises:
-        OSError: it does not, with the file's name.
+        OSError: the disk failed; the error names ``path``.
     """
-    with named(path):
+    with name_file_in_errors(path):
         with path.open("ab") as file:
             os.fsync(file.fileno())
         _sync_names(path.parent)
 
 
-def keep(path: Path, place: Path) -> None:
-    """Give a file that is whole its name, once it is on the disk.
+def move_into_place(path: Path, place: Path) -> None:
+    """Give a complete file its final name, once its content is on the disk.
 
     Raises:
-        OSError: it does not reach the disk, with the name.
+        OSError: the disk failed; the error names ``place``.
     """
-    with named(place):
+    with name_file_in_errors(place):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -72,7 +72,7 @@ def keep(path: Path, place: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, unless it is there.
+    """Make a folder unless it exists.
 
     Raises:
         OSError: it cannot be made.
@@ -83,23 +83,23 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path, above: int) -> None:
-    """Have the name of a folder reach the disk, and those of some above it, which may be as new.
+    """Wait until the name of a folder is on the disk, and the names of some folders above it, which may be new too.
 
     Args:
-        path: of the folder.
-        above: how many of them.
+        path: the folder.
+        above: how many folders above it.
 
     Raises:
-        OSError: they do not.
+        OSError: the disk failed.
     """
     for folder in [*path.absolute().parents][: above + 1]:
-        with suppress(PermissionError):  # one that may not be looked into is not ours, nor new
+        with suppress(PermissionError):  # a folder that we may not read is not new
             _sync_names(folder)
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Name a file in what goes wrong with it: writing tells only that the disk is full."""
+def name_file_in_errors(path: Path) -> Iterator[None]:
+    """Add the name of a file to every OSError inside the context: an error of writing does not say which file."""
     try:
         yield
     except OSError as error:
@@ -107,12 +107,12 @@ def named(path: Path) -> Iterator[None]:
 
 
 def _sync_names(folder: Path) -> None:
-    """Have the names of a folder's files reach the disk."""
+    """Wait until the names of a folder's files are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot do this
             raise
     finally:
         os.close(handle)

@@ -135,7 +135,7 @@ def export(chosen: Choices) -> Exported:
         apart = [difference(model, form.read(file), part) for part in (x, x[:1])]
         if not all(gap <= TOLERANCE for gap in apart):  # nan is not
             raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
-        files.keep(file, chosen.out)
+        files.move_into_place(file, chosen.out)
     reached = _reached(chosen.run, state.step, config, len(data.train.x))
     return Exported(chosen.out, reached, max(apart), len(x))
 

@@ -279,7 +279,7 @@ def test_no_link_is_followed(path):
     path.parent.mkdir()
     victim = path.parents[1] / "victim"
     victim.write_text("precious")
-    path.with_name(f".{path.name}{files.PARTIAL}").symlink_to(victim)
+    path.with_name(f".{path.name}{files.PARTIAL_SUFFIX}").symlink_to(victim)
     path.symlink_to(victim)
     checkpoint.save(path, state(1))
     assert victim.read_text() == "precious"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from satae import signals as interruption
-from satae.atomic_write import named
+from satae.atomic_write import name_file_in_errors
 from satae.config import ConfigError
 from satae.page import csv_files, figures
 from satae.page.evaluations import gathering, parts
@@ -51,11 +51,11 @@ def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Resu
     place = out or default(folders)
     check(place)
     source = gather(folders, known)
-    with named(place):
+    with name_file_in_errors(place):
         new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{FOLDER}-"))
     try:
         for name, content in contents(source):
-            with named(place / name), (new / name).open("wb") as file:
+            with name_file_in_errors(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
         new.chmod(0o777 & ~_mask())
         with interruption.held():

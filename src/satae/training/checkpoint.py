@@ -116,7 +116,7 @@ def load(path: Path) -> State:
     if (size := path.stat().st_size) > memory():
         told = f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine"
         raise Refused(f"{path}: not a checkpoint that can be read ({told})")
-    with files.named(path), path.open("rb") as probe:  # which tells why it cannot be read, where safetensors does not
+    with files.name_file_in_errors(path), path.open("rb") as probe:  # safetensors does not say why it cannot read
         probe.read(1)
     try:
         with safe_open(path, "pt") as file:  # which looks whether the file is as long as its header says

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from satae.atomic_write import PARTIAL
+from satae.atomic_write import PARTIAL_SUFFIX
 from satae.runs.layout import CHECKPOINTS
 from satae.training import checkpoint, checkpoint_folder
 from satae.training.checkpoint import State
@@ -45,7 +45,7 @@ class Keeper:
         self.run, self.keep, self.best = run, keep, best
         self.every_minutes, self.every_epochs, self.every_steps = every_minutes, every_epochs, every_steps
         self._next = self._later(0.0)
-        for torn in (run / CHECKPOINTS).glob(f".*{PARTIAL}"):  # of a process that was killed
+        for torn in (run / CHECKPOINTS).glob(f".*{PARTIAL_SUFFIX}"):  # of a process that was killed
             torn.unlink()
         self._unwritten: State | None = None
 
