@@ -1,3 +1,5 @@
+"""Pictures show the numbers that they are drawn from."""
+
 import io
 
 import numpy as np
@@ -8,6 +10,8 @@ from torch import nn
 
 from satae.model.architectures import conv, mlp
 from satae.plots import pictures
+
+SIZE, TOP = pictures.TILE_SIZE, pictures.CAPTION_HEIGHT + pictures.TILE_GAP
 
 
 def opened(picture):
@@ -43,23 +47,23 @@ def test_pixels_are_enlarged_without_smoothing_and_keep_their_place():
     x = torch.zeros(1, 1, 4, 4)
     x[0, 0, 1, 2] = 1.0
     sheet = pictures.reconstructions(x, torch.zeros_like(x), torch.zeros_like(x), (0.0, 1.0))
-    factor = pictures.TILE // 4
-    tile = sheet[pictures.TEXT + pictures.GAP :][: pictures.TILE, : pictures.TILE, 0]
+    factor = SIZE // 4
+    tile = sheet[TOP:][:SIZE, :SIZE, 0]
     expected = np.kron(x[0, 0].numpy() * 255, np.ones((factor, factor)))
     assert np.array_equal(tile, expected)
 
 
 def test_values_outside_the_span_are_clipped_not_wrapped():
     x = torch.tensor([-5.0, 5.0]).view(1, 1, 1, 2).expand(1, 1, 2, 2)
-    tile = pictures.reconstructions(x, x, x, (0.0, 1.0))[pictures.TEXT + pictures.GAP :][: pictures.TILE]
+    tile = pictures.reconstructions(x, x, x, (0.0, 1.0))[TOP:][:SIZE]
     assert tile[0, 0, 0] == 0
-    assert tile[0, pictures.TILE - 1, 0] == 255
+    assert tile[0, SIZE - 1, 0] == 255
 
 
 def test_a_zero_weight_is_grey_and_the_sign_is_kept():
     weights = torch.tensor([[2.0, 0.0], [-2.0, 1.0]]).view(1, 1, 2, 2)
-    tile = pictures.filters(weights, "weights")[pictures.TEXT + pictures.GAP :][: pictures.TILE, : pictures.TILE, 0]
-    half = pictures.TILE // 2
+    tile = pictures.filters(weights, "weights")[TOP:][:SIZE, :SIZE, 0]
+    half = SIZE // 2
     assert [tile[0, 0], tile[0, half], tile[half, 0]] == [255, 128, 0]
 
 
@@ -71,5 +75,5 @@ def test_pictures_are_saved_under_their_names(tmp_path):
 
 def test_no_more_filters_than_fit():
     sheet = pictures.filters(torch.rand(1000, 1, 8, 8), "weights")
-    rows = (sheet.shape[0] - pictures.TEXT - pictures.GAP) // (pictures.TILE + pictures.GAP)
-    assert rows * pictures.COLUMNS == pictures.MOST_FILTERS
+    rows = (sheet.shape[0] - TOP) // (SIZE + pictures.TILE_GAP)
+    assert rows * pictures.TILES_PER_ROW == pictures.MOST_FILTERS

@@ -142,5 +142,5 @@ def _pictures(subject: Subject, own: Tensor, rows: list[Row]) -> dict[str, Pictu
     panels = {row.against: {"data": _scale(own), row.against: _scale(row.energies)} for row in rows}
     drawn = {"energies": draw_histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
     if subject.data.shape == PLANE:
-        drawn["map"] = Picture.encode(pictures.energy(subject.model, subject.x, subject.data.span))
+        drawn["map"] = pictures.energy(subject.model, subject.x, subject.data.span)
     return drawn
