@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from satae import signals as interruption
@@ -105,14 +104,12 @@ def settings(words: Sequence[str]) -> Evaluation:
         ConfigError: one of them cannot be used.
     """
     from satae.cli.compose import settled  # takes longer than the help
-    from satae.config.choices import Choice
-    from satae.config.evaluation import EVALUATION
+    from satae.config.schema import EVALUATION
+    from satae.config.validation import validate_evaluation
 
-    parts = [word for word in words if word.startswith(PARTS)]
-    rest = [_in_decimals(word) for word in words if word not in parts]
-    names = [name for word in parts for name in word.removeprefix(PARTS).split(",")]
-    chosen = [settled([*rest, f"{PARTS}{name}"], EVALUATION) for name in names] or [settled(rest, EVALUATION)]
-    return replace(chosen[0], evaluation=Choice(",".join(names))) if names else chosen[0]
+    named = [word for word in words if word.startswith(PARTS)]
+    values = settled([_in_decimals(word) for word in words if word not in named], EVALUATION)
+    return validate_evaluation(values, [name for word in named for name in word.removeprefix(PARTS).split(",")] or None)
 
 
 def _in_decimals(word: str) -> str:

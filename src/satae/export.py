@@ -113,14 +113,14 @@ def export(chosen: Choices) -> Exported:
     """
     import torch
 
-    from satae.config import stored
+    from satae.config import saved_config
     from satae.experiment import build
     from satae.experiment.same_data import check_data, check_shape
     from satae.runs.loading import model_of, state_of
 
     state = state_of(chosen.run, best=chosen.best)
     model = model_of(state, str(chosen.run)).eval()
-    config = stored.read(chosen.run / CONFIG_FILE)
+    config = saved_config.read_config(chosen.run / CONFIG_FILE)
     data = build.dataset(config)
     try:
         (check_shape if chosen.best else check_data)(state.facts, data)

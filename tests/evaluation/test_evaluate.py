@@ -88,7 +88,7 @@ def test_denoising_has_a_row_for_each_level_beside_the_noisy_input(run):
     noisy = [float(row["noisy fvu"]) for row in rows[1:4]]
     assert noisy == sorted(noisy)
     kept = read(run / "evaluation" / "denoising.json")["tables"][0]
-    model, data = satae.load(run), satae.experiment.build.dataset(satae.config.stored.read(run / "config.yaml"))
+    model, data = satae.load(run), satae.experiment.build.dataset(satae.config.saved_config.read_config(run / "config.yaml"))
     x = data.batch(data.test.x)
     assert kept["rows"][0][kept["columns"].index("mse")] == pytest.approx((model(x) - x).square().mean().item())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -14,22 +14,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
 from satae.cli.places import place
 from satae.config import Config, ConfigError, validate
+from satae.config.messages import format_value
 from satae.config.schema import TRAINING, Schema
-from satae.config.validate import chosen_names, validated
+from satae.config.validation import chosen_names
 from satae.launchers import launchers
 from satae.launchers.launchers import Launcher
 from satae.printable import first_line
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
-
-
-T = TypeVar("T")
 
 
 class Run(NamedTuple):
@@ -74,8 +72,8 @@ def planned(
     return Planned(runs, varied, found[0].launcher if multirun else None)
 
 
-def settled(words: Sequence[str], schema: Schema[T]) -> T:
-    """The configuration of a program that makes no runs.
+def settled(words: Sequence[str], schema: Schema) -> dict[str, Any]:
+    """The values of the configuration of a program that makes no runs.
 
     Args:
         words: overrides, as typed.
@@ -85,10 +83,27 @@ def settled(words: Sequence[str], schema: Schema[T]) -> T:
         ConfigError: one of them cannot be used.
     """
     with initialize_config_module("satae.conf", version_base="1.3"), _explained(words, schema):
-        composed = _checked(list(words), [], schema.primary, schema)
+        parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
+        composed = _checked(list(words), parts, schema.primary, schema)
         with open_dict(composed):
             del composed["hydra"]
-        return validated(composed, schema)
+        return plain_values(composed)
+
+
+def plain_values(composed: DictConfig) -> dict[str, Any]:
+    """What Hydra composed, with its interpolations resolved.
+
+    Raises:
+        ConfigError: an interpolation cannot be resolved.
+    """
+    try:
+        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raw: Any = OmegaConf.to_container(composed, resolve=False)
+        for key in str(error.full_key).split("."):
+            raw = raw.get(key) if isinstance(raw, dict) else raw
+        raise ConfigError(f"{error.full_key}={format_value(raw)}: {first_line(error)}") from None
+    return {key: value for key, value in values.items() if key != "hydra"}
 
 
 class _Composed(NamedTuple):
@@ -126,10 +141,10 @@ def _run(words: list[str], own: list[str], name: str, number: int | None) -> _Co
             where, launcher = place(composed, number is not None), _launcher(composed)
             with open_dict(composed):
                 del composed["hydra"]
-            return _Composed(Run(words, validate(composed), where), launcher)
+            return _Composed(Run(words, validate(plain_values(composed)), where), launcher)
 
 
-def _checked(words: list[str], own: list[str], name: str, schema: Schema[Any]) -> DictConfig:
+def _checked(words: list[str], own: list[str], name: str, schema: Schema) -> DictConfig:
     """What Hydra makes of words that have been looked at."""
     parsed = _parsed(words)
     overrides.check_single(parsed, schema)
@@ -168,7 +183,7 @@ def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(words: Sequence[str], schema: Schema[Any] = TRAINING) -> Iterator[None]:
+def _explained(words: Sequence[str], schema: Schema = TRAINING) -> Iterator[None]:
     try:
         yield
     except ConfigError:
@@ -177,10 +192,10 @@ def _explained(words: Sequence[str], schema: Schema[Any] = TRAINING) -> Iterator
         raise ConfigError(overrides.explain(error, _chosen(words, schema), schema)) from None
 
 
-def _chosen(words: Sequence[str], schema: Schema[Any]) -> dict[str, str]:
+def _chosen(words: Sequence[str], schema: Schema) -> dict[str, str]:
     """The name chosen in each group, as far as the overrides can be composed, and that of the launcher."""
     launcher = {key: name for key, _, name in (word.partition("=") for word in words) if key == launchers.KEY}
-    for part in ([word for word in words if word.partition("=")[0] in schema.grouped], []):
+    for part in ([word for word in words if word.partition("=")[0] in schema.group_keys], []):
         with suppress(Exception):  # whatever Hydra raises
-            return chosen_names(compose(schema.primary, part), schema) | launcher
+            return chosen_names(plain_values(compose(schema.primary, part)), schema) | launcher
     return launcher

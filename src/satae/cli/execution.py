@@ -21,7 +21,7 @@ from satae.cli.launch import TRACEBACK, CommandLine, Program, hand_over, watched
 from satae.cli.making import make
 from satae.cli.plan import Plan
 from satae.config import ConfigError
-from satae.config.changes import check_changes
+from satae.config.validation import check_changes
 from satae.launchers import cores, launchers
 from satae.printable import first_line
 from satae.signals import Interrupted

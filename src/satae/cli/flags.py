@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from omegaconf import OmegaConf
 
-from satae.config.messages import ConfigError
+from satae.config import ConfigError
 
 VERSION: Final = "--version"
 

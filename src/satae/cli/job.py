@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from satae.cli.compose import plain_values
 from satae.cli.exit_codes import DIVERGED, FAILED, REFUSED, say
 from satae.cli.launch import CommandLine, stop
 from satae.cli.stored_runs import RERUN, RESUME
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def run_job(composed: DictConfig, line: CommandLine) -> float:
     """One run of the command line, or of a sweep; returns the reconstruction loss on the validation split."""
-    directory, config = Path(HydraConfig.get().runtime.output_dir), validate(composed)
+    directory, config = Path(HydraConfig.get().runtime.output_dir), validate(plain_values(composed))
     return (_alone if line.sweep is None else _in_sweep)(directory, config, line)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.messages import ConfigError, counted
+from satae.config import ConfigError
+from satae.config.messages import counted
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps.results import directories
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
-from satae.config.messages import ConfigError, bad_choice, expected, show, unknown_key
-from satae.config.schema import PATHS, TRAINING, Schema
+from satae.config import ConfigError
+from satae.config.messages import bad_choice, show
+from satae.config.schema import TRAINING, Schema, all_path_options
+from satae.config.validation import expected_type, unknown_key
 from satae.launchers import launchers
 from satae.printable import first_line
 
@@ -21,7 +23,7 @@ GRAMMAR = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffl
 def quoted(word: str) -> str:
     """The name of a file or folder with the quotes that Hydra wants, which a shell has taken or nobody has typed."""
     key, equals, value = word.partition("=")
-    if not equals or key.lstrip("+") not in PATHS or PLAIN.fullmatch(value) or GRAMMAR.match(value):
+    if not equals or PLAIN.fullmatch(value) or GRAMMAR.match(value) or key.lstrip("+") not in all_path_options():
         return word
     mark = '"' if "'" in value else "'"
     return f"{key}={mark}{value}{mark}"
@@ -40,7 +42,7 @@ def names(group: str) -> Iterable[str]:
         return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
-def check_override(override: Override, schema: Schema[Any]) -> None:
+def check_override(override: Override, schema: Schema) -> None:
     """Refuse what Hydra would misread, or accept though no run can use it.
 
     Args:
@@ -55,11 +57,11 @@ def check_override(override: Override, schema: Schema[Any]) -> None:
     value = None if override.is_delete() else override.value()
     if not key:
         raise ConfigError(f"{typed}: cannot be read; write option=value")
-    if override.is_delete() and root in schema.known:
+    if override.is_delete() and root in {*schema.keys}:
         raise ConfigError(f"{typed}: every run needs {key}; leave it out")
-    if override.package is not None and root in schema.known | schema.presets:
+    if override.package is not None and root in {*schema.keys} | schema.presets:
         raise ConfigError(f"{typed}: write {key}=..., without the @")
-    if override.is_add() and root in schema.known:
+    if override.is_add() and root in {*schema.keys}:
         raise ConfigError(f"{typed}: {key} is there already; leave out the +")
     if root in schema.groups and option == "name":
         raise ConfigError(f"{typed}: write {root}={value}")
@@ -69,7 +71,7 @@ def check_override(override: Override, schema: Schema[Any]) -> None:
         raise ConfigError(bad_choice(key, value, names(key)))
 
 
-def check_single(parsed: Sequence[Override], schema: Schema[Any]) -> None:
+def check_single(parsed: Sequence[Override], schema: Schema) -> None:
     """Refuse several values where one run is asked for; a misspelt word first, which may be the one to make several.
 
     Args:
@@ -81,10 +83,10 @@ def check_single(parsed: Sequence[Override], schema: Schema[Any]) -> None:
     """
     several = [override.input_line for override in parsed if override.is_sweep_override()]
     for key in (str(override.key_or_group) for override in parsed if several and not override.is_add()):
-        if re.fullmatch(r"\w+", key) and key not in schema.known | schema.presets:
+        if re.fullmatch(r"\w+", key) and key not in {*schema.keys} | schema.presets:
             raise ConfigError(unknown_key(key, {}, schema))
     if several:
-        raise ConfigError(f"{several[0]}: {schema.several}")
+        raise ConfigError(f"{several[0]}: {schema.several_values}")
 
 
 def check_sweep(override: Override) -> None:
@@ -109,7 +111,7 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value) and "${" not in value
 
 
-def explain(error: Exception, chosen: dict[str, str], schema: Schema[Any] = TRAINING) -> str:
+def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING) -> str:
     """What Hydra found wrong, in one line.
 
     Args:
@@ -131,17 +133,17 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema[Any] = TRAI
     if getattr(error, "missing_cfg_file", None):
         return _missing(error, schema)
     if found := re.search(r"Error merging override (\S+?)=(.*)", text):
-        reason = expected(found[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
+        reason = expected_type(found[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
         return f"{found[1]}={found[2]}: {reason}"
     place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 
 
-def _missing(error: Any, schema: Schema[Any]) -> str:
+def _missing(error: Any, schema: Schema) -> str:
     """A file that Hydra could not find, as the choice that was asked for."""
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     root, _, below = group.partition("/")
-    if root in schema.grouped:
+    if root in schema.group_keys:
         return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
     if group == launchers.KEY:
         return launchers.not_there(name, error.options or [])

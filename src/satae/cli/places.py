@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from satae.config.messages import ConfigError
+from satae.config import ConfigError
 from satae.printable import brief
 from satae.runs.layout import RECORD_FILE
 

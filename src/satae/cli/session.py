@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
@@ -121,7 +120,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     done = experiment.epochs_until(begin)
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
-        LOGGERS.build("tensorboard", record.directory, done + 1 if record.is_resumed else None) as logger,
+        LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
         RunConsole(config.epochs, finished_epochs=done, name=name) as display,
     ):
         jobs = {"jobs": share.jobs} if share else {}
@@ -145,5 +144,5 @@ def _opened(
     for caveat in caveats(experiment):
         display.warn(caveat)
     best = going_on.best_so_far(record.directory, state, experiment, display.warn) if state else None
-    keeper = Keeper(record.directory, **asdict(experiment.config.checkpoint), best=best)
+    keeper = Keeper(record.directory, **vars(experiment.config.checkpoint), best=best)
     return Session(experiment, record, logger, display, keeper)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from satae.cli import places
 from satae.cli.overrides import in_grammar
-from satae.config import Config, ConfigError, stored
+from satae.config import Config, ConfigError, saved_config
 from satae.config.flat import flat
-from satae.config.ranges import MOST_THREADS
+from satae.config.option_types import MAX_THREADS
 from satae.config.schema import GROUPS, PRESETS
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OLD_CHECKPOINT, RECORD_FILE
 
@@ -42,7 +41,7 @@ def expanded(words: Sequence[str], multirun: bool) -> Typed:
     if (word := _named(words)) is None:
         return Typed([*words])
     directory, rest = _directory(word), [other for other in words if other != word]
-    config = stored.read(directory / CONFIG_FILE)
+    config = saved_config.read_config(directory / CONFIG_FILE)
     its_own = _without(as_words(config), rest)
     if _key(word) == RERUN:
         return Typed([*_with_threads(its_own, directory), *rest], rerun_of=directory)
@@ -107,7 +106,7 @@ def _check_resume(word: str, directory: Path, rest: Sequence[str], multirun: boo
 
 def as_words(config: Config) -> list[str]:
     """A configuration as the words that give it."""
-    plain = asdict(config)
+    plain = config.to_dict()
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
     return [*groups, *(f"{key}={in_grammar(value)}" for key, value in flat(plain).items())]
 
@@ -126,7 +125,7 @@ def _with_threads(words: list[str], directory: Path) -> list[str]:
         threads = json.loads((directory / RECORD_FILE).read_text("utf-8")).get("threads")
     except (OSError, ValueError, AttributeError, RecursionError):
         threads = None
-    known = type(threads) is int and 0 < threads <= MOST_THREADS
+    known = type(threads) is int and 0 < threads <= MAX_THREADS
     return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
 
 

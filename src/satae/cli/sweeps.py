@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.cli.places import RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, check_place
+from satae.config import ConfigError
 from satae.config.flat import APART, is_among
-from satae.config.messages import ConfigError
 from satae.runs.layout import CONFIG_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import notes
 

@@ -15,20 +15,21 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from satae.config.messages import bad_choice, listed, show
+from satae.config.messages import format_value, join_words, unknown_choice
 from satae.errors import ConfigError
 
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_WIDTH: Final = 10**6
 LARGEST_VALUE: Final = 1e6  # of numbers that are compared with the data's own
-MOST_LAYERS: Final = 256
+MAX_LAYERS: Final = 256
+MAX_THREADS: Final = 1024
 MISSING: Final = "???"  # in YAML: the user must give a value
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
-Widths = Annotated[list[Width], Field(min_length=1, max_length=MOST_LAYERS)]
+Widths = Annotated[list[Width], Field(min_length=1, max_length=MAX_LAYERS)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Threads = Annotated[int, Field(ge=1, le=1024)]
+Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Value = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)]
 Level = Annotated[float, Field(ge=0, le=LARGEST_VALUE, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,6 +39,7 @@ Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 FilePath = Annotated[str, Field(json_schema_extra={"path": True})]  # a file or folder of the user
+HubPath = Annotated[str, Field(json_schema_extra={"path": "if it exists"})]  # or a name on the Hugging Face hub
 
 TYPE_WORDS: Final[dict[str, str]] = {
     "number": "must be a number",
@@ -120,14 +122,14 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
     """
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     if choices and value is not None:
-        return bad_choice(name, value, choices)
+        return unknown_choice(name, value, choices)
     if reason == "too_long" and schema["maxItems"] > 2:
         return f"{name}: has {len(value)} values; give at most {schema['maxItems']}"  # type: ignore[arg-type]
     if reason == "too_short" and schema["minItems"] == 1:
-        return f"{name}={show(value)}: give at least one value"
+        return f"{name}={format_value(value)}: give at least one value"
     if reason in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
         return out_of_range(name, value, schema.get("items", schema))
-    return f"{name}={show(value)}: {type_words(schema)}"
+    return f"{name}={format_value(value)}: {type_words(schema)}"
 
 
 def out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
@@ -140,4 +142,4 @@ def out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
         limits.append(f"{'above' if 'exclusiveMinimum' in schema else 'at least'} {low:.10g}")
     if high < LARGEST_VALUE or math.inf > max(numbers) >= high:
         limits.append(f"{'below' if 'exclusiveMaximum' in schema else 'at most'} {high:.10g}")
-    return f"{name}={show(value)}: {'each ' * isinstance(value, list)}must be {listed(limits, 'and')}"
+    return f"{name}={format_value(value)}: {'each ' * isinstance(value, list)}must be {join_words(limits, 'and')}"

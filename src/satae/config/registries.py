@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from satae.config.registry import Registry
 
-ACTIVATIONS: Final[Registry[Any]] = Registry("act", "satae.model.activations", ["relu", "shrink", "satlin"])
-ARCHITECTURES: Final[Registry[Any]] = Registry("arch", "satae.model.architectures", ["mlp"])
-NOISES: Final[Registry[Any]] = Registry("noise", "satae.model.noise")
+ACTIVATIONS: Final[Registry[Any]] = Registry("act", "satae.experiment.choices", ["relu", "shrink", "satlin"])
+ARCHITECTURES: Final[Registry[Any]] = Registry("arch", "satae.experiment.choices", ["mlp"])
+NOISES: Final[Registry[Any]] = Registry("noise", "satae.experiment.choices")
 DATA_SOURCES: Final[Registry[Any]] = Registry("data", "satae.data")
-OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.training.optimizers")
+OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.experiment.choices")
 EVALUATION_PARTS: Final[Registry[Any]] = Registry(
-    "evaluation", "satae.evaluation.parts", ["denoising", "code", "manifold", "perturbation", "defence"]
+    "evaluation", "satae.config.evaluation", ["denoising", "code", "manifold", "perturbation", "defence"]
 )
 LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")

@@ -7,7 +7,9 @@ parameters are what the program passes in. Nothing is stated a third time.
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +21,8 @@ from typing import Any, Generic, TypeVar
 
 import yaml
 
-from satae.config.messages import bad_choice, listed
-from satae.config.option_types import check_value, option_types
+from satae.config.messages import join_words, unknown_choice
+from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
 
 T = TypeVar("T")
@@ -82,9 +84,9 @@ class Registry(Generic[T]):
             ConfigError: the choice is unknown.
         """
         if name not in self.names():
-            raise ConfigError(bad_choice(self.group, name, self.names()))
-        values = yaml.safe_load((conf_folder() / self.group / f"{name}.yaml").read_text("utf-8"))
-        return {key: value for key, value in values.items() if key != "name"}
+            raise ConfigError(unknown_choice(self.group, name, self.names()))
+        options: dict[str, Any] = copy.deepcopy(_read_options(conf_folder() / self.group / f"{name}.yaml"))
+        return options
 
     def owners(self, option: str) -> list[str]:
         """The choices that have an option; nothing heavy is imported."""
@@ -99,35 +101,39 @@ class Registry(Generic[T]):
         if name not in self._entries:
             self._import(name)
         if name not in self._entries:
-            raise ConfigError(bad_choice(self.group, name, self.names()))
+            raise ConfigError(unknown_choice(self.group, name, self.names()))
         return self._entries[name]
 
     def entries(self) -> list[Entry[T]]:
         """Everything that has a YAML file, as it was registered; all modules are imported."""
         return [self[name] for name in self.names()]
 
-    def choice(self, name: str, options: Mapping[str, Any] | None = None) -> Choice:
+    def choice(self, name: str, options: Mapping[str, Any] | None = None, prefix: str = "") -> Choice:
         """A choice, its options checked against the signature of its function and converted to plain data.
+
+        The module of the choice is imported only if an option differs from the YAML file.
 
         Args:
             name: of the choice.
             options: all of them; None takes those in its YAML file.
+            prefix: of the options in messages, instead of the name of the group.
 
         Raises:
             ConfigError: the choice or an option is unknown, or a value is missing, of the wrong type or out of range.
         """
+        values = self.defaults(name)
+        if options is None or sorted(map(repr, options.items())) == sorted(map(repr, values.items())):
+            options = values
+            if MISSING not in values.values():
+                return Choice(name=name, **values)
         kinds = option_types(self[name].build)
-        given = self.defaults(name) if options is None else options
-        for option in given:
+        for option in options:
             if option not in kinds:
-                raise ConfigError(self.unknown_option(option, name))
-        order = [*(option for option in given if option in kinds), *(kind for kind in kinds if kind not in given)]
-        values = {
-            option: kinds[option].dump_python(
-                check_value(f"{self.group}.{option}", kinds[option], given.get(option, "???")), mode="json"
-            )
-            for option in order
-        }
+                line = self.unknown_option(option, name)
+                raise ConfigError(line if not prefix else f"{prefix}.{option}: no such option")
+        for option in [*values, *(kind for kind in kinds if kind not in values)]:
+            kind, dotted = kinds[option], f"{prefix or self.group}.{option}"
+            values[option] = kind.dump_python(check_value(dotted, kind, options.get(option, MISSING)), mode="json")
         return Choice(name=name, **values)
 
     def build(self, choice: Choice | str, *given: Any) -> T:
@@ -159,13 +165,13 @@ class Registry(Generic[T]):
         group = self.group
         refused = f"{group}.{option}: {group}={name} has no such option"
         if there := self.owners(option):
-            return f"{refused}; it belongs to {group}={listed(there)}"
+            return f"{refused}; it belongs to {group}={join_words(there)}"
         own = list(self.defaults(name)) if name in self.names() else []
         if near := difflib.get_close_matches(option, own, 1, 0.5):
             return f"{refused}; did you mean {group}.{near[0]}?"
         others = dict.fromkeys(other for each in self.names() for other in self.defaults(each))
         if near := difflib.get_close_matches(option, list(others), 1, 0.5):
-            return f"{refused}; did you mean {group}.{near[0]} of {group}={listed(self.owners(near[0]))}?"
+            return f"{refused}; did you mean {group}.{near[0]} of {group}={join_words(self.owners(near[0]))}?"
         return f"{refused}; it has {', '.join(own) or 'none'}"
 
     def _import(self, name: str) -> None:
@@ -179,3 +185,8 @@ class Registry(Generic[T]):
 def conf_folder() -> Traversable:
     """The folder ``conf/`` of the installed package."""
     return resources.files("satae.conf")
+
+
+@functools.cache
+def _read_options(file: Any) -> dict[str, Any]:
+    return {key: value for key, value in yaml.safe_load(file.read_text("utf-8")).items() if key != "name"}

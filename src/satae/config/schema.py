@@ -1,131 +1,143 @@
-"""The types and ranges of everything in ``conf/``; the values are there."""
+"""The settings of satae-train and satae-eval: types and ranges; the values stand in ``conf/``."""
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, NamedTuple, get_type_hints
 
-from omegaconf import MISSING
+import yaml
+from pydantic import TypeAdapter
 
-from satae.config.choices import (
-    Adam,
-    Additive,
-    Array,
-    Choice,
-    Conv,
-    Divided,
-    Folder,
-    Hf,
-    Manifold,
-    Mlp,
-    Mnist,
-    Patches,
-    Published,
-    Replacing,
-    Satlin,
-    Sgd,
-    Shrink,
+from satae.config.option_types import (
+    Count,
+    NonNegative,
+    OpenShare,
+    Positive,
+    Seed,
+    Threads,
+    describe,
+    option_types,
 )
-from satae.config.ranges import MOST_THREADS, SEEDS, between, count, one_of
+from satae.config.registries import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    DATA_SOURCES,
+    EVALUATION_PARTS,
+    LOGGERS,
+    NOISES,
+    OPTIMIZERS,
+)
+from satae.config.registry import Choice, Registry, conf_folder
 
-PLAIN: Final = [
-    *["relu", "relu6", "hardsigmoid", "hardswish", "sigmoid", "tanh", "softsign", "softplus"],
-    *["elu", "celu", "selu", "gelu", "silu", "mish", "logsigmoid"],
-]
-GROUPS: Final[dict[str, dict[str, type[Choice]]]] = {
-    "act": {"shrink": Shrink, "satlin": Satlin, **dict.fromkeys(PLAIN, Choice)},
-    "arch": {"mlp": Mlp, "conv": Conv},
-    "data": {
-        "digits": Divided,
-        "manifold": Manifold,
-        "mnist": Mnist,
-        "fashion_mnist": Mnist,
-        "cifar10": Published,
-        "svhn": Published,
-        "patches": Patches,
-        "array": Array,
-        "folder": Folder,
-        "hf": Hf,
-    },
-    "noise": {
-        "gaussian": Additive,
-        "uniform": Additive,
-        "masking": Replacing,
-        "salt_and_pepper": Replacing,
-        "none": Choice,
-    },
-    "optim": {"adam": Adam, "sgd": Sgd},
+GROUPS: Final[dict[str, Registry[Any]]] = {
+    registry.group: registry for registry in (ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS, LOGGERS)
 }
-PRESETS: Final = "experiment"  # a group without a place of its own: each has choices of many kinds
+PRESETS: Final = "experiment"  # a group of whole settings, with choices of all other groups
+SEED: Final = "seed"  # says which repetition a run is, not which configuration
+# these say how a run is computed and shown, not what it is: they may change when a run resumes
+EXECUTION_OPTIONS: Final = ("device", "threads", "compile", "checkpoint", "logger", "data.dir")
 
-T = TypeVar("T")
 
-
-@dataclass
+@dataclass(kw_only=True)
 class Checkpoints:
-    """When a run writes down where it stands, and how often that is kept."""
+    """When checkpoints are saved, and how many are kept."""
 
-    every_minutes: float | None = between(0, above=True)
-    every_epochs: int | None = count()
-    every_steps: int | None = count()
-    keep: int = count()
+    every_minutes: Positive | None
+    every_epochs: Count | None
+    every_steps: Count | None
+    keep: Count
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Config:
-    """A whole experiment; each group holds the type that ``GROUPS`` has for its name."""
+    """A whole training run."""
 
-    act: Any = MISSING
-    arch: Any = MISSING
-    data: Any = MISSING
-    noise: Any = MISSING
-    optim: Any = MISSING
+    act: Choice
+    arch: Choice
+    data: Choice
+    noise: Choice
+    optim: Choice
+    logger: Choice
 
-    alpha: float = between(0)
-    alpha_schedule: str = one_of("linear", "constant")
-    complement: str = one_of("output", "input", "slope")
-    eps: float = between(0, 1, above=True, below=True)
-    reduction: str = one_of("mean", "sum")
-    standardize: bool = MISSING
-    init: str = one_of("unit_variance", "torch")
-    decoder_norm: int | None = count()
+    alpha: NonNegative
+    alpha_schedule: Literal["linear", "constant"]
+    complement: Literal["output", "input", "slope"]
+    eps: OpenShare
+    reduction: Literal["mean", "sum"]
+    standardize: bool
+    init: Literal["unit_variance", "torch"]
+    decoder_norm: Count | None
 
-    epochs: int = count()
-    batch_size: int = count()
-    seed: int = between(0, SEEDS, below=True)
-    device: str = one_of("auto", "cpu", "cuda", "mps")
-    precision: str = one_of("fp32", "medium", "bf16")
-    compile: bool = MISSING
-    threads: int | None = count(most=MOST_THREADS)
-    checkpoint: Checkpoints = field(default_factory=Checkpoints)
+    epochs: Count
+    batch_size: Count
+    seed: Seed
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["fp32", "medium", "bf16"]
+    compile: bool
+    threads: Threads | None
+    checkpoint: Checkpoints
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain data: a choice is ``{"name": ..., option: ...}``."""
+        return {
+            key: copy.deepcopy(vars(value) if isinstance(value, Choice | Checkpoints) else value)
+            for key, value in vars(self).items()
+        }
 
 
-SECTIONS: Final[dict[str, type]] = {"checkpoint": Checkpoints}  # settings that have a common name
+@dataclass(kw_only=True)
+class Evaluation:
+    """What satae-eval measures, and how."""
+
+    best: bool
+    split: Literal["test", "valid"]
+    samples: Count
+    batch_size: Count | None
+    seed: Seed
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Threads | None
+
+    parts: dict[str, Choice]  # what to measure
+    is_all: bool  # whether the user named no part
 
 
-class Schema(NamedTuple, Generic[T]):
+class Schema(NamedTuple):
     """What the user of one program can choose: how its command line is composed, checked and explained."""
 
     program: str
-    primary: str  # the configuration in ``conf/`` that it begins with
-    root: type[T]
-    groups: Mapping[str, Mapping[str, type[Choice]]]
-    sections: Mapping[str, type]
-    presets: frozenset[str]  # groups without a place of their own
-    whole: tuple[str, ...]  # words that are no part of a configuration
-    meant: Mapping[str, str]  # words that are typed for others
-    several: str  # what to do to give several values
+    primary: str  # the configuration in ``conf/`` that it starts from
+    root: type  # the dataclass of its settings
+    groups: Mapping[str, Registry[Any]]
+    parts: Registry[Any] | None  # each of its choices is a section of options, such as ``denoising.gaussian``
+    presets: frozenset[str]  # groups that are not a key of the configuration
+    reserved: tuple[str, ...]  # words that are not part of a configuration
+    synonyms: Mapping[str, str]  # words that users type for others
+    several_values: str  # the remedy for several values where only one run is made
 
     @property
-    def known(self) -> frozenset[str]:
-        """The first words of what can be chosen."""
-        return frozenset(item.name for item in fields(self.root))  # type: ignore[arg-type]
+    def settings(self) -> dict[str, TypeAdapter[Any]]:
+        """The settings outside groups and sections, and their types."""
+        return setting_types(self.root)
 
     @property
-    def grouped(self) -> frozenset[str]:
-        """The words that take a name of ``conf/``."""
+    def sections(self) -> dict[str, list[str]]:
+        """Settings that have a common name, and the names of their options; nothing heavy is imported."""
+        if self.parts is not None:
+            return {name: list(self.parts.defaults(name)) for name in self.parts.names()}
+        return {"checkpoint": [item.name for item in fields(Checkpoints)]}
+
+    @property
+    def keys(self) -> list[str]:
+        """The first words of everything that can be chosen."""
+        return [*self.groups, *self.settings, *self.sections]
+
+    @property
+    def group_keys(self) -> frozenset[str]:
+        """The words that take a name from ``conf/``."""
         return frozenset({*self.groups, *self.presets})
 
 
@@ -134,33 +146,73 @@ TRAINING: Final = Schema(
     primary="config",
     root=Config,
     groups=GROUPS,
-    sections=SECTIONS,
+    parts=None,
     presets=frozenset({PRESETS}),
-    whole=("resume", "rerun", "sweep", "fail_fast"),
-    meant={"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"},
-    several="several values need -m (--multirun), which makes one run of each",
+    reserved=("resume", "rerun", "sweep", "fail_fast"),
+    synonyms={"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"},
+    several_values="several values need -m (--multirun), which makes one run of each",
+)
+EVALUATION: Final = Schema(
+    program="satae-eval",
+    primary="eval",
+    root=Evaluation,
+    groups={},
+    parts=EVALUATION_PARTS,
+    presets=frozenset(),
+    reserved=("run", "evaluation"),
+    synonyms={},
+    several_values="give one value; several runs are named with run=A,B",
 )
 
 
-def path_options(choice: Any) -> list[str]:
+@functools.cache
+def setting_types(root: type) -> dict[str, TypeAdapter[Any]]:
+    """The types of the fields of a dataclass that the user sets one by one."""
+    not_settings = ("parts", "is_all", "checkpoint")
+    hints = get_type_hints(root, include_extras=True)
+    return {name: TypeAdapter(hint) for name, hint in hints.items() if hint is not Choice and name not in not_settings}
+
+
+def default_choice(group: str) -> Choice:
+    """The choice of a group, with its options, unless the user makes another one."""
+    defaults = yaml.safe_load((conf_folder() / "config.yaml").read_text("utf-8"))["defaults"]
+    return GROUPS[group].choice(next(item[group] for item in defaults if group in item))
+
+
+def path_options(group: str, name: str) -> list[str]:
     """The options of a choice that take the name of a file or folder."""
-    return [item.name for item in fields(choice) if "path" in item.metadata]
+    kinds = option_types(GROUPS[group][name].build)
+    return [option for option, kind in kinds.items() if describe(kind).get("path")]
 
 
-PATHS: Final = frozenset(
-    f"{group}.{name}" for group, kinds in GROUPS.items() for kind in kinds.values() for name in path_options(kind)
-)
+@functools.cache
+def all_path_options() -> frozenset[str]:
+    """Every option that takes the name of a file or folder, such as ``data.path``; all data sources are imported."""
+    return frozenset(f"data.{option}" for name in DATA_SOURCES.names() for option in path_options("data", name))
 
 
-def options(group: Any) -> dict[str, Any]:
-    """The choices of a group but for its name: keyword arguments of what the name stands for."""
-    return {key: value for key, value in asdict(group).items() if key != "name"}
+def with_absolute_paths(config: Config) -> Config:
+    """The configuration with absolute names of files and folders, which hold in every working directory."""
+    typed = {option: config.data.options[option] for option in path_options("data", config.data.name)}
+    absolute = {option: os.path.abspath(os.path.expanduser(path)) for option, path in typed.items() if path}
+    if config.data.name == "hf":  # its path may be a name on the Hugging Face hub
+        absolute = {option: path for option, path in absolute.items() if os.path.exists(path)}
+    return replace(config, data=Choice(**{**vars(config.data), **absolute}))
 
 
-def absolute(config: Config) -> Config:
-    """The same with the files and folders that it names found from anywhere."""
-    typed = {name: value for name in path_options(config.data) if (value := getattr(config.data, name))}
-    here = {name: os.path.abspath(os.path.expanduser(value)) for name, value in typed.items()}
-    hub = config.data.name == "hf"  # whose path may be a name on the hub
-    found = {name: place for name, place in here.items() if not hub or os.path.exists(place)}
-    return replace(config, data=replace(config.data, **found))
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as users type it: ``{"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": 0.3}``."""
+    return dict(_leaves(values))
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield (prefix[:-1] if key == "name" else f"{prefix}{key}"), value
+
+
+def is_among(key: str, options: Iterable[str]) -> bool:
+    """Whether a key of a flat configuration is one of some options, or lies below one of them."""
+    return any(key == option or key.startswith(f"{option}.") for option in options)

@@ -41,7 +41,7 @@ def defence(subject: Subject, chosen: Defence, track: Track) -> Findings:
     _check_labels(subject.labels, subject.data.train.y)
     subject = subject.first(chosen.samples)
     budget = Budget(chosen.steps, chosen.restarts, chosen.queries)
-    norm: Norm = chosen.norm  # type: ignore[assignment]
+    norm: Norm = chosen.norm
     plan = Plan(norm, budget, tuple(chosen.temperatures), libraries=_libraries(chosen))
     try:
         models = _attacked(subject, plan)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from satae.config.evaluation import Denoising
-from satae.config.schema import options
 from satae.evaluation.findings import Findings, Table, Track
 from satae.evaluation.similarity import LEAST, ssim, window_of
 from satae.evaluation.subject import Subject
@@ -83,12 +81,12 @@ def cases(subject: Subject, chosen: Denoising) -> list[Case]:
 
 
 def _given(chosen: Denoising) -> list[tuple[str, list[float]]]:
-    return [(kind, levels) for kind, levels in asdict(chosen).items() if levels]
+    return [(kind, levels) for kind, levels in vars(chosen).items() if levels]
 
 
 def _trained(subject: Subject) -> Case:
     noise = subject.config.noise
-    return Case(noise.name, options(noise).get("level", 0.0))
+    return Case(noise.name, noise.options.get("level", 0.0))
 
 
 def by_kind(rows: list[Row]) -> dict[str, list[Row]]:

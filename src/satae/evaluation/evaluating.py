@@ -8,7 +8,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from satae import signals as interruption
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
 from satae.config.messages import counted
+from satae.config.registries import EVALUATION_PARTS
 from satae.evaluation import storage
 from satae.evaluation.console import Display
 from satae.evaluation.findings import Cell, Findings
@@ -83,7 +83,7 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> H
     """What stands for each part of a run."""
     trained = Trained.of(run, chosen.best)
     for name in chosen.parts:
-        PARTS[name].check(getattr(chosen, name), trained)
+        PARTS[name].check(EVALUATION_PARTS.build(chosen.parts[name]), trained)
     weights, folder = trained.fingerprint(), run / EVALUATION_FOLDER
     subject = Subject.of(trained, chosen)
     inputs = digest(subject.inputs())  # which may be others now than those of before
@@ -120,7 +120,7 @@ def _measured(
     track: Any = functools.partial(display.tracked, name)
     try:
         with interruption.held():  # between two steps it looks by itself, where it can be left
-            found = PARTS[name].measure(subject, getattr(chosen, name), track)
+            found = PARTS[name].measure(subject, EVALUATION_PARTS.build(chosen.parts[name]), track)
             _check_there(name, found, chosen)
             found = found._replace(notes=[*found.notes, *_limited(name, chosen)])
             storage.write(folder, name, key, found, time.perf_counter() - began)
@@ -141,15 +141,14 @@ def _check_there(name: str, found: Findings, chosen: Evaluation) -> None:
 
 def _limited(name: str, chosen: Evaluation) -> list[str]:
     """A word of it, where a part is to have more inputs than there are for all parts."""
-    asked = getattr(getattr(chosen, name), "samples", 0)
+    asked = chosen.parts[name].options.get("samples", 0)
     return [f"{name}.samples={asked}: no more than samples={chosen.samples}"] if asked > chosen.samples else []
 
 
 def _key(name: str, chosen: Evaluation) -> dict[str, Any]:
     """All that is chosen for a part; device, threads and batches have no part in it."""
-    settings = asdict(chosen)
-    shared = {option: settings[option] for option in SHARED}
-    return {"part": name, **shared, name: settings[name]}
+    shared = {option: getattr(chosen, option) for option in SHARED}
+    return {"part": name, **shared, name: chosen.parts[name].options}
 
 
 def _about(trained: Trained, weights: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from satae.config import Config, ConfigError, stored
+from satae.config import Config, ConfigError, saved_config
 from satae.config.evaluation import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
@@ -63,7 +63,7 @@ class Trained(NamedTuple):
             ConfigError: there are none, or they cannot be read.
         """
         try:
-            config, state = stored.read(directory / CONFIG_FILE), state_of(directory, best=best)
+            config, state = saved_config.read_config(directory / CONFIG_FILE), state_of(directory, best=best)
             return cls(directory, config, state, tuple(state.facts["shape"]), best)
         except ConfigError:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.flat import flat
-from satae.config.stored import read_plain
+from satae.config.saved_config import read_config_values
 from satae.evaluation.columns import Shown
 from satae.evaluation.findings import Cell
 from satae.runs.layout import CONFIG_FILE, FINISHED
@@ -35,7 +35,7 @@ def summaries(found: Mapping[Path, Headlines]) -> list[Summary]:
     Args:
         found: in each run, by its directory.
     """
-    runs = [Result(run, flat(read_plain(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
+    runs = [Result(run, flat(read_config_values(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
     homes = {run.parent for run in found}
     groups = grouped(runs, notes.known(homes.pop()).varied if len(homes) == 1 else ())
     parts = dict.fromkeys(part for headlines in found.values() for part, headline in headlines.items() if headline)

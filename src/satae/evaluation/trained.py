@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import torch
 from satae import signals as interruption
 from satae.config import Config, ConfigError
 from satae.config.flat import APART, flat, is_among
-from satae.config.schema import PATHS
+from satae.config.schema import all_path_options
 from satae.data.dataset import Dataset
 from satae.data.local_files import cache_folder, make_once
 from satae.evaluation import classifier
@@ -44,8 +44,9 @@ def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoen
         ConfigError: it cannot be trained, or kept.
         Interrupted: a signal asked for it.
     """
-    without = replace(config, alpha=0.0, device=device.type, compile=False)
-    settings = {key: value for key, value in flat(asdict(without)).items() if not is_among(key, (*APART, *PATHS))}
+    without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
+    left_out = (*APART, *all_path_options())
+    settings = {key: value for key, value in flat(without.to_dict()).items() if not is_among(key, left_out)}
     made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
     file = _once("twin", made_of, lambda part: checkpoint.save(part, _trained(without, steps)))
     model = model_of(checkpoint.load(file), str(file)).eval().to(device)

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Generator, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Optimizer
 
-from satae.config import Config, ConfigError, options
-from satae.config.registries import DATA_SOURCES
+from satae.config import Config, ConfigError
+from satae.config.registries import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS
 from satae.config.registry import Choice
 from satae.data.dataset import Dataset, Statistics, statistics
 from satae.data.dataset import fingerprint as fingerprint_of
-from satae.model.activations import ACTIVATIONS
-from satae.model.architectures import ARCHITECTURES
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
-from satae.model.noise import Noise, corruption
+from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.training.losses import missing_compiler
-
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "sgd": SGD}
 
 
 def dataset(config: Config) -> Dataset:
     """The data set, read once for all the runs of a process that name the same."""
-    return _dataset(config.data.name, **_choices(config))
+    return _dataset(config.data.name, **_hashable(config))
 
 
 def centre(config: Config) -> Statistics:
     """The statistics of its training split, taken once likewise."""
-    return _centre(config.data.name, **_choices(config))
+    return _centre(config.data.name, **_hashable(config))
 
 
 def fingerprint(config: Config) -> str:
     """That of the data, taken once likewise."""
-    return _fingerprint(config.data.name, **_choices(config))
+    return _fingerprint(config.data.name, **_hashable(config))
 
 
 @functools.lru_cache(maxsize=1)
@@ -59,34 +54,38 @@ def _fingerprint(name: str, /, **choices: Any) -> str:
     return fingerprint_of(_dataset(name, **choices))
 
 
-def _choices(config: Config) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options(config.data).items()}
+def _hashable(config: Config) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.data.options.items()}
 
 
 def activation(config: Config) -> nn.Module:
     """A new activation module."""
-    return ACTIVATIONS[config.act.name](**options(config.act))
+    act: nn.Module = ACTIVATIONS.build(config.act)
+    return act
 
 
 def model(config: Config, shape: tuple[int, ...]) -> DenoisingAutoencoder:
     """A new model for inputs of ``shape``, its weights drawn by torch's own generator."""
-    return ARCHITECTURES[config.arch.name](shape, functools.partial(activation, config), **options(config.arch))
+    network: DenoisingAutoencoder = ARCHITECTURES.build(config.arch, shape, functools.partial(activation, config))
+    return network
 
 
 def objective(config: Config) -> Objective:
     """The loss."""
-    complement = Complement(activation(config), config.complement, config.eps)  # type: ignore[arg-type]
-    return Objective(complement, config.reduction)  # type: ignore[arg-type]
+    complement = Complement(activation(config), config.complement, config.eps)
+    return Objective(complement, config.reduction)
 
 
 def noise(config: Config, data: Dataset) -> Noise:
     """The corruption process."""
-    return corruption(config.noise.name, span=data.span, **options(config.noise))
+    corrupt: Noise = NOISES.build(config.noise, data.span)
+    return corrupt
 
 
 def optimiser(config: Config, network: nn.Module) -> Optimizer:
     """The optimiser, fused into one pass over the weights."""
-    return OPTIMISERS[config.optim.name](network.parameters(), fused=True, **options(config.optim))
+    found: Optimizer = OPTIMIZERS.build(config.optim, network.parameters())
+    return found
 
 
 def device(config: Config) -> torch.device:

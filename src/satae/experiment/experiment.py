@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -105,7 +104,7 @@ class Experiment(NamedTuple):
 
     def weights(self, step: int) -> State:
         """What the model is made of again, as it is after a step, until the next one changes it."""
-        facts = {"config": asdict(self.config), "shape": list(self.data.shape), "step": step}
+        facts = {"config": self.config.to_dict(), "shape": list(self.data.shape), "step": step}
         return State(facts, {}).with_part("model", self.model.state_dict())
 
     def state(self, position: Position) -> State:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from satae.config import Config, ConfigError, stored
-from satae.config.changes import check_changes
-from satae.config.schema import PATHS
+from satae.config import Config, ConfigError, saved_config
+from satae.config.schema import all_path_options
+from satae.config.validation import check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.experiment.same_data import check_data
@@ -37,8 +37,8 @@ def check(config: Config, run: Path) -> str | None:
         if state is None and finished:
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; begin anew with rerun={run}")
         if state is not None:
-            begun = stored.config_of(state.facts["config"], f"{run}: the configuration in its checkpoint")
-            check_changes(begun, config, PATHS)  # of files and folders only the numbers in them count
+            begun = saved_config.restore_config(state.facts["config"], f"{run}: the configuration in its checkpoint")
+            check_changes(begun, config, all_path_options())  # of files and folders only the numbers in them count
             if (least := _least(config, state, run)) == config.epochs and finished:
                 more = "to train further, give more (epochs=...)"
                 return f"{shorten(run)}: already finished, after {least} epochs; {more}"

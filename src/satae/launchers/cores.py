@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from satae.config.messages import ConfigError
+from satae.config import ConfigError
 from satae.launchers.share import Share
 
 N_JOBS: Final = "hydra.launcher.n_jobs"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from satae.config.stored import config_of
+from satae.config.saved_config import restore_config
 from satae.experiment import build
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.printable import brief_line
@@ -72,7 +72,7 @@ def model_of(state: State, where: str) -> DenoisingAutoencoder:
         ValueError: there is none.
     """
     try:
-        config, weights = config_of(state.facts["config"], "its configuration"), state.part("model")
+        config, weights = restore_config(state.facts["config"], "its configuration"), state.part("model")
         with torch.device("meta"):  # no memory is taken before the sizes are known to agree
             model = build.model(config, tuple(state.facts["shape"]))
         if other := [name for name, x in model.state_dict().items() if weights[name].dtype != x.dtype]:

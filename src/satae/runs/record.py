@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 
 from satae import atomic_write
 from satae.config import Config, ConfigError
-from satae.config.ranges import MOST_THREADS
-from satae.config.schema import absolute
+from satae.config.option_types import MAX_THREADS
+from satae.config.schema import with_absolute_paths
 from satae.printable import first_line
 from satae.runs import metrics_log
 from satae.runs.layout import (
@@ -141,7 +141,7 @@ class RunRecord:
     def threads(self) -> int | None:
         """The number of threads of torch that a resumed run started with: another number changes the rounding."""
         threads = self._facts.get("threads")
-        return threads if self.is_resumed and type(threads) is int and 0 < threads <= MOST_THREADS else None
+        return threads if self.is_resumed and type(threads) is int and 0 < threads <= MAX_THREADS else None
 
     @property
     def command(self) -> str:
@@ -288,7 +288,7 @@ def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
 
 
 def _write_config(directory: Path, config: Config) -> None:
-    content = OmegaConf.to_yaml(OmegaConf.structured(absolute(config)))
+    content = OmegaConf.to_yaml(OmegaConf.create(with_absolute_paths(config).to_dict()))
     atomic_write.replace(directory / CONFIG_FILE, content.encode())
 
 

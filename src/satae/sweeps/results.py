@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.flat import SEED, flat
-from satae.config.schema import absolute
-from satae.config.stored import read_plain
+from satae.config.saved_config import read_config_values
+from satae.config.schema import with_absolute_paths
 from satae.printable import first_line
 from satae.runs import metrics_log, record
 from satae.runs.layout import CONFIG_FILE, MAX_JSON_BYTES, METRICS_FILE, METRICS_LOG_FILE, RECORD_FILE
@@ -129,7 +128,7 @@ def read(directory: Path) -> Result:
         ConfigError: nothing, or nothing that can be read.
     """
     known = record.read_record(directory)
-    choices = flat(read_plain(directory / CONFIG_FILE))
+    choices = flat(read_config_values(directory / CONFIG_FILE))
     if type(choices.get(SEED, 0)) is not int:
         raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is no whole number")
     found = Result(directory, choices, known, {})
@@ -139,7 +138,7 @@ def read(directory: Path) -> Result:
 
 def chosen(config: Config) -> dict[str, Any]:
     """The choices of a configuration, as they stand in the directory of its run."""
-    return flat(asdict(absolute(config)))
+    return flat(with_absolute_paths(config).to_dict())
 
 
 def _metrics(path: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from satae.config.evaluation import EVALUATION as ASKED
 from satae.config.evaluation import PARTS
 from satae.config.flat import flat
 from satae.config.messages import counted, listed
-from satae.config.stored import shipped
+from satae.config.saved_config import default_values
 from satae.page.evaluations import defence, parts, stored, weights
 from satae.page.evaluations.defence import DEFENCE
 from satae.page.evaluations.outcomes import Outcome, Part
@@ -87,7 +87,7 @@ def chosen(settings: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _shipped() -> dict[str, str]:
-    return {key: stored.as_typed(value) for key, value in flat(shipped(ASKED.primary)).items()}
+    return {key: stored.as_typed(value) for key, value in flat(default_values(ASKED.primary)).items()}
 
 
 def _usual(done: Iterable[Outcome]) -> dict[str, str]:

@@ -1,0 +1,145 @@
+"""Reads files that may be torn, enormous or from a stranger: YAML, JSON, and saved configurations."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from satae.config.registry import conf_folder
+from satae.config.schema import Config, default_choice
+from satae.config.validation import validate
+from satae.errors import ConfigError
+from satae.printable import brief, brief_line
+
+YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # builds plain data only; the fast one if available
+MAX_DEPTH: Final = 10
+MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
+ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
+
+
+def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes:
+    """Read a regular file of limited size.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        OSError: it cannot be read.
+        ValueError: it is not a regular file, or it is too large.
+    """
+    # a pipe is opened without waiting for its writer
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a file")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError("it is too large")
+    return content
+
+
+def read_json(path: Path, max_bytes: int, *, follow_links: bool = True) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        OSError: it cannot be read.
+        ValueError: it is not a regular file, is too large, or is not JSON.
+    """
+    content = read_file(path, max_bytes, follow_links=follow_links)
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        raise ValueError("it is incomplete, or not JSON") from None
+
+
+def read_yaml(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> Any:
+    """Read a YAML file that holds plain data: no tags, no references, at most ``MAX_DEPTH`` levels.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        OSError: it cannot be read.
+        ValueError: it is not a regular file, is too large, or is not plain YAML.
+    """
+    content = read_file(path, max_bytes)
+    try:
+        _check_yaml(content)
+        return YAML_LOADER(content).get_single_data()
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(brief_line(error)) from None
+
+
+def _check_yaml(content: bytes) -> None:
+    """Refuse references, which can grow without end, and depth, which can end the program."""
+    depth = 0
+    for event in yaml.parse(content, YAML_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has a reference (*)")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
+
+
+def read_config(path: Path) -> Config:
+    """Read and check the configuration of a run, from its ``config.yaml``.
+
+    Raises:
+        ConfigError: it cannot be read, or is not a configuration.
+    """
+    return restore_config(read_config_values(path), str(path))
+
+
+def read_config_values(path: Path) -> dict[str, Any]:
+    """Read the configuration of a run without checking its values, which takes a hundredth of the time.
+
+    Raises:
+        ConfigError: it cannot be read, or does not map names to plain data.
+    """
+    try:
+        values = read_yaml(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not a configuration ({brief_line(error)})") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{path}: is not a configuration")
+    return values
+
+
+def restore_config(values: object, where: str) -> Config:
+    """Check a configuration that was saved as plain data, perhaps by an earlier version.
+
+    Args:
+        values: from ``config.yaml`` or a checkpoint.
+        where: the name of that file, for the message.
+
+    Raises:
+        ConfigError: it is not a configuration.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: is not a configuration")
+    if "${" in repr(values):
+        raise ConfigError(f"{where}: has an interpolation (${{), which satae-train does not write")
+    try:
+        return validate({**_values_added_later(), **values})
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {brief(error)}") from None
+    except Exception as error:  # keys that are not words, and whatever else YAML can hold
+        raise ConfigError(f"{where}: is not a configuration ({brief_line(error)})") from None
+
+
+def default_values(primary: str) -> dict[str, Any]:
+    """The values in ``conf/<primary>.yaml``, which hold unless the user chooses others."""
+    values: dict[str, Any] = yaml.safe_load((conf_folder() / f"{primary}.yaml").read_text("utf-8"))
+    return values
+
+
+def _values_added_later() -> dict[str, Any]:
+    values = default_values("config")
+    return {key: values[key] if key in values else vars(default_choice(key)) for key in ADDED_LATER}
