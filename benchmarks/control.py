@@ -9,8 +9,7 @@ from pathlib import Path
 
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM
-from satae.cli.compose import settled
-from satae.config.evaluation import EVALUATION
+from satae import evaluate
 from satae.evaluation import classifier
 from satae.evaluation.attacking import Plan
 from satae.evaluation.control import COLUMNS, Controls
@@ -29,10 +28,12 @@ def main() -> None:
         subprocess.run(
             [PROGRAM, "alpha=0", "epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
         )
-        chosen = settled([], EVALUATION)
+        chosen = evaluate.settings([])
         subject = Subject.of(Trained.of(Path(folder) / "run", best=False), chosen)
-        budget = Budget(chosen.defence.steps, chosen.defence.restarts, chosen.defence.queries)
-        plan = Plan("linf", budget, tuple(chosen.defence.temperatures))
+        budget = Budget(
+            chosen.parts["defence"].steps, chosen.parts["defence"].restarts, chosen.parts["defence"].queries
+        )
+        plan = Plan("linf", budget, tuple(chosen.parts["defence"].temperatures))
         for seed in range(seeds):
             classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
             controls = Controls(subject, plan, everything(subject, "linf"))

@@ -50,7 +50,7 @@ def measured(acts: list[str] | None) -> Iterator[Gap]:
     """The difference of each model in each format."""
     from satae.config.schema import GROUPS
 
-    for act in acts or GROUPS["act"]:
+    for act in acts or GROUPS["act"].names():
         for arch, words in ARCHS.items():
             with tempfile.TemporaryDirectory() as folder:
                 run = trained(Path(folder), act, words)

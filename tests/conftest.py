@@ -8,6 +8,7 @@ import torch
 from hydra import compose, initialize_config_module
 from hypothesis import settings
 
+from satae.cli.compose import plain_values
 from satae.config import Config, validate
 from satae.data.local_files import CACHE_VARIABLE
 from satae.signals import SIGNALS
@@ -55,6 +56,6 @@ def configuration() -> Callable[..., Config]:
 
     def composed(*overrides: str) -> Config:
         with initialize_config_module("satae.conf", version_base="1.3"):
-            return validate(compose("config", list(overrides)))
+            return validate(plain_values(compose("config", list(overrides))))
 
     return composed

@@ -20,7 +20,6 @@ import satae
 from satae.cli import compose as composition
 from satae.cli import sweeps
 from satae.cli.overrides import names
-from satae.config.messages import own_options
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
 from satae.training import checkpoint_folder, fit
@@ -237,17 +236,17 @@ def help_text(tmp_path_factory):
 
 def test_help_names_every_group_choice_option_and_setting(help_text):
     shown = set(re.findall(r"[\w./]+", help_text))
-    assert {*GROUPS, *(name for kinds in GROUPS.values() for name in kinds)} <= shown
+    assert {*GROUPS, *(name for registry in GROUPS.values() for name in registry.names())} <= shown
     assert {item for item in Config.__dataclass_fields__} <= shown
     assert set(names(PRESETS)) <= shown
-    for group, kinds in GROUPS.items():
-        for option in {option for kind in kinds.values() for option in own_options(kind)} - {"split_seed"}:
+    for group, registry in GROUPS.items():
+        for option in {option for name in registry.names() for option in registry.defaults(name)} - {"split_seed"}:
             assert f"{group}.{option}" in shown
 
 
 def test_every_option_that_help_names_is_there(help_text):
     for group, option in re.findall(rf"\b({'|'.join(GROUPS)})\.(\w+)", help_text):
-        assert [kind for kind in GROUPS[group].values() if option in own_options(kind)], f"{group}.{option}"
+        assert GROUPS[group].owners(option), f"{group}.{option}"
     for preset in re.findall(r"\bpaper/\w+", help_text):
         assert preset in names(PRESETS)
     settings = help_text.partition("Settings\n")[2].partition("\n\n")[0]
@@ -256,11 +255,11 @@ def test_every_option_that_help_names_is_there(help_text):
 
 def test_every_word_among_the_choices_that_help_lists_is_a_choice(help_text):
     listed = help_text.partition("Choices\n")[2].partition("Settings\n")[0]
-    for group, kinds in GROUPS.items():
+    for group, registry in GROUPS.items():
         block = re.search(rf"^ {{2,4}}{group} +(.*(?:\n {{8,}}.*)*)", listed, re.MULTILINE)[1]
         first = [line.split() for line in re.sub(r"\(.*?\)", "", block).splitlines()]
         words = {words[0] for words in first if words and "." not in words[0]}
-        assert words <= {*kinds}, group
+        assert words <= {*registry.names()}, group
 
 
 def test_every_command_in_help_can_be_run(help_text):
@@ -288,7 +287,7 @@ def test_options_may_stand_on_both_sides_of_a_flag(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("act=", [f"act={name}" for name in GROUPS["act"]]),
+        ("act=", [f"act={name}" for name in GROUPS["act"].names()]),
         ("act=r", ["act=relu", "act=relu6"]),
         ("no", ["noise.", "noise="]),
         ("noise=masking noise.", ["noise.level="]),

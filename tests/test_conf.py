@@ -1,9 +1,8 @@
-"""conf/, the schema and the code say the same: no choice is missing in any of them, and none drifts."""
+"""conf/ and the registered functions fit: no choice lacks its file or its function, and every range is kept."""
 
 import inspect
 import math
 import re
-from dataclasses import asdict, fields
 
 import numpy
 import pytest
@@ -13,27 +12,15 @@ from program import ROOT
 
 from satae.cli import compose as composition
 from satae.cli.overrides import names
-from satae.config import Config, ConfigError, options, validate
-from satae.config.messages import own_options
-from satae.config.registries import DATA_SOURCES
-from satae.config.schema import GROUPS, PRESETS
+from satae.config import ConfigError, validate
+from satae.config.option_types import describe, option_types
+from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, setting_types
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build
-from satae.model.activations import ACTIVATIONS, FLATNESS
-from satae.model.architectures import ARCHITECTURES
 from satae.model.complement import READINGS
-from satae.model.noise import NOISES
 from satae.training.schedule import SCHEDULES
 
-TABLES = {
-    "act": ACTIVATIONS,
-    "arch": ARCHITECTURES,
-    "data": {entry.name: entry.build for entry in DATA_SOURCES.entries()},
-    "noise": NOISES,
-    "optim": build.OPTIMISERS,
-}
-CHOICES = [(group, name) for group, kinds in GROUPS.items() for name in kinds]
-LISTS = ("widths", "channels", "span")
+CHOICES = [(group, name) for group, registry in GROUPS.items() for name in registry.names()]
 PLAIN = ROOT / "conf" / "config.yaml"
 
 
@@ -43,29 +30,30 @@ def only(*words):
 
 def needed(group, name):
     """The options for which there is no value in ``conf/``."""
-    values = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())
-    return [option for option, value in values.items() if value == "???"]
+    return [option for option, value in GROUPS[group].defaults(name).items() if value == "???"]
 
 
 def fitting(group, name, value="somewhere"):
     """The overrides that choose a name, with what it needs beside it."""
-    not_monotone = name in ACTIVATIONS and not FLATNESS[type(ACTIVATIONS[name]())].monotone
     others = [f"{group}.{option}={value}" for option in needed(group, name)]
-    return [f"{group}={name}", *others, *(["complement=input"] if not_monotone else [])]
+    return [f"{group}={name}", *others, *(["complement=input"] if group == "act" else [])]
 
 
-def all_fields():
-    """Every field of the schema that has a range: an override that chooses it, its dotted name, itself."""
-    found = {("", item.name): ([], item) for item in fields(Config)}
+def all_options():
+    """Every setting and option: the overrides that choose it, its dotted name, and the JSON schema of its type."""
+    for name, kind in setting_types(Config).items():
+        yield [], name, describe(kind)
+    for name, kind in option_types(Checkpoints).items():
+        yield [], f"checkpoint.{name}", describe(kind)
+    seen = set()
     for group, name in CHOICES:
-        for item in fields(GROUPS[group][name]):
-            found.setdefault((group, item.name, repr(item.metadata)), (fitting(group, name), item))
-    named = [(words, ".".join(filter(None, key[:2])), item) for key, (words, item) in found.items()]
-    return [
-        pytest.param(*field, id=f"{'_'.join(field[0])}-{field[1]}")
-        for field in named
-        if {"low", "choices"} & {*field[2].metadata}
-    ]
+        for option, kind in option_types(GROUPS[group][name].build).items():
+            if (group, option, repr(describe(kind))) not in seen:
+                seen.add((group, option, repr(describe(kind))))
+                yield fitting(group, name), f"{group}.{option}", describe(kind)
+
+
+OPTIONS = [pytest.param(*option, id=f"{'_'.join(option[0])}-{option[1]}") for option in all_options()]
 
 
 @pytest.fixture
@@ -96,90 +84,72 @@ def test_every_choice_composes_and_builds(group, name, request):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_name_of_the_schema_has_a_file_and_a_constructor_and_the_reverse(group):
-    assert {*names(group)} == {*GROUPS[group]} == {*TABLES[group]}
+def test_every_choice_has_a_file_and_a_function(group):
+    assert {*names(group)} == {*GROUPS[group].names()} == {entry.name for entry in GROUPS[group].entries()}
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_a_file_holds_its_name_and_a_value_for_each_option(group, name):
+def test_a_file_holds_the_name_and_a_fitting_value_for_each_option(group, name):
     values = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())
     assert values.pop("name") == name
-    assert sorted(values) == sorted(own_options(GROUPS[group][name]))
+    kinds = option_types(GROUPS[group][name].build)
+    assert sorted(values) == sorted(kinds)
+    for option, value in values.items():
+        if value != "???":
+            assert repr(kinds[option].validate_python(value, strict=True)) == repr(value)
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_defaults_of_a_function_are_those_in_conf(group, name):
+    parameters = inspect.signature(GROUPS[group][name].build).parameters
+    for option, value in GROUPS[group].defaults(name).items():
+        default = parameters[option].default
+        assert default is inspect.Parameter.empty or default == value
 
 
 def test_the_plain_configuration_holds_a_value_for_each_setting():
     values = yaml.safe_load(PLAIN.read_text())
-    assert {*values} - {"defaults", "hydra"} | {*GROUPS} == {item.name for item in fields(Config)}
+    assert {*values} - {"defaults", "hydra"} | {*GROUPS} == {*Config.__dataclass_fields__}
     assert {next(iter(default)) for default in values["defaults"] if default != "_self_"} == {*GROUPS, PRESETS}
 
 
-@pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_options_are_keyword_arguments_of_what_a_name_stands_for(group, name):
-    made = TABLES[group][name]
-    parameters = inspect.signature(made).parameters
-    given = {*options(getattr(only(*fitting(group, name)), group))}
-    assert given <= {*parameters}
-    ours = getattr(made, "__module__", "").startswith("satae.")
-    handed_on = {"shape", "act", "x", "generator", "span"}  # by build, not from the configuration
-    assert not ours or {*parameters} - handed_on <= given
-
-
-@pytest.mark.parametrize(("group", "name"), [(g, n) for g, n in CHOICES if g in ("arch", "data")])
-def test_defaults_in_the_library_are_those_in_conf(group, name):
-    parameters = inspect.signature(TABLES[group][name]).parameters
-    given = options(getattr(only(*fitting(group, name)), group))
-    assert {key for key in given if parameters[key].default is inspect.Parameter.empty} == {*needed(group, name)}
-    given = {key: value for key, value in given.items() if key not in needed(group, name)}
-    ours = {key: parameters[key].default for key in given}
-    assert {key: list(value) if isinstance(value, tuple) else value for key, value in ours.items()} == given
-
-
 def test_words_of_the_schema_are_those_of_the_code():
-    words = {item.name: item.metadata["choices"] for item in fields(Config) if "choices" in item.metadata}
-    assert {*words["complement"]} == {*READINGS}
-    assert {*words["alpha_schedule"]} == {*SCHEDULES}
+    kinds = setting_types(Config)
+    assert {*describe(kinds["complement"])["enum"]} == {*READINGS}
+    assert {*describe(kinds["alpha_schedule"])["enum"]} == {*SCHEDULES}
 
 
-def refused(words, name, value):
-    value = f"[{value}]" if name.rpartition(".")[2] in LISTS else value
+def refused(words, name, value, schema):
+    value = f"[{value}]" if schema["type"] == "array" else value
     with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
         composition.planned([*words, f"{name}={value}"])
 
 
-def beyond(item, end):
-    """A value just outside a range, at its lower or upper end."""
-    rules, whole = item.metadata, "int" in str(item.type)
-    towards, leaves_out = (-1, rules["above"]) if end == "low" else (1, rules["below"])
-    edge = rules[end]
-    if leaves_out or math.isinf(edge):
-        return edge
-    return edge + towards if whole else math.nextafter(edge, edge + towards)
+def values_outside(schema):
+    """Values just outside a range, at its lower and its upper end."""
+    item = schema.get("items", schema)
+    for inclusive, exclusive, towards in (("minimum", "exclusiveMinimum", -1), ("maximum", "exclusiveMaximum", 1)):
+        edge = item.get(inclusive, item.get(exclusive, towards * math.inf))
+        if exclusive in item or math.isinf(edge):
+            yield edge
+        else:
+            yield edge + towards if item["type"] == "integer" else math.nextafter(edge, edge + towards)
 
 
-@pytest.mark.parametrize(("words", "name", "item"), all_fields())
-def test_a_range_is_kept_at_both_ends(words, name, item):
-    if "choices" in item.metadata:
-        return refused(words, name, "zzz")
-    for end in ("low", "high"):
-        refused(words, name, beyond(item, end))
-    return refused(words, name, "nan" if "float" in str(item.type) else "1.5")
+@pytest.mark.parametrize(("words", "name", "schema"), OPTIONS)
+def test_a_value_outside_the_range_is_refused(words, name, schema):
+    item = schema.get("items", schema)
+    if "enum" in item:
+        refused(words, name, "zzz", schema)
+    if item["type"] in ("integer", "number"):
+        for value in (*values_outside(schema), "nan" if item["type"] == "number" else "1.5", "true"):
+            refused(words, name, value, schema)
 
 
-def with_a_lowest_value():
-    """Those of the fields that take the low end of their range, whatever the others hold."""
-    found = [(field, field.values[2]) for field in all_fields()]
-    return [
-        field
-        for field, item in found
-        if "low" in item.metadata
-        and not item.metadata["above"]
-        and item.name not in ("widths", "channels", "high", "span")
-    ]
-
-
-@pytest.mark.parametrize(("words", "name", "item"), with_a_lowest_value())
-def test_the_lowest_of_a_range_is_taken(words, name, item):
-    composition.planned([*words, f"{name}={item.metadata['low']}"])
+@pytest.mark.parametrize(("words", "name", "schema"), OPTIONS)
+def test_the_lowest_value_of_the_range_is_accepted(words, name, schema):
+    if "minimum" in schema and name != "act.high":
+        composition.planned([*words, f"{name}={schema['minimum']}"])
 
 
 @pytest.mark.parametrize("preset", names(PRESETS))
@@ -189,7 +159,7 @@ def test_every_preset_can_be_run(preset):
 
 def test_a_stored_configuration_comes_back_as_it_was():
     config = only("act=shrink", "arch=conv", "noise=none", "optim=sgd", "data=manifold", "threads=2")
-    assert validate(asdict(config)) == config
+    assert validate(config.to_dict()) == config
 
 
 def test_what_is_built_is_what_was_chosen():

@@ -37,7 +37,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
-@pytest.mark.parametrize("act", GROUPS["act"])
+@pytest.mark.parametrize("act", GROUPS["act"].names())
 def test_weights_and_programs_give_what_the_model_gives(tmp_path, act, arch):
     run = trained(
         tmp_path,
@@ -60,7 +60,7 @@ def test_weights_and_programs_give_what_the_model_gives(tmp_path, act, arch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ["mlp", "conv"])
-@pytest.mark.parametrize("act", GROUPS["act"])
+@pytest.mark.parametrize("act", GROUPS["act"].names())
 def test_onnx_gives_what_the_model_gives(tmp_path, act, arch):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

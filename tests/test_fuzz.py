@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from satae.cli.execution import execute
 from satae.cli.launch import Program
-from satae.config.schema import GROUPS, SECTIONS, Config
+from satae.config.schema import GROUPS, TRAINING, Config
 
 OPTIONS = sorted(
     {item.name for item in fields(Config)}
-    | {f"{group}.{item.name}" for group, kinds in GROUPS.items() for kind in kinds.values() for item in fields(kind)}
-    | {f"{section}.{item.name}" for section, kind in SECTIONS.items() for item in fields(kind)}
+    | {
+        f"{group}.{option}"
+        for group, kinds in GROUPS.items()
+        for name in kinds.names()
+        for option in kinds.defaults(name)
+    }
+    | {f"{section}.{option}" for section, options in TRAINING.sections.items() for option in options}
 )
-NAMES = sorted({"joblib", *{name for kinds in GROUPS.values() for name in kinds}})
+NAMES = sorted({"joblib", *{name for kinds in GROUPS.values() for name in kinds.names()}})
 ODD = [
     *["", "null", "true", "~", "???", "nan", "-inf", "1e400", "1_000", "0x10", "-0", "9" * 400, "1e-320", "[]", "{}"],
     *[
@@ -65,7 +70,17 @@ KEYS = st.one_of(
     st.sampled_from(OPTIONS),
     st.sampled_from([*GROUPS, "experiment", "resume", "rerun", "hydra.run.dir", "hydra/launcher", "hydra.job.name"]),
     st.sampled_from(
-        [*SECTIONS, "hydra", "hydra.launcher.n_jobs", "_target_", "act@alpha", "alpha.beta", "act/relu", "@", "="]
+        [
+            *TRAINING.sections,
+            "hydra",
+            "hydra.launcher.n_jobs",
+            "_target_",
+            "act@alpha",
+            "alpha.beta",
+            "act/relu",
+            "@",
+            "=",
+        ]
     ),
     st.text(max_size=8),
 )

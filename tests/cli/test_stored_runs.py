@@ -15,7 +15,7 @@ from satae.config.schema import GROUPS
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_words_of_a_configuration_give_it_again(group):
-    for name in GROUPS[group]:
+    for name in GROUPS[group].names():
         needed = {"array": ["data.path=x"], "folder": ["data.path=x"], "hf": ["data.path=x"]}.get(name, [])
         smooth = ["complement=input"] if name in ("gelu", "silu", "mish", "hardswish") else []
         config = composition.planned([f"{group}={name}", *needed, *smooth, "alpha=1e-05"]).runs[0].config

@@ -13,9 +13,8 @@ import torch
 from evaluated import PROGRAM, QUICK, table, trained, typed
 from program import read
 
-from satae.cli.compose import settled
+from satae import evaluate
 from satae.config import ConfigError
-from satae.config.evaluation import EVALUATION
 from satae.data.dataset import Split
 from satae.data.local_files import cache_folder
 from satae.evaluation import attacking, classifier
@@ -205,7 +204,7 @@ def test_the_settings_reach_the_attacks(run, monkeypatch):
 
 
 def test_everything_is_within_half_the_range_of_data_that_stay_in_it(run):
-    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     assert everything(subject, "linf") == 0.5
     assert everything(subject, "l2") == 4
     outside = subject._replace(x=subject.x + 2)
@@ -242,7 +241,7 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
         return was(self, attack, epsilon, examples, told)
 
     monkeypatch.setattr(Attacked, "_fooled", counted)
-    subject = Subject.of(Trained.of(run, False), settled(["samples=20", "device=cpu"], EVALUATION))
+    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=20", "device=cpu"]))
 
     def model(scale):
         torch.manual_seed(0)
@@ -345,11 +344,11 @@ def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, mon
     ],
 )
 def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
-    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     data = subject.data._replace(train=Split(subject.data.train.x[:3], torch.tensor(train)))
     odd = subject._replace(data=data, y=torch.tensor(test))
     with pytest.raises(ConfigError, match=told):
-        defence(odd, settled([], EVALUATION).defence, iter)
+        defence(odd, evaluate.settings([]).parts["defence"], iter)
 
 
 def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
@@ -360,7 +359,7 @@ def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
 
 
 def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
-    subject = Subject.of(Trained.of(run, False), settled(["samples=3", "device=cpu"], EVALUATION))
+    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     ball = subject._replace(x=subject.x + 2).ball("linf", 0.1)
     assert ball.high == pytest.approx((subject.x + 2).max().item())
     assert ball.epsilon == pytest.approx(0.1 * subject.width)

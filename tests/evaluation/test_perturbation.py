@@ -83,11 +83,10 @@ def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
 
 def in_the_middle(run):
     """Five inputs that lie half-way between the ends of the range, so that nothing is cut off."""
-    from satae.cli.compose import settled
-    from satae.config.evaluation import EVALUATION
+    from satae import evaluate
     from satae.evaluation.subject import Subject, Trained
 
-    subject = Subject.of(Trained.of(run, False), settled(["samples=5", "device=cpu"], EVALUATION))
+    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=5", "device=cpu"]))
     assert math.isclose(subject.width, 1)
     assert isinstance(subject.model, satae.DenoisingAutoencoder)
     return subject._replace(x=0.4 + 0.2 * subject.x)

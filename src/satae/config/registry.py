@@ -85,8 +85,8 @@ class Registry(Generic[T]):
         """
         if name not in self.names():
             raise ConfigError(unknown_choice(self.group, name, self.names()))
-        options: dict[str, Any] = copy.deepcopy(_read_options(conf_folder() / self.group / f"{name}.yaml"))
-        return options
+        file: Any = conf_folder() / self.group / f"{name}.yaml"
+        return copy.deepcopy(_read_options(file))
 
     def owners(self, option: str) -> list[str]:
         """The choices that have an option; nothing heavy is imported."""
@@ -105,8 +105,9 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def entries(self) -> list[Entry[T]]:
-        """Everything that has a YAML file, as it was registered; all modules are imported."""
-        return [self[name] for name in self.names()]
+        """Everything that is registered; all modules of the registry are imported."""
+        self._import("")
+        return list(self._entries.values())
 
     def choice(self, name: str, options: Mapping[str, Any] | None = None, prefix: str = "") -> Choice:
         """A choice, its options checked against the signature of its function and converted to plain data.
