@@ -78,7 +78,7 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
     schema = describe(kind)
     if value == MISSING:
         raise ConfigError(f"{name}: is missing; give it a value")
-    if value == "" and "enum" not in schema:
+    if value == "" and schema["type"] == "string" and "enum" not in schema:
         raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
     try:
         # text stands for a number (an environment variable) and may be yes or no; a number never stands for true
