@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
@@ -75,10 +76,9 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
     Raises:
         ConfigError: it has another type, or lies outside the range.
     """
-    schema = describe(kind)
     if value == MISSING:
         raise ConfigError(f"{name}: is missing; give it a value")
-    if value == "" and schema["type"] == "string" and "enum" not in schema:
+    if value == "" and describe(kind)["type"] == "string" and "enum" not in describe(kind):
         raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
     try:
         # text stands for a number (an environment variable) and may be yes or no; a number never stands for true
@@ -90,7 +90,7 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
             return kind.validate_python(str(value), strict=True)  # a folder may be called 123
         except ValidationError:
             pass
-    raise ConfigError(_refusal(name, value, schema, reason))
+    raise ConfigError(_refusal(name, value, describe(kind), reason))
 
 
 def _has_text(value: object) -> bool:
@@ -121,8 +121,10 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
         reason: pydantic's word for the error.
     """
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
-    if choices and value is not None:
+    if choices and isinstance(value, str | int | float):
         return unknown_choice(name, value, choices)
+    if isinstance(value, int) and value.bit_length() >= sys.float_info.max_exp:
+        return f"{name}: a number is too large; choose a smaller one"
     if reason == "too_long" and schema["maxItems"] > 2:
         return f"{name}: has {len(value)} values; give at most {schema['maxItems']}"  # type: ignore[arg-type]
     if reason == "too_short" and schema["minItems"] == 1:
