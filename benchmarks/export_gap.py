@@ -1,7 +1,7 @@
-"""How far exported models are from the model: ``make export-gap``.
+"""Measure how far exported models are from the model: ``make export-gap``.
 
-For each activation, fully connected and convolutional, as programs and as ONNX: the largest difference between an
-output of what was written and of the model, as a share of the largest output, or of 1 if that is less.
+The largest difference between an output of the exported file and of the model, as a share of the largest output, or of
+1 if that is less; for each activation, in fully connected and convolutional networks, as programs and as ONNX.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Gap(NamedTuple):
 
 
 def main() -> None:
-    """Train, export and compare, and tell."""
+    """Print the largest difference of each kind of network and format."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--act", nargs="*", help="activations; default all")
-    gaps = list(measured(parser.parse_args().act))
+    gaps = list(measure(parser.parse_args().act))
     rows = []
     for arch in ARCHS:
         for form in FORMATS:
@@ -46,33 +46,34 @@ def main() -> None:
     print(table(["network", "format", "largest difference", "of act"], rows))
 
 
-def measured(acts: list[str] | None) -> Iterator[Gap]:
-    """The difference of each model in each format."""
+def measure(acts: list[str] | None) -> Iterator[Gap]:
+    """Train and export each model in each format."""
     from satae.config.schema import GROUPS
 
     for act in acts or GROUPS["act"].names():
         for arch, words in ARCHS.items():
             with tempfile.TemporaryDirectory() as folder:
-                run = trained(Path(folder), act, words)
+                run = train(Path(folder), act, words)
                 for form in FORMATS:
-                    yield (gap := Gap(arch, act, form, difference_of(run, form)))
+                    yield (gap := Gap(arch, act, form, export_difference(run, form)))
                     print(f"{arch} {act} {form}: {gap.size:.2g}", flush=True)
 
 
-def trained(folder: Path, act: str, words: tuple[str, ...]) -> Path:
-    """The directory of a run; activations that are flat nowhere in their values have another complement."""
-    for reading in ("output", "input"):
-        command = [PROGRAM, *COMMON, *words, f"act={act}", f"complement={reading}", "hydra.run.dir=run"]
+def train(folder: Path, act: str, words: tuple[str, ...]) -> Path:
+    """Train a network and return its run directory; activations without flat levels use another complement."""
+    for complement in ("output", "input"):
+        command = [PROGRAM, *COMMON, *words, f"act={act}", f"complement={complement}", "hydra.run.dir=run"]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0:
             return folder / "run"
     raise SystemExit(f"{act} cannot be trained")
 
 
-def difference_of(run: Path, form: str) -> float:
-    """The largest difference, on some validation inputs and on one."""
-    from satae import export
+def export_difference(run: Path, form: str) -> float:
+    """Export a run and return the largest difference that the program prints."""
+    from satae.export import export
 
-    return export.export(export.Choices(run, form, run / f"model{export.FORMATS[form].suffix}", best=False)).gap
+    line = export([f"run={run}", f"format={form}"])
+    return float(line.partition("difference from the model ")[2].partition(",")[0])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import satae
 from satae import export
 from satae.config.schema import GROUPS
 from satae.experiment import build
+from satae.runs.export_formats import EXPORT_FORMATS
 from satae.training import checkpoint
 
 SMOOTH = ("gelu", "silu", "mish", "hardswish")
@@ -36,8 +37,9 @@ def run(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("export"), *TINY)
 
 
-@pytest.mark.parametrize("arch", ["mlp", "conv"])
-@pytest.mark.parametrize("act", GROUPS["act"].names())
+@pytest.mark.parametrize(
+    ("act", "arch"), [*((act, "mlp") for act in GROUPS["act"].names()), ("tanh", "conv"), ("shrink", "conv")]
+)
 def test_weights_and_programs_give_what_the_model_gives(tmp_path, act, arch):
     run = trained(
         tmp_path,
@@ -86,7 +88,7 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["format=onnx"], "run is missing; name a run directory"),
         (["run=nowhere", "format=onnx"], "run=nowhere: no such run directory"),
@@ -95,40 +97,40 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
         (["run={run}", "fromat=onnx"], "fromat=onnx: no such option; did you mean format?"),
         (["run={run}", "onnx"], "onnx: no such option"),
         (["run={run}", "format=safetensors", "best=maybe"], "best=maybe: must be true or false"),
-        (["run={run}", "format=safetensors", "out={run}/run.json"], "run.json: is there already; name another file"),
+        (["run={run}", "format=safetensors", "out={run}/run.json"], "run.json: exists already; name another file"),
         (["run={run}", "format=safetensors", "out=no/such/x"], "out=no/such/x: there is no folder no/such"),
         (["run={run}/pictures", "format=safetensors"], "no checkpoint there; name a run directory"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(run, words, told):
+def test_what_cannot_be_done_is_refused_in_one_line(run, words, message):
     before = files(run)
     code, out, err = typed(*(word.format(run=run) for word in words))
     assert (code, out) == (2, "")
     assert err.startswith("satae-export: ")
-    assert told in err
+    assert message in err
     assert len(err.splitlines()) == 1
     assert files(run) == before
 
 
 @pytest.mark.parametrize(
-    ("read", "told"),
+    ("read", "message"),
     [
-        (lambda model, x: (x + 1, model.encode(x)), "differs from the model"),
-        (lambda model, x: (model(x), model.encode(x) * torch.nan), "differs from the model"),
-        (lambda model, x: (model(x), model.encode(x)[:, :1]), "outputs of other shapes"),
+        (lambda model, x: (x + 1, model.encode(x)), "the file differs from the model"),
+        (lambda model, x: (model(x), model.encode(x) * torch.nan), "the file differs from the model"),
+        (lambda model, x: (model(x), model.encode(x)[:, :1]), "outputs of other shapes; it is not kept"),
     ],
 )
-def test_a_file_that_gives_something_else_is_not_kept(run, tmp_path, monkeypatch, read, told):
+def test_a_file_with_other_outputs_is_not_kept(run, tmp_path, monkeypatch, read, message):
     model = satae.load(run)
-    wrong = export.FORMATS["safetensors"]._replace(read=lambda path: lambda x: read(model, x))
-    monkeypatch.setitem(export.FORMATS, "safetensors", wrong)
+    wrong = EXPORT_FORMATS["safetensors"]._replace(read=lambda path: lambda x: read(model, x))
+    monkeypatch.setitem(EXPORT_FORMATS, "safetensors", wrong)
     code, _, err = typed(f"run={run}", "format=safetensors", f"out={tmp_path / 'x'}")
     assert code == 1
-    assert told in err
+    assert message in err
     assert files(tmp_path) == []
 
 
-def test_it_is_told_how_far_the_weights_were_trained(run, tmp_path):
+def test_the_line_says_how_far_the_weights_were_trained(run, tmp_path):
     _, out, _ = typed(f"run={run}", "format=safetensors", f"out={tmp_path / 'x'}")
     assert ": the weights after 1 of 1 epochs, at step 2; largest difference from the model 0, on" in out
 
@@ -142,13 +144,13 @@ def cut_off(tmp_path):
     return tmp_path / "run"
 
 
-def test_so_is_that_the_run_has_not_finished(cut_off):
+def test_the_line_says_that_the_run_has_not_finished(cut_off):
     code, out, _ = typed(f"run={cut_off}", "format=safetensors")
     assert code == 0
     assert ": the weights after 1 of 9 epochs, at step 3; the run has not finished (interrupted); largest" in out
 
 
-def test_where_there_are_no_best_weights_yet_it_is_told_why(cut_off):
+def test_best_weights_that_do_not_exist_yet_are_refused_with_the_reason(cut_off):
     code, out, err = typed(f"run={cut_off}", "format=safetensors", "best=true")
     told = "no best weights yet: no epoch has ended with all of alpha; take the newest"
     assert (code, out, err) == (2, "", f"satae-export: {cut_off}: {told}\n")
@@ -158,14 +160,14 @@ def test_where_there_are_no_best_weights_yet_it_is_told_why(cut_off):
 
 @pytest.mark.parametrize("best", ["true", "false"])
 def test_data_of_another_shape_are_refused_in_one_line(own_data, best):
-    write_anew(own_data / "x.npy", numpy.random.default_rng(0).random((100, 5), dtype="float32"))
+    overwrite(own_data / "x.npy", numpy.random.default_rng(0).random((100, 5), dtype="float32"))
     code, out, err = typed(f"run={own_data / 'run'}", "format=onnx", f"best={best}")
     told = "cannot be compared on its data (the data are of shape [5] now, not [6])"
     assert (code, out, err) == (2, "", f"satae-export: {own_data / 'run'}: {told}\n")
 
 
-def test_so_are_other_numbers(own_data):
-    write_anew(own_data / "x.npy", numpy.random.default_rng(1).random((100, 6), dtype="float32"))
+def test_data_with_other_numbers_are_refused_in_one_line(own_data):
+    overwrite(own_data / "x.npy", numpy.random.default_rng(1).random((100, 6), dtype="float32"))
     code, _, err = typed(f"run={own_data / 'run'}", "format=safetensors")
     assert code == 2
     assert err.endswith("/run: cannot be compared on its data (the numbers in the data are others)\n")
@@ -178,7 +180,7 @@ def own_data(tmp_path):
     return tmp_path
 
 
-def write_anew(path, x):
+def overwrite(path, x):
     numpy.save(path, x)
     build._dataset.cache_clear()  # as in a process of its own
 
@@ -188,7 +190,7 @@ def test_version():
 
 
 @pytest.mark.parametrize("form", ["safetensors", "torch_export"])
-def test_what_was_written_is_on_the_disk_before_it_gets_its_name(run, tmp_path, monkeypatch, form):
+def test_the_file_is_on_the_disk_before_it_gets_its_name(run, tmp_path, monkeypatch, form):
     fsync, replace, told = os.fsync, Path.replace, []
 
     def synced(handle):
@@ -212,7 +214,7 @@ def test_help_and_nothing(capsys):
     code, out, _ = typed()
     assert code == 2
     assert all(f"  {name} " in out for name in ("run", "format", "out", "best"))
-    assert all(name in out for name in export.FORMATS)
+    assert all(name in out for name in EXPORT_FORMATS)
 
 
 def test_a_run_in_a_sweep_is_a_run(tmp_path):

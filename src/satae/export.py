@@ -1,4 +1,4 @@
-"""A trained model for other programs: ``satae-export run=outputs/... format=onnx``."""
+"""Write the trained model of a run for other programs: ``satae-export run=outputs/... format=onnx``."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from satae import atomic_write as files
+from satae import atomic_write
 from satae.cli import small_program
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, nearest
 from satae.printable import first_line
-from satae.runs.export_formats import FORMATS, Source
+from satae.runs.export_formats import EXPORT_FORMATS, Outputs
 from satae.runs.layout import CONFIG_FILE, FINISHED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from satae.config import Config
     from satae.model.autoencoder import DenoisingAutoencoder
 
 PROGRAM: Final = "satae-export"
-CHECKED: Final = 256  # inputs on which what was written is compared with the model
-TOLERANCE: Final = 1e-4  # of the largest difference, as a share of the largest output, or of 1 if that is less
+COMPARED_INPUTS: Final = 256  # validation inputs on which the file is compared with the model
+TOLERANCE: Final = 1e-4  # largest difference allowed, as a share of the largest output, or of 1 if that is less
+OPTIONS: Final = ("run", "format", "out", "best")
 HELP: Final = f"""\
 {PROGRAM} writes the trained model of a run for other programs.
 
 It takes inputs (N, ...) in the data's own range, any N, and gives two outputs: the reconstruction, in that range, and
-the code. What was written is read back and compared with the model on validation data of the run.
+the code. The file is read back and compared with the model on validation data of the run.
 
   {PROGRAM} run=outputs/2026-01-31/12-00-00-000000 format=onnx
 
@@ -43,128 +43,107 @@ the code. What was written is read back and compared with the model on validatio
   --version    show the version"""
 
 
-class Choices(NamedTuple):
-    """What was typed."""
-
-    run: Path
-    format: str
-    out: Path
-    best: bool
-
-
-class Exported(NamedTuple):
-    """What was written; as text, a line that tells of it."""
-
-    out: Path
-    reached: str  # how far the weights were trained
-    gap: float  # the largest difference from the model
-    inputs: int  # on so many, and on one
-
-    def __str__(self) -> str:
-        told = f"largest difference from the model {self.gap:.2g}, on {self.inputs} validation inputs, and on one"
-        return f"{self.out}: {self.reached}; {told}"
-
-
 def main() -> int:
-    """The entry point; returns the exit code."""
-    return small_program.run(PROGRAM, HELP, lambda words: export(parse(words)), (ValueError, FileNotFoundError))
+    """Run ``satae-export``; returns the exit code."""
+    return small_program.run(PROGRAM, HELP, export, (ValueError, FileNotFoundError))
 
 
-def parse(words: Sequence[str]) -> Choices:
-    """What was typed, checked.
+def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
+    """The run directory, the format, the file to write, and whether to take the best weights.
 
     Raises:
-        ConfigError: it cannot be done.
+        ConfigError: an option is unknown or missing, or its value cannot be used.
     """
     given = dict[str, str]()
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in Choices._fields:
-            known = ", ".join(Choices._fields)
-            raise ConfigError(f"{word}: no such option{nearest(key, Choices._fields)}; there are {known} (see --help)")
+        if not equals or key not in OPTIONS:
+            raise ConfigError(
+                f"{word}: no such option{nearest(key, OPTIONS)}; there are {', '.join(OPTIONS)} (see --help)"
+            )
         given[key] = value
     if not given.get("run"):
         raise ConfigError("run is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
     if "format" not in given:
-        raise ConfigError(f"format is missing; choose one of {', '.join(FORMATS)}")
-    if given["format"] not in FORMATS:
-        raise ConfigError(bad_choice("format", given["format"], FORMATS))
+        raise ConfigError(f"format is missing; choose one of {', '.join(EXPORT_FORMATS)}")
+    if given["format"] not in EXPORT_FORMATS:
+        raise ConfigError(bad_choice("format", given["format"], EXPORT_FORMATS))
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
-    run = Path(given["run"]).expanduser()
-    name = ("model-best" if given.get("best") == "true" else "model") + FORMATS[given["format"]].suffix
+    run, best = Path(given["run"]).expanduser(), given.get("best") == "true"
+    name = ("model-best" if best else "model") + EXPORT_FORMATS[given["format"]].suffix
     out = Path(given.get("out") or run / name).expanduser()
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
     if out.exists():
-        raise ConfigError(f"out={out}: is there already; name another file, or delete it")
+        raise ConfigError(f"out={out}: exists already; name another file, or delete it")
     if not out.parent.is_dir():
         raise ConfigError(f"out={out}: there is no folder {out.parent}")
-    return Choices(run, given["format"], out, given.get("best") == "true")
+    return run, given["format"], out, best
 
 
-def export(chosen: Choices) -> Exported:
-    """Write the file, and compare what it gives with the model.
+def export(words: Sequence[str]) -> str:
+    """Write the file that the words ask for, and compare its outputs with the model's.
+
+    Returns:
+        A line for the user: the file, how far its weights were trained, and the largest difference.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
-        ValueError: it cannot be read, or the data of the run, or these are others now; or the format cannot hold the
-            model.
+        FileNotFoundError: the run has no checkpoint.
+        ValueError: the checkpoint or the data of the run cannot be read, the data have changed, or the format cannot
+            hold the model.
+        RuntimeError: the file gives other outputs than the model; it is not kept.
     """
+    run, name, out, best = parse(words)
     import torch
 
     from satae.config import saved_config
     from satae.experiment import build
     from satae.experiment.same_data import check_data, check_shape
     from satae.runs.loading import model_of, state_of
-
-    state = state_of(chosen.run, best=chosen.best)
-    model = model_of(state, str(chosen.run)).eval()
-    config = saved_config.read_config(chosen.run / CONFIG_FILE)
-    data = build.dataset(config)
-    try:
-        (check_shape if chosen.best else check_data)(state.facts, data)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{chosen.run}: cannot be compared on its data ({first_line(error)})") from None
-    x = data.batch(data.valid.x[:CHECKED])
-    x = x if len(x) > 1 else torch.cat([x, x])  # of a single one torch would take the size for fixed
-    form = FORMATS[chosen.format]
-    with tempfile.TemporaryDirectory(dir=chosen.out.parent, prefix=".export-") as folder, torch.no_grad():
-        file = Path(folder) / chosen.out.name
-        form.write(Source(state, model, x), file)
-        apart = [difference(model, form.read(file), part) for part in (x, x[:1])]
-        if not all(gap <= TOLERANCE for gap in apart):  # nan is not
-            raise RuntimeError(f"what was written differs from the model by {apart}; nothing is kept")
-        files.move_into_place(file, chosen.out)
-    reached = _reached(chosen.run, state.step, config, len(data.train.x))
-    return Exported(chosen.out, reached, max(apart), len(x))
-
-
-def _reached(run: Path, step: int, config: Config, samples: int) -> str:
-    """How far the weights were trained, and whether more was asked of the run."""
-    from satae.runs import record
+    from satae.runs.record import read_record
     from satae.training.fit import steps_per_epoch
 
-    status = record.read_record(run)["status"]
-    done = step // steps_per_epoch(samples, config.batch_size)
-    more = "" if status == FINISHED else f"; the run has not finished ({status})"
-    return f"the weights after {done} of {config.epochs} epochs, at step {step:,}{more}"
+    state = state_of(run, best=best)
+    model = model_of(state, str(run)).eval()
+    config = saved_config.read_config(run / CONFIG_FILE)
+    data = build.dataset(config)
+    try:
+        (check_shape if best else check_data)(state.facts, data)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{run}: cannot be compared on its data ({first_line(error)})") from None
+    x = data.batch(data.valid.x[:COMPARED_INPUTS])
+    x = x if len(x) > 1 else torch.cat([x, x])  # for a single input torch would fix the number of inputs to one
+    form = EXPORT_FORMATS[name]
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder, torch.no_grad():
+        file = Path(folder) / out.name
+        form.write(file, state, model, x)
+        differences = [largest_difference(model, form.read(file), part) for part in (x, x[:1])]
+        if not all(difference <= TOLERANCE for difference in differences):  # also refuses nan
+            raise RuntimeError(f"the file differs from the model by {differences}; it is not kept")
+        atomic_write.move_into_place(file, out)
+    epochs = state.step // steps_per_epoch(len(data.train.x), config.batch_size)
+    status = read_record(run)["status"]
+    unfinished = "" if status == FINISHED else f"; the run has not finished ({status})"
+    return (
+        f"{out}: the weights after {epochs} of {config.epochs} epochs, at step {state.step:,}{unfinished}; largest"
+        f" difference from the model {max(differences):.2g}, on {len(x)} validation inputs, and on one"
+    )
 
 
-def difference(model: DenoisingAutoencoder, written: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> float:
-    """The largest difference between the outputs of a model and of what was written, as a share of the largest.
+def largest_difference(model: DenoisingAutoencoder, exported: Callable[[Tensor], Outputs], x: Tensor) -> float:
+    """The largest difference between the outputs of two models, as a share of the largest output, or of 1.
 
     Raises:
-        RuntimeError: they are of other shapes.
+        RuntimeError: the outputs have other shapes.
     """
     import torch
 
-    found, expected = written(x), (model(x), model.encode(x))
+    found, expected = exported(x), (model(x), model.encode(x))
     if [y.shape for y in found] != [y.shape for y in expected]:
-        raise RuntimeError("what was written gives outputs of other shapes; nothing is kept")
+        raise RuntimeError("the file gives outputs of other shapes; it is not kept")
     pairs = zip(found, expected, strict=True)
-    gaps = [(ours - theirs).abs().max() / theirs.abs().max().clamp_min(1) for ours, theirs in pairs]
-    return torch.stack(gaps).max().item()
+    return torch.stack([(ours - y).abs().max() / y.abs().max().clamp_min(1) for ours, y in pairs]).max().item()
 
 
 if __name__ == "__main__":

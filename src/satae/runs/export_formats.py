@@ -1,10 +1,10 @@
-"""The kinds of file that a trained model is exported to, and how each is read back."""
+"""The file formats that a trained model can be exported to: how each is written, and read back to check it."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,70 +16,55 @@ if TYPE_CHECKING:
     from satae.model.autoencoder import DenoisingAutoencoder
     from satae.training.checkpoint import State
 
-
-class Source(NamedTuple):
-    """What is exported."""
-
-    state: State  # of the checkpoint
-    model: DenoisingAutoencoder
-    x: Tensor  # (N, *shape), some of its inputs
+Outputs = Sequence["Tensor"]  # the reconstruction (N, *shape) and the code (N, *code)
 
 
-class Format(NamedTuple):
-    """A kind of file."""
+class ExportFormat(NamedTuple):
+    """How to write one kind of file, and how to run the model in it."""
 
     suffix: str
-    write: Callable[[Source, Path], None]
-    read: Callable[[Path], Callable[[Tensor], Sequence[Tensor]]]  # inputs -> reconstruction, code
+    write: Callable[[Path, State, DenoisingAutoencoder, Tensor], None]  # path, checkpoint, model, example inputs
+    read: Callable[[Path], Callable[[Tensor], Outputs]]  # path -> a function of the inputs
 
 
-def outputs(model: DenoisingAutoencoder) -> nn.Module:
-    """A module x -> (reconstruction, code), which is what other programs get."""
-    from torch import nn
-
-    class Outputs(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            code = self.model.encode(x)
-            return self.model.decode(code), code
-
-    return Outputs().eval()
-
-
-def _write_weights(source: Source, path: Path) -> None:
+def write_safetensors(path: Path, state: State, model: DenoisingAutoencoder, x: Tensor) -> None:
+    """Write the weights, with the facts that ``satae.load`` needs to build the model."""
     from satae.training import checkpoint
 
-    kept = {name: x for name, x in source.state.tensors.items() if name.startswith("model/")}
-    facts = {key: source.state.facts[key] for key in ("config", "shape")}
-    checkpoint.save(path, checkpoint.State(facts, kept))
+    weights = {name: tensor for name, tensor in state.tensors.items() if name.startswith("model/")}
+    checkpoint.save(path, checkpoint.State({key: state.facts[key] for key in ("config", "shape")}, weights))
 
 
-def _read_weights(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+def read_safetensors(path: Path) -> Callable[[Tensor], Outputs]:
+    """Load the weights into a model."""
     from satae.runs.loading import load
 
     model = load(path)
     return lambda x: (model(x), model.encode(x))
 
 
-def _write_program(source: Source, path: Path) -> None:
+def write_torch_export(path: Path, state: State, model: DenoisingAutoencoder, x: Tensor) -> None:
+    """Write a program for ``torch.export.load`` that takes any number of inputs."""
     import torch
 
     batch = torch.export.Dim("batch")
-    program = torch.export.export(outputs(source.model), (source.x,), dynamic_shapes={"x": {0: batch}})
-    torch.export.save(program, path)
+    torch.export.save(torch.export.export(_with_code(model), (x,), dynamic_shapes={"x": {0: batch}}), path)
 
 
-def _read_program(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+def read_torch_export(path: Path) -> Callable[[Tensor], Outputs]:
+    """Load the program."""
     import torch
 
-    program: Callable[[Tensor], Sequence[Tensor]] = torch.export.load(path).module()
+    program: Callable[[Tensor], Outputs] = torch.export.load(path).module()
     return program
 
 
-def _write_onnx(source: Source, path: Path) -> None:
+def write_onnx(path: Path, state: State, model: DenoisingAutoencoder, x: Tensor) -> None:
+    """Write an ONNX model that takes any number of inputs.
+
+    Raises:
+        ConfigError: the packages that this needs are not installed.
+    """
     import torch
 
     try:
@@ -87,12 +72,12 @@ def _write_onnx(source: Source, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise ConfigError("format=onnx: is not installed; install it with pip install 'satae[onnx]'") from None
-    logging.disable(logging.WARNING)  # of what it does not find, and does not need
+    logging.disable(logging.WARNING)  # torch warns about packages that are not needed
     try:
         with warnings.catch_warnings(action="ignore"):
             torch.onnx.export(
-                outputs(source.model),
-                (source.x,),
+                _with_code(model),
+                (x,),
                 path,
                 input_names=["x"],
                 output_names=["reconstruction", "code"],
@@ -105,7 +90,8 @@ def _write_onnx(source: Source, path: Path) -> None:
         logging.disable(logging.NOTSET)
 
 
-def _read_onnx(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
+def read_onnx(path: Path) -> Callable[[Tensor], Outputs]:
+    """Load the model into ONNX Runtime."""
     import torch
     from onnxruntime import InferenceSession
 
@@ -113,8 +99,24 @@ def _read_onnx(path: Path) -> Callable[[Tensor], Sequence[Tensor]]:
     return lambda x: [torch.from_numpy(array) for array in session.run(None, {"x": x.numpy()})]
 
 
-FORMATS: Final[Mapping[str, Format]] = {
-    "safetensors": Format(".safetensors", _write_weights, _read_weights),
-    "torch_export": Format(".pt2", _write_program, _read_program),
-    "onnx": Format(".onnx", _write_onnx, _read_onnx),
+def _with_code(model: DenoisingAutoencoder) -> nn.Module:
+    """A module that returns the reconstruction and the code; the model itself returns the reconstruction alone."""
+    from torch import nn
+
+    class WithCode(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            code = self.model.encode(x)
+            return self.model.decode(code), code
+
+    return WithCode().eval()
+
+
+EXPORT_FORMATS: Final[dict[str, ExportFormat]] = {
+    "safetensors": ExportFormat(".safetensors", write_safetensors, read_safetensors),
+    "torch_export": ExportFormat(".pt2", write_torch_export, read_torch_export),
+    "onnx": ExportFormat(".onnx", write_onnx, read_onnx),
 }
