@@ -1,6 +1,6 @@
 """What share of a training goes into telling of it: ``python -m benchmarks.side_costs FOLDER WORD...``.
 
-satae.cli.session.train() runs here as satae-train runs it, with clocks around what is done beside training:
+satae.train.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
     logging    opening and closing the records, epoch lines, TensorBoard's scalars, texts, histograms and pictures,
                drawing these pictures, collecting and writing checkpoints, what is shown on the terminal
@@ -55,8 +55,8 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     """Put clocks around everything that counts, and take them off."""
     from unittest import mock
 
-    from satae.cli.session import Session
     from satae.experiment import observation
+    from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.loggers.tensorboard_logger import TensorBoardLogger
     from satae.plots import pictures
@@ -67,8 +67,8 @@ def clocked(clocks: Clocks) -> Iterator[None]:
         TensorBoardLogger: ("__init__", "close", "log_command", "log_scalars", "log_histograms", "log_images", "flush"),
         RunRecord: ("__enter__", "__exit__", "add_facts", "add_epoch", "sync", "write_final_metrics"),
         RunConsole: ("__enter__", "__exit__", "info", "warn", "show_epoch", "show_result"),
-        Session: ("_keep",),
-        Keeper: ("consider",),
+        Experiment: ("state",),
+        Keeper: ("consider", "write"),
         observation: ("drawn", "distributions"),
         pictures: ("save",),
     }
@@ -84,9 +84,9 @@ def train(folder: Path, words: list[str]) -> float:
     """One run; seconds of its training passes."""
     from hydra import compose, initialize_config_module
 
-    from satae.cli.session import train as satae_train
     from satae.config import validate
     from satae.runs.record import RunRecord
+    from satae.train import train as satae_train
 
     with initialize_config_module("satae.conf", version_base="1.3"):
         config = validate(compose("config", words))

@@ -23,8 +23,6 @@ UPWARDS = {  # imports that still point upwards; the list only gets shorter
     "training/keeper.py": {"runs"},
     "experiment/going_on.py": {"runs"},
     "experiment/observation.py": {"plots"},
-    "launchers/joblib_launcher.py": {"cli"},
-    "launchers/launchers.py": {"cli"},
 }
 HOMES = {  # the rooms, commands or files that may import a library
     "hydra": {"cli", "launchers"},
@@ -49,7 +47,6 @@ HOMES = {  # the rooms, commands or files that may import a library
     "joblib": {"launchers"},
     "submitit": {"launchers"},
     "ray": {"launchers"},
-    "hydra_plugins": {"launchers"},
     "pickle": {"data"},
     "foolbox": {"robustness"},
     "pyautoattack": {"robustness"},
@@ -118,16 +115,16 @@ def test_config_knows_nothing_heavy(name):
     assert not {module for module in everything_imported(name) if within(module, HEAVY)}
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "cli/execution.py", "cli/launch.py", "train.py", "evaluate.py"])
+@pytest.mark.parametrize("name", ["__init__.py", "cli/plan.py", "cli/compose.py", "train.py", "evaluate.py"])
 def test_the_command_line_imports_nothing_heavy_at_first(name):
-    light = {"satae.cli", "satae.launchers", "satae.config", *(f"satae.{leaf}" for leaf in LEAVES)}
+    light = {"satae.cli", "satae.launchers", "satae.config", "satae.runs.layout", *(f"satae.{leaf}" for leaf in LEAVES)}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if not within(module, light)} == set()
 
 
 @pytest.mark.parametrize("name", ["train.py", "evaluate.py"])
 def test_an_interrupt_is_heard_before_what_takes_time_is_imported(name):
-    slow = ["hydra", "omegaconf", "satae.config", "satae.cli.flags", "satae.cli.small_program"]
+    slow = ["hydra", "omegaconf", "satae.config", "satae.cli"]
     assert not {module for module in at_the_top(name) if within(module, slow)}
 
 

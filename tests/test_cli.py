@@ -17,9 +17,9 @@ import torch
 from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
 import satae
-from satae.cli import compose as composition
-from satae.cli import sweeps
-from satae.cli.overrides import names
+from satae.cli.compose import compose_runs
+from satae.cli.options import read_run_options
+from satae.cli.overrides import choice_names
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
 from satae.training import checkpoint_folder, fit
@@ -58,7 +58,7 @@ def test_a_fault_gives_1_and_one_line_that_names_the_log_with_the_traceback(tmp_
     log = run / "satae-train.log"
     assert outcome.code == 1
     go_on = f"satae-train resume={run.relative_to(tmp_path)}"
-    assert outcome.err == f"satae-train: RuntimeError: the disk; go on with: {go_on}; the traceback is in {log}\n"
+    assert outcome.err == f"satae-train: RuntimeError: the disk; resume with: {go_on}; the traceback is in {log}\n"
     assert "Traceback (most recent call last)" in log.read_text()
     assert "is on fire" in log.read_text()
     record = read(run / "run.json")
@@ -179,7 +179,7 @@ def test_control_c_ends_the_program(tmp_path, words):
         err = until_it_ends(program)[1]
     assert program.returncode == 130
     (run,) = runs(tmp_path)
-    remedy = "" if words else f"; go on with: satae-train resume={run.relative_to(tmp_path)}"
+    remedy = "" if words else f"; resume with: satae-train resume={run.relative_to(tmp_path)}"
     assert err == f"satae-train: interrupted{remedy}\n"
     assert read(run / "run.json")["status"] == "interrupted"
 
@@ -238,7 +238,7 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     shown = set(re.findall(r"[\w./]+", help_text))
     assert {*GROUPS, *(name for registry in GROUPS.values() for name in registry.names())} <= shown
     assert {item for item in Config.__dataclass_fields__} <= shown
-    assert set(names(PRESETS)) <= shown
+    assert set(choice_names(PRESETS)) <= shown
     for group, registry in GROUPS.items():
         for option in {option for name in registry.names() for option in registry.defaults(name)} - {"split_seed"}:
             assert f"{group}.{option}" in shown
@@ -248,7 +248,7 @@ def test_every_option_that_help_names_is_there(help_text):
     for group, option in re.findall(rf"\b({'|'.join(GROUPS)})\.(\w+)", help_text):
         assert GROUPS[group].owners(option), f"{group}.{option}"
     for preset in re.findall(r"\bpaper/\w+", help_text):
-        assert preset in names(PRESETS)
+        assert preset in choice_names(PRESETS)
     settings = help_text.partition("Settings\n")[2].partition("\n\n")[0]
     assert {line.split()[0] for line in settings.splitlines()} <= {*Config.__dataclass_fields__}
 
@@ -269,8 +269,8 @@ def test_every_command_in_help_can_be_run(help_text):
         words = shlex.split(command)
         if words[0] in ("resume=RUN", "rerun=RUN") or words == ["sweep=first"]:
             continue
-        asked = sweeps.taken_out([word for word in words if word != "-m"], "-m" in words)
-        assert composition.planned(*asked.commands, multirun=asked.multirun).runs
+        options = read_run_options([word for word in words if word != "-m"], "-m" in words)
+        assert compose_runs(*options.commands, multirun=options.multirun)[0]
 
 
 @pytest.mark.parametrize("shown", ["job", "hydra", "all"])

@@ -10,8 +10,8 @@ import torch
 import yaml
 from program import ROOT
 
-from satae.cli import compose as composition
-from satae.cli.overrides import names
+from satae.cli.compose import compose_runs
+from satae.cli.overrides import choice_names
 from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, setting_types
@@ -25,7 +25,7 @@ PLAIN = ROOT / "conf" / "config.yaml"
 
 
 def only(*words):
-    return composition.planned(words).runs[0].config
+    return compose_runs(words)[0][0].config
 
 
 def needed(group, name):
@@ -85,7 +85,7 @@ def test_every_choice_composes_and_builds(group, name, request):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_has_a_file_and_a_function(group):
-    assert {*names(group)} == {*GROUPS[group].names()} == {entry.name for entry in GROUPS[group].entries()}
+    assert {*choice_names(group)} == {*GROUPS[group].names()} == {entry.name for entry in GROUPS[group].entries()}
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -122,7 +122,7 @@ def test_words_of_the_schema_are_those_of_the_code():
 def refused(words, name, value, schema):
     value = f"[{value}]" if schema["type"] == "array" else value
     with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
-        composition.planned([*words, f"{name}={value}"])
+        compose_runs([*words, f"{name}={value}"])
 
 
 def values_outside(schema):
@@ -149,10 +149,10 @@ def test_a_value_outside_the_range_is_refused(words, name, schema):
 @pytest.mark.parametrize(("words", "name", "schema"), OPTIONS)
 def test_the_lowest_value_of_the_range_is_accepted(words, name, schema):
     if "minimum" in schema and name != "act.high":
-        composition.planned([*words, f"{name}={schema['minimum']}"])
+        compose_runs([*words, f"{name}={schema['minimum']}"])
 
 
-@pytest.mark.parametrize("preset", names(PRESETS))
+@pytest.mark.parametrize("preset", choice_names(PRESETS))
 def test_every_preset_can_be_run(preset):
     build.check(only(f"{PRESETS}={preset}"))
 

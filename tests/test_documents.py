@@ -10,7 +10,8 @@ import pytest
 from program import ROOT
 
 from satae import datasets, evaluate, report
-from satae.cli import compose, sweeps
+from satae.cli.compose import compose_runs
+from satae.cli.options import read_run_options
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build
 
@@ -54,8 +55,8 @@ def test_every_command_in_the_documents_can_be_run(words):
     if any(word.startswith("hydra/launcher=ray") for word in words) and not find_spec("ray"):
         pytest.skip("pip install 'satae[ray]'")
     overrides = [one_seed(word) for word in words if not word.startswith("-")]
-    asked = sweeps.taken_out(overrides, {"-m", "--multirun"} & {*words} != set())
-    for run in compose.planned(*asked.commands, multirun=asked.multirun).runs:
+    options = read_run_options(overrides, {"-m", "--multirun"} & {*words} != set())
+    for run in compose_runs(*options.commands, multirun=options.multirun)[0]:
         if not is_there(run.config.data):
             pytest.skip("can be composed; its data are not on this machine")
         build.check(run.config)

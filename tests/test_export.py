@@ -15,7 +15,7 @@ from program import TINY, files, here, runs
 import satae
 from satae import export
 from satae.config.schema import GROUPS
-from satae.experiment import build
+from satae.experiment import build, observation
 from satae.runs.export_formats import EXPORT_FORMATS
 from satae.training import checkpoint
 
@@ -139,7 +139,15 @@ def test_the_line_says_how_far_the_weights_were_trained(run, tmp_path):
 def cut_off(tmp_path):
     """The directory of a run whose alpha had not risen to its end."""
     words = [*TINY, "alpha=0.1", "epochs=9", "hydra.run.dir=run", "checkpoint.every_steps=1"]
-    with mock.patch("satae.cli.session.Session._tell", side_effect=[{}, KeyboardInterrupt]):
+    measures, calls = observation.measures, []
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return measures(*given)
+
+    with mock.patch.object(observation, "measures", interrupted):
         assert here(tmp_path, *words).code == 130
     return tmp_path / "run"
 

@@ -47,7 +47,7 @@ def check_failed(folder, monkeypatch, calls, after, number):
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
     assert os.strerror(number) in outcome.err
-    assert "go on with: satae-train resume=run" in outcome.err
+    assert "resume with: satae-train resume=run" in outcome.err
     record = read(folder / "run" / "run.json")
     assert (record["status"], record["exit_code"]) == ("failed", 1)
 
@@ -108,4 +108,4 @@ def test_no_memory_is_told_with_what_helps(tmp_path, monkeypatch):
     monkeypatch.setattr("satae.experiment.experiment.Experiment.state", full)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 1
-    assert outcome.err.startswith("satae-train: out of memory; take a smaller batch_size, arch or n_jobs")
+    assert outcome.err.startswith("satae-train: out of memory; choose a smaller batch_size, arch or n_jobs")

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from satae.cli.execution import execute
-from satae.cli.launch import Program
+from satae.cli import plan
 from satae.config.schema import GROUPS, TRAINING, Config
+from satae.launchers.base import Launcher
+from satae.train import main
 
 OPTIONS = sorted(
     {item.name for item in fields(Config)}
@@ -103,23 +104,20 @@ WORDS = st.one_of(
 
 def typed(words):
     """What a command line comes to, short of building a model: its code, and what it said of an error."""
-    program = Program(
-        "satae-train",
-        check=lambda config, resume: None,
-        ready=lambda: None,
-        job=lambda composed, line: 0.0,
-        open=lambda sweep, configs, asked: None,
-        close=lambda line, folders, error: 0,
-    )
+
+    def prepared(plan, prepare):
+        return contextlib.nullcontext((Launcher(prepare, None), []))
+
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["satae-train", *words]),
-        mock.patch("satae.cli.launch._launch"),
-        mock.patch("satae.cli.making._make_sweep", return_value=0),
+        mock.patch.object(plan, "prepared", prepared),
+        mock.patch.object(plan, "worst_exit_code", return_value=0),
+        mock.patch.object(plan, "show_with_hydra"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = execute(program)
+        code = main()
     return code, err.getvalue()
 
 
@@ -144,5 +142,5 @@ def test_every_command_line_is_run_or_refused_in_one_line(words):
 @pytest.mark.slow
 @settings(max_examples=3000, **QUICKLY)
 @given(st.lists(WORDS, min_size=1, max_size=4))
-def test_so_are_thousands(words):
+def test_thousands_of_command_lines_are_run_or_refused_in_one_line(words):
     check(words)

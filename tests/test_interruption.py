@@ -116,19 +116,19 @@ main()
 
 SWALLOWED = """
 import signal, sys
-from satae.cli import compose as composition
+from satae.cli import overrides
 from satae.{module} import main
 
-check = composition._checked
+check = overrides.check_override
 
-def checked(*words):
+def swallowing(*given):
     try:
         signal.raise_signal(signal.SIGINT)
     except BaseException:
         pass
-    return check(*words)
+    return check(*given)
 
-composition._checked = checked
+overrides.check_override = swallowing
 sys.exit(main())
 """
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import pytest
 from program import PROGRAM, TINY, here, read, runs, started, there
 
-from satae.cli import compose as composition
-from satae.launchers import cores, launchers
+from satae.cli.compose import compose_runs
+from satae.launchers import base, selection
 
 SWEEP = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=s")
 NAMES = ["alpha=0,seed=0", "alpha=0,seed=1", "alpha=0.1,seed=0", "alpha=0.1,seed=1"]
@@ -180,13 +180,14 @@ sys.meta_path.insert(0, Hidden())
 
 
 @needs_submitit
-def test_slurm_is_asked_for_what_a_run_needs():
-    launcher = composition.planned(["alpha=0,1", "hydra/launcher=slurm"], multirun=True).launcher
-    assert launcher.kind == "SlurmLauncher"
-    assert launcher.options["max_num_timeout"] > 0  # else a time limit is the end
-    assert launcher.options["additional_parameters"]["requeue"] is True
-    with launchers.workers(launcher, 500, lambda: None) as share:
-        assert share == (256, 1)
+def test_slurm_is_asked_for_what_a_run_needs(tmp_path):
+    (run, _), _ = compose_runs(["alpha=0,1", "hydra/launcher=slurm"], multirun=True)
+    options = run.launcher_options(tmp_path)
+    assert options["_target_"].endswith(".SlurmLauncher")
+    assert options["max_num_timeout"] > 0  # else a time limit is the end
+    assert options["additional_parameters"]["requeue"] is True
+    with selection.open_launcher(options, 500, int) as launcher:
+        assert launcher.share == (256, 1)
 
 
 @needs_submitit
@@ -194,15 +195,13 @@ def test_slurm_is_asked_for_what_a_run_needs():
     ("machine", "threads", "runs", "share"), [(8, None, 2, (2, 4)), (8, 3, 9, (2, 3)), (2, 4, 9, (1, 2))]
 )
 def test_jobs_and_threads_are_the_cores(monkeypatch, machine, threads, runs, share):
-    monkeypatch.setattr(cores, "count", lambda: machine)
-    launcher = launchers.Launcher("x.LocalLauncher", {"cpus_per_task": threads})
-    with launchers.workers(launcher, runs, lambda: None) as given:
-        assert given == share
+    monkeypatch.setattr(base, "available_cores", lambda: machine)
+    assert base.share_machine(threads, runs) == share
 
 
 def test_the_plugins_own_names_have_ready_configurations():
-    assert launchers.with_ready(["alpha=1", "hydra/launcher=ray"]) == ["alpha=1", "hydra/launcher=ray_here"]
-    assert launchers.with_ready(["hydra/launcher=joblib"]) == ["hydra/launcher=joblib"]
+    assert selection.replace_plugin_names(["alpha=1", "hydra/launcher=ray"]) == ["alpha=1", "hydra/launcher=ray_here"]
+    assert selection.replace_plugin_names(["hydra/launcher=joblib"]) == ["hydra/launcher=joblib"]
 
 
 @pytest.mark.parametrize(
@@ -215,15 +214,15 @@ def test_the_plugins_own_names_have_ready_configurations():
     ],
 )
 def test_an_option_that_a_launcher_has_not_is_told_with_what_has_it(name, key, told):
-    said = launchers.unknown_option(f"hydra.launcher.{key}", {"hydra/launcher": name})
+    said = selection.unknown_option_message(f"hydra.launcher.{key}", {"hydra/launcher": name})
     assert said.startswith(f"hydra.launcher.{key}: {told}")
 
 
 @pytest.mark.parametrize("name", ["joblib", "submitit_local", "submitit_slurm", "ray"])
 def test_a_plugin_that_is_not_there_can_be_installed(name):
-    assert f"pip install 'satae[{name.partition('_')[0]}]'" in launchers.not_there(name, [])
+    assert f"pip install 'satae[{name.partition('_')[0]}]'" in selection.unknown_launcher_message(name, [])
 
 
 def test_a_launcher_of_ones_own_is_offered_and_inner_names_are_not():
-    said = launchers.not_there("zzz", ["basic", "joblib", "mine", "ray_here", "slurm", "submitit_slurm"])
+    said = selection.unknown_launcher_message("zzz", ["basic", "joblib", "mine", "ray_here", "slurm", "submitit_slurm"])
     assert said == "hydra/launcher=zzz: choose one of joblib, submitit_local, slurm, ray, ray_cluster, mine"

@@ -88,7 +88,7 @@ def test_it_ends_as_one_that_was_not_cut_off(whole, tmp_path, monkeypatch, steps
     monkeypatch.undo()
     outcome = here(tmp_path, "resume=run")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "going on from step" in outcome.out or (steps == 1 and "from the beginning: no checkpoint" in outcome.out)
+    assert "resuming from step" in outcome.out or (steps == 1 and "from the start: no checkpoint" in outcome.out)
     check_same(tmp_path / "run", undisturbed)
 
 
@@ -196,7 +196,7 @@ def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
     outcome = here(tmp_path, *words)
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
-    assert "go on with: satae-train resume=run" in outcome.err
+    assert "resume with: satae-train resume=run" in outcome.err
     monkeypatch.undo()
     assert here(tmp_path, "resume=run").code == 0
     check_same(tmp_path / "run", undisturbed)
@@ -614,7 +614,7 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
         _, err = program.communicate(timeout=60)
     assert program.returncode == 128 + number
     by = "" if number == signal.SIGINT else f" ({number.name})"
-    assert err == f"satae-train: interrupted{by}" + ("\n" if words else "; go on with: satae-train resume=run\n")
+    assert err == f"satae-train: interrupted{by}" + ("\n" if words else "; resume with: satae-train resume=run\n")
     record = read(tmp_path / "run" / "run.json")
     assert (record["status"], record["exit_code"]) == ("interrupted", 128 + number)
     ((_, kept),) = checkpoint_folder.newest_first(tmp_path / "run")

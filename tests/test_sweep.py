@@ -74,7 +74,7 @@ def test_a_finished_sweep_is_there_already_and_nothing_is_trained(whole, monkeyp
     for words in (WORDS, ["sweep=first"], ["sweep=outputs/first"], ["-m", *WORDS]):
         again = here(sweep.parents[1], *words)
         assert (again.code, again.err) == (0, "")
-        assert again.out.splitlines()[0] == "4 of 4 runs are there already"
+        assert again.out.splitlines()[0] == "4 of 4 runs exist already"
         assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-6:-3]
     assert {name: (sweep / name / "run.json").read_bytes() for name in NAMES} == before
 
@@ -82,7 +82,7 @@ def test_a_finished_sweep_is_there_already_and_nothing_is_trained(whole, monkeyp
 def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
     assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
     outcome = here(tmp_path, *TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 0 go on, 2 begin"
+    assert outcome.out.splitlines()[0] == "2 of 4 runs exist already; 0 resume, 2 start"
     assert len(table(tmp_path / "outputs" / "first")) == 4
     assert table(tmp_path / "outputs" / "first") == [
         {**row, "run": row["run"].replace("alpha=0,", "") if row["alpha"] == "0.0" else row["run"]}
@@ -110,7 +110,7 @@ def test_how_it_is_computed_may_change(tmp_path):
     ]:
         outcome = here(tmp_path, *words)
         assert (outcome.code, outcome.err) == (0, "")
-        assert outcome.out.splitlines()[0] == "4 of 4 runs are there already"
+        assert outcome.out.splitlines()[0] == "4 of 4 runs exist already"
     assert len(table(tmp_path / "outputs" / "first")) == 4
 
 
@@ -136,7 +136,7 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
     assert "not begun" not in (report / "index.html").read_text("utf-8")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs are there already; 1 goes on, 1 begins"
+    assert outcome.out.splitlines()[0] == "2 of 4 runs exist already; 1 resumes, 1 starts"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
 
@@ -188,7 +188,7 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
     outcome = here(tmp_path, *WORDS)
     place = error.filename or tmp_path / "outputs" / "first"
     assert outcome.code == 2
-    assert outcome.err == f"satae-train: {place}: cannot write there ({error.strerror}); no run has begun\n"
+    assert outcome.err == f"satae-train: {place}: cannot write there ({error.strerror}); no run has started\n"
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert (tmp_path / "outputs").exists() == there
 
@@ -219,7 +219,7 @@ def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
 def test_resume_of_a_sweep_says_how(whole):
     outcome = here(whole[0].parents[1], "resume=outputs/first")
     assert outcome.code == 2
-    assert outcome.err == "satae-train: resume=outputs/first: is a sweep; go on with all of it: sweep=outputs/first\n"
+    assert outcome.err == "satae-train: resume=outputs/first: is a sweep; resume all of it with sweep=outputs/first\n"
 
 
 # failures
@@ -241,7 +241,7 @@ def test_what_diverged_is_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.undo()
     again = here(tmp_path, *WORDS)
     assert again.code == 3
-    assert again.out.splitlines()[0] == "4 of 4 runs are there already"
+    assert again.out.splitlines()[0] == "4 of 4 runs exist already"
 
 
 def test_what_had_a_fault_is_tried_again(tmp_path, monkeypatch, whole):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from satae.cli.exit_codes import FAILED, OK, REFUSED, ended, say, say_fault, unread
+from satae.cli import app
+from satae.cli.app import OK, REFUSED, print_error
 from satae.config.messages import bad_choice
 from satae.config.option_types import MISSING
 from satae.config.registries import DATA_SOURCES
-from satae.data.local_files import cache_folder, reason
+from satae.data.local_files import cache_folder
 from satae.data.published import (
     Archive,
     DamagedFileError,
@@ -40,23 +41,12 @@ class Row(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    return ended(_main)
+    return app.run(PROGRAM, _main, refusals=(ValueError,))
 
 
-def _main() -> int:
-    try:
-        chosen = _parser().parse_args()
-        code: int = chosen.run(chosen)
-    except ValueError as error:
-        return say(PROGRAM, str(error), REFUSED)
-    except KeyboardInterrupt:
-        return say(PROGRAM, "interrupted", 128 + signal.SIGINT)
-    except OSError as error:
-        if unread(error):
-            raise
-        return say(PROGRAM, f"{error.filename or 'standard output'}: {reason(error)}", FAILED)
-    except Exception as error:
-        return say_fault(PROGRAM, error)
+def _main(words: Sequence[str]) -> int:
+    chosen = _parser().parse_args(words)
+    code: int = chosen.run(chosen)
     return code
 
 
@@ -161,7 +151,7 @@ def _fetch(chosen: argparse.Namespace) -> int:
                 read_archive(archive, files)
                 print(f"{published.name}: verified {files[0]}", flush=True)  # noqa: T201
         except ValueError as error:
-            code = say(PROGRAM, str(error), REFUSED)
+            code = print_error(PROGRAM, str(error), REFUSED)
     return code
 
 
@@ -179,5 +169,5 @@ def _check(chosen: argparse.Namespace) -> int:
                 place = files[0] if len(files) == 1 else files[0].parent
                 print(f"{published.name}: verified {place}", flush=True)  # noqa: T201
             else:
-                code = say(PROGRAM, f"{published.name}: {state}", REFUSED)
+                code = print_error(PROGRAM, f"{published.name}: {state}", REFUSED)
     return code

@@ -60,12 +60,11 @@ the same model with alpha=0, and defence a classifier: once, kept where data set
 def main() -> int:
     """The entry point; returns the exit code."""
     interruption.die_quietly()  # imports take a while
-    from satae.cli import small_program
-    from satae.config import ConfigError
+    from satae.cli import app
 
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    return small_program.run(PROGRAM, HELP, work, (ConfigError,))
+    return app.run(PROGRAM, work, help_text=HELP)
 
 
 def work(words: Sequence[str]) -> str:
@@ -74,7 +73,7 @@ def work(words: Sequence[str]) -> str:
     Raises:
         ConfigError: it cannot be done.
     """
-    from satae.cli.named_runs import NAMED, check_named, named_runs
+    from satae.cli.options import check_run_word, read_named_runs
     from satae.config import ConfigError
 
     for word in words:
@@ -82,10 +81,10 @@ def work(words: Sequence[str]) -> str:
             raise ConfigError(f"{word}: no such flag; options are written option=value (see --help)")
         if word.lstrip("+~").startswith(("hydra.", "hydra/")):
             raise ConfigError(f"{word}: {PROGRAM} makes no runs, so Hydra's own options have no meaning; leave it out")
-        check_named(word)
-    named = [word for word in words if word.partition("=")[0].lstrip("+~") == NAMED]
+        check_run_word(word)
+    named = [word for word in words if word.partition("=")[0].lstrip("+~") == "run"]
     chosen = settings([word for word in words if word not in named])
-    found = named_runs(named)
+    found = read_named_runs(named)
     if found.left_out:
         print(found.left_out)  # noqa: T201
     with interruption.held():  # an interrupt would be lost in imports
@@ -103,12 +102,12 @@ def settings(words: Sequence[str]) -> Evaluation:
     Raises:
         ConfigError: one of them cannot be used.
     """
-    from satae.cli.compose import settled  # takes longer than the help
+    from satae.cli.compose import compose_settings  # takes longer than the help
     from satae.config.schema import EVALUATION
     from satae.config.validation import validate_evaluation
 
     named = [word for word in words if word.startswith(PARTS)]
-    values = settled([_in_decimals(word) for word in words if word not in named], EVALUATION)
+    values = compose_settings([_in_decimals(word) for word in words if word not in named], EVALUATION)
     return validate_evaluation(values, [name for word in named for name in word.removeprefix(PARTS).split(",")] or None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from satae import atomic_write
-from satae.cli import small_program
+from satae.cli import app
 from satae.config import ConfigError
 from satae.config.messages import bad_choice, nearest
 from satae.printable import first_line
@@ -45,7 +45,7 @@ the code. The file is read back and compared with the model on validation data o
 
 def main() -> int:
     """Run ``satae-export``; returns the exit code."""
-    return small_program.run(PROGRAM, HELP, export, (ValueError, FileNotFoundError))
+    return app.run(PROGRAM, export, help_text=HELP, refusals=(ValueError, FileNotFoundError))
 
 
 def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.cli import small_program
+from satae.cli import app
 from satae.config import ConfigError
 from satae.config.messages import nearest
 from satae.page import PROGRAM
@@ -43,7 +43,7 @@ class Choices(NamedTuple):
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    return small_program.run(PROGRAM, HELP, report, (ConfigError,))
+    return app.run(PROGRAM, report, help_text=HELP)
 
 
 def report(typed: Sequence[str]) -> str:

@@ -2,85 +2,170 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
-from satae import signals as interruption
-from satae.cli.exit_codes import FAILED, OK
-from satae.signals import held
+from satae import signals
 
 if TYPE_CHECKING:
-    from satae.cli.launch import CommandLine
+    from satae.cli.jobs import Job
     from satae.config import Config
-    from satae.sweeps.notes import Runs
+    from satae.launchers.base import Share
+    from satae.runs.record import RunRecord
 
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    interruption.die_quietly()  # imports take a while
-    from satae.cli.execution import execute
-    from satae.cli.job import PROGRAM, run_job
-    from satae.cli.launch import Program
+    signals.die_quietly()  # until the program listens: imports take a while
+    from satae.cli import app
 
-    # OpenMP's threads wait by spinning, long by default: with other programs at work, steps took up to 20 times as long
+    # OpenMP's threads wait by spinning, long by default: beside other programs, steps took up to 20 times as long
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
-    return execute(Program(PROGRAM, check, ready, open_sweep, run_job, close))
+    last_words = "ended at once; the last checkpoint is kept"
+    return app.run("satae-train", train_command, last_words=last_words, pause_garbage_collector=True)
 
 
-def check(config: Config, resume: Path | None) -> str | None:
-    """Refuse what cannot be run, before anything is written; a line to say where nothing is left to do."""
-    ready()
-    from satae.experiment import build, going_on
+def train_command(words: Sequence[str]) -> int:
+    """Train every run that a command line asks for, or show what its flags ask for; returns the exit code."""
+    from satae.cli import flags, plan
 
-    if resume is not None:
-        return going_on.check(config, resume)
-    build.check(config)
-    return None
-
-
-def ready() -> None:
-    """Import what a run needs, which takes seconds; an interrupt would be lost in it."""
-    with held():
-        import satae.cli.session  # noqa: F401
+    asked = flags.parse_flags(words)
+    if flags.only_shows(asked):
+        return plan.show(asked)
+    runs = plan.make_plan(asked, shlex.join(["satae-train", *words]))
+    with plan.prepared(runs, prepare) as (launcher, jobs):
+        launcher.run(run_job, jobs)
+    return plan.worst_exit_code(runs)
 
 
-def open_sweep(sweep: Path, configs: Sequence[Config], asked: Runs) -> None:
-    """Show what the runs of a sweep choose."""
-    from satae.cli import sweep_session
+def prepare() -> None:
+    """Import what a run needs, which takes seconds; an interrupt meanwhile would be lost, so it is held back."""
+    with signals.held():
+        from satae.experiment import observation  # noqa: F401
+        from satae.loggers import console, tensorboard_logger  # noqa: F401
+        from satae.runs import record  # noqa: F401
+        from satae.training import keeper  # noqa: F401
 
-    sweep_session.begin(sweep, configs, asked)
 
-
-def close(line: CommandLine, folders: Sequence[Path], error: BaseException | None) -> int:
-    """End the runs that could not end themselves, and show the table of a sweep; the exit code of all.
+def run_job(job: Job, share: Share | None) -> bool:
+    """Train one run in its directory, and print why it fails; returns whether it failed.
 
     Args:
-        line: that asked for the runs.
-        folders: of the runs.
-        error: that ended the program before its time.
-    """
-    from satae.cli import sweep_session
-    from satae.cli.job import exit_code
-    from satae.cli.making import Killed
-    from satae.config import ConfigError
-    from satae.runs import record
-    from satae.sweeps import results
+        job: the run.
+        share: what it gets of the machine where several runs go on at once; None where it has all of it.
 
-    cause = error or Killed()
-    for folder in folders:
-        # a run that could not write its own end has told why; one that cannot be read is told of in the table
-        with suppress(OSError, ConfigError):
-            if results.status(folder) == results.RUNNING:
-                record.close_unfinished(folder, cause, exit_code(cause))
-    if line.sweep is not None and line.sweep.is_dir():
-        sweep_session.end(line.sweep, folders, line.launcher, report=error is None)
-    lost = error is None and not line.is_stopped and any(results.status(folder) is None for folder in folders)
-    return max(results.worst_exit_code(folders), FAILED if lost else OK)
+    Raises:
+        ConfigError: another process works in the directory of a single run.
+        Interrupted: a signal ended the run; it has left a checkpoint.
+    """
+    from satae.cli import jobs
+
+    prepare()
+    if jobs.is_finished_by_another(job):
+        return False
+    with job.settings.applied(job.directory):
+        try:
+            with jobs.open_record(job) as record:
+                train(job.config, record, share, name=job.directory.name if job.in_sweep else "")
+        except Exception as error:
+            return jobs.report_failure(error, job)
+        finally:
+            if job.in_sweep:
+                jobs.show_in_sweep(job.directory)
+    return False
+
+
+def train(config: Config, record: RunRecord, share: Share | None = None, name: str = "") -> float:
+    """Build an autoencoder, train it, measure it, log and save it; returns its validation reconstruction error.
+
+    Args:
+        config: what to train.
+        record: the run's record in its directory, new or resumed.
+        share: what the run gets of the machine where several runs go on at once.
+        name: of a run of a sweep, which prints one line only.
+
+    Raises:
+        NonFinite: the loss, or a weight, was nan or infinite; the last good checkpoint is kept.
+        Interrupted: a signal asked for it; a checkpoint is written.
+        ValueError: the run cannot resume from its checkpoints.
+    """
+    from satae.config.registries import LOGGERS
+    from satae.experiment import build, caveats, going_on, observation
+    from satae.experiment.experiment import Experiment
+    from satae.loggers.console import RunConsole
+    from satae.plots import pictures
+    from satae.runs.layout import PICTURES_FOLDER
+    from satae.training import checkpoint_folder, engine
+    from satae.training.fit import NonFiniteLoss, NonFiniteWeights
+    from satae.training.keeper import Keeper
+
+    engine.repeat_exactly(build.device(config))
+    threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
+    state = checkpoint_folder.latest(record.directory) if record.is_resumed else None
+    experiment = Experiment.of(config)
+    start = experiment.restore(state) if state else experiment.beginning()
+    done = experiment.epochs_until(start)
+    metrics = record.rewind(done, config) if record.is_resumed else {}
+    with (
+        LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
+        RunConsole(config.epochs, finished_epochs=done, name=name) as console,
+    ):
+        jobs = {"jobs": share.jobs} if share else {}
+        record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
+        if state is None:
+            logger.log_command(record.overrides if name else record.command)
+        console.info(experiment.summary())
+        if record.is_resumed:
+            place = f"from step {start.step:,}, after {done} epochs" if state else "from the start: no checkpoint"
+            console.info(f"resuming {place}")
+        if state and (jump := going_on.alpha_jump(experiment, state)):
+            console.warn(jump)
+        for line in caveats.caveats(experiment):
+            console.warn(line)
+        best = going_on.best_so_far(record.directory, state, experiment, console.warn) if state else None
+        checkpoints = Keeper(record.directory, **vars(config.checkpoint), best=best)
+
+        for position, epoch in experiment.fit(start, lambda step: signals.asked() is not None or checkpoints.due(step)):
+            if epoch is not None:
+                metrics = epoch.scalars() | observation.measures(experiment, epoch.alpha)
+                if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
+                    raise NonFiniteLoss(position.step, metrics["valid/total"], epoch.loss)
+                # pictures and the rarer measures cost more than the others: after 1, 10, 100, ... epochs
+                if epoch.number == config.epochs or math.log10(epoch.number).is_integer():
+                    metrics |= observation.rare_measures(experiment)
+                    logger.log_images(observation.drawn(experiment), epoch.number)
+                    logger.log_histograms(observation.distributions(experiment), epoch.number)
+                record.add_epoch(epoch.number, metrics)
+                logger.log_scalars(metrics, epoch.number)
+                console.show_epoch(epoch.number, metrics)
+                if epoch.alpha == config.alpha:  # before, the loss is another one
+                    checkpoints.consider(metrics["valid/total"], partial(experiment.weights, position.step))
+            asked = signals.asked()
+            is_last = epoch is not None and epoch.number == config.epochs
+            if epoch is None or is_last or asked is not None or checkpoints.due(position.step, epoch.number):
+                if not (state := experiment.state(position)).is_finite:
+                    raise NonFiniteWeights(position.step)
+                record.sync()  # what was logged before the checkpoint must be on the disk before it
+                logger.flush()
+                checkpoints.write(position.step, state)
+            if asked is not None:
+                done = experiment.epochs_until(position)
+                console.info(f"interrupted: stopped at step {position.step:,}, after {done} epochs")
+                raise signals.Interrupted(asked)
+
+        if "valid/code_sensitivity" not in metrics:  # fewer epochs than before were asked for
+            metrics |= observation.rare_measures(experiment)
+        drawn = observation.drawn(experiment)
+        pictures.save(drawn, record.directory / PICTURES_FOLDER)
+        record.write_final_metrics(metrics)
+        console.show_result(metrics, record.directory, list(drawn), logger.end_message())
+    return metrics["valid/reconstruction"]
 
 
 if __name__ == "__main__":

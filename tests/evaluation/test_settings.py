@@ -8,7 +8,7 @@ import yaml
 from program import ROOT
 
 from satae import evaluate
-from satae.cli.overrides import names
+from satae.cli.overrides import choice_names
 from satae.config import ConfigError
 from satae.config.messages import format_value
 from satae.config.option_types import MISSING, describe, option_types
@@ -30,7 +30,7 @@ def test_the_program_has_one_name():
 
 
 def test_every_part_can_be_chosen():
-    assert {*names("evaluation")} == {*PARTS} == {entry.name for entry in EVALUATION_PARTS.entries()}
+    assert {*choice_names("evaluation")} == {*PARTS} == {entry.name for entry in EVALUATION_PARTS.entries()}
     assert [*evaluate.settings([]).parts] == PARTS
     for part in PARTS:
         assert evaluate.settings([f"evaluation={part}"]).parts.keys() == {part}

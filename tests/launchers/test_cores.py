@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satae.config import ConfigError
-from satae.launchers import cores
+from satae.launchers.base import share_cores
 
 COUNT = st.integers(1, 200)
 
@@ -23,12 +23,12 @@ COUNT = st.integers(1, 200)
     ],
 )
 def test_the_cores_are_divided_among_the_runs_that_go_on_at_once(machine, n_jobs, count, expected):
-    assert cores.divided(machine, n_jobs, count) == expected
+    assert share_cores(machine, n_jobs, count) == expected
 
 
 @given(COUNT, st.integers(-300, 200).filter(bool), COUNT)
 def test_no_more_threads_than_cores_and_no_more_jobs_than_runs(machine, n_jobs, count):
-    jobs, threads = cores.divided(machine, n_jobs, count)
+    jobs, threads = share_cores(machine, n_jobs, count)
     assert 1 <= jobs <= count
     assert threads >= 1
     assert jobs * threads <= max(machine, n_jobs)
@@ -36,4 +36,4 @@ def test_no_more_threads_than_cores_and_no_more_jobs_than_runs(machine, n_jobs, 
 
 def test_no_jobs_at_all_are_refused():
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: must be at least 1, or -1 for one run a core"):
-        cores.divided(8, 0, 3)
+        share_cores(8, 0, 3)

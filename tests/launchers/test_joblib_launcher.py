@@ -4,7 +4,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from program import TINY, files, here, read, runs, there
 
-from satae.launchers import cores
+from satae.launchers.base import available_cores
 from satae.training.engine import DEFAULT_THREADS
 
 JOBLIB = ("-m", "hydra/launcher=joblib")
@@ -29,7 +29,7 @@ def test_without_the_launcher_it_is_told_what_to_install(tmp_path, monkeypatch):
 def test_a_number_of_cores_that_is_none_is_refused_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "all")
     outcome = here(tmp_path, *TINY, *JOBLIB, "seed=0,1")
-    told = "satae-train: LOKY_MAX_CPU_COUNT=all: is no number of cores; set it to one, or unset it\n"
+    told = "satae-train: LOKY_MAX_CPU_COUNT=all: is not a number of cores; set it to one, or unset it\n"
     assert (outcome.code, outcome.err, files(tmp_path)) == (2, told, [])
 
 
@@ -38,7 +38,7 @@ def test_few_threads_are_no_reason_for_few_runs_at_once(tmp_path):
     outcome = there(tmp_path, *tiny, *JOBLIB, "seed=0,1")
     assert (outcome.code, outcome.err) == (0, "")
     record = read(runs(tmp_path)[0] / "run.json")
-    assert (record["jobs"], record["threads"]) == (min(2, cores.count()), 1)
+    assert (record["jobs"], record["threads"]) == (min(2, available_cores()), 1)
 
 
 @pytest.mark.parametrize(("words", "threads"), [([], None), (["threads=3"], 3)], ids=["by default", "chosen"])
@@ -46,7 +46,7 @@ def test_a_run_that_is_alone_has_all_cores_unless_the_user_says_otherwise(tmp_pa
     tiny = [word for word in TINY if not word.startswith("threads")]
     assert here(tmp_path, *tiny, *words, *JOBLIB, "seed=0").code == 0
     record = read(runs(tmp_path)[0] / "run.json")
-    assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, cores.count()))
+    assert (record["jobs"], record["threads"]) == (1, threads or min(DEFAULT_THREADS, available_cores()))
 
 
 @pytest.mark.parametrize(("n_jobs", "told"), [("", "1 of 2 runs at once"), ("n_jobs: 2", "2 of 2 runs at once")])

@@ -1,200 +1,270 @@
-"""Every run that a command line asks for, composed and validated before Hydra writes anything."""
+"""Every run of a command line, composed by Hydra and validated once, before anything is written."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import hydra
 from hydra import compose, initialize_config_module
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import env_override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
-from satae.cli.places import place
+from satae.cli.app import FULL_ERROR
+from satae.cli.jobs import RUN_FOLDER, SWEEP_FOLDER, ProcessSettings, check_writable
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import format_value
 from satae.config.schema import TRAINING, Schema
 from satae.config.validation import chosen_names
-from satae.launchers import launchers
-from satae.launchers.launchers import Launcher
+from satae.launchers import selection
 from satae.printable import first_line
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 
 
-class Run(NamedTuple):
-    """One run that a command line asks for."""
+class ComposedRun(NamedTuple):
+    """One run of a command line."""
 
-    words: list[str]  # its overrides
+    overrides: list[str]
     config: Config
-    folder: Path  # where it would write; of a sweep, where all of them would
+    folder: Path  # the directory of the run; in a sweep, the folder of all its runs
+    composed: DictConfig  # what Hydra composed, with its own options under "hydra"
+
+    def process_settings(self, directory: Path) -> ProcessSettings:
+        """What Hydra's own options say of the process that makes the run, for the run's directory."""
+        with _hydra_options(self.composed, runtime={"output_dir": str(directory)}) as composed:
+            options = composed.hydra
+            verbose = options.verbose
+            return ProcessSettings(
+                directory / f"{options.job.name}.log",
+                _plain(options.job_logging),
+                verbose if isinstance(verbose, bool | str) else _plain(verbose),
+                _plain(options.job.env_set),
+                bool(options.job.chdir),
+            )
+
+    def launcher_options(self, sweep: Path) -> dict[str, Any]:
+        """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
+        with _hydra_options(self.composed, sweep={"dir": str(sweep)}) as composed:
+            options: dict[str, Any] = _plain(composed.hydra.launcher)
+            return options
+
+    def multirun_text(self, words: Sequence[str]) -> str:
+        """The content of ``multirun.yaml``: the configuration of a sweep's first run, with the words of the sweep."""
+        composed = self.composed.copy()
+        with read_write(composed.hydra), open_dict(composed.hydra):
+            composed.hydra.mode = RunMode.MULTIRUN
+            composed.hydra.overrides.task = list(words)
+        return OmegaConf.to_yaml(composed)
 
 
-class Planned(NamedTuple):
-    """What a command line asks for."""
-
-    runs: list[Run]
-    varied: list[str]  # what was given several values
-    launcher: Launcher | None  # the options of the one that makes several at once; None for one after another
-
-
-def planned(
-    *commands: Sequence[str], multirun: bool = False, name: str | None = None, folder: str | None = None
-) -> Planned:
-    """Every run that a command line asks for, and how they are launched.
+def compose_runs(
+    *commands: Sequence[str], multirun: bool = False, config_name: str | None = None, config_dir: str | None = None
+) -> tuple[list[ComposedRun], list[str]]:
+    """Compose and validate every run of a command line.
 
     Args:
-        commands: overrides, as typed; of a sweep that goes on, those of each command line that had a part in it.
-        multirun: whether they are those of a sweep.
-        name: of the primary configuration; None for the one of ``conf/``.
-        folder: with configurations of the user's own (``--config-dir``).
+        commands: overrides; of a sweep that resumes, those of each of its command lines.
+        multirun: whether they are a sweep's, with one run for each combination of values.
+        config_name: the primary configuration; None for ``conf/config.yaml``.
+        config_dir: a folder with configurations of the user's own.
+
+    Returns:
+        The runs, and the keys that have several values.
 
     Raises:
-        ConfigError: one of them cannot be run.
+        ConfigError: one of the runs cannot be made.
     """
-    if folder and not Path(folder).is_dir():
-        raise ConfigError(f"--config-dir {folder}: no such folder")
-    own = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
+    if config_dir and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir {config_dir}: no such folder")
+    own = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"] if config_dir else []
+    primary = config_name or TRAINING.primary
     with initialize_config_module("satae.conf", version_base="1.3"):
-        jobs, varied = _jobs(commands) if multirun else ([[*commands[0]]], [])
-        found = [
-            _run(job, own, name or TRAINING.primary, number if multirun else None) for number, job in enumerate(jobs)
-        ]
-    runs = [composed.run for composed in found]
-    return Planned(runs, varied, found[0].launcher if multirun else None)
+        if not multirun:
+            return [_compose_run([*commands[0]], own, primary, None)], []
+        combinations, varied = dict[tuple[str, ...], None](), dict[str, None]()
+        for words in commands:
+            with _explained(words, TRAINING):
+                parsed = _parse(words)
+                varied |= dict.fromkeys(str(item.key_or_group) for item in parsed if item.is_sweep_override())
+                combinations |= dict.fromkeys(_combine(parsed))
+        jobs = [_compose_run([*words], own, primary, number) for number, words in enumerate(combinations)]
+        return jobs, [*varied]
 
 
-def settled(words: Sequence[str], schema: Schema) -> dict[str, Any]:
-    """The values of the configuration of a program that makes no runs.
+def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
+    """Compose the configuration of a program that makes no runs, as plain values that are to be validated.
 
     Args:
         words: overrides, as typed.
         schema: what can be chosen.
 
     Raises:
-        ConfigError: one of them cannot be used.
+        ConfigError: one of the words cannot be used.
     """
     with initialize_config_module("satae.conf", version_base="1.3"), _explained(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
-        composed = _checked(list(words), parts, schema.primary, schema)
-        with open_dict(composed):
-            del composed["hydra"]
-        return plain_values(composed)
+        return plain_values(_compose(list(words), parts, schema.primary, schema))
+
+
+def config_text(run: ComposedRun, part: str, package: str | None, resolve: bool) -> str:
+    """A configuration as YAML, for ``--cfg``.
+
+    Args:
+        run: the run whose configuration it is.
+        part: job, hydra or all.
+        package: the node to show; None for all of it.
+        resolve: whether interpolations are replaced by their values.
+
+    Raises:
+        ConfigError: the node does not exist.
+    """
+    with _hydra_options(run.composed) as shown:
+        if part == "job":
+            shown = _without_hydra(shown)
+        elif part == "hydra":
+            shown = OmegaConf.masked_copy(shown, ["hydra"])
+            with read_write(shown.hydra), open_dict(shown.hydra):
+                del shown.hydra["hydra_help"], shown.hydra["help"]
+        node = shown if package in (None, "_global_") else OmegaConf.select(shown, str(package))
+        if node is None:
+            raise ConfigError(f"package '{package}' not found in config")
+        if not OmegaConf.is_config(node):
+            return str(node)
+        title = "" if node is shown else f"# @package {package}\n"
+        return title + OmegaConf.to_yaml(node, resolve=resolve).rstrip("\n")
+
+
+def show_with_hydra() -> None:
+    """Let Hydra read the command line and show what only it can: ``--info``, ``--hydra-help``, completion.
+
+    Raises:
+        ConfigError: Hydra cannot use what was typed.
+    """
+
+    @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
+    def never_called(composed: DictConfig) -> None: ...
+
+    try:
+        with env_override({FULL_ERROR: "1"}):  # Hydra raises its errors instead of printing them
+            never_called()
+    except UNUSABLE as error:
+        raise ConfigError(overrides.explain(error, {})) from None
+
+
+def _parse(words: Sequence[str]) -> list[Override]:
+    loader = GlobalHydra.instance().config_loader()
+    return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+
+
+def _combine(parsed: Sequence[Override]) -> Iterator[tuple[str, ...]]:
+    """Each combination of the values of a sweep; of two overrides of one key the last one counts."""
+    axes = dict[str, list[str]]()
+    for override in parsed:
+        overrides.check_sweep_override(override)
+        key = override.get_key_element()
+        values = override.sweep_string_iterator() if override.is_sweep_override() else None
+        axes[key] = [str(override.input_line)] if values is None else [f"{key}={value}" for value in values]
+    yield from itertools.product(*axes.values())
+
+
+def _compose_run(words: list[str], own: list[str], primary: str, number: int | None) -> ComposedRun:
+    """Compose and validate one run, which has a number if it is one of a sweep."""
+    with _explained(words, TRAINING):
+        composed = _compose(words, own, primary, TRAINING)
+        with _hydra_options(composed, job={} if number is None else {"num": number, "id": str(number)}) as composed:
+            key = RUN_FOLDER if number is None else SWEEP_FOLDER
+            typed = OmegaConf.select(composed, key)
+            if not typed:
+                raise ConfigError(f"{key}=: is empty; name a folder, or leave it out")
+            folder = Path(typed).absolute()
+            if not number:  # the first run stands for all of a sweep
+                check_writable(folder, f"{key}={typed}")
+            return ComposedRun(words, validate(plain_values(composed)), folder, composed)
+
+
+def _compose(words: list[str], own: list[str], primary: str, schema: Schema) -> DictConfig:
+    """Compose words that have been checked."""
+    parsed = _parse(words)
+    overrides.check_single_values(parsed, schema)
+    for override in parsed:
+        overrides.check_override(override, schema)
+    try:
+        return compose(primary, words + own, return_hydra_config=True)
+    except UNUSABLE:
+        raise
+    except Exception as error:  # Hydra takes some words apart without looking whether they can be used
+        raise ConfigError(f"{' '.join(words)}: cannot be read ({first_line(error)}); see --help") from None
+
+
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def plain_values(composed: DictConfig) -> dict[str, Any]:
-    """What Hydra composed, with its interpolations resolved.
+    """What is run, as plain values without interpolations.
 
     Raises:
         ConfigError: an interpolation cannot be resolved.
     """
+    chosen = _without_hydra(composed)
     try:
-        values: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+        values: dict[str, Any] = _plain(chosen)
+        return values
     except OmegaConfBaseException as error:
-        raw: Any = OmegaConf.to_container(composed, resolve=False)
+        raw: Any = OmegaConf.to_container(chosen, resolve=False)
         for key in str(error.full_key).split("."):
             raw = raw.get(key) if isinstance(raw, dict) else raw
         raise ConfigError(f"{error.full_key}={format_value(raw)}: {first_line(error)}") from None
-    return {key: value for key, value in values.items() if key != "hydra"}
 
 
-class _Composed(NamedTuple):
-    run: Run
-    launcher: Launcher | None
-
-
-def _jobs(commands: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
-    """The overrides of each run of a sweep, those of several command lines once; and the keys of several values."""
-    found: dict[tuple[str, ...], None] = {}
-    varied: dict[str, None] = {}
-    for words in commands:
-        with _explained(words):
-            parsed = _parsed(words)
-            for override in parsed:
-                overrides.check_sweep(override)
-                if override.is_sweep_override() and str(override.key_or_group).startswith("hydra"):
-                    raise ConfigError(f"{override.input_line}: give one value; only what is run can be varied")
-            varied |= dict.fromkeys(str(override.key_or_group) for override in parsed if override.is_sweep_override())
-            found |= dict.fromkeys(tuple(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch)
-    return [list(job) for job in found], list(varied)
-
-
-def _parsed(words: Sequence[str]) -> list[Override]:
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
-    return OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(list(words))
-
-
-def _run(words: list[str], own: list[str], name: str, number: int | None) -> _Composed:
-    """One run, the ``number``-th of a sweep."""
-    with _explained(words):
-        composed = _checked(words, own, name, TRAINING)
-        with _current(composed, number):
-            where, launcher = place(composed, number is not None), _launcher(composed)
-            with open_dict(composed):
-                del composed["hydra"]
-            return _Composed(Run(words, validate(plain_values(composed)), where), launcher)
-
-
-def _checked(words: list[str], own: list[str], name: str, schema: Schema) -> DictConfig:
-    """What Hydra makes of words that have been looked at."""
-    parsed = _parsed(words)
-    overrides.check_single(parsed, schema)
-    for override in parsed:
-        overrides.check_override(override, schema)
-    return _composed(name, words + own)
-
-
-def _composed(name: str, words: list[str]) -> DictConfig:
-    """What Hydra makes of some words, which it takes apart without looking whether they can be."""
-    try:
-        return compose(name, words, return_hydra_config=True)
-    except UNUSABLE:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{' '.join(words)}: cannot be read ({first_line(error)}); see --help") from None
-
-
-def _launcher(composed: DictConfig) -> Launcher:
-    options = dict(composed.hydra.launcher)
-    return Launcher(options.pop("_target_"), options)
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 @contextmanager
-def _current(composed: DictConfig, number: int | None) -> Iterator[None]:
-    """For as long as it lasts, ``hydra:`` interpolations find a configuration, as they do in the run."""
-    with read_write(composed.hydra):
-        composed.hydra.job.update({} if number is None else {"num": number, "id": str(number)})
-    hydra = HydraConfig.instance()
-    before = hydra.cfg
-    hydra.set_config(composed)
+def _hydra_options(composed: DictConfig, **sections: dict[str, Any]) -> Iterator[DictConfig]:
+    """A copy with some of Hydra's own options set, which ``${hydra:...}`` finds until the context ends."""
+    composed = composed.copy()
+    with read_write(composed.hydra), open_dict(composed.hydra):
+        for section, values in sections.items():
+            composed.hydra[section].update(values)
+    current = HydraConfig.instance()
+    before = current.cfg
+    current.set_config(composed)
     try:
-        yield
+        yield composed
     finally:
-        hydra.cfg = before
+        current.cfg = before
 
 
 @contextmanager
-def _explained(words: Sequence[str], schema: Schema = TRAINING) -> Iterator[None]:
+def _explained(words: Sequence[str], schema: Schema) -> Iterator[None]:
+    """Turn what Hydra raises for some words into one line."""
     try:
         yield
     except ConfigError:
         raise
     except UNUSABLE as error:
-        raise ConfigError(overrides.explain(error, _chosen(words, schema), schema)) from None
+        raise ConfigError(overrides.explain(error, _choices_in(words, schema), schema)) from None
 
 
-def _chosen(words: Sequence[str], schema: Schema) -> dict[str, str]:
+def _choices_in(words: Sequence[str], schema: Schema) -> dict[str, str]:
     """The name chosen in each group, as far as the overrides can be composed, and that of the launcher."""
-    launcher = {key: name for key, _, name in (word.partition("=") for word in words) if key == launchers.KEY}
+    launcher = {
+        key: name for key, _, name in (word.partition("=") for word in words) if key == selection.LAUNCHER_GROUP
+    }
     for part in ([word for word in words if word.partition("=")[0] in schema.group_keys], []):
         with suppress(Exception):  # whatever Hydra raises
             return chosen_names(plain_values(compose(schema.primary, part)), schema) | launcher

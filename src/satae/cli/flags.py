@@ -1,12 +1,10 @@
-"""The words of a command line: Hydra's flags and the overrides, in any order."""
+"""The command line of satae-train: Hydra's flags and the overrides, in any order."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import metadata, resources
+from collections.abc import Sequence
+from importlib import resources
 from string import Template
 from typing import Final, NoReturn
 
@@ -14,73 +12,59 @@ from omegaconf import OmegaConf
 
 from satae.config import ConfigError
 
-VERSION: Final = "--version"
+INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Hydra's flags and the overrides; ``run`` says whether anything would be trained.
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def parse_flags(words: Sequence[str]) -> argparse.Namespace:
+    """Hydra's flags under their own names, and the other words as ``overrides``.
 
     Args:
-        parser: Hydra's own.
-        words: what follows the program's name.
+        words: what follows the name of the program.
 
     Raises:
-        ConfigError: an unknown flag, or one that is not offered.
+        ConfigError: a flag is unknown, is not offered, or cannot stand beside another one.
     """
-    parser.error = _refuse  # type: ignore[method-assign, assignment]
-    parser.exit_on_error = False
-    try:
-        arguments, unknown = parser.parse_known_intermixed_args([word for word in words if word != VERSION])
-    except argparse.ArgumentError as error:
-        raise ConfigError(str(error)) from None
+    parser = _Parser(prog="satae-train", add_help=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--run", "-r", action="store_true")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--shell-completion", "-sc", action="store_true")
+    parser.add_argument("--info", "-i", const="all", nargs="?", choices=INFORMATION)
+    parser.add_argument("--config-name", "-cn")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-path", "-cp")
+    parser.add_argument("--experimental-rerun")
+    flags, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such flag; options are written option=value (see --help)")
-    if arguments.experimental_rerun:
+    if flags.experimental_rerun:
         raise ConfigError("--experimental-rerun: not offered, since it loads a pickle, which may run code")
-    if arguments.config_path:
+    if flags.config_path:
         raise ConfigError("--config-path: not offered; add a folder of your own with --config-dir")
-    arguments.version = VERSION in words  # Hydra would show its own
-    shows = (
-        arguments.help,
-        arguments.version,
-        arguments.hydra_help,
-        arguments.cfg,
-        arguments.info,
-        arguments.shell_completion,
-    )
-    arguments.run = not any(shows)
-    return arguments
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise ConfigError("The --resolve flag can only be used in conjunction with --cfg or --help")
+    if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
+        raise ConfigError("Only one of --run, --multirun, --cfg, --info and --shell-completion can be specified")
+    return flags
 
 
-def shown(found: argparse.Namespace) -> str:
-    """The help, or the version, if that is what was asked for; else nothing.
+def only_shows(flags: argparse.Namespace) -> bool:
+    """Whether the flags ask to show something instead of a run."""
+    return bool(flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion)
 
-    It is read from ``conf/`` here, since Hydra takes three times as long to compose a configuration for it.
-    """
-    if found.version:
-        return version_line()
-    if not found.help:
-        return ""
+
+def help_text() -> str:
+    """The help of satae-train, read from ``conf/``: Hydra would take three times as long to compose it."""
     with resources.as_file(resources.files("satae.conf") / "config.yaml") as file:
         template = OmegaConf.load(file).hydra.help.template
     return Template(template).substitute().rstrip()
-
-
-def version_line() -> str:
-    """Of what is installed."""
-    return f"satae {metadata.version('satae')}"
-
-
-@contextmanager
-def added(words: Sequence[str]) -> Iterator[None]:
-    """More words on the command line, where Hydra's parser finds them, for as long as the context lasts."""
-    before = list(sys.argv)
-    sys.argv += words
-    try:
-        yield
-    finally:
-        sys.argv[:] = before
-
-
-def _refuse(line: str) -> NoReturn:
-    raise ConfigError(line)

@@ -1,27 +1,38 @@
-"""What is typed on the command line, looked at before Hydra composes it: each refusal names what was typed."""
+"""The grammar of overrides: quoting, checks before Hydra composes, and Hydra's errors in the words of a user."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
-from satae.config import ConfigError
-from satae.config.messages import bad_choice, show
-from satae.config.schema import TRAINING, Schema, all_path_options
+from satae.config import Config
+from satae.config.messages import format_value, unknown_choice
+from satae.config.schema import GROUPS, TRAINING, Schema, all_path_options, flatten
 from satae.config.validation import expected_type, unknown_key
-from satae.launchers import launchers
+from satae.errors import ConfigError
+from satae.launchers import selection
 from satae.printable import first_line
 
-PLAIN = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
-GRAMMAR = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # and what is meant for it
+PLAIN: Final = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
+GRAMMAR: Final = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # meant for Hydra
 
 
-def quoted(word: str) -> str:
-    """The name of a file or folder with the quotes that Hydra wants, which a shell has taken or nobody has typed."""
+def key_of(word: str) -> str:
+    """The key of an override, without ``+``, ``++`` or ``~`` before it."""
+    return word.partition("=")[0].lstrip("+~")
+
+
+def task_overrides(words: Iterable[str]) -> list[str]:
+    """The overrides that say what is run, without those that say how Hydra works."""
+    return [word for word in words if not key_of(word).startswith(("hydra.", "hydra/"))]
+
+
+def quote_path(word: str) -> str:
+    """Put quotes around the name of a file or folder if Hydra needs them: a shell removes those that a user types."""
     key, equals, value = word.partition("=")
     if not equals or PLAIN.fullmatch(value) or GRAMMAR.match(value) or key.lstrip("+") not in all_path_options():
         return word
@@ -29,21 +40,28 @@ def quoted(word: str) -> str:
     return f"{key}={mark}{value}{mark}"
 
 
-def in_grammar(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value as Hydra reads it."""
     if isinstance(value, str):
         return QuotedString(text=value, quote=Quote.single).with_quotes()
-    return show(value)
+    return format_value(value)
 
 
-def names(group: str) -> Iterable[str]:
+def config_overrides(config: Config) -> list[str]:
+    """A whole configuration as overrides."""
+    plain = config.to_dict()
+    groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
+    return [*groups, *(f"{key}={quote_value(value)}" for key, value in flatten(plain).items())]
+
+
+def choice_names(group: str) -> list[str]:
     """The names in a group of ``conf/``."""
     with resources.as_file(resources.files("satae.conf") / group) as path:
         return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
 def check_override(override: Override, schema: Schema) -> None:
-    """Refuse what Hydra would misread, or accept though no run can use it.
+    """Refuse what Hydra would misread, or would accept although no run can use it.
 
     Args:
         override: as Hydra's parser gives it.
@@ -57,29 +75,31 @@ def check_override(override: Override, schema: Schema) -> None:
     value = None if override.is_delete() else override.value()
     if not key:
         raise ConfigError(f"{typed}: cannot be read; write option=value")
-    if override.is_delete() and root in {*schema.keys}:
+    if override.is_delete() and root in schema.keys:
         raise ConfigError(f"{typed}: every run needs {key}; leave it out")
     if override.package is not None and root in {*schema.keys} | schema.presets:
         raise ConfigError(f"{typed}: write {key}=..., without the @")
-    if override.is_add() and root in {*schema.keys}:
-        raise ConfigError(f"{typed}: {key} is there already; leave out the +")
+    if override.is_add() and root in schema.keys:
+        raise ConfigError(f"{typed}: {key} exists already; leave out the +")
     if root in schema.groups and option == "name":
         raise ConfigError(f"{typed}: write {root}={value}")
     if key in schema.groups and not _is_name(value):
-        raise ConfigError(bad_choice(key, value, names(key)))
+        raise ConfigError(unknown_choice(key, value, choice_names(key)))
     if key in schema.presets and not (override.is_delete() or isinstance(value, list) or _is_name(value)):
-        raise ConfigError(bad_choice(key, value, names(key)))
+        raise ConfigError(unknown_choice(key, value, choice_names(key)))
 
 
-def check_single(parsed: Sequence[Override], schema: Schema) -> None:
-    """Refuse several values where one run is asked for; a misspelt word first, which may be the one to make several.
+def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
+    """Refuse several values where one run is asked for.
+
+    A misspelt word is reported first, since it may be the one that was to ask for several runs.
 
     Args:
         parsed: the overrides of a run, as Hydra's parser gives them.
         schema: what can be chosen.
 
     Raises:
-        ConfigError: there are several values.
+        ConfigError: an override has several values.
     """
     several = [override.input_line for override in parsed if override.is_sweep_override()]
     for key in (str(override.key_or_group) for override in parsed if several and not override.is_add()):
@@ -89,8 +109,8 @@ def check_single(parsed: Sequence[Override], schema: Schema) -> None:
         raise ConfigError(f"{several[0]}: {schema.several_values}")
 
 
-def check_sweep(override: Override) -> None:
-    """Refuse a sweep without values, and one over an interval.
+def check_sweep_override(override: Override) -> None:
+    """Refuse a sweep without values, over an interval, over Hydra's options, or over the numbers of its runs.
 
     Args:
         override: as Hydra's parser gives it.
@@ -98,13 +118,17 @@ def check_sweep(override: Override) -> None:
     Raises:
         ConfigError: it cannot be used.
     """
-    typed = str(override.input_line)
+    typed, is_hydras = str(override.input_line), str(override.key_or_group).startswith("hydra")
     if override.is_interval_sweep():
         raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or 'seed=range(3)'")
-    if "${hydra" in typed and not str(override.key_or_group).startswith("hydra"):
-        raise ConfigError(f"{typed}: the numbers of a sweep's runs change when it goes on; write 'seed=range(3)', say")
+    if "${hydra" in typed and not is_hydras:
+        raise ConfigError(
+            f"{typed}: the numbers of a sweep's runs change when it resumes; write 'seed=range(3)', for example"
+        )
     if override.is_sweep_override() and not list(override.sweep_string_iterator()):
-        raise ConfigError(f"{typed}: gives no values, so there is nothing to run")
+        raise ConfigError(f"{typed}: gives no values, so nothing can be run")
+    if override.is_sweep_override() and is_hydras:
+        raise ConfigError(f"{typed}: give one value; only what is run can be varied")
 
 
 def _is_name(value: object) -> bool:
@@ -122,16 +146,16 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
     text, cause = str(error), error.__cause__
     if (typed := getattr(error, "override", None)) is not None:
         shown = typed if typed.strip() else repr(typed)
-        if shown.startswith(",") or shown.endswith(","):  # it stood beside a blank
+        if shown.startswith(",") or shown.endswith(","):  # a blank stood beside the comma
             return f"{shown}: cannot be read; write values with commas and without blanks, such as alpha=0,0.1"
         return f"{shown}: cannot be read; write option=value, and quote special characters"
     if found := re.search(
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
     ):
         key = found[1] or found[2]
-        return launchers.unknown_option(key, chosen) or unknown_key(key, chosen, schema)
+        return selection.unknown_option_message(key, chosen) or unknown_key(key, chosen, schema)
     if getattr(error, "missing_cfg_file", None):
-        return _missing(error, schema)
+        return _explain_missing_file(error, schema)
     if found := re.search(r"Error merging override (\S+?)=(.*)", text):
         reason = expected_type(found[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
         return f"{found[1]}={found[2]}: {reason}"
@@ -139,18 +163,19 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 
 
-def _missing(error: Any, schema: Schema) -> str:
+def _explain_missing_file(error: Any, schema: Schema) -> str:
     """A file that Hydra could not find, as the choice that was asked for."""
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     root, _, below = group.partition("/")
     if root in schema.group_keys:
-        return bad_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*names(root), *_others(error)]))
-    if group == launchers.KEY:
-        return launchers.not_there(name, error.options or [])
-    return bad_choice(group, name, error.options) if group and error.options else first_line(error)
+        own = [f"{below}/{option}" if below else option for option in error.options or []]  # from --config-dir too
+        return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*choice_names(root), *own]))
+    if group == selection.LAUNCHER_GROUP:
+        return selection.unknown_launcher_message(name, error.options or [])
+    return unknown_choice(group, name, error.options) if group and error.options else first_line(error)
 
 
-def _others(error: Any) -> list[str]:
-    """Names that a folder of the user's own (``--config-dir``) adds."""
-    group = str(error.missing_cfg_file).partition("/")[2].rpartition("/")[0]
-    return [f"{group}/{option}" if group else option for option in error.options or []]
+def words_without(words: Iterable[str], typed: Iterable[str]) -> list[str]:
+    """The words of a configuration that typed ones leave as they are: another choice replaces a whole group."""
+    given = {key_of(word) for word in typed}
+    return [word for word in words if key_of(word) not in given and key_of(word).partition(".")[0] not in given]

@@ -1,92 +1,319 @@
-"""What a command line asks for, and what of it is there already: nothing is written before all of it is known."""
+"""What a command line asks for: the runs, which of them exist already, and how they start and end together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from satae.cli import places
-from satae.cli.compose import Planned, Run
-from satae.cli.exit_codes import DIVERGED
-from satae.cli.overrides import in_grammar
-from satae.cli.sweeps import Asked, overrides_of
-from satae.config import Config
-from satae.launchers.launchers import Launcher
+from satae import atomic_write
+from satae.cli import jobs
+from satae.cli.app import DIVERGED, FAILED, OK
+from satae.cli.compose import ComposedRun, compose_runs, config_text, show_with_hydra
+from satae.cli.flags import help_text
+from satae.cli.jobs import Job
+from satae.cli.options import RunOptions, read_run_options
+from satae.cli.overrides import task_overrides
+from satae.config.messages import count_words
+from satae.config.validation import check_changes
+from satae.errors import ConfigError
+from satae.launchers.base import Launcher, WorkerKilledError
+from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
+from satae.printable import brief_line, first_line
+from satae.runs.layout import shorten
+from satae.signals import Interrupted, heed, held
 
 if TYPE_CHECKING:
-    from satae.sweeps.notes import Runs
-    from satae.sweeps.results import Result
+    from satae.sweeps.notes import Notes, Runs
 
-
-class Job(NamedTuple):
-    """A run in its folder."""
-
-    words: list[str]  # its overrides, with its folder
-    config: Config
-    folder: Path
-    begun: bool  # whether it goes on with what is there
-    ended: bool  # whether there is nothing to do: it has finished, or would diverge again
+STOP_FILE: Final = ".failed"  # in the folder of a sweep with fail_fast=true, once a run has failed
 
 
 class Plan(NamedTuple):
     """The runs of a command line."""
 
     jobs: list[Job]
-    sweep: Path | None  # their common folder
-    commands: list[list[str]]  # the overrides of each command line of the sweep
-    varied: list[str]  # what it varies
-    runs: Runs  # all that it has or is to have
-    launcher: Launcher | None
+    first: ComposedRun  # the first run as Hydra composed it
+    command: str  # as typed
+    sweep: Path | None = None  # the common folder of the runs
+    stop_file: Path | None = None  # its existence stops the sweep
+    commands: Sequence[list[str]] = ()  # the overrides of each command line of the sweep
+    varied: Sequence[str] = ()  # the keys with several values
+    directories: Runs | None = None  # of all runs of the sweep, those of earlier command lines too
 
     @property
-    def left(self) -> list[Job]:
-        """What is to be made."""
-        return [job for job in self.jobs if not job.ended]
+    def unfinished(self) -> list[Job]:
+        """The runs that are to be made."""
+        return [job for job in self.jobs if not job.is_done]
+
+    @property
+    def launcher_words(self) -> list[str]:
+        """The words that chose the launcher, as typed."""
+        return [word for word in shlex.split(self.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
 
 
-def of_run(found: Planned, resume: Path | None) -> Plan:
-    """One run: a new one, or one that goes on.
+def make_plan(flags: argparse.Namespace, command: str) -> Plan:
+    """Compose and validate every run that a command line asks for; nothing is written.
 
-    Raises:
-        ConfigError: another one is where it would write.
-    """
-    (run,) = found.runs
-    if resume is None:
-        places.check_free(run.folder)
-    return Plan([Job(run.words, run.config, run.folder, resume is not None, ended=False)], None, [], [], {}, None)
-
-
-def of_sweep(found: Planned, asked: Asked) -> Plan:
-    """The runs of a sweep, each in the folder of its configuration.
+    Args:
+        flags: from :func:`satae.cli.flags.parse_flags`.
+        command: the command line, as typed.
 
     Raises:
-        ConfigError: they do not go with those that are there, or these cannot be read.
+        ConfigError: one of the runs cannot be made, or does not fit those that exist.
     """
+    options = read_run_options(flags.overrides, flags.multirun)
+    names = {"config_name": flags.config_name, "config_dir": flags.config_dir}
+    runs, varied = compose_runs(*options.commands, multirun=options.multirun, **names)
+    if options.multirun:
+        return _plan_sweep(runs, varied, options, command)
+    (run,) = runs
+    if options.stored is not None:
+        check_changes(options.stored, run.config)
+    if options.resume is None:
+        jobs.check_no_run(run.folder)
+    job = _job(run, run.folder, options, command)
+    return Plan([job._replace(resume=options.resume is not None)], run, command)
+
+
+def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
+    words, settings = task_overrides(run.overrides), run.process_settings(directory)
+    return Job(run.config, directory, command, words, settings, options.multirun, rerun_of=options.rerun_of)
+
+
+def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:
+    """Find or name the directory of each run of a sweep by its configuration."""
     from satae.sweeps import folders, notes, results
 
-    sweep = asked.folder or found.runs[0].folder
-    there = {run.name: run for run in results.below(sweep)}
-    varied = notes.read(sweep).with_varied(found.varied).varied
-    runs = found.runs if len(asked.commands) == 1 else _once(found.runs, varied)
-    wanted = [folders.Wanted(overrides_of(run.words), results.chosen(run.config)) for run in runs]
-    names = folders.place(wanted, [*there.values()], varied)
-    jobs = [_job(run, sweep / name, there.get(name)) for run, name in zip(runs, names, strict=True)]
+    sweep = options.sweep or runs[0].folder
+    existing = {run.name: run for run in results.below(sweep)}
+    varied = notes.read(sweep).with_varied(list(varied)).varied
+    if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
+        runs = list({folders.content(results.chosen(run.config), varied): run for run in runs}.values())
+    wanted = [folders.Wanted(task_overrides(run.overrides), results.chosen(run.config)) for run in runs]
+    names = folders.place(wanted, [*existing.values()], varied)
+    planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
+    for index, name in enumerate(names):
+        if name in existing:
+            jobs.check_files(sweep / name)
+            ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
+            planned[index] = planned[index]._replace(is_done=ended, resume=True)
     choices = {name: run.choices for name, run in zip(names, wanted, strict=True)}
-    known = folders.by_configuration({name: run.choices for name, run in there.items()} | choices, varied)
-    return Plan(jobs, sweep, [overrides_of(words) for words in asked.commands], varied, known, found.launcher)
+    directories = folders.by_configuration({name: run.choices for name, run in existing.items()} | choices, varied)
+    stop_file = sweep / STOP_FILE if options.fail_fast else None
+    commands = [task_overrides(words) for words in options.commands]
+    return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, directories)
 
 
-def _once(runs: Sequence[Run], varied: Sequence[str]) -> list[Run]:
-    """Those that several command lines ask for, as the last one says that they are computed."""
-    from satae.sweeps import folders, results
+def show(flags: argparse.Namespace) -> int:
+    """Print what the flags ask to show, after a check of the overrides beside them; returns the exit code.
 
-    return list({folders.content(results.chosen(run.config), varied): run for run in runs}.values())
+    Raises:
+        ConfigError: what was typed cannot be used.
+    """
+    plan = make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
+    if plan is not None and plan.sweep is not None:
+        raise ConfigError("sweep=: makes runs; leave it out where something is only shown")
+    if flags.help:
+        print(help_text())  # noqa: T201
+    elif flags.cfg and plan is not None:
+        print(config_text(plan.first, flags.cfg, flags.package, flags.resolve))  # noqa: T201
+    else:
+        show_with_hydra()
+    return OK
 
 
-def _job(run: Run, folder: Path, there: Result | None) -> Job:
-    if there is not None:
-        places.check_files(folder)
-    ended = there is not None and (there.is_finished or there.record.get("exit_code") == DIVERGED)
-    words = [*run.words, f"{places.SUBFOLDER}={in_grammar(folder.name)}"]
-    return Job(words, run.config, folder, there is not None, ended)
+# from before the first run to after the last one
+
+
+@contextmanager
+def prepared(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher, list[Job]]]:
+    """Check every run, open the launcher and the sweep; at the end close the runs that could not close themselves.
+
+    Args:
+        plan: the runs.
+        prepare: imports what a run needs; worker processes call it as they start.
+
+    Yields:
+        The launcher, and the runs that are to be made.
+
+    Raises:
+        ConfigError: a run cannot be made, or something cannot be written.
+        Interrupted: a signal asked the program to end.
+    """
+    left = plan.unfinished
+    if plan.sweep is not None and len(left) < len(plan.jobs):
+        print(_count_existing(plan), flush=True)  # noqa: T201
+    options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
+    with open_launcher(options, len(left), prepare, plan.stop_file) as launcher, ExitStack() as stack:
+        try:
+            prepare()
+            left = [job for job in left if _has_work(job)]
+            if plan.sweep is not None:
+                stack.enter_context(_opened_sweep(plan, plan.sweep))
+        except Interrupted as error:
+            is_new = plan.sweep is not None and not plan.sweep.exists()
+            remedy = "; nothing has been written: type the same line again" if is_new else ""
+            raise Interrupted(error.number, remedy) from None
+        try:
+            with _write_errors_refused():
+                yield launcher, left
+            heed()
+        except BaseException as error:
+            with held():
+                _close(plan, error)
+            raise
+        with held():
+            _close(plan, None)
+
+
+def worst_exit_code(plan: Plan) -> int:
+    """The exit code of all runs together."""
+    from satae.sweeps import results
+
+    directories = [job.directory for job in plan.jobs]
+    is_stopped = plan.stop_file is not None and plan.stop_file.exists()
+    is_lost = not is_stopped and any(results.status(directory) is None for directory in directories)
+    return max(results.worst_exit_code(directories), FAILED if is_lost else OK)
+
+
+def _count_existing(plan: Plan) -> str:
+    """How many runs of a sweep exist, and what becomes of the others."""
+    done, resumed = len(plan.jobs) - len(plan.unfinished), sum(job.resume for job in plan.unfinished)
+    text = f"{done} of {count_words(len(plan.jobs), 'run')} {'exists' if done == 1 else 'exist'} already"
+    if not plan.unfinished:
+        return text
+    started = len(plan.unfinished) - resumed
+    return f"{text}; {count_words(resumed, 'resumes', 'resume')}, {count_words(started, 'starts', 'start')}"
+
+
+def _has_work(job: Job) -> bool:
+    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not."""
+    from satae.experiment import build, going_on
+
+    if not job.resume:
+        build.check(job.config)
+        return True
+    line = going_on.check(job.config, job.directory)
+    if line and not job.in_sweep:
+        print(line)  # noqa: T201
+    return job.in_sweep or not line
+
+
+@contextmanager
+def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
+    """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written.
+
+    Raises:
+        ConfigError: another process works in it, its notes are too long, or something cannot be written there.
+    """
+    from satae.runs.record import lock_directory
+    from satae.sweeps import board, notes, results
+
+    notes.encoded(sweep, _add_to_notes(plan, sweep))
+    new, lock = [folder for folder in (sweep, *sweep.parents) if not folder.exists()], None
+    try:
+        sweep.mkdir(parents=True, exist_ok=True)
+        lock = lock_directory(sweep)
+        known, existing = _add_to_notes(plan, sweep), [*results.below(sweep)]
+        chosen = [results.chosen(job.config) for job in plan.jobs]
+        board.show_sweep(sweep, [*(run.choices for run in existing), *chosen])
+        board.grow(sweep, existing, known.runs)
+        notes.write(sweep, known)
+        if plan.unfinished:
+            text = plan.first.multirun_text([word for words in plan.commands for word in words])
+            atomic_write.replace(sweep / "multirun.yaml", text.encode())
+        (sweep / STOP_FILE).unlink(missing_ok=True)  # from an earlier failure
+    except BaseException as error:
+        if lock is not None:
+            lock.release(force=True)
+            if sweep in new:  # no other process has written there
+                shutil.rmtree(sweep, ignore_errors=True)
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        if not isinstance(error, OSError):
+            raise
+        reason = error.strerror or first_line(error) or type(error).__name__
+        raise ConfigError(f"{error.filename or sweep}: cannot write there ({reason}); no run has started") from None
+    with lock:
+        yield
+
+
+def _add_to_notes(plan: Plan, sweep: Path) -> Notes:
+    from satae.sweeps import notes
+
+    known = notes.read(sweep)
+    for words in plan.commands:
+        known = known.add(plan.command, words, list(plan.varied))
+    return known.with_runs(plan.directories or {})
+
+
+@contextmanager
+def _write_errors_refused() -> Iterator[None]:
+    """Turn an error of the system while runs are made, such as a directory that cannot be created, into a refusal."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
+            raise ConfigError(first_line(error) or type(error).__name__) from None
+        place = error.filename or "standard output"
+        raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
+
+
+def _close(plan: Plan, error: BaseException | None) -> None:
+    """Close the runs that could not close themselves, and show what a sweep came to.
+
+    Args:
+        plan: the runs.
+        error: what ended the program early, if something did.
+    """
+    from satae.runs import record
+    from satae.sweeps import results
+
+    cause = error or WorkerKilledError()
+    directories = [job.directory for job in plan.jobs]
+    for directory in directories:
+        # a run that could not write its own end has printed why; the table names a record that cannot be read
+        with suppress(OSError, ConfigError):
+            if results.status(directory) == results.RUNNING:
+                record.close_unfinished(directory, cause, jobs.exit_code(cause))
+    if plan.sweep is not None and plan.sweep.is_dir():
+        show_sweep(plan.sweep, directories, plan.launcher_words, report=error is None)
+
+
+def show_sweep(sweep: Path, directories: Sequence[Path], launcher_words: Sequence[str], *, report: bool) -> None:
+    """Show what a sweep came to: in TensorBoard, as a table, and on a page.
+
+    Args:
+        sweep: its folder.
+        directories: of the runs that were asked for.
+        launcher_words: the words that chose the launcher.
+        report: whether to write the page.
+    """
+    from satae.sweeps import board, results, table
+
+    try:
+        found = board.finish(sweep)
+    except Exception as error:  # the table does not depend on it
+        reason = brief_line(error) or type(error).__name__
+        print(f"not shown in TensorBoard, or not all of it: {reason}", file=sys.stderr)  # noqa: T201
+        found = [results.attempted(path) for path in results.directories(sweep)]
+    table.summarise(sweep, found, directories, launcher_words)
+    if not report:
+        return
+    from satae.page.writing import write
+
+    try:
+        page = write([sweep], known=found)
+        print(f"report       {shorten(page)}")  # noqa: T201
+        print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
+    except (OSError, ConfigError) as error:
+        print(f"no report: {error}", file=sys.stderr)  # noqa: T201

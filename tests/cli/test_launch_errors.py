@@ -6,11 +6,11 @@ import os
 import pytest
 from program import TINY, files, here
 
-from satae.cli import launch
+from satae.launchers.base import Launcher
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (ConnectionError("Ray at head:6379 does not answer.\nStart it."), "Ray at head:6379 does not answer"),
         (ConnectionRefusedError(), "ConnectionRefusedError"),
@@ -21,10 +21,10 @@ from satae.cli import launch
         (OSError(errno.EACCES, "Permission denied", "x"), "x: cannot write there (Permission denied); name another"),
     ],
 )
-def test_an_error_of_another_than_the_system_is_told_in_its_own_words(tmp_path, monkeypatch, error, told):
+def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, error, message):
     def failing(*_):
         raise error
 
-    monkeypatch.setattr(launch, "_launch", failing)
-    assert here(tmp_path, *TINY) == (2, "", f"satae-train: {told}\n")
+    monkeypatch.setattr(Launcher, "run", failing)
+    assert here(tmp_path, *TINY) == (2, "", f"satae-train: {message}\n")
     assert files(tmp_path) == []

@@ -6,7 +6,7 @@ import logging
 import made
 import pytest
 
-from satae.cli import sweep_session
+from satae.cli import jobs, plan
 from satae.sweeps import board
 from satae.sweeps.measures import FVU
 
@@ -22,7 +22,7 @@ def sweep(tmp_path):
 
 
 def ended(sweep, capsys):
-    sweep_session.end(sweep, sorted(sweep.glob("seed=*")), report=False)
+    plan.show_sweep(sweep, sorted(sweep.glob("seed=*")), [], report=False)
     return capsys.readouterr()
 
 
@@ -47,7 +47,7 @@ def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, 
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys, monkeypatch, error):
+def test_the_table_is_shown_also_where_tensorboard_cannot_be_written(sweep, capsys, monkeypatch, error):
     def refuse(*_):
         raise error
 
@@ -60,13 +60,13 @@ def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_no_run_ends_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
+def test_a_run_does_not_fail_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
     def refuse(*_):
         raise error
 
     monkeypatch.setattr(board, "show_band", refuse)
     with caplog.at_level(logging.WARNING):
-        sweep_session.follow(sweep / "seed=0")
+        jobs.show_in_sweep(sweep / "seed=0")
     (told,) = caplog.messages
     assert told.startswith("not shown beside the others of its sweep: ")
     assert len(told.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""A stored configuration as the words of a command line."""
+"""Stored configurations as overrides, and what resume= and rerun= refuse."""
 
 import shlex
 
@@ -7,25 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import files, here
 
-from satae.cli import compose as composition
-from satae.cli import stored_runs
-from satae.cli.overrides import in_grammar
+from satae.cli.compose import compose_runs
+from satae.cli.overrides import config_overrides, quote_value
 from satae.config.schema import GROUPS
 
 
+def composed(words):
+    ((run,), _) = compose_runs(words)
+    return run.config
+
+
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_words_of_a_configuration_give_it_again(group):
+def test_the_overrides_of_a_configuration_compose_to_it(group):
     for name in GROUPS[group].names():
         needed = {"array": ["data.path=x"], "folder": ["data.path=x"], "hf": ["data.path=x"]}.get(name, [])
         smooth = ["complement=input"] if name in ("gelu", "silu", "mish", "hardswish") else []
-        config = composition.planned([f"{group}={name}", *needed, *smooth, "alpha=1e-05"]).runs[0].config
-        assert composition.planned(stored_runs.as_words(config)).runs[0].config == config
+        config = composed([f"{group}={name}", *needed, *smooth, "alpha=1e-05"])
+        assert composed(config_overrides(config)) == config
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "${" not in text))
-def test_any_name_of_a_file_is_given_again(name):
-    words = ["data=array", f"data.path={in_grammar(name)}"]
-    config = composition.planned(words).runs[0].config
+def test_any_file_name_is_quoted_and_read_back(name):
+    words = ["data=array", f"data.path={quote_value(name)}"]
+    config = composed(words)
     assert config.data.path == name
 
 
@@ -60,7 +64,7 @@ def test_a_hostile_configuration_runs_nothing_and_gives_one_line(tmp_path, word,
     assert files(tmp_path) == ["run", "run/config.yaml"]
 
 
-def test_names_with_spaces_and_quotes_are_told_as_one_types_them(tmp_path):
+def test_names_with_spaces_and_quotes_are_printed_as_they_are_typed(tmp_path):
     assert shlex.split(shlex.quote("it's here")) == ["it's here"]
     outcome = here(tmp_path, "resume=it's not here")
     assert outcome.err.startswith("satae-train: resume=it's not here: no run there")

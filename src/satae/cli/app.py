@@ -1,0 +1,214 @@
+"""The frame of the five programs: exit codes, errors in one line, signals, broken pipes, garbage collection."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import io
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
+from typing import Final, TextIO
+
+from satae import signals
+from satae.errors import ConfigError
+from satae.printable import first_line, one_line
+
+OK: Final = 0
+FAILED: Final = 1  # a fault of the program or of the machine
+REFUSED: Final = 2  # a choice that cannot be run
+DIVERGED: Final = 3  # the loss was not finite
+BROKEN_PIPE: Final = 128 + signal.SIGPIPE  # nobody reads the output any more
+# 128 + n: ended by signal n, such as 130 for Ctrl-C
+
+FULL_ERROR: Final = "HYDRA_FULL_ERROR"  # the environment variable of Hydra: 1 shows tracebacks
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    program: str,
+    work: Callable[[Sequence[str]], int | str],
+    *,
+    help_text: str | None = None,
+    refusals: tuple[type[Exception], ...] = (ConfigError,),
+    last_words: str = "ended at once",
+    pause_garbage_collector: bool = False,
+) -> int:
+    """Run a program with the words of its command line, and print what goes wrong in one line.
+
+    Args:
+        program: its name, which begins every error line.
+        work: does what the words ask for, and returns the exit code, or a text to print.
+        help_text: printed for ``--help`` and for a command line without words; None if ``work`` sees to both.
+        refusals: the errors that mean that the words cannot be followed.
+        last_words: printed when a second Ctrl-C ends the program at once.
+        pause_garbage_collector: whether the collector waits until :func:`resume_garbage_collector`.
+
+    Returns:
+        The exit code. A missing reader of the output shows in it alone.
+    """
+    try:
+        try:
+            with tolerant_output(), _garbage_collector_paused() if pause_garbage_collector else nullcontext():
+                return _run(program, work, help_text, refusals, last_words)
+        finally:
+            _flush()
+    except BrokenPipeError as error:
+        if not _is_output_unread(error):
+            raise
+        _discard_unread_output()
+        return BROKEN_PIPE
+
+
+def _run(
+    program: str,
+    work: Callable[[Sequence[str]], int | str],
+    help_text: str | None,
+    refusals: tuple[type[Exception], ...],
+    last_words: str,
+) -> int:
+    words = sys.argv[1:]
+    if "--version" in words:
+        print(f"satae {metadata.version('satae')}")  # noqa: T201
+        return OK
+    if help_text is not None and (not words or {"--help", "-h"} & {*words}):
+        print(help_text)  # noqa: T201
+        return OK if words else REFUSED
+    try:
+        with signals.listening(f"{program}: {last_words}"):
+            try:
+                result = work(words)
+            except Exception as error:
+                if not _is_output_unread(error):
+                    signals.heed()  # the interrupt may have become another error on its way
+                raise
+            signals.heed()
+            if isinstance(result, int):
+                return result
+            print(result)  # noqa: T201
+            return OK
+    except KeyboardInterrupt as error:
+        return _print_interrupt(program, error)
+    except refusals as error:
+        return print_error(program, first_line(error) if not isinstance(error, ConfigError) else error, REFUSED)
+    except Exception as error:
+        if _is_output_unread(error) or os.environ.get(FULL_ERROR) == "1":
+            raise
+        if isinstance(error, OSError) and error.strerror is not None:
+            return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+        if isinstance(error, BrokenExecutor):
+            killed = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
+            return print_error(program, killed, FAILED)
+        fault = f"{type(error).__name__}: {first_line(error)} ({FULL_ERROR}=1 shows where)"
+        return print_error(program, fault, FAILED)
+
+
+def print_error(program: str, message: object, code: int) -> int:
+    """Print what went wrong in one line on standard error; returns the exit code."""
+    print(f"{program}: {one_line(message)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _print_interrupt(program: str, error: KeyboardInterrupt) -> int:
+    number = signals.number_of(error)
+    by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
+    return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
+
+
+@contextmanager
+def tolerant_output() -> Iterator[None]:
+    """Keep output from ending a run: a character that the terminal lacks, a log or a thread that cannot write."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        try:
+            sys.stdout.reconfigure(errors="replace")
+        except BrokenPipeError:  # from what was printed before
+            _discard_unread_output()
+    hook, threading.excepthook = threading.excepthook, _log_thread_error
+    raises, logging.raiseExceptions = logging.raiseExceptions, False  # else a full disk shows tracebacks of the log
+    try:
+        yield
+    finally:
+        threading.excepthook, logging.raiseExceptions = hook, raises
+
+
+def _log_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread, such as TensorBoard's on a full disk; the run fails by itself."""
+    log.error("a thread ended: %s", error.exc_value, exc_info=error.exc_value)
+
+
+# the output and its reader
+
+
+def _is_output_unread(error: Exception) -> bool:
+    """Whether an error says that nobody reads the output any more."""
+    return isinstance(error, BrokenPipeError) and bool(_unread_streams())
+
+
+def _unread_streams() -> list[TextIO]:
+    return [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except ValueError:  # not a file
+        return False
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _discard_unread_output() -> None:
+    """Send output without a reader to nowhere, since Python writes the rest of it at exit."""
+    for stream in _unread_streams():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:  # the interpreter reports it at exit
+        pass
+
+
+# the garbage collector, which finds nothing among the half a million objects of the libraries
+
+
+@contextmanager
+def _garbage_collector_paused() -> Iterator[None]:
+    """Pause the collector until :func:`resume_garbage_collector`, and at the end of the program.
+
+    During the imports of torch and the rest it would cost a quarter of a second, at exit half a second.
+    """
+    gc.disable()
+    _freeze_at_exit()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def resume_garbage_collector() -> None:
+    """Let the collector look at the objects that are created from now on."""
+    _freeze_existing_objects()
+    gc.enable()
+
+
+@functools.cache
+def _freeze_at_exit() -> None:
+    atexit.register(gc.freeze)
+
+
+@functools.cache  # once in a process: later there may be garbage of an earlier run
+def _freeze_existing_objects() -> None:
+    gc.freeze()

@@ -1,0 +1,214 @@
+"""One run in its directory: checks before it starts, logging, its record, and the line that says why it failed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shlex
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from satae import signals
+from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
+from satae.config import Config
+from satae.errors import ConfigError
+from satae.printable import brief, brief_line, first_line
+from satae.runs.layout import RECORD_FILE, shorten
+
+if TYPE_CHECKING:
+    from satae.runs.record import RunRecord
+
+PROGRAM: Final = "satae-train"
+RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
+
+log = logging.getLogger(__name__)
+
+
+class ProcessSettings(NamedTuple):
+    """What Hydra's own options say of the process that makes a run."""
+
+    log_file: Path
+    logging: dict[str, Any]  # as logging.config reads it
+    verbose: bool | str | list[str]  # the loggers that write debug messages, or whether all do
+    environment: dict[str, str]
+    chdir: bool  # whether the run works in its own directory
+
+    @contextmanager
+    def applied(self, directory: Path) -> Iterator[None]:
+        """Create the run's directory, configure logging and the environment; restore all but logging at the end."""
+        from hydra.core.utils import configure_log, env_override
+        from omegaconf import OmegaConf
+
+        resume_garbage_collector()
+        directory.mkdir(parents=True, exist_ok=True)
+        verbose = OmegaConf.create(self.verbose) if isinstance(self.verbose, list) else self.verbose
+        with tolerant_output(), chdir(directory) if self.chdir else nullcontext(), env_override(self.environment):
+            configure_log(OmegaConf.create(self.logging), verbose)
+            yield
+
+
+class Job(NamedTuple):
+    """One run to make, in this process or in a worker process."""
+
+    config: Config
+    directory: Path
+    command: str  # the command line, as typed
+    overrides: list[str]  # of this run, if the command line makes several
+    settings: ProcessSettings
+    in_sweep: bool
+    resume: bool = False  # whether the directory holds a run that is resumed
+    is_done: bool = False  # whether nothing is left to do: the run has finished, or would diverge again
+    rerun_of: Path | None = None  # the directory of the run whose configuration it has
+
+    @property
+    def resume_command(self) -> str:
+        """The command that resumes this run."""
+        return f"{PROGRAM} resume={shlex.quote(str(shorten(self.directory)))}"
+
+
+@contextmanager
+def open_record(job: Job) -> Iterator[RunRecord]:
+    """Write a new run's record, or resume the record that exists; show a run of a sweep beside the others.
+
+    Raises:
+        ConfigError: another process works in the directory.
+        Interrupted: a signal ended the run; its message says how to resume.
+    """
+    from satae.runs.record import RunRecord
+
+    directory = job.directory
+    if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
+        record = RunRecord.resume(directory, job.command, exit_code)
+    else:
+        record = RunRecord.start(directory, job.config, job.command, job.overrides, exit_code, rerun_of=job.rerun_of)
+    try:
+        with record:
+            if job.in_sweep:
+                show_in_sweep(directory)
+            yield record
+    except signals.Interrupted as error:
+        remedy = "" if job.in_sweep else f"; resume with: {job.resume_command}"
+        raise signals.Interrupted(error.number, remedy) from None
+
+
+def is_finished_by_another(job: Job) -> bool:
+    """Whether another process has finished this run of a sweep meanwhile."""
+    from satae.sweeps import results
+
+    return job.in_sweep and results.status(job.directory) == results.FINISHED
+
+
+def show_in_sweep(directory: Path) -> None:
+    """Show in TensorBoard how a run of a sweep stands beside the others; a failure to do so does not end the run."""
+    if (directory / RECORD_FILE).exists():
+        from satae.sweeps import board
+
+        try:
+            board.follow(directory)
+        except Exception as error:  # whatever stands in the directory of another run
+            log.warning("not shown beside the others of its sweep: %s", brief_line(error) or type(error).__name__)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a run that an error ends."""
+    from satae.training.fit import NonFinite
+
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signals.number_of(error)
+    return DIVERGED if isinstance(error, NonFinite) else FAILED
+
+
+def report_failure(error: Exception, job: Job) -> bool:
+    """Log why a run failed, and print it in one line with a remedy; returns whether it counts as a failure.
+
+    A run of a sweep that another process is making is only reported.
+
+    Raises:
+        ConfigError: another process works in the directory of a single run.
+    """
+    if isinstance(error, ConfigError):
+        if not job.in_sweep:
+            raise error
+        print_error(PROGRAM, error, REFUSED)
+        return False
+    if exit_code(error) == DIVERGED:
+        log.error("%s", error)
+        rerun = job.resume_command.replace(" resume=", " rerun=", 1)
+        remedy = f"such as with: {rerun} optim.lr={job.config.optim.lr / 10:g}"
+        print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
+        return True
+    log.error("the run failed", exc_info=error)
+    log_file = job.settings.log_file
+    line = f"{_explain_fault(error)}; resume with: {job.resume_command}; the traceback is in {log_file}"
+    print_error(PROGRAM, line, FAILED)
+    return True
+
+
+def _explain_fault(error: Exception) -> str:
+    """A fault of the program or the machine, with what can be done about it."""
+    from satae.training import engine
+
+    if engine.is_out_of_memory(error):
+        return "out of memory; choose a smaller batch_size, arch or n_jobs, or free memory"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: cannot be written or read ({error.strerror}); check it"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+# places
+
+
+def check_writable(folder: Path, word: str) -> None:
+    """Refuse a folder that cannot be created or written to.
+
+    Args:
+        folder: its absolute path.
+        word: what was typed, for the message.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(existing, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
+
+
+def check_no_run(folder: Path) -> None:
+    """Refuse to start a run in a directory that holds one.
+
+    Raises:
+        ConfigError: it holds one.
+    """
+    if (folder / RECORD_FILE).exists():
+        raise ConfigError(
+            f"{folder} holds a run already; name another folder, resume the run (resume={folder}), or delete it"
+        )
+
+
+def check_files(directory: Path) -> None:
+    """Refuse a run directory with links, pipes or devices: what is written to them would go elsewhere.
+
+    Raises:
+        ConfigError: one is found, by name.
+    """
+    for path in directory.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise ConfigError(
+                f"{path}: is a link, which {PROGRAM} does not make, and would write to its end; remove it"
+            )
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ConfigError(
+                f"{path}: is neither a file nor a folder, which {PROGRAM} does not make, and could wait for it forever;"
+                " remove it"
+            )

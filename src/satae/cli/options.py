@@ -1,0 +1,264 @@
+"""The words of a command line that name runs: ``sweep=``, ``fail_fast=``, ``resume=``, ``rerun=`` and ``run=``."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from satae.cli import jobs
+from satae.cli.overrides import config_overrides, key_of, quote_path, quote_value, task_overrides, words_without
+from satae.config import Config, ConfigError
+from satae.config.messages import count_words
+from satae.config.option_types import MAX_THREADS
+from satae.config.saved_config import read_config
+from satae.config.schema import EXECUTION_OPTIONS, PRESETS, is_among
+from satae.launchers import selection
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OLD_CHECKPOINT, OUTPUTS_FOLDER, RECORD_FILE, shorten
+from satae.sweeps import notes
+from satae.sweeps.results import directories
+
+EXAMPLE: Final = "outputs/2026-01-31/12-00-00-000000"
+
+
+class RunOptions(NamedTuple):
+    """What a command line of satae-train asks for, beside the choices that Hydra composes."""
+
+    overrides: list[str]  # the words for Hydra, with the stored configuration of resume= or rerun=
+    commands: list[list[str]]  # these; or, of a sweep that resumes, those of each of its command lines
+    multirun: bool
+    resume: Path | None = None  # the directory of the run that is resumed
+    stored: Config | None = None  # the configuration of that run
+    rerun_of: Path | None = None  # the directory of the run whose configuration a new run takes
+    sweep: Path | None = None  # the folder of a sweep with a name
+    fail_fast: bool = False  # start no more runs after one has failed
+
+
+def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
+    """Read ``resume=``, ``rerun=``, ``sweep=`` and ``fail_fast=``; the other words stay overrides.
+
+    Args:
+        words: overrides, as typed.
+        multirun: whether ``-m`` was typed.
+
+    Raises:
+        ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
+    """
+    several = multirun or any(word.startswith("sweep=") for word in words)
+    found = _read_stored_run([quote_path(word) for word in words], several)
+    overrides = selection.replace_plugin_names(found.overrides)
+    for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):
+        if key in overrides:
+            raise ConfigError(f"{key}: has no value; write {example}, for example")
+    names, fast = ([word[len(key) :] for word in overrides if word.startswith(key)] for key in ("sweep=", "fail_fast="))
+    overrides = [word for word in overrides if not word.startswith(("sweep=", "fail_fast="))]
+    if fast and not several:
+        raise ConfigError(f"fail_fast={fast[-1]}: is for sweeps; add -m, or leave it out")
+    if fast and fast[-1] not in ("true", "false"):
+        raise ConfigError(f"fail_fast={fast[-1]}: must be true or false")
+    if several:
+        _check_no_places(overrides, bool(names))
+    found = found._replace(overrides=overrides, commands=[overrides], fail_fast=fast[-1:] == ["true"])
+    if not names:
+        return found
+    if len(names) > 1:
+        raise ConfigError(f"sweep={names[0]} sweep={names[1]}: name one sweep")
+    sweep = _sweep_folder(names[0])
+    known = notes.read(sweep).words
+    own = task_overrides(overrides)
+    if not own and not known:
+        raise ConfigError(f"sweep={names[0]}: no sweep there; say what it varies, such as alpha=0,0.1 'seed=range(3)'")
+    if known and all(is_among(word.partition("=")[0], EXECUTION_OPTIONS) for word in own):  # how to compute, not what
+        found = found._replace(commands=[[*command, *overrides] for command in known])
+    return found._replace(sweep=sweep, multirun=True)
+
+
+# resume= and rerun=
+
+
+def _read_stored_run(words: list[str], several: bool) -> RunOptions:
+    """Put the configuration of a run in for the word ``resume=`` or ``rerun=`` that names it."""
+    for word in words:
+        if word[:1] in ("+", "~") and key_of(word) in ("resume", "rerun"):
+            raise ConfigError(f"{word}: leave out the {word[: -len(word.lstrip('+~'))]}")
+    named = [word for word in words if word.partition("=")[0] in ("resume", "rerun")]
+    if not named:
+        return RunOptions(words, [words], several)
+    if len(named) > 1:
+        raise ConfigError(f"{' '.join(named)}: name one run")
+    (word,) = named
+    typed = word.partition("=")[2]
+    if not typed:
+        raise ConfigError(f"{word}: is empty; name a run directory, such as {EXAMPLE}")
+    if preset := [other for other in words if key_of(other) == PRESETS]:
+        raise ConfigError(f"{preset[0]}: {word} has a whole configuration of its own; leave one of them out")
+    directory = Path(os.path.abspath(os.path.expanduser(typed)))
+    resume = word.startswith("resume=")
+    if resume and _is_file(directory / MANIFEST_FILE):
+        raise ConfigError(f"{word}: is a sweep; resume all of it with sweep={typed}")
+    if not _is_file(directory / CONFIG_FILE):
+        raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has written")
+    others = [other for other in words if other != word]
+    config = read_config(directory / CONFIG_FILE)
+    own = words_without(config_overrides(config), others)
+    if not resume:
+        own = _with_threads(own, directory)
+        return RunOptions([*own, *others], [], several, rerun_of=directory)
+    _check_resumable(word, directory, others, several)
+    place = f"{jobs.RUN_FOLDER}={quote_value(str(directory))}"
+    return RunOptions([*own, *others, place], [], several, directory, config)
+
+
+def _check_resumable(word: str, directory: Path, others: Sequence[str], several: bool) -> None:
+    if "${" in str(directory):
+        raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
+    jobs.check_files(directory)
+    if (directory / OLD_CHECKPOINT).exists():
+        raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot resume; use rerun=")
+    if several:
+        raise ConfigError(f"{word}: resumes one run; leave out -m and sweep=")
+    if elsewhere := [other for other in others if other.startswith("hydra.")]:
+        raise ConfigError(f"{elsewhere[0]}: {word} resumes in the run's own directory; leave it out")
+
+
+def _with_threads(words: list[str], directory: Path) -> list[str]:
+    """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
+    try:
+        if not _is_file(directory / RECORD_FILE):
+            raise OSError
+        threads = json.loads((directory / RECORD_FILE).read_text("utf-8")).get("threads")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        threads = None
+    known = type(threads) is int and 0 < threads <= MAX_THREADS
+    return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
+
+
+# sweep=
+
+
+def _check_no_places(words: Sequence[str], named: bool) -> None:
+    for word in words:
+        key = key_of(word)
+        if key == jobs.SUBFOLDER:
+            raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
+        if named and key in (jobs.SWEEP_FOLDER, jobs.RUN_FOLDER):
+            raise ConfigError(f"{word}: sweep= names the folder; leave one of them out")
+
+
+def _sweep_folder(typed: str) -> Path:
+    """The folder of a sweep; a name alone is a folder of ``outputs/``."""
+    if not typed:
+        raise ConfigError("sweep=: is empty; give a name, such as sweep=first, or the folder of a sweep")
+    if "${" in typed:
+        raise ConfigError(f"sweep={typed}: Hydra would take ${{ in the name for something else; choose another name")
+    is_name = os.sep not in typed and typed not in (".", "..", "~")
+    folder = Path(os.path.abspath(Path(OUTPUTS_FOLDER, typed) if is_name else os.path.expanduser(typed)))
+    jobs.check_writable(folder, f"sweep={typed}")
+    if (folder / RECORD_FILE).is_file() or (folder / CONFIG_FILE).is_file():
+        raise ConfigError(f"sweep={typed}: is one run; resume it with resume={typed}")
+    return folder
+
+
+# run=, of the other programs
+
+
+class NamedRuns(NamedTuple):
+    """The runs that ``run=A,B`` names."""
+
+    folders: list[Path]  # of runs and of sweeps, as named
+    runs: list[Path]  # run directories, each once
+    left_out: str  # a line on the folders that hold further runs; empty if all runs were taken
+
+
+def read_named_runs(words: Sequence[str]) -> NamedRuns:
+    """Find the runs that words such as ``run=A,B`` name; a sweep stands for all of its runs.
+
+    Args:
+        words: each begins with ``run``.
+
+    Raises:
+        ConfigError: a folder or a run does not exist.
+    """
+    if not words:
+        raise ConfigError(f"run is missing; name a run directory, such as {EXAMPLE}")
+    folders, runs = dict[Path, None](), dict[Path, None]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key != "run" or not equals or "" in value.split(","):
+            raise ConfigError(f"{word}: write run= and a run directory, such as {EXAMPLE}")
+        for folder in _named_folders(value):
+            folders[folder] = None
+            runs |= dict.fromkeys(_runs_of(folder, word))
+    others = [others for folder in folders if folder not in runs and (others := ", ".join(_deeper_runs(folder)))]
+    left_out = f"left out: {'; '.join(others)}; name them in run= too" if others else ""
+    return NamedRuns([*folders], [*runs], left_out)
+
+
+def check_run_word(word: str) -> None:
+    """Refuse a folder without ``run=`` before it.
+
+    Raises:
+        ConfigError: the word is a folder.
+    """
+    if "=" not in word and word != "run" and (os.sep in word or _is_folder(Path(word))):
+        raise ConfigError(f"{word}: did you mean run={word}?")
+
+
+def _named_folders(value: str) -> list[Path]:
+    """The folders of a list with commas; a name may hold commas itself, as those of a sweep's runs do."""
+    parts, found = value.split(","), list[Path]()
+    while parts:
+        ends = range(len(parts), 0, -1)
+        names = [Path(os.path.abspath(os.path.expanduser(",".join(parts[:end])))) for end in ends]
+        end, folder = next((pair for pair in zip(ends, names, strict=True) if _is_folder(pair[1])), (1, names[-1]))
+        found.append(folder)
+        parts = parts[end:]
+    return found
+
+
+def _runs_of(folder: Path, word: str) -> list[Path]:
+    if not _is_folder(folder):
+        raise ConfigError(f"{word}: no folder {folder.name}; {_suggest_folder(folder)}")
+    if (folder / CONFIG_FILE).is_file():
+        return [folder]
+    if not (runs := directories(folder)):
+        others = ", ".join(_deeper_runs(folder))
+        remedy = f"it holds {others}; name one" if others else "name run directories, or a sweep"
+        raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG_FILE}); {remedy}")
+    return runs
+
+
+def _deeper_runs(folder: Path) -> Iterator[str]:
+    """The folders directly below one that are not runs and hold some, with the number of their runs."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := directories(path)):
+            kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
+            yield f"{path.name} ({kind}{count_words(len(runs), 'run')})"
+
+
+def _suggest_folder(folder: Path) -> str:
+    """What to type instead of a folder that does not exist."""
+    named = Path(OUTPUTS_FOLDER, folder.name)
+    if _is_folder(named):
+        return f"did you mean run={named}?"
+    found = [Path(path) for path in sorted(glob.glob(str(folder)))] if {*"*?["} & {*folder.name} else []
+    if meant := [str(shorten(path)) for path in found if path.is_dir()]:
+        return f"name them with commas{', such as' if len(meant) > 2 else ':'} run={','.join(meant[:2])}"
+    return "name run directories, or a sweep"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no folder can have
+        return False

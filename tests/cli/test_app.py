@@ -1,0 +1,170 @@
+"""The frame of the programs: errors in one line, exit codes, output without a reader, the garbage collector."""
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from program import PROGRAM, TINY, here, read, runs, typed
+
+from satae.cli import app
+
+FAULTS = {
+    "an error of the system": (FileNotFoundError(2, "No such file or directory", "there"), "there: No such file"),
+    "an error without its words": (OSError("the other end has gone"), "OSError: the other end has gone"),
+    "a fault": (ZeroDivisionError("division by zero\nmore"), "ZeroDivisionError: division by zero (HYDRA_FULL_ERROR"),
+}
+
+
+def ended_by(error, **options):
+    """The outcome of a program whose work raises an error."""
+
+    def work(words):
+        raise error
+
+    return typed(lambda: app.run("satae-try", work, help_text="help", **options), "satae-try", "word")
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_gives_1_and_one_line(kind):
+    error, text = FAULTS[kind]
+    code, out, err = ended_by(error, refusals=(KeyError,))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"satae-try: {text}")
+    assert err.count("\n") == 1
+    assert "None" not in err
+
+
+def test_a_fault_shows_its_traceback_where_that_is_wanted(monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ZeroDivisionError):
+        ended_by(ZeroDivisionError("division by zero"))
+
+
+def test_a_refusal_gives_2_and_one_line():
+    refused = ended_by(ValueError("word: no such thing"), refusals=(ValueError,))
+    assert refused == (2, "", "satae-try: word: no such thing\n")
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["-h"], 0), (["word", "--help"], 0)])
+def test_the_help_is_shown_also_where_nothing_is_typed(words, code):
+    assert typed(lambda: app.run("satae-try", str, help_text="help"), "satae-try", *words) == (code, "help\n", "")
+
+
+def test_a_text_is_printed_and_gives_0():
+    assert typed(lambda: app.run("satae-try", " ".join), "satae-try", "a", "b") == (0, "a b\n", "")
+
+
+# output without a reader
+
+BUFFERED = pytest.mark.parametrize("buffered", ["", "1"], ids=["at the end", "at once"])
+
+
+def unread(folder, program, *words, buffered=""):
+    """Exit code and messages of a program that writes into a pipe without a reader."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [Path(PROGRAM).with_name(program), *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "buffered"),
+    [
+        *(("satae-train --help", ""), ("satae-train --version", "1"), ("satae-train --hydra-help", "")),
+        *(("satae-train --cfg job", "1"), ("satae-export --help", "1"), ("satae-export", ""), ("satae-data list", "")),
+    ],
+)
+def test_a_program_that_shows_something_ends_without_a_word(tmp_path, line, buffered):
+    assert unread(tmp_path, *line.split(), buffered=buffered) == (141, "")
+
+
+@BUFFERED
+def test_a_program_that_finds_nothing_to_do_ends_without_a_word(tmp_path, buffered):
+    assert here(tmp_path, *TINY, "hydra.run.dir=run").code == 0
+    assert unread(tmp_path, "satae-train", "resume=run", buffered=buffered) == (141, "")
+    assert unread(tmp_path, "satae-export", "run=run", "format=safetensors", buffered=buffered) == (141, "")
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@BUFFERED
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+def test_runs_without_a_reader_finish(tmp_path, words, buffered):
+    assert unread(tmp_path, "satae-train", *TINY, *words, buffered=buffered) == (0, "")
+    assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished"] * (2 if words else 1)
+
+
+def test_a_refusal_without_a_reader_is_printed_all_the_same(tmp_path):
+    assert unread(tmp_path, "satae-train", "alpha=-1") == (2, "satae-train: alpha=-1: must be at least 0\n")
+
+
+def test_another_broken_pipe_is_a_fault():
+    assert ended_by(BrokenPipeError()).code == 1
+
+
+# the garbage collector
+
+ENDS = """
+import atexit, gc, sys
+from unittest import mock
+atexit.register(lambda: print(gc.get_freeze_count() > 100_000, file=sys.stderr))  # called after those registered later
+sys.argv = ["satae-train", *sys.argv[1:]]
+from satae import train
+
+def training(*args, **kwargs):
+    print(gc.isenabled(), gc.get_freeze_count() > 50_000)
+    return 1.0
+
+with mock.patch.object(train, "train", training):
+    train.main()
+"""
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x")])
+def test_the_collector_works_again_when_a_program_has_ended(error):
+    def work(words):
+        assert not gc.isenabled()
+        if error:
+            raise error
+        return 0
+
+    typed(lambda: app.run("satae-try", work, pause_garbage_collector=True), "satae-try")
+    assert gc.isenabled()
+
+
+def test_the_collector_looks_at_what_a_run_leaves_behind():
+    def work(words):
+        app.resume_garbage_collector()
+        assert gc.isenabled()
+        cycle = []
+        cycle.append(cycle)
+        del cycle
+        assert gc.collect() > 0
+        frozen = gc.get_freeze_count()
+        app.resume_garbage_collector()  # a second run in one process
+        assert gc.get_freeze_count() <= frozen
+        return 0
+
+    assert typed(lambda: app.run("satae-try", work, pause_garbage_collector=True), "satae-try") == (0, "", "")
+
+
+def test_the_collector_works_during_a_run_and_rests_at_exit(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS, *TINY], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("True True")
+    assert done.stderr.splitlines()[-1] == "True"
