@@ -100,7 +100,7 @@ ARRAYS = [
     ("data.path=inf.npy", "inf.npy: example 17 holds -inf, not a finite number"),
     ("data.path=good.npy data.span=[0,0.5]", "good.npy: example 25 holds 0.50", "outside span=[0.0, 0.5]"),
     ("data.path=good.npy data.span=[1,0]", "span=[1.0, 0.0]: give the smallest and the largest value"),
-    ("data.path=good.npy data.span=[0]", "span=[0.0]: "),
+    ("data.path=good.npy data.span=[0]", "data.span=[0]: must be two numbers in brackets"),
     ("data.path=good.npy data.span=wide", "data.span=wide: must be two numbers in brackets"),
     ("data.path=good.npy data.layout=hwc", "data.layout=hwc: choose one of auto, channels_first"),
     ("data.path=flat.npy", "flat.npy: has shape (50,); must be (N, D), (N, H, W)"),

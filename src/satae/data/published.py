@@ -47,8 +47,8 @@ class DamagedFileError(ValueError):
 
 def published_sets() -> dict[str, PublishedSet]:
     """All published data sets, by the name of their source."""
-    facts = {entry.name: entry.facts for entry in DATA_SOURCES.entries()}
-    return {name: known["published"] for name, known in facts.items() if "published" in known}
+    facts = {name: DATA_SOURCES[name].facts for name in DATA_SOURCES.names()}
+    return {name: facts[name]["published"] for name in facts if "published" in facts[name]}
 
 
 def read_published(published: PublishedSet, folder: str | None = None) -> dict[str, bytes]:
