@@ -240,26 +240,8 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     assert {item for item in Config.__dataclass_fields__} <= shown
     assert set(choice_names(PRESETS)) <= shown
     for group, registry in GROUPS.items():
-        for option in {option for name in registry.names() for option in registry.defaults(name)} - {"split_seed"}:
+        for option in {option for name in registry.names() for option in registry.defaults(name)}:
             assert f"{group}.{option}" in shown
-
-
-def test_every_option_that_help_names_is_there(help_text):
-    for group, option in re.findall(rf"\b({'|'.join(GROUPS)})\.(\w+)", help_text):
-        assert GROUPS[group].owners(option), f"{group}.{option}"
-    for preset in re.findall(r"\bpaper/\w+", help_text):
-        assert preset in choice_names(PRESETS)
-    settings = help_text.partition("Settings\n")[2].partition("\n\n")[0]
-    assert {line.split()[0] for line in settings.splitlines()} <= {*Config.__dataclass_fields__}
-
-
-def test_every_word_among_the_choices_that_help_lists_is_a_choice(help_text):
-    listed = help_text.partition("Choices\n")[2].partition("Settings\n")[0]
-    for group, registry in GROUPS.items():
-        block = re.search(rf"^ {{2,4}}{group} +(.*(?:\n {{8,}}.*)*)", listed, re.MULTILINE)[1]
-        first = [line.split() for line in re.sub(r"\(.*?\)", "", block).splitlines()]
-        words = {words[0] for words in first if words and "." not in words[0]}
-        assert words <= {*registry.names()}, group
 
 
 def test_every_command_in_help_can_be_run(help_text):

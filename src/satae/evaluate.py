@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from string import Template
+from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 from satae import signals as interruption
@@ -15,40 +17,21 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "satae-eval"
 PARTS: Final = "evaluation="
-HELP: Final = f"""\
-{PROGRAM} measures what a trained model is like, beyond what training shows.
+HELP: Final = """\
+satae-eval measures what a trained model is like, beyond what training shows.
 
-  {PROGRAM} run=outputs/2026-01-31/12-00-00-000000
-  {PROGRAM} run=outputs/2026-01-31/12-00-00-000000 evaluation=denoising denoising.gaussian=[0.1,0.2]
-  {PROGRAM} run=outputs/first evaluation=defence       each run of a sweep, and a table of all
+  satae-eval run=outputs/2026-01-31/12-00-00-000000
+  satae-eval run=outputs/2026-01-31/12-00-00-000000 evaluation=denoising denoising.gaussian=[0.1,0.2]
+  satae-eval run=outputs/first evaluation=defence       each run of a sweep, and a table of all
 
   run          a run directory, a sweep, or several: run=A,B
-  evaluation   all          every part; or some: evaluation=denoising,code
-               denoising    error, PSNR and SSIM against the level of each kind of noise
-               code         saturation, binarity, entropy, slope, and what is kept of the labels
-               manifold     energy of the data against what is not data: AUROC
-               perturbation how far an attack moves code and reconstruction, beside what is certified
-               defence      a classifier behind the autoencoder under attack, and whether that can be believed
+  evaluation   all, or some parts: evaluation=denoising,code
 
 Settings
-  split        test         or valid: what it is measured on
-  samples      1000         inputs of the split, at most
-  best         false        true takes the weights with the lowest validation loss, instead of the last
-  seed         0            of all that is drawn
-  batch_size   null         inputs in one pass; null for as many as fit
-  device       auto         or cpu, cuda
-  threads      null         of torch on the CPU; null takes one a core
-  denoising    .gaussian=[0.05,0.1,0.15,0.3,0.5] .uniform .masking=[0.1,0.25,0.4] .salt_and_pepper    levels
-  code         .near=0.05       distance from a level of the activation that counts as being there
-               .jacobians=200   inputs of which the slope of the encoder is taken, at most
-               .train=2000 .neighbours=5    of the classifiers of the code
-  manifold     .other=auto      another data set: none digits patches mnist fashion_mnist cifar10 svhn
-  perturbation .linf=[0.01,0.05,0.1] .l2=[0.1,0.5,1.0]    radii, as shares of the range of the data, or [8/255]
-               .samples=200 .steps=50 .restarts=3
-  defence      .norm=linf .epsilons=[0.02,0.05,0.1,0.2]    or l2; radii likewise
-               .samples=500 .steps=50 .restarts=2 .queries=1000 .temperatures=[3,10,30,100,300]
-               .control=true    attack a model with hidden gradients as well, to see whether that is noticed
-               .libraries=none  attacks of others beside: autoattack, foolbox or all; pip install 'satae[attacks]'
+$settings
+
+Parts and their options, such as denoising.gaussian=[0.1,0.2]
+$parts
 
 Results go to evaluation/ in the run directory: a part's figures as JSON and CSV, pictures, TensorBoard events. What was
 measured with the same weights and settings is not measured again; with others it is replaced. The last two parts train
@@ -64,7 +47,17 @@ def main() -> int:
 
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    return app.run(PROGRAM, work, help_text=HELP)
+    return app.run(PROGRAM, work, help_text=help_text())
+
+
+def help_text() -> str:
+    """The help, with every setting, part and option in ``conf/``."""
+    from satae.config.help_text import describe_parts, describe_settings
+    from satae.config.registries import EVALUATION_PARTS
+    from satae.config.registry import conf_folder
+
+    settings = indent(describe_settings(conf_folder() / "eval.yaml"), "  ")
+    return Template(HELP).substitute(settings=settings, parts=describe_parts(EVALUATION_PARTS))
 
 
 def work(words: Sequence[str]) -> str:

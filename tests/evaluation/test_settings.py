@@ -46,13 +46,15 @@ def test_radii_can_be_fractions():
     assert chosen.parts["defence"].epsilons == [8 / 255]
 
 
-def test_the_help_tells_of_every_part_and_setting_and_gives_its_value():
+def test_help_names_every_part_option_and_setting_with_its_value():
+    shown = evaluate.help_text()
     for part in PARTS:
-        assert re.search(rf"^ +(evaluation   all.*\n +)?{part}    |^ +{part} +", evaluate.HELP, re.MULTILINE)
-        for option in EVALUATION_PARTS.defaults(part):
-            assert f".{option}" in evaluate.HELP
-    for key in ("split", "samples", "best", "seed", "batch_size", "device", "threads"):
-        assert re.search(rf"^  {key} +{format_value(VALUES[key])} ", evaluate.HELP, re.MULTILINE), key
+        assert f"\n  {part}: " in shown
+        for option, value in EVALUATION_PARTS.defaults(part).items():
+            assert re.search(rf"^    \.{option} +{re.escape(format_value(value))} ?", shown, re.MULTILINE)
+    for key, value in VALUES.items():
+        assert re.search(rf"^  {key} +{format_value(value)} ", shown, re.MULTILINE), key
+    assert max(map(len, shown.splitlines())) <= 120
 
 
 def test_other_data_sets_are_those_that_need_no_path():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib import resources
 from string import Template
+from textwrap import indent
 from typing import Final, NoReturn
 
-from omegaconf import OmegaConf
-
 from satae.config import ConfigError
+from satae.config.help_text import describe_groups, describe_settings
+from satae.config.registry import conf_folder
+from satae.config.saved_config import default_values
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -65,6 +66,6 @@ def only_shows(flags: argparse.Namespace) -> bool:
 
 def help_text() -> str:
     """The help of satae-train, read from ``conf/``: Hydra would take three times as long to compose it."""
-    with resources.as_file(resources.files("satae.conf") / "config.yaml") as file:
-        template = OmegaConf.load(file).hydra.help.template
-    return Template(template).substitute().rstrip()
+    template = default_values("config")["hydra"]["help"]["template"]
+    settings = indent(describe_settings(conf_folder() / "config.yaml"), "  ")
+    return Template(template).substitute(choices=describe_groups(), settings=settings).rstrip()
