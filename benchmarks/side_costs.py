@@ -55,25 +55,23 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     """Put clocks around everything that counts, and take them off."""
     from unittest import mock
 
-    from satae.experiment import observation
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.loggers.tensorboard_logger import TensorBoardLogger
     from satae.plots import pictures
     from satae.runs.record import RunRecord
-    from satae.training.keeper import Keeper
+    from satae.training.checkpoint_manager import CheckpointManager
 
     logging = {
         TensorBoardLogger: ("__init__", "close", "log_command", "log_scalars", "log_histograms", "log_images", "flush"),
         RunRecord: ("__enter__", "__exit__", "add_facts", "add_epoch", "sync", "write_final_metrics"),
         RunConsole: ("__enter__", "__exit__", "info", "warn", "show_epoch", "show_result"),
-        Experiment: ("state",),
-        Keeper: ("consider", "write"),
-        observation: ("drawn", "distributions"),
-        pictures: ("save",),
+        CheckpointManager: ("offer_best", "save"),
+        Experiment: ("state", "distributions"),
+        pictures: ("draw", "save"),
     }
     places = [(owner, name, "logging") for owner, names in logging.items() for name in names]
-    places += [(observation, name, "measuring") for name in ("measures", "rare_measures")]
+    places += [(Experiment, name, "measuring") for name in ("measure", "measure_rare")]
     with contextlib.ExitStack() as stack:
         for owner, name, kind in places:
             stack.enter_context(mock.patch.object(owner, name, clocks.around(getattr(owner, name), kind)))

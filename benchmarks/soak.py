@@ -156,11 +156,12 @@ def wait_for_training(program: subprocess.Popen[bytes], run: Path, resumed: int 
 
 def check_told(run: Path, text: str) -> None:
     """Stop where a run has told that it left at a step, and there is no checkpoint of it."""
-    from satae.training import checkpoint, checkpoint_folder
+    from satae.training import checkpoint
+    from satae.training.checkpoint_manager import checkpoint_path
 
     for step in re.findall(r"asked to end: left at step ([\d,]+),", text):
         number = int(step.replace(",", ""))
-        place = checkpoint_folder.place(run, number)
+        place = checkpoint_path(run, number)
         if not place.is_file() or checkpoint.load(place).step != number:
             raise SystemExit(f"{run}: no checkpoint of step {step}, at which it told that it left")
 

@@ -30,7 +30,8 @@ from benchmarks.side_costs import Clocks, clocked
 from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
 from satae.export import TOLERANCE
-from satae.training import checkpoint, checkpoint_folder
+from satae.training import checkpoint
+from satae.training.checkpoint_manager import checkpoint_path
 
 IDLE, BUSY = Quiet(0.01, 0.0), Quiet(0.5, 0.0)
 SPEED = Row("speed", Quantity("W1", "satae", "samples_per_s"), Quantity("W1", "lightning", "samples_per_s"), 2.0, 3.0)
@@ -274,7 +275,7 @@ def test_a_run_that_tells_of_a_step_has_a_checkpoint_of_it(tmp_path):
     soak.check_told(tmp_path, "nothing of the kind")
     with pytest.raises(SystemExit, match="no checkpoint of step 1,024"):
         soak.check_told(tmp_path, told)
-    checkpoint.save(checkpoint_folder.place(tmp_path, 1024), checkpoint.State({"step": 1024}, {}))
+    checkpoint.save(checkpoint_path(tmp_path, 1024), checkpoint.State({"step": 1024}, {}))
     soak.check_told(tmp_path, told)
 
 

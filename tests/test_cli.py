@@ -22,7 +22,8 @@ from satae.cli.options import read_run_options
 from satae.cli.overrides import choice_names
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
-from satae.training import checkpoint_folder, fit
+from satae.training import fit, loop
+from satae.training.checkpoint_manager import latest_checkpoint
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
 TRAINED = fit.fit
@@ -91,12 +92,12 @@ def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_val
 
 
 def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "fit", stopped_by(fit.NonFiniteLoss(7, float("nan"), 0.25)))
+    monkeypatch.setattr(experiment, "fit", stopped_by(loop.NonFiniteLoss(7, float("nan"), 0.25)))
     outcome = here(tmp_path, *TINY, "checkpoint.every_epochs=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
     assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
-    state = checkpoint_folder.latest(run)
+    state = latest_checkpoint(run)
     assert state.facts["step"] == 2
     assert all(torch.isfinite(value).all() for value in state.part("model").values())
 
@@ -104,18 +105,18 @@ def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, m
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
     real, counts = experiment.Experiment.state, itertools.count()
 
-    def spoilt(self, position):
-        state = real(self, position)
+    def spoilt(self):
         if next(counts) == 2:
-            state.tensors["optimiser/0/exp_avg_sq"][0, 0] = float("inf")
-        return state
+            first = next(self.model.parameters())
+            self.optimizer.state[first]["exp_avg_sq"][0, 0] = float("inf")
+        return real(self)
 
     monkeypatch.setattr(experiment.Experiment, "state", spoilt)
     outcome = here(tmp_path, *TINY, "checkpoint.every_steps=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
     assert "a weight is not finite after step 3; try a smaller optim.lr" in outcome.err
-    assert checkpoint_folder.latest(run).facts["step"] == 2
+    assert latest_checkpoint(run).facts["step"] == 2
 
 
 def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
@@ -126,7 +127,7 @@ def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
     assert read(run / "run.json")["status"] == "interrupted"
 
 
-@pytest.mark.parametrize(("error", "code"), [(RuntimeError("broken"), 1), (fit.NonFiniteLoss(7, 1e99, None), 3)])
+@pytest.mark.parametrize(("error", "code"), [(RuntimeError("broken"), 1), (loop.NonFiniteLoss(7, 1e99, None), 3)])
 def test_one_run_of_a_sweep_that_fails_leaves_the_others_running(tmp_path, monkeypatch, error, code):
     monkeypatch.setattr(experiment, "fit", stopped_by(error, at_alpha=0.1))
     outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
@@ -144,7 +145,7 @@ def test_an_interruption_ends_a_sweep(tmp_path, monkeypatch):
 
 
 def test_a_fault_before_any_run_gives_1_and_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("satae.experiment.build.check", lambda config: 1 / 0)
+    monkeypatch.setattr("satae.experiment.before_training.check_config", lambda config: 1 / 0)
     outcome = here(tmp_path, *TINY)
     assert outcome.code == 1
     assert outcome.err == "satae-train: ZeroDivisionError: division by zero (HYDRA_FULL_ERROR=1 shows where)\n"

@@ -17,8 +17,9 @@ from satae.config.option_types import describe, option_types
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, setting_types
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build
+from satae.experiment.before_training import check_config
 from satae.model.complement import READINGS
-from satae.training.schedule import SCHEDULES
+from satae.training.loop import SCHEDULES
 
 CHOICES = [(group, name) for group, registry in GROUPS.items() for name in registry.names()]
 PLAIN = ROOT / "conf" / "config.yaml"
@@ -80,7 +81,7 @@ def test_every_choice_composes_and_builds(group, name, request):
     assert getattr(config, group).name == name
     if group == "data" and name in published_sets() and not is_complete(published_sets()[name]):
         pytest.skip(f"{name} is not on this machine: satae-data fetch {name}")
-    build.check(config)
+    check_config(config)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -104,7 +105,7 @@ def test_defaults_of_a_function_are_those_in_conf(group, name):
     parameters = inspect.signature(GROUPS[group][name].build).parameters
     for option, value in GROUPS[group].defaults(name).items():
         default = parameters[option].default
-        assert default is inspect.Parameter.empty or default == value
+        assert default is inspect.Parameter.empty or (list(default) if isinstance(default, tuple) else default) == value
 
 
 def test_the_plain_configuration_holds_a_value_for_each_setting():
@@ -154,7 +155,7 @@ def test_the_lowest_value_of_the_range_is_accepted(words, name, schema):
 
 @pytest.mark.parametrize("preset", choice_names(PRESETS))
 def test_every_preset_can_be_run(preset):
-    build.check(only(f"{PRESETS}={preset}"))
+    check_config(only(f"{PRESETS}={preset}"))
 
 
 def test_a_stored_configuration_comes_back_as_it_was():
@@ -167,5 +168,5 @@ def test_what_is_built_is_what_was_chosen():
     network = build.model(config, (1, 8, 8))
     assert build.activation(config).lambd == 0.25
     assert [layer.affine.out_features for _, layer in network.layers()] == [7, 3]
-    assert build.optimiser(config, network).param_groups[0]["lr"] == 0.125
-    assert build.device(only("device=cpu")) == torch.device("cpu")
+    assert build.optimizer(config, network.parameters()).param_groups[0]["lr"] == 0.125
+    assert build.device("cpu") == torch.device("cpu")

@@ -13,7 +13,7 @@ from satae import datasets, evaluate, report
 from satae.cli.compose import compose_runs
 from satae.cli.options import read_run_options
 from satae.data.published import is_complete, published_sets
-from satae.experiment import build
+from satae.experiment.before_training import check_config
 
 SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -59,7 +59,7 @@ def test_every_command_in_the_documents_can_be_run(words):
     for run in compose_runs(*options.commands, multirun=options.multirun)[0]:
         if not is_there(run.config.data):
             pytest.skip("can be composed; its data are not on this machine")
-        build.check(run.config)
+        check_config(run.config)
 
 
 @pytest.mark.parametrize("words", commands("satae-data"))

@@ -15,7 +15,8 @@ from program import TINY, files, here, runs
 import satae
 from satae import export
 from satae.config.schema import GROUPS
-from satae.experiment import build, observation
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
 from satae.runs.export_formats import EXPORT_FORMATS
 from satae.training import checkpoint
 
@@ -139,7 +140,7 @@ def test_the_line_says_how_far_the_weights_were_trained(run, tmp_path):
 def cut_off(tmp_path):
     """The directory of a run whose alpha had not risen to its end."""
     words = [*TINY, "alpha=0.1", "epochs=9", "hydra.run.dir=run", "checkpoint.every_steps=1"]
-    measures, calls = observation.measures, []
+    measures, calls = Experiment.measure, []
 
     def interrupted(*given):
         calls.append(given)
@@ -147,7 +148,7 @@ def cut_off(tmp_path):
             raise KeyboardInterrupt
         return measures(*given)
 
-    with mock.patch.object(observation, "measures", interrupted):
+    with mock.patch.object(Experiment, "measure", interrupted):
         assert here(tmp_path, *words).code == 130
     return tmp_path / "run"
 

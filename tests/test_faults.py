@@ -7,7 +7,8 @@ import pytest
 from program import TINY, here, read
 
 from satae import atomic_write as files
-from satae.training import checkpoint_folder
+from satae.training import checkpoint_manager
+from satae.training.checkpoint_manager import latest_checkpoint
 
 WORDS = (*TINY, "epochs=4", "hydra.run.dir=run", "checkpoint.every_steps=1")
 FULL = (errno.ENOSPC, errno.EIO)
@@ -53,7 +54,7 @@ def check_failed(folder, monkeypatch, calls, after, number):
 
 
 def is_checkpoint(path, content):
-    return path.suffix == checkpoint_folder.SUFFIX
+    return path.suffix == checkpoint_manager.SUFFIX
 
 
 @pytest.mark.parametrize("number", FULL)
@@ -75,7 +76,7 @@ def test_a_fault_is_told_in_one_line_and_the_run_goes_on_later(
     calls = failing(monkeypatch, files, name, number, after, wanted)
     check_failed(tmp_path, monkeypatch, calls, after, number)
     if after and name != "append":
-        assert checkpoint_folder.latest(tmp_path / "run") is not None
+        assert latest_checkpoint(tmp_path / "run") is not None
     assert here(tmp_path, "resume=run").code == 0
     assert untimed(tmp_path / "run") == whole
 

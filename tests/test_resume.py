@@ -20,9 +20,10 @@ from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
-from satae.experiment import observation
-from satae.training import checkpoint, checkpoint_folder
-from satae.training.fit import fit
+from satae.experiment.experiment import Experiment
+from satae.training import checkpoint
+from satae.training.checkpoint_manager import best_path, latest_checkpoint, list_checkpoints
+from satae.training.loop import fit
 
 WORDS = (*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1")
 TIMED = ("wall_s", "samples_per_s")
@@ -53,13 +54,13 @@ def whole(request, tmp_path_factory):
 def stop_after(monkeypatch, steps, error=KeyboardInterrupt):
     """Have the next training cut off after so many steps, as a signal or a fault would."""
 
-    def cut(*args, pause, **named):
+    def cut(*args, should_pause, **named):
         def stop(step):
             if step >= steps:
                 raise error
-            return pause(step)
+            return should_pause(step)
 
-        return fit(*args, pause=stop, **named)
+        return fit(*args, should_pause=stop, **named)
 
     monkeypatch.setattr("satae.experiment.experiment.fit", cut)
 
@@ -71,7 +72,7 @@ def check_same(run, whole):
         for place in (run, whole)
     )
     assert ours == theirs
-    states = [checkpoint_folder.latest(place) for place in (run, whole)]
+    states = [latest_checkpoint(place) for place in (run, whole)]
     assert states[0].facts == states[1].facts
     assert all(torch.equal(x, states[1].tensors[name]) for name, x in states[0].tensors.items())
     best = [satae.load(place, best=True).state_dict() for place in (run, whole)]
@@ -123,7 +124,7 @@ def test_what_was_told_before_a_checkpoint_is_on_the_disk_when_it_is(tmp_path, m
     real, seen = checkpoint.save, []
 
     def save(path, state):
-        if path != checkpoint_folder.best(tmp_path / "run"):
+        if path != best_path(tmp_path / "run"):
             shutil.rmtree(tmp_path / "killed", ignore_errors=True)
             shutil.copytree(tmp_path / "run", tmp_path / "killed")
             shown = EventAccumulator(str(tmp_path / "killed")).Reload()
@@ -142,17 +143,17 @@ def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_tha
     stop_after(monkeypatch, 9)
     here(tmp_path, *words)
     monkeypatch.undo()
-    (_, newest), (_, before) = checkpoint_folder.newest_first(tmp_path / "run")
+    (_, newest), (_, before) = list_checkpoints(tmp_path / "run")
     newest.write_bytes(newest.read_bytes()[:-3])
     outcome = here(tmp_path, "resume=run")
     assert outcome.code == 0
     (line,) = outcome.err.splitlines()
-    assert line.endswith(f"going on from {before.name}")
+    assert line.endswith(f"resuming from {before.name}")
     check_same(tmp_path / "run", undisturbed)
 
 
 def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
-    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
+    (_, newest), *_ = list_checkpoints(cut_off / "run")
     save_file({"a": torch.zeros(2)}, newest, {"format": str(checkpoint.FORMAT + 1)})
     before = newest.read_bytes()
     outcome = here(cut_off, "resume=run")
@@ -162,7 +163,7 @@ def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_o
 
 
 def test_so_is_one_that_the_system_does_not_let_be_read(cut_off, monkeypatch):
-    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
+    (_, newest), *_ = list_checkpoints(cut_off / "run")
     before, real = newest.read_bytes(), Path.open
 
     def opened(path, *words, **named):
@@ -208,12 +209,12 @@ def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
 @pytest.fixture
 def worse_and_worse(monkeypatch):
     """Have each epoch be worse than the one before."""
-    real, losses = observation.measures, itertools.count(1.0)
-    monkeypatch.setattr(observation, "measures", lambda *given: {**real(*given), "valid/total": next(losses)})
+    real, losses = Experiment.measure, itertools.count(1.0)
+    monkeypatch.setattr(Experiment, "measure", lambda *given: {**real(*given), "valid/total": next(losses)})
 
 
 def best_step(run):
-    return checkpoint.load(checkpoint_folder.best(run)).facts["step"]
+    return checkpoint.load(best_path(run)).facts["step"]
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_the_best_of_before_stays_the_best(best_of_four):
 
 @pytest.mark.parametrize("harm", ["junk", "missing", "of another model"])
 def test_where_it_is_lost_that_is_told_and_the_next_epoch_is_the_best(best_of_four, harm):
-    best = checkpoint_folder.best(best_of_four / "run")
+    best = best_path(best_of_four / "run")
     if harm == "junk":
         best.write_bytes(b"junk")
     elif harm == "missing":
@@ -278,7 +279,7 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(whole, tmp_
     before = (tmp_path / "run" / "metrics.jsonl").read_text()
     outcome = here(tmp_path, "resume=run", "epochs=9")
     assert outcome.code == 2
-    assert "is finished, but its checkpoints are gone; begin anew with rerun=" in outcome.err
+    assert "is finished, but its checkpoints are gone; start over with rerun=" in outcome.err
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
@@ -328,10 +329,10 @@ def test_a_run_of_an_earlier_version_is_refused_by_name_and_can_be_begun_anew(cu
 def test_the_number_of_threads_is_that_of_before(tmp_path, monkeypatch):
     stop_after(monkeypatch, 3)
     words = [word for word in WORDS if not word.startswith("threads")]
-    monkeypatch.setattr("satae.training.engine.DEFAULT_THREADS", 2)
+    monkeypatch.setattr("satae.training.torch_settings.DEFAULT_THREADS", 2)
     assert here(tmp_path, *words).code == 130
     monkeypatch.undo()
-    monkeypatch.setattr("satae.training.engine.DEFAULT_THREADS", 1)
+    monkeypatch.setattr("satae.training.torch_settings.DEFAULT_THREADS", 1)
     assert here(tmp_path, "rerun=run", "hydra.run.dir=again").code == 0
     assert here(tmp_path, "resume=run").code == 0
     assert [read(tmp_path / name / "run.json")["threads"] for name in ("run", "again")] == [2, 2]
@@ -350,11 +351,11 @@ def test_fewer_epochs_end_it_where_they_do(whole, tmp_path, monkeypatch):
     assert here(tmp_path, "resume=run", "epochs=3").code == 0
     metrics = read(tmp_path / "run" / "metrics.json")
     assert "valid/code_sensitivity" in metrics
-    assert checkpoint_folder.latest(tmp_path / "run").facts["step"] == 6
+    assert latest_checkpoint(tmp_path / "run").facts["step"] == 6
 
 
 def test_the_best_weights_are_of_an_epoch_with_all_of_alpha(whole):
-    assert checkpoint.load(checkpoint_folder.best(whole[1])).facts["step"] > 6
+    assert checkpoint.load(best_path(whole[1])).facts["step"] > 6
 
 
 def test_older_event_files_sort_first_even_if_the_clock_was_set_back(cut_off):
@@ -378,7 +379,7 @@ def test_more_may_be_asked_of_a_run(cut_off):
     outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
     assert (outcome.code, outcome.err) == (0, "")
     assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
-    assert len(checkpoint_folder.newest_first(cut_off / "run")) == 1
+    assert len(list_checkpoints(cut_off / "run")) == 1
     record = read(cut_off / "run" / "run.json")
     assert record["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
     assert record["resumed"][0]["before"] == {"threads": 1, "device": "cpu"}
@@ -396,7 +397,7 @@ def test_more_may_be_asked_of_a_run(cut_off):
         ("batch_size=7", "batch_size=7: cannot be changed"),
         ("data=manifold", "cannot be changed"),
         ("precision=bf16", "precision=bf16: cannot be changed"),
-        ("epochs=1", "epochs=1: 2 have begun; give at least that"),
+        ("epochs=1", "epochs=1: 2 have started; give at least that"),
         ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
         ("aplha=1", "aplha: no such option; did you mean alpha?"),
         ("hydra.run.dir=other", "hydra.run.dir=other: resume=run goes on in the run's own directory; leave it out"),
@@ -496,7 +497,7 @@ def test_other_data_are_refused(own_data):
     before = (own_data / "run" / "run.json").read_text()
     outcome = here(own_data, "resume=run")
     assert outcome.code == 2
-    assert "cannot go on (the numbers in the data are others); begin anew with rerun=" in outcome.err
+    assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
     assert (own_data / "run" / "run.json").read_text() == before
 
 
@@ -511,17 +512,17 @@ def test_so_are_data_of_which_one_number_is_another(tmp_path, monkeypatch):
     numpy.save(tmp_path / "many.npy", x)
     outcome = there(tmp_path, "resume=run")
     assert outcome.code == 2
-    assert "cannot go on (the numbers in the data are others); begin anew with rerun=" in outcome.err
+    assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
 
 
 def test_a_checkpoint_of_a_version_that_looked_at_some_data_is_refused_by_name(cut_off):
-    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
+    (_, newest), *_ = list_checkpoints(cut_off / "run")
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
     outcome = here(cut_off, "resume=run")
     assert outcome.code == 2
-    assert "cannot go on (it is of an earlier version, which looked at a few of the data alone);" in outcome.err
-    assert outcome.err.endswith(f"; begin anew with rerun={cut_off / 'run'}\n")
+    assert "cannot resume (it is of an earlier version, which looked at a few of the data alone);" in outcome.err
+    assert outcome.err.endswith(f"; start over with rerun={cut_off / 'run'}\n")
 
 
 def change(tensors, name, x):
@@ -550,7 +551,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_wrong_with_a_checkpoint_is_told_before_anything_is_written(cut_off, change):
-    (_, newest), *_ = checkpoint_folder.newest_first(cut_off / "run")
+    (_, newest), *_ = list_checkpoints(cut_off / "run")
     state = checkpoint.load(newest)
     change(state.facts, state.tensors)
     checkpoint.save(newest, state)
@@ -592,7 +593,7 @@ def test_the_lock_of_a_process_that_died_holds_nobody_up(tmp_path):
             time.sleep(0.05)
         program.kill()
     assert read(tmp_path / "run" / "run.json")["status"] == "running"
-    reached = checkpoint_folder.newest_first(tmp_path / "run")[0][0]
+    reached = list_checkpoints(tmp_path / "run")[0][0]
     outcome = here(tmp_path, "resume=run", f"epochs={reached // 2 + 3}")
     assert (outcome.code, outcome.err) == (0, "")
 
@@ -617,17 +618,17 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
     assert err == f"satae-train: interrupted{by}" + ("\n" if words else "; resume with: satae-train resume=run\n")
     record = read(tmp_path / "run" / "run.json")
     assert (record["status"], record["exit_code"]) == ("interrupted", 128 + number)
-    ((_, kept),) = checkpoint_folder.newest_first(tmp_path / "run")
+    ((_, kept),) = list_checkpoints(tmp_path / "run")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert checkpoint.load(kept).facts["step"] // 2 == len(lines)
 
 
 def test_a_second_control_c_ends_it_at_once(tmp_path):
     slow = (
-        "import sys, time, signal; from satae.runs import observation\n"
-        "real = observation.rare_measures\n"
+        "import sys, time, signal; from satae.experiment.experiment import Experiment\n"
+        "real = Experiment.measure_rare\n"
         "slow = lambda experiment: (print('slow', flush=True), time.sleep(60)) and real(experiment)\n"
-        "observation.rare_measures = slow\n"
+        "Experiment.measure_rare = slow\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from satae.train import main; sys.exit(main())"
     )

@@ -26,9 +26,10 @@ from torch.nn.modules import module
 import satae
 from satae.config import validate
 from satae.data.dataset import statistics
-from satae.experiment import build, observation
-from satae.runs.layout import CHECKPOINTS
-from satae.training import checkpoint, checkpoint_folder
+from satae.experiment import build
+from satae.experiment.experiment import METRICS_SEED
+from satae.training import CHECKPOINTS, checkpoint
+from satae.training.checkpoint_manager import latest_checkpoint, list_checkpoints
 
 LAYERS = ["layer1", "layer2"]
 MEASURES = [
@@ -170,7 +171,7 @@ def test_the_loaded_model_gives_the_measured_error(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     data, model = build.dataset(config), satae.load(run)
     centre, x = statistics(data), data.batch(data.valid.x)
-    noisy = build.noise(config, data)(x, build.stream(observation.SEED, "valid"))
+    noisy = build.noise(config, data)(x, build.random_generator(METRICS_SEED, "valid"))
     with torch.no_grad():
         errors = ((model(noisy) - x) / centre.std).square().mean()
     fvu = errors / ((x - centre.mean) / centre.std).square().mean()
@@ -213,7 +214,7 @@ BROKEN = {
 def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run / CHECKPOINTS, tmp_path / CHECKPOINTS)
-    ((_, path),) = checkpoint_folder.newest_first(tmp_path)
+    ((_, path),) = list_checkpoints(tmp_path)
     BROKEN[kind](path)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused:
         satae.load(tmp_path)
@@ -231,7 +232,7 @@ def test_no_checkpoint_is_told_in_one_line(tmp_path):
 
 
 def weights(directory):
-    return checkpoint_folder.latest(directory).part("model")
+    return latest_checkpoint(directory).part("model")
 
 
 def untimed(run):

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 import satae
 from satae.printable import MOST, brief, one_line
-from satae.training import checkpoint, checkpoint_folder
+from satae.training import checkpoint
+from satae.training.checkpoint_manager import list_checkpoints
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\nall is well\r\u202e\x9b1m" + "A" * 5000
 TYPED = 400  # characters of what we say ourselves, with the names of folders, at most
@@ -73,7 +74,7 @@ def refused(run):
     ],
 )
 def test_facts_of_a_checkpoint(run, key, value):
-    (_, newest), *_ = checkpoint_folder.newest_first(run)
+    (_, newest), *_ = list_checkpoints(run)
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {key: value}))
     refused(run)
@@ -81,7 +82,7 @@ def test_facts_of_a_checkpoint(run, key, value):
 
 @pytest.mark.parametrize("where", ["model/", "model/encoder.", "optimiser/", "optimiser/0/"])
 def test_names_in_a_checkpoint(run, where):
-    (_, newest), *_ = checkpoint_folder.newest_first(run)
+    (_, newest), *_ = list_checkpoints(run)
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(tensors={**state.tensors, f"{where}{HOSTILE}": torch.zeros(1)}))
     told = here(run.parent, "resume=run", "epochs=3").err
@@ -93,13 +94,13 @@ def test_names_in_a_checkpoint(run, where):
 
 
 def test_the_format_of_a_checkpoint(run):
-    (_, newest), *_ = checkpoint_folder.newest_first(run)
+    (_, newest), *_ = list_checkpoints(run)
     save_file({"a": torch.zeros(2)}, newest, {"format": HOSTILE})
     assert "a checkpoint of format" in refused(run)
 
 
 def test_the_header_of_a_checkpoint(run):
-    for _, path in checkpoint_folder.newest_first(run):
+    for _, path in list_checkpoints(run):
         header = json.dumps({"a": {"dtype": HOSTILE, "shape": [], "data_offsets": [0, 0]}}).encode()
         path.write_bytes(struct.pack("<Q", len(header)) + header)
     refused(run)

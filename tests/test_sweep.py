@@ -14,7 +14,7 @@ from satae import signals as interruption
 from satae.experiment import experiment
 from satae.page.writing import write
 from satae.sweeps import board, csv_files, groups, notes, results
-from satae.training.fit import NonFiniteLoss, fit
+from satae.training.loop import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
 NAMES = [f"alpha={alpha},seed={seed}" for alpha in ("0", "0.1") for seed in (0, 1)]
@@ -166,7 +166,7 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     def interrupted(config):
         raise interruption.Interrupted(2)
 
-    monkeypatch.setattr("satae.experiment.build.check", interrupted)
+    monkeypatch.setattr("satae.experiment.before_training.check_config", interrupted)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 130
     assert outcome.err == "satae-train: interrupted; nothing has been written: type the same line again\n"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from satae.model.complement import Complement as Complement
     from satae.model.complement import complement as complement
     from satae.model.complement import is_flat as is_flat
-    from satae.model.flat import tails as tails
+    from satae.model.flat_sets import tails as tails
     from satae.model.noise import corruption as corruption
     from satae.model.objective import Objective as Objective
     from satae.model.saturation import Saturation as Saturation
@@ -37,7 +37,7 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "Complement": "satae.model.complement",
     "complement": "satae.model.complement",
     "is_flat": "satae.model.complement",
-    "tails": "satae.model.flat",
+    "tails": "satae.model.flat_sets",
     "corruption": "satae.model.noise",
     "Objective": "satae.model.objective",
     "Saturation": "satae.model.saturation",

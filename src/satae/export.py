@@ -99,10 +99,10 @@ def export(words: Sequence[str]) -> str:
 
     from satae.config import saved_config
     from satae.experiment import build
-    from satae.experiment.same_data import check_data, check_shape
+    from satae.experiment.experiment import check_data, check_shape
     from satae.runs.loading import model_of, state_of
     from satae.runs.record import read_record
-    from satae.training.fit import steps_per_epoch
+    from satae.training.loop import steps_per_epoch
 
     state = state_of(run, best=best)
     model = model_of(state, str(run)).eval()

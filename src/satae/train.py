@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from satae import signals
@@ -47,10 +46,10 @@ def train_command(words: Sequence[str]) -> int:
 def prepare() -> None:
     """Import what a run needs, which takes seconds; an interrupt meanwhile would be lost, so it is held back."""
     with signals.held():
-        from satae.experiment import observation  # noqa: F401
+        from satae.experiment import before_training  # noqa: F401
         from satae.loggers import console, tensorboard_logger  # noqa: F401
+        from satae.plots import pictures  # noqa: F401
         from satae.runs import record  # noqa: F401
-        from satae.training import keeper  # noqa: F401
 
 
 def run_job(job: Job, share: Share | None) -> bool:
@@ -96,72 +95,72 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         ValueError: the run cannot resume from its checkpoints.
     """
     from satae.config.registries import LOGGERS
-    from satae.experiment import build, caveats, going_on, observation
+    from satae.experiment import build
+    from satae.experiment.before_training import alpha_jump, best_so_far, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
     from satae.runs.layout import PICTURES_FOLDER
-    from satae.training import checkpoint_folder, engine
-    from satae.training.fit import NonFiniteLoss, NonFiniteWeights
-    from satae.training.keeper import Keeper
+    from satae.training import torch_settings
+    from satae.training.checkpoint_manager import CheckpointManager, latest_checkpoint
 
-    engine.repeat_exactly(build.device(config))
-    threads = engine.prepare(config.threads or record.threads, share.threads if share else None)
-    state = checkpoint_folder.latest(record.directory) if record.is_resumed else None
-    experiment = Experiment.of(config)
-    start = experiment.restore(state) if state else experiment.beginning()
-    done = experiment.epochs_until(start)
+    torch_settings.use_deterministic_algorithms(build.device(config.device))
+    threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
+    state = latest_checkpoint(record.directory) if record.is_resumed else None
+    experiment = Experiment.build(config)
+    if state:
+        experiment.restore(state)
+    done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
         LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
         RunConsole(config.epochs, finished_epochs=done, name=name) as console,
     ):
         jobs = {"jobs": share.jobs} if share else {}
-        record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.facts())
+        record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.data_facts())
         if state is None:
             logger.log_command(record.overrides if name else record.command)
         console.info(experiment.summary())
         if record.is_resumed:
-            place = f"from step {start.step:,}, after {done} epochs" if state else "from the start: no checkpoint"
+            place = f"from step {experiment.step:,}, after {done} epochs" if state else "from the start: no checkpoint"
             console.info(f"resuming {place}")
-        if state and (jump := going_on.alpha_jump(experiment, state)):
+        if state and (jump := alpha_jump(experiment, state)):
             console.warn(jump)
-        for line in caveats.caveats(experiment):
+        for line in startup_warnings(experiment):
             console.warn(line)
-        best = going_on.best_so_far(record.directory, state, experiment, console.warn) if state else None
-        checkpoints = Keeper(record.directory, **vars(config.checkpoint), best=best)
+        best = best_so_far(experiment, state, record.directory, console.warn) if state else None
+        checkpoints = CheckpointManager(record.directory, **vars(config.checkpoint), best=best)
 
-        for position, epoch in experiment.fit(start, lambda step: signals.asked() is not None or checkpoints.due(step)):
+        for epoch in experiment.fit(lambda step: signals.asked() is not None or checkpoints.should_save(step)):
             if epoch is not None:
-                metrics = epoch.scalars() | observation.measures(experiment, epoch.alpha)
-                if not math.isfinite(metrics["valid/total"]):  # the last step spoilt the weights
-                    raise NonFiniteLoss(position.step, metrics["valid/total"], epoch.loss)
+                metrics = experiment.measure(epoch)
                 # pictures and the rarer measures cost more than the others: after 1, 10, 100, ... epochs
                 if epoch.number == config.epochs or math.log10(epoch.number).is_integer():
-                    metrics |= observation.rare_measures(experiment)
-                    logger.log_images(observation.drawn(experiment), epoch.number)
-                    logger.log_histograms(observation.distributions(experiment), epoch.number)
+                    metrics |= experiment.measure_rare()
+                    logger.log_images(
+                        pictures.draw(experiment.model.eval(), *experiment.examples(), experiment.data.span),
+                        epoch.number,
+                    )
+                    logger.log_histograms(experiment.distributions(), epoch.number)
                 record.add_epoch(epoch.number, metrics)
                 logger.log_scalars(metrics, epoch.number)
                 console.show_epoch(epoch.number, metrics)
                 if epoch.alpha == config.alpha:  # before, the loss is another one
-                    checkpoints.consider(metrics["valid/total"], partial(experiment.weights, position.step))
+                    checkpoints.offer_best(metrics["valid/total"], experiment.weights)
             asked = signals.asked()
             is_last = epoch is not None and epoch.number == config.epochs
-            if epoch is None or is_last or asked is not None or checkpoints.due(position.step, epoch.number):
-                if not (state := experiment.state(position)).is_finite:
-                    raise NonFiniteWeights(position.step)
+            if epoch is None or is_last or asked is not None or checkpoints.should_save(experiment.step, epoch.number):
+                state = experiment.state()
                 record.sync()  # what was logged before the checkpoint must be on the disk before it
                 logger.flush()
-                checkpoints.write(position.step, state)
+                checkpoints.save(experiment.step, state)
             if asked is not None:
-                done = experiment.epochs_until(position)
-                console.info(f"interrupted: stopped at step {position.step:,}, after {done} epochs")
+                console.info(f"interrupted: stopped at step {experiment.step:,}, after {experiment.epochs_done} epochs")
                 raise signals.Interrupted(asked)
 
         if "valid/code_sensitivity" not in metrics:  # fewer epochs than before were asked for
-            metrics |= observation.rare_measures(experiment)
-        drawn = observation.drawn(experiment)
+            metrics |= experiment.measure_rare()
+        drawn = pictures.draw(experiment.model.eval(), *experiment.examples(), experiment.data.span)
         pictures.save(drawn, record.directory / PICTURES_FOLDER)
         record.write_final_metrics(metrics)
         console.show_result(metrics, record.directory, list(drawn), logger.end_message())

@@ -117,7 +117,7 @@ ARRAYS = [
     ("data.path=good.npy data.test_labels=labels.npy", "test_labels=labels.npy: belongs to test_path"),
     ("data.path=good.npy data.valid=0.001", "valid=0.001", "each needs at least one"),
     ("data.path=null", "data.path=null"),
-    ("arch=conv data.path=good.npy", "arch=conv needs images", "choose arch=mlp"),
+    ("arch=conv data.path=good.npy", "arch=conv: needs images", "choose mlp"),
 ]
 IMAGES = [
     ("data.path=nowhere", "path=nowhere: no such folder"),

@@ -185,8 +185,7 @@ def test_with_other_labels_to_learn_from_a_part_is_measured_anew(tmp_path):
     for measured in ("", ": already measured"):
         assert f"code{measured}\n" in typed(run, "run=.", "evaluation=code").out
     np.savez(tmp_path / "data.npz", **arrays, **{**labels, "y_train": np.arange(60)[::-1] % 3})
-    build._dataset.cache_clear()
-    build._fingerprint.cache_clear()
+    build.load_data.cache_clear()
     assert "already" not in typed(run, "run=.", "evaluation=code").out
 
 

@@ -39,7 +39,7 @@ def count(monkeypatch):
 def test_the_twin_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
     twin = twin_of(config, EVERY, CPU)
-    experiment = Experiment.of(replace(config, alpha=0.0))
+    experiment = Experiment.build(replace(config, alpha=0.0))
     for _ in experiment.fit(experiment.beginning()):
         pass
     for name, x in experiment.model.state_dict().items():
@@ -51,7 +51,7 @@ def test_the_twin_is_the_run_with_alpha_0(configuration, count):
 def test_the_twin_of_a_run_that_was_cut_off_is_as_far(configuration, steps):
     config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
     twin = twin_of(config, steps, CPU)
-    experiment = Experiment.of(replace(config, alpha=0.0))
+    experiment = Experiment.build(replace(config, alpha=0.0))
     for position, _ in experiment.fit(experiment.beginning(), lambda step: True):
         if position.step == steps:
             break

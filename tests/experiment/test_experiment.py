@@ -8,16 +8,17 @@ import torch
 from satae.data.dataset import Dataset, Split, statistics
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.experiment.observation import distributions, measures, rare_measures
-from satae.training import engine
+from satae.training import torch_settings
+from satae.training.loop import Epoch
 
 SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
+EPOCH = Epoch(number=1, alpha=0.1, samples_per_s=1.0, lr=0.1, loss=None)
 CONV = ("arch=conv", "arch.channels=[3,4]", "arch.code=5", *SMALL[1:])
 
 
 def trained(config) -> Experiment:
-    experiment = Experiment.of(config)
-    for _ in experiment.fit(experiment.beginning()):
+    experiment = Experiment.build(config)
+    for _ in experiment.fit():
         pass
     return experiment
 
@@ -35,21 +36,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configurat
     torch.rand(5)
     assert same(trained(configuration(*overrides)), first)
     assert not same(trained(configuration(*overrides, "seed=1")), first)
-    assert not same(Experiment.of(configuration(*overrides)), first)  # it has learnt
+    assert not same(Experiment.build(configuration(*overrides)), first)  # it has learnt
 
 
 def test_the_global_generator_is_left_alone(configuration):
     before = torch.get_rng_state()
-    measures(trained(configuration(*SMALL)), 0.1)
+    trained(configuration(*SMALL)).measure(EPOCH)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_measuring_in_between_changes_nothing(configuration):
     config = configuration(*SMALL, "arch.batch_norm=true")
-    first, second = trained(config), Experiment.of(config)
-    for _ in second.fit(second.beginning()):
-        measures(second, 0.1)
-        distributions(second)
+    first, second = trained(config), Experiment.build(config)
+    for _ in second.fit():
+        second.measure(EPOCH)
+        second.measure_rare()
+        second.distributions()
     assert same(first, second)
 
 
@@ -79,18 +81,18 @@ def test_what_is_to_be_compiled_is_compiled_once_for_each_run(configuration, mon
 
 @pytest.mark.parametrize("overrides", [SMALL, CONV])
 def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
-    experiment = Experiment.of(configuration(*overrides, "noise=none"))
+    experiment = Experiment.build(configuration(*overrides, "noise=none"))
     x = experiment.data.batch(experiment.data.train.x)
     for z in experiment.model.trace(x).zs.values():
         assert z.mean().item() == pytest.approx(0, abs=1e-4)
         assert z.var(correction=0).item() == pytest.approx(1, abs=1e-3)
-    plain = Experiment.of(configuration(*overrides, "noise=none", "init=torch")).model.trace(x).zs
+    plain = Experiment.build(configuration(*overrides, "noise=none", "init=torch")).model.trace(x).zs
     assert all(abs(z.var(correction=0).item() - 1) > 0.1 for z in plain.values())
 
 
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_standardize(configuration, standardize):
-    experiment = Experiment.of(configuration(*SMALL, f"standardize={standardize}"))
+    experiment = Experiment.build(configuration(*SMALL, f"standardize={standardize}"))
     mean, std = statistics(experiment.data) if standardize == "true" else (torch.zeros(()), torch.ones(()))
     assert torch.equal(experiment.model.mean, mean)
     assert torch.equal(experiment.model.std, std)
@@ -98,7 +100,7 @@ def test_standardize(configuration, standardize):
 
 def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
     config = configuration(*SMALL, "decoder_norm=1")
-    for experiment in (Experiment.of(config), trained(config)):
+    for experiment in (Experiment.build(config), trained(config)):
         for layer in (experiment.model.decoder.layer1.affine, experiment.model.decoder.layer2):
             lengths = layer.weight.norm(dim=0)
             torch.testing.assert_close(lengths, torch.ones_like(lengths))
@@ -106,8 +108,8 @@ def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
 
 def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
     experiment = trained(configuration(*SMALL))
-    first = measures(experiment, 0.1)
-    assert measures(experiment, 0.1) == first
+    first = experiment.measure(EPOCH)
+    assert experiment.measure(EPOCH) == first
     train, valid = ({key.split("/", 1)[1] for key in first if key.startswith(split)} for split in ("train/", "valid/"))
     assert train == valid
     assert {"total", "reconstruction", "saturation", "fvu", "psnr", "collapsed"} <= train
@@ -115,21 +117,21 @@ def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
 
 
 def test_data_in_the_plane_have_an_area(configuration):
-    found = rare_measures(Experiment.of(configuration("data=manifold", "data.count=100", "arch.widths=[3]")))
+    found = Experiment.build(configuration("data=manifold", "data.count=100", "arch.widths=[3]")).measure_rare()
     assert 0 <= found["valid/low_energy_area"] <= 1
     assert found["valid/energy"] > 0
 
 
 def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
     def draw(seed, purpose):
-        return torch.rand(4, generator=build.stream(seed, purpose)).tolist()
+        return torch.rand(4, generator=build.random_generator(seed, purpose)).tolist()
 
     assert draw(3, "noise") == draw(3, "noise")
     assert len({tuple(draw(seed, purpose)) for seed in (0, 1, 11) for purpose in ("noise", "order", "noise 1")}) == 9
 
 
 def test_prepare_sets_the_threads():
-    assert engine.prepare(1) == torch.get_num_threads() == 1
+    assert torch_settings.configure_torch(1) == torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(
@@ -145,16 +147,16 @@ def test_every_option_has_an_effect(configuration, option):
     reading = ["complement=input"] if option.startswith("eps") else []
     plain = configuration(*SMALL, act, *reading)
     other = configuration(*SMALL, act, *reading, option)
-    first, second = (measures(trained(config), 0.1)["valid/reconstruction"] for config in (plain, other))
+    first, second = (trained(config).measure(EPOCH)["valid/reconstruction"] for config in (plain, other))
     assert first != second
 
 
 def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration):
     config = configuration(*SMALL)
-    draws = [Experiment.of(dataclasses.replace(config, seed=seed)).draws for seed in (0, 1)]
-    experiments = [Experiment.of(config)._replace(draws=generator) for generator in draws]
+    draws = [Experiment.build(dataclasses.replace(config, seed=seed)).noise_generator for seed in (0, 1)]
+    experiments = [dataclasses.replace(Experiment.build(config), noise_generator=generator) for generator in draws]
     for experiment in experiments:
-        next(experiment.fit(experiment.beginning()))
+        next(experiment.fit())
     assert not same(*experiments)
 
 
@@ -166,8 +168,8 @@ def test_large_examples_are_measured_in_small_parts():
 
 
 def test_rare_measures_are_of_the_validation_split(configuration):
-    experiment = Experiment.of(configuration("arch.widths=[4]", "threads=1"))
-    other = experiment._replace(data=experiment.data._replace(train=experiment.data.test))
-    assert rare_measures(other) == rare_measures(experiment)
-    other = experiment._replace(data=experiment.data._replace(valid=experiment.data.test))
-    assert rare_measures(other) != rare_measures(experiment)
+    experiment = Experiment.build(configuration("arch.widths=[4]", "threads=1"))
+    other = dataclasses.replace(experiment, data=experiment.data._replace(train=experiment.data.test))
+    assert other.measure_rare() == experiment.measure_rare()
+    other = dataclasses.replace(experiment, data=experiment.data._replace(valid=experiment.data.test))
+    assert other.measure_rare() != experiment.measure_rare()

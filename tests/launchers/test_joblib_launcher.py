@@ -5,7 +5,7 @@ from hydra.core.config_store import ConfigStore
 from program import TINY, files, here, read, runs, there
 
 from satae.launchers.base import available_cores
-from satae.training.engine import DEFAULT_THREADS
+from satae.training.torch_settings import DEFAULT_THREADS
 
 JOBLIB = ("-m", "hydra/launcher=joblib")
 

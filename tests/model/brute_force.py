@@ -3,9 +3,8 @@
 import math
 
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
-
-from satae.model.activations import ACTIVATIONS
 
 STEP = 2.0**-7
 GRID = torch.arange(-12, 12 + STEP, STEP, dtype=torch.float64)  # holds every kink, and z_eps of every tail

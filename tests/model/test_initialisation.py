@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
 
 import satae
-from satae.model.activations import ACTIVATIONS
-from satae.model.initialisation import unit_variance
+from satae.model.architectures import unit_variance
 
 MAKERS = {
     "mlp": lambda act, **options: satae.mlp((1, 8, 8), act, widths=[24, 6], **options),
@@ -39,7 +39,7 @@ def hidden_zs(model: satae.DenoisingAutoencoder, x: torch.Tensor) -> dict[str, t
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_z_has_mean_0_and_variance_1(name, act):
     model, x = MAKERS[name](ACTIVATIONS[act]), calibration()
-    model.standardise_by(x.mean(0), x.std().reshape(1, 1, 1))
+    model.standardize_by(x.mean(0), x.std().reshape(1, 1, 1))
     unit_variance(model, x)
     zs = hidden_zs(model, x)
     assert len(zs) == (3 if name == "mlp" else 5)

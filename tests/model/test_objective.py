@@ -40,9 +40,9 @@ def test_by_hand(reduction, alpha):
 def test_by_numpy_for_a_convolutional_model(reduction):
     model = satae.conv((1, 6, 6), nn.ReLU, channels=[3], code=4)
     x, noisy = torch.rand(2, 5, 1, 6, 6)
-    model.standardise_by(x.mean(0), torch.full((1, 1, 1), 0.3))
+    model.standardize_by(x.mean(0), torch.full((1, 1, 1), 0.3))
     losses, trace = relu_objective(reduction)(model, x, noisy, 0.7), model.trace(noisy)
-    errors = (model.restore(trace.y) - x).detach().numpy().astype(numpy.float64) / 0.3
+    errors = (model.unstandardize(trace.y) - x).detach().numpy().astype(numpy.float64) / 0.3
     positive = [numpy.maximum(z.detach().numpy().astype(numpy.float64), 0) for z in trace.zs.values()]
     if reduction == "mean":
         reconstruction, saturation = (errors**2).mean() / 2, sum(part.mean() for part in positive)
@@ -105,7 +105,7 @@ def test_alpha_means_the_same_whatever_the_brightness(reduction, brightness, off
     for scale, shift in ((1.0, 0.0), (brightness, brightness * offset)):
         split, span = Split(scale * x + shift), (shift, scale + shift)
         data, model = Dataset("test", split, split, split, span), copy.deepcopy(start)
-        model.standardise_by(*statistics(data))
+        model.standardize_by(*statistics(data))
         noisy = satae.corruption("gaussian", level=0.3 * scale, span=span)(split.x, torch.Generator().manual_seed(1))
         loss = satae.Objective(satae.Complement(nn.Tanh()), reduction)(model, split.x, noisy, 0.1)
         losses.append(loss)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
 
 import satae
-from satae.model.activations import ACTIVATIONS
 
 ALPHA = 0.37
 ONE_SIXTH = torch.tensor(1 / 6).double()  # torch's slope of hardsigmoid has the precision of float32

@@ -2,12 +2,12 @@ import copy
 
 import pytest
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
 from victims import classifier
 
 import satae
-from satae.model.activations import ACTIVATIONS
-from satae.model.flat import slope
+from satae.model.flat_sets import slope
 from satae.robustness.bpda import fade_gradients, steepen_activations, surrogate_gradients
 
 FLAT_AT_0 = {"relu", "relu6", "shrink"}

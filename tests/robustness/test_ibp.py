@@ -2,12 +2,12 @@ import random
 
 import pytest
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
 from victims import streams
 
 import satae
-from satae.model.activations import ACTIVATIONS
-from satae.model.flat import evaluate, slope
+from satae.model.flat_sets import evaluate, slope
 from satae.robustness.ibp import SLOPE_BOUNDS, Encoder, certified_bound, layers_of, operator_norm
 from satae.robustness.largest_change import largest_change
 from satae.robustness.norm_ball import NORMS, NormBall
@@ -94,7 +94,7 @@ def random_case(number):
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.is_floating_point():
             tensor.data = scale * torch.randn_like(tensor) if "var" not in name else tensor.data.uniform_(0.5, 2)
-    model.standardise_by(torch.randn(shape), 0.2 + torch.rand(shape) if draw.random() < 0.5 else torch.tensor(0.3))
+    model.standardize_by(torch.randn(shape), 0.2 + torch.rand(shape) if draw.random() < 0.5 else torch.tensor(0.3))
     part = draw.choice(["encoder", "whole", "classifier"])
     if part == "classifier":
         model = nn.Sequential(model, nn.Flatten(), nn.Linear(torch.Size(shape).numel(), 4), act(), nn.Linear(4, 3))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from satae import conv, mlp
-from satae.model.flat import slope
+from satae.model.flat_sets import slope
 from satae.robustness.largest_change import jacobian_norm
 
 
@@ -19,7 +19,7 @@ from satae.robustness.largest_change import jacobian_norm
 )
 def test_jacobian_norm_equals_autograd(make, shape):
     model = make().double().eval()
-    model.standardise_by(torch.rand(shape).double(), torch.tensor(0.3))
+    model.standardize_by(torch.rand(shape).double(), torch.tensor(0.3))
     x = torch.rand(6, *shape, dtype=torch.float64)
     with torch.no_grad():  # as in an evaluation
         norms = jacobian_norm(model.encode, x)
@@ -32,11 +32,11 @@ def test_jacobian_norm_equals_autograd(make, shape):
 @pytest.mark.parametrize("act", [nn.Sigmoid, nn.Hardtanh, lambda: nn.Softshrink(0.2)])
 def test_jacobian_norm_of_one_layer_equals_the_contractive_penalty(act):
     model = mlp((2, 3), act, widths=[8]).eval()
-    model.standardise_by(torch.rand(2, 3), torch.tensor([[0.5], [2.0]]))
+    model.standardize_by(torch.rand(2, 3), torch.tensor([[0.5], [2.0]]))
     x = torch.rand(20, 2, 3)
     layer = model.layers()[0][1]
     weight = layer.affine.weight.detach() / model.std.expand(2, 3).flatten()  # acts on x, not on (x - mean) / std
     with torch.no_grad():
-        f_slope = slope(layer.act, layer.pre_activation(model.standardise(x)))
+        f_slope = slope(layer.act, layer.pre_activation(model.standardize(x)))
         by_hand = (f_slope.square() * weight.square().sum(dim=1)).sum(dim=1).sqrt()
     torch.testing.assert_close(jacobian_norm(model.encode, x).float(), by_hand, rtol=1e-5, atol=1e-6)

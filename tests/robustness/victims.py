@@ -4,11 +4,11 @@ import copy
 import functools
 
 import torch
+from every_activation import ACTIVATIONS
 from torch import nn
 from torch.nn import functional
 
 from satae.data.digits import digits
-from satae.model.activations import ACTIVATIONS
 from satae.robustness.norm_ball import NormBall
 from satae.robustness.random_streams import RandomStreams
 

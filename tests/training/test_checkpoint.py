@@ -19,17 +19,17 @@ import satae
 from satae import atomic_write as files
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.runs.layout import CHECKPOINTS
-from satae.training import checkpoint, checkpoint_folder
+from satae.training import CHECKPOINTS, checkpoint
 from satae.training.checkpoint import State
-from satae.training.optimiser_state import load_into
+from satae.training.checkpoint_manager import checkpoint_path, latest_checkpoint, list_checkpoints
+from satae.training.optimizers import load_state
 
 UNREADABLE = "not a checkpoint that can be read"
 
 
 @pytest.fixture
 def path(tmp_path):
-    return checkpoint_folder.place(tmp_path, 7)
+    return checkpoint_path(tmp_path, 7)
 
 
 def state(value=1.0, step=7):
@@ -77,11 +77,11 @@ def test_the_layout_in_memory_is_no_part_of_it(path, layout):
 
 
 def left_at(config, step):
-    """An experiment left at a step, and the moment."""
-    experiment = Experiment.of(config)
-    for moment in experiment.fit(experiment.beginning(), pause=lambda now: now == step):
-        if moment.position.step == step:
-            return experiment, moment.position
+    """An experiment that was left at a step."""
+    experiment = Experiment.build(config)
+    for _ in experiment.fit(lambda now: now == step):
+        if experiment.step == step:
+            return experiment
     raise AssertionError
 
 
@@ -100,22 +100,22 @@ FEW = ("data.limit=60", "epochs=3", "batch_size=16", "alpha=0.3")
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, configuration, kind, step):
     config = configuration(*KINDS[kind], *FEW)
-    whole = Experiment.of(config)
-    expected = [moment.epoch._replace(samples_per_s=0) for moment in whole.fit(whole.beginning())]
-    experiment, position = left_at(config, step)
-    checkpoint.save(checkpoint_folder.place(path.parents[1], step), experiment.state(position))
-    again = Experiment.of(config)
-    begin = again.restore(checkpoint_folder.latest(path.parents[1]))
-    assert again.epochs_until(begin) == step // 4
-    found = [moment.epoch._replace(samples_per_s=0) for moment in again.fit(begin)]
+    whole = Experiment.build(config)
+    expected = [epoch._replace(samples_per_s=0) for epoch in whole.fit()]
+    experiment = left_at(config, step)
+    checkpoint.save(checkpoint_path(path.parents[1], step), experiment.state())
+    again = Experiment.build(config)
+    again.restore(latest_checkpoint(path.parents[1]))
+    assert again.epochs_done == step // 4
+    found = [epoch._replace(samples_per_s=0) for epoch in again.fit()]
     assert found == expected[step // 4 :]
     for name, x in whole.model.state_dict().items():
         assert torch.equal(x, again.model.state_dict()[name]), name
 
 
 def test_the_model_is_loaded_with_its_standardisation(path, configuration):
-    experiment, position = left_at(configuration(*KINDS["conv"], *FEW), 7)
-    checkpoint.save(path, experiment.state(position))
+    experiment = left_at(configuration(*KINDS["conv"], *FEW), 7)
+    checkpoint.save(path, experiment.state())
     x = torch.rand(3, 1, 8, 8)
     model = satae.load(path.parents[1])
     assert not model.training
@@ -156,49 +156,49 @@ def halve(tensors, name):
 )
 def test_a_state_of_another_run_is_refused(configuration, change, reason):
     config = configuration(*KINDS["mlp"], *FEW)
-    experiment, position = left_at(config, 3)
-    found = experiment.state(position)
+    experiment = left_at(config, 3)
+    found = experiment.state()
     change(found.facts, found.tensors)
     with pytest.raises(ValueError, match=rf"the checkpoint is not of this run and its data \(.*({reason})"):
-        Experiment.of(config).restore(found)
+        Experiment.build(config).restore(found)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "sgd"])
 def test_moments_without_a_shape_are_refused(configuration, kind):
     config = configuration(*KINDS[kind], *FEW)
-    experiment, position = left_at(config, 3)
-    found = experiment.state(position)
+    experiment = left_at(config, 3)
+    found = experiment.state()
     moments = [name for name in found.tensors if name.startswith("optimiser") and not name.endswith("/step")]
     assert moments
     found.tensors.update(dict.fromkeys(moments, torch.tensor(0.5)))
     with pytest.raises(ValueError, match=r"optimiser/0/\w+ is float32 of shape \[\], not float32 of shape \[9"):
-        Experiment.of(config).restore(found)
+        Experiment.build(config).restore(found)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "sgd", "plain sgd"])
 def test_the_optimiser_remembers_just_what_it_should(configuration, kind):
     config = configuration(*KINDS[kind], *FEW)
-    experiment, position = left_at(config, 3)
-    found = experiment.state(position)
+    experiment = left_at(config, 3)
+    found = experiment.state()
     moments = [name for name in found.tensors if name.startswith("optimiser")]
     assert bool(moments) == (kind != "plain sgd")
-    Experiment.of(config).restore(found)
+    Experiment.build(config).restore(found)
     for name in moments[:1]:
         lacking = found._replace(tensors={key: x for key, x in found.tensors.items() if key != name})
         with pytest.raises(ValueError, match="remembers"):
-            Experiment.of(config).restore(lacking)
+            Experiment.build(config).restore(lacking)
     without = found._replace(tensors={key: x for key, x in found.tensors.items() if key not in moments})
     more = without._replace(tensors=without.tensors | {"optimiser/0/momentum_buffer": torch.zeros(9, 64)})
     for refused in [more] if kind == "plain sgd" else [without, more]:
         with pytest.raises(ValueError, match=r"remembers|belongs to no parameter"):
-            Experiment.of(config).restore(refused)
+            Experiment.build(config).restore(refused)
 
 
 def test_moments_are_laid_out_as_their_parameters(configuration):
     weight = nn.Parameter(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
     optimiser = torch.optim.Adam([weight])
     values = torch.randn(4, 3, 2, 2)
-    load_into(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)}, begun=True)
+    load_state(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)}, after_a_step=True)
     moment = optimiser.state[weight]["exp_avg"]
     assert torch.equal(moment, values)
     assert moment.stride() == weight.stride()
@@ -288,9 +288,9 @@ def test_no_link_is_followed(path):
 
 def test_steps_are_in_the_order_of_their_numbers(tmp_path):
     for step in (10**9, 999_999_999, 5):
-        checkpoint.save(checkpoint_folder.place(tmp_path, step), state())
+        checkpoint.save(checkpoint_path(tmp_path, step), state())
     (tmp_path / CHECKPOINTS / "step-x.safetensors").touch()
-    assert [step for step, _ in checkpoint_folder.newest_first(tmp_path)] == [10**9, 999_999_999, 5]
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [10**9, 999_999_999, 5]
 
 
 def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):
@@ -306,8 +306,8 @@ def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_i
 
 def older_and_newer(run):
     """Two checkpoints of a run; the bytes of the newer."""
-    checkpoint.save(checkpoint_folder.place(run, 1), state(1, 1))
-    newer = checkpoint_folder.place(run, 2)
+    checkpoint.save(checkpoint_path(run, 1), state(1, 1))
+    newer = checkpoint_path(run, 2)
     checkpoint.save(newer, state(2, 2))
     return newer, newer.read_bytes()
 
@@ -317,10 +317,10 @@ def test_a_file_torn_at_any_byte_is_passed_over_for_the_one_before(tmp_path, cap
     for length in range(len(content)):
         newer.write_bytes(content[:length])
         caplog.clear()
-        assert same(checkpoint_folder.latest(tmp_path), state(1, 1))
+        assert same(latest_checkpoint(tmp_path), state(1, 1))
         (line,) = caplog.messages
         assert UNREADABLE in line
-        assert line.endswith("going on from step-000000001.safetensors")
+        assert line.endswith("resuming from step-000000001.safetensors")
 
 
 def test_no_flipped_bit_gives_other_weights(tmp_path):
@@ -330,7 +330,7 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
         place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
         newer.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
         try:
-            found = checkpoint_folder.latest(tmp_path)
+            found = latest_checkpoint(tmp_path)
         except ValueError as error:
             found = str(error)
         if isinstance(found, str):
@@ -344,19 +344,19 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
 def test_any_other_content_is_passed_over(tmp_path, content):
     newer, _ = older_and_newer(tmp_path)
     newer.write_bytes(content)
-    assert same(checkpoint_folder.latest(tmp_path), state(1, 1))
+    assert same(latest_checkpoint(tmp_path), state(1, 1))
 
 
 def test_where_none_can_be_read_the_newest_is_named(tmp_path):
     newer, _ = older_and_newer(tmp_path)
-    for _, path in checkpoint_folder.newest_first(tmp_path):
+    for _, path in list_checkpoints(tmp_path):
         path.write_bytes(b"PK")
     with pytest.raises(ValueError, match=rf"{newer}: {UNREADABLE}"):
-        checkpoint_folder.latest(tmp_path)
+        latest_checkpoint(tmp_path)
 
 
 def test_there_may_be_none_yet(tmp_path):
-    assert checkpoint_folder.latest(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None
     with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory"):
         satae.load(tmp_path)
 
@@ -365,7 +365,7 @@ def test_there_may_be_none_yet(tmp_path):
 def test_one_of_another_step_than_its_name_says_is_refused(path, step):
     checkpoint.save(path, state(step=step))
     with pytest.raises(ValueError, match=f"{path}: says that it is of step {step}"):
-        checkpoint_folder.latest(path.parents[1])
+        latest_checkpoint(path.parents[1])
 
 
 # Hostile files
@@ -428,7 +428,7 @@ def test_another_format_is_refused_by_name(path, found):
 def test_format_1_is_refused_by_name(tmp_path):
     torch.save({"format": 1}, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match=r"checkpoint\.pt: a checkpoint of format 1; .* reads format 2"):
-        checkpoint_folder.latest(tmp_path)
+        latest_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("write", [lambda content, file: torch.save(content, file), pickle.dump])
@@ -483,13 +483,13 @@ def test_facts_that_are_none_are_refused(path, facts):
 
 
 def changed(experiment, **facts):
-    found = experiment.weights(step=7)
+    found = experiment.weights().with_facts(step=7)
     return State({**found.facts, **facts}, found.tensors)
 
 
 @pytest.mark.parametrize("missing", ["config", "shape", "model/mean"])
 def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, missing):
-    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=7)
+    whole = Experiment.build(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
     (whole.tensors if "/" in missing else whole.facts).pop(missing)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match="does not hold a model of this program"):
@@ -499,7 +499,7 @@ def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, mi
 @pytest.mark.parametrize("name", ["mean", "encoder.layer1.affine.weight"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
 def test_weights_of_another_type_are_refused_by_load(path, configuration, name, dtype):
-    whole = Experiment.of(configuration("arch.widths=[4]", "data.limit=20")).weights(step=7)
+    whole = Experiment.build(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
     whole.tensors[f"model/{name}"] = whole.tensors[f"model/{name}"].to(dtype)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match=rf"does not hold a model of this program \({name} is {dtype}"):
@@ -508,7 +508,7 @@ def test_weights_of_another_type_are_refused_by_load(path, configuration, name, 
 
 @pytest.mark.parametrize("shape", [[1, 9, 9], [1, 10**9, 10**9], [-1], "abc", [], None, [2.5], {"a": 1}])
 def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, shape):
-    checkpoint.save(path, changed(Experiment.of(configuration("arch.widths=[4]", "data.limit=20")), shape=shape))
+    checkpoint.save(path, changed(Experiment.build(configuration("arch.widths=[4]", "data.limit=20")), shape=shape))
     with pytest.raises(ValueError, match="does not hold a model of this program"):
         satae.load(path.parents[1])
 
@@ -525,12 +525,12 @@ def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, s
     ],
 )
 def test_a_hostile_configuration_is_refused_by_load(path, configuration, key, value):
-    experiment = Experiment.of(configuration("arch.widths=[4]", "data.limit=20"))
-    config = {**experiment.weights(step=7).facts["config"], key: value}
+    experiment = Experiment.build(configuration("arch.widths=[4]", "data.limit=20"))
+    config = {**experiment.weights().with_facts(step=7).facts["config"], key: value}
     checkpoint.save(path, changed(experiment, config=config))
     with pytest.raises(ValueError, match="does not hold a model of this program"):
         satae.load(path.parents[1])
 
 
 def test_streams_of_random_numbers_differ_by_purpose():
-    assert build.stream(0, "noise").initial_seed() != build.stream(0, "order").initial_seed()
+    assert build.random_generator(0, "noise").initial_seed() != build.random_generator(0, "order").initial_seed()

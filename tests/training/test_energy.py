@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.training.energy import LOW, energy, energy_map, low_energy_area
+from satae.training.metrics import LOW_ENERGY, energy, energy_map, low_energy_area
 
 
 def constant(*value: float) -> satae.DenoisingAutoencoder:
@@ -24,7 +24,7 @@ def test_energy_by_hand():
 
 def test_energy_is_in_the_units_of_the_data():
     model = constant(0.0, 0.0)
-    model.standardise_by(torch.tensor([3.0, 0.0]), torch.tensor([10.0, 10.0]))
+    model.standardize_by(torch.tensor([3.0, 0.0]), torch.tensor([10.0, 10.0]))
     assert energy(model, torch.tensor([[5.0, 0.0]])).tolist() == [2.0]
 
 
@@ -56,7 +56,7 @@ def test_the_map_covers_the_span_of_the_data():
 
 
 def test_area_is_the_share_below_the_threshold():
-    assert LOW == 0.01
+    assert LOW_ENERGY == 0.01
     energies = torch.tensor([[0.0, 0.0099], [0.0101, 5.0], [0.001, 0.02]])
     assert low_energy_area(energies) == pytest.approx(3 / 6)
 

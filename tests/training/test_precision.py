@@ -10,8 +10,8 @@ from torch.nn import functional
 import satae
 from satae.config import Config
 from satae.training import precision
-from satae.training.losses import batch_losses
-from satae.training.precision import PRECISIONS, Precision, adopt
+from satae.training.gradients import batch_losses
+from satae.training.precision import PRECISIONS, Precision, set_precision
 
 CPU = torch.device("cpu")
 NAMES = Config.__dataclass_fields__["precision"].metadata["choices"]
@@ -32,7 +32,7 @@ def _flags():
 def losses_and_gradients(model, name, alpha=0.3):
     x = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     objective = satae.Objective(satae.Complement(nn.Tanh()))
-    losses = batch_losses(objective, adopt(model, name, CPU), CPU)(model, x, x + 0.1, alpha)
+    losses = batch_losses(objective, set_precision(model, name, CPU), CPU)(model, x, x + 0.1, alpha)
     return losses, torch.autograd.grad(losses.total, list(model.parameters()))
 
 
@@ -64,7 +64,7 @@ def test_losses_and_gradients_are_float32_and_near_those_of_fp32(name, kind):
 
 
 def products(model, name, x):
-    with adopt(model, name, CPU).products(CPU):
+    with set_precision(model, name, CPU).products(CPU):
         return model.trace(x).zs["layer1"]
 
 
@@ -80,7 +80,7 @@ def test_medium_multiplies_bfloat16_numbers_and_stores_float32():
 @pytest.mark.parametrize("kind", MODELS)
 def test_medium_stores_the_result_of_every_product_as_float32(kind):
     model, stored = MODELS[kind](), []
-    chosen = adopt(model, "medium", CPU)
+    chosen = set_precision(model, "medium", CPU)
     maps = [
         part
         for part in model.modules()
@@ -103,14 +103,14 @@ def test_bf16_stores_bfloat16():
 def test_measuring_stays_float32(name, kind):
     model, x = MODELS[kind]().eval(), torch.rand(9, 1, 8, 8)
     before = model(x)
-    adopt(model, name, CPU)
+    set_precision(model, name, CPU)
     torch.testing.assert_close(model(x), before, rtol=1e-6, atol=1e-6)
 
 
 def test_tensor_float_is_for_medium_on_an_nvidia_gpu_alone():
     for name, device, expected in [("medium", "cuda", True), ("fp32", "cuda", False), ("bf16", "cpu", False)]:
         model = satae.mlp((6,), nn.Tanh, widths=[4])
-        adopt(model, name, torch.device(device))
+        set_precision(model, name, torch.device(device))
         assert torch.backends.cuda.matmul.allow_tf32 is expected
         assert torch.backends.cudnn.allow_tf32 is expected
     assert PRECISIONS["medium"]["cuda"] == Precision(tensor_float=True)  # its weights and results are float32
@@ -128,7 +128,7 @@ def test_channels_are_innermost_where_there_are_matrix_units(there, monkeypatch)
     monkeypatch.setattr(precision, "processor_has", lambda *features: there)
     for name, expected in [("fp32", False), ("bf16", there)]:
         model = satae.conv((1, 8, 8), nn.ReLU, channels=[4, 6], code=5)
-        adopt(model, name, CPU)
+        set_precision(model, name, CPU)
         weight = model.encoder.layer2.affine.weight
         assert weight.is_contiguous(memory_format=torch.channels_last) is expected
         assert model.encoder.layer3.affine.weight.is_contiguous()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satae.training.schedule import alpha_schedule
+from satae.training.loop import alpha_schedule
 
 ALPHAS = st.floats(0, 100)
 

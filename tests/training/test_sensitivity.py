@@ -4,7 +4,7 @@ import torch
 from torch import Generator, nn
 
 import satae
-from satae.training.sensitivity import PERTURBATION, code_sensitivity
+from satae.training.metrics import PERTURBATION, code_sensitivity
 
 
 def linear_code(scale):

@@ -116,7 +116,7 @@ def show_in_sweep(directory: Path) -> None:
 
 def exit_code(error: BaseException) -> int:
     """The exit code of a run that an error ends."""
-    from satae.training.fit import NonFinite
+    from satae.training.loop import NonFinite
 
     if isinstance(error, KeyboardInterrupt):
         return 128 + signals.number_of(error)
@@ -151,9 +151,9 @@ def report_failure(error: Exception, job: Job) -> bool:
 
 def _explain_fault(error: Exception) -> str:
     """A fault of the program or the machine, with what can be done about it."""
-    from satae.training import engine
+    from satae.training import torch_settings
 
-    if engine.is_out_of_memory(error):
+    if torch_settings.is_out_of_memory(error):
         return "out of memory; choose a smaller batch_size, arch or n_jobs, or free memory"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: cannot be written or read ({error.strerror}); check it"

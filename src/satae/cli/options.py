@@ -17,9 +17,10 @@ from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, is_among
 from satae.launchers import selection
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OLD_CHECKPOINT, OUTPUTS_FOLDER, RECORD_FILE, shorten
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps import notes
 from satae.sweeps.results import directories
+from satae.training import OLD_CHECKPOINT
 
 EXAMPLE: Final = "outputs/2026-01-31/12-00-00-000000"
 

@@ -24,7 +24,7 @@ from satae.config.validation import check_changes
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.printable import brief_line, first_line
+from satae.printable import brief_line, first_line, one_line
 from satae.runs.layout import shorten
 from satae.signals import Interrupted, heed, held
 
@@ -194,15 +194,20 @@ def _count_existing(plan: Plan) -> str:
 
 def _has_work(job: Job) -> bool:
     """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not."""
-    from satae.experiment import build, going_on
+    from satae.experiment.before_training import check_config, check_resume
+    from satae.runs.layout import FINISHED
+    from satae.runs.record import read_record
 
     if not job.resume:
-        build.check(job.config)
+        check_config(job.config)
         return True
-    line = going_on.check(job.config, job.directory)
-    if line and not job.in_sweep:
-        print(line)  # noqa: T201
-    return job.in_sweep or not line
+    finished = read_record(job.directory)["status"] == FINISHED
+    warn = lambda line: print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: E731, T201
+    has_work = check_resume(job.config, job.directory, finished, warn)
+    if not has_work and not job.in_sweep:
+        more = "to train further, give more (epochs=...)"
+        print(f"{shorten(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
+    return job.in_sweep or has_work
 
 
 @contextmanager

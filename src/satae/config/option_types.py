@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -28,7 +28,7 @@ MISSING: Final = "???"  # in YAML: the user must give a value
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
-Widths = Annotated[list[Width], Field(min_length=1, max_length=MAX_LAYERS)]
+Widths = Annotated[Sequence[Width], Field(min_length=1, max_length=MAX_LAYERS)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Value = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)]
@@ -38,6 +38,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveValue = Annotated[float, Field(gt=0, le=LARGEST_VALUE, allow_inf_nan=False)]
 Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest and the largest value
 Share = Annotated[float, Field(ge=0, le=1)]
+HalfOpenShare = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 FilePath = Annotated[str, Field(json_schema_extra={"path": True})]  # a file or folder of the user
 HubPath = Annotated[str, Field(json_schema_extra={"path": "if it exists"})]  # or a name on the Hugging Face hub

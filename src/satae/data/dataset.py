@@ -90,7 +90,7 @@ def chunk(shape: tuple[int, ...]) -> int:
 
 
 def statistics(dataset: Dataset) -> Statistics:
-    """Mean and standard deviation for :meth:`satae.DenoisingAutoencoder.standardise_by`.
+    """Mean and standard deviation for :meth:`satae.DenoisingAutoencoder.standardize_by`.
 
     The mean is taken for each element. The deviation from it is one number for each channel of an image, and for each
     element of a vector: elements of an image share a unit, those of a vector need not.

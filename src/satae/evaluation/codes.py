@@ -15,11 +15,11 @@ from satae.evaluation.findings import Cell, Findings, Table, Track
 from satae.evaluation.intervals import Estimate, mean, wilson
 from satae.evaluation.probes import Labelled
 from satae.evaluation.subject import Subject
-from satae.model.flat import evaluate
+from satae.model.flat_sets import evaluate
 from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
 from satae.robustness.largest_change import jacobian_norm
-from satae.training.measure import count_flat, saturation_shares
+from satae.training.metrics import count_flat, saturation_shares
 
 COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
 ENCODER, CODE, INPUT = "encoder", "code", "input"  # what a row is of, but for the layers by their names

@@ -17,7 +17,7 @@ from satae.model.noise import corruption
 from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.pictures import is_image, sheet
 from satae.plots.style import COLORS, Picture
-from satae.training.measure import psnr, variances
+from satae.training.metrics import psnr, variances
 
 CLEAN: Final = "none"
 MEASURES: Final = ("mse", "psnr", "ssim", "fvu")

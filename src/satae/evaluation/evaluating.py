@@ -27,7 +27,7 @@ from satae.runs import provenance, record
 from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
 from satae.runs.record import lock_directory
 from satae.signals import Interrupted
-from satae.training import engine
+from satae.training import torch_settings
 
 KEPT: Final = "; type the same line again to go on: parts that were measured, and attacks that were made, are kept"
 SHARED: Final = ("best", "split", "samples", "seed")  # settings that every part depends on
@@ -46,7 +46,7 @@ def evaluate(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) 
         Interrupted: a signal asked for it.
     """
     device_of(chosen.device)  # refused before anything else
-    engine.prepare(chosen.threads)
+    torch_settings.configure_torch(chosen.threads)
     display, headlines, refused = Display(), dict[Path, Headlines](), list[str]()
     for run in runs:
         try:

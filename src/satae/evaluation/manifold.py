@@ -16,7 +16,7 @@ from satae.evaluation.subject import Subject, Trained
 from satae.plots import pictures
 from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
-from satae.training.energy import energy, energy_map, low_energy_area
+from satae.training.metrics import energy, energy_map, low_energy_area
 
 COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data")
 PLANE_COLUMNS: Final = ("measure", "value", "low", "high", "n")

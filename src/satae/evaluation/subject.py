@@ -14,16 +14,16 @@ from satae.config import Config, ConfigError, saved_config
 from satae.config.evaluation import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
-from satae.experiment.same_data import check_data, check_shape
+from satae.experiment.experiment import check_data, check_shape
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.printable import first_line
 from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import model_of, state_of
-from satae.training import engine, precision
+from satae.training import precision, torch_settings
 from satae.training.checkpoint import State
-from satae.training.measure import BATCH
+from satae.training.metrics import LARGEST_BATCH
 
 
 def digest(tensors: Mapping[str, Tensor], *words: str) -> str:
@@ -43,7 +43,7 @@ def device_of(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return build.named_device(name)
+    return build.device(name)
 
 
 class Trained(NamedTuple):
@@ -100,10 +100,10 @@ class Subject(NamedTuple):
         """
         config, where = trained.config, str(trained.directory)
         device = device_of(chosen.device)
-        engine.repeat_exactly(device)
+        torch_settings.use_deterministic_algorithms(device)
         try:
             model = model_of(trained.state, where).to(device).eval()
-            precision.adopt(model, "fp32", device)
+            precision.set_precision(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if trained.best else check_data)(trained.state.facts, data)
             centre = build.centre(config).to(device)
@@ -152,7 +152,7 @@ class Subject(NamedTuple):
 
     def draws(self, purpose: str) -> Generator:
         """A generator for a purpose, the same in every evaluation with one seed."""
-        return build.stream(self.seed, f"evaluation {purpose}", self.x.device)
+        return build.random_generator(self.seed, f"evaluation {purpose}", self.x.device)
 
     def mapped(self, work: Callable[..., Tensor], *xs: Tensor) -> Tensor:
         """What a function gives of batches, joined; without a chosen size, of smaller ones where memory runs out.
@@ -161,12 +161,12 @@ class Subject(NamedTuple):
             work: takes a batch of each of ``xs``; gives a tensor (batch, ...).
             xs: (N, ...) each.
         """
-        size = self.batch_size or min(BATCH, chunk(self.data.shape))
+        size = self.batch_size or min(LARGEST_BATCH, chunk(self.data.shape))
         while True:
             try:
                 batches = zip(*(x.split(size) for x in xs), strict=True)
                 return torch.cat([work(*batch) for batch in batches])
             except RuntimeError as error:
-                if self.batch_size or size == 1 or not engine.is_out_of_memory(error):
+                if self.batch_size or size == 1 or not torch_settings.is_out_of_memory(error):
                     raise
             size //= 2

@@ -27,7 +27,7 @@ from satae.runs import provenance
 from satae.runs.loading import model_of
 from satae.training import checkpoint, precision
 from satae.training.checkpoint import State
-from satae.training.fit import NonFinite
+from satae.training.loop import NonFinite
 
 FOLDER: Final = "evaluation"  # in the folder of what is made once and kept
 
@@ -50,24 +50,20 @@ def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoen
     made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
     file = _once("twin", made_of, lambda part: checkpoint.save(part, _trained(without, steps)))
     model = model_of(checkpoint.load(file), str(file)).eval().to(device)
-    precision.adopt(model, "fp32", device)  # whatever it was trained with
+    precision.set_precision(model, "fp32", device)  # whatever it was trained with
     return model
 
 
 def _trained(config: Config, steps: int) -> State:
-    experiment = Experiment.of(config)
-    step = 0
+    experiment = Experiment.build(config)
     try:
-        for position, _ in experiment.fit(
-            experiment.beginning(), lambda step: step == steps or interruption.asked() is not None
-        ):
+        for _ in experiment.fit(lambda step: step == steps or interruption.asked() is not None):
             interruption.heed()
-            step = position.step
-            if step >= steps:
+            if experiment.step >= steps:
                 break
     except NonFinite as error:
         raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
-    state = experiment.weights(step)
+    state = experiment.weights()
     if not state.is_finite:
         raise ValueError("its twin without the penalty cannot be trained (a weight is not finite)")
     return state

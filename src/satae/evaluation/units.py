@@ -68,4 +68,4 @@ def is_on(complement: Complement, z: Tensor, f_z: Tensor) -> Tensor:
 
 def at_levels(complement: Complement, f_z: Tensor, near: float) -> float:
     """The share of units and inputs within ``near`` of a level of the activation: f(z) where it is flat."""
-    return (complement.of_output(f_z) <= near).double().mean().item()
+    return (complement.from_output(f_z) <= near).double().mean().item()

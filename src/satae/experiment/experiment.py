@@ -1,34 +1,49 @@
-"""One experiment: everything that a configuration stands for, trained, kept and gone on with."""
+"""One experiment: everything that a configuration describes, built, trained, measured, saved and restored."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import torch
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from satae.config import Config
-from satae.data.dataset import Dataset, Statistics
+from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
+from satae.data.dataset import fingerprint as fingerprint_of
 from satae.experiment import build
-from satae.experiment.same_data import check_data
+from satae.model.architectures import unit_variance
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.initialisation import unit_variance
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.printable import brief
-from satae.training import optimiser_state, precision
+from satae.training import optimizers
 from satae.training.checkpoint import State
-from satae.training.fit import Moment, Position, beginning, fit, steps_per_epoch
-from satae.training.gradient import Gradient, quickest
-from satae.training.schedule import alpha_schedule
+from satae.training.gradients import Gradient, choose_gradient
+from satae.training.loop import (
+    Epoch,
+    NonFiniteLoss,
+    NonFiniteWeights,
+    Position,
+    alpha_schedule,
+    fit,
+    steps_per_epoch,
+)
+from satae.training.metrics import code_sensitivity, energy, energy_map, low_energy_area, measure
+from satae.training.precision import set_precision
 
-CALIBRATION: Final = 512  # samples on which the initial weights are scaled
+CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
+METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run
+MEASURED_SAMPLES: Final = 10_000  # of a split, at most, after each epoch
+EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
 
-class Experiment(NamedTuple):
-    """A data set, a model and how it is trained, all on one device."""
+@dataclass(eq=False)
+class Experiment:
+    """A data set, a model and its training, all on one device, at some point of the training."""
 
     config: Config
     data: Dataset
@@ -38,134 +53,206 @@ class Experiment(NamedTuple):
     objective: Objective
     gradient: Gradient  # of the losses of a training batch
     noise: Noise
-    draws: Generator  # of the noise in training
-    optimiser: Optimizer
+    noise_generator: Generator  # of the noise in training
+    optimizer: Optimizer
+    position: Position
 
     @classmethod
-    def of(cls, config: Config) -> Experiment:
-        """Build it: weights drawn from the seed, put on the scale of their activation, inputs standardised."""
-        device, data = build.device(config), build.dataset(config)
+    def build(cls, config: Config) -> Self:
+        """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
+        device, data = build.device(config.device), build.dataset(config)
         noise = build.noise(config, data)
-        centre = build.centre(config).to(device)  # taken before, in float64, which not every GPU has
-        known = build.fingerprint(config)
+        centre = build.centre(config).to(device)  # computed in float64, which not every GPU has
+        fingerprint = build.fingerprint(config)
         data = data.to(device)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(build.stream(config.seed, "weights").initial_seed())
+            torch.manual_seed(build.random_generator(config.seed, "weights").initial_seed())
             model = build.model(config, data.shape).to(device)
         if config.standardize:
-            model.standardise_by(*centre)
+            model.standardize_by(*centre)
         if config.init == "unit_variance":
-            x = data.batch(data.train.x[: data.few(CALIBRATION)])
-            unit_variance(model, noise(x, build.stream(config.seed, "calibration", device)))
+            x = data.batch(data.train.x[: data.few(CALIBRATION_SAMPLES)])
+            unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
         if config.decoder_norm:
-            model.normalise_decoder()
+            model.normalize_decoder()
         objective = build.objective(config)
-        chosen = precision.adopt(model, config.precision, device)
-        gradient = quickest(model, objective, chosen, config.batch_size if config.compile else None)
-        draws, optimiser = build.stream(config.seed, "noise", device), build.optimiser(config, model)
-        return cls(config, data, known, centre, model, objective, gradient, noise, draws, optimiser)
+        precision = set_precision(model, config.precision, device)
+        return cls(
+            config,
+            data,
+            fingerprint,
+            centre,
+            model,
+            objective,
+            choose_gradient(model, objective, precision, config.batch_size if config.compile else None),
+            noise,
+            build.random_generator(config.seed, "noise", device),
+            build.optimizer(config, model.parameters()),
+            Position(0, build.random_generator(config.seed, "order").get_state()),
+        )
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """The device of the data and the model."""
         return self.data.train.x.device
 
-    def corrupt(self, generator: Generator) -> Callable[[Tensor], Tensor]:
-        """The noise, drawn from a generator: x -> x_noisy."""
-        return lambda x: self.noise(x, generator)
+    @property
+    def step(self) -> int:
+        """The number of optimizer steps so far."""
+        return self.position.step
 
-    def beginning(self) -> Position:
-        """Where its training begins."""
-        return beginning(build.stream(self.config.seed, "order"))
+    @property
+    def epochs_done(self) -> int:
+        """The number of finished epochs."""
+        return self.position.step // self.steps_per_epoch
 
-    def fit(self, begin: Position, pause: Callable[[int], bool] = lambda step: False) -> Iterator[Moment]:
-        """Train it as its configuration says, and report after each epoch.
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of optimizer steps in an epoch."""
+        return steps_per_epoch(len(self.data.train.x), self.config.batch_size)
+
+    def fit(self, should_pause: Callable[[int], bool] = lambda step: False) -> Iterator[Epoch | None]:
+        """Train from the current position to the end.
 
         Args:
-            begin: where to begin, or to go on.
-            pause: asked after each step whether to report within the epoch.
+            should_pause: called with the number of each finished step; True makes a pause there.
+
+        Yields:
+            An ``Epoch`` after each pass over the data, and None in a pause within one. At both, the experiment can be
+            measured and saved.
 
         Raises:
             NonFiniteLoss: a loss was nan or infinite.
         """
-        return fit(
+        pauses = fit(
             self.model,
             self.data,
             self.gradient,
-            self.corrupt(self.draws),
-            self.optimiser,
+            self._corrupt_with(self.noise_generator),
+            self.optimizer,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),
-            begin,
+            self.position,
             epochs=self.config.epochs,
             batch_size=self.config.batch_size,
             decoder_norm=self.config.decoder_norm,
-            pause=pause,
+            should_pause=should_pause,
         )
+        for self.position, epoch in pauses:
+            yield epoch
 
-    def weights(self, step: int) -> State:
-        """What the model is made of again, as it is after a step, until the next one changes it."""
-        facts = {"config": self.config.to_dict(), "shape": list(self.data.shape), "step": step}
+    def weights(self) -> State:
+        """The model's weights and how to build it; they change with the next step."""
+        facts = {"config": self.config.to_dict(), "shape": list(self.data.shape), "step": self.step}
         return State(facts, {}).with_part("model", self.model.state_dict())
 
-    def state(self, position: Position) -> State:
-        """What it needs to go on from a position to the same end, bit for bit; until the next step changes it."""
-        generators = {"noise": self.draws.get_state(), "order": position.order}
-        facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
-        found = self.weights(position.step).with_part("optimiser", optimiser_state.tensors_of(self.optimiser))
-        return found.with_part("generator", generators).with_facts(**facts)
-
-    def restore(self, state: State) -> Position:
-        """Take over a state; the position to go on from.
-
-        On another kind of device the noise is another one from there on: its generators differ.
+    def state(self) -> State:
+        """Everything that is needed to resume from here to the same end, bit for bit; it changes with the next step.
 
         Raises:
-            ValueError: it is of another model, or of other data.
+            NonFiniteWeights: a weight is nan or infinite.
+        """
+        generators = {"noise": self.noise_generator.get_state(), "order": self.position.order}
+        facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
+        state = self.weights().with_part("optimiser", optimizers.state_tensors(self.optimizer))
+        state = state.with_part("generator", generators).with_facts(**facts)
+        if not state.is_finite:
+            raise NonFiniteWeights(self.step)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take over a saved state, with its position.
+
+        On another type of device, the noise differs from here on: the generators of two types draw different numbers.
+
+        Raises:
+            ValueError: the state belongs to another model, or to other data.
         """
         facts = state.facts
         try:
             check_data(facts, self.data, self.fingerprint)
             self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
-            optimiser_state.load_into(self.optimiser, state.part("optimiser"), begun=state.step > 0)
+            optimizers.load_state(self.optimizer, state.part("optimiser"), after_a_step=state.step > 0)
             if facts["device"] == self.device.type:
-                self.draws.set_state(state.tensors["generator/noise"])
+                self.noise_generator.set_state(state.tensors["generator/noise"])
             else:
-                self.draws.manual_seed(build.stream(self.config.seed, f"noise {facts['step']}").initial_seed())
+                seed = build.random_generator(self.config.seed, f"noise {facts['step']}").initial_seed()
+                self.noise_generator.manual_seed(seed)
             position = Position(state.step, state.tensors["generator/order"])
-            Generator().set_state(position.order)
+            Generator().set_state(position.order)  # refuses what is not a state
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = brief(" ".join(str(error).split()))
             raise ValueError(f"the checkpoint is not of this run and its data ({reason})") from None
-        return position
+        self.position = position
 
     def check_weights(self, state: State) -> None:
-        """Refuse other weights than those of the model, and of other types or shapes, which torch would convert.
+        """Refuse weights that are not the model's, or have other types or shapes, which torch would convert.
 
         Raises:
-            ValueError: by name.
+            ValueError: the message names the weight.
         """
         own, found = self.model.state_dict(), state.part("model")
         if other := own.keys() ^ found.keys():
             raise ValueError(f"model/{min(other)} is not there, or not of this model")
         for name, x in found.items():
             if (x.shape, x.dtype) != (own[name].shape, own[name].dtype):
-                raise ValueError(f"model/{name} is {optimiser_state.kind(x)}, not {optimiser_state.kind(own[name])}")
+                found_kind, own_kind = optimizers.type_and_shape(x), optimizers.type_and_shape(own[name])
+                raise ValueError(f"model/{name} is {found_kind}, not {own_kind}")
 
-    def epochs_until(self, position: Position) -> int:
-        """How many epochs are done at a position."""
-        return position.step // steps_per_epoch(len(self.data.train.x), self.config.batch_size)
+    def measure(self, epoch: Epoch) -> dict[str, float]:
+        """The metrics after an epoch.
 
-    def facts(self) -> dict[str, Any]:
-        """What is known of the data, as plain values."""
+        They are the epoch's own, those of the training and the validation split (under ``train/`` and ``valid/``), and
+        the weight norm of each encoder layer. Both splits are measured on the same number of samples, since a unit is
+        dead more often on fewer. Training is not affected.
+
+        Raises:
+            NonFiniteLoss: the last step made the weights useless.
+        """
+        data, metrics = self.data, epoch.scalars()
+        count = min(len(data.valid.x), len(data.train.x), MEASURED_SAMPLES)
+        for name, split in (("train", data.train), ("valid", data.valid)):
+            noise = self._corrupt_with(build.random_generator(METRICS_SEED, name, self.device))
+            part = Split(split.x[:count])
+            measured = measure(self.model, data, part, self.objective, noise, epoch.alpha, self.centre)
+            metrics |= {f"{name}/{key}": value for key, value in measured.items()}
+        metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
+        if not math.isfinite(metrics["valid/total"]):
+            raise NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss)
+        return metrics
+
+    def measure_rare(self) -> dict[str, float]:
+        """Slower metrics, on clean validation data: the code's sensitivity and, for data in the plane, energies."""
+        data, model = self.data, self.model
+        x = data.batch(data.valid.x[: data.few(MEASURED_SAMPLES)])
+        generator = build.random_generator(METRICS_SEED, "perturbation", self.device)
+        metrics = {"valid/code_sensitivity": code_sensitivity(model, x, data.span[1] - data.span[0], generator)}
+        if data.shape == (2,):
+            metrics["valid/energy"] = energy(model, x).mean().item()
+            metrics["valid/low_energy_area"] = low_energy_area(energy_map(model, data.span))
+        return metrics
+
+    def examples(self) -> tuple[Tensor, Tensor]:
+        """Validation data for pictures and histograms, clean and corrupted; the same in every epoch."""
+        x = self.data.batch(self.data.valid.x[:EXAMPLE_SAMPLES])
+        return x, self.noise(x, build.random_generator(METRICS_SEED, "shown", self.device))
+
+    @torch.no_grad()
+    def distributions(self) -> dict[str, Tensor]:
+        """The pre-activations of each encoder layer and the code, on corrupted validation data, by name."""
+        trace = self.model.eval().trace(self.examples()[1])
+        return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
+
+    def data_facts(self) -> dict[str, Any]:
+        """The sizes of the splits, the shape, the range and the number of labels, as plain values."""
         splits = {name: len(getattr(self.data, name).x) for name in ("train", "valid", "test")}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
         return {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
 
     def summary(self) -> str:
-        """Two lines about it: the data, the model."""
+        """Describe the data and the model in two lines."""
         weights = sum(p.numel() for p in self.model.parameters())
-        facts, shape = self.facts(), "x".join(map(str, self.data.shape))
+        facts, shape = self.data_facts(), "x".join(map(str, self.data.shape))
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
@@ -173,3 +260,43 @@ class Experiment(NamedTuple):
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {self.config.noise.name} noise, on {self.device}"
         )
+
+    def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:
+        return lambda x: self.noise(x, generator)
+
+
+def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = None) -> None:
+    """Refuse data that differ from those that a model was trained on.
+
+    Args:
+        facts: of its checkpoint.
+        data: the data as they are now.
+        fingerprint: the fingerprint of ``data``, if it is known already.
+
+    Raises:
+        KeyError: the facts say nothing about data.
+        ValueError: the data differ.
+    """
+    samples = len(data.train.x)
+    check_shape(facts, data)
+    if facts["samples"] != samples:
+        raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
+    if not is_fingerprint(facts["data"]):
+        raise ValueError("it is of an earlier version, which looked at a few of the data alone")
+    if facts["data"] != (fingerprint or fingerprint_of(data)):
+        raise ValueError("the numbers in the data are others")
+
+
+def check_shape(facts: dict[str, Any], data: Dataset) -> None:
+    """Refuse data of another shape than those that a model was trained on.
+
+    Args:
+        facts: of its checkpoint.
+        data: the data as they are now.
+
+    Raises:
+        KeyError: the facts say nothing about a shape.
+        ValueError: the shape differs.
+    """
+    if facts["shape"] != list(data.shape):
+        raise ValueError(f"the data are of shape {list(data.shape)} now, not {brief(facts['shape'])}")

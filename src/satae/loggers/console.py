@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from satae.runs.layout import PICTURES_FOLDER, shorten
-from satae.training.energy import LOW
+from satae.training.metrics import LOW_ENERGY
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ FINAL_METRICS: Final = {
     "dead_fraction": "dead fraction",
     "code_sensitivity": "sensitivity of the code to small noise",
     "energy": "energy ½‖x − x̂‖², without noise",
-    "low_energy_area": f"share of the plane with energy below {LOW:g}",
+    "low_energy_area": f"share of the plane with energy below {LOW_ENERGY:g}",
 }
 
 

@@ -1,88 +1,87 @@
-"""The activation functions: their names in a configuration, and where each of them is flat."""
+"""The activation functions, and everything that the program knows of each: one table."""
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from satae.model.flat import FlatSet, Interval, tails
+from satae.config.option_types import PositiveValue, Value
+from satae.config.registries import ACTIVATIONS
+from satae.model.flat_sets import FlatSet, tails
 
-
-class Flatness(NamedTuple):
-    """What the complementary function must know of an activation."""
-
-    intervals: FlatSet  # (activation, eps) -> the closed intervals on which it is flat
-    monotone: bool = True  # reading "output" needs it: f(z) may equal a level where f is steep
-    piecewise_linear: bool = False  # its slope is constant between kinks: reading "slope" has gradient 0
-
-
-def shrink(threshold: float = 0.5) -> nn.Module:
-    """Soft-shrink: sign(z) * max(|z| - threshold, 0)."""
-    return nn.Softshrink(threshold)
+Make = TypeVar("Make", bound=Callable[..., nn.Module])
+aten: Final = torch.ops.aten
 
 
-def satlin(low: float = -1.0, high: float = 1.0) -> nn.Module:
-    """Saturating linear unit: z clipped to [low, high]."""
-    return nn.Hardtanh(low, high)
+class Derivative(NamedTuple):
+    """What the hand-written training step needs: f' as a function of f(z), and f within its saturation levels."""
+
+    forward: Callable[[Any, Tensor], Tensor]  # (activation, z) -> f(z); it may overwrite z
+    backward: Callable[[Any, Tensor, Tensor], Tensor]  # (activation, g, f(z)) -> f'(z) * g
 
 
-ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
-    "relu": nn.ReLU,
-    "shrink": shrink,
-    "satlin": satlin,
-    "relu6": nn.ReLU6,
-    "hardsigmoid": nn.Hardsigmoid,
-    "hardswish": nn.Hardswish,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "softsign": nn.Softsign,
-    "softplus": nn.Softplus,
-    "elu": nn.ELU,
-    "celu": nn.CELU,
-    "selu": nn.SELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "mish": nn.Mish,
-    "logsigmoid": nn.LogSigmoid,
+class Facts(NamedTuple):
+    """What the program knows of an activation f."""
+
+    flat: FlatSet | None  # (activation, eps) -> the closed intervals on which it is flat; None: flat nowhere
+    monotone: bool = True  # required for the reading "output": else f(z) may equal a level where f is steep
+    piecewise_linear: bool = False  # constant slope between kinks: the reading "slope" has gradient 0
+    largest_slope: float | Callable[[Any], float] | None = None  # upper bound of |f'|; None: unknown
+    minimum: float | None = None  # z at which f is lowest, where f falls before it and rises after it
+    derivative: Derivative | None = None  # None: training uses automatic differentiation
+
+    def slope_bound(self, act: nn.Module) -> float | None:
+        """An upper bound of |f'| for an instance of this activation; None where none is known."""
+        return self.largest_slope(act) if callable(self.largest_slope) else self.largest_slope
+
+
+FACTS: Final[dict[type[nn.Module], Facts]] = {  # by class; registered activations are added below
+    nn.LeakyReLU: Facts(None, largest_slope=lambda act: max(1.0, act.negative_slope)),
+    nn.PReLU: Facts(None),
+    nn.RReLU: Facts(None),
+    nn.Tanhshrink: Facts(None),
 }
 
 
-def _dead_zone(act: Any, eps: float) -> list[Interval]:
-    return [(-act.lambd, act.lambd)]
+def activation(name: str, facts: Facts) -> Callable[[Make], Make]:
+    """Decorate a function, or a class, that makes the activation ``name``; its return type is the class of ``facts``.
+
+    ``conf/act/<name>.yaml`` has the values of its keyword-only arguments.
+    """
+
+    def add(make: Make) -> Make:
+        kind: type[nn.Module] = make if isinstance(make, type) else typing.get_type_hints(make)["return"]
+        FACTS[kind] = facts
+        ACTIVATIONS.register(name)(make)
+        return make
+
+    return add
 
 
-def _outside(act: Any, eps: float) -> list[Interval]:
-    return [(-inf, act.min_val), (act.max_val, inf)]
+def facts_of(act: nn.Module) -> Facts:
+    """The facts of an activation that is flat somewhere.
 
-
-FLATNESS: dict[type[nn.Module], Flatness] = {
-    nn.ReLU: Flatness(lambda act, eps: [(-inf, 0.0)], piecewise_linear=True),
-    nn.Softshrink: Flatness(_dead_zone, piecewise_linear=True),
-    nn.Hardtanh: Flatness(_outside, piecewise_linear=True),
-    nn.ReLU6: Flatness(lambda act, eps: [(-inf, 0.0), (6.0, inf)], piecewise_linear=True),
-    nn.Hardsigmoid: Flatness(lambda act, eps: [(-inf, -3.0), (3.0, inf)], piecewise_linear=True),
-    nn.Hardswish: Flatness(lambda act, eps: [(-inf, -3.0)], monotone=False),
-    nn.Sigmoid: Flatness(tails("below", "above")),
-    nn.Tanh: Flatness(tails("below", "above")),
-    nn.Softsign: Flatness(tails("below", "above")),
-    nn.Softplus: Flatness(tails("below")),
-    nn.ELU: Flatness(tails("below")),
-    nn.CELU: Flatness(tails("below")),
-    nn.SELU: Flatness(tails("below")),
-    nn.GELU: Flatness(tails("below"), monotone=False),
-    nn.SiLU: Flatness(tails("below"), monotone=False),
-    nn.Mish: Flatness(tails("below"), monotone=False),
-    nn.LogSigmoid: Flatness(tails("above")),
-}
-
-NEVER_FLAT: tuple[type[nn.Module], ...] = (nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Tanhshrink)
+    Raises:
+        ValueError: it is flat nowhere, or is unknown.
+    """
+    facts = FACTS.get(type(act))
+    if facts is not None and facts.flat is not None:
+        return facts
+    kind, known = type(act).__name__, ", ".join(sorted(known.__name__ for known in FACTS if FACTS[known].flat))
+    never_flat = tuple(known for known in FACTS if FACTS[known].flat is None)
+    if isinstance(act, (*never_flat, nn.Identity)):
+        raise ValueError(f"{kind} has no flat region to saturate in; choose one of {known}")
+    raise ValueError(f"{kind} is not a known activation; choose one of {known}, or satae.register it")
 
 
 def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piecewise_linear: bool = False) -> None:
-    """Teach the complementary function an activation class of your own.
+    """Add an activation class of your own to those that the complementary function knows.
 
         satae.register(Step, flat=lambda act, eps: [(-math.inf, 0.0)])
         satae.register(Swoosh, flat=satae.tails("below"), monotone=False)
@@ -98,18 +97,99 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
     """
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
-    FLATNESS[act] = Flatness(flat, monotone, piecewise_linear)
+    FACTS[act] = Facts(flat, monotone, piecewise_linear)
 
 
-def flatness(act: nn.Module) -> Flatness:
-    """The flatness of an activation.
+@activation(
+    "shrink",
+    Facts(
+        flat=lambda act, eps: [(-act.lambd, act.lambd)],
+        piecewise_linear=True,
+        largest_slope=1.0,
+        derivative=Derivative(
+            forward=lambda act, z: functional.softshrink(z, act.lambd),
+            backward=lambda act, g, f_z: aten.threshold_backward(g, f_z.abs(), 0.0),
+        ),
+    ),
+)
+def shrink(*, threshold: PositiveValue = 0.5) -> nn.Softshrink:
+    """Soft-shrink: sign(z) * max(|z| - threshold, 0)."""
+    return nn.Softshrink(threshold)
+
+
+@activation(
+    "satlin",
+    Facts(
+        flat=lambda act, eps: [(-inf, act.min_val), (act.max_val, inf)],
+        piecewise_linear=True,
+        largest_slope=1.0,
+        derivative=Derivative(
+            forward=lambda act, z: z.clamp_(act.min_val, act.max_val),
+            backward=lambda act, g, f_z: aten.hardtanh_backward(g, f_z, act.min_val, act.max_val),
+        ),
+    ),
+)
+def satlin(*, low: Value = -1.0, high: Value = 1.0) -> nn.Hardtanh:
+    """Saturating linear unit: z clipped to [low, high].
 
     Raises:
-        ValueError: it is flat nowhere, or is not known.
+        ValueError: ``high`` is not above ``low``.
     """
-    if type(act) in FLATNESS:
-        return FLATNESS[type(act)]
-    kind, known = type(act).__name__, ", ".join(sorted(known.__name__ for known in FLATNESS))
-    if isinstance(act, (*NEVER_FLAT, nn.Identity)):
-        raise ValueError(f"{kind} has no flat region to saturate in; choose one of {known}")
-    raise ValueError(f"{kind} is not a known activation; choose one of {known}, or satae.register it")
+    if not low < high:
+        raise ValueError(f"low={low:g}, high={high:g}: high must be above low")
+    return nn.Hardtanh(low, high)
+
+
+# Slope bounds that are no round numbers come from a search on a fine grid, rounded up; a test repeats the search.
+activation(
+    "relu",
+    Facts(
+        flat=lambda act, eps: [(-inf, 0.0)],
+        piecewise_linear=True,
+        largest_slope=1.0,
+        derivative=Derivative(
+            forward=lambda act, z: z.relu_(),
+            backward=lambda act, g, f_z: aten.threshold_backward(g, f_z, 0.0),
+        ),
+    ),
+)(nn.ReLU)
+activation("relu6", Facts(lambda act, eps: [(-inf, 0.0), (6.0, inf)], piecewise_linear=True, largest_slope=1.0))(
+    nn.ReLU6
+)
+activation(
+    "hardsigmoid", Facts(lambda act, eps: [(-inf, -3.0), (3.0, inf)], piecewise_linear=True, largest_slope=1 / 6)
+)(nn.Hardsigmoid)
+activation("hardswish", Facts(lambda act, eps: [(-inf, -3.0)], monotone=False, largest_slope=1.5, minimum=-1.5))(
+    nn.Hardswish
+)
+activation(
+    "sigmoid",
+    Facts(
+        flat=tails("below", "above"),
+        largest_slope=0.25,
+        derivative=Derivative(
+            forward=lambda act, z: z.sigmoid_(),
+            backward=lambda act, g, f_z: aten.sigmoid_backward(g, f_z),
+        ),
+    ),
+)(nn.Sigmoid)
+activation(
+    "tanh",
+    Facts(
+        flat=tails("below", "above"),
+        largest_slope=1.0,
+        derivative=Derivative(
+            forward=lambda act, z: z.tanh_(),
+            backward=lambda act, g, f_z: aten.tanh_backward(g, f_z),
+        ),
+    ),
+)(nn.Tanh)
+activation("softsign", Facts(tails("below", "above"), largest_slope=1.0))(nn.Softsign)
+activation("softplus", Facts(tails("below"), largest_slope=1.0))(nn.Softplus)
+activation("elu", Facts(tails("below"), largest_slope=lambda act: max(1.0, act.alpha)))(nn.ELU)
+activation("celu", Facts(tails("below"), largest_slope=1.0))(nn.CELU)
+activation("selu", Facts(tails("below"), largest_slope=1.7580994))(nn.SELU)
+activation("gelu", Facts(tails("below"), monotone=False, largest_slope=1.12950, minimum=-0.7519))(nn.GELU)
+activation("silu", Facts(tails("below"), monotone=False, largest_slope=1.09984, minimum=-1.27846))(nn.SiLU)
+activation("mish", Facts(tails("below"), monotone=False, largest_slope=1.08850, minimum=-1.19241))(nn.Mish)
+activation("logsigmoid", Facts(tails("above"), largest_slope=1.0))(nn.LogSigmoid)

@@ -1,75 +1,80 @@
-"""Encoders with their mirrored decoders: fully connected and convolutional."""
+"""Encoders with their mirrored decoders, fully connected and convolutional, and their initial weights."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Final
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.layers import Affine, Dense, Layer, MakeActivation, TiedDense
+from satae.config.option_types import Width, Widths
+from satae.config.registries import ARCHITECTURES
+from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, MakeActivation, TiedDense
 
-Side = tuple[int, int]  # height, width
+QUIET: Final = 0.1  # factor on the last decoder weights behind a convolutional relu code
 
 
+@ARCHITECTURES.register("mlp")
 def mlp(
     shape: Sequence[int],
     act: MakeActivation,
     *,
-    widths: Sequence[int] = (512, 64),
+    widths: Widths = (512, 64),
     tied: bool = False,
     batch_norm: bool = False,
 ) -> DenoisingAutoencoder:
     """A fully connected autoencoder.
 
     Args:
-        shape: of one input, without the batch.
+        shape: the shape of one input, without the batch.
         act: makes an activation module, for example ``nn.ReLU``.
         widths: units of each encoder layer; the last one is the size of the code.
         tied: the decoder uses the encoder's weights, transposed.
-        batch_norm: normalise each hidden layer before its activation.
+        batch_norm: normalize each hidden layer before its activation.
 
     Raises:
-        ValueError: no widths.
+        ValueError: ``widths`` is empty.
     """
     if not widths:
-        raise ValueError("arch.widths=[]: give at least one width, for example arch.widths=[64]")
+        raise ValueError("widths=[]: give at least one width, for example [64]")
     sizes = [tuple(shape), *((width,) for width in widths)]
     norm = nn.BatchNorm1d if batch_norm else None
-    forth = [Dense(inputs, outputs) for inputs, outputs in pairwise(sizes)]
-    back: list[Affine] = [TiedDense(m) if tied else Dense(m.outputs, m.inputs) for m in reversed(forth)]
-    encoder = [_layer(part, act, norm, width) for part, width in zip(forth, widths, strict=True)]
-    decoder = [_layer(part, act, norm, width) for part, width in zip(back[:-1], reversed(widths[:-1]), strict=True)]
-    return DenoisingAutoencoder(_named(encoder), _named([*decoder, back[-1]]))
+    down = [Dense(inputs, outputs) for inputs, outputs in pairwise(sizes)]
+    up: list[Affine] = [TiedDense(m) if tied else Dense(m.outputs, m.inputs) for m in reversed(down)]
+    encoder = [_layer(part, act, norm, width) for part, width in zip(down, widths, strict=True)]
+    decoder = [_layer(part, act, norm, width) for part, width in zip(up[:-1], reversed(widths[:-1]), strict=True)]
+    return DenoisingAutoencoder(_named(encoder), _named([*decoder, up[-1]]))
 
 
+@ARCHITECTURES.register("conv")
 def conv(
     shape: Sequence[int],
     act: MakeActivation,
     *,
-    channels: Sequence[int] = (32, 64),
-    kernel: int = 3,
-    stride: int = 2,
-    code: int = 64,
+    channels: Widths = (32, 64),
+    kernel: Width = 3,
+    stride: Width = 2,
+    code: Width = 64,
     batch_norm: bool = False,
 ) -> DenoisingAutoencoder:
     """A convolutional autoencoder: convolutions, then a fully connected code, and the mirror image of both.
 
     Args:
-        shape: of one input: (C, H, W).
+        shape: the shape of one input: (C, H, W).
         act: makes an activation module, for example ``nn.ReLU``.
-        channels: of each convolution.
+        channels: output channels of each convolution.
         kernel: side of the kernels; the borders are padded by (kernel - 1) // 2.
-        stride: of each convolution.
-        code: units of the fully connected layer after them.
-        batch_norm: normalise each hidden layer before its activation.
+        stride: stride of each convolution.
+        code: units of the fully connected layer after the convolutions.
+        batch_norm: normalize each hidden layer before its activation.
 
     Raises:
-        ValueError: the input is no image, or a kernel is larger than what it looks at.
+        ValueError: the input is not an image, ``channels`` is empty, or a kernel is larger than its layer's input.
     """
-    sides = conv_sides(shape, channels, kernel, stride)
+    sides = _conv_sides(shape, channels, kernel, stride)
     depths = [shape[0], *channels]
     pad = (kernel - 1) // 2
     norm = nn.BatchNorm2d if batch_norm else None
@@ -89,33 +94,56 @@ def conv(
     return DenoisingAutoencoder(_named(encoder), _named([*decoder, up(0)]))
 
 
-ARCHITECTURES: dict[str, Callable[..., DenoisingAutoencoder]] = {"mlp": mlp, "conv": conv}
-
-
-def conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> list[Side]:
-    """Height and width of the input and of each convolution's output.
-
-    Raises:
-        ValueError: see :func:`conv`.
-    """
+def _conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> list[tuple[int, int]]:
+    """The height and width of the input and of each convolution's output."""
     if len(shape) != 3:
         raise ValueError(
-            f"arch=conv needs images (C, H, W), but the inputs are {tuple(shape)}; choose arch=mlp, or give the data as"
-            " images"
+            f"needs images (C, H, W), but the inputs are {tuple(shape)}; choose mlp, or give the data as images"
         )
     if not channels:
-        raise ValueError("arch.channels=[]: give at least one number of channels, for example arch.channels=[32]")
+        raise ValueError("channels=[]: give at least one number of channels, for example [32]")
     pad, sides = (kernel - 1) // 2, [(shape[1], shape[2])]
     for depth in range(1, len(channels) + 1):
         height, width = sides[-1]
         if kernel > min(height, width):
-            fits = f"at most {depth - 1} channels" if depth > 1 else f"arch.kernel={min(height, width)} or less"
+            fits = f"at most {depth - 1} channels" if depth > 1 else f"kernel={min(height, width)} or less"
             raise ValueError(
-                f"arch.kernel={kernel} is larger than the {height}x{width} input of layer {depth}"
-                f" (images {shape[1]}x{shape[2]}, arch.stride={stride}, arch.channels={list(channels)}); use {fits}"
+                f"kernel={kernel} is larger than the {height}x{width} input of layer {depth}"
+                f" (images {shape[1]}x{shape[2]}, stride={stride}, channels={list(channels)}); use {fits}"
             )
         sides.append(((height + 2 * pad - kernel) // stride + 1, (width + 2 * pad - kernel) // stride + 1))
     return sides
+
+
+@torch.no_grad()
+def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
+    """Scale the weights and shift the bias of each hidden layer so that its z has mean 0 and variance 1 on a batch.
+
+    Layer-sequential unit variance (Mishkin & Matas 2015, arXiv 1511.06422), with the mean removed as well. Without it
+    the units of a shrink network start, and stay, in the dead zone. Layers that are batch-normalized, whose weights
+    belong to another layer, or whose z does not vary, are not changed.
+
+    Behind a relu code, the weights of a convolutional decoder's last layer are scaled to a tenth. Such a code has
+    thousands of inputs, so one step of Adam moves it far. If the first reconstructions were random and large, the first
+    steps would kill relu units for good. This rule is our own: measured, not derived. A sigmoid code would learn too
+    slowly from small reconstructions.
+
+    Args:
+        model: changed in place, encoder first, then the decoder's hidden layers.
+        x: a batch (N, *shape), corrupted as in training.
+    """
+    h = model.standardize(x)
+    for part in [*model.encoder.children(), *model.decoder.children()]:
+        if isinstance(part, Layer) and isinstance(part.norm, nn.Identity) and not isinstance(part.affine, TiedDense):
+            z = part.pre_activation(h)
+            std = z.std(correction=0)
+            if std > torch.finfo(z.dtype).eps:
+                part.affine.weight.div_(std)
+                part.affine.bias.sub_(z.mean()).div_(std)  # type: ignore[union-attr]
+        h = part(h)
+    last, code = [*model.decoder.children()][-1], model.layers()[-1][1]
+    if isinstance(last, nn.ConvTranspose2d) and isinstance(code.act, nn.ReLU):
+        last.weight.mul_(QUIET)
 
 
 def _layer(affine: Affine, act: MakeActivation, norm: Callable[[int], nn.Module] | None, width: int) -> Layer:

@@ -1,30 +1,93 @@
-"""The saturated denoising autoencoder."""
+"""The layers of encoders and decoders, and the saturated denoising autoencoder made of them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from satae.model.layers import Layer
+MakeActivation = Callable[[], nn.Module]
+
+
+class Dense(nn.Linear):
+    """A fully connected map from (N, *inputs) to (N, *outputs)."""
+
+    def __init__(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        super().__init__(math.prod(inputs), math.prod(outputs))
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """W h + b."""
+        return super().forward(h.flatten(1)).view(-1, *self.outputs)
+
+
+class TiedDense(nn.Module):
+    """A decoder layer that uses the weights of an encoder layer, transposed, with a bias of its own."""
+
+    def __init__(self, encoder_layer: Dense) -> None:
+        super().__init__()
+        self._encoder_layer = (encoder_layer,)  # in a tuple, so that the weights are not registered twice
+        self.outputs = encoder_layer.inputs
+        self.bias = nn.Parameter(torch.zeros(encoder_layer.in_features))
+
+    @property
+    def weight(self) -> Tensor:
+        """The transposed weights."""
+        return self._encoder_layer[0].weight.t()
+
+    def forward(self, h: Tensor) -> Tensor:
+        """W^T h + b."""
+        return functional.linear(h.flatten(1), self.weight, self.bias).view(-1, *self.outputs)
+
+
+Affine = Dense | TiedDense | nn.Conv2d | nn.ConvTranspose2d
+
+
+class Layer(nn.Module):
+    """One layer, h -> z = norm(affine(h)) -> f(z), which gives access to z."""
+
+    affine: Affine
+
+    def __init__(self, affine: Affine, act: nn.Module, norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.affine = affine
+        self.norm = norm or nn.Identity()
+        self.act = act
+
+    def pre_activation(self, h: Tensor) -> Tensor:
+        """The input z of the activation: after the normalization, if the layer has one."""
+        z: Tensor = self.norm(self.affine(h))
+        return z
+
+    def weight_norm(self) -> Tensor:
+        """Root mean square, over the units, of the length of a unit's weights: a scalar."""
+        return self.affine.weight.detach().flatten(1).square().sum(dim=1).mean().sqrt()
+
+    def forward(self, h: Tensor) -> Tensor:
+        """f(z)."""
+        f_z: Tensor = self.act(self.pre_activation(h))
+        return f_z
 
 
 class Trace(NamedTuple):
-    """Everything that one forward pass computed."""
+    """The intermediate values of one forward pass."""
 
     zs: dict[str, Tensor]  # encoder layer -> pre-activations z (N, units...)
     fs: dict[str, Tensor]  # encoder layer -> f(z), of the same shape; the last one is the code
-    y: Tensor  # (N, *shape), the reconstruction in standardised units
+    y: Tensor  # (N, *shape), the reconstruction in standardized units
 
     @property
     def code(self) -> Tensor:
-        """(N, K)."""
+        """The last encoder layer's f(z): (N, K)."""
         return [*self.fs.values()][-1]
 
 
 class DenoisingAutoencoder(nn.Module):
-    """An encoder and a decoder, with the standardisation of the data inside.
+    """An encoder and a decoder that standardize their data themselves.
 
     The input and the reconstruction are in the data's own units; between them everything works on
     (x - mean) / std.
@@ -40,10 +103,10 @@ class DenoisingAutoencoder(nn.Module):
     std: Tensor
 
     def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
-        """Put an autoencoder together; :func:`satae.mlp` and :func:`satae.conv` do it for the usual shapes.
+        """Join an encoder and a decoder; :func:`satae.mlp` and :func:`satae.conv` make the usual ones.
 
         Args:
-            encoder: ``Layer`` after ``Layer``, by name; the last one gives the code.
+            encoder: a sequence of named ``Layer``s; the last one gives the code.
             decoder: from the code (N, K) to (N, *shape).
         """
         super().__init__()
@@ -52,39 +115,39 @@ class DenoisingAutoencoder(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
 
-    def standardise_by(self, mean: Tensor, std: Tensor) -> None:
+    def standardize_by(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training data; each must broadcast against (N, *shape)."""
         self.mean = mean.to(self.mean, copy=True)
         self.std = std.to(self.std, copy=True)
 
     def trace(self, x: Tensor) -> Trace:
-        """One forward pass with all that it computed on the way.
+        """Run one forward pass and keep its intermediate values.
 
         Args:
             x: (N, *shape), in the data's units.
         """
-        h, zs, fs = self.standardise(x), {}, {}
+        h, zs, fs = self.standardize(x), {}, {}
         for name, layer in self.layers():
             zs[name] = z = layer.pre_activation(h)
             fs[name] = h = layer.act(z.clone() if getattr(layer.act, "inplace", False) else z)
         return Trace(zs, fs, self.decoder(h))
 
-    def standardise(self, x: Tensor) -> Tensor:
+    def standardize(self, x: Tensor) -> Tensor:
         """(x - mean) / std."""
         return (x - self.mean).div_(self.std)
 
-    def restore(self, y: Tensor) -> Tensor:
-        """Standardised values back in the data's units: y * std + mean."""
+    def unstandardize(self, y: Tensor) -> Tensor:
+        """Standardized values back in the data's units: y * std + mean."""
         return y * self.std + self.mean
 
     def encode(self, x: Tensor) -> Tensor:
         """The code (N, K) of inputs (N, *shape)."""
-        code: Tensor = self.encoder(self.standardise(x))
+        code: Tensor = self.encoder(self.standardize(x))
         return code
 
     def decode(self, code: Tensor) -> Tensor:
         """The reconstruction (N, *shape), in the data's units, of codes (N, K)."""
-        return self.restore(self.decoder(code))
+        return self.unstandardize(self.decoder(code))
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of ``x``: (N, *shape) to (N, *shape), both in the data's units."""
@@ -95,18 +158,18 @@ class DenoisingAutoencoder(nn.Module):
         return list(self.encoder.named_children())  # type: ignore[arg-type]
 
     @torch.no_grad()
-    def normalise_decoder(self) -> None:
+    def normalize_decoder(self) -> None:
         """Scale the weights that leave each unit of the decoder's inputs to length 1.
 
-        It keeps the model from escaping the penalty by scaling the encoder down and the decoder up, which leaves the
-        reconstruction as it is (Goroshin & LeCun 2013, arXiv 1301.3577, for shrink and relu).
+        Otherwise the model could escape the penalty by scaling the encoder down and the decoder up, which does not
+        change the reconstruction (Goroshin & LeCun 2013, arXiv 1301.3577, for shrink and relu).
 
         Raises:
             ValueError: the decoder has no weights of its own.
         """
         maps = [part for part in self.decoder.modules() if isinstance(part, nn.Linear | nn.ConvTranspose2d)]
         if not maps:
-            raise ValueError("decoder_norm: a tied decoder has no weights of its own; set arch.tied=false")
+            raise ValueError("a tied decoder has no weights of its own to normalize; use tied=False")
         for part in maps:
             of_one_input = (0,) if isinstance(part, nn.Linear) else (1, 2, 3)
             lengths = torch.linalg.vector_norm(part.weight, dim=of_one_input, keepdim=True)

@@ -21,7 +21,7 @@ class Losses(NamedTuple):
 
     @classmethod
     def of(cls, reconstruction: Tensor, saturation: Tensor, alpha: float) -> Losses:
-        """The terms with their sum, bit for bit that of a plain denoising autoencoder at alpha = 0."""
+        """The terms with their sum; at alpha = 0 it equals a plain denoising autoencoder's loss bit for bit."""
         total = reconstruction + alpha * saturation if alpha else reconstruction  # the penalty may be infinite
         return cls(total, reconstruction, saturation)
 
@@ -34,8 +34,7 @@ class Objective(NamedTuple):
     reconstruction = 1/2 * ((x - x_hat) / std)^2. With ``reduction="mean"`` it is the mean over the elements of x, and
     each layer's f_c the mean over its units, so that alpha means the same whatever the resolution, width, depth and
     brightness. ``"sum"`` is the literal form of Goroshin & LeCun (2013), arXiv 1301.3577: sums over elements and
-    units. Both are means over the samples of the batch. ``complement`` must be that of the
-    model's own activation.
+    units. Both are means over the samples of the batch. ``complement`` must belong to the model's own activation.
     """
 
     complement: Complement
@@ -47,13 +46,13 @@ class Objective(NamedTuple):
         Args:
             model: gives the pre-activations and the reconstruction of ``x_noisy``.
             x: clean inputs (N, *shape), in the data's units.
-            x_noisy: the same, corrupted.
+            x_noisy: corrupted inputs (N, *shape).
             alpha: weight of the saturation penalty; at 0 the penalty is reported and trains nothing.
         """
-        return self.losses(model.trace(x_noisy), model.standardise(x), alpha)
+        return self.losses(model.trace(x_noisy), model.standardize(x), alpha)
 
     def losses(self, trace: Trace, target: Tensor, alpha: float) -> Losses:
-        """The same from a forward pass that has been made, and the standardised clean inputs."""
+        """The losses of a finished forward pass, given the standardized clean inputs."""
         return Losses.of(*self.terms(trace, target), alpha)
 
     def terms(self, trace: Trace, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from satae.model.activations import FLATNESS, NEVER_FLAT, flatness
+from satae.model.activations import FACTS, facts_of
 from satae.model.complement import Complement, Reading
 
 Reduction = Literal["mean", "sum"]
@@ -37,7 +37,7 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
 
 
 class Saturation:
-    """What the activations of an attached module did in its last forward pass."""
+    """The saturation of a module's activations in its last forward pass."""
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         self._reduction: Reduction = reduction
@@ -54,17 +54,17 @@ class Saturation:
         self._running = False
 
     def record(self, name: str, complement: Complement, z: Tensor) -> None:
-        """Keep the pre-activation ``z`` of the activation called ``name``."""
+        """Store the pre-activation ``z`` of the activation called ``name``."""
         if self._running:
             self._uses[name] += 1
             key = name if self._uses[name] == 1 else f"{name}#{self._uses[name]}"
             self._seen[key] = complement, z.clone() if getattr(complement.act, "inplace", False) else z
 
     def pre_activations(self) -> dict[str, Tensor]:
-        """What went into each activation, by layer name: (N, units...).
+        """The input of each activation, by layer name: (N, units...).
 
         Raises:
-            RuntimeError: there was no forward pass yet.
+            RuntimeError: no forward pass has run yet.
         """
         return {name: z for name, (_, z) in self._last().items()}
 
@@ -72,7 +72,7 @@ class Saturation:
         """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``.
 
         Raises:
-            RuntimeError: there was no forward pass yet.
+            RuntimeError: no forward pass has run yet.
         """
         return {name: reduce_units(f_c(z), self._reduction) for name, (f_c, z) in self._last().items()}
 
@@ -80,7 +80,7 @@ class Saturation:
         """The penalty of the last forward pass, summed over layers: a differentiable scalar.
 
         Raises:
-            RuntimeError: there was no forward pass yet.
+            RuntimeError: no forward pass has run yet.
         """
         return torch.stack(list(self.by_layer().values())).sum()
 
@@ -88,18 +88,18 @@ class Saturation:
         """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1].
 
         Raises:
-            RuntimeError: there was no forward pass yet.
+            RuntimeError: no forward pass has run yet.
         """
         flat = [f_c.is_flat(z) for f_c, z in self._last().values()]
         return torch.stack([f.sum() for f in flat]).sum() / sum(f.numel() for f in flat)
 
     def saturated_fraction_by_layer(self) -> dict[str, Tensor]:
-        """The same share for each layer, by layer name."""
+        """The saturated share of each layer, by layer name."""
         return {name: f_c.is_flat(z).float().mean() for name, (f_c, z) in self._last().items()}
 
     def _last(self) -> dict[str, tuple[Complement, Tensor]]:
         if not self._seen:
-            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to, then ask")
+            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to first")
         return self._seen
 
 
@@ -117,7 +117,7 @@ def saturating(
         with saturating(classifier) as saturation:
             loss = cross_entropy(classifier(x), y) + alpha * saturation.total()
 
-    Call ``module`` itself, not its parts: its call is what begins a forward pass. Functional activations such as
+    Call ``module`` itself, not its parts: only this call starts a forward pass. Functional activations such as
     ``F.relu`` inside a ``forward`` cannot be seen; use modules.
 
     Args:
@@ -131,14 +131,20 @@ def saturating(
         The penalty and the saturated share of the last forward pass.
 
     Raises:
-        ValueError: nothing to attach to, an activation without a flat set, a name that is not there.
+        ValueError: no activation to attach to, an activation without a flat set, or an unknown name.
     """
-    found = _chosen(module, layers)
-    complements = {name: Complement(act, reading, eps) for name, act in found.items()}
     saturation = Saturation(reduction)
+
+    def recorder(name: str, f_c: Complement) -> Any:
+        def hook(act: nn.Module, positional: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            saturation.record(name, f_c, next(iter((*positional, *named.values()))))
+
+        return hook
+
+    complements = {name: Complement(act, reading, eps) for name, act in _select(module, layers).items()}
     hooks = [module.register_forward_pre_hook(saturation.begin)]
     for name, f_c in complements.items():
-        hooks += [f_c.act.register_forward_pre_hook(_recorder(saturation, name, f_c), with_kwargs=True)]
+        hooks += [f_c.act.register_forward_pre_hook(recorder(name, f_c), with_kwargs=True)]
     hooks += [module.register_forward_hook(saturation.end, always_call=True)]
     try:
         yield saturation
@@ -147,43 +153,36 @@ def saturating(
             hook.remove()
 
 
-def _recorder(saturation: Saturation, name: str, f_c: Complement) -> Any:
-    def hook(act: nn.Module, positional: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-        saturation.record(name, f_c, next(iter((*positional, *named.values()))))
-
-    return hook
-
-
 def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
-    """Every activation in a module that is known to be flat somewhere or nowhere, by its name in the module.
+    """The known activations in a module, by their names in it.
 
     Args:
         module: any module.
         also: further classes to look for.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the module has none.
     """
-    known = (*FLATNESS, *NEVER_FLAT, *also)  # nn.Identity stands in models as a placeholder
-    there = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
-    if not there:
+    known = (*FACTS, *also)  # nn.Identity stands in models as a placeholder
+    found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
+    if not found:
         raise ValueError(
             f"{type(module).__name__} has no activation module to saturate"
             " (functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule)"
         )
-    return there
+    return found
 
 
-def _chosen(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
-    there = activations(module)
-    if missing := [name for name in layers or [] if name not in there]:
-        raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(there)}")
-    chosen = {name: act for name, act in there.items() if layers is None or name in layers}
+def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
+    known = activations(module)
+    if missing := [name for name in layers or [] if name not in known]:
+        raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(known)}")
+    chosen = {name: act for name, act in known.items() if layers is None or name in layers}
     if not chosen:
-        raise ValueError(f"layers=[]: name at least one activation; choose from {', '.join(there)}")
+        raise ValueError(f"layers=[]: name at least one activation; choose from {', '.join(known)}")
     for name, act in chosen.items():
         try:
-            flatness(act)
+            facts_of(act)
         except ValueError as error:
             raise ValueError(f"{name}: {error}; or name the layers to saturate with layers=[...]") from None
     return chosen

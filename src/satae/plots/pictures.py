@@ -14,7 +14,7 @@ from torch import Tensor
 
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.plots.style import COLORS, Picture, figure_style, panel_grid, to_picture
-from satae.training.energy import LOW, energy_map
+from satae.training.metrics import LOW_ENERGY, energy_map
 
 TILE_SIZE: Final = 56  # pixels at least; an image is enlarged by a whole factor, without smoothing
 TILE_GAP: Final = 3  # pixels
@@ -132,11 +132,11 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
         image = ax.imshow(log_energies, origin="lower", extent=(*span, *span), cmap="cividis", vmin=-5, vmax=0)
         figure.colorbar(image, label="log10 of the energy  ½‖x − x̂(x)‖²")
         ax.grid(visible=False)
-        ax.contour(ticks, ticks, energies, levels=[LOW], colors="white", linewidths=1.2)
+        ax.contour(ticks, ticks, energies, levels=[LOW_ENERGY], colors="white", linewidths=1.2)
         ax.scatter(x[:, 0].cpu(), x[:, 1].cpu(), s=5, c=COLORS[1], label="data")
         ax.quiver(*np.zeros_like(arrows), *arrows, angles="xy", scale_units="xy", scale=4, color="white", width=0.006)
         ax.set(xlabel="x₁", ylabel="x₂", xlim=span, ylim=span)
-        ax.set_title(f"white line: energy {LOW:g}; arrows: encoder weights / 4{shown}")
+        ax.set_title(f"white line: energy {LOW_ENERGY:g}; arrows: encoder weights / 4{shown}")
         ax.legend(loc="upper right", frameon=True)
         return to_picture(figure)
 

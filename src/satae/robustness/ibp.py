@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.flat import evaluate
-from satae.model.layers import Dense, Layer, TiedDense
+from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense
+from satae.model.flat_sets import evaluate
 from satae.robustness.norm_ball import Norm, NormBall, vector_norm
 
 AffineLayer = nn.Linear | TiedDense | nn.Conv2d | nn.ConvTranspose2d
@@ -156,7 +155,7 @@ def apply_affine(layer: AffineLayer, weight: Tensor, bias: Tensor | None, h: Ten
         case Dense():
             return functional.linear(h.flatten(1), weight, bias).view(-1, *layer.outputs)
         case TiedDense():
-            return functional.linear(h.flatten(1), weight, bias).view(-1, *layer._forth[0].inputs)
+            return functional.linear(h.flatten(1), weight, bias).view(-1, *layer.outputs)
         case nn.Conv2d():
             convolved: Tensor = layer._conv_forward(h, weight, bias)
             return convolved

@@ -11,8 +11,9 @@ from satae.config.saved_config import restore_config
 from satae.experiment import build
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.printable import brief_line
-from satae.training import checkpoint, checkpoint_folder
+from satae.training import checkpoint
 from satae.training.checkpoint import State
+from satae.training.checkpoint_manager import best_path, latest_checkpoint, list_checkpoints
 
 
 def load(
@@ -51,12 +52,12 @@ def state_of(path: Path, *, best: bool = False) -> State:
             raise ValueError(f"{path}: is one file; best is for run directories")
         return checkpoint.load(path)
     if best:
-        if not checkpoint_folder.best(path).is_file() and checkpoint_folder.newest_first(path):
+        if not best_path(path).is_file() and list_checkpoints(path):
             raise FileNotFoundError(
                 f"{path}: no best weights yet: no epoch has ended with all of alpha; take the newest"
             )
-        return checkpoint.load(checkpoint_folder.best(path))
-    if (state := checkpoint_folder.latest(path)) is None:
+        return checkpoint.load(best_path(path))
+    if (state := latest_checkpoint(path)) is None:
         raise FileNotFoundError(f"{path}: no checkpoint there; name a run directory that satae-train has made")
     return state
 

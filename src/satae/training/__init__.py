@@ -1,1 +1,6 @@
-"""Fitting and measuring: no logger, no configuration; losses and numbers are yielded and returned."""
+"""Training and measuring: no logger, no configuration; losses and metrics are yielded and returned."""
+
+from typing import Final
+
+CHECKPOINTS: Final = "checkpoints"  # folder of a run
+OLD_CHECKPOINT: Final = "checkpoint.pt"  # file of a run, in format 1

@@ -1,21 +1,25 @@
-"""The numbers that describe a model on a split: the same for training and validation."""
+"""The metrics of a model: losses and saturation on a split, energy, and the sensitivity of the code."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
-from satae.model.flat import inside
+from satae.model.flat_sets import inside
 from satae.model.objective import Objective
 
-BATCH = 1000  # samples in one forward pass, at most
-NO_BETTER = 0.99  # fvu from which a reconstruction says no more than the mean of the data
+LARGEST_BATCH: Final = 1000  # samples in one forward pass
+COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than the mean of the data
+LOW_ENERGY: Final = 0.01  # a place with less energy counts as reconstructed; in the data's units squared
+MAP_SIDE: Final = 101  # points of an energy map along each axis
+PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 
 
 @torch.no_grad()
@@ -32,18 +36,18 @@ def measure(
 
     Args:
         model: on the device of the split.
-        dataset: that the split belongs to.
+        dataset: the data set of the split.
         split: the examples.
-        objective: gives the losses, and the flat sets.
-        noise: x -> x_noisy; what is measured is the reconstruction of the clean input from the corrupted one.
+        objective: computes the losses, and knows the flat sets.
+        noise: x -> x_noisy; measured is the reconstruction of the clean input from the corrupted one.
         alpha: weight of the penalty in ``total``.
-        centre: of the training split, on the same device.
+        centre: statistics of the training split, on the same device.
 
     Returns:
         total, reconstruction, saturation: the losses, means over the samples.
         fvu: fraction of variance unexplained, squared error / squared distance from the training mean, both
-            standardised; 1 is what predicting the mean of each element gives.
-        psnr: peak signal-to-noise ratio in dB, the peak being the range that the data promise.
+            standardized; 1 is what predicting the mean of each element gives.
+        psnr: peak signal-to-noise ratio in dB; the peak is the declared range of the data.
         saturated_fraction, and /<layer>: share of encoder units and samples in the flat set.
         dead_fraction, and /<layer>: share of encoder units that stay in one flat interval for every sample.
         active_code_units: code units outside the flat set, mean over the samples.
@@ -51,11 +55,11 @@ def measure(
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
-    for stored in split.x.split(min(BATCH, chunk(dataset.shape))):
+    for stored in split.x.split(min(LARGEST_BATCH, chunk(dataset.shape))):
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
-        losses = objective.losses(trace, model.standardise(x), alpha)
-        error = model.restore(trace.y) - x
+        losses = objective.losses(trace, model.standardize(x), alpha)
+        error = model.unstandardize(trace.y) - x
         batch = torch.stack([*losses, error.square().mean(), *variances(error, x, centre)])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():
@@ -72,17 +76,17 @@ def measure(
         "fvu": fvu,
         "psnr": psnr(mse, peak),
         **shares,
-        "collapsed": float(bool(dead_layers) or fvu >= NO_BETTER),
+        "collapsed": float(bool(dead_layers) or fvu >= COLLAPSED_FVU),
     }
 
 
 def variances(error: Tensor, x: Tensor, centre: Statistics) -> tuple[Tensor, Tensor]:
-    """What is left of the variance, and all of it, whose ratio is ``fvu``: means over a batch, standardised.
+    """The unexplained and the total variance, whose ratio is ``fvu``: means over a batch, standardized.
 
     Args:
-        error: of the reconstructions of ``x``, in the data's units.
+        error: x_hat - x, in the data's units: (N, *shape).
         x: (N, *shape).
-        centre: of the training split.
+        centre: statistics of the training split.
     """
     return (error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()
 
@@ -93,7 +97,7 @@ def psnr(mse: float, peak: float) -> float:
 
 
 def count_flat(complement: Complement, z: Tensor) -> Tensor:
-    """How many samples are in each flat interval of each unit: (N, units...) to (intervals, units...)."""
+    """Count the samples in each flat interval of each unit: (N, units...) to (intervals, units...)."""
     return torch.stack([inside(z, [interval]).sum(dim=0) for interval in complement.intervals])
 
 
@@ -102,7 +106,7 @@ def saturation_shares(counts: Mapping[str, Tensor], samples: int) -> dict[str, f
 
     Args:
         counts: encoder layer -> samples in each flat interval of each unit (intervals, units...); the code last.
-        samples: in the split.
+        samples: number of samples in the split.
     """
     units = {name: count[0].numel() for name, count in counts.items()}
     flat = {name: int(count.sum()) for name, count in counts.items()}
@@ -115,3 +119,51 @@ def saturation_shares(counts: Mapping[str, Tensor], samples: int) -> dict[str, f
         **{f"dead_fraction/{name}": dead[name] / units[name] for name in counts},
         "active_code_units": units[code] - flat[code] / samples,
     }
+
+
+@torch.no_grad()
+def energy(model: DenoisingAutoencoder, x: Tensor) -> Tensor:
+    """E(x) = 1/2 * |x - x_hat(x)|^2, without noise, in the data's own units: (N, *shape) to (N,).
+
+    Goroshin & LeCun (2013), arXiv 1301.3577.
+    """
+    model.eval()
+    x_hat: Tensor = model(x)
+    return (x_hat - x).flatten(1).square().sum(dim=1) / 2
+
+
+def energy_map(model: DenoisingAutoencoder, span: tuple[float, float], side: int = MAP_SIDE) -> Tensor:
+    """The energy on a square grid over ``span`` x ``span``: (side, side), rows by y and columns by x, both rising."""
+    ticks = torch.linspace(*span, side, device=model.mean.device)
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    return energy(model, torch.stack([x, y], dim=-1).flatten(0, 1)).view(side, side)
+
+
+def low_energy_area(energies: Tensor) -> float:
+    """The share of an energy map that lies below ``LOW_ENERGY``."""
+    return (energies < LOW_ENERGY).float().mean().item()
+
+
+@torch.no_grad()
+def code_sensitivity(model: DenoisingAutoencoder, x: Tensor, width: float, generator: Generator) -> float:
+    """Squared change of the code under small Gaussian noise, over the variance of the code.
+
+        mean |code(x + s n) - code(x)|^2 / mean |code(x) - mean code|^2,   n ~ N(0, 1), s = 0.05 * width
+
+    Because of the variance in the denominator, a model cannot look stable by shrinking its code. This is an extension:
+    Goroshin & LeCun (2013) measure no perturbation.
+
+    Args:
+        model: put in evaluation mode.
+        x: clean inputs (N, *shape), in the data's units.
+        width: width of the range of the data.
+        generator: draws the noise, on the device of ``x``.
+
+    Returns:
+        The ratio; nan where the code does not vary.
+    """
+    model.eval()
+    noise = torch.empty_like(x).normal_(generator=generator)
+    code, moved = model.encode(x), model.encode(x + PERTURBATION * width * noise)
+    variance = (code - code.mean(dim=0)).square().sum()
+    return ((moved - code).square().sum() / variance).item()

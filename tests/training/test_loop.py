@@ -11,16 +11,20 @@ from torch.optim import SGD, Adam
 
 import satae
 from satae.data.dataset import Dataset, Split, statistics
-from satae.training.fit import CHECK_EVERY, NonFiniteLoss, batches, beginning, fit
-from satae.training.gradient import by_autograd, quickest
+from satae.training.gradients import by_autograd, choose_gradient
+from satae.training.loop import CHECK_EVERY, NonFiniteLoss, Position, alpha_schedule, batches, fit
+from satae.training.optimizers import plain_step
 from satae.training.precision import Precision
-from satae.training.schedule import alpha_schedule
-from satae.training.step import plain_step
 
 
 def dataset(count=23, shape=(6,)) -> Dataset:
     x = torch.rand(count, *shape, generator=Generator().manual_seed(7))
     return Dataset("test", Split(x), Split(x[:2]), Split(x[:2]), span=(0.0, 1.0))
+
+
+def start_of(order):
+    """The first position of a training, its order drawn from a seed."""
+    return Position(0, Generator().manual_seed(order).get_state())
 
 
 def run(model=None, data=None, *, noise=lambda x: x, schedule=lambda done: 0.1, optimiser=None, order=0, **options):
@@ -39,7 +43,7 @@ def moments_of(model=None, data=None, *, noise, schedule, optimiser=None, order=
         noise,
         optimiser or SGD(model.parameters(), lr=0.1),
         schedule,
-        begin or beginning(Generator().manual_seed(order)),
+        begin or start_of(order),
         **{"epochs": 3, "batch_size": 5, **options},
     )
 
@@ -116,7 +120,7 @@ def test_the_model_is_stepped_in_training_mode_even_if_it_was_measured_in_betwee
         lambda x: modes.append(model.training) or x,
         SGD(model.parameters(), lr=0.1),
         lambda done: 0.0,
-        beginning(Generator()),
+        start_of(0),
         epochs=3,
         batch_size=23,
     ):
@@ -172,7 +176,7 @@ def test_the_decoder_is_normalised_every_so_many_steps(every, at, monkeypatch):
             steps.append(1)
 
     optimiser = Counted(model.parameters(), lr=0.1)
-    monkeypatch.setattr(model, "normalise_decoder", lambda: done.append(len(steps)))
+    monkeypatch.setattr(model, "normalize_decoder", lambda: done.append(len(steps)))
     run(model, optimiser=optimiser, decoder_norm=every)  # 15 steps
     assert done == at
 
@@ -262,7 +266,7 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
         Breaks(7, math.nan),
         SGD(model.parameters(), lr=0.0),
         lambda done: 0.0,
-        beginning(Generator()),
+        start_of(0),
         epochs=3,
         batch_size=5,
     )
@@ -278,7 +282,7 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
 def test_a_pause_is_made_after_the_steps_that_are_asked_for_and_the_end_of_an_epoch_is_none():
     asked = []
     moments = moments_of(
-        noise=lambda x: x, schedule=lambda done: 0.1, pause=lambda step: asked.append(step) or step > 3
+        noise=lambda x: x, schedule=lambda done: 0.1, should_pause=lambda step: asked.append(step) or step > 3
     )
     found = [(moment.position.step, moment.epoch and moment.epoch.number) for moment in moments]
     ends = {5: 1, 10: 2, 15: 3}
@@ -309,7 +313,7 @@ def test_what_goes_on_from_a_moment_is_what_was_not_left(at):
     whole, *rest = made()
     expected = [*training(whole, *rest, order=2)]
     left, optimiser, draws = made()
-    for moment in training(left, optimiser, draws, order=2, pause=lambda step: step == at):
+    for moment in training(left, optimiser, draws, order=2, should_pause=lambda step: step == at):
         if moment.position.step == at:
             break
     epochs = [*training(left, optimiser, draws, order=77, begin=moment.position)]
@@ -368,16 +372,16 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
 
     torch.manual_seed(3)
     model = ours(act)
-    model.standardise_by(mean, std)
+    model.standardize_by(mean, std)
     noise, draws = satae.corruption("gaussian", level=level), Generator().manual_seed(11)
     for _ in fit(
         model,
         data,
-        quickest(model, satae.Objective(satae.Complement(act()), reduction), Precision()),
+        choose_gradient(model, satae.Objective(satae.Complement(act()), reduction), Precision()),
         lambda x: noise(x, draws),
         OPTIMISERS[optimiser](model.parameters()),
         lambda done: 0.0,
-        beginning(Generator().manual_seed(5)),
+        start_of(5),
         epochs=epochs,
         batch_size=size,
     ):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.training.losses import batch_losses, missing_compiler
+from satae.training.gradients import batch_losses, missing_compiler
 from satae.training.precision import Precision
 
 CPU = torch.device("cpu")

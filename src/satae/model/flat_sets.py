@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,15 @@ from torch.nn import functional
 
 Interval = tuple[float, float]
 Side = Literal["below", "above"]
-FlatSet = Callable[[nn.Module, float], Sequence[Interval]]
+FlatSet = Callable[[Any, float], Sequence[Interval]]  # (activation, eps) -> intervals
 
-FAR = 1e30  # where an activation has reached its limit in float64, and z * z does not overflow yet
-FARTHEST = 1e6  # a tail must have begun by |z| = FARTHEST; enough for softsign down to eps = 1e-12
-ZOOMS = 6  # 1024^6 subdivisions: past the resolution of float64
+AT_INFINITY = 1e30  # an activation has reached its limit here in float64, and z * z does not overflow yet
+FARTHEST_TAIL = 1e6  # a tail must start within |z| <= FARTHEST_TAIL; enough for softsign down to eps = 1e-12
+SUBDIVISIONS = 6  # of 1024 points each: beyond the resolution of float64
 
 
 def evaluate(act: nn.Module, z: Tensor) -> Tensor:
-    """f(z), leaving ``z`` as it was and firing no hooks of ``act``."""
+    """f(z); ``z`` is not changed, and no hooks of ``act`` run."""
     value: Tensor = act.forward(z.clone() if getattr(act, "inplace", False) else z)
     return value
 
@@ -54,31 +54,29 @@ def distance(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
     Returns:
         Distances, shaped like ``z``.
     """
-    return functools.reduce(torch.minimum, (_outside(z, *interval) for interval in intervals))
 
+    def to_interval(lo: float, hi: float) -> Tensor:
+        below, above = lo - z, z - hi  # an infinite end is left out, since inf - inf is nan
+        return functional.relu(below if hi == math.inf else above if lo == -math.inf else torch.maximum(below, above))
 
-def _outside(z: Tensor, lo: float, hi: float) -> Tensor:
-    """Distance to one interval; an infinite end is left out, since inf - inf is nan."""
-    below, above = lo - z, z - hi
-    far = below if hi == math.inf else above if lo == -math.inf else torch.maximum(below, above)
-    return functional.relu(far)
+    return functools.reduce(torch.minimum, (to_interval(*interval) for interval in intervals))
 
 
 def inside(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
-    """Which elements lie in one of some closed intervals: booleans shaped like ``z``."""
+    """Whether each element lies in one of some closed intervals: booleans shaped like ``z``."""
     return functools.reduce(torch.logical_or, ((z >= lo) & (z <= hi) for lo, hi in intervals))
 
 
 def level(act: nn.Module, interval: Interval) -> float:
     """The value that ``act`` takes, or tends to, on an interval where it is flat."""
     ends = [end for end in interval if math.isfinite(end)]
-    far = FAR if interval[1] == math.inf else -FAR
+    far = AT_INFINITY if interval[1] == math.inf else -AT_INFINITY
     point = sum(ends) / 2 if len(ends) == 2 else far
     return evaluate(act, torch.tensor(point, dtype=torch.float64)).item()
 
 
 def tails(*sides: Side) -> FlatSet:
-    """A flat set for activations that only tend to flatness: the tails where |f'(z)| <= eps.
+    """The flat set of an activation that only tends to flatness: the tails where |f'(z)| <= eps.
 
     Args:
         sides: ``"below"`` for the tail towards -inf, ``"above"`` for the one towards +inf.
@@ -95,10 +93,10 @@ def tails(*sides: Side) -> FlatSet:
 
 @torch.no_grad()
 def _tail(act: nn.Module, eps: float, side: Side) -> Interval:
-    """The half-line that begins at infinity and ends where |f'| first exceeds ``eps``."""
-    far = math.asinh(FARTHEST) * (-1 if side == "below" else 1)
+    """The half-line from infinity to the place where |f'| first exceeds ``eps``."""
+    far = math.asinh(FARTHEST_TAIL) * (-1 if side == "below" else 1)
     grid = torch.linspace(far, -far, 4097, dtype=torch.float64).sinh()  # fine near 0, coarse far out
-    for _ in range(ZOOMS):
+    for _ in range(SUBDIVISIONS):
         steep = slope(act, grid).abs() > eps
         if not steep.any() or steep[0]:
             raise ValueError(

@@ -7,18 +7,17 @@ import torch
 from torch import nn
 
 import satae
-from satae.model.activations import satlin, shrink
-from satae.training.gradient import by_autograd, quickest
-from satae.training.losses import batch_losses
+from satae.model.activations import FACTS, satlin, shrink
+from satae.training.gradients import batch_losses, by_autograd, choose_gradient
+from satae.training.mlp_step import MlpStep, applies
 from satae.training.precision import PRECISIONS, Precision
-from satae.training.written_out import KNOWN, WrittenOut, applies
 
 CPU = torch.device("cpu")
 FP32 = Precision()
 ACTS = {
     "relu": nn.ReLU,
-    "shrink": functools.partial(shrink, 0.1),
-    "satlin": functools.partial(satlin, -0.4, 0.3),
+    "shrink": functools.partial(shrink, threshold=0.1),
+    "satlin": functools.partial(satlin, low=-0.4, high=0.3),
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
@@ -28,7 +27,7 @@ def built(act, widths=(7, 5), **options):
     """A model that has something to reconstruct, and its objective."""
     torch.manual_seed(1)
     model = satae.mlp((1, 3, 4), act, widths=widths, **options)
-    model.standardise_by(torch.rand(1, 3, 4), torch.full((1, 1, 1), 0.4))
+    model.standardize_by(torch.rand(1, 3, 4), torch.full((1, 1, 1), 0.4))
     return model, satae.Objective(satae.Complement(act()))
 
 
@@ -40,14 +39,14 @@ def examples():
 def both(model, objective, precision=FP32, alpha=0.3):
     """Losses and gradients: written out, and by automatic differentiation."""
     found = []
-    for way in (WrittenOut(model, objective, precision), by_autograd(batch_losses(objective, precision, CPU))):
+    for way in (MlpStep(model, objective, precision), by_autograd(batch_losses(objective, precision, CPU))):
         losses = way(model, *examples(), alpha)
         found.append((losses, {name: weights.grad.clone() for name, weights in model.named_parameters()}))
     return found
 
 
-def test_every_known_activation_is_tried():
-    assert {type(make()) for make in ACTS.values()} == KNOWN.keys()
+def test_every_activation_with_a_derivative_is_tried():
+    assert {type(make()) for make in ACTS.values()} == {kind for kind, facts in FACTS.items() if facts.derivative}
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
@@ -71,7 +70,7 @@ def test_the_penalty_alone_has_a_gradient_of_its_own(name):
     """Else a sign that is wrong could hide behind the reconstruction."""
     model, objective = built(ACTS[name])
     parts = []
-    for way in (WrittenOut(model, objective, Precision()), by_autograd(batch_losses(objective, Precision(), CPU))):
+    for way in (MlpStep(model, objective, Precision()), by_autograd(batch_losses(objective, Precision(), CPU))):
         found = []
         for alpha in (1e3, 0.0):
             way(model, *examples(), alpha)
@@ -100,14 +99,14 @@ def test_saturated_units_get_nothing():
     model, objective = built(ACTS["satlin"], (6,))
     with torch.no_grad():
         model.encoder.layer1.affine.bias.fill_(50.0)
-    WrittenOut(model, objective, Precision())(model, *examples(), 0.5)
+    MlpStep(model, objective, Precision())(model, *examples(), 0.5)
     assert not model.encoder.layer1.affine.weight.grad.any()
     assert model.decoder.layer1.weight.grad.any()
 
 
 def test_a_gradient_that_was_put_away_is_put_back():
     model, objective = built(nn.ReLU)
-    way = WrittenOut(model, objective, Precision())
+    way = MlpStep(model, objective, Precision())
     way(model, *examples(), 0.3)
     first = model.encoder.layer1.affine.weight.grad.clone()
     for weights in model.parameters():
@@ -135,11 +134,11 @@ class Louder(nn.ReLU):
 def test_it_is_left_to_automatic_differentiation_elsewhere(model, reading):
     model, objective = model(), satae.Objective(satae.Complement(nn.ReLU(), reading))
     assert not applies(model, objective)
-    assert not isinstance(quickest(model, objective, Precision()), WrittenOut)
+    assert not isinstance(choose_gradient(model, objective, Precision()), MlpStep)
 
 
 def test_the_quickest_way_is_chosen(monkeypatch):
     model, objective = built(nn.ReLU)
-    assert isinstance(quickest(model, objective, Precision()), WrittenOut)
+    assert isinstance(choose_gradient(model, objective, Precision()), MlpStep)
     monkeypatch.setattr(torch, "compile", lambda function, mode: function)
-    assert not isinstance(quickest(model, objective, Precision(), 9), WrittenOut)  # what is compiled is torch's own
+    assert not isinstance(choose_gradient(model, objective, Precision(), 9), MlpStep)  # what is compiled is torch's own

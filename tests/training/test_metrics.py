@@ -9,8 +9,8 @@ from torch import nn
 
 import satae
 from satae.data.dataset import Dataset, Split, statistics
-from satae.training import measure as module
-from satae.training.measure import measure
+from satae.training import metrics as module
+from satae.training.metrics import measure
 
 
 def dataset(x: torch.Tensor, span=(-1.0, 1.0)) -> Dataset:
@@ -37,7 +37,7 @@ def measured(model, data, act=None, *, noise=lambda x: x, alpha=0.0, reduction="
 @pytest.fixture(params=[1000, 3])
 def _any_batch(request, monkeypatch):
     """All samples in one forward pass, and three at a time with one left over."""
-    monkeypatch.setattr(module, "BATCH", request.param)
+    monkeypatch.setattr(module, "LARGEST_BATCH", request.param)
 
 
 X = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.0], [3.0, 3.0], [-2.0, -2.0], [0.1, 0.2], [2.0, -3.0]])
@@ -48,7 +48,7 @@ X = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.0], [3.0, 3.0], [-2.0, -2.0]
 def test_losses_by_numpy(reduction):
     encoder, decoder, data = [[1.0, 2.0], [-1.0, 0.5], [0.3, 0.3]], [[1.0, 0, 0.2], [0, 1.0, 0.1]], dataset(X)
     model = model_of(nn.ReLU, encoder, decoder=decoder)
-    model.standardise_by(*statistics(data))
+    model.standardize_by(*statistics(data))
     values = measured(model, data, noise=lambda x: x + 0.25, alpha=0.7, reduction=reduction)
     x = X.numpy().astype(numpy.float64)
     mean, std = x.mean(0), x.std(0)
@@ -72,7 +72,7 @@ def test_fvu_of_predicting_the_mean_is_1_and_that_of_a_perfect_model_0(standardi
     constant = model_of(nn.ReLU, [[1.0, 0.0]], offset=[0.0, 0.0] if standardised else mean.tolist())
     perfect = model_of(nn.ReLU, [[1.0, 0], [0, 1.0]], [1e3, 1e3], [[1.0, 0], [0, 1.0]], [-1e3, -1e3])
     if standardised:
-        constant.standardise_by(mean, std)
+        constant.standardize_by(mean, std)
     assert measured(constant, data)["fvu"] == pytest.approx(1, rel=1e-5)
     assert measured(constant, data)["collapsed"] == 1
     assert measured(perfect, data)["fvu"] == pytest.approx(0, abs=1e-6)

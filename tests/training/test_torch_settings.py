@@ -8,12 +8,12 @@ import pytest
 import torch
 from program import here
 
-from satae.training import engine
+from satae.training import torch_settings
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not that of glibc")
 def test_freed_memory_is_handed_out_again():
-    engine.keep_memory()
+    torch_settings.configure_torch(1)
 
     def faults():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -40,9 +40,9 @@ def test_threads_wait_for_a_short_while_unless_the_user_has_said_how_long(tmp_pa
 def test_a_gpu_is_told_to_repeat_itself_and_a_cpu_needs_not():
     filled = torch.utils.deterministic.fill_uninitialized_memory
     try:
-        engine.repeat_exactly(torch.device("cpu"))
+        torch_settings.use_deterministic_algorithms(torch.device("cpu"))
         assert not torch.are_deterministic_algorithms_enabled()
-        engine.repeat_exactly(torch.device("cuda"))
+        torch_settings.use_deterministic_algorithms(torch.device("cuda"))
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.is_deterministic_algorithms_warn_only_enabled()
     finally:

@@ -1,0 +1,159 @@
+"""Checks before a training starts or resumes, and warnings about what the user may not expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from satae.config import Config, ConfigError, saved_config
+from satae.config.registries import NOISES
+from satae.config.schema import all_path_options
+from satae.config.validation import check_changes
+from satae.experiment import build
+from satae.experiment.experiment import Experiment, check_data
+from satae.printable import brief, brief_line, first_line, one_line
+from satae.training import checkpoint, precision
+from satae.training.checkpoint import State
+from satae.training.checkpoint_manager import best_path, latest_checkpoint
+from satae.training.gradients import missing_compiler
+from satae.training.loop import alpha_schedule, steps_per_epoch
+
+FAINT_NOISE: Final = 0.01  # level, as a share of the data's range, below which noise hardly shows
+NEARLY_ALL: Final = 0.95  # a layer with a larger share of saturated units hardly learns
+
+
+def check_config(config: Config) -> None:
+    """Build everything but the weights, so that what does not fit is reported before anything is written.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    try:
+        device = build.device(config.device)
+        if config.compile and (compiler := missing_compiler(device)):
+            raise ConfigError(f"compile=true: needs the C++ compiler {compiler}; install it, or set compile=false")
+        build.objective(config)
+        data = build.dataset(config)
+        last_batch = len(data.train.x) % config.batch_size or config.batch_size
+        if getattr(config.arch, "batch_norm", False) and last_batch == 1:
+            raise ConfigError(
+                f"batch_size={config.batch_size}: leaves a batch of one of the {len(data.train.x)} training inputs,"
+                " which arch.batch_norm=true cannot normalise; choose another"
+            )
+        with torch.device("meta"):
+            model = build.model(config, data.shape)
+            try:
+                if config.decoder_norm:
+                    model.normalize_decoder()
+            except ValueError as error:
+                raise ConfigError(f"decoder_norm={config.decoder_norm}: {error}") from None
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    except OSError as error:
+        raise ConfigError(f"{error.filename or 'data'}: cannot be read ({error.strerror or error})") from None
+
+
+def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str], object]) -> bool:
+    """Check that a run can resume; returns whether anything is left to train.
+
+    Args:
+        config: the configuration with which it resumes.
+        run: its directory.
+        finished: whether its record says that it is finished.
+        warn: called with one line for each damaged checkpoint.
+
+    Raises:
+        ConfigError: it cannot resume.
+    """
+    try:
+        state = latest_checkpoint(run, warn)
+        if state is None and finished:
+            raise ConfigError(f"{run}: is finished, but its checkpoints are gone; start over with rerun={run}")
+        if state is not None:
+            before = saved_config.restore_config(state.facts["config"], f"{run}: the configuration in its checkpoint")
+            check_changes(
+                before, config, all_path_options()
+            )  # files and folders may move; the numbers in them may not change
+            started = -(-state.step // steps_per_epoch(int(state.facts["samples"]), config.batch_size))
+            if config.epochs < started:
+                raise ConfigError(
+                    f"epochs={config.epochs}: {started} have started; give at least that, or use rerun={run}"
+                )
+            if config.epochs == started and finished:
+                return False
+        check_config(config)
+        if state is not None:
+            check_data(state.facts, build.dataset(config), build.fingerprint(config))
+            experiment = Experiment.build(config)
+            experiment.restore(state)
+            alpha_jump(experiment, state)
+            best_so_far(experiment, state, run, lambda line: None)
+    except ConfigError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); see to it") from None
+    except ValueError as error:
+        raise ConfigError(f"{run}: cannot resume ({first_line(error)}); start over with rerun={run}") from None
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ConfigError(f"{run}: cannot resume ({brief_line(error)}); start over with rerun={run}") from None
+    return True
+
+
+def alpha_jump(experiment: Experiment, state: State) -> str:
+    """Say how alpha jumps because a run resumes from ``state`` with another number of epochs; "" if it does not."""
+    config = experiment.config
+    before, now = state.facts["config"]["epochs"], config.epochs
+    schedule = alpha_schedule(config.alpha, config.alpha_schedule)
+    old_alpha, alpha = (schedule(state.step / (epochs * experiment.steps_per_epoch)) for epochs in (before, now))
+    if old_alpha == alpha:
+        return ""
+    rises = f"it rises over half of {now} epochs now, not of {brief(before)}"
+    return f"alpha goes from {old_alpha:.3g} to {alpha:.3g} here: {rises}"
+
+
+def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[[str], object]) -> float | None:
+    """The lowest loss so far, if the weights that reached it still exist.
+
+    Args:
+        experiment: the weights must fit its model.
+        state: the checkpoint from which the run resumes.
+        run: its directory.
+        warn: called with one line if the weights are missing or cannot be used.
+    """
+    if state.best is None:
+        return None
+    try:
+        experiment.check_weights(checkpoint.load(best_path(run)))
+    except (FileNotFoundError, ValueError) as error:
+        warn(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
+        return None
+    return state.best
+
+
+@torch.no_grad()
+def startup_warnings(experiment: Experiment) -> list[str]:
+    """Warnings about a penalty without gradient, a slow precision, faint noise, and layers that start saturated."""
+    config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
+    if config.alpha and not f_c.trains:
+        lines.append(
+            f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"
+            " kinks: the penalty is reported but trains nothing; choose output or input"
+        )
+    if precision.is_slow(config.precision, experiment.device):
+        lines.append(f"precision={config.precision}: this processor has no bfloat16 products; fp32 is quicker here")
+    low, high = experiment.data.span
+    in_data_units = NOISES[config.noise.name].facts.get("in_data_units", False)
+    if in_data_units and 0 < config.noise.level < FAINT_NOISE * (high - low):
+        lines.append(
+            f"noise.level={config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is in the"
+            " data's own units; choose a higher one, or save brightness as uint8"
+        )
+    for layer, z in experiment.model.eval().trace(experiment.examples()[1]).zs.items():
+        if (share := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
+            lines.append(f"{layer} starts with {share:.0%} of its units saturated and may never learn; see init")
+    return lines
