@@ -105,9 +105,10 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def entries(self) -> list[Entry[T]]:
-        """Everything that is registered; all modules of the registry are imported."""
+        """Everything that is registered, in the order of ``names()``; all modules of the registry are imported."""
         self._import("")
-        return list(self._entries.values())
+        order = [*self.names(), *self._entries]
+        return sorted(self._entries.values(), key=lambda entry: order.index(entry.name))
 
     def choice(self, name: str, options: Mapping[str, Any] | None = None, prefix: str = "") -> Choice:
         """A choice, its options checked against the signature of its function and converted to plain data.

@@ -1,0 +1,78 @@
+"""A new choice is one function and one YAML file: help, messages, lists and runs know it without another edit."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from program import ROOT
+
+SOURCE = '''
+"""Points on two parallel lines."""
+
+import torch
+
+from satae.config.option_types import Count, OpenShare, Positive, Seed
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset, Split, shuffled_splits
+
+
+@DATA_SOURCES.register("rails", origin="computed")
+def rails(*, gap: Positive, valid: OpenShare, test: OpenShare, split_seed: Seed, limit: Count | None) -> Dataset:
+    """Points (2,) on two lines."""
+    x = torch.linspace(-1, 1, 200)
+    x = torch.cat([torch.stack([x, torch.full_like(x, side * gap / 2)], 1) for side in (-1, 1)])
+    splits = shuffled_splits(Split(x), valid=valid, test=test, seed=split_seed, limit=limit)
+    return Dataset("rails", *splits, span=(-1.0, 1.0))
+'''
+SOURCE_VALUES = """\
+# points on two parallel lines
+name: rails
+gap: 1.0        # distance between the lines
+valid: 0.15
+test: 0.15
+split_seed: 0
+limit: null
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the program with a data source and an activation more."""
+    folder = tmp_path_factory.mktemp("tree")
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "src" / "satae", folder / "satae", ignore=ignore)
+    shutil.copytree(ROOT / "conf", folder / "satae" / "conf", ignore=ignore)
+    (folder / "satae" / "data" / "rails.py").write_text(SOURCE)
+    (folder / "satae" / "conf" / "data" / "rails.yaml").write_text(SOURCE_VALUES)
+    return folder
+
+
+def run(tree, module, *words):
+    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", f"import sys; from satae.{module} import main; sys.exit(main())", *words]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_help_and_lists_show_an_added_choice(tree):
+    shown = run(tree, "train", "--help")[1]
+    assert "  rails          points on two parallel lines" in shown
+    assert "data.gap=1.0" in shown
+    assert "\nrails\tembedded\t\tcomputed\n" in run(tree, "datasets", "list")[1]
+
+
+def test_messages_know_an_added_choice(tree):
+    code, _, err = run(tree, "train", "data=rail")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "rails, svhn; did you mean rails?" in err
+    assert "data.gap: data=digits has no such option; it belongs to data=rails\n" in run(tree, "train", "data.gap=2")[2]
+    assert "data.gap=0: must be above 0\n" in run(tree, "train", "data=rails", "data.gap=0")[2]
+
+
+def test_an_added_choice_is_trained(tree):
+    words = ["data=rails", "data.gap=0.5", "epochs=1", "arch.widths=[3]", "threads=1", "hydra.run.dir=run"]
+    code, _, err = run(tree, "train", *words)
+    assert (code, err) == (0, "")
+    assert "gap: 0.5" in (tree / "run" / "config.yaml").read_text()
