@@ -138,13 +138,23 @@ def print_outcome(directory: Path) -> None:
         print(table.line(run), flush=True)  # noqa: T201
 
 
+def run_status(directory: Path) -> str | None:
+    """The status in a run's record, or "unreadable"; None if the run has not started."""
+    from satae.sweeps import results
+
+    try:
+        return results.status(directory)
+    except (OSError, ConfigError):
+        return "unreadable"
+
+
 def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") -> None:
     """Record and print that a run's process has ended without a result; ``detail`` ends the line."""
     from satae.runs import record
     from satae.sweeps import results
 
     error = WorkerKilledError()
-    status = results.status(directory)
+    status = run_status(directory)
     if status in (results.FINISHED, results.FAILED):  # the run wrote its end before
         print_outcome(directory)
         return

@@ -21,9 +21,11 @@ from satae.launchers.base import (
     available_cores,
     close_lost_run,
     is_stopped,
+    run_status,
     share_cores,
 )
 from satae.launchers.worker_process import JobRunner, end_when
+from satae.runs.layout import RUNNING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -88,8 +90,6 @@ class JoblibLauncher(Launcher):
             runner: makes a run.
             waiting: runs are taken from here as they start; those that had not started in fact are put back.
         """
-        from satae.sweeps import results
-
         running: dict[Future[int | None], J] = {}
         ended = 0
         try:
@@ -105,7 +105,7 @@ class JoblibLauncher(Launcher):
                     ended += 1
         except BrokenExecutor:
             lost = [job for future, job in running.items() if future.exception() is not None]
-            killed = [job for job in lost if results.status(job.directory) == results.RUNNING]
+            killed = [job for job in lost if run_status(job.directory) == RUNNING]
             waiting.extendleft(job for job in reversed(lost) if job not in killed)
             if not (killed or ended or len(lost) < len(running)):
                 raise
