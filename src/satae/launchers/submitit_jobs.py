@@ -100,8 +100,9 @@ class SubmititLauncher(Launcher):
         if has_result:
             print_outcome(directory)
         else:
+            state = f" ({submission.state})" if self._cluster == "slurm" else ""
             log = shorten(submission.paths.stderr)
-            close_lost_run(directory, self.stop_file, f" ({submission.state}); the job's log: {log}")
+            close_lost_run(directory, self.stop_file, f"{state}; the job's log: {log}")
 
     def _cancel(self, submissions: Sequence[Any]) -> None:
         """Ask jobs to end, and give their runs the time to write a checkpoint."""
