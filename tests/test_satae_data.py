@@ -1,5 +1,6 @@
 """satae-data: what it lists, fetches and verifies, and its exit codes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -241,13 +242,13 @@ def test_a_folder_that_cannot_be_is_no_traceback(stand_in, satae_data, folder):
     assert code in (0, 1)
 
 
-def test_a_fault_of_the_program_is_told_in_one_line(stand_in, satae_data, monkeypatch):
+def test_a_fault_of_the_program_is_printed_in_one_line(stand_in, satae_data, monkeypatch):
     def faulty(*_):
         raise RuntimeError("out of luck.\nand more")
 
     stand_in()
     monkeypatch.setattr(datasets, "find_archive", faulty)
-    assert satae_data("list") == (1, [], ["satae-data: RuntimeError: out of luck"])
+    assert satae_data("list") == (1, [], ["satae-data: RuntimeError: out of luck (HYDRA_FULL_ERROR=1 shows where)"])
 
 
 def test_an_incomplete_set_does_not_pass(cache, stand_in, satae_data):
@@ -264,6 +265,26 @@ def test_nothing_heavy_is_imported():
     assert subprocess.check_output([sys.executable, "-c", line], text=True).strip() == "set()"
 
 
+DOCS = (ROOT / "docs" / "data.md").read_text("utf-8")
+
+
+def test_the_table_in_the_docs_has_every_source_and_its_origin():
+    table = DOCS.partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    names = {re.search(r"data=(\w+)", row)[1] for row in table}
+    assert names == {*DATA_SOURCES.names()}
+    for name in names:
+        facts = DATA_SOURCES[name].facts
+        origin = facts.get("origin", "fetched once")
+        assert [row for row in table if f"data={name} " in row.replace("`", " ") and origin in row], name
+
+
+def test_every_source_says_where_its_data_come_from_and_published_ones_take_a_folder():
+    for name in DATA_SOURCES.names():
+        facts = DATA_SOURCES[name].facts
+        assert ("origin" in facts) != ("published" in facts), name
+        assert ("published" in facts) == (name in DATA_SOURCES.owners("dir")), name
+        assert "published" not in facts or facts["published"].name == name
+
+
 def test_docs_name_every_ending_of_images():
-    text = (ROOT / "docs" / "data.md").read_text("utf-8")
-    assert [ending for ending in IMAGE_SUFFIXES if ending not in text] == []
+    assert [ending for ending in IMAGE_SUFFIXES if ending not in DOCS] == []
