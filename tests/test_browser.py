@@ -8,7 +8,7 @@ import pytest
 from program import TINY, here
 from served import served
 
-from satae.sweeps.bands import MEASURES
+from satae.sweeps.tensorboard_sweep import BAND_METRICS
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -81,8 +81,8 @@ def test_custom_scalars_have_the_bands_over_seeds(page, board):
     page.goto(f"{board}/#custom_scalars")
     shown(page, "over seeds: mean and 95 % interval", "valid/fvu", "saturated fraction of each layer")
     drawn = page.locator("tf-custom-scalar-margin-chart-card path.area")
-    drawn.nth(CONFIGURATIONS * len(MEASURES) - 1).wait_for(state="attached")
-    assert drawn.count() == CONFIGURATIONS * len(MEASURES)
+    drawn.nth(CONFIGURATIONS * len(BAND_METRICS) - 1).wait_for(state="attached")
+    assert drawn.count() == CONFIGURATIONS * len(BAND_METRICS)
     assert page.get_by_text("Missing Tags").count() == 0
 
 

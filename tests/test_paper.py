@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from satae.sweeps.results import below
+from satae.sweeps.results import read_runs
 from satae.train import main
 
 SEEDS = 5
@@ -14,7 +14,9 @@ def metrics_by_alpha(preset, folder, monkeypatch):
     overrides = [f"experiment=paper/{preset}", "alpha=0,0.1", f"seed=range({SEEDS})", f"hydra.sweep.dir={folder}"]
     monkeypatch.setattr(sys, "argv", ["satae-train", "--multirun", *overrides])
     assert main() == 0
-    plain, saturated = ([run.metrics for run in below(folder) if run.choices["alpha"] == alpha] for alpha in (0, 0.1))
+    plain, saturated = (
+        [run.metrics for run in read_runs(folder) if run.choices["alpha"] == alpha] for alpha in (0, 0.1)
+    )
     assert (len(plain), len(saturated)) == (SEEDS, SEEDS)
     return plain, saturated
 

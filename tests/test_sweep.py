@@ -11,9 +11,11 @@ import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
 from satae import signals as interruption
+from satae.cli import sweep_session
 from satae.experiment import experiment
 from satae.page.writing import write
-from satae.sweeps import board, csv_files, groups, notes, results
+from satae.sweeps import aggregate, manifest, results
+from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
 from satae.training.loop import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -27,8 +29,8 @@ def untimed(run):
 
 def table(sweep):
     """The rows of runs.csv, but for times and where they were made."""
-    apart = {*csv_files.FACTS, *map(csv_files.final, TIMED)}
-    with (sweep / csv_files.RUNS).open(encoding="utf-8", newline="") as file:
+    apart = {*CSV_FACTS, *map(metric_column, TIMED)}
+    with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 
 
@@ -118,8 +120,8 @@ def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
     outcome = here(tmp_path, *TINY, "threads=1,2", "seed=0,1", "sweep=first")
     assert outcome.code == 0
     assert len(table(tmp_path / "outputs" / "first")) == 4
-    (group,) = groups.grouped(list(results.below(tmp_path / "outputs" / "first")))
-    assert (len(group.runs), len(group.seeds), group.spread("valid/fvu").n) == (4, 2, 2)
+    (group,) = aggregate.group_runs(list(results.read_runs(tmp_path / "outputs" / "first")))
+    assert (len(group.runs), len(group.one_per_seed), group.statistics("valid/fvu").n) == (4, 2, 2)
     header, row = [line.split() for line in outcome.out.splitlines() if "±" in line or "finished" in line][:2]
     assert row[header.index("finished")] == "2"
 
@@ -128,7 +130,7 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     cut_off = here(tmp_path, *WORDS)
     assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
-    told = "1 was cut off and 1 has not begun; go on with: satae-train sweep=outputs/first"
+    told = "1 was interrupted and 1 has not started; resume with: satae-train sweep=outputs/first"
     assert cut_off.out.splitlines()[-1] == told
     report = tmp_path / "outputs" / "first" / "report"
     assert not report.exists()
@@ -143,11 +145,11 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
 def test_runs_that_a_sweep_was_to_have_are_counted_once_when_it_grows(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
-    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 1 has not begun; ")
+    assert cut_off.out.splitlines()[-1].startswith("1 was interrupted and 1 has not started; ")
     cut_off = here(tmp_path, *TINY, "alpha=0.1,0", "seed=0,1", "sweep=first")  # which begins with the same
-    assert cut_off.out.splitlines()[-1].startswith("1 was cut off and 3 have not begun; ")
+    assert cut_off.out.splitlines()[-1].startswith("1 was interrupted and 3 have not started; ")
     cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=2", "sweep=first")
-    assert cut_off.out.splitlines()[-1].startswith("2 were cut off and 3 have not begun; ")
+    assert cut_off.out.splitlines()[-1].startswith("2 were interrupted and 3 have not started; ")
 
 
 def test_how_to_go_on_names_the_launcher(tmp_path, monkeypatch):
@@ -184,7 +186,7 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
     if there:
         assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    monkeypatch.setattr(board, "show_sweep", refuse)
+    monkeypatch.setattr(sweep_session, "start_sweep", refuse)
     outcome = here(tmp_path, *WORDS)
     place = error.filename or tmp_path / "outputs" / "first"
     assert outcome.code == 2
@@ -195,12 +197,12 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
 
 def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(notes, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(manifest, "MAX_JSON_BYTES", 10)
     monkeypatch.setattr("pathlib.Path.mkdir", lambda path, *_, **__: made.append(path))
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
     assert outcome.err.startswith(
-        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands and runs are more than the 10 bytes"
+        f"satae-train: {tmp_path}/outputs/first/sweep.json: its commands and runs need more than 10 bytes"
     )
     assert made == []
 
@@ -257,7 +259,7 @@ def test_fail_fast_begins_no_more_runs(tmp_path, monkeypatch):
     outcome = here(tmp_path, *WORDS, "fail_fast=true")
     assert outcome.code == 3
     assert [name for name in NAMES if (tmp_path / "outputs" / "first" / name).exists()] == NAMES[:1]
-    assert "3 have not begun; go on with: satae-train sweep=outputs/first" in outcome.out
+    assert "3 have not started; resume with: satae-train sweep=outputs/first" in outcome.out
     monkeypatch.undo()
     assert here(tmp_path, *WORDS).code == 3  # the first has diverged for good
     assert len(table(tmp_path / "outputs" / "first")) == 4
@@ -383,7 +385,7 @@ def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
     status = {row["run"]: row["status"] for row in table(tmp_path / "outputs" / "first")}
     assert status == {"optim.lr=0.0001": "interrupted", "optim.lr=1e+30": "failed"}
     assert list((tmp_path / "outputs" / "first" / "optim.lr=0.0001" / "checkpoints").glob("step-*"))
-    assert "1 was cut off and 1 has not begun; go on with" in outcome.out
+    assert "1 was interrupted and 1 has not started; resume with" in outcome.out
 
 
 def test_a_run_with_a_link_is_not_gone_on_with(tmp_path, monkeypatch):

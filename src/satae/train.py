@@ -64,6 +64,7 @@ def run_job(job: Job, share: Share | None) -> bool:
         Interrupted: a signal ended the run; it has left a checkpoint.
     """
     from satae.cli import jobs
+    from satae.sweeps.tensorboard_sweep import update_run
 
     prepare()
     if jobs.is_finished_by_another(job):
@@ -76,7 +77,7 @@ def run_job(job: Job, share: Share | None) -> bool:
             return jobs.report_failure(error, job)
         finally:
             if job.in_sweep:
-                jobs.show_in_sweep(job.directory)
+                update_run(job.directory)
     return False
 
 

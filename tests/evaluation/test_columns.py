@@ -11,7 +11,7 @@ from rich.console import Console
 from satae.evaluation import columns, console, summary
 from satae.evaluation.columns import grids, told
 from satae.evaluation.console import Display
-from satae.sweeps.groups import Spread
+from satae.sweeps.aggregate import SeedStatistics
 
 TITLES = ("noise", "level", "psnr", "noisy ssim", "n")
 ROWS = [["salt_and_pepper", 0.05, 27.677, 0.96223, 1000], ["salt_and_pepper", 0.25, None, 0.007826, 1000]]
@@ -63,9 +63,9 @@ def test_long_text_is_broken_between_words_and_short_text_is_not():
 
 
 def test_over_the_seeds_a_number_has_its_deviation():
-    assert told(Spread.of([0.1, 0.2])) == "0.15 ± 0.071"
-    assert told(Spread.of([0.25])) == "0.25"
-    assert told(Spread.of([])) == "-"
+    assert told(SeedStatistics.from_values([0.1, 0.2])) == "0.15 ± 0.071"
+    assert told(SeedStatistics.from_values([0.25])) == "0.25"
+    assert told(SeedStatistics.from_values([])) == "-"
 
 
 def result(folder, found, **choices):

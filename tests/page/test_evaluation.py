@@ -26,8 +26,8 @@ from satae.page.evaluations import gathering, panels, parts, stored, verdicts
 from satae.page.evaluations.gathering import gather
 from satae.page.writing import write
 from satae.runs.layout import EVALUATION_FOLDER
+from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.formatting import ALL_RUNS, NOTHING, format_number, format_statistics
-from satae.sweeps.groups import Spread, axes, grouped
 from satae.sweeps.series import compare
 
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
@@ -60,7 +60,7 @@ def sweep(folder, acts=ACTS, alphas=ALPHAS, seeds=SEEDS, **more):
 
 def gathered(folder):
     source = sources.gather([folder])
-    groups = grouped(source.runs)
+    groups = group_runs(source.runs)
     return source, groups, gather(source, groups)
 
 
@@ -150,7 +150,7 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
         for row in found:
             of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
             spread, _, interval = row[title].partition("\n")
-            assert spread == format_statistics(Spread.of(map(number, of)))
+            assert spread == format_statistics(SeedStatistics.from_values(map(number, of)))
             assert bool(interval) == (part in ("code", "manifold"))
             assert (row["n"], row["inputs"]) == ("3", inputs)
     captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
@@ -181,7 +181,7 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
         for victim in verdicts.VICTIMS if float(row["alpha"]) else ("own", "alone"):
             said = [verdict(each, victim) for each in of]
             counts = ", ".join(f"{word} {said.count(word)}" for word in verdicts.VERDICTS if word in said)
-            spread = Spread.of(accuracy(each, victim) for each in of)
+            spread = SeedStatistics.from_values(accuracy(each, victim) for each in of)
             number = format_number(spread.mean) if victim == "alone" else format_statistics(spread)
             interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
             assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
@@ -207,7 +207,7 @@ def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
         place = run(tmp_path, seed=seed, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
     (row,) = table(Page(write([tmp_path])), "manifold")
-    assert row["shuffled"] == format_statistics(Spread.of([0.9, 0.1]))
+    assert row["shuffled"] == format_statistics(SeedStatistics.from_values([0.9, 0.1]))
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
@@ -229,7 +229,8 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
         place = run(tmp_path, seed=seed, parts=())
         headline, tables = results("relu", 0.1, seed)["defence"]
         evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
-    number = format_statistics(Spread.of(accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS))
+    accuracies = [accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS]
+    number = format_statistics(SeedStatistics.from_values(accuracies))
     page = Page(write([tmp_path]))
     (row,) = table(page, "defence")
     assert "<caption>Accuracy at epsilon 0.05</caption>" in page.content
@@ -362,7 +363,8 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
     verdicts_told = ", ".join(
         f"{word} {count}" for word in verdicts.VERDICTS if (count := sum(verdict(each, "twin") == word for each in of))
     )
-    twin = format_statistics(Spread.of(accuracy(each, "twin") for each in of)).replace("\N{NO-BREAK SPACE}", " ")
+    twin = format_statistics(SeedStatistics.from_values(accuracy(each, "twin") for each in of))
+    twin = twin.replace("\N{NO-BREAK SPACE}", " ")
     assert re.search(
         rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
     )
@@ -416,7 +418,7 @@ def charts(folder, name):
     """The charts of a part by name."""
     source, _groups, known = gathered(folder)
     part = next(part for part in known.parts if part.name == name)
-    varied = axes([run.choices for run in source.runs])
+    varied = varying_keys([run.choices for run in source.runs])
     return {chart.name: chart for chart in parts.charts(part, compare(part.groups, varied))}
 
 
@@ -464,9 +466,8 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
         found = {label: points for label, points, _ in lines(panel)}
         assert [*found] == (["own", "twin", "alone"] if float(alpha) else ["own", "alone"])
         for victim, points in found.items():
-            assert points == [
-                pytest.approx([x, Spread.of(accuracy(each, victim, x) for each in of).mean]) for x in evaluated.EPSILONS
-            ]
+            means = [(x, fmean(accuracy(each, victim, x) for each in of)) for x in evaluated.EPSILONS]
+            assert points == [pytest.approx([x, mean]) for x, mean in means]
             kinds = {marker for x, y, marker in marks(panel) if [x, y] in points}
             assert panels.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
 
@@ -481,7 +482,7 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
     ):
         for place, alpha in enumerate(ALPHAS):
             of, model = [results(act, alpha, seed) for seed in SEEDS], victim if alpha else "own"
-            spread = Spread.of(accuracy(each, model) for each in of)
+            spread = SeedStatistics.from_values(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
             expected.add((*points[place], panels.VERDICT_MARKS[worst(of, model)]["marker"]))
@@ -528,7 +529,7 @@ def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(t
     assert [y for _, y in points] == pytest.approx([0.55, 2.5 / 3])
     assert [*bars[0]] == pytest.approx([0.5, 0.6])
     assert bars[1][1] == 1.0
-    assert bars[1][0] == pytest.approx((spread := Spread.of([1.0, 0.9, 0.6])).mean - spread.margin)
+    assert bars[1][0] == pytest.approx((spread := SeedStatistics.from_values([1.0, 0.9, 0.6])).mean - spread.margin)
 
 
 def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
@@ -547,13 +548,13 @@ def test_change_of_the_code_and_areas_go_along_alpha(whole):
         for x, y in points:
             of = [results("relu", x, seed) for seed in SEEDS]
             which = model if x else "own"
-            assert y == pytest.approx(Spread.of(largest_change(each, which) for each in of).mean)
+            assert y == pytest.approx(SeedStatistics.from_values(largest_change(each, which) for each in of).mean)
     assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
     chart = charts(whole, "manifold")["manifold_auroc"]
     assert [panel.title for panel in chart.panels] == ["against uniform", "against gaussian", "against shuffled"]
     (_, points, _), *_ = lines(chart.panels[2])
     of = [results("relu", 1.0, seed)["manifold"][0]["auroc shuffled"] for seed in SEEDS]
-    assert points[-1] == pytest.approx([1.0, Spread.of(of).mean])
+    assert points[-1] == pytest.approx([1.0, SeedStatistics.from_values(of).mean])
 
 
 def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
@@ -569,7 +570,7 @@ def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
         of = [results(act, float(alpha), seed)["denoising"][1]["denoising"] for seed in SEEDS]
         for x, y in points:
             values = [row[6] for each in of for row in each if row[:2] == ["uniform", x]]
-            assert y == pytest.approx(Spread.of(values).mean)
+            assert y == pytest.approx(SeedStatistics.from_values(values).mean)
     assert "noisy input" in [curve.label for curve in chart.panels[1].curves]
 
 

@@ -6,9 +6,9 @@ import made
 import pytest
 
 from satae.page import figures, findings, sources
+from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.formatting import format_change, format_statistics
-from satae.sweeps.groups import Spread, axes, grouped
-from satae.sweeps.measures import COLLAPSED, FVU, SATURATED
+from satae.sweeps.results import COLLAPSED, FVU, SATURATED
 from satae.sweeps.series import MOST_SERIES, compare
 
 ALPHAS = (0.0, 0.1, 1.0)
@@ -41,7 +41,7 @@ def runs(folder, acts=ACTS, alphas=ALPHAS):
 
 def compared(folder):
     found = sources.gather([folder]).runs
-    return compare(grouped(found), axes([run.choices for run in found]))
+    return compare(group_runs(found), varying_keys([run.choices for run in found]))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def charts(tmp_path_factory):
 def spread(metric, act, alpha):
     """As it should be drawn, from the measures themselves."""
     values = [measured(act, alpha, seed)[metric] for seed in seeds(act, alpha)]
-    return Spread.of(value for value in values if value is not None)
+    return SeedStatistics.from_values(value for value in values if value is not None)
 
 
 def half(metric, act, alpha):
@@ -122,8 +122,8 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
     for act, found in values.items():
         for seed, fvu in enumerate(found):
             made.whole(tmp_path / f"{act}{seed}", {FVU: fvu, SATURATED: 0.5}, act=act, seed=seed)
-    best, worst = (format_statistics(Spread.of(values[act])) for act in ("satlin", "relu"))
-    change = Spread.of(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
+    best, worst = (format_statistics(SeedStatistics.from_values(values[act])) for act in ("satlin", "relu"))
+    change = SeedStatistics.from_values(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
     assert [told for _, told in findings.found(compared(tmp_path))] == [
         f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
         f" Seed by seed they differ by {format_statistics(change)} (n = 4)."

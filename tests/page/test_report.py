@@ -26,10 +26,10 @@ from satae.page.csv_files import SPREAD
 from satae.page.writing import write
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
-from satae.sweeps import notes
+from satae.sweeps import manifest
+from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.formatting import NOTHING, format_change, format_duration, format_statistics
-from satae.sweeps.groups import Spread, axes, grouped
-from satae.sweeps.measures import FVU, SATURATED
+from satae.sweeps.results import FVU, SATURATED
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
@@ -105,25 +105,32 @@ def typed(*words):
 
 def planned(folder):
     runs = sources.gather([folder]).runs
-    return compare(grouped(runs), axes([run.choices for run in runs]))
+    return compare(group_runs(runs), varying_keys([run.choices for run in runs]))
 
 
 # what it says
 
 
 def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
-    groups = grouped(sources.gather([sweep]).runs)
+    groups = group_runs(sources.gather([sweep]).runs)
     configurations = page.tables[0]
     assert configurations[0][:4] == ["act", "alpha", "n", "valid fvu ± 95 %"]
     assert len(configurations) == 1 + len(groups) == 9
     for group, row in zip(groups, configurations[1:], strict=True):
         assert row[:2] == [group.values["act"], f"{group.values['alpha']:g}"]
-        assert row[2:5] == ["3", format_statistics(group.spread(FVU)), format_statistics(group.spread(SATURATED))]
+        assert row[2:5] == [
+            "3",
+            format_statistics(group.statistics(FVU)),
+            format_statistics(group.statistics(SATURATED)),
+        ]
 
 
 def test_configurations_are_named_as_they_were_typed(tmp_path):
     made.sweep(tmp_path)
-    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,satlin"], ["alpha", "act", "seed"]))
+    manifest.write_manifest(
+        tmp_path,
+        manifest.EMPTY_MANIFEST.with_command("satae-train", ["alpha=0,1", "act=relu,satlin"], ["alpha", "act", "seed"]),
+    )
     page = Page(write([tmp_path]))
     assert page.tables[0][0][:2] == ["alpha", "act"]
     assert rows(tmp_path / "report" / "groups.csv")[0]["configuration"] == "alpha=0,act=relu"
@@ -132,11 +139,11 @@ def test_configurations_are_named_as_they_were_typed(tmp_path):
 
 def test_the_files_say_the_same_as_the_runs(sweep, page):
     assert len(page.tables[1]) == 1 + 24
-    groups = {group.name: group for group in grouped(sources.gather([sweep]).runs)}
+    groups = {group.name: group for group in group_runs(sources.gather([sweep]).runs)}
     written = rows(sweep / "report" / "groups.csv")
     assert len(written) == 8 * 5
     for row in written:
-        spread = groups[row["configuration"]].spread(row["measure"].removeprefix("final/"))
+        spread = groups[row["configuration"]].statistics(row["measure"].removeprefix("final/"))
         assert [float(row[key]) for key in SPREAD] == [
             *spread,
             spread.mean - spread.margin,
@@ -207,7 +214,9 @@ def test_a_seed_that_is_there_twice_counts_once(tmp_path):
 def test_commands_come_from_the_sweep_and_else_from_the_runs(sweep, page, tmp_path):
     assert "satae-train -m alpha=... act=... seed=..." in page.seen()
     made.whole(tmp_path / "0")
-    notes.write(tmp_path, notes.Notes(["satae-train -m seed=0", "satae-train -m seed=1"], [["seed=0"], ["seed=1"]], []))
+    manifest.write_manifest(
+        tmp_path, manifest.Manifest(["satae-train -m seed=0", "satae-train -m seed=1"], [["seed=0"], ["seed=1"]], [])
+    )
     told = Page(write([tmp_path])).content
     assert "<code>satae-train -m seed=0</code>" in told
     assert "<code>satae-train -m seed=1</code>" in told
@@ -229,7 +238,9 @@ def cut_off(folder, begun):
     folder.mkdir()
     names = [f"alpha=0.1,seed={seed}" for seed in range(4)]
     asked = {"a": {str(seed): name for seed, name in enumerate(names)}}
-    notes.write(folder, notes.NONE.add("satae-train", ["seed=range(4)"], ["seed"]).with_runs(asked))
+    manifest.write_manifest(
+        folder, manifest.EMPTY_MANIFEST.with_command("satae-train", ["seed=range(4)"], ["seed"]).with_runs(asked)
+    )
     for seed in range(begun):
         made.whole(folder / names[seed], seed=seed)
     return folder
@@ -299,7 +310,7 @@ def test_a_configuration_counts_the_seeds_that_its_interval_is_of(tmp_path):
         made.whole(tmp_path / f"{seed}", {FVU: fvu, SATURATED: 0.5}, seed=seed)
     page = Page(write([tmp_path]))
     (row,) = page.tables[0][1:]
-    told = format_statistics(Spread.of([0.2, 0.4]))
+    told = format_statistics(SeedStatistics.from_values([0.2, 0.4]))
     assert row[page.tables[0][0].index("n") :][:2] == ["2", told]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
     assert "2 finished runs without a finite valid/fvu." in page.seen()
@@ -616,11 +627,15 @@ def test_torch_is_not_needed(tmp_path):
 
 
 def test_a_number_reads_as_it_is():
-    assert format_statistics(Spread(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == ["0.3209", "±", "0.0072"]
-    assert format_statistics(Spread(1, 0.32094, math.nan, math.nan)) == "0.3209"
-    assert format_statistics(Spread.of([0.53, 0.63])) == "0.580 (0.530, 0.630)"
-    assert format_statistics(Spread(0, math.nan, math.nan, math.nan)) == NOTHING
-    large = format_statistics(Spread(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
+    assert format_statistics(SeedStatistics(3, 0.32094, 0.1, 0.00723)).split("\N{NO-BREAK SPACE}") == [
+        "0.3209",
+        "±",
+        "0.0072",
+    ]
+    assert format_statistics(SeedStatistics(1, 0.32094, math.nan, math.nan)) == "0.3209"
+    assert format_statistics(SeedStatistics.from_values([0.53, 0.63])) == "0.580 (0.530, 0.630)"
+    assert format_statistics(SeedStatistics(0, math.nan, math.nan, math.nan)) == NOTHING
+    large = format_statistics(SeedStatistics(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
     assert large == "1.500e+308 ± too large"
     assert [format_duration(seconds) for seconds in (4.21, 200, 3725)] == ["4.2 s", "3 min 20 s", "1 h 02 min"]
 

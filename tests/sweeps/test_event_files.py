@@ -6,11 +6,11 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from satae.sweeps import event_files
-from satae.sweeps.event_files import PASSED, encoded, rewrite, tell_anew
+from satae.sweeps.event_files import READ_SECONDS, encode_events, replace_events, replace_settings
 
 
 def saying(value):
-    return encoded([Event(step=1, summary=Summary(value=[Summary.Value(tag="x", simple_value=value)]))])
+    return encode_events([Event(step=1, summary=Summary(value=[Summary.Value(tag="x", simple_value=value)]))])
 
 
 def said(folder):
@@ -25,36 +25,36 @@ def names(folder):
 def later(monkeypatch):
     """Let a while go by."""
     now = event_files.time.time()
-    return lambda: monkeypatch.setattr(event_files.time, "time", lambda: now + 2 * PASSED)
+    return lambda: monkeypatch.setattr(event_files.time, "time", lambda: now + 2 * READ_SECONDS)
 
 
 def test_a_file_takes_the_place_of_the_one_before_which_is_emptied_and_goes_later(tmp_path, later):
-    rewrite(tmp_path, ".band", saying(1))
-    rewrite(tmp_path, ".band", saying(2))
+    replace_events(tmp_path, ".band", saying(1))
+    replace_events(tmp_path, ".band", saying(2))
     assert names(tmp_path) == ["0000000001.band", "0000000002.band"]
     assert os.path.getsize(tmp_path / "events.out.tfevents.0000000001.band") == 0
     assert said(tmp_path) == [2]
     later()
-    rewrite(tmp_path, ".band", saying(2))
+    replace_events(tmp_path, ".band", saying(2))
     assert names(tmp_path) == ["0000000002.band"]
 
 
 def test_what_is_said_already_is_not_written(tmp_path):
     for _ in range(2):
-        rewrite(tmp_path, ".band", saying(1))
+        replace_events(tmp_path, ".band", saying(1))
     assert names(tmp_path) == ["0000000001.band"]
 
 
 def test_a_file_comes_after_all_that_are_there(tmp_path):
-    (tmp_path / "events.out.tfevents.1795625899.host.1.0").write_bytes(encoded([]))
-    rewrite(tmp_path, ".end", saying(1))
+    (tmp_path / "events.out.tfevents.1795625899.host.1.0").write_bytes(encode_events([]))
+    replace_events(tmp_path, ".end", saying(1))
     assert names(tmp_path) == ["1795625899.host.1.0", "1795625900.end"]
 
 
 def test_what_is_not_said_any_more_is_emptied(tmp_path):
-    rewrite(tmp_path, ".end", saying(1))
-    rewrite(tmp_path, ".end", encoded([]))
-    rewrite(tmp_path, ".end", encoded([]))
+    replace_events(tmp_path, ".end", saying(1))
+    replace_events(tmp_path, ".end", encode_events([]))
+    replace_events(tmp_path, ".end", encode_events([]))
     assert names(tmp_path) == ["0000000001.end"]
     assert os.path.getsize(tmp_path / "events.out.tfevents.0000000001.end") == 0
 
@@ -63,9 +63,9 @@ def test_what_changes_is_told_by_another_run_for_a_while(tmp_path, later):
     aside = tmp_path / "aside"
     aside.mkdir()
     for value, there in [(1, tmp_path), (1, tmp_path), (2, aside), (2, aside)]:
-        tell_anew(tmp_path, aside, ".sweep", saying(value))
+        replace_settings(tmp_path, aside, ".sweep", saying(value))
         assert [folder for folder in (tmp_path, aside) if names(folder)] == [there]
         assert said(there) == [value]
     later()
-    tell_anew(tmp_path, aside, ".sweep", saying(2))
+    replace_settings(tmp_path, aside, ".sweep", saying(2))
     assert (said(tmp_path), names(aside)) == ([2], [])

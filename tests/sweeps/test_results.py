@@ -5,7 +5,7 @@ import pytest
 from made import run
 
 from satae.config import ConfigError
-from satae.sweeps.results import Unreadable, attempted, read
+from satae.sweeps.results import UnreadableRun, read_run, try_read_run
 
 MEASURES = {"valid/fvu": 0.5, "valid/collapsed": 0.0}
 
@@ -13,17 +13,17 @@ MEASURES = {"valid/fvu": 0.5, "valid/collapsed": 0.0}
 def test_measures_are_those_of_the_end_that_the_configuration_asks_for(tmp_path):
     # finished after 2 epochs, then gone on with to 4 and cut off: the measures are still those of before
     folder = run(tmp_path / "0", MEASURES, epochs=2)
-    assert read(folder).metrics == MEASURES
+    assert read_run(folder).metrics == MEASURES
     for status in ("running", "interrupted", "failed"):
         longer = run(tmp_path / status, MEASURES, status=status, epochs=4)
-        assert (read(longer).choices["epochs"], read(longer).metrics) == (4, {})
+        assert (read_run(longer).choices["epochs"], read_run(longer).metrics) == (4, {})
 
 
 def test_what_was_not_finite_is_not_a_number(tmp_path):
-    found = read(run(tmp_path / "0", {"valid/fvu": None, "valid/collapsed": None}))
+    found = read_run(run(tmp_path / "0", {"valid/fvu": None, "valid/collapsed": None}))
     assert math.isnan(found.metrics["valid/fvu"])
     assert not found.is_collapsed
-    assert read(run(tmp_path / "1", {"valid/collapsed": 1.0})).is_collapsed
+    assert read_run(run(tmp_path / "1", {"valid/collapsed": 1.0})).is_collapsed
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_what_was_not_finite_is_not_a_number(tmp_path):
 def test_a_run_that_cannot_be_read_has_a_reason(tmp_path, file, content):
     folder = run(tmp_path / "0", MEASURES)
     (folder / file).write_text(content)
-    found = attempted(folder)
-    assert isinstance(found, Unreadable)
+    found = try_read_run(folder)
+    assert isinstance(found, UnreadableRun)
     assert found.reason.startswith(f"{file}: ")
     with pytest.raises(ConfigError, match=file):
-        read(folder)
+        read_run(folder)

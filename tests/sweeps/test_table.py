@@ -3,10 +3,9 @@ import csv
 import pytest
 from made import run
 
-from satae.sweeps import notes
-from satae.sweeps.csv_files import RUNS
-from satae.sweeps.results import attempted, below, directories
-from satae.sweeps.table import summarise
+from satae.sweeps import manifest
+from satae.sweeps.results import read_runs, run_directories, try_read_run
+from satae.sweeps.table import RUNS_CSV_FILE, print_sweep
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def sweep(tmp_path):
 
 
 def lines(sweep, capsys, *asked):
-    summarise(sweep, [attempted(path) for path in directories(sweep)], [sweep / name for name in asked])
+    print_sweep(sweep, [try_read_run(path) for path in run_directories(sweep)], [sweep / name for name in asked])
     return capsys.readouterr().out.splitlines()
 
 
@@ -46,7 +45,9 @@ def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
         for act in ("relu", "tanh"):
             run(tmp_path / f"{act}{alpha}", {"valid/fvu": 0.5}, act=act, alpha=alpha)
     assert [line.split()[:2] for line in lines(tmp_path, capsys)[:2]] == [["act", "alpha"], ["relu", "0"]]
-    notes.write(tmp_path, notes.NONE.add("satae-train", ["alpha=0,1", "act=relu,tanh"], ["alpha", "act"]))
+    manifest.write_manifest(
+        tmp_path, manifest.EMPTY_MANIFEST.with_command("satae-train", ["alpha=0,1", "act=relu,tanh"], ["alpha", "act"])
+    )
     head, *rows = lines(tmp_path, capsys)
     assert head.split()[:2] == ["alpha", "act"]
     assert [row.split()[:2] for row in rows[:3]] == [["0", "relu"], ["0", "tanh"], ["1", "relu"]]
@@ -61,16 +62,16 @@ def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
 def test_what_is_left_is_told_with_the_command_that_goes_on(sweep, capsys):
     run(sweep / "alpha=0.2,seed=0", status="interrupted", alpha=0.2)
     *_, last = lines(sweep, capsys, "alpha=0.2,seed=0", "alpha=0.3,seed=0", "alpha=0.4,seed=0")
-    assert last.startswith("1 was cut off and 2 have not begun; go on with: satae-train sweep=")
+    assert last.startswith("1 was interrupted and 2 have not started; resume with: satae-train sweep=")
 
 
 def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):
-    assert not any("go on with" in line for line in lines(sweep, capsys))
+    assert not any("resume with" in line for line in lines(sweep, capsys))
 
 
 def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
     lines(sweep, capsys)
-    with (sweep / RUNS).open(encoding="utf-8", newline="") as file:
+    with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in rows] == [
         ("alpha=0.0,seed=0", "finished", "0", "0.0", "0.2"),
@@ -87,7 +88,7 @@ def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsy
     told = lines(sweep, capsys)
     (line,) = [line for line in told if line not in whole]
     assert line.startswith("torn: config.yaml: is no configuration")
-    assert "torn,unreadable," in (sweep / RUNS).read_text("utf-8")
+    assert "torn,unreadable," in (sweep / RUNS_CSV_FILE).read_text("utf-8")
 
 
 def test_a_measure_that_is_no_number_is_no_collapse(tmp_path, capsys):
@@ -100,19 +101,19 @@ def test_a_measure_that_is_no_number_is_no_collapse(tmp_path, capsys):
 def test_no_text_is_a_formula(tmp_path, capsys):
     run(tmp_path / "=1+1", {"valid/fvu": None}, tag="=1+1", lr=-0.5)
     lines(tmp_path, capsys)
-    with (tmp_path / RUNS).open(encoding="utf-8", newline="") as file:
+    with (tmp_path / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert [row[key] for key in ("run", "tag", "lr", "valid/fvu")] == ["'=1+1", "'=1+1", "-0.5", ""]
 
 
 def test_an_empty_sweep_says_nothing(tmp_path, capsys):
     assert lines(tmp_path, capsys) == []
-    assert not (tmp_path / RUNS).exists()
+    assert not (tmp_path / RUNS_CSV_FILE).exists()
 
 
 def test_what_is_no_run_is_passed_over(sweep):
     (sweep / "report").mkdir()
-    assert len(list(below(sweep))) == 4
+    assert len(list(read_runs(sweep))) == 4
 
 
 def test_numbers_that_are_large_are_told_in_few_signs(tmp_path, capsys):

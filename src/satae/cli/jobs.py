@@ -17,7 +17,7 @@ from satae import signals
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
-from satae.printable import brief, brief_line, first_line
+from satae.printable import brief, first_line
 from satae.runs.layout import RECORD_FILE, shorten
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def open_record(job: Job) -> Iterator[RunRecord]:
     try:
         with record:
             if job.in_sweep:
-                show_in_sweep(directory)
+                from satae.sweeps.tensorboard_sweep import update_run
+
+                update_run(directory)
             yield record
     except signals.Interrupted as error:
         remedy = "" if job.in_sweep else f"; resume with: {job.resume_command}"
@@ -98,20 +100,10 @@ def open_record(job: Job) -> Iterator[RunRecord]:
 
 def is_finished_by_another(job: Job) -> bool:
     """Whether another process has finished this run of a sweep meanwhile."""
+    from satae.runs import layout
     from satae.sweeps import results
 
-    return job.in_sweep and results.status(job.directory) == results.FINISHED
-
-
-def show_in_sweep(directory: Path) -> None:
-    """Show in TensorBoard how a run of a sweep stands beside the others; a failure to do so does not end the run."""
-    if (directory / RECORD_FILE).exists():
-        from satae.sweeps import board
-
-        try:
-            board.follow(directory)
-        except Exception as error:  # whatever stands in the directory of another run
-            log.warning("not shown beside the others of its sweep: %s", brief_line(error) or type(error).__name__)
+    return job.in_sweep and results.read_status(job.directory) == layout.FINISHED
 
 
 def exit_code(error: BaseException) -> int:

@@ -18,8 +18,8 @@ from satae.config.saved_config import read_config
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, is_among
 from satae.launchers import selection
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
-from satae.sweeps import notes
-from satae.sweeps.results import directories
+from satae.sweeps import manifest
+from satae.sweeps.results import run_directories
 from satae.training import OLD_CHECKPOINT
 
 EXAMPLE: Final = "outputs/2026-01-31/12-00-00-000000"
@@ -68,7 +68,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     if len(names) > 1:
         raise ConfigError(f"sweep={names[0]} sweep={names[1]}: name one sweep")
     sweep = _sweep_folder(names[0])
-    known = notes.read(sweep).words
+    known = manifest.read_manifest(sweep).words
     own = task_overrides(overrides)
     if not own and not known:
         raise ConfigError(f"sweep={names[0]}: no sweep there; say what it varies, such as alpha=0,0.1 'seed=range(3)'")
@@ -225,7 +225,7 @@ def _runs_of(folder: Path, word: str) -> list[Path]:
         raise ConfigError(f"{word}: no folder {folder.name}; {_suggest_folder(folder)}")
     if (folder / CONFIG_FILE).is_file():
         return [folder]
-    if not (runs := directories(folder)):
+    if not (runs := run_directories(folder)):
         others = ", ".join(_deeper_runs(folder))
         remedy = f"it holds {others}; name one" if others else "name run directories, or a sweep"
         raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG_FILE}); {remedy}")
@@ -235,7 +235,7 @@ def _runs_of(folder: Path, word: str) -> list[Path]:
 def _deeper_runs(folder: Path) -> Iterator[str]:
     """The folders directly below one that are not runs and hold some, with the number of their runs."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := directories(path)):
+        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := run_directories(path)):
             kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
             yield f"{path.name} ({kind}{count_words(len(runs), 'run')})"
 

@@ -24,12 +24,12 @@ from satae.config.validation import check_changes
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.printable import brief_line, first_line, one_line
+from satae.printable import first_line, one_line
 from satae.runs.layout import shorten
 from satae.signals import Interrupted, heed, held
 
 if TYPE_CHECKING:
-    from satae.sweeps.notes import Notes, Runs
+    from satae.sweeps.manifest import Manifest, RunIndex
 
 STOP_FILE: Final = ".failed"  # in the folder of a sweep with fail_fast=true, once a run has failed
 
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     stop_file: Path | None = None  # its existence stops the sweep
     commands: Sequence[list[str]] = ()  # the overrides of each command line of the sweep
     varied: Sequence[str] = ()  # the keys with several values
-    directories: Runs | None = None  # of all runs of the sweep, those of earlier command lines too
+    run_index: RunIndex | None = None  # of all runs of the sweep, those of earlier command lines too
 
     @property
     def unfinished(self) -> list[Job]:
@@ -88,26 +88,29 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
 
 def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:
     """Find or name the directory of each run of a sweep by its configuration."""
-    from satae.sweeps import folders, notes, results
+    from satae.sweeps import run_names
+    from satae.sweeps.manifest import read_manifest
+    from satae.sweeps.results import flat_choices, read_runs
 
     sweep = options.sweep or runs[0].folder
-    existing = {run.name: run for run in results.below(sweep)}
-    varied = notes.read(sweep).with_varied(list(varied)).varied
+    existing = {run.name: run for run in read_runs(sweep)}
+    varied = read_manifest(sweep).with_varied(list(varied)).varied
     if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
-        runs = list({folders.content(results.chosen(run.config), varied): run for run in runs}.values())
-    wanted = [folders.Wanted(task_overrides(run.overrides), results.chosen(run.config)) for run in runs]
-    names = folders.place(wanted, [*existing.values()], varied)
+        runs = list({run_names.identity(flat_choices(run.config), varied): run for run in runs}.values())
+    requested = [run_names.RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
+    names = run_names.assign_run_names(requested, [*existing.values()], varied)
     planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
     for index, name in enumerate(names):
         if name in existing:
             jobs.check_files(sweep / name)
             ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
             planned[index] = planned[index]._replace(is_done=ended, resume=True)
-    choices = {name: run.choices for name, run in zip(names, wanted, strict=True)}
-    directories = folders.by_configuration({name: run.choices for name, run in existing.items()} | choices, varied)
+    choices = {name: run.choices for name, run in zip(names, requested, strict=True)}
+    choices = {name: run.choices for name, run in existing.items()} | choices
+    index_by_configuration = run_names.index_runs(choices, varied)
     stop_file = sweep / STOP_FILE if options.fail_fast else None
     commands = [task_overrides(words) for words in options.commands]
-    return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, directories)
+    return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, index_by_configuration)
 
 
 def show(flags: argparse.Namespace) -> int:
@@ -178,7 +181,7 @@ def worst_exit_code(plan: Plan) -> int:
 
     directories = [job.directory for job in plan.jobs]
     is_stopped = plan.stop_file is not None and plan.stop_file.exists()
-    is_lost = not is_stopped and any(results.status(directory) is None for directory in directories)
+    is_lost = not is_stopped and any(results.read_status(directory) is None for directory in directories)
     return max(results.worst_exit_code(directories), FAILED if is_lost else OK)
 
 
@@ -215,21 +218,21 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
     """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written.
 
     Raises:
-        ConfigError: another process works in it, its notes are too long, or something cannot be written there.
+        ConfigError: another process works in it, its manifest is too large, or something cannot be written there.
     """
     from satae.runs.record import lock_directory
-    from satae.sweeps import board, notes, results
+    from satae.sweeps import tensorboard_sweep
+    from satae.sweeps.manifest import encode_manifest, write_manifest
+    from satae.sweeps.results import flat_choices
 
-    notes.encoded(sweep, _add_to_notes(plan, sweep))
+    encode_manifest(sweep, _extended_manifest(plan, sweep))  # refuses one that is too large
     new, lock = [folder for folder in (sweep, *sweep.parents) if not folder.exists()], None
     try:
         sweep.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(sweep)
-        known, existing = _add_to_notes(plan, sweep), [*results.below(sweep)]
-        chosen = [results.chosen(job.config) for job in plan.jobs]
-        board.show_sweep(sweep, [*(run.choices for run in existing), *chosen])
-        board.grow(sweep, existing, known.runs)
-        notes.write(sweep, known)
+        manifest = _extended_manifest(plan, sweep)
+        tensorboard_sweep.start_sweep(sweep, [flat_choices(job.config) for job in plan.jobs], manifest.runs)
+        write_manifest(sweep, manifest)
         if plan.unfinished:
             text = plan.first.multirun_text([word for words in plan.commands for word in words])
             atomic_write.replace(sweep / "multirun.yaml", text.encode())
@@ -250,13 +253,14 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
         yield
 
 
-def _add_to_notes(plan: Plan, sweep: Path) -> Notes:
-    from satae.sweeps import notes
+def _extended_manifest(plan: Plan, sweep: Path) -> Manifest:
+    """The manifest of the sweep, with what this command line asks for."""
+    from satae.sweeps.manifest import read_manifest
 
-    known = notes.read(sweep)
+    manifest = read_manifest(sweep)
     for words in plan.commands:
-        known = known.add(plan.command, words, list(plan.varied))
-    return known.with_runs(plan.directories or {})
+        manifest = manifest.with_command(plan.command, words, list(plan.varied))
+    return manifest.with_runs(plan.run_index or {})
 
 
 @contextmanager
@@ -280,16 +284,17 @@ def _close(plan: Plan, error: BaseException | None) -> None:
         plan: the runs.
         error: what ended the program early, if something did.
     """
-    from satae.runs import record
-    from satae.sweeps import results
+    from satae.runs.layout import RUNNING
+    from satae.runs.record import close_unfinished
+    from satae.sweeps.results import read_status
 
     cause = error or WorkerKilledError()
     directories = [job.directory for job in plan.jobs]
     for directory in directories:
         # a run that could not write its own end has printed why; the table names a record that cannot be read
         with suppress(OSError, ConfigError):
-            if results.status(directory) == results.RUNNING:
-                record.close_unfinished(directory, cause, jobs.exit_code(cause))
+            if read_status(directory) == RUNNING:
+                close_unfinished(directory, cause, jobs.exit_code(cause))
     if plan.sweep is not None and plan.sweep.is_dir():
         show_sweep(plan.sweep, directories, plan.launcher_words, report=error is None)
 
@@ -303,15 +308,11 @@ def show_sweep(sweep: Path, directories: Sequence[Path], launcher_words: Sequenc
         launcher_words: the words that chose the launcher.
         report: whether to write the page.
     """
-    from satae.sweeps import board, results, table
+    from satae.sweeps.table import print_sweep
+    from satae.sweeps.tensorboard_sweep import finish_sweep
 
-    try:
-        found = board.finish(sweep)
-    except Exception as error:  # the table does not depend on it
-        reason = brief_line(error) or type(error).__name__
-        print(f"not shown in TensorBoard, or not all of it: {reason}", file=sys.stderr)  # noqa: T201
-        found = [results.attempted(path) for path in results.directories(sweep)]
-    table.summarise(sweep, found, directories, launcher_words)
+    found = finish_sweep(sweep)
+    print_sweep(sweep, found, directories, launcher_words)
     if not report:
         return
     from satae.page.writing import write

@@ -31,7 +31,7 @@ def write(folder: Path, part: str, findings: Findings, wall_time: float) -> None
         findings: of it.
         wall_time: when they were made, in seconds.
     """
-    event_files.rewrite(folder, f".{part}", event_files.encoded(_events(part, findings), wall_time))
+    event_files.replace_events(folder, f".{part}", event_files.encode_events(_events(part, findings), wall_time))
 
 
 def _events(part: str, findings: Findings) -> Iterator[Event]:

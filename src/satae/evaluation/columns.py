@@ -11,13 +11,13 @@ from rich.text import Text
 
 from satae.evaluation.findings import DIGITS, Cell, shown
 from satae.printable import brief
-from satae.sweeps.groups import Spread
+from satae.sweeps.aggregate import SeedStatistics
 
 FEWER: Final = (DIGITS, DIGITS - 1)  # digits that are told of a number: fewer where the columns fit with them
 DEVIATION: Final = 2  # digits of a standard deviation
 WIDEST: Final = 24  # letters that text has beside one another, however narrow the terminal
 
-Shown = Cell | Spread
+Shown = Cell | SeedStatistics
 
 
 class Column(NamedTuple):
@@ -43,7 +43,7 @@ class Column(NamedTuple):
 
 def told(value: Shown, digits: int = DIGITS) -> str:
     """A value in words; over several seeds with its standard deviation."""
-    if isinstance(value, Spread):
+    if isinstance(value, SeedStatistics):
         mean = told(value.mean, digits)
         return f"{mean} ± {told(value.deviation, DEVIATION)}" if value.n > 1 else mean
     return shown(value, digits)

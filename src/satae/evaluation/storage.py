@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import atomic_write as files
-from satae.config.flat import flat
 from satae.config.messages import show
+from satae.config.schema import flatten
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
 from satae.printable import brief
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
-from satae.sweeps import csv_files
+from satae.sweeps.table import csv_file
 
 FORMAT: Final = 1  # of what is written; another one is measured anew
 KEY: Final = "key"
@@ -62,7 +62,7 @@ def replaced(folder: Path, part: str, key: Key) -> str:
         found = _read(folder, part)
         if found is None:
             return ""
-        before, now = flat(found[KEY]), flat(_plain(key))
+        before, now = flatten(found[KEY]), flatten(_plain(key))
         names = [name for name in before if name in now and name not in BESIDE and before[name] != now[name]]
         told = ", ".join(f"{name}={show(before[name])}" for name in names)
         when = str(found["measured"])[:10]
@@ -122,7 +122,7 @@ def csv(tables: Sequence[Table]) -> bytes:
                 cells: dict[str, Cell] = dict(zip(table.columns, row, strict=True))
                 yield [table.name, *(cells.get(column) for column in columns)]
 
-    return csv_files.encoded(["table", *columns], rows())
+    return csv_file(["table", *columns], rows())
 
 
 def _read(folder: Path, part: str) -> Any:

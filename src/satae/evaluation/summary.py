@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.flat import flat
 from satae.config.saved_config import read_config_values
+from satae.config.schema import flatten
 from satae.evaluation.columns import Shown
 from satae.evaluation.findings import Cell
 from satae.runs.layout import CONFIG_FILE, FINISHED
-from satae.sweeps import notes
-from satae.sweeps.groups import Group, Spread, grouped, shown
-from satae.sweeps.results import Result
+from satae.sweeps import manifest
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs
+from satae.sweeps.results import RunResult
 
 PLACE: Final = "epsilon"  # at which a run is measured, which is no measure
 
@@ -35,21 +35,21 @@ def summaries(found: Mapping[Path, Headlines]) -> list[Summary]:
     Args:
         found: in each run, by its directory.
     """
-    runs = [Result(run, flat(read_config_values(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
+    runs = [RunResult(run, flatten(read_config_values(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
     homes = {run.parent for run in found}
-    groups = grouped(runs, notes.known(homes.pop()).varied if len(homes) == 1 else ())
+    groups = group_runs(runs, manifest.read_manifest_or_empty(homes.pop()).varied if len(homes) == 1 else ())
     parts = dict.fromkeys(part for headlines in found.values() for part, headline in headlines.items() if headline)
     return [_summary(part, groups, {run: each.get(part, {}) for run, each in found.items()}) for part in parts]
 
 
-def _summary(part: str, groups: Sequence[Group], found: Mapping[Path, Mapping[str, Cell]]) -> Summary:
+def _summary(part: str, groups: Sequence[SeedGroup], found: Mapping[Path, Mapping[str, Cell]]) -> Summary:
     keys = list(dict.fromkeys(key for group in groups for key in group.values))
     names = list(dict.fromkeys(name for headline in found.values() for name in headline))
-    rows = [(group, at) for group in groups for at in _by_place([found[run.directory] for run in group.seeds])]
+    rows = [(group, at) for group in groups for at in _by_place([found[run.directory] for run in group.one_per_seed])]
     over_seeds = any(len(at) > 1 for _, at in rows)
     cells: list[list[Shown]] = [
         [
-            *(shown(group.values[key]) if key in group.values else "-" for key in keys),
+            *(display_value(group.values[key]) if key in group.values else "-" for key in keys),
             *([len(at)] if over_seeds else []),
             *(_cell([headline[name] for headline in at if name in headline], name) for name in names),
         ]
@@ -71,6 +71,6 @@ def _cell(values: Sequence[Cell], name: str) -> Shown:
     if name == PLACE or not values:
         return values[0] if values else None
     if numbers:
-        return Spread.of(numbers)
+        return SeedStatistics.from_values(numbers)
     counts = Counter(str(value) for value in values if value is not None)
     return ", ".join(counts if len(counts) == 1 else (f"{count} {word}" for word, count in counts.items())) or None

@@ -12,8 +12,7 @@ import torch
 
 from satae import signals as interruption
 from satae.config import Config, ConfigError
-from satae.config.flat import APART, flat, is_among
-from satae.config.schema import all_path_options
+from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset
 from satae.data.local_files import cache_folder, make_once
 from satae.evaluation import classifier
@@ -45,8 +44,8 @@ def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoen
         Interrupted: a signal asked for it.
     """
     without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
-    left_out = (*APART, *all_path_options())
-    settings = {key: value for key, value in flat(without.to_dict()).items() if not is_among(key, left_out)}
+    left_out = (*EXECUTION_OPTIONS, *all_path_options())
+    settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
     made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
     file = _once("twin", made_of, lambda part: checkpoint.save(part, _trained(without, steps)))
     model = model_of(checkpoint.load(file), str(file)).eval().to(device)

@@ -131,11 +131,12 @@ def share_machine(threads: int | None, runs: int) -> Share:
 
 def print_outcome(directory: Path) -> None:
     """Print a line about a run that has ended in a process whose output goes to a log file of its own."""
+    from satae.runs import layout
     from satae.sweeps import results, table
 
-    run = results.attempted(directory)
-    if isinstance(run, results.Result) and run.status in (results.FINISHED, results.FAILED):
-        print(table.line(run), flush=True)  # noqa: T201
+    run = results.try_read_run(directory)
+    if isinstance(run, results.RunResult) and run.status in (layout.FINISHED, layout.FAILED):
+        print(table.result_line(run), flush=True)  # noqa: T201
 
 
 def run_status(directory: Path) -> str | None:
@@ -143,25 +144,24 @@ def run_status(directory: Path) -> str | None:
     from satae.sweeps import results
 
     try:
-        return results.status(directory)
+        return results.read_status(directory)
     except (OSError, ConfigError):
         return "unreadable"
 
 
 def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") -> None:
     """Record and print that a run's process has ended without a result; ``detail`` ends the line."""
-    from satae.runs import record
-    from satae.sweeps import results
+    from satae.runs import layout, record
 
     error = WorkerKilledError()
     status = run_status(directory)
-    if status in (results.FINISHED, results.FAILED):  # the run wrote its end before
+    if status in (layout.FINISHED, layout.FAILED):  # the run wrote its end before
         print_outcome(directory)
         return
-    if status == results.RUNNING:
+    if status == layout.RUNNING:
         record.close_unfinished(directory, error, exit_code=1)
         if stop_file is not None:
             stop_file.touch()
-    text = {None: "its process ended before the run started", results.RUNNING: str(error)}
+    text = {None: "its process ended before the run started", layout.RUNNING: str(error)}
     line = f"{directory}: {text.get(status, f'the run was {status}')}{detail}"
     print(f"satae-train: {one_line(line)}", file=sys.stderr, flush=True)  # noqa: T201

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from satae.runs.layout import PICTURES_FOLDER, shorten
-from satae.training.metrics import LOW_ENERGY
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ FINAL_METRICS: Final = {
     "dead_fraction": "dead fraction",
     "code_sensitivity": "sensitivity of the code to small noise",
     "energy": "energy ½‖x − x̂‖², without noise",
-    "low_energy_area": f"share of the plane with energy below {LOW_ENERGY:g}",
+    "low_energy_area": "share of the plane with energy below {low:g}",
 }
 
 
@@ -143,13 +142,15 @@ def summary_line(metrics: Mapping[str, float]) -> str:
 
 def _final_table(metrics: Mapping[str, float]) -> Table:
     """One row for each metric, with indented rows for its layers; one column for each split."""
+    from satae.training.metrics import LOW_ENERGY  # imports torch, which other users of this module do without
+
     table = Table("", box=None, pad_edge=False)
     table.add_column("train", justify="right")
     table.add_column("valid", justify="right")
     for key, title in FINAL_METRICS.items():
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
         for metric in found:
-            label = title if metric == key else f"  {metric.rpartition('/')[2]}"
+            label = title.format(low=LOW_ENERGY) if metric == key else f"  {metric.rpartition('/')[2]}"
             values = (metrics.get(f"{split}/{metric}") for split in ("train", "valid"))
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table

@@ -10,10 +10,9 @@ from typing import Final
 from satae.config.messages import listed
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
+from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.formatting import shorten_value
-from satae.sweeps.groups import Spread
-from satae.sweeps.measures import FVU, IN_FULL, SATURATED, TOTAL
-from satae.sweeps.results import Result
+from satae.sweeps.results import FVU, METRIC_NAMES, SATURATED, TOTAL, RunResult
 from satae.sweeps.series import SHARE, Comparison, Point, error_bars, spread_evenly
 
 TRADE_OFF: Final = "trade_off"
@@ -24,7 +23,7 @@ ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
 MOST_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
     "loss": ("train/total", TOTAL, "train/reconstruction", "valid/reconstruction"),
-    IN_FULL[SATURATED]: ("train/saturated_fraction", SATURATED),
+    METRIC_NAMES[SATURATED]: ("train/saturated_fraction", SATURATED),
 }
 LARGEST_DRAWN: Final = 1e100
 MOST_EPOCHS_READ: Final = 100_000
@@ -42,11 +41,11 @@ def sweep_charts(comparison: Comparison) -> Iterator[Chart]:
         yield _trade_off(comparison)
 
 
-def course_charts(run: Result) -> Iterator[Chart]:
+def course_charts(run: RunResult) -> Iterator[Chart]:
     """The losses and the saturated fraction of a run after each epoch; none for fewer than two epochs."""
     keys = [key for panel in COURSE_PANELS.values() for key in panel]
     epochs = []
-    for line in islice(run.history(), MOST_EPOCHS_READ):
+    for line in islice(run.epochs(), MOST_EPOCHS_READ):
         numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < LARGEST_DRAWN}
         if "epoch" in numbers and len(numbers) > 1:
             epochs.append(numbers)
@@ -70,7 +69,7 @@ def course_charts(run: Result) -> Iterator[Chart]:
 
 
 def _along_number(comparison: Comparison, metric: str) -> Chart:
-    x, name = shorten_value(comparison.x), IN_FULL[metric]
+    x, name = shorten_value(comparison.x), METRIC_NAMES[metric]
     ticks = [point.x for series in comparison.series for point in series.having(metric)]
     panels = []
     for title, label_series in _labeled(comparison):
@@ -120,11 +119,11 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
         x_possible=POSSIBLE[metric],
         row_names=[shorten_value(one.label) for one in series[:MOST_CHART_ROWS]],
     )
-    caption = f"{metric}, the {IN_FULL[metric]} on validation data, of each configuration."
+    caption = f"{metric}, the {METRIC_NAMES[metric]} on validation data, of each configuration."
     if len(series) > MOST_CHART_ROWS:
         caption += f" {len(series) - MOST_CHART_ROWS} more are in the table only."
     chart = _chart(
-        metric.replace("/", "_"), IN_FULL[metric].capitalize(), caption, [panel], comparison._replace(left_out="")
+        metric.replace("/", "_"), METRIC_NAMES[metric].capitalize(), caption, [panel], comparison._replace(left_out="")
     )
     return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
 
@@ -171,5 +170,5 @@ def _what_varies(comparison: Comparison) -> str:
     return shorten_value(f"; one {mark} for each {listed(keys, 'and')}", 80) if keys else ""
 
 
-def _means(statistics: Sequence[Spread]) -> list[float]:
+def _means(statistics: Sequence[SeedStatistics]) -> list[float]:
     return [one.mean for one in statistics]

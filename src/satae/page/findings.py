@@ -10,10 +10,9 @@ from typing import Final
 from satae.config.messages import counted, listed
 from satae.page.evaluations.gathering import Evaluated
 from satae.page.sources import Source, waiting_text
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 from satae.sweeps.formatting import format_change, format_statistics, shorten_value
-from satae.sweeps.groups import Group, Spread
-from satae.sweeps.measures import FVU, SATURATED
-from satae.sweeps.results import Result
+from satae.sweeps.results import FVU, SATURATED, RunResult
 from satae.sweeps.series import Comparison, Point, Series, spread_evenly
 
 ENOUGH: Final = 3  # seeds, of which differences are told
@@ -22,7 +21,7 @@ MOST_CHANGES: Final = 3  # of a line, told one by one
 MOST_TOLD: Final = 8  # lines
 
 
-def run_counts(source: Source, groups: Sequence[Group]) -> str:
+def run_counts(source: Source, groups: Sequence[SeedGroup]) -> str:
     """How many runs, and how they ended."""
     ends = Counter("still running, or killed" if run.status == "running" else run.status for run in source.runs)
     if source.unreadable:
@@ -33,14 +32,14 @@ def run_counts(source: Source, groups: Sequence[Group]) -> str:
     return f"{told} {waiting_text(source.waiting, source.waiting + begun)}." if source.waiting else told
 
 
-def varied(runs: Sequence[Result], axes: Sequence[str]) -> str:
+def varied(runs: Sequence[RunResult], axes: Sequence[str]) -> str:
     """What the runs differ in."""
     if not axes:
         return "Nothing varies between them." if len(runs) > 1 else ""
     return f"They differ in {listed((_values(key, runs) for key in axes), 'and')}."
 
 
-def _values(key: str, runs: Sequence[Result]) -> str:
+def _values(key: str, runs: Sequence[RunResult]) -> str:
     found = sorted(
         {run.choices[key] for run in runs if key in run.choices},
         key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0, str(value)),
@@ -89,12 +88,12 @@ def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
     return f"Seed by seed, against {x}={base.x:g}, it changes by {told}; n = {seeds}."
 
 
-def _change(at: float, change: Spread) -> str:
+def _change(at: float, change: SeedStatistics) -> str:
     doubt = "" if is_apart(change) else " (may be chance)"
     return f"{format_change(change)} at {at:g}{doubt}"
 
 
-def is_apart(change: Spread) -> bool:
+def is_apart(change: SeedStatistics) -> bool:
     """Whether zero lies outside the interval of a difference that enough seeds have."""
     return change.n >= ENOUGH and abs(change.mean) > change.margin
 
@@ -114,9 +113,9 @@ def _ranked(lines: Sequence[Series]) -> Iterator[tuple[str, str]]:
         yield "", f"The lowest {FVU} is {ends[0]}, the highest {ends[1]}. {apart}"
 
 
-def scatter(groups: Sequence[Group]) -> str:
+def scatter(groups: Sequence[SeedGroup]) -> str:
     """What is told of how far the seeds of some configurations scatter; empty where none has several."""
-    seeds = {group.spread(name).n for group in groups for run in group.finished for name in run.metrics}
+    seeds = {group.statistics(name).n for group in groups for run in group.finished for name in run.metrics}
     told = []
     if any(number > 2 for number in seeds):
         told.append(
@@ -138,10 +137,10 @@ def evaluated(source: Source, found: Evaluated) -> str:
     return f"{which} {'was' if 1 in (some, every) else 'were'} evaluated by satae-eval."
 
 
-def warnings(source: Source, groups: Sequence[Group]) -> Iterator[str]:
+def warnings(source: Source, groups: Sequence[SeedGroup]) -> Iterator[str]:
     """What one should know before one believes the rest."""
-    done = [group._replace(runs=group.finished) for group in groups]
-    sizes = [group.spread(FVU).n for group in done]
+    done = [group.with_runs(group.finished) for group in groups]
+    sizes = [group.statistics(FVU).n for group in done]
     if none := sum(not group.runs for group in done):
         yield f"{counted(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from satae.config.flat import APART, is_among
 from satae.config.messages import counted
+from satae.config.schema import EXECUTION_OPTIONS, is_among
 from satae.page.sources import Source
 from satae.printable import clean_text
+from satae.sweeps.aggregate import display_value
 from satae.sweeps.formatting import format_duration
-from satae.sweeps.groups import shown
 
 MOST_VALUES: Final = 4  # of a fact in which runs differ
 
@@ -42,7 +42,7 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> str:
         return ""
     first, *others = choices
     alike = [key for key in first if all(key in one and one[key] == first[key] for one in others)]
-    return ", ".join(f"{key}={shown(first[key])}" for key in alike if not is_among(key, APART))
+    return ", ".join(f"{key}={display_value(first[key])}" for key in alike if not is_among(key, EXECUTION_OPTIONS))
 
 
 def _mean(walls: Sequence[float]) -> str:

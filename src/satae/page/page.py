@@ -21,8 +21,8 @@ from satae.page.pictures import Gallery
 from satae.page.sources import Source
 from satae.plots.style import Drawing
 from satae.printable import clean_text
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import TextTable, shorten_value
-from satae.sweeps.groups import Group
 from satae.sweeps.series import Comparison
 
 MOST_COMMANDS: Final = 50
@@ -34,7 +34,7 @@ class Content(NamedTuple):
     """What is told."""
 
     source: Source
-    groups: Sequence[Group]
+    groups: Sequence[SeedGroup]
     axes: Sequence[str]
     plan: Comparison
     drawings: Sequence[Drawing]

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from satae.config.evaluation import PARTS
 from satae.page import png
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import format_configuration
-from satae.sweeps.groups import Group
-from satae.sweeps.results import Result
+from satae.sweeps.results import RunResult
 from satae.sweeps.series import Comparison, Point, examples
 
 KINDS: Final = {
@@ -43,7 +43,7 @@ class Gallery(NamedTuple):
     kind: str = ""  # of those of an evaluation
 
 
-def galleries(groups: Sequence[Group], plan: Comparison) -> tuple[list[Gallery], list[str]]:
+def galleries(groups: Sequence[SeedGroup], plan: Comparison) -> tuple[list[Gallery], list[str]]:
     """The pictures of some configurations; what is to be said about them."""
     rows, notes = examples(plan), list[str]()
     found, left = list[Gallery](), MOST_BYTES
@@ -90,7 +90,7 @@ def of_evaluation(
     return [Gallery("", told(kind), [found], kind) for kind, found in shown.items()], notes
 
 
-def _first(point: Point) -> Result:
+def _first(point: Point) -> RunResult:
     return point.runs[min(point.runs)]
 
 
@@ -120,7 +120,7 @@ def _picture(path: Path, label: str, alternative: str) -> Shown:
     return Shown(label, alternative, address, *png.size(content))
 
 
-def _same_inputs(runs: Sequence[Result]) -> str:
+def _same_inputs(runs: Sequence[RunResult]) -> str:
     """Inputs and noise are drawn with the same seed in every run, if these and the device are the same."""
     apart = [group for group in ("data", "noise") if len({repr(_choices(run, group)) for run in runs}) > 1]
     apart += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
@@ -130,6 +130,6 @@ def _same_inputs(runs: Sequence[Result]) -> str:
     return f"{seed}, at the same validation inputs with the same noise."
 
 
-def _choices(run: Result, group: str) -> dict[str, object]:
+def _choices(run: RunResult, group: str) -> dict[str, object]:
     keys = [key for key in run.choices if key == group or key.startswith(f"{group}.")]
     return {key: run.choices[key] for key in sorted(keys) if key != "data.dir"}

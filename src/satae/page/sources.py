@@ -13,8 +13,9 @@ from satae.config import ConfigError
 from satae.config.messages import counted, show
 from satae.printable import clean_text, first_line
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
-from satae.sweeps import folders, notes, results
-from satae.sweeps.results import Result, Unreadable
+from satae.sweeps import manifest, results
+from satae.sweeps.results import RunResult, UnreadableRun
+from satae.sweeps.run_names import sweep_argument
 
 KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
 MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
@@ -24,19 +25,19 @@ class Source(NamedTuple):
     """What was named, read."""
 
     folders: tuple[Path, ...]  # as they were named
-    runs: list[Result]
-    unreadable: list[Unreadable]
+    runs: list[RunResult]
+    unreadable: list[UnreadableRun]
     commands: list[str]  # that made the runs
     root: Path  # the folder that all are below
     varied: list[str]  # what those commands vary, in their order
     waiting: int  # runs of the sweeps that have not begun
 
-    def name(self, run: Result | Unreadable) -> str:
+    def name(self, run: RunResult | UnreadableRun) -> str:
         """Of a run's directory, as seen from the folder that all are below."""
         return clean_text(str(run.directory.relative_to(self.root)))
 
 
-def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -> Source:
+def gather(folders: Sequence[Path], known: Sequence[RunResult | UnreadableRun] = ()) -> Source:
     """Read the runs in some folders, each once.
 
     Args:
@@ -48,14 +49,14 @@ def gather(folders: Sequence[Path], known: Sequence[Result | Unreadable] = ()) -
     """
     places = dict.fromkeys(place.resolve() for folder in folders for place in directories(folder))
     there = {run.directory.resolve(): run for run in known}
-    found = [_told(there.get(place) or results.attempted(place))._replace(directory=place) for place in places]
-    runs = [run for run in found if isinstance(run, Result)]
-    told = [notes.known(folder) for folder in dict.fromkeys(place.parent for place in places)]
+    found = [_told(there.get(place) or results.try_read_run(place))._replace(directory=place) for place in places]
+    runs = [run for run in found if isinstance(run, RunResult)]
+    told = [manifest.read_manifest_or_empty(folder) for folder in dict.fromkeys(place.parent for place in places)]
     made = dict.fromkeys(clean_text(command) for known in told for command in known.commands)
     typed = made or dict.fromkeys(run.record["command"] for run in runs)
     varied = dict.fromkeys(key for known in told for key in known.varied)
     waiting = sum(len(not_begun(folder)) for folder in {folder.resolve() for folder in folders})
-    unreadable = [run for run in found if isinstance(run, Unreadable)]
+    unreadable = [run for run in found if isinstance(run, UnreadableRun)]
     root = Path(os.path.commonpath([place.parent for place in places]))
     return Source(tuple(folders), runs, unreadable, list(typed), root, list(varied), waiting)
 
@@ -72,7 +73,7 @@ def directories(folder: Path) -> list[Path]:
         raise ConfigError(f"{folder}: no such folder; {remedy}")
     if (folder / RECORD_FILE).is_file():
         return [folder]
-    if found := results.directories(folder):
+    if found := results.run_directories(folder):
         return found
     if waiting := not_begun(folder):
         raise ConfigError(f"{folder}: none of its {counted(len(waiting), 'run')} has begun; {going_on(folder)}")
@@ -83,8 +84,8 @@ def directories(folder: Path) -> list[Path]:
 
 def not_begun(folder: Path) -> list[str]:
     """The runs that a sweep is to have and that have not begun; none of a single run."""
-    begun = {place.name for place in results.directories(folder)}
-    return [name for name in notes.known(folder).asked if name not in begun]
+    begun = {place.name for place in results.run_directories(folder)}
+    return [name for name in manifest.read_manifest_or_empty(folder).run_names if name not in begun]
 
 
 def waiting_text(number: int, all_runs: int) -> str:
@@ -94,17 +95,17 @@ def waiting_text(number: int, all_runs: int) -> str:
 
 def going_on(sweep: Path) -> str:
     """How to have a sweep make what is left of it."""
-    return f"go on with: satae-train {shlex.quote(folders.word(sweep))}"
+    return f"go on with: satae-train {shlex.quote(sweep_argument(sweep))}"
 
 
-def _told(run: Result | Unreadable) -> Result | Unreadable:
+def _told(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
     """A run without what no report tells."""
-    if isinstance(run, Unreadable):
+    if isinstance(run, UnreadableRun):
         return run._replace(reason=clean_text(run.reason))
     try:
-        return Result(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
+        return RunResult(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
     except (ValueError, ArithmeticError, RecursionError) as error:
-        return Unreadable(run.directory, clean_text(first_line(error) or type(error).__name__))
+        return UnreadableRun(run.directory, clean_text(first_line(error) or type(error).__name__))
 
 
 def _choices(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from satae.config.flat import SEED
+from satae.config.schema import SEED
 from satae.page.sources import Source
 from satae.printable import clean_text
-from satae.sweeps.csv_files import UNREADABLE
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import (
     ALL_RUNS,
     NOTHING,
@@ -21,14 +21,14 @@ from satae.sweeps.formatting import (
     table_keys,
     table_values,
 )
-from satae.sweeps.groups import Group
-from satae.sweeps.measures import COLUMNS, FVU
+from satae.sweeps.results import FVU, METRIC_COLUMNS
+from satae.sweeps.table import UNREADABLE
 
 LOGS: Final = "*.log"
 INTERVAL: Final = " ± 95 %"  # which the table of the console has not
 
 
-def configurations(groups: Sequence[Group], axes: Sequence[str]) -> TextTable:
+def configurations(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
     """One row for each configuration."""
     keys, shown = table_keys(axes), _measures(groups)
     spread = INTERVAL if any(len(group.finished) > 2 for group in groups) else ""
@@ -38,17 +38,17 @@ def configurations(groups: Sequence[Group], axes: Sequence[str]) -> TextTable:
     def rows() -> Iterator[list[str]]:
         for group in groups:
             runs = group.finished
-            done = group._replace(runs=runs)
+            done = group.with_runs(runs)
             collapsed = sum(run.is_collapsed for run in runs)
             unfinished = sum(not run.is_finished for run in group.runs)
             names = table_values(group, keys)
-            spreads = [format_statistics(done.spread(metric)) for metric in shown]
-            yield [*(names or [ALL_RUNS]), str(done.spread(FVU).n), *spreads, str(collapsed), str(unfinished)]
+            spreads = [format_statistics(done.statistics(metric)) for metric in shown]
+            yield [*(names or [ALL_RUNS]), str(done.statistics(FVU).n), *spreads, str(collapsed), str(unfinished)]
 
     return TextTable.limited("Configurations", head, rows(), len(shown) + 3)
 
 
-def runs(source: Source, groups: Sequence[Group], axes: Sequence[str]) -> TextTable:
+def runs(source: Source, groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
     """One row for each run."""
     keys, shown = table_keys(axes), _measures(groups)
     head = ["run", *keys, "status", SEED, *shown.values(), "wall time"]
@@ -72,7 +72,7 @@ def runs(source: Source, groups: Sequence[Group], axes: Sequence[str]) -> TextTa
     return TextTable.limited("Runs", head, rows(), len(shown) + 2)
 
 
-def failures(source: Source, groups: Sequence[Group]) -> TextTable:
+def failures(source: Source, groups: Sequence[SeedGroup]) -> TextTable:
     """What did not come to its end, and why."""
 
     def rows() -> Iterator[list[str]]:
@@ -88,6 +88,6 @@ def failures(source: Source, groups: Sequence[Group]) -> TextTable:
     return TextTable.limited("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
 
 
-def _measures(groups: Sequence[Group]) -> dict[str, str]:
+def _measures(groups: Sequence[SeedGroup]) -> dict[str, str]:
     known = {metric for group in groups for run in group.runs for metric in run.metrics}
-    return {metric: title for metric, title in COLUMNS.items() if metric in known}
+    return {metric: title for metric, title in METRIC_COLUMNS.items() if metric in known}

@@ -18,10 +18,10 @@ from satae.page.evaluations import gathering, parts
 from satae.page.sources import Source, directories, gather
 from satae.plots.charts import draw_chart
 from satae.runs.layout import RECORD_FILE
-from satae.sweeps.csv_files import RUNS
-from satae.sweeps.groups import axes, grouped
-from satae.sweeps.results import Result, Unreadable
+from satae.sweeps.aggregate import group_runs, varying_keys
+from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.series import compare
+from satae.sweeps.table import RUNS_CSV_FILE
 
 FOLDER: Final = "report"
 PAGE: Final = "index.html"
@@ -31,7 +31,7 @@ DRAWN: Final = (*figures.FIGURE_NAMES, *parts.FIGURES)
 FIGURES: Final = tuple(f"{name}{suffix}" for name in DRAWN for suffix in (".png", ".svg"))
 
 
-def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[Result | Unreadable] = ()) -> Path:
+def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[RunResult | UnreadableRun] = ()) -> Path:
     """Write a report; one that is there is replaced as soon as the new one is whole.
 
     Args:
@@ -86,7 +86,9 @@ def check(place: Path) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise ConfigError(f"out={place}: is no folder; name another one")
     names = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
-    others = sorted(names if (place / RECORD_FILE).exists() else names - {PAGE, RUNS, GROUPS, EVALUATED, *FIGURES})
+    others = sorted(
+        names if (place / RECORD_FILE).exists() else names - {PAGE, RUNS_CSV_FILE, GROUPS, EVALUATED, *FIGURES}
+    )
     if others or (names and PAGE not in names):
         what = others[0] if others else min(names)
         raise ConfigError(f"out={place}: holds {what}, which is no part of a report; move that, or name another folder")
@@ -96,8 +98,11 @@ def contents(source: Source) -> Iterator[tuple[str, Iterable[bytes]]]:
     """What a report consists of, one file after the other."""
     from satae.page.page import Content, page
 
-    groups, varied = grouped(source.runs, source.varied), axes([run.choices for run in source.runs], source.varied)
-    yield RUNS, [csv_files.runs(source, groups)]
+    groups, varied = (
+        group_runs(source.runs, source.varied),
+        varying_keys([run.choices for run in source.runs], source.varied),
+    )
+    yield RUNS_CSV_FILE, [csv_files.runs(source, groups)]
     yield GROUPS, [csv_files.configurations(groups, varied)]
     known = gathering.gather(source, groups)
     if known.runs:

@@ -1,1 +1,1 @@
-"""Runs beside one another: where each is kept, how they are grouped, what is shown of all of them."""
+"""The runs of a sweep together: their names, what was asked for, results, statistics over seeds, table, TensorBoard."""

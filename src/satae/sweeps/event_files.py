@@ -1,10 +1,10 @@
-"""Event files that say all there is to say of something, each in the place of the one before.
+"""TensorBoard event files that are replaced as a whole, so that a running TensorBoard notices.
 
-A TensorBoard that runs has to come along, whichever way it reads:
+Two readers of TensorBoard must be served:
 
-* the slow reader takes the files of a run in the order of their names, and stays for good at one that is removed while
-  it is there. So what is out of date is emptied, and removed a while later;
-* the fast one (tensorboard-data-server) keeps the first that it reads of a run's settings, until the run has no files.
+* the slow reader takes the files of a run in the order of their names, and stops for good at a file that is removed
+  while it reads there. So an outdated file is emptied, and removed a minute later;
+* the fast reader (tensorboard-data-server) keeps the first settings that it reads of a run until the run has no files.
 """
 
 from __future__ import annotations
@@ -19,67 +19,70 @@ from typing import Final
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from satae import atomic_write as files
+from satae import atomic_write
 from satae.loggers.tensorboard_logger import EVENT_FILE_NAME, EVENT_FILE_PREFIX
 
-PASSED: Final = 60.0  # seconds after which every reader is past a file that was emptied
+READ_SECONDS: Final = 60.0  # every reader has noticed an emptied file after this time
 
 
-def encoded(events: Iterable[Event], wall_time: float = 0.0) -> bytes:
-    """What a file of some events holds, the same each time; nothing of none."""
-    content, told = io.BytesIO(), list(events)
+def encode_events(events: Iterable[Event], wall_time: float = 0.0) -> bytes:
+    """The content of an event file, the same bytes each time; empty if there are no events."""
+    content, found = io.BytesIO(), list(events)
     writer = RecordWriter(content)
-    for event in [Event(file_version="brain.Event:2"), *told] if told else []:
+    for event in [Event(file_version="brain.Event:2"), *found] if found else []:
         event.wall_time = wall_time
         writer.write(event.SerializeToString(deterministic=True))
     return content.getvalue()
 
 
-def rewrite(directory: Path, kind: str, content: bytes) -> None:
-    """Have a file say all of its kind, after the others of the directory, unless one says that already.
+def replace_events(directory: Path, suffix: str, content: bytes) -> None:
+    """Write an event file that is read after all others, and empty the earlier ones with the same suffix.
+
+    Nothing is written if the directory already has this content.
 
     Args:
-        directory: of a run.
-        kind: how the names of such files end.
-        content: nothing where there is nothing to say any more.
+        directory: directory of a run.
+        suffix: end of the names of such files.
+        content: content of the new file; empty to write none.
     """
-    older = [path for path in _of_kind(directory, kind) if not _is_done_with(path)]
+    older = [path for path in _files_with(directory, suffix) if not _is_empty(path)]
     if [path.read_bytes() for path in older] == ([content] if content else []):
         return
     if content:
-        files.replace(directory / f"{EVENT_FILE_PREFIX}{_following(directory):010}{kind}", content)
+        dated = [found for path in directory.iterdir() if (found := EVENT_FILE_NAME.fullmatch(path.name))]
+        number = 1 + max((int(found[1]) for found in dated), default=0)
+        atomic_write.replace(directory / f"{EVENT_FILE_PREFIX}{number:010}{suffix}", content)
     for path in older:
         os.truncate(path, 0)
 
 
-def tell_anew(home: Path, aside: Path, kind: str, content: bytes) -> None:
-    """Have one of two directories say all of a kind: where that changes, the other one; for a while, if it is aside."""
-    here = aside if _of_kind(aside, kind) else home
-    told = _of_kind(here, kind)
-    is_said = [path.read_bytes() for path in told] == [content]
-    if is_said and (here == home or _age(told[0]) < PASSED):
+def replace_settings(home: Path, substitute: Path, suffix: str, content: bytes) -> None:
+    """Write settings that the fast reader takes from one run only once.
+
+    Settings that change move to the ``substitute`` directory, or back to ``home``. Unchanged settings move back
+    ``home`` after a while.
+    """
+    current = substitute if _files_with(substitute, suffix) else home
+    files = _files_with(current, suffix)
+    is_unchanged = [path.read_bytes() for path in files] == [content]
+    if is_unchanged and (current == home or _age(files[0]) < READ_SECONDS):
         return
-    rewrite(aside if here == home and told else home, kind, content)
-    for path in told:
+    replace_events(substitute if current == home and files else home, suffix, content)
+    for path in files:
         path.unlink()
 
 
-def _of_kind(directory: Path, kind: str) -> list[Path]:
-    return sorted(directory.glob(f"{EVENT_FILE_PREFIX}*{kind}"))
+def _files_with(directory: Path, suffix: str) -> list[Path]:
+    return sorted(directory.glob(f"{EVENT_FILE_PREFIX}*{suffix}"))
 
 
-def _is_done_with(path: Path) -> bool:
-    """Whether a file is empty; it is removed once it has been for a while."""
+def _is_empty(path: Path) -> bool:
+    """Whether a file is empty; it is removed if it has been empty for a while."""
     is_empty = path.stat().st_size == 0
-    if is_empty and _age(path) > PASSED:
+    if is_empty and _age(path) > READ_SECONDS:
         path.unlink()
     return is_empty
 
 
 def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
-
-
-def _following(directory: Path) -> int:
-    dated = [found for path in directory.iterdir() if (found := EVENT_FILE_NAME.fullmatch(path.name))]
-    return 1 + max((int(found[1]) for found in dated), default=0)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from satae.config.flat import SEED
-from satae.sweeps.groups import TOO_LARGE, Group, Spread, shown
+from satae.config.schema import SEED
+from satae.sweeps.aggregate import TOO_LARGE, SeedGroup, SeedStatistics, display_value
 
 NOTHING: Final = "–"  # stands where a number is unknown
 PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
@@ -22,7 +22,7 @@ def format_number(value: float | None) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:#.4g}" if value else "0"
 
 
-def half_width(statistics: Spread) -> float:
+def half_width(statistics: SeedStatistics) -> float:
     """Half of the 95 % interval of a mean; for two seeds half of their range; nan for one seed.
 
     Student's t makes the interval of two seeds twelve times as wide as the distance between them.
@@ -30,7 +30,7 @@ def half_width(statistics: Spread) -> float:
     return statistics.deviation / math.sqrt(2) if statistics.n == 2 else statistics.margin
 
 
-def format_statistics(statistics: Spread) -> str:
+def format_statistics(statistics: SeedStatistics) -> str:
     """``0.321 ± 0.007``: the mean and half of its interval, with two digits of the latter.
 
     For two seeds both values: ``0.32 (0.31, 0.33)``.
@@ -48,7 +48,7 @@ def format_statistics(statistics: Spread) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def format_change(statistics: Spread) -> str:
+def format_change(statistics: SeedStatistics) -> str:
     """A difference with its sign: ``+0.02 ± 0.01``."""
     return format_statistics(statistics) if statistics.mean < 0 else f"+{format_statistics(statistics)}"
 
@@ -70,7 +70,7 @@ def format_duration(seconds: float) -> str:
 
 def shorten_value(value: object, most: int = 40) -> str:
     """A value as a user types it, cut after ``most`` characters."""
-    text = " ".join(shown(value).split())
+    text = " ".join(display_value(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -102,6 +102,6 @@ def table_keys(axes: Sequence[str]) -> list[str]:
     return [key for key in axes if key != SEED][:MOST_KEY_COLUMNS]
 
 
-def table_values(group: Group, keys: Sequence[str]) -> list[str]:
+def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:
     """The cells of a configuration in these columns."""
     return [shorten_value(group.values[key]) if key in group.values else NOTHING for key in keys]

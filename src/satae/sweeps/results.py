@@ -1,165 +1,170 @@
-"""Runs as they stand in their directories."""
+"""Reads what the runs of a sweep chose and achieved, from the files in their directories."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from satae.config import Config, ConfigError
-from satae.config.flat import SEED, flat
 from satae.config.saved_config import read_config_values
-from satae.config.schema import with_absolute_paths
+from satae.config.schema import SEED, flatten, with_absolute_paths
 from satae.printable import first_line
-from satae.runs import metrics_log, record
-from satae.runs.layout import CONFIG_FILE, MAX_JSON_BYTES, METRICS_FILE, METRICS_LOG_FILE, RECORD_FILE
-from satae.runs.layout import FAILED as FAILED
-from satae.runs.layout import FINISHED as FINISHED
-from satae.runs.layout import RUNNING as RUNNING
-from satae.runs.metrics_log import nan_for_null
-from satae.sweeps.measures import COLLAPSED
+from satae.runs import metrics_log
+from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, METRICS_LOG_FILE, RECORD_FILE
+from satae.runs.record import read_final_metrics, read_record
+
+FVU: Final = "valid/fvu"
+SATURATED: Final = "valid/saturated_fraction"
+DEAD: Final = "valid/dead_fraction"
+SENSITIVITY: Final = "valid/code_sensitivity"
+TOTAL: Final = "valid/total"
+COLLAPSED: Final = "valid/collapsed"
+METRIC_COLUMNS: Final = {  # titles in tables; a table shows those that its runs have
+    FVU: "valid fvu",
+    SATURATED: "saturated",
+    DEAD: "dead",
+    SENSITIVITY: "sensitivity",
+    "valid/energy": "energy",
+    "valid/low_energy_area": "low-energy area",
+}
+METRIC_NAMES: Final = {FVU: "fraction of variance unexplained", SATURATED: "saturated fraction"}
 
 
-class Unreadable(NamedTuple):
-    """A run of which nothing can be told."""
+class UnreadableRun(NamedTuple):
+    """A run whose files cannot be read."""
 
     directory: Path
     reason: str
 
     @property
     def name(self) -> str:
-        """Of its directory."""
+        """The name of its directory."""
         return self.directory.name
 
 
-class Result(NamedTuple):
-    """What is known of a run."""
+class RunResult(NamedTuple):
+    """The configuration, the record and the final metrics of a run."""
 
     directory: Path
-    choices: dict[str, Any]  # its configuration: {"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": .3}
+    choices: dict[str, Any]  # its configuration: {"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": 0.3}
     record: dict[str, Any]  # run.json
-    metrics: dict[str, float]  # of its end; none where it has not come to that, or goes further
+    metrics: dict[str, float]  # empty unless the run is finished
 
     @property
     def name(self) -> str:
-        """Of its directory."""
+        """The name of its directory."""
         return self.directory.name
 
     @property
     def status(self) -> str:
-        """running (or killed while it did), finished, interrupted or failed."""
+        """``running`` (or killed while it ran), ``finished``, ``interrupted`` or ``failed``."""
         return str(self.record["status"])
 
     @property
     def is_finished(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it trained all its epochs."""
         return self.status == FINISHED
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether it says no more than the mean of the data, or a layer is dead."""
+        """Whether its reconstruction says no more than the mean of the data, or a layer is dead."""
         return self.metrics.get(COLLAPSED, 0) > 0
 
     @property
     def seed(self) -> int:
-        """Of its generators."""
+        """The seed of its random generators."""
         return int(self.choices.get(SEED, 0))
 
-    def history(self) -> Iterator[dict[str, float]]:
-        """The measures of each epoch, the first one first, with its number under ``epoch``."""
-        yield from map(nan_for_null, metrics_log.read_epochs(self.directory / METRICS_LOG_FILE))
+    @property
+    def logger(self) -> str:
+        """The name of its logger."""
+        return logger_of(self.choices)
+
+    def epochs(self) -> Iterator[dict[str, float]]:
+        """Read the metrics of each epoch, with its number under ``epoch``."""
+        return metrics_log.read_epochs(self.directory / METRICS_LOG_FILE)
 
 
-def directories(folder: Path) -> list[Path]:
-    """Those of the runs directly below a folder, in the order of their names."""
+def run_directories(folder: Path) -> list[Path]:
+    """The directories of the runs directly below a folder, ordered by name."""
     return [path.parent for path in sorted(folder.glob(f"*/{RECORD_FILE}"))]
 
 
-def below(folder: Path) -> Iterator[Result]:
-    """The runs directly below a folder, in the order of their names.
+def read_runs(folder: Path) -> list[RunResult]:
+    """Read all runs directly below a folder, ordered by name.
 
     Raises:
         ConfigError: one of them cannot be read.
     """
-    yield from map(read, directories(folder))
+    return [read_run(directory) for directory in run_directories(folder)]
 
 
-def attempted(directory: Path) -> Result | Unreadable:
-    """What is known of a run, or why nothing is."""
+def read_run(directory: Path) -> RunResult:
+    """Read the files of a run.
+
+    Raises:
+        ConfigError: they are missing or cannot be read.
+    """
+    record = read_record(directory)
+    choices = flatten(read_config_values(directory / CONFIG_FILE))
+    if type(choices.get(SEED, 0)) is not int:
+        raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is no whole number")
+    # if a finished run was extended and then interrupted, its metrics.json still belongs to the fewer epochs
+    metrics = read_final_metrics(directory) if record["status"] == FINISHED else {}
+    return RunResult(directory, choices, record, metrics)
+
+
+def try_read_run(directory: Path) -> RunResult | UnreadableRun:
+    """Read the files of a run, or return the reason why they cannot be read."""
     try:
-        return read(directory)
+        return read_run(directory)
     except (OSError, ValueError, ArithmeticError, RecursionError) as error:
-        return Unreadable(directory, first_line(error).replace(f"{directory}{os.sep}", "") or type(error).__name__)
+        reason = first_line(error).replace(f"{directory}{os.sep}", "") or type(error).__name__
+        return UnreadableRun(directory, reason)
 
 
-def status(directory: Path) -> str | None:
-    """How a run stands: running, finished, interrupted or failed; None where none has begun.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    return str(record.read_record(directory)["status"]) if (directory / RECORD_FILE).is_file() else None
-
-
-def worst_exit_code(folders: Iterable[Path]) -> int:
-    """Of runs that have begun: the largest of those that failed, else of all.
+def read_status(directory: Path) -> str | None:
+    """The status of a run: running, finished, interrupted or failed; None if no run started there.
 
     Raises:
-        ConfigError: one of them cannot be read.
+        ConfigError: the record cannot be read.
     """
-    found = [record.read_record(folder) for folder in folders if (folder / RECORD_FILE).is_file()]
-    failed = [run for run in found if run["status"] == FAILED]
-    return max((int(run.get("exit_code", 1)) for run in failed or found), default=0)
+    return str(read_record(directory)["status"]) if (directory / RECORD_FILE).is_file() else None
 
 
-def began(runs: Iterable[Result]) -> float:
-    """When the first of some runs began, in seconds; 0 where nobody knows."""
-    times = [seconds(run.record.get("started", "")) for run in runs]
+def worst_exit_code(directories: Iterable[Path]) -> int:
+    """The largest exit code of the failed runs; if none failed, that of all runs that started.
+
+    Raises:
+        ConfigError: a record cannot be read.
+    """
+    records = [read_record(directory) for directory in directories if (directory / RECORD_FILE).is_file()]
+    failed = [record for record in records if record["status"] == FAILED]
+    return max((int(record.get("exit_code", 1)) for record in failed or records), default=0)
+
+
+def flat_choices(config: Config) -> dict[str, Any]:
+    """The choices of a configuration, as :class:`RunResult` has them after the run started."""
+    return flatten(with_absolute_paths(config).to_dict())
+
+
+def logger_of(choices: Mapping[str, Any]) -> str:
+    """The name of the logger that a run chose; runs of earlier versions, which had no choice, used TensorBoard."""
+    return str(choices.get("logger", "tensorboard"))
+
+
+def earliest_start(runs: Iterable[RunResult]) -> float:
+    """When the first of some runs started, in seconds since 1970; 0 if no record says it."""
+    times = [parse_time(run.record.get("started", "")) for run in runs]
     return min((time for time in times if time is not None), default=0.0)
 
 
-def read(directory: Path) -> Result:
-    """What is known of a run.
-
-    Raises:
-        ConfigError: nothing, or nothing that can be read.
-    """
-    known = record.read_record(directory)
-    choices = flat(read_config_values(directory / CONFIG_FILE))
-    if type(choices.get(SEED, 0)) is not int:
-        raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is no whole number")
-    found = Result(directory, choices, known, {})
-    # those of a run that was to go further and was cut off are of fewer epochs than its configuration says
-    return found._replace(metrics=_metrics(directory / METRICS_FILE)) if found.is_finished else found
-
-
-def chosen(config: Config) -> dict[str, Any]:
-    """The choices of a configuration, as they stand in the directory of its run."""
-    return flat(with_absolute_paths(config).to_dict())
-
-
-def _metrics(path: Path) -> dict[str, float]:
-    if not path.is_file():
-        return {}
+def parse_time(text: str) -> float | None:
+    """A time of a record in seconds since 1970; None if the text is no time, or one that this system cannot hold."""
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("it is too large")
-        found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict) or not all(
-            value is None or type(value) in (int, float) for value in found.values()
-        ):
-            raise ValueError("it holds other things than measures")
-        return {key: float(value) for key, value in nan_for_null(found).items()}
-    except (OSError, ValueError, OverflowError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
-
-
-def seconds(time: str) -> float | None:
-    """A time of a record; None of what is no time, or none that a calendar of this machine has."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from satae.config.flat import SEED
-from satae.config.messages import show
+from satae.config.messages import format_value
+from satae.config.schema import SEED
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 from satae.sweeps.formatting import ALL_RUNS, format_configuration, half_width
-from satae.sweeps.groups import Group, Spread
-from satae.sweeps.results import Result
+from satae.sweeps.results import RunResult
 
 ALPHA: Final = "alpha"
 MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
@@ -27,10 +27,10 @@ class Point(NamedTuple):
 
     x: float
     values: dict[str, Any]  # of the options that vary between configurations
-    runs: dict[int, Result]  # finished runs by seed
+    runs: dict[int, RunResult]  # finished runs by seed
 
     @classmethod
-    def of_group(cls, x: float, group: Group) -> Point:
+    def of_group(cls, x: float, group: SeedGroup) -> Point:
         """The finished runs of a configuration, at ``x``."""
         return cls(x, group.values, {run.seed: run for run in group.finished})
 
@@ -39,15 +39,16 @@ class Point(NamedTuple):
         """The number of runs that collapsed."""
         return sum(run.is_collapsed for run in self.runs.values())
 
-    def spread(self, metric: str) -> Spread:
+    def spread(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds."""
-        return Spread.of(run.metrics.get(metric, math.nan) for run in self.runs.values())
+        return SeedStatistics.from_values(run.metrics.get(metric, math.nan) for run in self.runs.values())
 
-    def change(self, base: Point, metric: str) -> Spread:
+    def change(self, base: Point, metric: str) -> SeedStatistics:
         """Statistics of the change of a final metric from ``base`` to this point, seed by seed."""
-        seeds = [seed for seed in self.runs if seed in base.runs]
-        values = [[point.runs[seed].metrics.get(metric, math.nan) for seed in seeds] for point in (base, self)]
-        return Spread.of(there - here for here, there in zip(*values, strict=True))
+        first, second = (
+            {seed: run.metrics.get(metric, math.nan) for seed, run in point.runs.items()} for point in (base, self)
+        )
+        return SeedStatistics.from_pairs(first, second)
 
 
 class Series(NamedTuple):
@@ -100,7 +101,7 @@ class Comparison(NamedTuple):
         return f" {self.left_out.capitalize()}; they are in the tables." if self.left_out else ""
 
 
-def compare(groups: Sequence[Group], axes: Sequence[str]) -> Comparison:
+def compare(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Comparison:
     """Arrange configurations in series and panels.
 
     Args:
@@ -131,7 +132,7 @@ def spread_evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def error_bars(
-    statistics: Sequence[Spread], possible: tuple[float, float] = ANY_VALUE
+    statistics: Sequence[SeedStatistics], possible: tuple[float, float] = ANY_VALUE
 ) -> tuple[list[float], list[float]]:
     """The lengths of the error bars of some means, downwards and upwards.
 
@@ -143,7 +144,7 @@ def error_bars(
     return down, [min(half, max(high - one.mean, 0.0)) for half, one in zip(halves, statistics, strict=True)]
 
 
-def _varying_number(groups: Sequence[Group], axes: Sequence[str]) -> str | None:
+def _varying_number(groups: Sequence[SeedGroup], axes: Sequence[str]) -> str | None:
     """The option along which the series go: alpha if it varies, or the first number that does."""
     ordered = sorted((key for key in axes if key != SEED), key=lambda key: key != ALPHA)
     for key in ordered:
@@ -153,13 +154,13 @@ def _varying_number(groups: Sequence[Group], axes: Sequence[str]) -> str | None:
     return None
 
 
-def _series(groups: Sequence[Group], x: str | None) -> Iterator[Series]:
+def _series(groups: Sequence[SeedGroup], x: str | None) -> Iterator[Series]:
     found: dict[tuple[tuple[str, str], ...], Series] = {}
     for place, group in enumerate(groups):
         at = float(place) if x is None else _finite_number(group.values.get(x))
         if at is not None:
             others = {key: value for key, value in group.values.items() if key != x}
-            key = tuple((name, show(value)) for name, value in others.items())
+            key = tuple((name, format_value(value)) for name, value in others.items())
             found.setdefault(key, Series(others, [])).points.append(Point.of_group(at, group))
     for series in found.values():
         series.points.sort(key=lambda point: point.x)

@@ -11,8 +11,8 @@ from satae.page.evaluations.panels import MOST_CHART_PANELS, mean_curve, over_se
 from satae.page.evaluations.stored import Evaluation, count, number, text
 from satae.plots.charts import Chart, Curve, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
+from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.formatting import format_configuration, shorten_value
-from satae.sweeps.groups import Spread
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
 
 WHAT: Final = "How well noise is taken away: with the noise of the training, without any where it had none."
@@ -83,7 +83,7 @@ def _noise_panel(kind: str, measure: str, found: Sequence[tuple[str, Sequence[Ou
     return Panel(curves, "level of the noise", UNITS.get(measure, measure), title)
 
 
-def _are_alike(curves: Sequence[Sequence[tuple[float, Spread]]]) -> bool:
+def _are_alike(curves: Sequence[Sequence[tuple[float, SeedStatistics]]]) -> bool:
     """Whether the curves agree at the places that they share."""
     known = [{place: one.mean for place, one in curve} for curve in curves]
     first, *others = known

@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 
 from satae.config.evaluation import EVALUATION as ASKED
 from satae.config.evaluation import PARTS
-from satae.config.flat import flat
 from satae.config.messages import counted, listed
 from satae.config.saved_config import default_values
+from satae.config.schema import flatten
 from satae.page.evaluations import defence, parts, stored, weights
 from satae.page.evaluations.defence import DEFENCE
 from satae.page.evaluations.outcomes import Outcome, Part
 from satae.page.sources import Source
 from satae.printable import first_line
 from satae.runs.layout import EVALUATION_FOLDER
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import shorten_value
-from satae.sweeps.groups import Group
 
 MOST_REFUSED: Final = 20  # told one by one
 MOST_SETTINGS: Final = 4  # likewise
@@ -39,7 +39,7 @@ class Evaluated(NamedTuple):
         return any(directory in found.outcomes for found in self.parts if found.name == part)
 
 
-def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
+def gather(source: Source, groups: Sequence[SeedGroup]) -> Evaluated:
     """Read the evaluations of all runs, each part by itself."""
     found, refused, columns = dict[Path, dict[str, Outcome]](), list[str](), dict[str, None]()
     for run in source.runs:
@@ -61,7 +61,7 @@ def gather(source: Source, groups: Sequence[Group]) -> Evaluated:
     return Evaluated([part for part in told if part.outcomes or part.notes], found, [*columns], notes)
 
 
-def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> Part:
+def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[SeedGroup]) -> Part:
     """A part of the runs that are finished and were measured with the settings that most of them have."""
     finished = {run.directory for group in groups for run in group.runs if run.is_finished}
     done = {at: each for at, each in found.items() if at in finished and not (each.is_empty or each.is_stale)}
@@ -71,8 +71,8 @@ def _part(name: str, found: Mapping[Path, Outcome], groups: Sequence[Group]) -> 
     if epsilon is not None:
         alike = {at: defence.at(each, epsilon) for at, each in alike.items()}
     counting = [
-        group._replace(
-            runs=[run._replace(metrics=alike[run.directory].numbers) for run in group.runs if run.directory in alike]
+        group.with_runs(
+            [run._replace(metrics=alike[run.directory].numbers) for run in group.runs if run.directory in alike]
         )
         for group in groups
     ]
@@ -87,7 +87,7 @@ def chosen(settings: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _shipped() -> dict[str, str]:
-    return {key: stored.as_typed(value) for key, value in flat(default_values(ASKED.primary)).items()}
+    return {key: stored.as_typed(value) for key, value in flatten(default_values(ASKED.primary)).items()}
 
 
 def _usual(done: Iterable[Outcome]) -> dict[str, str]:

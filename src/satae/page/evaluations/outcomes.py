@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 from satae.page.evaluations.stored import Evaluation
-from satae.sweeps.groups import Group
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.series import Point
 
 BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
@@ -72,7 +72,7 @@ class Part(NamedTuple):
     """A part of the evaluations, of runs that were measured alike."""
 
     name: str
-    groups: list[Group]  # with what was found for the measures of their runs
+    groups: list[SeedGroup]  # with what was found for the measures of their runs
     outcomes: dict[Path, Outcome]  # of these, by directory
     settings: dict[str, str]  # with which they were
     epsilon: float | None  # of a defence, the radius at which it is told

@@ -11,8 +11,8 @@ from satae.page.evaluations.outcomes import Outcome, over_inputs
 from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED, OWN, TWIN
 from satae.plots.charts import Curve, Panel
 from satae.plots.style import COLORS, DASHES
+from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.formatting import shorten_value
-from satae.sweeps.groups import Spread
 from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Point, Series, error_bars, spread_evenly
 
 MOST_CHART_PANELS: Final = 6
@@ -25,16 +25,17 @@ VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
 MODELS: Final = (OWN, TWIN)
 
 
-def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, Spread]]:
+def over_seeds(found: Sequence[Outcome], name: str) -> list[tuple[float, SeedStatistics]]:
     """The statistics over the seeds at each place of a curve."""
     curves = [outcome.curves.get(name, {}) for outcome in found]
     places = sorted({place for curve in curves for place in curve if math.isfinite(place)})
-    statistics = [(place, Spread.of(curve.get(place, math.nan) for curve in curves)) for place in places]
+    values = {place: [curve.get(place, math.nan) for curve in curves] for place in places}
+    statistics = [(place, SeedStatistics.from_values(found)) for place, found in values.items()]
     return spread_evenly([(place, one) for place, one in statistics if one.n], MOST_PLACES)
 
 
 def mean_curve(
-    found: Sequence[tuple[float, Spread]],
+    found: Sequence[tuple[float, SeedStatistics]],
     possible: tuple[float, float] = ANY_VALUE,
     ends: Sequence[tuple[float, float] | None] = (),
     **style: Any,

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from satae.config.flat import flat
 from satae.config.messages import show
+from satae.config.schema import flatten
 from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER, MAX_JSON_BYTES
 from satae.runs.untrusted_files import read_untrusted
 from satae.sweeps.formatting import shorten_value
-from satae.sweeps.results import seconds
+from satae.sweeps.results import parse_time
 
 FORMAT: Final = 1  # of what is read
 LARGEST_NUMBER: Final = 1e100
@@ -78,8 +78,10 @@ def read(directory: Path, part: str) -> Evaluation | None:
             raise ValueError(f"it is of format {clean_text(key['format'])[:20]}, not {FORMAT}; measure again")
         if key["part"] != part:
             raise ValueError(STRANGE)
-        settings = {clean_text(name): as_typed(value) for name, value in flat(key).items() if name not in NO_SETTINGS}
-        weights, measured = clean_text(key.get("weights", "")), seconds(str(found.get("measured", "")))
+        settings = {
+            clean_text(name): as_typed(value) for name, value in flatten(key).items() if name not in NO_SETTINGS
+        }
+        weights, measured = clean_text(key.get("weights", "")), parse_time(str(found.get("measured", "")))
         headline = {sys.intern(clean_text(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
         tables = [_table(_mapping(table)) for table in _listed(found["tables"], MOST_TABLES)]
         pictures = [name for name in _listed(found["pictures"], MOST_PICTURES) if _is_picture(name, part)]

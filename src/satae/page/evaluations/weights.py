@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from satae.page.evaluations.outcomes import Outcome
-from satae.sweeps.results import Result, seconds
+from satae.sweeps.results import RunResult, parse_time
 
 BEST: Final = "best"  # the setting that says which weights of a run were measured
 NEWEST: Final = "false"
 
 
-def marked(run: Result, found: Mapping[str, Outcome]) -> dict[str, Outcome]:
+def marked(run: RunResult, found: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """The parts of a run, those that are stale marked.
 
     A part is stale if it was measured before the run ended, or has other weights than the part that was measured last.
@@ -23,7 +23,7 @@ def marked(run: Result, found: Mapping[str, Outcome]) -> dict[str, Outcome]:
         run: whose parts they are.
         found: what each came to, by its name.
     """
-    stale = {*_differing(found), *_before(seconds(str(run.record.get("ended", ""))), found)}
+    stale = {*_differing(found), *_before(parse_time(str(run.record.get("ended", ""))), found)}
     return {part: outcome._replace(is_stale=part in stale) for part, outcome in found.items()}
 
 

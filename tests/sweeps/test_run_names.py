@@ -5,37 +5,49 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from satae.config import ConfigError
-from satae.sweeps.folders import LONGEST, Wanted, by_configuration, content, named, place, word
-from satae.sweeps.results import Result
+from satae.sweeps.results import RunResult
+from satae.sweeps.run_names import (
+    MAX_NAME_BYTES,
+    RequestedRun,
+    assign_run_names,
+    identity,
+    index_runs,
+    run_name,
+    sweep_argument,
+)
 
 VARIED = ["act", "alpha", "seed"]
 
 
 def wanted(**choices):
-    return Wanted([f"{key}={value}" for key, value in choices.items()], {"epochs": 2, **choices})
+    return RequestedRun([f"{key}={value}" for key, value in choices.items()], {"epochs": 2, **choices})
 
 
 def there(name, **choices):
-    return Result(Path("sweep", name), {"epochs": 2, **choices}, {"status": "finished"}, {})
+    return RunResult(Path("sweep", name), {"epochs": 2, **choices}, {"status": "finished"}, {})
 
 
 def test_a_folder_is_named_by_what_varies():
     runs = [wanted(act="relu", alpha=0.1, seed=seed) for seed in (0, 1)]
-    assert place(runs, [], VARIED) == ["act=relu,alpha=0.1,seed=0", "act=relu,alpha=0.1,seed=1"]
+    assert assign_run_names(runs, [], VARIED) == ["act=relu,alpha=0.1,seed=0", "act=relu,alpha=0.1,seed=1"]
 
 
 def test_a_run_that_is_there_is_found_by_what_it_is_whatever_its_name():
-    assert place([wanted(alpha=0.1, seed=0)], [there("old", seed=0, alpha=0.1)], VARIED) == ["old"]
+    assert assign_run_names([wanted(alpha=0.1, seed=0)], [there("old", seed=0, alpha=0.1)], VARIED) == ["old"]
 
 
 def test_two_runs_never_share_a_folder():
     # as when something is varied that was not before
-    (name,) = place([wanted(alpha=0.1, act="tanh")], [there("alpha=0.1", alpha=0.1, act="relu")], ["alpha", "act"])
+    (name,) = assign_run_names(
+        [wanted(alpha=0.1, act="tanh")], [there("alpha=0.1", alpha=0.1, act="relu")], ["alpha", "act"]
+    )
     assert name == "alpha=0.1,act=tanh"
-    (other,) = place([wanted(alpha=0.1)], [there("alpha=0.1", alpha=0.2)], ["alpha"])
+    (other,) = assign_run_names([wanted(alpha=0.1)], [there("alpha=0.1", alpha=0.2)], ["alpha"])
     assert other.startswith("alpha=0.1,#")
     seeds = [wanted(alpha=0.1, seed=seed) for seed in (0, 1)]
-    names = place(seeds, [there(f"alpha=0.1,seed={seed}", alpha=0.2, seed=seed) for seed in (0, 1)], ["alpha", "seed"])
+    names = assign_run_names(
+        seeds, [there(f"alpha=0.1,seed={seed}", alpha=0.2, seed=seed) for seed in (0, 1)], ["alpha", "seed"]
+    )
     assert [name.rpartition(",")[2] for name in names] == ["seed=0", "seed=1"]
     assert len({name.rpartition(",")[0] for name in names}) == 1
     assert names[0].startswith("alpha=0.1,#")
@@ -43,59 +55,59 @@ def test_two_runs_never_share_a_folder():
 
 def test_the_same_run_twice_is_refused():
     with pytest.raises(ConfigError, match="seed=0: is asked for twice"):
-        place([wanted(seed=0), wanted(seed=0)], [], ["seed"])
+        assign_run_names([wanted(seed=0), wanted(seed=0)], [], ["seed"])
 
 
 def test_another_meaning_is_refused_by_name_with_what_can_be_done():
     with pytest.raises(ConfigError, match=r"epochs=3: the runs of sweep have 2; .* epochs=2,3"):
-        place([Wanted(["alpha=1"], {"epochs": 3, "alpha": 1})], [there("a", alpha=0)], ["alpha"])
+        assign_run_names([RequestedRun(["alpha=1"], {"epochs": 3, "alpha": 1})], [there("a", alpha=0)], ["alpha"])
 
 
 def test_options_of_a_varied_choice_may_differ():
-    runs = [Wanted(["act=shrink"], {"epochs": 2, "act": "shrink", "act.threshold": 0.5})]
-    assert place(runs, [there("act=relu", act="relu")], ["act"]) == ["act=shrink"]
+    runs = [RequestedRun(["act=shrink"], {"epochs": 2, "act": "shrink", "act.threshold": 0.5})]
+    assert assign_run_names(runs, [there("act=relu", act="relu")], ["act"]) == ["act=shrink"]
 
 
 @pytest.mark.parametrize("key", ["threads", "device", "compile", "checkpoint.keep", "data.dir"])
 def test_how_a_run_is_computed_does_not_make_it_another_one_unless_it_is_varied(key):
     one, other = {"alpha": 0, key: 1}, {"alpha": 0, key: 2}
-    assert content(one, ["alpha"]) == content(other, ["alpha"])
-    assert content(one, [key]) != content(other, [key])
+    assert identity(one, ["alpha"]) == identity(other, ["alpha"])
+    assert identity(one, [key]) != identity(other, [key])
 
 
 def test_runs_of_a_configuration_are_together_whatever_else_their_folders_say():
     choices = {"seed=0": {"alpha": 0.1, "seed": 0, "threads": 1}, "alpha=0.1,seed=1": {"alpha": 0.1, "seed": 1}}
-    found = by_configuration({**choices, "alpha=1,seed=0": {"alpha": 1.0, "seed": 0}}, VARIED)
+    found = index_runs({**choices, "alpha=1,seed=0": {"alpha": 1.0, "seed": 0}}, VARIED)
     assert [*found.values()] == [{"0": "seed=0", "1": "alpha=0.1,seed=1"}, {"0": "alpha=1,seed=0"}]
 
 
 def test_a_sweep_is_named_as_it_is_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert word(tmp_path / "outputs" / "first") == "sweep=outputs/first"
-    assert word(tmp_path / "first") == word(Path("first")) == "sweep=./first"
-    assert word(Path("/elsewhere")) == "sweep=/elsewhere"
+    assert sweep_argument(tmp_path / "outputs" / "first") == "sweep=outputs/first"
+    assert sweep_argument(tmp_path / "first") == sweep_argument(Path("first")) == "sweep=./first"
+    assert sweep_argument(Path("/elsewhere")) == "sweep=/elsewhere"
 
 
 @given(st.text(min_size=1, max_size=300))
 @example("\N{GREEK SMALL LETTER ALPHA}" * 300)
-@example("x" * (LONGEST - len("data.path=") - 1) + "\N{CJK UNIFIED IDEOGRAPH-4E00}")
+@example("x" * (MAX_NAME_BYTES - len("data.path=") - 1) + "\N{CJK UNIFIED IDEOGRAPH-4E00}")
 def test_any_value_gives_a_name_that_a_folder_can_have(value):
-    name = named([f"data.path={value}"], ["data.path"])
-    assert len(name.encode()) <= LONGEST + 10
+    name = run_name([f"data.path={value}"], ["data.path"])
+    assert len(name.encode()) <= MAX_NAME_BYTES + 10
     assert not {"/", "\0", "\n", "'", '"', "$", "~"} & {*name}
     assert name.strip(" .") == name
     assert name not in ("", ".", "..")
 
 
 def test_long_names_that_begin_alike_differ():
-    one, other = (named([f"data.path={'x' * 300}{end}"], ["data.path"]) for end in "ab")
+    one, other = (run_name([f"data.path={'x' * 300}{end}"], ["data.path"]) for end in "ab")
     assert one != other
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(0, 2**32 - 1))
 def test_the_seeds_of_a_configuration_differ_in_the_end_of_their_names_alone(value, seed):
     for apart in (None, {"data.path": value, "seed": seed}):
-        name = named([f"data.path={value}", f"seed={seed}"], ["data.path", "seed"], apart)
+        name = run_name([f"data.path={value}", f"seed={seed}"], ["data.path", "seed"], apart)
         assert name.endswith(f",seed={seed}")
-        other = named([f"data.path={value}", "seed=x"], ["data.path", "seed"], apart and {**apart, "seed": "x"})
+        other = run_name([f"data.path={value}", "seed=x"], ["data.path", "seed"], apart and {**apart, "seed": "x"})
         assert other == f"{name.removesuffix(str(seed))}x"

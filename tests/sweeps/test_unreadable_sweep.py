@@ -6,9 +6,10 @@ import logging
 import made
 import pytest
 
-from satae.cli import jobs, plan
-from satae.sweeps import board
-from satae.sweeps.measures import FVU
+from satae.sweeps import tensorboard_sweep
+from satae.sweeps.results import FVU
+from satae.sweeps.table import print_sweep
+from satae.sweeps.tensorboard_sweep import finish_sweep, update_run
 
 NOT_SHOWN = [OverflowError("too large"), ValueError("first\nsecond"), TypeError(), OSError(28, "No space left")]
 
@@ -22,7 +23,7 @@ def sweep(tmp_path):
 
 
 def ended(sweep, capsys):
-    plan.show_sweep(sweep, sorted(sweep.glob("seed=*")), [], report=False)
+    print_sweep(sweep, finish_sweep(sweep), sorted(sweep.glob("seed=*")))
     return capsys.readouterr()
 
 
@@ -47,11 +48,11 @@ def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, 
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_the_table_is_shown_also_where_tensorboard_cannot_be_written(sweep, capsys, monkeypatch, error):
+def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys, monkeypatch, error):
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(board, "show_band", refuse)
+    monkeypatch.setattr(tensorboard_sweep, "show_band", refuse)
     out, err = ended(sweep, capsys)
     assert "0.260 ± 0.010" in out
     assert (sweep / "runs.csv").is_file()
@@ -60,13 +61,13 @@ def test_the_table_is_shown_also_where_tensorboard_cannot_be_written(sweep, caps
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_a_run_does_not_fail_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
+def test_no_run_ends_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(board, "show_band", refuse)
+    monkeypatch.setattr(tensorboard_sweep, "show_band", refuse)
     with caplog.at_level(logging.WARNING):
-        jobs.show_in_sweep(sweep / "seed=0")
+        update_run(sweep / "seed=0")
     (told,) = caplog.messages
-    assert told.startswith("not shown beside the others of its sweep: ")
+    assert told.startswith("not shown beside the other runs of its sweep: ")
     assert len(told.splitlines()) == 1

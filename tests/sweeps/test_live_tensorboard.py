@@ -10,7 +10,7 @@ from made import run
 from served import served
 from torch.utils.tensorboard import SummaryWriter
 
-from satae.sweeps import board
+from satae.sweeps.tensorboard_sweep import finish_sweep, update_run
 
 READERS = {"fast": ["--load_fast=true"], "slow": ["--load_fast=false"]}
 BAND = "over seeds/alpha=0.1"
@@ -32,7 +32,7 @@ def begin(sweep, alpha, seed):
     """A run of two epochs, whose fvu is that of its seed less .1 an epoch; it has not ended yet."""
     history = [{"epoch": epoch, "valid/fvu": seed - 0.1 * epoch} for epoch in (1, 2)]
     folder = run(sweep / f"alpha={alpha:g},seed={seed}", status="running", alpha=alpha, seed=seed, history=history)
-    board.follow(folder)
+    update_run(folder)
     with SummaryWriter(str(folder)) as writer:
         writer.add_scalar("valid/fvu", seed, 2)
     return folder
@@ -41,7 +41,7 @@ def begin(sweep, alpha, seed):
 def end(folder, status="finished"):
     record = json.loads((folder / "run.json").read_text("utf-8"))
     (folder / "run.json").write_text(json.dumps({**record, "status": status}))
-    board.follow(folder)
+    update_run(folder)
 
 
 def mean(tensorboard, tag="valid/fvu"):
@@ -85,9 +85,9 @@ def test_what_varies_grows(tmp_path):
         pytest.skip("the slow reader keeps what it has read of it")
     for alpha in (0.0, 0.1):
         end(begin(tmp_path, alpha, 0))
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     with served(tmp_path, "--reload_interval", "1") as tensorboard:
         tensorboard.comes_to([("alpha", [0, 0.1])], domain)
         end(begin(tmp_path, 1.0, 0))
-        board.finish(tmp_path)
+        finish_sweep(tmp_path)
         tensorboard.comes_to([("alpha", [0, 0.1, 1])], domain)

@@ -12,8 +12,9 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
-from satae.sweeps import board, hparams, notes
-from satae.sweeps.results import Unreadable, below
+from satae.sweeps import manifest
+from satae.sweeps.results import UnreadableRun
+from satae.sweeps.tensorboard_sweep import finish_sweep, start_sweep, update_run
 
 
 def made(sweep, *, seeds=(0, 1), alphas=(0.0, 0.1), status="finished", error=None):
@@ -67,7 +68,7 @@ def groups():
 
 
 def test_seeds_are_sessions_of_one_group_with_their_mean(tmp_path, groups):
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     experiment, found = groups(tmp_path)
     assert {group.name: len(group.sessions) for group in found} == {"alpha=0": 2, "alpha=0.1": 2}
     means = {group.name: group.metric_values[0].value for group in found}
@@ -81,7 +82,7 @@ def test_how_a_run_ended_is_its_status(tmp_path, groups):
     made(tmp_path, alphas=(0.0,))
     made(tmp_path, alphas=(0.1,), status="failed", error="NonFiniteLoss: nan")
     made(tmp_path, alphas=(1.0,), status="running")
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     found = {session.name: session.status for group in groups(tmp_path)[1] for session in group.sessions}
     assert {name.rpartition("/")[2]: status for name, status in found.items()} == {
         **{f"alpha=0,seed={seed}": api_pb2.STATUS_SUCCESS for seed in (0, 1)},
@@ -93,17 +94,17 @@ def test_how_a_run_ended_is_its_status(tmp_path, groups):
 @pytest.mark.parametrize(("now", "shown"), [("finished", api_pb2.STATUS_SUCCESS), ("running", api_pb2.STATUS_UNKNOWN)])
 def test_a_run_that_failed_and_went_on_is_shown_as_it_stands_now(tmp_path, groups, now, shown):
     made(tmp_path, alphas=(0.0,), status="failed", error="OSError: full")
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     for folder in tmp_path.glob("alpha=*"):
         record = json.loads((folder / "run.json").read_text())
         (folder / "run.json").write_text(json.dumps({**record, "status": now}))
-        board.follow(folder)
+        update_run(folder)
     statuses = [session.status for group in groups(tmp_path)[1] for session in group.sessions]
     assert statuses == [shown] * 2
 
 
 def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     shown = band(tmp_path / "over seeds" / "alpha=0.1")
     assert shown["valid/fvu"] == [(1, 0.5), (2, 0.4)]
     half = 12.7062 * 0.5  # of (0, 1): t = 12.7062, deviation .7071, two seeds
@@ -118,33 +119,33 @@ def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
 
 
 def test_a_new_seed_takes_its_part_and_no_step_is_there_twice(tmp_path):
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     made(tmp_path, seeds=(2,))
-    board.follow(tmp_path / "alpha=0.1,seed=2")
+    update_run(tmp_path / "alpha=0.1,seed=2")
     assert band(tmp_path / "over seeds" / "alpha=0.1")["valid/fvu"] == [(1, 1.0), (2, 0.9)]
     assert band(tmp_path / "over seeds" / "alpha=0")["valid/fvu"] == [(1, 0.4), (2, 0.3)]
 
 
 def test_one_seed_has_no_band(tmp_path):
-    board.finish(made(tmp_path, seeds=(0,)))
+    finish_sweep(made(tmp_path, seeds=(0,)))
     assert not list((tmp_path / "over seeds").glob("*/events*"))
 
 
 def test_what_says_the_same_is_not_written_again(tmp_path):
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")}
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")} == before
 
 
 def test_what_a_run_chose_comes_before_its_numbers_and_its_end_after(tmp_path):
     folder = run(tmp_path / "seed=0", status="running")
-    board.follow(folder)
+    update_run(folder)
     with SummaryWriter(str(folder)) as writer:
         writer.add_scalar("valid/fvu", 1, 1)
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "finished"}))
-    board.follow(folder)
+    update_run(folder)
     names = sorted(path.name for path in folder.glob("events*"))
     assert [name.endswith(kind) for name, kind in zip(names, (".session", "", ".end"), strict=True)] == [True] * 3
 
@@ -152,7 +153,7 @@ def test_what_a_run_chose_comes_before_its_numbers_and_its_end_after(tmp_path):
 def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     from tensorboard.plugins.custom_scalar import layout_pb2
 
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     shown = read(tmp_path)
     layout = layout_pb2.Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     (bands,) = [category for category in layout.category if category.title.startswith("over seeds")]
@@ -165,14 +166,14 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
 def test_values_of_several_kinds_are_shown_as_words(tmp_path, groups):
     for value in (None, 10):
         run(tmp_path / f"decoder_norm={value}", decoder_norm=value)
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     (info,) = groups(tmp_path)[0].hparam_infos
     assert (info.name, info.type) == ("decoder_norm", api_pb2.DATA_TYPE_STRING)
 
 
 def test_what_a_session_chose_has_its_kind(tmp_path):
     run(tmp_path / "one", alpha=0.5, standardize=True, act="tanh", arch={"name": "mlp", "widths": [8, 4]})
-    hparams.show_run(next(below(tmp_path)), "all")
+    update_run(tmp_path / "one")
     shown = read(tmp_path / "one").SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     told = plugin_data_pb2.HParamsPluginData.FromString(shown)
     assert told.SerializeToString(deterministic=True) == shown  # the same in each process
@@ -186,17 +187,17 @@ def test_what_a_session_chose_has_its_kind(tmp_path):
 def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_path, groups):
     def begin(name, alpha, seed):
         history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
-        board.follow(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
+        update_run(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
         with SummaryWriter(str(tmp_path / name)) as writer:
             writer.add_scalar("valid/fvu", alpha + seed, 2)
 
     for seed in (0, 1):
         begin(f"seed={seed}", 0.0, seed)
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     assert bands_of(tmp_path) == {"all": 0.5}
     for alpha, seed in [(0.0, 2), (0.0, 3), *((0.1, seed) for seed in range(4))]:
         begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     assert bands_of(tmp_path) == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
     assert {group.name: len(group.sessions) for group in groups(tmp_path)[1]} == {"alpha=0": 4, "alpha=0.1": 4}
 
@@ -204,7 +205,7 @@ def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_pa
 def test_the_bands_of_a_sweep_that_grows_by_an_axis_are_right_while_it_does(tmp_path):
     def begin(name, alpha, seed):
         history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
-        board.follow(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
+        update_run(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
 
     for seed in (0, 1):
         begin(f"seed={seed}", 0.0, seed)
@@ -212,14 +213,14 @@ def test_the_bands_of_a_sweep_that_grows_by_an_axis_are_right_while_it_does(tmp_
     asked = {"a": {"0": "seed=0", "1": "seed=1"}, "b": {}, "none": {}}
     for alpha, seed in new:
         asked["b" if alpha else "a"][str(seed)] = f"alpha={alpha:g},seed={seed}"
-    board.grow(tmp_path, [*below(tmp_path)], asked)
+    start_sweep(tmp_path, [], asked)
     assert bands_of(tmp_path) == {"alpha=0": 0.5}
-    notes.write(tmp_path, notes.NONE.with_runs(asked))
+    manifest.write_manifest(tmp_path, manifest.EMPTY_MANIFEST.with_runs(asked))
     for alpha, seed in new:
         begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
     live = bands_of(tmp_path)
     assert live == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     assert bands_of(tmp_path) == live
 
 
@@ -230,14 +231,14 @@ def bands_of(sweep):
 
 
 def test_a_configuration_that_has_lost_a_seed_has_no_band(tmp_path):
-    board.finish(made(tmp_path))
+    finish_sweep(made(tmp_path))
     shutil.rmtree(tmp_path / "alpha=0,seed=1")
-    board.finish(tmp_path)
+    finish_sweep(tmp_path)
     assert {*bands_of(tmp_path)} == {"alpha=0.1"}
 
 
 def test_a_run_that_cannot_be_read_leaves_the_others(tmp_path):
     made(tmp_path)
     (run(tmp_path / "torn") / "config.yaml").write_text("[")
-    assert [one.directory.name for one in board.finish(tmp_path) if isinstance(one, Unreadable)] == ["torn"]
+    assert [one.directory.name for one in finish_sweep(tmp_path) if isinstance(one, UnreadableRun)] == ["torn"]
     assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}

@@ -1,0 +1,171 @@
+"""Runs that differ only in their seed, taken together: mean, deviation and confidence interval of each metric."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from satae.config.messages import format_value
+from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
+from satae.sweeps.results import RunResult
+
+CONFIDENCE: Final = 0.95
+TOO_LARGE: Final = "too large"  # the text for a deviation that exceeds every float
+
+
+class SeedStatistics(NamedTuple):
+    """A metric over several seeds."""
+
+    n: int
+    mean: float  # nan if n is 0
+    deviation: float  # sample standard deviation; nan if n < 2, inf if it exceeds every float
+    margin: float  # half the width of the confidence interval of the mean; nan and inf as for the deviation
+
+    @classmethod
+    def from_values(cls, values: Iterable[float]) -> SeedStatistics:
+        """Compute the statistics of the finite values; the confidence interval of their mean is Student's.
+
+            mean ± t s / sqrt(n),  t the quantile of Student's distribution with n - 1 degrees of freedom
+
+        Student (1908), The probable error of a mean, Biometrika 6(1).
+        """
+        finite = [value for value in values if math.isfinite(value)]
+        # the sum of large floats can overflow; division by a power of two changes no digit
+        unit = 2.0 ** (math.frexp(max(map(abs, finite), default=1.0))[1] - 1)
+        scaled = [value / unit for value in finite]
+        n, mean = len(scaled), statistics.fmean(scaled) if scaled else math.nan
+        if n < 2:
+            return cls(n, mean * unit, math.nan, math.nan)
+        deviation = math.dist(scaled, [mean] * n) / math.sqrt(n - 1)  # ten times as fast as statistics.stdev
+        return cls(n, mean * unit, deviation * unit, student_quantile(n - 1) * deviation / math.sqrt(n) * unit)
+
+    @classmethod
+    def from_pairs(cls, first: Mapping[int, float], second: Mapping[int, float]) -> SeedStatistics:
+        """Compute the statistics of the paired differences, second minus first, over the seeds that both have."""
+        return cls.from_values(second[seed] - first[seed] for seed in second if seed in first)
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """The runs of one configuration."""
+
+    values: dict[str, Any]  # the options that vary between configurations, and their values in this one
+    runs: list[RunResult]  # ordered by seed
+
+    @property
+    def name(self) -> str:
+        """Such as ``act=relu,alpha=0.1``."""
+        return ",".join(f"{key}={display_value(value)}" for key, value in self.values.items()) or "all"
+
+    @cached_property
+    def one_per_seed(self) -> list[RunResult]:
+        """One run for each seed, a finished one if there is one: a rerun on other threads is not another sample."""
+        found: dict[int, RunResult] = {}
+        for run in self.runs:
+            if run.seed not in found or run.is_finished or not found[run.seed].is_finished:
+                found[run.seed] = run
+        return [found[seed] for seed in sorted(found)]
+
+    @cached_property
+    def finished(self) -> list[RunResult]:
+        """The runs in ``one_per_seed`` that are finished."""
+        return [run for run in self.one_per_seed if run.is_finished]
+
+    def with_runs(self, runs: list[RunResult]) -> SeedGroup:
+        """This configuration with other runs."""
+        return replace(self, runs=runs)
+
+    def statistics(self, metric: str) -> SeedStatistics:
+        """Statistics of a final metric over the seeds that have it."""
+        return SeedStatistics.from_values(run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+
+
+def group_runs(runs: Sequence[RunResult], typed: Sequence[str] = ()) -> list[SeedGroup]:
+    """Group runs by configuration, ordered by the values of what varies; within a group they are ordered by seed.
+
+    Args:
+        runs: all runs.
+        typed: the options that were given several values, in the order in which the names of groups list them.
+    """
+    keys = [key for key in varying_keys([run.choices for run in runs], typed) if key != SEED]
+    found: dict[tuple[str, ...], SeedGroup] = {}
+    for run in runs:
+        values = {key: run.choices[key] for key in keys if key in run.choices}
+        found.setdefault(tuple(format_value(values.get(key)) for key in keys), SeedGroup(values, [])).runs.append(run)
+    for group in found.values():
+        group.runs.sort(key=lambda run: run.seed)
+    return sorted(found.values(), key=lambda group: [_sort_key(group.values.get(key)) for key in keys])
+
+
+def statistics_by_epoch(
+    logs: Iterable[Iterable[Mapping[str, float]]], metrics: Sequence[str]
+) -> dict[int, dict[str, SeedStatistics]]:
+    """Statistics of some metrics after each epoch, of those that at least two runs have.
+
+    Args:
+        logs: for each run, the metrics of its epochs, with their numbers under ``epoch``.
+        metrics: names of the metrics.
+    """
+    by_epoch: dict[int, list[Mapping[str, float]]] = {}
+    for log in logs:
+        for line in log:
+            by_epoch.setdefault(int(line["epoch"]), []).append(line)
+    found = {
+        epoch: {name: SeedStatistics.from_values(line[name] for line in lines if name in line) for name in metrics}
+        for epoch, lines in sorted(by_epoch.items())
+    }
+    at_least_two = {epoch: {name: s for name, s in named.items() if s.n >= 2} for epoch, named in found.items()}
+    return {epoch: named for epoch, named in at_least_two.items() if named}
+
+
+def varying_keys(choices: Sequence[Mapping[str, Any]], typed: Sequence[str] = ()) -> list[str]:
+    """The options in which runs differ: ``["act", "alpha", "seed"]``, the seed last.
+
+    An option of a choice counts only among runs with that choice: ``act.threshold`` varies if two runs with
+    ``act=shrink`` differ in it.
+
+    Args:
+        choices: the choices of each run.
+        typed: options whose order is kept.
+    """
+    keys = dict.fromkeys(key for one in choices for key in one if not is_among(key, EXECUTION_OPTIONS))
+    return in_typed_order([key for key in keys if _varies(key, choices)], typed)
+
+
+def in_typed_order(keys: Iterable[str], typed: Sequence[str]) -> list[str]:
+    """Sort keys as they were typed, an option after its choice; then the others, and the seed last."""
+    places = {key: place for place, key in enumerate(typed)}
+    return sorted(keys, key=lambda key: (key == SEED, places.get(key, places.get(key.partition(".")[0], len(places)))))
+
+
+def display_value(value: Any) -> str:
+    """A value for people: ``0`` rather than ``0.0``."""
+    return f"{value:g}" if isinstance(value, float) else format_value(value)
+
+
+def student_quantile(degrees: int) -> float:
+    """The quantile of Student's distribution for a two-sided interval with ``CONFIDENCE``."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def _varies(key: str, choices: Sequence[Mapping[str, Any]]) -> bool:
+    group = key.partition(".")[0]
+    seen: dict[str, str] = {}
+    for one in choices:
+        if key in one:
+            value = format_value(one[key])
+            if seen.setdefault(str(one.get(group)) if group != key else "", value) != value:
+                return True
+    return False
+
+
+def _sort_key(value: Any) -> tuple[int, float, str]:
+    """Numbers in their order, before words in theirs."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (0, float(value), "") if is_number else (1, 0.0, format_value(value))

@@ -1,0 +1,269 @@
+"""A sweep in TensorBoard: what varies and what it leads to (HParams), and each configuration over its seeds (bands).
+
+Runs whose logger is not TensorBoard are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
+from torch.utils.tensorboard.summary import custom_scalars
+
+from satae.config.messages import format_value
+from satae.config.schema import SEED
+from satae.loggers.tensorboard_logger import CHART_LAYOUT
+from satae.printable import brief_line
+from satae.runs.layout import FAILED, FINISHED, LOCK_FILE, RECORD_FILE
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
+from satae.sweeps.event_files import encode_events, replace_events, replace_settings
+from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
+from satae.sweeps.results import (
+    DEAD,
+    FVU,
+    METRIC_COLUMNS,
+    SATURATED,
+    SENSITIVITY,
+    TOTAL,
+    RunResult,
+    UnreadableRun,
+    earliest_start,
+    logger_of,
+    read_run,
+    read_runs,
+    run_directories,
+    try_read_run,
+)
+
+LOGGER: Final = "tensorboard"
+BANDS_FOLDER: Final = "over seeds"
+SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
+BAND_METRICS: Final = (FVU, SATURATED, DEAD, TOTAL, "valid/reconstruction", "train/fvu")
+# a band has its mean twice: under the name of the metric, beside the runs, and under a name of its own, since
+# TensorBoard complains about runs that have only some of the tags of a chart
+MEAN_TAG, LOWER_TAG, UPPER_TAG = "within/{}/mean", "within/{}/lower", "within/{}/upper"
+BAND_LAYOUT: Final = {
+    "over seeds: mean and 95 % interval": {
+        # TensorBoard shows charts with margins in the opposite order
+        name: ["Margin", [MEAN_TAG.format(name), LOWER_TAG.format(name), UPPER_TAG.format(name)]]
+        for name in reversed(BAND_METRICS)
+    }
+}
+HPARAMS_METRICS: Final = {
+    FVU: "fvu (valid)",
+    **{key: METRIC_COLUMNS[key] for key in (SATURATED, DEAD, SENSITIVITY)},
+    TOTAL: "total loss (valid)",
+}
+HPARAMS_STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
+MAX_LISTED_VALUES: Final = 12  # a number with more values is shown as an interval
+ONLY_CONFIGURATION: Final = "all"  # the name of the configuration in a sweep that varies nothing but the seed
+
+log = logging.getLogger(__name__)
+
+
+def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunIndex) -> None:
+    """Show what the runs of a sweep choose, before new runs start.
+
+    Existing runs get the names that their configurations have now, if the sweep varies more options than before.
+
+    Args:
+        sweep: folder of the sweep.
+        choices: the choices of each requested run.
+        index: all runs that the sweep is asked to have.
+
+    Raises:
+        ConfigError: an existing run cannot be read.
+        OSError: something cannot be written.
+    """
+    existing = read_runs(sweep)
+    all_choices = [*(run.choices for run in existing), *choices]
+    if not any(logger_of(one) == LOGGER for one in all_choices):
+        return
+    _show_settings(sweep, [one for one in all_choices if logger_of(one) == LOGGER])
+    with _locked(sweep):
+        groups = _named_groups([run for run in existing if run.logger == LOGGER], index)
+        if any(folder.name not in groups for folder in _band_folders(sweep)):
+            _show_groups(sweep, groups)
+
+
+def update_run(directory: Path) -> None:
+    """Show how a run of a sweep stands, and the band of its configuration; a failure is logged, never raised."""
+    if not (directory / RECORD_FILE).exists():
+        return
+    try:
+        if read_run(directory).logger != LOGGER:
+            return
+        with _locked(directory.parent):
+            name, seeds = _configuration_of(directory)
+            _show_run(read_run(directory), name)
+            runs = [run for run in map(read_run, seeds) if run.logger == LOGGER]
+            show_band(directory.parent / BANDS_FOLDER / name, runs)
+    except Exception as error:  # the directory of another run can hold anything
+        log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
+
+
+def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
+    """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
+    found = [try_read_run(path) for path in run_directories(sweep)]
+    runs = [run for run in found if isinstance(run, RunResult) and run.logger == LOGGER]
+    if not runs:
+        return found
+    try:
+        _show_settings(sweep, [run.choices for run in runs])
+        with _locked(sweep):
+            _show_groups(sweep, _named_groups(runs, read_manifest_or_empty(sweep).runs))
+    except Exception as error:  # the files of runs can hold anything
+        reason = brief_line(error) or type(error).__name__
+        print(f"not shown in TensorBoard, or not all of it: {reason}", file=sys.stderr)  # noqa: T201
+    return found
+
+
+def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
+    """Write mean and confidence band of a configuration for every epoch that at least two seeds have finished.
+
+    Args:
+        folder: folder of the band.
+        runs: one run for each seed.
+    """
+    epochs = statistics_by_epoch([run.epochs() for run in runs], BAND_METRICS)
+    if epochs:
+        folder.mkdir(parents=True, exist_ok=True)
+        # makes a TensorBoard that has read the earlier file drop everything from the first epoch on
+        start = Event(step=min(epochs), session_log=SessionLog(status=SessionLog.START))
+        layout = Event(summary=custom_scalars(BAND_LAYOUT))  # for a TensorBoard on the folder of the bands alone
+        bands = [Event(step=epoch, summary=_band_summary(found)) for epoch, found in epochs.items()]
+        replace_events(folder, BAND_SUFFIX, encode_events([start, layout, *bands], earliest_start(runs)))
+    elif folder.is_dir():
+        _remove_band(folder)
+
+
+def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
+    """Write what varies, and the layout of the charts."""
+    varied = varying_keys(choices)
+    layout = custom_scalars({**(BAND_LAYOUT if SEED in varied else {}), **CHART_LAYOUT})
+    content = encode_events([Event(summary=_hparams_config(choices, varied)), Event(summary=layout)])
+    replace_settings(sweep, _bands_folder(sweep), SWEEP_SUFFIX, content)
+
+
+def _show_groups(sweep: Path, groups: Mapping[str, SeedGroup]) -> None:
+    for name, group in groups.items():
+        for run in group.runs:
+            _show_run(run, name)
+        show_band(sweep / BANDS_FOLDER / name, group.one_per_seed)
+    for folder in _band_folders(sweep):
+        if folder.name not in groups:
+            _remove_band(folder)
+
+
+def _show_run(run: RunResult, configuration: str) -> None:
+    """Write what a run chose, and how it ended if it has; seeds of one configuration form one session group."""
+    values, started = {key: _hparams_value(value) for key, value in run.choices.items()}, earliest_start([run])
+    session = hparams_pb(values, trial_id=configuration, start_time_secs=started)
+    data = session.value[0].metadata.plugin_data  # its order differs between processes
+    data.content = plugin_data_pb2.HParamsPluginData.FromString(data.content).SerializeToString(deterministic=True)
+    replace_events(run.directory, SESSION_SUFFIX, encode_events([Event(summary=session)], started))
+    end = [Event(summary=_end_summary(HPARAMS_STATUS[run.status]))] if run.status in HPARAMS_STATUS else []
+    replace_events(run.directory, END_SUFFIX, encode_events(end, started))
+
+
+def _named_groups(runs: Sequence[RunResult], index: RunIndex) -> dict[str, SeedGroup]:
+    """The existing runs by configuration, with the names that TensorBoard shows.
+
+    Args:
+        runs: existing runs.
+        index: all runs that the sweep is asked to have; a configuration takes its longest name.
+    """
+    names = {name: _longest(map(_without_seed, seeds.values())) for seeds in index.values() for name in seeds.values()}
+    found = dict[str, SeedGroup]()
+    for group in group_runs(runs):
+        name = _longest(names.get(run.name) or _without_seed(run.name) for run in group.runs)
+        found[f"{name},{len(found)}" if name in found else name] = group
+    return found
+
+
+def _configuration_of(directory: Path) -> tuple[str, list[Path]]:
+    """The name of a run's configuration, and the directories of all its seeds that have started."""
+    sweep = directory.parent
+    index = read_manifest_or_empty(sweep).runs
+    seeds = next((list(seeds.values()) for seeds in index.values() if directory.name in seeds.values()), None)
+    if seeds is None:  # sweeps of early versions have no index
+        seeds = [path.name for path in sweep.iterdir() if _without_seed(path.name) == _without_seed(directory.name)]
+    started = [sweep / name for name in sorted(seeds) if (sweep / name / RECORD_FILE).is_file()]
+    return _longest(map(_without_seed, seeds)), started
+
+
+def _without_seed(run_name: str) -> str:
+    """The part of a run's name that says its configuration."""
+    return re.sub(rf"(^|,){SEED}=[^,]*", "", run_name).lstrip(",") or ONLY_CONFIGURATION
+
+
+def _longest(names: Iterable[str]) -> str:
+    """The name that says most: the names of runs grow when a sweep varies more options."""
+    return max(names, key=lambda name: (name != ONLY_CONFIGURATION, len(name), name))
+
+
+def _hparams_config(choices: Sequence[Mapping[str, Any]], varied: Sequence[str]) -> Summary:
+    hparams = [
+        HParam(key, _domain([_hparams_value(one[key]) for one in choices if key in one]))
+        for key in varied
+        if key != SEED
+    ]
+    return hparams_config_pb(hparams, [Metric(tag, display_name=name) for tag, name in HPARAMS_METRICS.items()])
+
+
+def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
+    found = sorted(set(values), key=lambda value: (isinstance(value, str), value))
+    if len({isinstance(value, str) for value in found}) > 1:
+        found = [format_value(value) for value in found]
+    if len(found) > MAX_LISTED_VALUES and not isinstance(found[0], str | bool):
+        return RealInterval(float(found[0]), float(found[-1]))
+    return Discrete([float(value) if type(value) is int else value for value in found])
+
+
+def _hparams_value(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else format_value(value)
+
+
+def _end_summary(status: int) -> Summary:
+    info = plugin_data_pb2.HParamsPluginData(session_end_info=plugin_data_pb2.SessionEndInfo(status=status))
+    about = metadata.create_summary_metadata(info)
+    end = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+    return Summary(value=[end])
+
+
+def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:
+    values = dict[str, float]()
+    for name, found in statistics.items():
+        values |= {name: found.mean, MEAN_TAG.format(name): found.mean}
+        values |= {LOWER_TAG.format(name): found.mean - found.margin, UPPER_TAG.format(name): found.mean + found.margin}
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+
+def _band_folders(sweep: Path) -> list[Path]:
+    return [path for path in _bands_folder(sweep).iterdir() if path.is_dir()]
+
+
+def _remove_band(folder: Path) -> None:
+    """Empty a band; its folder is removed as soon as nothing is left in it."""
+    replace_events(folder, BAND_SUFFIX, b"")
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _locked(sweep: Path) -> FileLock:
+    return FileLock(_bands_folder(sweep) / LOCK_FILE)
+
+
+def _bands_folder(sweep: Path) -> Path:
+    (sweep / BANDS_FOLDER).mkdir(exist_ok=True)
+    return sweep / BANDS_FOLDER

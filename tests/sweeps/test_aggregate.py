@@ -1,0 +1,149 @@
+import math
+from pathlib import Path
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from satae.config.schema import flatten
+from satae.sweeps.aggregate import (
+    SeedStatistics,
+    group_runs,
+    in_typed_order,
+    statistics_by_epoch,
+    student_quantile,
+    varying_keys,
+)
+from satae.sweeps.results import FVU, RunResult
+
+finite = st.floats(-1e3, 1e3)
+
+
+def result(**choices):
+    return RunResult(Path("run"), choices, {"status": "finished"}, {})
+
+
+def test_what_varies_is_an_axis_and_the_seed_the_last():
+    choices = [{"seed": seed, "act": act, "alpha": 0.1} for seed in (0, 1) for act in ("relu", "tanh")]
+    assert varying_keys(choices) == ["act", "seed"]
+
+
+def test_an_option_of_one_choice_is_no_axis_beside_another_choice():
+    shrink = {"act": "shrink", "act.threshold": 0.5}
+    assert varying_keys([shrink, {"act": "relu"}]) == ["act"]
+    assert varying_keys([shrink, shrink | {"act.threshold": 1.0}, {"act": "relu"}]) == ["act", "act.threshold"]
+
+
+@pytest.mark.parametrize("key", ["threads", "device", "checkpoint.keep", "data.dir"])
+def test_what_does_not_change_a_run_is_no_axis(key):
+    assert varying_keys([{key: 1}, {key: 2}]) == []
+
+
+def test_seeds_of_a_configuration_are_one_group_and_numbers_are_in_order():
+    runs = [result(seed=seed, alpha=alpha) for seed in (1, 0) for alpha in (1, 0.1, 0, 10.0)]
+    found = group_runs(runs)
+    assert [group.name for group in found] == ["alpha=0", "alpha=0.1", "alpha=1", "alpha=10"]
+    assert [[run.seed for run in group.runs] for group in found] == [[0, 1]] * 4
+
+
+def test_configurations_are_named_in_the_order_that_was_typed():
+    runs = [result(act=act, alpha=alpha, seed=seed) for act in ("relu", "tanh") for alpha in (0, 1) for seed in (0, 1)]
+    assert [group.name for group in group_runs(runs)][:2] == ["act=relu,alpha=0", "act=relu,alpha=1"]
+    typed = ["seed", "alpha", "act"]
+    assert [group.name for group in group_runs(runs, typed)][:2] == ["alpha=0,act=relu", "alpha=0,act=tanh"]
+    assert varying_keys([run.choices for run in runs], typed) == ["alpha", "act", "seed"]
+
+
+def test_an_option_comes_after_its_choice_and_what_was_not_typed_after_that():
+    assert in_typed_order(["seed", "alpha", "lr", "noise", "noise.level"], ["noise", "alpha", "seed"]) == [
+        *("noise", "noise.level", "alpha", "lr", "seed")
+    ]
+
+
+def test_one_configuration_is_one_group():
+    (group,) = group_runs([result(seed=0), result(seed=1)])
+    assert (group.name, len(group.runs)) == ("all", 2)
+
+
+@given(st.lists(finite, min_size=2, max_size=8))
+def test_the_interval_is_students(values):
+    spread = SeedStatistics.from_values(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=spread.mean, scale=stats.sem(values) or 1e-300)
+    assert spread.mean - spread.margin == pytest.approx(low, rel=1e-6, abs=1e-6)
+    assert spread.mean + spread.margin == pytest.approx(high, rel=1e-6, abs=1e-6)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says():
+    samples = numpy.random.default_rng(0).normal(3.0, 2.0, (2000, 4))
+    spreads = [SeedStatistics.from_values(sample) for sample in samples.tolist()]
+    assert sum(abs(spread.mean - 3.0) <= spread.margin for spread in spreads) / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_one_value_has_no_interval_and_none_no_mean():
+    one, none = SeedStatistics.from_values([2.0, math.nan]), SeedStatistics.from_values([])
+    assert (one.n, one.mean) == (1, 2.0)
+    assert math.isnan(one.margin)
+    assert none.n == 0
+    assert math.isnan(none.mean)
+
+
+def test_a_quantile_known_from_tables():
+    assert student_quantile(4) == pytest.approx(2.776, abs=5e-4)
+
+
+def test_a_configuration_is_flat_as_words_are_typed():
+    config = {"act": {"name": "shrink", "threshold": 0.5}, "alpha": 0.1, "checkpoint": {"keep": 2}}
+    assert flatten(config) == {"act": "shrink", "act.threshold": 0.5, "alpha": 0.1, "checkpoint.keep": 2}
+
+
+@pytest.mark.parametrize("size", [2.0**-1000, 2.0**900, 2.0**1022])
+def test_the_largest_and_the_least_numbers_have_a_mean_and_a_spread(size):
+    small, spread = (
+        SeedStatistics.from_values([0.5, 0.75, 1.0]),
+        SeedStatistics.from_values([0.5 * size, 0.75 * size, size]),
+    )
+    assert (spread.mean, spread.deviation, spread.margin) == (
+        small.mean * size,
+        small.deviation * size,
+        small.margin * size,
+    )
+
+
+def test_a_spread_that_no_number_can_be_is_infinite():
+    assert SeedStatistics.from_values([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf)
+
+
+def log(*values, metric="valid/fvu"):
+    return [{"epoch": epoch, metric: value} for epoch, value in enumerate(values, 1)]
+
+
+@given(st.lists(st.lists(st.floats(0, 10), min_size=1, max_size=4), min_size=2, max_size=5))
+def test_mean_and_margin_of_an_epoch_come_from_the_runs_that_finished_it(curves):
+    for epoch, found in statistics_by_epoch([log(*curve) for curve in curves], [FVU]).items():
+        values = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
+        assert found[FVU].n == len(values) >= 2
+        assert found[FVU].mean == pytest.approx(numpy.mean(values), abs=1e-9)
+        half = stats.t.ppf(0.975, len(values) - 1) * numpy.std(values, ddof=1) / math.sqrt(len(values))
+        assert found[FVU].margin == pytest.approx(half, rel=1e-6, abs=1e-9)
+
+
+def test_an_epoch_that_one_run_finished_is_left_out():
+    assert [*statistics_by_epoch([log(1, 2, 3), log(1, 2)], [FVU])] == [1, 2]
+    assert statistics_by_epoch([log(1, 2)], [FVU]) == {}
+    assert statistics_by_epoch([], [FVU]) == {}
+
+
+def test_a_value_that_is_not_finite_does_not_count_for_an_epoch():
+    assert [*statistics_by_epoch([log(1, math.nan), log(1, 2)], [FVU])] == [1]
+
+
+def test_other_metrics_are_left_out_of_the_statistics_by_epoch():
+    assert statistics_by_epoch([log(1, metric="samples_per_s")] * 2, [FVU]) == {}
+
+
+def test_paired_differences_are_taken_over_common_seeds():
+    first, second = {0: 1.0, 1: 2.0, 2: 9.0}, {1: 5.0, 0: 2.0, 3: 7.0}
+    assert SeedStatistics.from_pairs(first, second) == SeedStatistics.from_values([1.0, 3.0])
+    assert SeedStatistics.from_pairs({0: 1.0}, {1: 1.0}).n == 0
