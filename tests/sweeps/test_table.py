@@ -87,7 +87,7 @@ def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsy
     (sweep / "torn" / "config.yaml").write_text("[")
     told = lines(sweep, capsys)
     (line,) = [line for line in told if line not in whole]
-    assert line.startswith("torn: config.yaml: is no configuration")
+    assert line.startswith("torn: config.yaml: is not a configuration")
     assert "torn,unreadable," in (sweep / RUNS_CSV_FILE).read_text("utf-8")
 
 
