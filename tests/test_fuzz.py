@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from satae.cli import plan
+from satae.cli import compose, plan
 from satae.config.schema import GROUPS, TRAINING, Config
 from satae.launchers.base import Launcher
 from satae.train import main
@@ -113,7 +113,7 @@ def typed(words):
         mock.patch.object(sys, "argv", ["satae-train", *words]),
         mock.patch.object(plan, "prepared", prepared),
         mock.patch.object(plan, "worst_exit_code", return_value=0),
-        mock.patch.object(plan, "show_with_hydra"),
+        mock.patch.object(compose, "show_with_hydra"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -32,11 +32,13 @@ def main() -> int:
 
 def train_command(words: Sequence[str]) -> int:
     """Train every run that a command line asks for, or show what its flags ask for; returns the exit code."""
-    from satae.cli import flags, plan
+    from satae.cli import flags
 
     asked = flags.parse_flags(words)
     if flags.only_shows(asked):
-        return plan.show(asked)
+        return flags.show(asked)
+    from satae.cli import plan  # takes longer than the help
+
     runs = plan.make_plan(asked, shlex.join(["satae-train", *words]))
     with plan.prepared(runs, prepare) as (launcher, jobs):
         launcher.run(run_job, jobs)

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, nullcontext
-from importlib import metadata
 from typing import Final, TextIO
 
 from satae import signals
@@ -78,6 +77,8 @@ def _run(
 ) -> int:
     words = sys.argv[1:]
     if "--version" in words:
+        from importlib import metadata
+
         print(f"satae {metadata.version('satae')}")  # noqa: T201
         return OK
     if help_text is not None and (not words or {"--help", "-h"} & {*words}):

@@ -8,10 +8,11 @@ from string import Template
 from textwrap import indent
 from typing import Final, NoReturn
 
-from satae.config import ConfigError
+from satae.cli.app import OK
 from satae.config.help_text import describe_groups, describe_settings
 from satae.config.registry import conf_folder
 from satae.config.saved_config import default_values
+from satae.errors import ConfigError
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -69,3 +70,26 @@ def help_text() -> str:
     template = default_values("config")["hydra"]["help"]["template"]
     settings = indent(describe_settings(conf_folder() / "config.yaml"), "  ")
     return Template(template).substitute(choices=describe_groups(), settings=settings).rstrip()
+
+
+def show(flags: argparse.Namespace) -> int:
+    """Print what the flags ask to show, after a check of the overrides beside them; returns the exit code.
+
+    Raises:
+        ConfigError: what was typed cannot be used.
+    """
+    if flags.help and not flags.overrides:
+        print(help_text())  # noqa: T201
+        return OK
+    from satae.cli import compose, plan  # take longer than the help
+
+    asked = plan.make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
+    if asked is not None and asked.sweep is not None:
+        raise ConfigError("sweep=: makes runs; leave it out where something is only shown")
+    if flags.help:
+        print(help_text())  # noqa: T201
+    elif flags.cfg and asked is not None:
+        print(compose.config_text(asked.first, flags.cfg, flags.package, flags.resolve))  # noqa: T201
+    else:
+        compose.show_with_hydra()
+    return OK

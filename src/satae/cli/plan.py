@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from satae import atomic_write
 from satae.cli import jobs
 from satae.cli.app import DIVERGED, FAILED, OK
-from satae.cli.compose import ComposedRun, compose_runs, config_text, show_with_hydra
-from satae.cli.flags import help_text
+from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.options import RunOptions, read_run_options
 from satae.cli.overrides import task_overrides
@@ -111,24 +110,6 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
     stop_file = sweep / STOP_FILE if options.fail_fast else None
     commands = [task_overrides(words) for words in options.commands]
     return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, index_by_configuration)
-
-
-def show(flags: argparse.Namespace) -> int:
-    """Print what the flags ask to show, after a check of the overrides beside them; returns the exit code.
-
-    Raises:
-        ConfigError: what was typed cannot be used.
-    """
-    plan = make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
-    if plan is not None and plan.sweep is not None:
-        raise ConfigError("sweep=: makes runs; leave it out where something is only shown")
-    if flags.help:
-        print(help_text())  # noqa: T201
-    elif flags.cfg and plan is not None:
-        print(config_text(plan.first, flags.cfg, flags.package, flags.resolve))  # noqa: T201
-    else:
-        show_with_hydra()
-    return OK
 
 
 # from before the first run to after the last one
