@@ -105,13 +105,13 @@ WORDS = st.one_of(
 def typed(words):
     """What a command line comes to, short of building a model: its code, and what it said of an error."""
 
-    def prepared(plan, prepare):
+    def open_runs(plan, prepare):
         return contextlib.nullcontext((Launcher(prepare, None), []))
 
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["satae-train", *words]),
-        mock.patch.object(plan, "prepared", prepared),
+        mock.patch.object(plan, "open_runs", open_runs),
         mock.patch.object(plan, "worst_exit_code", return_value=0),
         mock.patch.object(compose, "show_with_hydra"),
         contextlib.redirect_stdout(out),

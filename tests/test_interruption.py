@@ -10,7 +10,7 @@ import time
 import pytest
 from program import TINY, files
 
-from satae import signals as interruption
+from satae import signals
 from satae.signals import Interrupted
 
 IN_THE_FOREGROUND = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
@@ -24,9 +24,9 @@ def _in_the_foreground():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("number", interruption.SIGNALS)
+@pytest.mark.parametrize("number", signals.SIGNALS)
 def test_a_signal_raises_where_nothing_is_held(number):
-    with pytest.raises(Interrupted) as error, interruption.listening(""):
+    with pytest.raises(Interrupted) as error, signals.handle_signals(""):
         signal.raise_signal(number)
     assert (error.value.number, error.value.code, str(error.value)) == (number, 128 + number, number.name)
 
@@ -35,9 +35,9 @@ def test_one_that_is_held_waits_for_the_end():
     done = []
 
     def interrupted():
-        with interruption.listening(""), interruption.held():
+        with signals.handle_signals(""), signals.hold_signals():
             signal.raise_signal(signal.SIGTERM)
-            assert interruption.asked() == signal.SIGTERM
+            assert signals.pending_signal() == signal.SIGTERM
             done.append("the rest")
 
     with pytest.raises(Interrupted):
@@ -47,7 +47,7 @@ def test_one_that_is_held_waits_for_the_end():
 
 def test_another_error_goes_before_it():
     def failing():
-        with interruption.listening(""), interruption.held():
+        with signals.handle_signals(""), signals.hold_signals():
             signal.raise_signal(signal.SIGTERM)
             raise OSError("full")
 
@@ -57,11 +57,11 @@ def test_another_error_goes_before_it():
 
 def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
     def interrupted():
-        with interruption.listening(""):
+        with signals.handle_signals(""):
             try:
                 signal.raise_signal(signal.SIGINT)
             finally:
-                with interruption.held():
+                with signals.hold_signals():
                     signal.raise_signal(signal.SIGINT)  # within half a second: taken for the first one
 
     with pytest.raises(Interrupted):
@@ -69,23 +69,23 @@ def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
 
 
 def test_handlers_are_put_back_but_where_the_program_ends():
-    before = [signal.getsignal(number) for number in interruption.SIGNALS]
-    with interruption.listening(""):
+    before = [signal.getsignal(number) for number in signals.SIGNALS]
+    with signals.handle_signals(""):
         pass
-    assert [signal.getsignal(number) for number in interruption.SIGNALS] == before
-    with pytest.raises(Interrupted), interruption.listening(""):
+    assert [signal.getsignal(number) for number in signals.SIGNALS] == before
+    with pytest.raises(Interrupted), signals.handle_signals(""):
         signal.raise_signal(signal.SIGINT)
-    for number in interruption.SIGNALS:
+    for number in signals.SIGNALS:
         signal.raise_signal(number)  # shows nothing
-    assert interruption.asked() is None
+    assert signals.pending_signal() is None
 
 
 def test_what_the_shell_has_it_ignore_is_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interruption.listening(""):
+        with signals.handle_signals(""):
             signal.raise_signal(signal.SIGINT)
-            assert interruption.asked() is None
+            assert signals.pending_signal() is None
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -119,7 +119,7 @@ import signal, sys
 from satae.cli import overrides
 from satae.{module} import main
 
-check = overrides.check_override
+check = overrides.check_single_values
 
 def swallowing(*given):
     try:
@@ -128,7 +128,7 @@ def swallowing(*given):
         pass
     return check(*given)
 
-overrides.check_override = swallowing
+overrides.check_single_values = swallowing
 sys.exit(main())
 """
 

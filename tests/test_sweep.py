@@ -10,11 +10,10 @@ import time
 import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
-from satae import signals as interruption
-from satae.cli import sweep_session
+from satae import signals
 from satae.experiment import experiment
 from satae.page.writing import write
-from satae.sweeps import aggregate, manifest, results
+from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
 from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
 from satae.training.loop import NonFiniteLoss, fit
 
@@ -166,7 +165,7 @@ def test_what_a_sweep_varies_has_its_column_before_all_values_have_runs(tmp_path
 
 def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
     def interrupted(config):
-        raise interruption.Interrupted(2)
+        raise signals.Interrupted(2)
 
     monkeypatch.setattr("satae.experiment.before_training.check_config", interrupted)
     outcome = here(tmp_path, *WORDS)
@@ -186,7 +185,7 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
     if there:
         assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    monkeypatch.setattr(sweep_session, "start_sweep", refuse)
+    monkeypatch.setattr(tensorboard_sweep, "start_sweep", refuse)
     outcome = here(tmp_path, *WORDS)
     place = error.filename or tmp_path / "outputs" / "first"
     assert outcome.code == 2

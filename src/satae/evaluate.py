@@ -10,7 +10,7 @@ from string import Template
 from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
-from satae import signals as interruption
+from satae import signals
 
 if TYPE_CHECKING:
     from satae.config.evaluation import Evaluation
@@ -42,7 +42,7 @@ the same model with alpha=0, and defence a classifier: once, kept where data set
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    interruption.die_quietly()  # imports take a while
+    signals.end_without_traceback()  # imports take a while
     from satae.cli import app
 
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
@@ -80,7 +80,7 @@ def work(words: Sequence[str]) -> str:
     found = read_named_runs(named)
     if found.left_out:
         print(found.left_out)  # noqa: T201
-    with interruption.held():  # an interrupt would be lost in imports
+    with signals.hold_signals():  # an interrupt would be lost in imports
         from satae.evaluation.evaluating import evaluate
 
     return evaluate(found.runs, chosen, found.folders)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Slurm can send the last one ahead of its limit
-AGAIN: Final = 0.5  # seconds within which further signals are taken for the first one
+REPEAT_SECONDS: Final = 0.5  # a second Ctrl-C within this time counts as the first one
 
 
 class Interrupted(KeyboardInterrupt):
@@ -27,121 +27,121 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def code(self) -> int:
-        """The exit code, as shells have it."""
+        """The exit code of the program, as shells define it."""
         return 128 + self.number
 
     def __str__(self) -> str:
-        """The signal's name."""
+        """The name of the signal."""
         return signal.Signals(self.number).name
 
 
 class _State:
-    """What this process was asked, and whether it may be interrupted."""
+    """The signal that this process received, and how it handles signals."""
 
     last_words: str = ""
-    asked: int | None = None
-    since = 0.0
-    holding = 0
-    worker = False
+    pending: int | None = None
+    received_at = 0.0
+    holds = 0  # contexts that hold signals back
+    is_worker = False
 
 
-def number_of(error: KeyboardInterrupt) -> int:
-    """The signal behind an interrupt, which Python raises for Ctrl-C where nobody is listening."""
+def signal_number(error: KeyboardInterrupt) -> int:
+    """The signal behind an interrupt; Python itself raises KeyboardInterrupt for Ctrl-C."""
     return error.number if isinstance(error, Interrupted) else signal.SIGINT
 
 
-def asked() -> int | None:
-    """The signal that asked this process to end; None if none did."""
-    return _State.asked
+def pending_signal() -> int | None:
+    """The signal that asked this process to end; None if no signal did."""
+    return _State.pending
 
 
-def heed() -> None:
-    """Raise what was asked for: it is held back, or was swallowed on its way, as by a library that was imported.
+def raise_pending() -> None:
+    """Raise the interrupt of a signal that was held back, or that a library swallowed.
 
     Raises:
-        Interrupted: this process was asked to end.
+        Interrupted: a signal asked this process to end.
     """
-    if (number := asked()) is not None:
+    if (number := pending_signal()) is not None:
         raise Interrupted(number)
 
 
-def ask() -> None:
-    """Ask this process to end, as SIGTERM does, where its run can be left."""
-    if _State.asked is None:
-        _State.asked, _State.since = signal.SIGTERM, time.monotonic()
+def request_end() -> None:
+    """Ask this process to end, as SIGTERM does, at the next point where its run can stop."""
+    if _State.pending is None:
+        _State.pending, _State.received_at = signal.SIGTERM, time.monotonic()
 
 
-def die_quietly() -> None:
-    """Until it listens, have Ctrl-C end the program without the traceback that Python shows."""
+def end_without_traceback() -> None:
+    """Let Ctrl-C end the program without Python's traceback, until :func:`handle_signals`."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
-def listening(last_words: str) -> Iterator[None]:
-    """Have signals raise ``Interrupted``; Ctrl-C half a second after that or later ends the program at once.
+def handle_signals(last_words: str) -> Iterator[None]:
+    """Raise :class:`Interrupted` for signals; a second Ctrl-C ends the program at once.
 
-    After that signals are ignored: they would show a traceback while the program is taken apart.
+    After a signal and this context, further signals are ignored: they would show a traceback during the exit.
 
     Args:
-        last_words: told where the program is ended at once.
+        last_words: printed when the program ends at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _State.asked, _State.last_words = None, last_words
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, a shell's "&"
-    before = {number: signal.signal(number, _hear) for number in heard}
+    _State.pending, _State.last_words = None, last_words
+    handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, a shell's "&"
+    before = {number: signal.signal(number, _receive) for number in handled}
     try:
         yield
     finally:
-        ending = _State.asked is not None
-        _State.asked = None
-        _ignore_at_the_end()
+        is_ending = _State.pending is not None
+        _State.pending = None
+        _ignore_signals_at_exit()
         for number, handler in before.items():
-            signal.signal(number, _ignore if ending else handler)
+            signal.signal(number, _ignore if is_ending else handler)
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Hold signals back until the context ends: :func:`asked` tells of one meanwhile.
+def hold_signals() -> Iterator[None]:
+    """Hold signals back until the context ends; :func:`pending_signal` returns one that arrived meanwhile.
 
-    An interrupt that falls into a callback of torch or into a finaliser becomes another error, or is lost.
+    An interrupt inside a callback of torch or a finalizer becomes another error, or is lost.
 
     Raises:
-        Interrupted: at the end, if one was held back.
+        Interrupted: at the end, if a signal was held back.
     """
-    before = _State.asked
-    _State.holding += 1
+    before = _State.pending
+    _State.holds += 1
     try:
         yield
     finally:
-        _State.holding -= 1
-    if _State.asked is not None and before is None and not _State.holding:
-        raise Interrupted(_State.asked)
+        _State.holds -= 1
+    if _State.pending is not None and before is None and not _State.holds:
+        raise Interrupted(_State.pending)
 
 
-def hold_for_good(*others: int) -> None:
-    """In a worker process: let the runs look by themselves, since what goes on between them is not ours.
+def hold_signals_in_worker(*others: int) -> None:
+    """Hold signals back for good in a worker process: its runs look at :func:`pending_signal` themselves.
 
     Args:
-        others: signals that mean the same there.
+        others: further signals that ask the worker to end.
     """
-    _State.holding += 1
-    _State.worker = True
-    hear(*SIGNALS, *others)
+    _State.holds += 1
+    _State.is_worker = True
+    install_handlers(*SIGNALS, *others)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [*SIGNALS, *others])
 
 
-def hear(*numbers: int) -> None:
-    """Listen to signals, whatever a library has them do."""
+def install_handlers(*numbers: int) -> None:
+    """Receive signals, whatever handlers a library has installed for them."""
     for number in numbers:
-        signal.signal(number, _hear)
+        signal.signal(number, _receive)
 
 
 @contextmanager
-def masked(numbers: Iterable[int]) -> Iterator[None]:
-    """Block some signals, for the processes that are started meanwhile: they inherit that."""
+def block_signals(numbers: Iterable[int]) -> Iterator[None]:
+    """Block some signals; processes that start meanwhile inherit the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -150,30 +150,30 @@ def masked(numbers: Iterable[int]) -> Iterator[None]:
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
-    """Block those that we hear, for the processes that are started meanwhile."""
+def block_signals_for_workers() -> Iterator[None]:
+    """Block the signals of this module while worker processes start, until these install their handlers."""
     from multiprocessing import resource_tracker
 
-    with held():
-        resource_tracker.ensure_running()  # starting, it would unblock them
-        with masked(SIGNALS):
+    with hold_signals():
+        resource_tracker.ensure_running()  # it would unblock the signals when it starts
+        with block_signals(SIGNALS):
             yield
 
 
-def _hear(number: int, frame: Any) -> None:
-    if _State.asked is None:
-        _State.asked, _State.since = number, time.monotonic()
-        _pass_on(number)
-        if not _State.holding:
+def _receive(number: int, frame: Any) -> None:
+    if _State.pending is None:
+        _State.pending, _State.received_at = number, time.monotonic()
+        _forward_to_workers(number)
+        if not _State.holds:
             raise Interrupted(number)
-    elif number == signal.SIGINT and not _State.worker and time.monotonic() - _State.since > AGAIN:
+    elif number == signal.SIGINT and not _State.is_worker and time.monotonic() - _State.received_at > REPEAT_SECONDS:
         with suppress(OSError):
             os.write(sys.stderr.fileno(), f"{_State.last_words}\n".encode())  # print could be in the middle of a line
         os._exit(128 + number)
 
 
-def _pass_on(number: int) -> None:
-    """To worker processes: a terminal signals them too, but what runs jobs may not."""
+def _forward_to_workers(number: int) -> None:
+    """Send a signal to the worker processes: a terminal signals them too, but a job scheduler may not."""
     if "multiprocessing" in sys.modules:
         for worker in getattr(sys.modules["multiprocessing"], "active_children", list)():
             with suppress(ProcessLookupError):
@@ -181,14 +181,14 @@ def _pass_on(number: int) -> None:
 
 
 def _ignore(number: int, frame: Any) -> None:
-    """Do nothing, unlike ``SIG_IGN`` not in the programs that this one starts."""
+    """Do nothing; programs that this one starts do not inherit this handler, as they would inherit ``SIG_IGN``."""
 
 
 @functools.cache
-def _ignore_at_the_end() -> None:
-    atexit.register(_ignore_for_good)
+def _ignore_signals_at_exit() -> None:
+    atexit.register(_ignore_signals)
 
 
-def _ignore_for_good() -> None:
-    for number in SIGNALS:  # the interpreter takes back handlers before it ends, but not this
+def _ignore_signals() -> None:
+    for number in SIGNALS:  # the interpreter resets handlers before it ends, but not this one
         signal.signal(number, signal.SIG_IGN)

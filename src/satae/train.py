@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """The entry point; returns the exit code."""
-    signals.die_quietly()  # until the program listens: imports take a while
+    signals.end_without_traceback()  # until the program listens: imports take a while
     from satae.cli import app
 
     # OpenMP's threads wait by spinning, long by default: beside other programs, steps took up to 20 times as long
@@ -40,14 +40,14 @@ def train_command(words: Sequence[str]) -> int:
     from satae.cli import plan  # takes longer than the help
 
     runs = plan.make_plan(asked, shlex.join(["satae-train", *words]))
-    with plan.prepared(runs, prepare) as (launcher, jobs):
+    with plan.open_runs(runs, prepare) as (launcher, jobs):
         launcher.run(run_job, jobs)
     return plan.worst_exit_code(runs)
 
 
 def prepare() -> None:
     """Import what a run needs, which takes seconds; an interrupt meanwhile would be lost, so it is held back."""
-    with signals.held():
+    with signals.hold_signals():
         from satae.experiment import before_training  # noqa: F401
         from satae.loggers import console, tensorboard_logger  # noqa: F401
         from satae.plots import pictures  # noqa: F401
@@ -71,7 +71,7 @@ def run_job(job: Job, share: Share | None) -> bool:
     prepare()
     if jobs.is_finished_by_another(job):
         return False
-    with job.settings.applied(job.directory):
+    with job.settings.apply(job.directory):
         try:
             with jobs.open_record(job) as record:
                 train(job.config, record, share, name=job.directory.name if job.in_sweep else "")
@@ -134,7 +134,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         best = best_so_far(experiment, state, record.directory, console.warn) if state else None
         checkpoints = CheckpointManager(record.directory, **vars(config.checkpoint), best=best)
 
-        for epoch in experiment.fit(lambda step: signals.asked() is not None or checkpoints.should_save(step)):
+        for epoch in experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step)):
             if epoch is not None:
                 metrics = experiment.measure(epoch)
                 # pictures and the rarer measures cost more than the others: after 1, 10, 100, ... epochs
@@ -150,16 +150,21 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
                 console.show_epoch(epoch.number, metrics)
                 if epoch.alpha == config.alpha:  # before, the loss is another one
                     checkpoints.offer_best(metrics["valid/total"], experiment.weights)
-            asked = signals.asked()
+            received = signals.pending_signal()
             is_last = epoch is not None and epoch.number == config.epochs
-            if epoch is None or is_last or asked is not None or checkpoints.should_save(experiment.step, epoch.number):
+            if (
+                epoch is None
+                or is_last
+                or received is not None
+                or checkpoints.should_save(experiment.step, epoch.number)
+            ):
                 state = experiment.state()
                 record.sync()  # what was logged before the checkpoint must be on the disk before it
                 logger.flush()
                 checkpoints.save(experiment.step, state)
-            if asked is not None:
+            if received is not None:
                 console.info(f"interrupted: stopped at step {experiment.step:,}, after {experiment.epochs_done} epochs")
-                raise signals.Interrupted(asked)
+                raise signals.Interrupted(received)
 
         if "valid/code_sensitivity" not in metrics:  # fewer epochs than before were asked for
             metrics |= experiment.measure_rare()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from satae import signals as interruption
+from satae import signals
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import classifier, trained
@@ -104,7 +104,7 @@ def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
 
 
 def test_the_training_of_a_twin_can_be_left(configuration, tmp_path, monkeypatch):
-    monkeypatch.setattr(interruption, "asked", lambda: signal.SIGTERM)
+    monkeypatch.setattr(signals, "pending_signal", lambda: signal.SIGTERM)
     with pytest.raises(Interrupted):
         twin_of(configuration(*TINY, "epochs=100000"), EVERY, CPU)
     assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]

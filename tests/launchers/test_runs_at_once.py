@@ -94,7 +94,7 @@ def test_a_run_whose_process_is_killed_leaves_the_others(launcher, tmp_path, cap
 def test_a_failed_run_ends_the_others_with_a_checkpoint_if_asked(launcher, tmp_path):
     toy_runs.launch(launcher, "stays", "fails", "ends", stop_file=tmp_path / ".failed")
     assert statuses(tmp_path).items() <= {"0": "interrupted", "1": "failed"}.items()
-    assert signals.asked() is None
+    assert signals.pending_signal() is None
 
 
 def test_a_failed_run_ends_the_runs_after_it_if_asked(tmp_path):

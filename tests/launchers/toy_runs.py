@@ -66,7 +66,7 @@ def work(run, share):
         die()
     while course.startswith("stays"):
         time.sleep(0.02)
-        if (number := signals.asked()) is not None:
+        if (number := signals.pending_signal()) is not None:
             record("interrupted", exit_code=128 + number)
             raise signals.Interrupted(number)
     record("failed" if course == "fails" else "finished", exit_code=int(course == "fails"))
@@ -81,7 +81,7 @@ def launch(launcher, *courses, stop_file=None, prepare=prepare):
 
 
 def main():
-    with signals.listening(""):
+    with signals.handle_signals(""):
         try:
             launch(*sys.argv[1:])
         except signals.Interrupted as interrupted:

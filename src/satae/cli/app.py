@@ -85,14 +85,14 @@ def _run(
         print(help_text)  # noqa: T201
         return OK if words else REFUSED
     try:
-        with signals.listening(f"{program}: {last_words}"):
+        with signals.handle_signals(f"{program}: {last_words}"):
             try:
                 result = work(words)
             except Exception as error:
                 if not _is_output_unread(error):
-                    signals.heed()  # the interrupt may have become another error on its way
+                    signals.raise_pending()  # the interrupt may have become another error on its way
                 raise
-            signals.heed()
+            signals.raise_pending()
             if isinstance(result, int):
                 return result
             print(result)  # noqa: T201
@@ -120,7 +120,7 @@ def print_error(program: str, message: object, code: int) -> int:
 
 
 def _print_interrupt(program: str, error: KeyboardInterrupt) -> int:
-    number = signals.number_of(error)
+    number = signals.signal_number(error)
     by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
     return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
 

@@ -95,7 +95,7 @@ def compose_runs(
             return [_compose_run([*commands[0]], own, primary, None)], []
         combinations, varied = dict[tuple[str, ...], None](), dict[str, None]()
         for words in commands:
-            with _explained(words, TRAINING):
+            with _one_line_errors(words, TRAINING):
                 parsed = _parse(words)
                 varied |= dict.fromkeys(str(item.key_or_group) for item in parsed if item.is_sweep_override())
                 combinations |= dict.fromkeys(_combine(parsed))
@@ -113,7 +113,7 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     Raises:
         ConfigError: one of the words cannot be used.
     """
-    with initialize_config_module("satae.conf", version_base="1.3"), _explained(words, schema):
+    with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
         return plain_values(_compose(list(words), parts, schema.primary, schema))
 
@@ -181,7 +181,7 @@ def _combine(parsed: Sequence[Override]) -> Iterator[tuple[str, ...]]:
 
 def _compose_run(words: list[str], own: list[str], primary: str, number: int | None) -> ComposedRun:
     """Compose and validate one run, which has a number if it is one of a sweep."""
-    with _explained(words, TRAINING):
+    with _one_line_errors(words, TRAINING):
         composed = _compose(words, own, primary, TRAINING)
         with _hydra_options(composed, job={} if number is None else {"num": number, "id": str(number)}) as composed:
             key = RUN_FOLDER if number is None else SWEEP_FOLDER
@@ -213,7 +213,7 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 
 
 def plain_values(composed: DictConfig) -> dict[str, Any]:
-    """What is run, as plain values without interpolations.
+    """The composed configuration as plain values, without Hydra's options and without interpolations.
 
     Raises:
         ConfigError: an interpolation cannot be resolved.
@@ -250,7 +250,7 @@ def _hydra_options(composed: DictConfig, **sections: dict[str, Any]) -> Iterator
 
 
 @contextmanager
-def _explained(words: Sequence[str], schema: Schema) -> Iterator[None]:
+def _one_line_errors(words: Sequence[str], schema: Schema) -> Iterator[None]:
     """Turn what Hydra raises for some words into one line."""
     try:
         yield

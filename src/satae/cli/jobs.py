@@ -39,7 +39,7 @@ class ProcessSettings(NamedTuple):
     chdir: bool  # whether the run works in its own directory
 
     @contextmanager
-    def applied(self, directory: Path) -> Iterator[None]:
+    def apply(self, directory: Path) -> Iterator[None]:
         """Create the run's directory, configure logging and the environment; restore all but logging at the end."""
         from hydra.core.utils import configure_log, env_override
         from omegaconf import OmegaConf
@@ -111,7 +111,7 @@ def exit_code(error: BaseException) -> int:
     from satae.training.loop import NonFinite
 
     if isinstance(error, KeyboardInterrupt):
-        return 128 + signals.number_of(error)
+        return 128 + signals.signal_number(error)
     return DIVERGED if isinstance(error, NonFinite) else FAILED
 
 

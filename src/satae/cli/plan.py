@@ -25,7 +25,7 @@ from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.printable import first_line, one_line
 from satae.runs.layout import shorten
-from satae.signals import Interrupted, heed, held
+from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
     from satae.sweeps.manifest import Manifest, RunIndex
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     run_index: RunIndex | None = None  # of all runs of the sweep, those of earlier command lines too
 
     @property
-    def unfinished(self) -> list[Job]:
+    def jobs_to_run(self) -> list[Job]:
         """The runs that are to be made."""
         return [job for job in self.jobs if not job.is_done]
 
@@ -116,7 +116,7 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
 
 
 @contextmanager
-def prepared(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher, list[Job]]]:
+def open_runs(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher, list[Job]]]:
     """Check every run, open the launcher and the sweep; at the end close the runs that could not close themselves.
 
     Args:
@@ -130,7 +130,7 @@ def prepared(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher
         ConfigError: a run cannot be made, or something cannot be written.
         Interrupted: a signal asked the program to end.
     """
-    left = plan.unfinished
+    left = plan.jobs_to_run
     if plan.sweep is not None and len(left) < len(plan.jobs):
         print(_count_existing(plan), flush=True)  # noqa: T201
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
@@ -147,12 +147,12 @@ def prepared(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher
         try:
             with _write_errors_refused():
                 yield launcher, left
-            heed()
+            raise_pending()
         except BaseException as error:
-            with held():
+            with hold_signals():
                 _close(plan, error)
             raise
-        with held():
+        with hold_signals():
             _close(plan, None)
 
 
@@ -168,11 +168,11 @@ def worst_exit_code(plan: Plan) -> int:
 
 def _count_existing(plan: Plan) -> str:
     """How many runs of a sweep exist, and what becomes of the others."""
-    done, resumed = len(plan.jobs) - len(plan.unfinished), sum(job.resume for job in plan.unfinished)
+    done, resumed = len(plan.jobs) - len(plan.jobs_to_run), sum(job.resume for job in plan.jobs_to_run)
     text = f"{done} of {count_words(len(plan.jobs), 'run')} {'exists' if done == 1 else 'exist'} already"
-    if not plan.unfinished:
+    if not plan.jobs_to_run:
         return text
-    started = len(plan.unfinished) - resumed
+    started = len(plan.jobs_to_run) - resumed
     return f"{text}; {count_words(resumed, 'resumes', 'resume')}, {count_words(started, 'starts', 'start')}"
 
 
@@ -214,7 +214,7 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
         manifest = _extended_manifest(plan, sweep)
         tensorboard_sweep.start_sweep(sweep, [flat_choices(job.config) for job in plan.jobs], manifest.runs)
         write_manifest(sweep, manifest)
-        if plan.unfinished:
+        if plan.jobs_to_run:
             text = plan.first.multirun_text([word for words in plan.commands for word in words])
             atomic_write.replace(sweep / "multirun.yaml", text.encode())
         (sweep / STOP_FILE).unlink(missing_ok=True)  # from an earlier failure

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment, Segments
 
-from satae import signals as interruption
+from satae import signals
 from satae.evaluation.columns import Shown, grids, told
 from satae.evaluation.findings import Findings
 from satae.loggers.console import MAX_SILENT_SECONDS, PipeSafeConsole
@@ -73,7 +73,7 @@ class Display:
         ) as bar:
             task = bar.add_task(title, total=len(steps))
             for done, step in enumerate(steps):
-                interruption.heed()
+                signals.raise_pending()
                 if not console.is_terminal and time.monotonic() - since > MAX_SILENT_SECONDS:
                     console.print(f"{title} {done}/{len(steps)}", markup=False)
                     since = time.monotonic()

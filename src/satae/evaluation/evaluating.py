@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import atomic_write as files
-from satae import signals as interruption
+from satae import signals
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
 from satae.config.messages import counted
@@ -119,7 +119,7 @@ def _measured(
     began = time.perf_counter()
     track: Any = functools.partial(display.tracked, name)
     try:
-        with interruption.held():  # between two steps it looks by itself, where it can be left
+        with signals.hold_signals():  # between two steps it looks by itself, where it can be left
             found = PARTS[name].measure(subject, EVALUATION_PARTS.build(chosen.parts[name]), track)
             _check_there(name, found, chosen)
             found = found._replace(notes=[*found.notes, *_limited(name, chosen)])

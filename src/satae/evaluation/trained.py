@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 
-from satae import signals as interruption
+from satae import signals
 from satae.config import Config, ConfigError
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset
@@ -56,8 +56,8 @@ def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoen
 def _trained(config: Config, steps: int) -> State:
     experiment = Experiment.build(config)
     try:
-        for _ in experiment.fit(lambda step: step == steps or interruption.asked() is not None):
-            interruption.heed()
+        for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
+            signals.raise_pending()
             if experiment.step >= steps:
                 break
     except NonFinite as error:

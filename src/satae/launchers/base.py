@@ -52,7 +52,7 @@ class Launcher(AbstractContextManager["Launcher"]):
 
         Args:
             work: makes one run with its share of the machine; a function that pickle can name. Signals are held while
-                it works: it looks at :func:`satae.signals.asked` where the run can be left.
+                it works: it looks at :func:`satae.signals.pending_signal` where the run can be left.
             jobs: the runs.
 
         Raises:
@@ -62,7 +62,7 @@ class Launcher(AbstractContextManager["Launcher"]):
         """
         for job in jobs:
             if not is_stopped(self.stop_file):
-                with signals.held():
+                with signals.hold_signals():
                     run_job(work, job, self.share, self.stop_file)
 
     def __exit__(self, *error: object) -> None:
@@ -84,7 +84,7 @@ def run_job(work: Work[J], job: J, share: Share | None, stop_file: Path | None) 
 
 def is_stopped(stop_file: Path | None) -> bool:
     """Whether no more runs are to start: this process was asked to end, or a run has failed."""
-    return signals.asked() is not None or (stop_file is not None and stop_file.exists())
+    return signals.pending_signal() is not None or (stop_file is not None and stop_file.exists())
 
 
 def available_cores() -> int:

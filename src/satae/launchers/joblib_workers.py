@@ -55,7 +55,7 @@ class JoblibLauncher(Launcher):
             return
         runner = JobRunner(work, self.share, self.prepare, self.stop_file)
         waiting = deque(jobs)
-        with signals.held():
+        with signals.hold_signals():
             while waiting and not is_stopped(self.stop_file):
                 if killed := self._run_until_killed(runner, waiting):
                     alone = counted(len(killed), "run goes", "runs go")
@@ -68,7 +68,7 @@ class JoblibLauncher(Launcher):
     def __exit__(self, *error: object) -> None:
         """End the workers; their runs have ended, or are given up."""
         if self._pool is not None:
-            with signals.held():
+            with signals.hold_signals():
                 self._pool.shutdown(wait=True, kill_workers=True)
 
     def _start_workers(self, number: int) -> None:
@@ -80,7 +80,7 @@ class JoblibLauncher(Launcher):
         self._pool = ProcessPoolExecutor(
             number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
         )
-        with signals.blocked():
+        with signals.block_signals_for_workers():
             self._pool.submit(os.getpid)  # the first task starts all workers
 
     def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
@@ -122,7 +122,7 @@ class JoblibLauncher(Launcher):
 
 
 def _start_worker(prepare: Callable[[], None], main_process: int) -> None:
-    signals.hold_for_good()
+    signals.hold_signals_in_worker()
     end_when(lambda: os.getppid() != main_process)
     gc.disable()  # until the first run: collecting while libraries are imported takes a quarter of a second
     prepare()

@@ -51,14 +51,14 @@ class RayLauncher(Launcher):
             ray.init(**self._init)
         except ConnectionError as error:
             raise ConfigError(first_line(error) or type(error).__name__) from None
-        signals.hear(signal.SIGTERM)  # Ray listens to it now
+        signals.install_handlers(signal.SIGTERM)  # Ray listens to it now
         runner = JobRunner(work, self.share, self.prepare, self.stop_file)
         task = ray.remote(**self._remote)(_run_task) if self._remote else ray.remote(_run_task)
         is_cancelled = False
-        with signals.held():
+        with signals.hold_signals():
             running = {task.remote(runner, job, os.getcwd()): job.directory for job in jobs}
             while running:
-                if signals.asked() is not None and not is_cancelled:
+                if signals.pending_signal() is not None and not is_cancelled:
                     is_cancelled = True
                     for reference in running:
                         ray.cancel(reference)  # as Ctrl-C does
@@ -78,7 +78,7 @@ class RayLauncher(Launcher):
         try:
             ray.get(reference)
         except Exception as error:  # Ray's own, or what a process raises as it is taken apart
-            if signals.asked() is None:
+            if signals.pending_signal() is None:
                 close_lost_run(directory, self.stop_file, f" ({type(error).__name__}: {first_line(error)})")
         else:
             print_outcome(directory)
@@ -86,6 +86,6 @@ class RayLauncher(Launcher):
 
 def _run_task(runner: JobRunner[J], job: J, folder: str) -> None:
     """Make one run in a process of Ray, which works where its cluster was started until it is told."""
-    signals.hold_for_good()
+    signals.hold_signals_in_worker()
     os.chdir(folder)
     runner.run(job)

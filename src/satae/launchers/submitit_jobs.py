@@ -60,14 +60,14 @@ class SubmititLauncher(Launcher):
         runner = SubmititRunner(work, self.share, self.prepare, self.stop_file)
         at_once = self.share.jobs if self._cluster == "local" else len(jobs)
         waiting, running = list(jobs), dict[Any, J]()
-        with signals.held():
+        with signals.hold_signals():
             try:
-                while (waiting or running) and signals.asked() is None:
+                while (waiting or running) and signals.pending_signal() is None:
                     if is_stopped(self.stop_file):
                         waiting.clear()
                     batch = [waiting.pop(0) for _ in range(min(len(waiting), at_once - len(running)))]
                     if batch:
-                        with signals.masked(CONTROLLER_MASK), executor.batch():
+                        with signals.block_signals(CONTROLLER_MASK), executor.batch():
                             submitted = [executor.submit(runner, job) for job in batch]
                         running |= zip(submitted, batch, strict=True)
                     for submission in [submission for submission in running if submission.done()]:
@@ -140,7 +140,7 @@ class SubmititRunner(JobRunner[J]):
         environment = JobEnvironment()
         time_limit = signal.Signals[f"SIG{environment.USR_SIG}"]
         requeue = cast("Callable[[int, Any], Any]", signal.getsignal(time_limit))
-        signals.hold_for_good(time_limit)
+        signals.hold_signals_in_worker(time_limit)
         if environment.cluster == "local":
             end_when(lambda: not _exists(self.main_process))
         number = self.run(job)

@@ -35,9 +35,9 @@ class JobRunner(Generic[J]):
         with suppress(signals.Interrupted):  # the run has left a checkpoint
             if not is_stopped(self.stop_file):
                 self.prepare()
-                with _watch(self.stop_file), signals.held():
+                with _watch(self.stop_file), signals.hold_signals():
                     run_job(self.work, job, self.share, self.stop_file)
-        return None if self.stop_file and self.stop_file.exists() else signals.asked()
+        return None if self.stop_file and self.stop_file.exists() else signals.pending_signal()
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def _watch(stop_file: Path | None) -> Iterator[None]:
     def look() -> None:
         while not over.wait(STOP_FILE_POLL_S):
             if stop_file.exists():
-                signals.ask()
+                signals.request_end()
                 return
 
     thread = threading.Thread(target=look, daemon=True)

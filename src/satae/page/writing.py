@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from satae import signals as interruption
+from satae import signals
 from satae.atomic_write import name_file_in_errors
 from satae.config import ConfigError
 from satae.page import csv_files, figures
@@ -58,7 +58,7 @@ def write(folders: Sequence[Path], out: Path | None = None, known: Sequence[RunR
             with name_file_in_errors(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
         new.chmod(0o777 & ~_mask())
-        with interruption.held():
+        with signals.hold_signals():
             _put(new, place)
     finally:
         shutil.rmtree(new, ignore_errors=True)
