@@ -14,7 +14,7 @@ from satae.cli.compose import compose_runs
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
-from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, setting_types
+from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_choice, setting_types
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build
 from satae.experiment.before_training import check_config
@@ -40,21 +40,34 @@ def fitting(group, name, value="somewhere"):
     return [f"{group}={name}", *others, *(["complement=input"] if group == "act" else [])]
 
 
+def plain(group="", name=""):
+    """A whole configuration as plain data, with the options of one choice that need a value filled in."""
+    values = {
+        key: value for key, value in yaml.safe_load(PLAIN.read_text()).items() if key not in ("defaults", "hydra")
+    }
+    values |= {each: {**vars(default_choice(each))} for each in GROUPS}
+    if group:
+        options = {key: "x" if value == "???" else value for key, value in GROUPS[group].defaults(name).items()}
+        values[group] = {"name": name, **options}
+    return values
+
+
 def all_options():
-    """Every setting and option: the overrides that choose it, its dotted name, and the JSON schema of its type."""
-    for name, kind in setting_types(Config).items():
-        yield [], name, describe(kind)
-    for name, kind in option_types(Checkpoints).items():
-        yield [], f"checkpoint.{name}", describe(kind)
-    seen = set()
+    """Every setting and option: its group and choice, its dotted name, and the JSON schema of its type."""
+    kinds = {("", "", name): kind for name, kind in setting_types(Config).items()}
+    kinds |= {("", "", f"checkpoint.{name}"): kind for name, kind in option_types(Checkpoints).items()}
     for group, name in CHOICES:
         for option, kind in option_types(GROUPS[group][name].build).items():
-            if (group, option, repr(describe(kind))) not in seen:
-                seen.add((group, option, repr(describe(kind))))
-                yield fitting(group, name), f"{group}.{option}", describe(kind)
+            kinds[group, name, f"{group}.{option}"] = kind
+    return [pytest.param(*key, describe(kind), id="-".join(filter(None, key[1:]))) for key, kind in kinds.items()]
 
 
-OPTIONS = [pytest.param(*option, id=f"{'_'.join(option[0])}-{option[1]}") for option in all_options()]
+def changed(group, name, key, value):
+    """A whole configuration in which one option has another value."""
+    values = plain(group, name)
+    section, _, option = key.rpartition(".")
+    (values[section] if section else values)[option] = value
+    return values
 
 
 @pytest.fixture
@@ -120,37 +133,42 @@ def test_words_of_the_schema_are_those_of_the_code():
     assert {*describe(kinds["alpha_schedule"])["enum"]} == {*SCHEDULES}
 
 
-def refused(words, name, value, schema):
-    value = f"[{value}]" if schema["type"] == "array" else value
-    with pytest.raises(ConfigError, match=f"^{re.escape(name)}="):
-        compose_runs([*words, f"{name}={value}"])
-
-
 def values_outside(schema):
-    """Values just outside a range, at its lower and its upper end."""
-    item = schema.get("items", schema)
+    """Values that a type refuses: just outside its range, and of other types."""
+    if "enum" in schema:
+        yield from ("zzz", ["zzz"], 1)
+    if schema["type"] == "boolean":
+        yield from ("maybe", 1, 2.0)
+    if schema["type"] not in ("integer", "number"):
+        return
+    yield from (math.nan if schema["type"] == "number" else 1.5, True, "many", [[1]])
     for inclusive, exclusive, towards in (("minimum", "exclusiveMinimum", -1), ("maximum", "exclusiveMaximum", 1)):
-        edge = item.get(inclusive, item.get(exclusive, towards * math.inf))
-        if exclusive in item or math.isinf(edge):
+        edge = schema.get(inclusive, schema.get(exclusive, towards * math.inf))
+        if exclusive in schema or math.isinf(edge):
             yield edge
         else:
-            yield edge + towards if item["type"] == "integer" else math.nextafter(edge, edge + towards)
+            yield edge + towards if schema["type"] == "integer" else math.nextafter(edge, edge + towards)
 
 
-@pytest.mark.parametrize(("words", "name", "schema"), OPTIONS)
-def test_a_value_outside_the_range_is_refused(words, name, schema):
+@pytest.mark.parametrize(("group", "name", "key", "schema"), all_options())
+def test_a_value_outside_the_range_is_refused(group, name, key, schema):
+    for value in values_outside(schema.get("items", schema)):
+        typed = [value] * schema.get("minItems", 1) if schema["type"] == "array" else value
+        with pytest.raises(ConfigError, match=f"^{re.escape(key)}="):
+            validate(changed(group, name, key, typed))
+
+
+@pytest.mark.parametrize(("group", "name", "key", "schema"), all_options())
+def test_the_ends_of_the_range_are_accepted(group, name, key, schema):
     item = schema.get("items", schema)
-    if "enum" in item:
-        refused(words, name, "zzz", schema)
-    if item["type"] in ("integer", "number"):
-        for value in (*values_outside(schema), "nan" if item["type"] == "number" else "1.5", "true"):
-            refused(words, name, value, schema)
+    for value in [item[end] for end in ("minimum", "maximum") if end in item]:
+        validate(changed(group, name, key, [value] * schema.get("minItems", 1) if schema["type"] == "array" else value))
 
 
-@pytest.mark.parametrize(("words", "name", "schema"), OPTIONS)
-def test_the_lowest_value_of_the_range_is_accepted(words, name, schema):
-    if "minimum" in schema and name != "act.high":
-        compose_runs([*words, f"{name}={schema['minimum']}"])
+@pytest.mark.parametrize(("key", "value"), [("alpha", -1), ("act.threshold", 0), ("arch.widths", "[0]"), ("seed", 1.5)])
+def test_a_value_outside_the_range_is_refused_on_the_command_line(key, value):
+    with pytest.raises(ConfigError, match=f"^{re.escape(f'{key}={value}: must be')}|: each must be"):
+        compose_runs(["act=shrink", f"{key}={value}"])
 
 
 @pytest.mark.parametrize("preset", choice_names(PRESETS))
