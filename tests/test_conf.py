@@ -14,6 +14,7 @@ from satae.cli.compose import compose_runs
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
+from satae.config.registry import conf_values
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_choice, setting_types
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build
@@ -42,9 +43,7 @@ def fitting(group, name, value="somewhere"):
 
 def plain(group="", name=""):
     """A whole configuration as plain data, with the options of one choice that need a value filled in."""
-    values = {
-        key: value for key, value in yaml.safe_load(PLAIN.read_text()).items() if key not in ("defaults", "hydra")
-    }
+    values = {key: value for key, value in conf_values("config.yaml").items() if key not in ("defaults", "hydra")}
     values |= {each: {**vars(default_choice(each))} for each in GROUPS}
     if group:
         options = {key: "x" if value == "???" else value for key, value in GROUPS[group].defaults(name).items()}

@@ -10,8 +10,7 @@ from typing import Final, NoReturn
 
 from satae.cli.app import OK
 from satae.config.help_text import describe_groups, describe_settings
-from satae.config.registry import conf_folder
-from satae.config.saved_config import default_values
+from satae.config.registry import conf_folder, conf_values
 from satae.errors import ConfigError
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -67,7 +66,7 @@ def only_shows(flags: argparse.Namespace) -> bool:
 
 def help_text() -> str:
     """The help of satae-train, read from ``conf/``: Hydra would take three times as long to compose it."""
-    template = default_values("config")["hydra"]["help"]["template"]
+    template = conf_values("config.yaml")["hydra"]["help"]["template"]
     settings = indent(describe_settings(conf_folder() / "config.yaml"), "  ")
     return Template(template).substitute(choices=describe_groups(), settings=settings).rstrip()
 

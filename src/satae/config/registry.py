@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import yaml
 
@@ -26,6 +26,8 @@ from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
 
 T = TypeVar("T")
+
+YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # builds plain data only; the fast one if available
 
 
 class Choice(SimpleNamespace):
@@ -85,8 +87,8 @@ class Registry(Generic[T]):
         """
         if name not in self.names():
             raise ConfigError(unknown_choice(self.group, name, self.names()))
-        file: Any = conf_folder() / self.group / f"{name}.yaml"
-        return copy.deepcopy(_read_options(file))
+        values = conf_values(f"{self.group}/{name}.yaml")
+        return {key: value for key, value in values.items() if key != "name"}
 
     def owners(self, option: str) -> list[str]:
         """The choices that have an option; nothing heavy is imported."""
@@ -189,6 +191,12 @@ def conf_folder() -> Traversable:
     return resources.files("satae.conf")
 
 
+def conf_values(name: str) -> dict[str, Any]:
+    """The values in a file of ``conf/``, such as ``"config.yaml"``."""
+    return copy.deepcopy(_read_conf(conf_folder() / name))  # type: ignore[arg-type]
+
+
 @functools.cache
-def _read_options(file: Any) -> dict[str, Any]:
-    return {key: value for key, value in yaml.safe_load(file.read_text("utf-8")).items() if key != "name"}
+def _read_conf(file: Traversable) -> dict[str, Any]:
+    values: dict[str, Any] = YAML_LOADER(file.read_bytes()).get_single_data()
+    return values

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import yaml
 
-from satae.config.registry import conf_folder
+from satae.config.registry import YAML_LOADER, conf_values
 from satae.config.schema import Config, default_choice
 from satae.config.validation import validate
 from satae.errors import ConfigError
 from satae.printable import brief, brief_line
 
-YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # builds plain data only; the fast one if available
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
 ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
@@ -134,12 +133,6 @@ def restore_config(values: object, where: str) -> Config:
         raise ConfigError(f"{where}: is not a configuration ({brief_line(error)})") from None
 
 
-def default_values(primary: str) -> dict[str, Any]:
-    """The values in ``conf/<primary>.yaml``, which hold unless the user chooses others."""
-    values: dict[str, Any] = yaml.safe_load((conf_folder() / f"{primary}.yaml").read_text("utf-8"))
-    return values
-
-
 def _values_added_later() -> dict[str, Any]:
-    values = default_values("config")
+    values = conf_values("config.yaml")
     return {key: values[key] if key in values else vars(default_choice(key)) for key in ADDED_LATER}

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, NamedTuple, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter
 
 from satae.config.option_types import (
@@ -31,7 +30,7 @@ from satae.config.registries import (
     NOISES,
     OPTIMIZERS,
 )
-from satae.config.registry import Choice, Registry, conf_folder
+from satae.config.registry import Choice, Registry, conf_values
 
 GROUPS: Final[dict[str, Registry[Any]]] = {
     registry.group: registry for registry in (ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS, LOGGERS)
@@ -175,7 +174,7 @@ def setting_types(root: type) -> dict[str, TypeAdapter[Any]]:
 
 def default_choice(group: str) -> Choice:
     """The choice of a group, with its options, unless the user makes another one."""
-    defaults = yaml.safe_load((conf_folder() / "config.yaml").read_text("utf-8"))["defaults"]
+    defaults = conf_values("config.yaml")["defaults"]
     return GROUPS[group].choice(next(item[group] for item in defaults if group in item))
 
 

@@ -8,10 +8,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.evaluation import EVALUATION as ASKED
 from satae.config.evaluation import PARTS
 from satae.config.messages import counted, listed
-from satae.config.saved_config import default_values
+from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import conf_values
 from satae.config.schema import flatten
 from satae.page.evaluations import defence, parts, stored, weights
 from satae.page.evaluations.defence import DEFENCE
@@ -87,7 +87,9 @@ def chosen(settings: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _shipped() -> dict[str, str]:
-    return {key: stored.as_typed(value) for key, value in flatten(default_values(ASKED.primary)).items()}
+    parts = {part: EVALUATION_PARTS.defaults(part) for part in EVALUATION_PARTS.names()}
+    values = {**conf_values("eval.yaml"), **parts}
+    return {key: stored.as_typed(value) for key, value in flatten(values).items()}
 
 
 def _usual(done: Iterable[Outcome]) -> dict[str, str]:
