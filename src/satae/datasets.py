@@ -1,4 +1,4 @@
-"""The data sets that are there: ``satae-data list``, ``satae-data fetch mnist``, ``satae-data check``."""
+"""Show, fetch and verify data sets: ``satae-data list``, ``satae-data fetch mnist``, ``satae-data check``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from satae.data.published import (
 
 PROGRAM: Final = "satae-data"
 VERIFIED: Final = "verified"
+STATE_COLORS: Final = {VERIFIED: "green", "embedded": "green", "damaged": "bold red", "incomplete": "bold red"}
 
 
-class Row(NamedTuple):
-    """What is known of a data set."""
+class ListedSet(NamedTuple):
+    """One line of ``satae-data list``; the field names are the column headers."""
 
     name: str
     state: str
@@ -39,115 +40,73 @@ class Row(NamedTuple):
     where: str
 
 
-def main() -> int:
-    """The entry point; returns the exit code."""
-    return app.run(PROGRAM, _main, refusals=(ValueError,))
+class LineErrorParser(argparse.ArgumentParser):
+    """A parser whose errors are ValueErrors, which the frame of the programs prints in one line."""
 
-
-def _main(words: Sequence[str]) -> int:
-    chosen = _parser().parse_args(words)
-    code: int = chosen.run(chosen)
-    return code
-
-
-class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Refuse the words of the command line."""
         raise ValueError(f"{message} (see {PROGRAM} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="The data sets that are on this machine, for satae-train data=NAME.")
-    commands = parser.add_subparsers(required=True, metavar="list|fetch|check")
-    for run, text, names in (
-        (_list, "show what is there, where, how large, and whether it is what was published", None),
-        (_fetch, "fetch data sets, for machines that have no network later", "+"),
+def main() -> int:
+    """Run ``satae-data``; returns the exit code."""
+    return app.run(PROGRAM, run_command, refusals=(ValueError,))
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Parse the words and run one of the three commands; returns the exit code."""
+    parser = LineErrorParser(prog=PROGRAM, description="The data sets for satae-train data=NAME, on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="list|fetch|check", dest="command")
+    for name, text, names in (
+        ("list", "show the data sets: where they are, how large, and whether they are what was published", None),
+        ("fetch", "fetch data sets, for machines that have no network later", "+"),
         (
-            _check,
-            "verify file by file; exit code 2 if one is damaged or missing, unless a set that is not named is nowhere",
+            "check",
+            "verify every file; exit code 2 if one is damaged or missing, but a data set without any file counts only"
+            " if it is named",
             "*",
         ),
     ):
-        command = commands.add_parser(run.__name__.strip("_"), help=text, description=text)
-        command.set_defaults(run=run)
+        command = commands.add_parser(name, help=text, description=text)
         if names:
-            command.add_argument(
-                "names", nargs=names, metavar="NAME", help=f"{', '.join(DATA_SOURCES.owners('dir'))}, or all"
-            )
+            known = ", ".join(DATA_SOURCES.owners("dir"))
+            command.add_argument("names", nargs=names, metavar="NAME", help=f"{known}, or all")
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
-    return parser
+    given = parser.parse_args(words)
+    if given.command == "list":
+        return list_sources(given.dir)
+    return {"fetch": fetch, "check": check}[given.command](given.names, given.dir)
 
 
-def _chosen(names: list[str]) -> list[PublishedSet]:
-    """The sets of some names, in the order of the table."""
-    sets = published_sets()
-    for name in names:
-        if name not in {*sets, "all"}:
-            raise ValueError(bad_choice("name", name, [*sets, "all"]))
-    return [published for name, published in sets.items() if {name, "all"} & {*names}]
-
-
-def _list(chosen: argparse.Namespace) -> int:
+def list_sources(folder: str | None) -> int:
+    """Print every data source, and the files with decoded images in the cache."""
     rows = []
-    for entry in DATA_SOURCES.entries():
-        if "published" in entry.facts:
-            rows.append(_row(entry.facts["published"], chosen.dir))
+    for name in DATA_SOURCES.names():
+        facts = DATA_SOURCES[name].facts
+        if "published" in facts:
+            rows.append(_describe_published(facts["published"], folder))
         else:
-            own = DATA_SOURCES.defaults(entry.name).get("path") == MISSING
-            rows.append(Row(entry.name, "your own" if own else "embedded", None, entry.facts["origin"]))
-    decoded = sorted((cache_folder() / "decoded").glob("[!.]*.npy"))
-    rows += [Row("folder, hf", "decoded", file.stat().st_size, str(file)) for file in decoded]
+            needs_path = DATA_SOURCES.defaults(name).get("path") == MISSING
+            rows.append(ListedSet(name, "your own" if needs_path else "embedded", None, facts["origin"]))
+    for file in sorted((cache_folder() / "decoded").glob("[!.]*.npy")):
+        rows.append(ListedSet("folder, hf", "decoded", file.stat().st_size, str(file)))
     if sys.stdout.isatty():
-        _show(rows)
+        _print_table(rows)
     else:
-        for row in [Row._fields, *rows]:
+        for row in [ListedSet._fields, *rows]:
             print("\t".join("" if cell is None else str(cell) for cell in row))  # noqa: T201
-        sys.stdout.flush()
     return OK
 
 
-def _row(published: PublishedSet, folder: str | None) -> Row:
-    found = [find_archive(published, archive, folder) for archive in published.archives]
-    files = [file for some in found if some for file in some]
-    if not files:
-        return Row(published.name, "not here", None, f"{PROGRAM} fetch {published.name}")
-    states = {_state(archive, there) for archive, there in zip(published.archives, found, strict=True)}
-    state = "damaged" if states - {VERIFIED, ""} else "incomplete" if "" in states else VERIFIED
-    size = sum(file.stat().st_size for file in files)
-    return Row(published.name, state, size, os.path.commonpath([file.parent for file in files]))
-
-
-def _state(archive: Archive, files: list[Path] | None) -> str:
-    """``"verified"``, what is wrong with the files, or nothing where there are none."""
-    try:
-        return VERIFIED if files and read_archive(archive, files) else ""
-    except DamagedFileError as error:
-        return str(error)
-
-
-def _show(rows: list[Row]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("name", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("where", overflow="fold")
-    colours = {VERIFIED: "green", "embedded": "green", "damaged": "bold red", "incomplete": "bold red"}
-    for row in rows:
-        size = "" if row.size is None else f"{row.size / 1e6:,.1f} MB"
-        table.add_row(row.name, f"[{colours.get(row.state, 'default')}]{row.state}[/]", size, escape(row.where))
-    Console(highlight=False).print(table)
-
-
-def _fetch(chosen: argparse.Namespace) -> int:
+def fetch(names: list[str], folder: str | None) -> int:
+    """Fetch the files that are missing, and verify all."""
     code = OK
-    for published in _chosen(chosen.names):
+    for published in _select(names):
         try:
             for archive in published.archives:
-                place = search_folders(published, chosen.dir)[-1]
-                files = find_archive(published, archive, chosen.dir) or [fetch_archive(archive, place)]
+                files = find_archive(published, archive, folder) or [
+                    fetch_archive(archive, search_folders(published, folder)[-1])
+                ]
                 read_archive(archive, files)
                 print(f"{published.name}: verified {files[0]}", flush=True)  # noqa: T201
         except ValueError as error:
@@ -155,19 +114,63 @@ def _fetch(chosen: argparse.Namespace) -> int:
     return code
 
 
-def _check(chosen: argparse.Namespace) -> int:
+def check(names: list[str], folder: str | None) -> int:
+    """Verify the files; a data set without any file is an error only if it is named."""
     code = OK
-    for published in _chosen(chosen.names or ["all"]):
-        nowhere = not any(find_archive(published, archive, chosen.dir) for archive in published.archives)
-        for archive in published.archives:
-            files = find_archive(published, archive, chosen.dir)
-            state = _state(archive, files)
+    for published in _select(names or ["all"]):
+        found = [(archive, find_archive(published, archive, folder)) for archive in published.archives]
+        for archive, files in found:
+            state = _verify(archive, files)
             if not files:
                 print(f"{published.name}: {archive.name} is not here", flush=True)  # noqa: T201
-                code = REFUSED if chosen.names or not nowhere else code
+                code = REFUSED if names or any(some for _, some in found) else code
             elif state == VERIFIED:
                 place = files[0] if len(files) == 1 else files[0].parent
                 print(f"{published.name}: verified {place}", flush=True)  # noqa: T201
             else:
                 code = print_error(PROGRAM, f"{published.name}: {state}", REFUSED)
     return code
+
+
+def _select(names: list[str]) -> list[PublishedSet]:
+    known = [*DATA_SOURCES.owners("dir"), "all"]
+    for name in names:
+        if name not in known:
+            raise ValueError(bad_choice("name", name, known))
+    return [published for name, published in published_sets().items() if {name, "all"} & {*names}]
+
+
+def _describe_published(published: PublishedSet, folder: str | None) -> ListedSet:
+    found = [(archive, find_archive(published, archive, folder)) for archive in published.archives]
+    files = [file for _, some in found if some for file in some]
+    if not files:
+        return ListedSet(published.name, "not here", None, f"{PROGRAM} fetch {published.name}")
+    states = {_verify(archive, some) for archive, some in found}
+    state = "damaged" if states - {VERIFIED, ""} else "incomplete" if "" in states else VERIFIED
+    size = sum(file.stat().st_size for file in files)
+    return ListedSet(published.name, state, size, os.path.commonpath([file.parent for file in files]))
+
+
+def _verify(archive: Archive, files: list[Path] | None) -> str:
+    """``"verified"``, or the fault of the files, or ``""`` if they are missing."""
+    try:
+        return VERIFIED if files and read_archive(archive, files) else ""
+    except DamagedFileError as error:
+        return str(error)
+
+
+def _print_table(rows: list[ListedSet]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("where", overflow="fold")
+    for row in rows:
+        size = "" if row.size is None else f"{row.size / 1e6:,.1f} MB"
+        color = STATE_COLORS.get(row.state, "default")
+        table.add_row(row.name, f"[{color}]{row.state}[/]", size, escape(row.where))
+    Console(highlight=False).print(table)

@@ -71,7 +71,7 @@ def test_limit_keeps_the_first_of_each_split():
         assert torch.equal(ours.y, all_of_it.y[:7])
 
 
-def test_a_test_split_of_its_own_is_the_test_and_nothing_of_it_trains():
+def test_a_given_test_split_is_the_test_and_never_trains():
     own = Split(torch.full((7, 1), -1.0), torch.arange(7))
     train, valid, test = shuffled_splits(pool(50), valid=0.2, test=own, seed=0, limit=5)
     assert [len(train.x), len(valid.x), len(test.x)] == [5, 5, 5]
@@ -79,7 +79,7 @@ def test_a_test_split_of_its_own_is_the_test_and_nothing_of_it_trains():
     assert min(train.x.min(), valid.x.min()) >= 0
 
 
-def test_no_more_is_scaled_at_a_time_than_memory_takes():
+def test_a_chunk_is_limited_in_numbers_and_examples():
     assert chunk((3, 500, 500)) * 3 * 500 * 500 <= CHUNK_NUMBERS
     assert chunk((10**9,)) == 1
     assert chunk((2,)) == CHUNK_EXAMPLES
@@ -141,7 +141,7 @@ def test_shape_and_device():
 
 
 @given(row=st.integers(0, 4999), column=st.integers(0, 2), valid=st.booleans())
-def test_every_number_has_a_part_in_the_fingerprint(row, column, valid):
+def test_every_number_changes_the_fingerprint(row, column, valid):
     x = torch.arange(15_000, dtype=torch.int64).remainder(251).to(torch.uint8).reshape(5000, 3)
     other = x.clone()
     other[row, column] += 1
@@ -151,7 +151,7 @@ def test_every_number_has_a_part_in_the_fingerprint(row, column, valid):
     assert fingerprint(changed) != fingerprint(data)
 
 
-def test_so_have_type_order_shape_and_number():
+def test_type_order_shape_and_number_change_the_fingerprint():
     x = torch.arange(24, dtype=torch.uint8).reshape(6, 4)
     others = [x.view(torch.int8), x.flip(0), x.reshape(6, 2, 2), x[:5], x.float(), x.T.contiguous().T.flip(1)]
     found = {fingerprint(Dataset("test", *[Split(one)] * 3, span=(0.0, 1.0))) for one in [x, *others]}
@@ -159,7 +159,7 @@ def test_so_have_type_order_shape_and_number():
     assert fingerprint(Dataset("test", *[Split(x.T.contiguous().T)] * 3, span=(0.0, 1.0))) in found
 
 
-def test_of_a_file_the_size_and_some_examples_have(tmp_path):
+def test_the_fingerprint_of_a_file_depends_on_its_size_and_some_examples(tmp_path):
     def of(x, more=b""):
         numpy.save(tmp_path / "x.npy", x)
         with (tmp_path / "x.npy").open("ab") as file:

@@ -111,7 +111,7 @@ def test_images_are_decoded_once(tmp_path, decodings):
     assert len(decodings) == 2 * COUNT
 
 
-def test_a_data_set_that_changed_is_decoded_anew(tmp_path):
+def test_a_changed_data_set_is_decoded_again(tmp_path):
     other = photographs(first=50)
     hf(path=on_disk(tmp_path / "d", table()))
     (tmp_path / "d").rename(tmp_path / "old")
@@ -177,14 +177,14 @@ def test_bytes_are_read_as_0_to_1(tmp_path):
     assert torch.equal(everything(data), torch.from_numpy(x)[:, None])
 
 
-def test_the_span_knows_nothing_of_the_test(tmp_path):
+def test_the_span_does_not_depend_on_the_test(tmp_path):
     parts = {"train": of_numbers(numbers().tolist()), "test": of_numbers((numbers() - 5).tolist())}
     data = hf(path=on_disk(tmp_path / "d", datasets.DatasetDict(parts)), column="x", test_split="test")
     assert data.span == (data.train.x.min(), data.train.x.max())
     assert data.test.x.min() < data.span[0]
 
 
-def test_sets_that_are_held_in_memory_are_told_apart(tmp_path, monkeypatch):
+def test_sets_in_memory_are_distinguished(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "IN_MEMORY_MAX_SIZE", 10**9)
     shades = []
     for shade in (10, 200):
@@ -194,7 +194,7 @@ def test_sets_that_are_held_in_memory_are_told_apart(tmp_path, monkeypatch):
     assert shades == [[10], [200]]
 
 
-def test_columns_are_told_apart(tmp_path):
+def test_columns_are_distinguished(tmp_path):
     light, dark = ([Image.new("L", (4, 4), shade) for _ in range(20)] for shade in (200, 10))
     path = on_disk(tmp_path / "d", datasets.Dataset.from_dict({"image": light, "mask": dark}))
     assert [hf(path=path, column=name).train.x.unique().tolist() for name in ("image", "mask")] == [[200], [10]]

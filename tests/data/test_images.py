@@ -233,7 +233,7 @@ def test_images_are_decoded_once(tmp_path, opened):
     assert len(kept(tmp_path)) == 1
 
 
-def test_a_file_that_changed_is_decoded_anew(tmp_path, opened):
+def test_a_changed_file_is_decoded_again(tmp_path, opened):
     root = album(tmp_path / "in", ["1.png", "2.png", "3.png"])
     folder(path=root, valid=0.3, test=0.3)
     stat = plain(tmp_path / "in" / "2.png", 77).stat()
@@ -333,7 +333,7 @@ def test_too_few_images_are_refused(tmp_path):
         folder(path=album(tmp_path / "in", ["1.png", "2.png"]))
 
 
-def test_folders_of_one_name_are_told_apart(tmp_path):
+def test_folders_of_one_name_are_distinguished(tmp_path):
     for place, shade in (("a", 10), ("b", 200)):
         for number in range(9):
             file = plain(tmp_path / place / "set" / f"{number}.png", shade)
@@ -341,7 +341,7 @@ def test_folders_of_one_name_are_told_apart(tmp_path):
     assert [folder(path=str(tmp_path / place / "set")).train.x.unique().tolist() for place in "ab"] == [[10], [200]]
 
 
-def test_a_file_that_changed_within_its_size_and_time_is_read_anew(tmp_path):
+def test_a_file_that_changed_within_its_size_and_time_is_decoded_again(tmp_path):
     shades = []
     for shade in (10, 200):
         for number in range(9):
@@ -360,7 +360,7 @@ def test_no_other_program_is_started_for_an_image(tmp_path, monkeypatch):
     assert not started
 
 
-def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path):
+def test_a_pipe_or_a_broken_link_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"a\.png: is not a file, or a link to nothing"):
         folder(path=str(tmp_path))

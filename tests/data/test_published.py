@@ -1,4 +1,4 @@
-"""Published files: fetched once, verified before use, never overwritten, and told in one line when they fail."""
+"""Published files are fetched once, verified before use, never overwritten, and refused in one line."""
 
 import contextlib
 import errno
@@ -234,7 +234,7 @@ def test_the_folder_of_the_system_comes_before_the_cache(cache, tmp_path, use):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_full_disk_is_told_and_leaves_nothing(name, cache, use, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(name, cache, use, monkeypatch):
     def full(_, file):
         file.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -247,7 +247,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(name, cache, use, monkeypatch):
     assert left(cache) == [name]
 
 
-def test_a_cache_that_is_no_folder_is_told(cache, use):
+def test_a_cache_that_is_not_a_folder_is_reported(cache, use):
     cache.write_text("a file")
     use("mnist", nobody())
     assert f"{cache / 'mnist'}" in refusal(SOURCES["mnist"])
@@ -255,7 +255,7 @@ def test_a_cache_that_is_no_folder_is_told(cache, use):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, ValueError])
-def test_what_could_not_be_made_leaves_nothing(error, tmp_path):
+def test_a_failed_make_leaves_nothing(error, tmp_path):
     def fail(part):
         part.write_text("half")
         raise error
@@ -267,7 +267,7 @@ def test_what_could_not_be_made_leaves_nothing(error, tmp_path):
     assert make_once(tmp_path / "folder" / "file", fail).read_text() == "whole"
 
 
-def test_what_a_killed_process_left_is_cleared(tmp_path):
+def test_files_of_a_killed_process_are_removed(tmp_path):
     write(tmp_path / ".file.part", {"file": b"half", "other": b"half"})
     (tmp_path / ".file.lock").touch()
     seen = []
@@ -281,7 +281,7 @@ def test_what_a_killed_process_left_is_cleared(tmp_path):
     assert left(tmp_path) == ["file"]
 
 
-def test_who_is_interrupted_while_waiting_does_not_disturb_who_makes(tmp_path):
+def test_an_interrupted_waiter_does_not_disturb_the_maker(tmp_path):
     def make(part):
         with mock.patch.object(filelock, "FileLock", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
             make_once(tmp_path / "file", make)
@@ -290,7 +290,7 @@ def test_who_is_interrupted_while_waiting_does_not_disturb_who_makes(tmp_path):
     assert make_once(tmp_path / "file", make).read_text() == "whole"
 
 
-def test_who_fails_does_not_disturb_who_makes_next(tmp_path, monkeypatch):
+def test_a_failed_maker_does_not_disturb_the_next_one(tmp_path, monkeypatch):
     started, over, next_one = threading.Event(), threading.Event(), []
 
     class Lock(filelock.FileLock):
@@ -416,7 +416,7 @@ def test_missing_certificates_are_a_fault_of_the_mirror_not_of_the_disk(cache, u
         SOURCES["mnist"]()
 
 
-def test_who_waits_says_so(tmp_path, capsys):
+def test_a_waiting_process_says_so(tmp_path, capsys):
     with filelock.FileLock(tmp_path / ".file.lock"):
         waiting = threading.Thread(target=make_once, args=(tmp_path / "file", lambda part: part.write_text("whole")))
         waiting.start()
