@@ -29,7 +29,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--alternations", type=int, help=f"default {validity.ALTERNATIONS}, the least that is valid")
     parser.add_argument("--only", default=",".join(plan.PLAN), help="some of %(default)s")
     parser.add_argument("--quick", action="store_true", help=f"a smoke test: 2 alternations of {QUICK} images")
-    parser.add_argument("--limit", type=int, help="images of each split, in place of those of the workload")
+    parser.add_argument("--limit", type=int, help="images of each split, instead of the workload's number")
     parser.add_argument("--patience", type=float, help="seconds to wait for an idle machine; default 20, or 0 if quick")
     parser.add_argument("--peers-python", type=Path, default=ROOT / ".venv-peers" / "bin" / "python")
     parser.add_argument("--out", type=Path, help="folder for the results; default outputs/bench-<date>")

@@ -65,7 +65,7 @@ def write_part(
     """
     key = {"format": 1, "part": part, **SETTINGS, part: OF_PART.get(part, {}), "weights": "0" * 64, **settings}
     found = [{"name": name, "columns": COLUMNS[name], "rows": rows, "shown": []} for name, rows in tables.items()]
-    told = {
+    content = {
         "key": key,
         "measured": measured,
         "headline": headline,
@@ -74,11 +74,11 @@ def write_part(
         "pictures": [*pictures],
     }
     (directory / "evaluation").mkdir(exist_ok=True)
-    (directory / "evaluation" / f"{part}.json").write_text(json.dumps(told), "utf-8")
+    (directory / "evaluation" / f"{part}.json").write_text(json.dumps(content), "utf-8")
 
 
 def results(alpha: float, draw: random.Random) -> dict[str, tuple[dict[str, Any], dict[str, Rows]]]:
-    """Of each part the headline and the rows of its tables."""
+    """The headline and the table rows of each part."""
     noise = [*_denoising(alpha, draw)]
     moved = [*_perturbation(alpha, draw)]
     areas = {name: min(1.0, 0.6 + 0.2 * alpha + draw.gauss(0, 0.02)) for name in ("uniform", "gaussian", "shuffled")}

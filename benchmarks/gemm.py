@@ -17,9 +17,9 @@ def main() -> None:
     a, b, out = (torch.randn(SIDE, SIDE) for _ in range(3))
     best = float("inf")
     for _ in range(REPEATS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         torch.mm(a, b, out=out)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - start)
     print(json.dumps({"flops": 2 * SIDE**3 / best, "threads": torch.get_num_threads()}))
 
 

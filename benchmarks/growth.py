@@ -70,8 +70,8 @@ def measure(series: Series, value: int, folder: Path, words: Sequence[str]) -> P
     write_array(data, series.samples or value, series.features)
     program = str(Path(sys.executable).with_name("satae-train"))
     places = [f"hydra.run.dir={runs / '0'}", f"hydra.sweep.dir={runs}"]
-    told = [*series.command(value), "data=array", f"data.path={data}", *words, *places]
-    ran = machine.run([program, *told], ROOT, folder / "log", patience=PATIENCE)
+    command = [*series.command(value), "data=array", f"data.path={data}", *words, *places]
+    ran = machine.run([program, *command], ROOT, folder / "log", patience=PATIENCE)
     if ran.code:
         raise RuntimeError((folder / "log.err").read_text("utf-8"))
     seconds = ran.wall_s if series.whole else satae_runs.read(runs / "0").epoch_s

@@ -54,7 +54,7 @@ def parse(stat: str) -> Times:
 
 
 def quiet(before: Times, after: Times, ours: float) -> Quiet:
-    """What others used between two looks.
+    """The share of the machine that other programs used between two readings.
 
     Args:
         before: the first look.
@@ -78,12 +78,12 @@ def run(
         patience: seconds to wait for that.
     """
     waiting = settle(_idle, patience)
-    before, used, begun = _look(), _own(), time.perf_counter()
+    before, used, start = _look(), _own(), time.perf_counter()
     with log.open("wb") as out, log.with_suffix(".err").open("wb") as errors:
         environment = {**os.environ, **(variables or {})}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
+    wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     ours = (usage.ru_utime + usage.ru_stime + _own() - used) * os.sysconf("SC_CLK_TCK")
     found = quiet(before, _look(), ours)
@@ -99,12 +99,12 @@ def settle(look: Callable[[], Quiet], patience: float) -> Quiet:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def facts() -> dict[str, object]:
-    """What a reader must know of the machine."""
+    """Facts about the machine for the report."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     models = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
     return {

@@ -8,7 +8,7 @@ from benchmarks.machine import Quiet
 
 
 class Measurement(NamedTuple):
-    """What one measurement found."""
+    """The result of one measurement."""
 
     workload: str
     tool: str
@@ -21,7 +21,7 @@ class Measurement(NamedTuple):
 
     @property
     def of(self) -> tuple[str, str]:
-        """What was measured."""
+        """The workload and the tool."""
         return self.workload, self.tool
 
     def plain(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is measured in an alternation, in which order, and again if something disturbed it."""
+"""The measurements of an alternation, their order, and when they are repeated."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def order(tasks: Sequence[tuple[str, str]], alternation: int) -> list[tuple[str,
 
 
 def repeated_if_disturbed(measure_once: Callable[[], Measurement], attempts: int = ATTEMPTS) -> Measurement:
-    """A measurement, made once more if others used the machine meanwhile, whatever it found."""
+    """Measure, and repeat the measurement if other programs used the machine meanwhile."""
     for _ in range(attempts):
         found = measure_once()
         if not found.quiet.disturbed:

@@ -14,7 +14,7 @@ from benchmarks.rows import Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OURS, THEIRS, LIMIT = "#0072B2", "#E69F00", "#999999"  # of Okabe and Ito: told apart whatever one's eyes
+OURS, THEIRS, LIMIT = "#0072B2", "#E69F00", "#999999"  # of Okabe and Ito: for colour-blind readers
 LEAST: Final = 1e-6  # of a cost, which no logarithm takes at zero
 
 

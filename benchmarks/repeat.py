@@ -13,9 +13,9 @@ def main() -> None:
     """Print the median of its wall time, the first run left out, which reads what the others find in memory."""
     times, command = [], sys.argv[2:]
     for _ in range(int(sys.argv[1]) + 1):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - start)
     print(json.dumps({"wall_s": median(times[1:])}))
 
 

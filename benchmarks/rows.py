@@ -31,12 +31,12 @@ class Result(NamedTuple):
 
     @property
     def median(self) -> float:
-        """Over the alternations."""
+        """The median over the alternations."""
         return median(self.values)
 
     @property
     def verdict(self) -> str:
-        """What it comes to."""
+        """Whether the median reaches the floor or the aim, or why the values are not valid."""
         if self.refused:
             return "not valid: " + "; ".join(self.refused)
         sign = -1 if self.row.less_is_better else 1

@@ -1,4 +1,4 @@
-"""What satae-train's own records say of a run."""
+"""Figures from satae-train's own record of a run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Run(NamedTuple):
 
 def read(folder: Path) -> Run:
     """A run from its directory."""
-    told = json.loads((folder / "run.json").read_text("utf-8"))
+    record = json.loads((folder / "run.json").read_text("utf-8"))
     last = json.loads((folder / "metrics.jsonl").read_text("utf-8").splitlines()[-1])
     loss = last["valid/reconstruction"] + ALPHA * last["valid/saturation"]
     speed = last["samples_per_s"]
-    return Run(speed, told["data"]["train"] / speed, loss, busy(folder), told["versions"])
+    return Run(speed, record["data"]["train"] / speed, loss, busy(folder), record["versions"])
 
 
 def busy(folder: Path) -> float:

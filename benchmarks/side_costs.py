@@ -1,4 +1,4 @@
-"""What share of a training goes into telling of it: ``python -m benchmarks.side_costs FOLDER WORD...``.
+"""The time share of logging and checkpoints in a training: ``python -m benchmarks.side_costs FOLDER WORD...``.
 
 satae.train.train() runs here as satae-train runs it, with clocks around what is done beside training:
 
@@ -40,12 +40,12 @@ class Clocks:
         def timed(*words: Any, **named: Any) -> Any:
             if self._running:
                 return function(*words, **named)
-            self._running, begun = True, time.perf_counter()
+            self._running, start = True, time.perf_counter()
             try:
                 return function(*words, **named)
             finally:
                 self._running = False
-                self.seconds[kind] += time.perf_counter() - begun
+                self.seconds[kind] += time.perf_counter() - start
 
         return timed
 
@@ -80,14 +80,12 @@ def clocked(clocks: Clocks) -> Iterator[None]:
 
 def train(folder: Path, words: list[str]) -> float:
     """One run; seconds of its training passes."""
-    from hydra import compose, initialize_config_module
-
-    from satae.config import validate
+    from satae.cli.compose import compose_runs
     from satae.runs.record import RunRecord
     from satae.train import train as satae_train
 
-    with initialize_config_module("satae.conf", version_base="1.3"):
-        config = validate(compose("config", words))
+    ((composed, *_), *_) = compose_runs(words)
+    config = composed.config
     with RunRecord.start(folder, config, "side_costs", words, lambda error: 1) as record:
         satae_train(config, record)
     samples = json.loads((folder / "run.json").read_text("utf-8"))["data"]["train"]

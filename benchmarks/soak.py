@@ -1,10 +1,9 @@
 """Kill training at random moments, resume it until it is done, and compare: ``make soak``.
 
-Each run is started as a user starts it and killed again and again: one time in two at a moment spread over its whole
-life, which is imports for the most part, else at one spread over its training: in a step, while it writes a checkpoint,
-measures or logs. A run that is ended by SIGTERM must have left a checkpoint of the step that it tells. Its end must be
-that of a run which nobody disturbed: the same weights and the same metrics, to the last bit, and each epoch once in its
-history.
+Each run starts as a user starts it and is killed repeatedly. Half of the kills come at a random moment of its whole
+life, which is mostly imports; the others come during its training: in a step, or while it writes a checkpoint, measures
+or logs. A run that is ended by SIGTERM must leave a checkpoint of the step that it prints. In the end the run must
+equal an undisturbed run: the same weights and metrics, to the last bit, and each epoch once in its log.
 """
 
 from __future__ import annotations
@@ -43,17 +42,17 @@ KINDS: Final = {
     "conv": ("arch=conv", "arch.channels=[4]", "arch.code=8", "arch.batch_norm=true", "epochs=6", "act=tanh"),
 }
 TIMED: Final = ("wall_s", "samples_per_s")
-IN_TRAINING: Final = 0.5  # share of the kills that wait for the training
-MOST: Final = 100  # kills of one run
-DEAF: Final = 1.5  # seconds that Python and its libraries may take, beside other runs, until they hear a signal
+KILLS_IN_TRAINING: Final = 0.5  # share of the kills that wait for the training
+MOST_KILLS: Final = 100  # of one run
+STARTUP_SECONDS: Final = 1.5  # until the program handles signals, with another run on the machine
 
 
-class Whole(NamedTuple):
-    """A run that nobody disturbed."""
+class UndisturbedRun(NamedTuple):
+    """A run that was never killed."""
 
     run: Path
-    seconds: float  # that it took
-    training: float  # of these, without imports
+    seconds: float  # of the whole program
+    training: float  # of the run, without imports
 
 
 class Kill(NamedTuple):
@@ -61,92 +60,100 @@ class Kill(NamedTuple):
 
     signal: str
     kind: str
-    at: str  # what the run had come to
-    ended: bool  # whether the run was over before the signal came
+    state: str  # of the run directory when the signal came
+    finished: bool  # whether the run finished before the signal came
 
 
 def main() -> None:
-    """Kill as many times as is asked, and tell."""
+    """Kill the requested number of runs and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kill", type=int, default=100, help="runs killed with SIGKILL; default %(default)s")
     parser.add_argument("--term", type=int, default=50, help="runs ended with SIGTERM; default %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--jobs", type=int, default=2, help="at once; default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once; default %(default)s")
     parser.add_argument("--out", type=Path, help="folder; default outputs/soak-<date>")
     chosen = parser.parse_args()
     out = (chosen.out or ROOT / "outputs" / f"soak-{datetime.now(UTC):%Y-%m-%d-%H-%M}").resolve()
     out.mkdir(parents=True)
-    wholes = {kind: whole(out / f"whole-{kind}", kind) for kind in KINDS}
+    undisturbed = {kind: run_undisturbed(out / f"whole-{kind}", kind) for kind in KINDS}
     counts = {signal.SIGKILL: chosen.kill, signal.SIGTERM: chosen.term}
     trials = [(number, trial) for number, count in counts.items() for trial in range(count)]
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        kills = [kill for made in pool.map(partial(try_one, out, wholes, chosen.seed), trials) for kill in made]
+        kills = [
+            kill for made in pool.map(partial(kill_and_compare, out, undisturbed, chosen.seed), trials) for kill in made
+        ]
     text = report(counts, kills)
     (out / "soak.md").write_text(text, encoding="utf-8")
     print(text)
 
 
-def try_one(out: Path, wholes: dict[str, Whole], seed: int, trial: tuple[signal.Signals, int]) -> list[Kill]:
-    """One run, cut off until it is done, and compared."""
+def kill_and_compare(
+    out: Path, undisturbed: dict[str, UndisturbedRun], seed: int, trial: tuple[signal.Signals, int]
+) -> list[Kill]:
+    """Kill and resume one run until it finishes, and compare it with the undisturbed one."""
     number, count = trial
     kind = [*KINDS][count % len(KINDS)]
     folder = out / f"{number.name}-{count}"
-    kills = disturbed(folder, kind, number, wholes[kind], random.Random(f"{seed} {number} {count}"))
-    compare(folder / "run", wholes[kind].run)
+    kills = run_with_kills(folder, kind, number, undisturbed[kind], random.Random(f"{seed} {number} {count}"))
+    compare(folder / "run", undisturbed[kind].run)
     shutil.rmtree(folder)
     print(f"{number.name} {count + 1} {kind}: the same after {len(kills)} starts", flush=True)
     return kills
 
 
-def whole(folder: Path, kind: str) -> Whole:
-    """A run that nobody disturbs."""
+def run_undisturbed(folder: Path, kind: str) -> UndisturbedRun:
+    """Train without a kill."""
     folder.mkdir()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     subprocess.run([PROGRAM, *COMMON, *KINDS[kind]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - begun
-    return Whole(folder / "run", seconds, json.loads((folder / "run" / "metrics.json").read_text("utf-8"))["wall_s"])
+    seconds = time.perf_counter() - start
+    return UndisturbedRun(
+        folder / "run", seconds, json.loads((folder / "run" / "metrics.json").read_text("utf-8"))["wall_s"]
+    )
 
 
-def disturbed(folder: Path, kind: str, number: signal.Signals, undisturbed: Whole, draw: random.Random) -> list[Kill]:
-    """A run that is ended early again and again, until it is done; what it had come to each time."""
+def run_with_kills(
+    folder: Path, kind: str, number: signal.Signals, undisturbed: UndisturbedRun, draw: random.Random
+) -> list[Kill]:
+    """Kill and resume a run until it finishes; returns every kill."""
     folder.mkdir()
     run, kills = folder / "run", list[Kill]()
-    while len(kills) < MOST:
+    while len(kills) < MOST_KILLS:
         resumed = times_resumed(run)
         words = [*COMMON, *KINDS[kind]] if resumed is None else ["resume=run"]
-        told = folder / f"log-{len(kills)}"
-        with told.open("wb") as log:
+        log_file = folder / f"log-{len(kills)}"
+        with log_file.open("wb") as log:
             program = subprocess.Popen([PROGRAM, *words], cwd=folder, stdout=log, stderr=log)
-            heard = draw.random() < IN_TRAINING
-            if heard:
+            in_training = draw.random() < KILLS_IN_TRAINING
+            if in_training:
                 wait_for_training(program, run, resumed)
-            longest = undisturbed.training if heard else (1.2 if kills else 0.9) * undisturbed.seconds
+            longest = undisturbed.training if in_training else (1.2 if kills else 0.9) * undisturbed.seconds
             patience = draw.uniform(0, longest)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.wait(patience)
             if program.poll() is None:
                 program.send_signal(number)
             code = program.wait(60)
-        kills.append(Kill(number.name, kind, reached(run, resumed), code == 0))
+        kills.append(Kill(number.name, kind, directory_state(run, resumed), code == 0))
         if code == 0:
             return kills
-        text = told.read_text("utf-8", "replace")
-        deaf = number == signal.SIGKILL or (not heard and patience < DEAF)
-        if code != 128 + number and not (deaf and code == -number):
+        text = log_file.read_text("utf-8", "replace")
+        no_handler = number == signal.SIGKILL or (not in_training and patience < STARTUP_SECONDS)
+        if code != 128 + number and not (no_handler and code == -number):
             raise SystemExit(f"{folder}: {code} after {number.name}:\n{text}")
-        check_told(run, text)
-    raise SystemExit(f"{folder}: not done after {MOST} times")
+        check_printed_step(run, text)
+    raise SystemExit(f"{folder}: not done after {MOST_KILLS} kills")
 
 
 def times_resumed(run: Path) -> int | None:
-    """How often a run has gone on; None where it has not begun."""
+    """How often a run was resumed; None if it has not started."""
     if not (run / "run.json").exists():
         return None
     return len(json.loads((run / "run.json").read_text("utf-8")).get("resumed", []))
 
 
 def wait_for_training(program: subprocess.Popen[bytes], run: Path, resumed: int | None) -> None:
-    """Wait until a new run has told of its first epoch, or one that was resumed has gone on once more; or its end."""
+    """Wait until a new run has logged its first epoch, a resumed run has started training, or the program ends."""
     while program.poll() is None:
         history = run / "metrics.jsonl"
         if history.exists() and history.stat().st_size if resumed is None else times_resumed(run) != resumed:
@@ -154,40 +161,40 @@ def wait_for_training(program: subprocess.Popen[bytes], run: Path, resumed: int 
         time.sleep(0.005)
 
 
-def check_told(run: Path, text: str) -> None:
-    """Stop where a run has told that it left at a step, and there is no checkpoint of it."""
+def check_printed_step(run: Path, text: str) -> None:
+    """Exit if a run printed that it stopped at a step, but no checkpoint of that step exists."""
     from satae.training import checkpoint
     from satae.training.checkpoint_manager import checkpoint_path
 
-    for step in re.findall(r"asked to end: left at step ([\d,]+),", text):
+    for step in re.findall(r"interrupted: stopped at step ([\d,]+),", text):
         number = int(step.replace(",", ""))
         place = checkpoint_path(run, number)
         if not place.is_file() or checkpoint.load(place).step != number:
-            raise SystemExit(f"{run}: no checkpoint of step {step}, at which it told that it left")
+            raise SystemExit(f"{run}: no checkpoint of step {step}, at which it stopped")
 
 
-def reached(run: Path, resumed: int | None) -> str:
-    """What a run has come to, as a reader of its directory sees it.
+def directory_state(run: Path, resumed: int | None) -> str:
+    """The state of a run, as its directory shows it.
 
     Args:
         run: its directory.
-        resumed: how often it had gone on before it was started; None for a new one.
+        resumed: how often it had been resumed before this start; None for a new run.
     """
     if (now := times_resumed(run)) is None:
-        return "nothing written"
+        return "nothing written yet"
     if now == resumed:
-        return "before it went on"
+        return "before it resumed"
     if [*run.glob("**/.*.partial")]:
         return "a file half written"
     if (run / "metrics.json").exists():
-        return "last measures written"
+        return "last metrics written"
     if not [*run.glob("checkpoints/step-*")]:
         return "no checkpoint yet"
-    return "within the training"
+    return "in training"
 
 
 def compare(run: Path, undisturbed: Path) -> None:
-    """Stop at the first difference."""
+    """Exit at the first difference."""
     from satae.runs.loading import state_of
 
     found, expected = untimed(run), untimed(undisturbed)
@@ -209,7 +216,7 @@ def same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
 
 
 def untimed(run: Path) -> dict[str, Any]:
-    """What a run tells of itself, but for its times; and what TensorBoard shows of it."""
+    """The files of a run without its times, and everything that TensorBoard shows of it."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     def without_times(line: str) -> dict[str, Any]:
@@ -232,18 +239,14 @@ def untimed(run: Path) -> dict[str, Any]:
 
 
 def report(counts: dict[signal.Signals, int], kills: list[Kill]) -> str:
-    """What was done, as a table."""
+    """A table of the kills."""
     rows = []
     for number, count in counts.items():
-        early = [kill for kill in kills if kill.signal == number.name and not kill.ended]
-        by = Counter(kill.at for kill in early)
+        early = [kill for kill in kills if kill.signal == number.name and not kill.finished]
+        by = Counter(kill.state for kill in early)
         places = ", ".join(f"{name} {times}" for name, times in sorted(by.items()))
         rows += [[number.name, str(count), str(len(early)), places]]
-    return (
-        "# Runs that were cut off\n\n"
-        + table(["signal", "runs", "times cut off", "what they had come to"], rows)
-        + "\n"
-    )
+    return "# Interrupted runs\n\n" + table(["signal", "runs", "interruptions", "state at the time"], rows) + "\n"
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def _workload(setting: Setting, name: str) -> Workload:
 
 
 def words(setting: Setting, name: str, tool: str) -> list[str]:
-    """What satae-train is told."""
+    """The command line of satae-train."""
     workload = _workload(setting, name)
     limit = [f"data.limit={workload.limit}"] if workload.limit else []
     return [*SAME, *workload.architecture, f"epochs={workload.epochs}", *limit, f"precision={PRECISION[tool]}"]
@@ -113,14 +113,14 @@ def _peer(setting: Setting, workload: str, tool: str, alternation: int) -> Found
     chosen = _workload(setting, workload)
     ended = [_peer_once(setting, chosen, tool, seed) for seed in chosen.seeds(alternation)]
     quiet = Quiet(max(ran.quiet.others for ran, _ in ended), max(ran.quiet.steal for ran, _ in ended))
-    told = [line for _, line in ended]
+    lines = [line for _, line in ended]
     figures = {
-        "samples_per_s": mean(line["samples_per_s"][-1] for line in told),
+        "samples_per_s": mean(line["samples_per_s"][-1] for line in lines),
         "wall_s": sum(ran.wall_s for ran, _ in ended),
         "peak_mb": max(ran.peak_mb for ran, _ in ended),
     }
-    losses = tuple(line["reconstruction"] + ALPHA * line["saturation"] for line in told)
-    return quiet, {"figures": figures, "losses": losses, "versions": told[0]["versions"]}
+    losses = tuple(line["reconstruction"] + ALPHA * line["saturation"] for line in lines)
+    return quiet, {"figures": figures, "losses": losses, "versions": lines[0]["versions"]}
 
 
 def _peer_once(setting: Setting, workload: Workload, tool: str, seed: int) -> tuple[Ran, dict[str, Any]]:
@@ -136,9 +136,9 @@ def _peer_once(setting: Setting, workload: Workload, tool: str, seed: int) -> tu
 
 def _gemm(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
     ran = _run(setting, [setting.python, "-m", "benchmarks.gemm"])
-    told = _last_line(setting)
-    limit = told["flops"] / gemm_flops(WORKLOADS[workload].widths)
-    return ran.quiet, {"figures": {"samples_per_s": limit, "gflops": told["flops"] / 1e9}}
+    lines = _last_line(setting)
+    limit = lines["flops"] / gemm_flops(WORKLOADS[workload].widths)
+    return ran.quiet, {"figures": {"samples_per_s": limit, "gflops": lines["flops"] / 1e9}}
 
 
 def _side_costs(setting: Setting, workload: str, tool: str, alternation: int) -> Found:

@@ -1,4 +1,4 @@
-"""What is trained: the same numbers for satae-train and for every peer. Importable where neither is installed."""
+"""The workloads: the same numbers for satae-train and for every peer. Importable without either."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Workload(NamedTuple):
     runs: int = 1  # with seeds of their own; several are a sweep
 
     def seeds(self, alternation: int) -> range:
-        """Of its runs."""
+        """The seeds of the runs in one alternation."""
         return range(self.runs * alternation, self.runs * (alternation + 1))
 
     @property

@@ -49,7 +49,7 @@ def test_a_step_of_w1_is_564_mflop():
     assert gemm_flops(WORKLOADS["W1"].widths) * 128 == pytest.approx(564e6, rel=0.01)
 
 
-def test_the_products_of_a_network_of_two_layers_counted_by_hand():
+def test_flops_of_a_two_layer_network_equal_a_count_by_hand():
     assert sizes((10,)) == (784, 10, 784)
     assert gemm_flops((10,)) == 2 * 10 * 784 * (2 + 2 + 1)  # forward, weights; inputs of the second layer alone
 
@@ -65,7 +65,7 @@ def test_a_ratio_is_taken_within_each_alternation():
     assert (found.median, found.verdict) == (3, "aim")
 
 
-def test_a_measurement_that_failed_takes_its_alternation_out_and_is_told():
+def test_a_failed_measurement_is_reported_and_drops_its_alternation():
     broken = Measurement("W1", "lightning", 0, IDLE, failed="no memory")
     found = result(
         SPEED, [*series("satae", [10, 20, 30, 40, 50]), broken, *series("lightning", [9, 10, 10, 10, 10])[1:]]
@@ -75,17 +75,17 @@ def test_a_measurement_that_failed_takes_its_alternation_out_and_is_told():
 
 
 @pytest.mark.parametrize(("speed", "verdict"), [(10, "missed"), (25, "floor"), (30, "aim")])
-def test_the_verdict_is_that_of_the_median(speed, verdict):
+def test_the_median_decides_the_verdict(speed, verdict):
     assert result(SPEED, [*series("satae", [speed] * 5), *series("lightning", [10] * 5)]).verdict == verdict
 
 
-def test_where_less_is_better_the_verdict_turns():
+def test_the_verdict_is_reversed_if_less_is_better():
     row = Row("cost", SPEED.over, None, 0.05, 0.02, less_is_better=True)
     verdicts = [result(row, series("satae", [cost] * 5)).verdict for cost in (0.01, 0.03, 0.06)]
     assert verdicts == ["aim", "floor", "missed"]
 
 
-def test_what_was_not_measured_is_no_row():
+def test_an_unmeasured_row_is_left_out():
     assert result(SPEED, []) is None
 
 
@@ -119,7 +119,7 @@ def test_losses_within_seed_noise_agree():
     assert not losses_differ(SEEDS, [loss + 0.002 for loss in SEEDS])
 
 
-def test_losses_that_no_seed_moves_may_be_apart_by_rounding():
+def test_losses_that_no_seed_changes_may_differ_by_rounding():
     assert not losses_differ([0.1] * 5, [0.1005] * 5)
     assert losses_differ([0.1] * 5, [0.103] * 5)
 
@@ -129,15 +129,15 @@ def test_noisy_seeds_excuse_no_large_difference():
     assert losses_differ(noisy, [loss * 1.2 for loss in noisy])
 
 
-def test_one_seed_says_nothing():
+def test_losses_of_one_seed_do_not_agree():
     assert losses_differ([0.1], [0.1]) == "one seed says nothing of seed noise"
 
 
-def test_a_loss_that_is_not_finite_agrees_with_nothing():
+def test_a_loss_that_is_not_finite_never_agrees():
     assert losses_differ([math.nan, 0.1], [0.1, 0.1]) == "losses differ: not finite"
 
 
-def test_the_kernel_tells_who_used_the_machine():
+def test_use_of_the_machine_is_read_from_the_kernel():
     before = parse("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n")
     after = parse("cpu  250 0 100 900 50 0 0 20 7 0\n")
     assert before == Times(150, 0, 1000)
@@ -150,13 +150,13 @@ def test_much_use_by_others_or_the_host_disturbs(shares, disturbed):
     assert Quiet(*shares).disturbed is disturbed
 
 
-def test_waiting_ends_when_the_machine_is_idle_or_patience_does():
+def test_waiting_ends_when_the_machine_is_idle_or_the_time_is_over():
     looks = iter([BUSY, BUSY, IDLE])
     assert settle(lambda: next(looks), patience=60) == IDLE
     assert settle(lambda: BUSY, patience=0) == BUSY
 
 
-def test_a_disturbed_measurement_is_made_once_more():
+def test_a_disturbed_measurement_is_repeated():
     made = []
 
     def once(quiet):
@@ -169,17 +169,17 @@ def test_a_disturbed_measurement_is_made_once_more():
     assert len(made) == 4
 
 
-def test_no_tool_always_comes_first():
+def test_the_order_of_tools_changes():
     tasks = [("W1", "satae"), ("W1", "loop")]
     assert plan.order(tasks, 0) == tasks == plan.order(tasks, 1)[::-1]
 
 
-def test_a_sweep_of_two_at_a_time_has_two_seconds_a_second():
+def test_two_jobs_at_once_have_two_seconds_of_work_per_second():
     assert overhead(10, 1, [2.0, 2.0]) == 3
     assert overhead(10, 2, [8.0, 8.0]) == 2
 
 
-def test_everything_that_is_timed_in_a_run_is_there(tmp_path):
+def test_every_timed_part_of_a_run_is_measured(tmp_path):
     from benchmarks.side_costs import train
 
     clocks = Clocks()
@@ -190,7 +190,7 @@ def test_everything_that_is_timed_in_a_run_is_there(tmp_path):
     assert training > 0
 
 
-def test_a_clock_within_a_clock_does_not_count_twice():
+def test_nested_timers_do_not_count_twice():
     clocks = Clocks()
     inner = clocks.around(lambda: None, "measuring")
     clocks.around(inner, "logging")()
@@ -200,13 +200,13 @@ def test_a_clock_within_a_clock_does_not_count_twice():
 
 
 @pytest.mark.parametrize("power", [0, 0.5, 1, 2])
-def test_an_exponent_is_found_again(power):
+def test_the_exponent_of_a_power_law_is_recovered(power):
     xs = [10.0, 100.0, 1000.0, 5000.0]
     assert exponent(xs, [3 * x**power for x in xs]) == pytest.approx(power)
 
 
 @pytest.mark.parametrize(("xs", "ys"), [([1], [1]), ([1, 2], [0, 1])])
-def test_no_exponent_of_one_point_or_of_zero(xs, ys):
+def test_one_point_or_a_zero_gives_no_exponent(xs, ys):
     with pytest.raises(ValueError, match="two points or more, all of them positive"):
         exponent(xs, ys)
 
@@ -218,7 +218,7 @@ def test_every_row_is_measured_by_some_tool():
     assert {tool for _, tool in planned} == ways.WAYS.keys()
 
 
-def test_our_words_are_a_configuration(configuration, tmp_path):
+def test_the_command_lines_of_benchmarks_compose(configuration, tmp_path):
     there = ways.Setting(*[tmp_path] * 4, jobs=1, limit=None)
     w1, w2 = (configuration(*ways.words(there, name, "satae")) for name in ("W1", "W2"))
     assert (w1.arch.widths, w1.batch_size, w1.epochs, w1.init) == ([512, 64], 128, 2, "torch")
@@ -234,7 +234,7 @@ def test_options_are_checked_and_a_smoke_test_is_short(capsys):
     assert "no W9; choose of W1" in capsys.readouterr().err
 
 
-def test_an_array_of_any_size_is_written_piece_by_piece(tmp_path, monkeypatch):
+def test_a_large_array_is_written_in_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "NUMBERS", 12)
     synthetic.write_array(tmp_path / "x.npy", 10, 4)
     array = numpy.load(tmp_path / "x.npy")
@@ -261,22 +261,22 @@ def test_the_report_names_what_is_not_valid(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png"}
 
 
-def test_a_run_that_was_killed_before_it_went_on_is_told_apart(tmp_path):
-    assert soak.reached(tmp_path, None) == "nothing written"
+def test_the_state_of_a_run_before_and_after_resuming_differs(tmp_path):
+    assert soak.directory_state(tmp_path, None) == "nothing written yet"
     (tmp_path / "run.json").write_text('{"resumed": [1]}')
-    assert soak.reached(tmp_path, 1) == "before it went on"
-    assert soak.reached(tmp_path, 0) == soak.reached(tmp_path, None) == "no checkpoint yet"
+    assert soak.directory_state(tmp_path, 1) == "before it resumed"
+    assert soak.directory_state(tmp_path, 0) == soak.directory_state(tmp_path, None) == "no checkpoint yet"
     (tmp_path / "run.json").write_text("{}")
-    assert soak.reached(tmp_path, 0) == "before it went on"
+    assert soak.directory_state(tmp_path, 0) == "before it resumed"
 
 
-def test_a_run_that_tells_of_a_step_has_a_checkpoint_of_it(tmp_path):
-    told = "asked to end: left at step 1,024, after 3 epochs"
-    soak.check_told(tmp_path, "nothing of the kind")
+def test_a_printed_step_without_its_checkpoint_ends_the_soak(tmp_path):
+    told = "interrupted: stopped at step 1,024, after 3 epochs"
+    soak.check_printed_step(tmp_path, "nothing of the kind")
     with pytest.raises(SystemExit, match="no checkpoint of step 1,024"):
-        soak.check_told(tmp_path, told)
+        soak.check_printed_step(tmp_path, told)
     checkpoint.save(checkpoint_path(tmp_path, 1024), checkpoint.State({"step": 1024}, {}))
-    soak.check_told(tmp_path, told)
+    soak.check_printed_step(tmp_path, told)
 
 
 @pytest.mark.parametrize("other", [torch.ones(2, 1), torch.ones(1), torch.ones(2).int(), torch.tensor([1.0, 2.0])])
@@ -288,19 +288,20 @@ def test_tensors_of_another_shape_or_type_are_not_the_same(other):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "peers").glob("*.py")), ids=lambda path: path.stem)
-def test_peers_know_nothing_of_ours_but_the_definitions(path):
+def test_peers_import_only_the_workloads(path):
     nodes = ast.walk(ast.parse(path.read_text("utf-8")))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     ours = {module for module in modules if module.partition(".")[0] in ("satae", "benchmarks")}
     assert all(module == "benchmarks.workloads" or module.startswith("benchmarks.peers.") for module in ours)
 
 
-def test_the_definitions_need_no_library():
+def test_workloads_import_no_library():
     modules = {name.partition(".")[0] for name in vars(workloads) if not name.startswith("_")}
     assert not modules & {"torch", "numpy", "satae"}
 
 
-def test_a_sweep_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_killed_sweep_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_soak, "WORDS", [*TINY, "sweep=soak", "alpha=0,0.1"])
     monkeypatch.setattr(sweep_soak, "RUNS", 2)
     (tmp_path / "whole").mkdir()
@@ -312,7 +313,7 @@ def test_a_sweep_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch)
         sweep_soak.killed(tmp_path, 1, patience=60)
 
 
-def test_what_a_launcher_costs_is_what_lies_outside_the_records_of_its_runs(tmp_path, monkeypatch):
+def test_a_launchers_cost_is_the_time_outside_its_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(launchers, "WORDS", [*TINY, "sweep=s", "alpha=0,0.1"])
     sweep = launchers.make("basic", tmp_path / "basic")
     assert launchers.untimed(sweep).keys() == {"alpha=0", "alpha=0.1"}
@@ -321,6 +322,6 @@ def test_what_a_launcher_costs_is_what_lies_outside_the_records_of_its_runs(tmp_
     assert 0 < sweep.outside_record_s == pytest.approx((sweep.wall_s - inside) / 2)
 
 
-def test_how_far_an_exported_model_is_from_the_model_is_a_number(tmp_path):
+def test_the_export_gap_is_measured(tmp_path):
     run = export_gap.trained(tmp_path, "gelu", TINY)  # which has no complement of its values
     assert 0 <= export_gap.difference_of(run, "torch_export") < TOLERANCE

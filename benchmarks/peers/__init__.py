@@ -1,1 +1,1 @@
-"""The same training with other tools, each as its competent user would write it; run in an environment of their own."""
+"""Our training written for other tools, as their competent users would write it; run in an environment of its own."""

@@ -21,7 +21,7 @@ Losses = tuple[Array, Array]
 
 
 class State(NamedTuple):
-    """What a step changes."""
+    """The state that a step changes."""
 
     parameters: Any
     optimiser: optax.OptState

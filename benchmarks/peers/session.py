@@ -1,4 +1,4 @@
-"""What every peer is told, reads and prints: ``python -m benchmarks.peers.loop --workload W1 --seed 0 ...``."""
+"""The arguments, data and output of every peer: ``python -m benchmarks.peers.loop --workload W1 --seed 0 ...``."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def begin() -> Session:
     parser.add_argument("--limit", type=int, help="images of each split")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.npy and valid.npy")
     parser.add_argument("--out", type=Path, required=True, help="folder for logs and checkpoints")
-    told = parser.parse_args()
-    train, valid = (images(told.data / f"{name}.npy", told.limit) for name in ("train", "valid"))
+    arguments = parser.parse_args()
+    train, valid = (images(arguments.data / f"{name}.npy", arguments.limit) for name in ("train", "valid"))
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)
     std = float(np.sqrt(np.square(train - mean).mean(dtype=np.float64)))
-    return Session(WORKLOADS[told.workload], told.epochs, told.seed, told.out, train, valid, mean, std)
+    return Session(
+        WORKLOADS[arguments.workload], arguments.epochs, arguments.seed, arguments.out, train, valid, mean, std
+    )
 
 
 def images(path: Path, limit: int | None) -> np.ndarray:

@@ -38,7 +38,7 @@ class Autoencoder(nn.Module):
         return self.decoder(h) * self.std + self.mean, saturation
 
     def losses(self, x: Tensor) -> Losses:
-        """Of a batch of clean images (N, 1, 28, 28)."""
+        """Compute the losses of a batch of clean images (N, 1, 28, 28)."""
         noisy = (x + NOISE * torch.randn_like(x)).clamp(0, 1)
         x_hat, saturation = self(noisy)
         return Losses(((x_hat - x) / self.std).square().mean() / 2, saturation)
