@@ -323,5 +323,5 @@ def test_a_launchers_cost_is_the_time_outside_its_runs(tmp_path, monkeypatch):
 
 
 def test_the_export_gap_is_measured(tmp_path):
-    run = export_gap.trained(tmp_path, "gelu", TINY)  # which has no complement of its values
-    assert 0 <= export_gap.difference_of(run, "torch_export") < TOLERANCE
+    run = export_gap.train(tmp_path, "gelu", TINY)  # gelu has no output reading
+    assert 0 <= export_gap.export_difference(run, "torch_export") < TOLERANCE
