@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from satae.cli import app
 from satae.cli.app import OK, REFUSED, print_error
-from satae.config.messages import bad_choice
+from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
 from satae.config.registries import DATA_SOURCES
 from satae.data.local_files import cache_folder
@@ -136,7 +136,7 @@ def _select(names: list[str]) -> list[PublishedSet]:
     known = [*DATA_SOURCES.owners("dir"), "all"]
     for name in names:
         if name not in known:
-            raise ValueError(bad_choice("name", name, known))
+            raise ValueError(unknown_choice("name", name, known))
     return [published for name, published in published_sets().items() if {name, "all"} & {*names}]
 
 

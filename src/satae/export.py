@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from satae import atomic_write
 from satae.cli import app
 from satae.config import ConfigError
-from satae.config.messages import bad_choice, nearest
+from satae.config.messages import did_you_mean, unknown_choice
 from satae.printable import first_line
 from satae.runs.export_formats import EXPORT_FORMATS, Outputs
 from satae.runs.layout import CONFIG_FILE, FINISHED
@@ -59,7 +59,7 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         key, equals, value = word.partition("=")
         if not equals or key not in OPTIONS:
             raise ConfigError(
-                f"{word}: no such option{nearest(key, OPTIONS)}; there are {', '.join(OPTIONS)} (see --help)"
+                f"{word}: no such option{did_you_mean(key, OPTIONS)}; there are {', '.join(OPTIONS)} (see --help)"
             )
         given[key] = value
     if not given.get("run"):
@@ -67,7 +67,7 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
     if "format" not in given:
         raise ConfigError(f"format is missing; choose one of {', '.join(EXPORT_FORMATS)}")
     if given["format"] not in EXPORT_FORMATS:
-        raise ConfigError(bad_choice("format", given["format"], EXPORT_FORMATS))
+        raise ConfigError(unknown_choice("format", given["format"], EXPORT_FORMATS))
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
     run, best = Path(given["run"]).expanduser(), given.get("best") == "true"

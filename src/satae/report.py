@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from satae.cli import app
 from satae.config import ConfigError
-from satae.config.messages import nearest
+from satae.config.messages import did_you_mean
 from satae.page import PROGRAM
 
 OUT: Final = "out"
@@ -74,7 +74,9 @@ def parse(typed: Sequence[str]) -> Choices:
                 raise ConfigError("out=: is empty; name a folder")
             out = Path(value).expanduser()
         elif word.startswith("-") or (equals and key.isidentifier() and not Path(word).expanduser().exists()):
-            raise ConfigError(f"{word}: no such option{nearest(key.strip('-'), [OUT])}; there is {OUT} (see --help)")
+            raise ConfigError(
+                f"{word}: no such option{did_you_mean(key.strip('-'), [OUT])}; there is {OUT} (see --help)"
+            )
         else:
             folders.append(Path(word).expanduser())
     if not folders:

@@ -10,7 +10,7 @@ from program import ROOT
 from satae import evaluate
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError
-from satae.config.messages import show
+from satae.config.messages import format_value
 from satae.config.option_types import MISSING, describe, option_types
 from satae.config.registries import DATA_SOURCES, EVALUATION_PARTS
 from satae.config.schema import EVALUATION, Evaluation, setting_types
@@ -51,9 +51,9 @@ def test_help_names_every_part_option_and_setting_with_its_value():
     for part in PARTS:
         assert f"\n  {part}: " in shown
         for option, value in EVALUATION_PARTS.defaults(part).items():
-            assert re.search(rf"^    \.{option} +{re.escape(show(value))} ?", shown, re.MULTILINE)
+            assert re.search(rf"^    \.{option} +{re.escape(format_value(value))} ?", shown, re.MULTILINE)
     for key, value in VALUES.items():
-        assert re.search(rf"^  {key} +{show(value)} ", shown, re.MULTILINE), key
+        assert re.search(rf"^  {key} +{format_value(value)} ", shown, re.MULTILINE), key
     assert max(map(len, shown.splitlines())) <= 120
 
 

@@ -45,7 +45,3 @@ def unknown_choice(name: str, value: object, choices: Iterable[str]) -> str:
     return (
         f"{name}={format_value(value)}: choose one of {', '.join(choices)}{did_you_mean(format_value(value), choices)}"
     )
-
-
-# earlier names; to be removed
-show, listed, counted, nearest, bad_choice = format_value, join_words, count_words, did_you_mean, unknown_choice

@@ -15,7 +15,7 @@ from satae import atomic_write as files
 from satae import signals
 from satae.config import ConfigError
 from satae.config.evaluation import Evaluation
-from satae.config.messages import counted
+from satae.config.messages import count_words
 from satae.config.registries import EVALUATION_PARTS
 from satae.evaluation import storage
 from satae.evaluation.console import Display
@@ -91,7 +91,7 @@ def _evaluate(run: Path, chosen: Evaluation, display: Display, alone: bool) -> H
     keys = {name: _key(name, chosen) | made_of for name in chosen.parts}
     every = {name: storage.stored(folder, name, key) for name, key in keys.items()}
     anything = None in every.values()
-    on = f"{counted(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
     display.say(f"{_about(trained, weights)}; {on}")
     if anything:
         files.make_folder(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import atomic_write as files
-from satae.config.messages import show
+from satae.config.messages import format_value
 from satae.config.schema import flatten
 from satae.evaluation import board
 from satae.evaluation.findings import Cell, Findings, Table
@@ -64,7 +64,7 @@ def replaced(folder: Path, part: str, key: Key) -> str:
             return ""
         before, now = flatten(found[KEY]), flatten(_plain(key))
         names = [name for name in before if name in now and name not in BESIDE and before[name] != now[name]]
-        told = ", ".join(f"{name}={show(before[name])}" for name in names)
+        told = ", ".join(f"{name}={format_value(before[name])}" for name in names)
         when = str(found["measured"])[:10]
         return brief(f"replaces what was measured on {when} with other settings ({told})") if names else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # as above

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import signals
-from satae.config.messages import counted
+from satae.config.messages import count_words
 from satae.launchers.base import (
     J,
     Launcher,
@@ -58,7 +58,7 @@ class JoblibLauncher(Launcher):
         with signals.hold_signals():
             while waiting and not is_stopped(self.stop_file):
                 if killed := self._run_until_killed(runner, waiting):
-                    alone = counted(len(killed), "run goes", "runs go")
+                    alone = count_words(len(killed), "run goes", "runs go")
                     print(f"a process was killed; {alone} on alone, then the others", flush=True)  # noqa: T201
                 for job in killed:
                     self._run_alone(runner, job)

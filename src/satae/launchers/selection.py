@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.messages import bad_choice, listed, nearest
+from satae.config.messages import did_you_mean, join_words, unknown_choice
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, Options
 from satae.launchers.joblib_workers import JoblibLauncher
@@ -93,7 +93,7 @@ def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
     if name in PLUGINS:
         return f"{LAUNCHER_GROUP}={name}: is not installed; install it with pip install 'satae[{PLUGINS[name].extra}]'"
     own = [other for other in known if other not in INNER_NAMES]
-    return bad_choice(LAUNCHER_GROUP, name, dict.fromkeys([*LAUNCHERS, *own]))
+    return unknown_choice(LAUNCHER_GROUP, name, dict.fromkeys([*LAUNCHERS, *own]))
 
 
 def unknown_option_message(key: str, chosen: Mapping[str, str]) -> str | None:
@@ -107,9 +107,9 @@ def unknown_option_message(key: str, chosen: Mapping[str, str]) -> str | None:
     if option == key:
         return None
     if homes := [name for name, choice in LAUNCHERS.items() if option in choice.options]:
-        return f"{key}: needs {LAUNCHER_GROUP}={listed(homes)}"
+        return f"{key}: needs {LAUNCHER_GROUP}={join_words(homes)}"
     config = chosen.get(LAUNCHER_GROUP, "")
     name = next((name for name, choice in LAUNCHERS.items() if choice.config == config), config)
     refused = f"{LAUNCHER_GROUP}={name} has no such option" if name else f"no such option without {LAUNCHER_GROUP}="
     known = LAUNCHERS[name].options if name in LAUNCHERS else [o for c in LAUNCHERS.values() for o in c.options]
-    return f"{key}: {refused}{nearest(option, known)} (see satae-train --cfg hydra)"
+    return f"{key}: {refused}{did_you_mean(option, known)} (see satae-train --cfg hydra)"

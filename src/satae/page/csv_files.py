@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from satae.config.messages import show
+from satae.config.messages import format_value
 from satae.config.schema import SEED
 from satae.page.evaluations import stored
 from satae.page.evaluations.gathering import Evaluated
@@ -32,7 +32,7 @@ def configurations(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
     def rows() -> Iterator[list[object]]:
         for group in groups:
             done = group.with_runs(group.finished)
-            values = [show(group.values[key]) if key in group.values else None for key in keys]
+            values = [format_value(group.values[key]) if key in group.values else None for key in keys]
             collapsed = sum(run.is_collapsed for run in done.runs)
             for measure in dict.fromkeys(key for run in done.runs for key in run.metrics):
                 spread = done.statistics(measure)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from satae.config.messages import listed
+from satae.config.messages import join_words
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
 from satae.sweeps.aggregate import SeedStatistics
@@ -167,7 +167,7 @@ def _chart(name: str, title: str, caption: str, panels: Sequence[Panel], compari
 def _what_varies(comparison: Comparison) -> str:
     keys = dict.fromkeys(key for series in comparison.series for key in series.values)
     mark = "line" if comparison.x else "point"
-    return shorten_value(f"; one {mark} for each {listed(keys, 'and')}", 80) if keys else ""
+    return shorten_value(f"; one {mark} for each {join_words(keys, 'and')}", 80) if keys else ""
 
 
 def _means(statistics: Sequence[SeedStatistics]) -> list[float]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from satae.config.messages import counted, listed
+from satae.config.messages import count_words, join_words
 from satae.page.evaluations.gathering import Evaluated
 from satae.page.sources import Source, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
@@ -27,8 +27,8 @@ def run_counts(source: Source, groups: Sequence[SeedGroup]) -> str:
     if source.unreadable:
         ends["not readable"] = len(source.unreadable)
     begun = len(source.runs) + len(source.unreadable)
-    ended = listed((f"{n:,} {shorten_value(how)}" for how, n in ends.most_common()), "and")
-    told = f"{counted(begun, 'run')} of {counted(len(groups), 'configuration')}: {ended}."
+    ended = join_words((f"{n:,} {shorten_value(how)}" for how, n in ends.most_common()), "and")
+    told = f"{count_words(begun, 'run')} of {count_words(len(groups), 'configuration')}: {ended}."
     return f"{told} {waiting_text(source.waiting, source.waiting + begun)}." if source.waiting else told
 
 
@@ -36,7 +36,7 @@ def varied(runs: Sequence[RunResult], axes: Sequence[str]) -> str:
     """What the runs differ in."""
     if not axes:
         return "Nothing varies between them." if len(runs) > 1 else ""
-    return f"They differ in {listed((_values(key, runs) for key in axes), 'and')}."
+    return f"They differ in {join_words((_values(key, runs) for key in axes), 'and')}."
 
 
 def _values(key: str, runs: Sequence[RunResult]) -> str:
@@ -83,7 +83,7 @@ def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
     changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MOST_CHANGES)}
     if all(change.n < ENOUGH for change in changes.values()):
         return f"With fewer than {ENOUGH} seeds in common, no change can be told from chance."
-    told = listed((_change(at, change) for at, change in changes.items()), "and")
+    told = join_words((_change(at, change) for at, change in changes.items()), "and")
     seeds = " to ".join(dict.fromkeys(str(end([change.n for change in changes.values()])) for end in (min, max)))
     return f"Seed by seed, against {x}={base.x:g}, it changes by {told}; n = {seeds}."
 
@@ -133,7 +133,9 @@ def evaluated(source: Source, found: Evaluated) -> str:
     if not found.runs and not found.notes:
         return ""
     some, every = len(found.runs), len(source.runs)
-    which = f"{some:,} of {counted(every, 'run')}" if some < every else f"All {some:,} runs" if some > 1 else "The run"
+    which = (
+        f"{some:,} of {count_words(every, 'run')}" if some < every else f"All {some:,} runs" if some > 1 else "The run"
+    )
     return f"{which} {'was' if 1 in (some, every) else 'were'} evaluated by satae-eval."
 
 
@@ -142,18 +144,18 @@ def warnings(source: Source, groups: Sequence[SeedGroup]) -> Iterator[str]:
     done = [group.with_runs(group.finished) for group in groups]
     sizes = [group.statistics(FVU).n for group in done]
     if none := sum(not group.runs for group in done):
-        yield f"{counted(none, 'configuration')} without a finished run: in no figure."
+        yield f"{count_words(none, 'configuration')} without a finished run: in no figure."
     if few := [n for n in sizes if 0 < n < ENOUGH]:
-        which, ones = counted(len(few), "configuration has", "configurations have"), few.count(1)
+        which, ones = count_words(len(few), "configuration has", "configurations have"), few.count(1)
         lacking = "and so no interval"
         some = f"fewer than {ENOUGH} seeds" + (f", {ones} of them a single one {lacking}" if ones else "")
         yield f"{which} {f'a single seed {lacking}' if ones == len(few) else some}."
     if collapsed := sum(run.is_collapsed for run in source.runs if run.is_finished):
         yield (
-            f"{counted(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
+            f"{count_words(collapsed, 'finished run')} collapsed: the reconstruction says no more than the mean of the"
             " data, or every unit of some encoder layer is dead."
         )
     if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished) for group in groups):
-        yield f"{counted(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
+        yield f"{count_words(twice, 'run')} of the same configuration and seed as another: each such pair counts once."
     if unknown := sum(not math.isfinite(run.metrics.get(FVU, math.nan)) for run in source.runs if run.is_finished):
-        yield f"{counted(unknown, 'finished run')} without a finite {FVU}."
+        yield f"{count_words(unknown, 'finished run')} without a finite {FVU}."

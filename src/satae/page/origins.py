@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from satae.config.messages import counted
+from satae.config.messages import count_words
 from satae.config.schema import EXECUTION_OPTIONS, is_among
 from satae.page.sources import Source
 from satae.printable import clean_text
@@ -56,4 +56,4 @@ def _distinct(records: Sequence[Mapping[str, Any]], key: str, told: Callable[[An
     if len(kinds) <= 1:
         return "".join(kinds)
     more = f"; {len(kinds) - MOST_VALUES} further ones" if len(kinds) > MOST_VALUES else ""
-    return "; ".join(f"{kind} ({counted(values.count(kind), 'run')})" for kind in kinds[:MOST_VALUES]) + more
+    return "; ".join(f"{kind} ({count_words(values.count(kind), 'run')})" for kind in kinds[:MOST_VALUES]) + more

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.config.messages import counted, show
+from satae.config.messages import count_words, format_value
 from satae.printable import clean_text, first_line
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest, results
@@ -76,7 +76,7 @@ def directories(folder: Path) -> list[Path]:
     if found := results.run_directories(folder):
         return found
     if waiting := not_begun(folder):
-        raise ConfigError(f"{folder}: none of its {counted(len(waiting), 'run')} has begun; {going_on(folder)}")
+        raise ConfigError(f"{folder}: none of its {count_words(len(waiting), 'run')} has begun; {going_on(folder)}")
     below = min((path.parent.parent for path in folder.glob(f"*/*/{RECORD_FILE}")), default=None)
     remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
     raise ConfigError(f"{folder}: holds no runs; {remedy}")
@@ -90,7 +90,7 @@ def not_begun(folder: Path) -> list[str]:
 
 def waiting_text(number: int, all_runs: int) -> str:
     """``1 of 8 runs has not begun``."""
-    return f"{number:,} of {counted(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
+    return f"{number:,} of {count_words(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
 
 
 def going_on(sweep: Path) -> str:
@@ -118,7 +118,7 @@ def _plain(value: object) -> object:
     if isinstance(value, int | float):
         float(value)  # refuses what is larger than any number that can be drawn
         return value
-    return value if value is None else sys.intern(clean_text(show(value)))
+    return value if value is None else sys.intern(clean_text(format_value(value)))
 
 
 def _measures(found: Mapping[str, Any]) -> dict[str, float]:

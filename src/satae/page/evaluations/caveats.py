@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from satae.config.messages import counted, listed
+from satae.config.messages import count_words, join_words
 from satae.page.evaluations.gathering import Evaluated
 from satae.page.evaluations.outcomes import Part
 from satae.page.evaluations.verdicts import MASKED, VICTIMS
@@ -27,8 +27,8 @@ def caveats(found: Evaluated) -> Iterator[str]:
 def _stale(found: Evaluated) -> Iterator[str]:
     each = [[part for part, outcome in parts.items() if outcome.is_stale] for parts in found.runs.values()]
     if some := [parts for parts in each if parts]:
-        names = listed(dict.fromkeys(part for parts in some for part in parts), "and")
-        told = f"{counted(len(some), 'run was', 'runs were')} trained further after {names} had been measured"
+        names = join_words(dict.fromkeys(part for parts in some for part in parts), "and")
+        told = f"{count_words(len(some), 'run was', 'runs were')} trained further after {names} had been measured"
         yield f"{told}: what was found of earlier weights is in no mean and no figure; satae-eval measures it again."
 
 
@@ -40,7 +40,7 @@ def _apart(found: Evaluated) -> Iterator[str]:
                 values.setdefault(part.settings[key], []).append(part.name)
         if len(values) > 1:
             told = "; ".join(
-                f"{key}={shorten_value(value)} of {listed(names, 'and')}" for value, names in values.items()
+                f"{key}={shorten_value(value)} of {join_words(names, 'and')}" for value, names in values.items()
             )
             yield f"The parts of the evaluation differ: {told}."
 
@@ -56,7 +56,8 @@ def _masked(part: Part, victim: str) -> Iterator[str]:
     if named:
         more = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
         which = f" ({'; '.join([*named[:MOST_NAMED], *more])})" if len(runs) > 1 else ""
+        masked = count_words(sum(counts.values()), "run")
         yield (
-            f"{part.name.capitalize()}: {victim} is {MASKED} in {counted(sum(counts.values()), 'run')}{which}: a check"
+            f"{part.name.capitalize()}: {victim} is {MASKED} in {masked}{which}: a check"
             " failed, so that its accuracy under attack may be an illusion."
         )

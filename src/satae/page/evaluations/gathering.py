@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
-from satae.config.messages import counted, listed
+from satae.config.messages import count_words, join_words
 from satae.config.registries import EVALUATION_PARTS
 from satae.config.registry import conf_values
 from satae.config.schema import flatten
@@ -108,11 +108,12 @@ def _left_out(found: Mapping[Path, Outcome], finished: Container[Path]) -> Itera
     """Which runs are in no mean for what they are."""
     nothing = Counter(", ".join(each.notes) for each in found.values() if each.is_empty)
     for why, number in nothing.items():
-        yield f"{counted(number, 'run')} of which nothing was measured{f': {shorten_value(why, 200)}' if why else ''}."
+        reason = f": {shorten_value(why, 200)}" if why else ""
+        yield f"{count_words(number, 'run')} of which nothing was measured{reason}."
     if unfinished := sum(at not in finished for at in found):
-        yield f"{counted(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
+        yield f"{count_words(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
     if stale := sum(each.is_stale for at, each in found.items() if at in finished):
-        told = f"{counted(stale, 'run was', 'runs were')} trained further after that: in no mean and no figure"
+        told = f"{count_words(stale, 'run was', 'runs were')} trained further after that: in no mean and no figure"
         yield f"{told}, but in evaluation.csv; measure again."
 
 
@@ -120,7 +121,7 @@ def _apart(usual: Mapping[str, str], done: Mapping[Path, Outcome]) -> Iterator[s
     """How many were measured otherwise than most, and how."""
     if others := [each for each in done.values() if each.settings != usual]:
         how = f"measured with other settings ({_differences(usual, others)})"
-        told = f"{counted(len(others), 'run')} of {len(done)} {how}"
+        told = f"{count_words(len(others), 'run')} of {len(done)} {how}"
         yield f"{told}: in no mean and no figure, but in evaluation.csv."
 
 
@@ -131,7 +132,7 @@ def _differences(usual: Mapping[str, str], others: Sequence[Outcome]) -> str:
     for key in keys:
         values = dict.fromkeys(other.settings.get(key, "not given") for other in others)
         if values.keys() != {usual.get(key)}:
-            apart = listed((shorten_value(value) for value in values if value != usual.get(key)), "and")
+            apart = join_words((shorten_value(value) for value in values if value != usual.get(key)), "and")
             told.append(f"{shorten_value(key)}={apart}, not {shorten_value(usual.get(key, 'given'))}")
     more = [f"{len(told) - MOST_SETTINGS} more"] if len(told) > MOST_SETTINGS else []
     return "; ".join([*told[:MOST_SETTINGS], *more])

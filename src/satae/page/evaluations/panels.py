@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from satae.config.messages import listed
+from satae.config.messages import join_words
 from satae.page.evaluations.outcomes import Outcome, over_inputs
 from satae.page.evaluations.verdicts import HOLDS, INCONCLUSIVE, MASKED, OWN, TWIN
 from satae.plots.charts import Curve, Panel
@@ -81,7 +81,7 @@ def bars_caption(comparison: Comparison, over_inputs_always: Sequence[str] = ())
     if max(seeds) == 1:
         return " Bars: 95 % intervals over other draws of the inputs."
     others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in over_inputs_always)]
-    more = f" Those {listed(others, 'and')} are over other draws of the inputs." if others else ""
+    more = f" Those {join_words(others, 'and')} are over other draws of the inputs." if others else ""
     return f"{comparison.bars_caption()}{more}"
 
 

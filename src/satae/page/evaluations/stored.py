@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from satae.config.messages import show
+from satae.config.messages import format_value
 from satae.config.schema import flatten
 from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER, MAX_JSON_BYTES
@@ -97,7 +97,7 @@ def as_typed(setting: Any) -> str:
     """``[10,0.5]``, for 10.0, too."""
     if isinstance(setting, list):
         return f"[{','.join(map(as_typed, setting))}]"
-    return clean_text(show(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
+    return clean_text(format_value(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
 
 
 def _table(found: Mapping[str, Any]) -> Table:
