@@ -1,6 +1,6 @@
-"""How long satae-report takes for many runs, and how much memory: ``make report-bench``.
+"""Measures the time and memory of satae-report for many runs: ``make report-bench``.
 
-The runs are synthetic: what satae-train would have written for one, with other numbers; each has its pictures.
+The runs are synthetic: each has the files that satae-train writes, with random numbers, and pictures of noise.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def write_runs(sweep: Path, count: int, seed: int = 0, *, evaluated: bool = Fals
     """Write run directories into the folder of a sweep.
 
     Args:
-        sweep: made if it is not there.
-        count: of the runs.
-        seed: of their numbers.
-        evaluated: whether each has what satae-eval writes, too.
+        sweep: the folder; created if needed.
+        count: number of runs.
+        seed: of the random numbers.
+        evaluated: whether each run also has the files that satae-eval writes.
     """
     draw = random.Random(seed)
     for choices in islice(_choices(count), count):
@@ -77,7 +77,7 @@ def _choices(count: int) -> Iterator[dict[str, Any]]:
 
 
 def write_run(directory: Path, choices: dict[str, Any], draw: random.Random) -> None:
-    """Write one."""
+    """Write the directory of one run."""
     (directory / "pictures").mkdir(parents=True)
     (directory / "config.yaml").write_text(CONFIG.format_map(choices), "utf-8")
     failed = draw.random() < SHARE_FAILED
@@ -113,10 +113,10 @@ def png(draw: random.Random, side: int = SIDE) -> bytes:
 
 
 def measure(count: int, folder: Path, evaluated: bool) -> list[str]:
-    """Write that many runs and report on them: a row of figures.
+    """Measure the report of ``count`` runs; returns a row of the table.
 
     Raises:
-        RuntimeError: it did not end well.
+        RuntimeError: satae-report failed.
     """
     sweep = folder / str(count)
     write_runs(sweep, count, evaluated=evaluated)
@@ -132,8 +132,8 @@ def measure(count: int, folder: Path, evaluated: bool) -> list[str]:
 def main() -> None:
     """Measure each size and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="numbers of runs; by default %(default)s")
-    parser.add_argument("--evaluated", action="store_true", help="have every run evaluated, in all parts")
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="numbers of runs; default: %(default)s")
+    parser.add_argument("--evaluated", action="store_true", help="give every run an evaluation of all parts")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(count, Path(folder), given.evaluated) for count in given.sizes]

@@ -12,7 +12,7 @@ from program import PROGRAM, TINY, files, here, read, there
 
 from satae import signals
 from satae.experiment import experiment
-from satae.page.writing import write
+from satae.page.writing import write_report
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
 from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
 from satae.training.loop import NonFiniteLoss, fit
@@ -133,7 +133,7 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     assert cut_off.out.splitlines()[-1] == told
     report = tmp_path / "outputs" / "first" / "report"
     assert not report.exists()
-    assert "1 of 4 runs has not begun" in (write([report.parent]).read_text("utf-8"))
+    assert "1 of 4 runs has not begun" in (write_report([report.parent]).read_text("utf-8"))
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
     assert "not begun" not in (report / "index.html").read_text("utf-8")

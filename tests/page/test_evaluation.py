@@ -21,10 +21,11 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.evaluation import PARTS
-from satae.page import csv_files, sources
+from satae.page import sources
 from satae.page.evaluations import gathering, panels, parts, stored, verdicts
 from satae.page.evaluations.gathering import gather
-from satae.page.writing import write
+from satae.page.tables import encode_evaluations
+from satae.page.writing import write_report
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.formatting import ALL_RUNS, NOTHING, format_number, format_statistics
@@ -59,7 +60,7 @@ def sweep(folder, acts=ACTS, alphas=ALPHAS, seeds=SEEDS, **more):
 
 
 def gathered(folder):
-    source = sources.gather([folder])
+    source = sources.collect_runs([folder])
     groups = group_runs(source.runs)
     return source, groups, gather(source, groups)
 
@@ -91,7 +92,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(whole):
-    return Page(write([whole]))
+    return Page(write_report([whole]))
 
 
 # what satae-eval writes is what is read
@@ -191,7 +192,7 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
 
 def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
     run(tmp_path, parts=["code", "manifold"])
-    of, page = results("relu", 0.1, 0), Page(write([tmp_path]))
+    of, page = results("relu", 0.1, 0), Page(write_report([tmp_path]))
     low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
     (row,) = table(page, "manifold")
     assert row["shuffled"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
@@ -206,20 +207,20 @@ def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
     for seed, (area, low, high) in enumerate([(0.9, None, None), (0.1, 0.05, 0.15)]):
         place = run(tmp_path, seed=seed, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
-    (row,) = table(Page(write([tmp_path])), "manifold")
+    (row,) = table(Page(write_report([tmp_path])), "manifold")
     assert row["shuffled"] == format_statistics(SeedStatistics.from_values([0.9, 0.1]))
 
 
 def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
-    assert "All 18 runs were evaluated by satae-eval. All of this is an extension beyond the paper" in page.seen()
+    assert "All 18 runs were evaluated by satae-eval. This section is an extension beyond the paper" in page.seen()
     sweep(tmp_path, alphas=[0.1], parts=["code"])
     made.whole(tmp_path / "more", pictures=(), act="tanh")
-    assert "6 of 7 runs were evaluated by satae-eval." in Page(write([tmp_path])).seen()
+    assert "6 of 7 runs were evaluated by satae-eval." in Page(write_report([tmp_path])).seen()
 
 
 def test_without_evaluations_nothing_is_said_of_them(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
-    page = write([tmp_path])
+    page = write_report([tmp_path])
     assert "satae-eval" not in Page(page).seen()
     assert not (page.parent / "evaluation.csv").exists()
 
@@ -231,7 +232,7 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
         evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
     accuracies = [accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS]
     number = format_statistics(SeedStatistics.from_values(accuracies))
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     (row,) = table(page, "defence")
     assert "<caption>Accuracy at epsilon 0.05</caption>" in page.content
     assert row["own"].startswith(f"{number}\n[")
@@ -251,7 +252,7 @@ def test_runs_that_were_measured_otherwise_are_in_no_mean(tmp_path, part, change
     parts = (part, "perturbation")
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=parts)
     run(tmp_path, seed=3, parts=parts, changed={part: changed})
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     assert f"1 run of 4 measured with other settings ({told}): in no mean and no figure" in page.seen()
     assert [run.seed for run in part_of(tmp_path, part).groups[0].runs] == [0, 1, 2]
     assert len(part_of(tmp_path, "perturbation").groups[0].runs) == 4
@@ -287,12 +288,12 @@ def larger():
 def test_what_was_chosen_is_told_and_parts_that_differ_in_what_they_share(tmp_path):
     changed = {"code": {"split": "valid", "seed": 3}, "defence": {"best": True}}
     place = run(tmp_path, changed=changed)
-    seen = Page(write([place])).seen()
-    assert "Measured with split=valid, seed=3; all else by default." in seen
+    seen = Page(write_report([place])).seen()
+    assert "Measured with split=valid, seed=3; all other settings have their defaults." in seen
     others = "denoising, manifold, perturbation"
     assert f"The parts of the evaluation differ: split=test of {others} and defence; split=valid of code." in seen
     assert "differ: best=false of denoising, code, manifold and perturbation; best=true of defence." in seen
-    assert "The parts of the evaluation differ" not in Page(write([run(tmp_path / "alike")])).seen()
+    assert "The parts of the evaluation differ" not in Page(write_report([run(tmp_path / "alike")])).seen()
 
 
 def test_a_setting_is_as_one_types_it():
@@ -313,7 +314,7 @@ def test_parts_of_other_weights_than_the_last_are_stale(tmp_path):
     evaluated.write_part(place, "code", *code, measured="2026-01-31T13:00:00+00:00", weights="1" * 64)
     for part in ("denoising", "manifold", "perturbation", "defence"):
         evaluated.write_part(place, part, *results("relu", 0.1, 0)[part], measured="2026-01-31T12:30:00+00:00")
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     names = "denoising, manifold, perturbation and defence"
     assert f"1 run was trained further after {names} had been measured: what was found of earlier" in page.seen()
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2]
@@ -344,7 +345,7 @@ def test_a_part_whose_run_was_trained_further_shows_no_pictures_of_before(tmp_pa
     headline, tables = results("relu", 0.1, 0)["defence"]
     evaluated.write_part(place, "defence", headline, tables, PICTURES[1:], measured="2026-01-31T11:00:00+00:00")
     with_pictures(place)
-    assert Page(write([place])).all("img") == []
+    assert Page(write_report([place])).all("img") == []
 
 
 # what the top of the page says of it
@@ -369,7 +370,7 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
         rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
     )
     assert "; 3 more in its table." in seen
-    one = Page(write([run(tmp_path)])).seen()
+    one = Page(write_report([run(tmp_path)])).seen()
     of_one = results("relu", 0.1, 0)
     own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
     assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
@@ -379,8 +380,8 @@ def test_masked_gradients_are_told_before_one_relies_on_them(page, tmp_path):
     (box,) = re.findall(r'aria-label="Before you rely on it".*?</div>', page.content, re.DOTALL)
     told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): a check failed"
     assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
-    assert "Defence: own is masked in 1 run: a check failed" in Page(write([run(tmp_path, alpha=1.0)])).seen()
-    assert "is masked" not in Page(write([run(tmp_path, alpha=0.0)])).seen()
+    assert "Defence: own is masked in 1 run: a check failed" in Page(write_report([run(tmp_path, alpha=1.0)])).seen()
+    assert "is masked" not in Page(write_report([run(tmp_path, alpha=0.0)])).seen()
 
 
 def test_the_contents_lead_to_every_section(page):
@@ -395,14 +396,14 @@ def test_a_part_that_measured_nothing_says_why(tmp_path):
     for seed in range(2):
         place = run(tmp_path, seed=seed, parts=["code"])
         evaluated.write_part(place, "defence", {}, {}, notes=["no defence: the data have no labels"])
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     assert "2 runs of which nothing was measured: no defence: the data have no labels." in page.seen()
     assert "own, clean" not in page.content
 
 
 def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
     place = run(tmp_path, alpha=1.0)
-    page = Page(write([place]))
+    page = Page(write_report([place]))
     (row,) = table(page, "defence")
     of = results("relu", 1.0, 0)
     number = format_number(accuracy(of, "own"))
@@ -536,7 +537,7 @@ def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
     for alpha in (0.0, 1.0):
         place = run(tmp_path, alpha=alpha, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", 0.6, 0.5, 0.8, 9.0, 3.0, 9, 9]]})
-    assert "Bars: 95 % intervals over other draws of the inputs." in Page(write([tmp_path])).seen()
+    assert "Bars: 95 % intervals over other draws of the inputs." in Page(write_report([tmp_path])).seen()
     ((_, _, bars),) = lines(charts(tmp_path, "manifold")["manifold_auroc"].panels[0])
     assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
@@ -576,7 +577,7 @@ def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
 
 def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):
     sweep(tmp_path, alphas=[0.1])
-    write([tmp_path])
+    write_report([tmp_path])
     drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*parts.FIGURES}
     assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
 
@@ -607,7 +608,7 @@ def as_written(cell):
 
 def test_the_file_is_written_part_by_part(whole):
     source, groups, found = gathered(whole)
-    chunks = [*csv_files.evaluated(source, groups, found)]
+    chunks = [*encode_evaluations(source, groups, found)]
     assert len(chunks) == 1 + 18 * len(PARTS)
     assert all(chunk.endswith(b"\r\n") for chunk in chunks)
 
@@ -627,10 +628,10 @@ def with_pictures(place):
 def test_pictures_of_a_few_runs_are_shown_with_words(tmp_path, runs, shown):
     for seed in range(runs):
         with_pictures(run(tmp_path, seed=seed, pictures=PICTURES))
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     images = page.all("img")
     assert len(images) == shown
-    assert ("The same of each run by itself" in page.seen()) == (runs == 4)
+    assert ("The same for each run" in page.seen()) == (runs == 4)
     assert all(len(image["alt"]) > 40 and "seed=" in image["alt"] for image in images)
 
 
@@ -641,9 +642,9 @@ def test_only_pictures_of_the_evaluation_are_shown(tmp_path):
     evaluated.write_part(place, "defence", headline, tables, names)
     with_pictures(place)
     (place / EVALUATION_FOLDER / "defence_spoilt.png").write_bytes(b"<svg onload=alert(1)>")
-    page = Page(write([place]))
+    page = Page(write_report([place]))
     assert len(page.all("img")) == 1
-    assert "defence_spoilt.png of act=relu,alpha=0.1,seed=0 is not shown: it is no PNG file." in page.seen()
+    assert "defence_spoilt.png of act=relu,alpha=0.1,seed=0 is not shown: it is not a PNG file." in page.seen()
     assert "defence_gone.png of act=relu,alpha=0.1,seed=0 is not shown: No such file" in page.seen()
 
 
@@ -721,7 +722,7 @@ def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
         os.mkfifo(path)
     else:
         path.write_bytes(content)
-    seen = Page(write([tmp_path])).seen()
+    seen = Page(write_report([tmp_path])).seen()
     assert f"evaluation/code.json of {place.name} is left out: {told}" in seen
 
 
@@ -733,7 +734,7 @@ def test_nothing_in_an_evaluation_can_do_anything(tmp_path):
         for row in kinds[1]["denoising"]:
             row[0] = HOSTILE if row[0] == "gaussian" else "=1+1"
         evaluated.write_part(place, "denoising", *kinds, **{HOSTILE: HOSTILE})
-    page = Page(write([tmp_path]))
+    page = Page(write_report([tmp_path]))
     assert "alert(1)" in page.seen()
     assert "script" not in {name for name, _ in page.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
@@ -746,7 +747,7 @@ def test_an_accuracy_without_a_verdict_that_is_known_is_left_out(tmp_path):
     headline, tables = results("relu", 0.1, 0)["defence"]
     tables["defence"][0][-1] = "unbreakable"
     evaluated.write_part(place, "defence", headline, tables)
-    seen = Page(write([tmp_path])).seen()
+    seen = Page(write_report([tmp_path])).seen()
     assert "alone: unbreakable: no model, or no verdict, that is known." in seen
     assert "(unbreakable)" not in seen
 
@@ -758,7 +759,7 @@ def test_an_evaluation_that_is_no_folder_is_no_matter(tmp_path, place):
         (one / EVALUATION_FOLDER).symlink_to("/nowhere")
     else:
         (one / EVALUATION_FOLDER).write_text("x")
-    assert "satae-eval" not in Page(write([tmp_path])).seen()
+    assert "satae-eval" not in Page(write_report([tmp_path])).seen()
 
 
 JSON = st.recursive(
@@ -785,13 +786,13 @@ def test_no_result_is_too_odd(tmp_path_factory, where, part, odd):
         path.write_text(json.dumps(json.loads(path.read_text()) | {where: odd}))
     source, groups, found = gathered(folder)
     assert found.notes or found.runs
-    assert b"".join(csv_files.evaluated(source, groups, found))
+    assert b"".join(encode_evaluations(source, groups, found))
 
 
 def test_torch_is_not_needed(tmp_path):
     run(tmp_path)
     program = (
-        "import sys; from pathlib import Path; from satae.page.writing import write;"
-        " write([Path(sys.argv[1])]); assert not {'torch', 'satae.evaluation'} & {*sys.modules}"
+        "import sys; from pathlib import Path; from satae.page.writing import write_report;"
+        " write_report([Path(sys.argv[1])]); assert not {'torch', 'satae.evaluation'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program, str(tmp_path)], check=True)

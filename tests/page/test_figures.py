@@ -40,7 +40,7 @@ def runs(folder, acts=ACTS, alphas=ALPHAS):
 
 
 def compared(folder):
-    found = sources.gather([folder]).runs
+    found = sources.collect_runs([folder]).runs
     return compare(group_runs(found), varying_keys([run.choices for run in found]))
 
 
@@ -124,7 +124,7 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
             made.whole(tmp_path / f"{act}{seed}", {FVU: fvu, SATURATED: 0.5}, act=act, seed=seed)
     best, worst = (format_statistics(SeedStatistics.from_values(values[act])) for act in ("satlin", "relu"))
     change = SeedStatistics.from_values(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
-    assert [told for _, told in findings.found(compared(tmp_path))] == [
+    assert [told for _, told in findings.summary(compared(tmp_path))] == [
         f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
         f" Seed by seed they differ by {format_statistics(change)} (n = 4)."
     ]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.evaluated import write_evaluation
-from satae.page.writing import write
+from satae.page.writing import write_report
 
 BROWSER = shutil.which("chromium")
 QUIET = (
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.skipif(not BROWSER, reason="chromium is not installed"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    return write([made.sweep(tmp_path_factory.mktemp("browser") / "first")])
+    return write_report([made.sweep(tmp_path_factory.mktemp("browser") / "first")])
 
 
 def browse(page, folder, *words):
@@ -35,7 +35,7 @@ def browse(page, folder, *words):
 
 
 @pytest.mark.parametrize(("scheme", "paper"), [("1", LIGHT), ("0", DARK)])
-def test_it_follows_the_theme(page, tmp_path, scheme, paper):
+def test_the_page_follows_the_theme(page, tmp_path, scheme, paper):
     shot = tmp_path / "shot.png"
     browse(
         page,
@@ -48,7 +48,7 @@ def test_it_follows_the_theme(page, tmp_path, scheme, paper):
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours  # the first two lines
 
 
-def test_what_it_shows_is_what_was_written_and_it_prints(page, tmp_path):
+def test_the_page_shows_its_figures_and_prints(page, tmp_path):
     shown = browse(page, tmp_path, "--dump-dom")
     assert shown.count("<svg") == 3
     assert shown.count("<img") == 16
@@ -57,11 +57,11 @@ def test_what_it_shows_is_what_was_written_and_it_prints(page, tmp_path):
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_what_was_evaluated_is_shown_and_a_narrow_window_scrolls_nothing_but_tables_and_figures(tmp_path):
-    sweep = made.sweep(tmp_path / "first", acts=["relu"], alphas=[0.0, 1.0])
+def test_a_narrow_window_scrolls_only_tables_and_figures(tmp_path):
+    sweep = made.sweep(tmp_path / "first", acts=["relu"], alphas=[0.0, 1.0], seeds=[0])
     for place in sweep.iterdir():
         write_evaluation(place, 1.0 if "alpha=1" in place.name else 0.0, random.Random(place.name))
-    page = write([sweep])
+    page = write_report([sweep])
     shown = browse(page, tmp_path, "--dump-dom")
     assert shown.count("<svg") == 3 + 6
     assert "extension beyond the paper" in shown

@@ -296,10 +296,11 @@ def show_sweep(sweep: Path, directories: Sequence[Path], launcher_words: Sequenc
     print_sweep(sweep, found, directories, launcher_words)
     if not report:
         return
-    from satae.page.writing import write
+
+    from satae.page.writing import write_report
 
     try:
-        page = write([sweep], known=found)
+        page = write_report([sweep], known=found)
         print(f"report       {shorten(page)}")  # noqa: T201
         print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
     except (OSError, ConfigError) as error:

@@ -75,8 +75,8 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
     for title, label_series in _labeled(comparison):
         curves = []
         for place, label, points in label_series:
-            shown = [point for point in points if point.spread(metric).n]
-            statistics = [point.spread(metric) for point in shown]
+            shown = [point for point in points if point.statistics(metric).n]
+            statistics = [point.statistics(metric) for point in shown]
             bars = error_bars(statistics, POSSIBLE[metric])
             curves += _curves(place, label, [point.x for point in shown], _means(statistics), shown, y_bars=bars)
         panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE[metric]))
@@ -89,8 +89,8 @@ def _trade_off(comparison: Comparison) -> Chart:
     for title, label_series in _labeled(comparison):
         curves = []
         for place, label, points in label_series:
-            shown = [point for point in points if point.spread(FVU).n and point.spread(SATURATED).n]
-            statistics = {metric: [point.spread(metric) for point in shown] for metric in (SATURATED, FVU)}
+            shown = [point for point in points if point.statistics(FVU).n and point.statistics(SATURATED).n]
+            statistics = {metric: [point.statistics(metric) for point in shown] for metric in (SATURATED, FVU)}
             x_bars, y_bars = (error_bars(values, POSSIBLE[metric]) for metric, values in statistics.items())
             x, y = map(_means, statistics.values())
             first, *hollow = _curves(place, label, x, y, shown, x_bars=x_bars, y_bars=y_bars)
@@ -109,7 +109,7 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     """A row for each configuration, where no number varies."""
     series = [one for one in comparison.series if one.having(metric)]
     points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
-    statistics = [point.spread(metric) for point in points]
+    statistics = [point.statistics(metric) for point in points]
     curves = _curves(
         0, "", _means(statistics), range(len(points)), points, x_bars=error_bars(statistics, POSSIBLE[metric])
     )

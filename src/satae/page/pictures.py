@@ -1,4 +1,4 @@
-"""The pictures of some runs, side by side."""
+"""The pictures of some runs, side by side, embedded in the page."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
-from satae.page import png
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
+from satae.runs.untrusted_files import read_untrusted
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import format_configuration
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import Comparison, Point, examples
 
-KINDS: Final = {
-    "reconstructions": ("Reconstructions", "clean inputs, what the model saw of them, and what it made of that"),
+PICTURE_TITLES: Final = {
+    "reconstructions": ("Reconstructions", "clean inputs, the noisy inputs of the model, and its reconstructions"),
     "encoder_filters": ("Filters of the first layer", "each scaled by its own largest weight; grey is zero"),
     "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
-    "energy": ("Energy over the plane", "log10 of half the squared error of the reconstruction at each place"),
+    "energy": ("Energy over the plane", "log10 of half the squared reconstruction error at each point"),
 }
-MOST_BYTES: Final = 2**24  # of all pictures together
+MOST_PICTURE_BYTES: Final = 2**24  # of all pictures on a page, encoded
+LARGEST_PNG: Final = 2**20  # bytes
+LARGEST_SIDE: Final = 4096  # pixels
+PNG_START: Final = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-class Shown(NamedTuple):
-    """A picture of a run."""
+class EmbeddedPicture(NamedTuple):
+    """A picture of a run, as a page holds it."""
 
-    label: str  # of the configuration
-    alternative: str
-    address: str  # the picture itself, as a page can hold it
+    label: str
+    alternative: str  # text for readers who cannot see it
+    address: str  # a data URL
     width: int  # pixels
     height: int
 
@@ -39,67 +43,70 @@ class Gallery(NamedTuple):
 
     title: str
     what: str
-    rows: list[list[Shown]]  # one for each line of the figures, or one of all
-    kind: str = ""  # of those of an evaluation
+    rows: list[list[EmbeddedPicture]]  # a row for each series of the figures, or one for all
+    kind: str = ""  # for pictures of an evaluation
 
 
-def galleries(groups: Sequence[SeedGroup], plan: Comparison) -> tuple[list[Gallery], list[str]]:
-    """The pictures of some configurations; what is to be said about them."""
-    rows, notes = examples(plan), list[str]()
-    found, left = list[Gallery](), MOST_BYTES
-    for kind, (title, what) in KINDS.items():
-        shown = [[picture for point in row if (picture := _shown(point, kind, notes))] for row in rows]
-        left -= sum(len(picture.address) for row in shown for picture in row)
-        if left < 0:
+def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[list[Gallery], list[str]]:
+    """The pictures of some configurations, and notes about them."""
+    rows = examples(comparison)
+    notes, galleries, bytes_left = list[str](), list[Gallery](), MOST_PICTURE_BYTES
+    for kind, (title, what) in PICTURE_TITLES.items():
+        shown = [[picture for point in row if (picture := _try_embed(point, kind, notes))] for row in rows]
+        bytes_left -= sum(len(picture.address) for row in shown for picture in row)
+        if bytes_left < 0:
             notes.append(f"{title} are left out: the page would grow too large.")
         elif any(shown):
-            found.append(Gallery(title, what, [row for row in shown if row]))
-    there, taken = sum(bool(group.finished) for group in groups), sum(map(len, rows))
-    if found and taken < there:
-        notes = [f"{there - taken} of {there} configurations are left out.", *notes]
-    return found, [_same_inputs([_first(point) for row in rows for point in row]), *notes] if found else notes
+            galleries.append(Gallery(title, what, [row for row in shown if row]))
+    if not galleries:
+        return [], notes
+    finished, taken = sum(bool(group.finished) for group in groups), sum(map(len, rows))
+    left_out = [f"{finished - taken} of {finished} configurations are left out."] if taken < finished else []
+    same_inputs = _same_inputs_note([_first_run(point) for row in rows for point in row])
+    return galleries, [same_inputs, *left_out, *notes]
 
 
-def of_evaluation(
-    part: str, runs: Mapping[str, tuple[Path, Sequence[str]]], what: Mapping[str, str]
+def evaluation_galleries(
+    part: str, runs: Mapping[str, tuple[Path, Sequence[str]]], descriptions: Mapping[str, str]
 ) -> tuple[list[Gallery], list[str]]:
-    """The pictures of a part of an evaluation, of a few runs; what is to be said about them.
+    """The pictures of a part of the evaluation for a few runs, and notes about them.
 
     Args:
         part: its name.
-        runs: by name their directories, and the names of the files.
-        what: they show, by the kind of picture; one that is not among them is told by its name.
+        runs: the directory of each run and the names of its files, by the name of the run.
+        descriptions: of each kind of picture; other kinds are described by their names.
     """
-
-    def told(kind: str) -> str:
-        return what.get(kind, kind.replace("_", ": ", 1).replace("_", " "))
-
-    shown, notes, left = dict[str, list[Shown]](), list[str](), MOST_BYTES // len(PARTS)
+    shown, notes, bytes_left = dict[str, list[EmbeddedPicture]](), list[str](), MOST_PICTURE_BYTES // len(PARTS)
     for run, (directory, names) in runs.items():
         for name in names:
             kind = name.removesuffix(".png")
             try:
-                picture = _picture(directory / EVALUATION_FOLDER / name, run, f"{told(kind)}, of {run}")
+                what = _description(kind, descriptions)
+                picture = _embed(directory / EVALUATION_FOLDER / name, run, f"{what}, of {run}")
             except (OSError, ValueError) as error:
                 notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
                 continue
-            left -= len(picture.address)
-            if left < 0:
+            bytes_left -= len(picture.address)
+            if bytes_left < 0:
                 return [], [*notes, f"The pictures of {part} are left out: the page would grow too large."]
             shown.setdefault(kind, []).append(picture)
-    return [Gallery("", told(kind), [found], kind) for kind, found in shown.items()], notes
+    return [Gallery("", _description(kind, descriptions), [found], kind) for kind, found in shown.items()], notes
 
 
-def _first(point: Point) -> RunResult:
+def _description(kind: str, descriptions: Mapping[str, str]) -> str:
+    return descriptions.get(kind, kind.replace("_", ": ", 1).replace("_", " "))
+
+
+def _first_run(point: Point) -> RunResult:
     return point.runs[min(point.runs)]
 
 
-def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
-    """A picture, if it is there; where it cannot be shown, a note says so."""
-    run, name, (title, what) = _first(point), format_configuration(point.values), KINDS[kind]
+def _try_embed(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
+    """A picture of the first run, or None if it is missing; adds a note if it cannot be shown."""
+    run, name, (title, what) = _first_run(point), format_configuration(point.values), PICTURE_TITLES[kind]
     alternative = f"{title} of {name}, seed {run.seed}: {what}"
     try:
-        return _picture(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
+        return _embed(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -107,29 +114,34 @@ def _shown(point: Point, kind: str, notes: list[str]) -> Shown | None:
         return None
 
 
-def _picture(path: Path, label: str, alternative: str) -> Shown:
-    """One that is there.
+def _embed(path: Path, label: str, alternative: str) -> EmbeddedPicture:
+    """Read a PNG file.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is none that is shown.
+        FileNotFoundError: it is missing.
+        ValueError: satae-train does not write such a file.
         OSError: it cannot be read.
     """
-    content = png.read(path)
+    content = read_untrusted(path, LARGEST_PNG)
+    if not content.startswith(PNG_START) or not content.endswith(PNG_END):
+        raise ValueError("it is not a PNG file")
+    width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+        raise ValueError("it is too large")
     address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return Shown(label, alternative, address, *png.size(content))
+    return EmbeddedPicture(label, alternative, address, width, height)
 
 
-def _same_inputs(runs: Sequence[RunResult]) -> str:
-    """Inputs and noise are drawn with the same seed in every run, if these and the device are the same."""
-    apart = [group for group in ("data", "noise") if len({repr(_choices(run, group)) for run in runs}) > 1]
-    apart += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
-    seed = "Of the first finished seed of each configuration"
-    if apart:
-        return f"{seed}. Not at the same inputs and noise: the runs differ in {' and '.join(apart)}."
-    return f"{seed}, at the same validation inputs with the same noise."
+def _same_inputs_note(runs: Sequence[RunResult]) -> str:
+    """Every run draws the same inputs and noise if data, noise and device are the same."""
+    differ = [group for group in ("data", "noise") if len({repr(_options(run, group)) for run in runs}) > 1]
+    differ += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
+    first = "The pictures are of the first finished seed of each configuration"
+    if differ:
+        return f"{first}. Their inputs and noise are not the same: the runs differ in {' and '.join(differ)}."
+    return f"{first}, at the same validation inputs with the same noise."
 
 
-def _choices(run: RunResult, group: str) -> dict[str, object]:
+def _options(run: RunResult, group: str) -> dict[str, object]:
     keys = [key for key in run.choices if key == group or key.startswith(f"{group}.")]
     return {key: run.choices[key] for key in sorted(keys) if key != "data.dir"}

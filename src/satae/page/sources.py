@@ -1,4 +1,4 @@
-"""The runs in the folders that were named, and no more of each than a report tells."""
+"""Which runs a report is about: the runs in the folders that the user names, reduced to what a report shows."""
 
 from __future__ import annotations
 
@@ -13,59 +13,65 @@ from satae.config import ConfigError
 from satae.config.messages import count_words, format_value
 from satae.printable import clean_text, first_line
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
-from satae.sweeps import manifest, results
-from satae.sweeps.results import RunResult, UnreadableRun
+from satae.sweeps.manifest import read_manifest_or_empty
+from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
 from satae.sweeps.run_names import sweep_argument
 
-KEPT: Final = ("status", "exit_code", "command", "folder", "device", "threads", "jobs", "started", "ended", "wall_s")
-MOST_ENTRIES: Final = 1_000  # choices of a run, and measures
+RECORD_KEYS: Final = (
+    *("status", "exit_code", "command", "folder", "device", "threads", "jobs"),
+    *("started", "ended", "wall_s"),
+)
+MOST_ENTRIES: Final = 1_000  # options of a run, and metrics of a run
 
 
-class Source(NamedTuple):
-    """What was named, read."""
+class RunCollection(NamedTuple):
+    """The runs of a report."""
 
-    folders: tuple[Path, ...]  # as they were named
+    folders: tuple[Path, ...]  # as the user named them
     runs: list[RunResult]
     unreadable: list[UnreadableRun]
-    commands: list[str]  # that made the runs
-    root: Path  # the folder that all are below
-    varied: list[str]  # what those commands vary, in their order
-    waiting: int  # runs of the sweeps that have not begun
+    commands: list[str]  # made the runs
+    root: Path  # the common folder of all runs
+    varied: list[str]  # options that the commands vary, in their order
+    waiting: int  # runs of the sweeps that have not started
 
     def name(self, run: RunResult | UnreadableRun) -> str:
-        """Of a run's directory, as seen from the folder that all are below."""
+        """The directory of a run, relative to the root."""
         return clean_text(str(run.directory.relative_to(self.root)))
 
 
-def gather(folders: Sequence[Path], known: Sequence[RunResult | UnreadableRun] = ()) -> Source:
+def collect_runs(folders: Sequence[Path], known: Sequence[RunResult | UnreadableRun] = ()) -> RunCollection:
     """Read the runs in some folders, each once.
 
     Args:
         folders: run directories, and folders of sweeps.
-        known: runs that have been read.
+        known: runs that are already read.
 
     Raises:
         ConfigError: a folder holds no run.
     """
-    places = dict.fromkeys(place.resolve() for folder in folders for place in directories(folder))
-    there = {run.directory.resolve(): run for run in known}
-    found = [_told(there.get(place) or results.try_read_run(place))._replace(directory=place) for place in places]
+    directories = dict.fromkeys(place.resolve() for folder in folders for place in find_runs(folder))
+    read = {run.directory.resolve(): run for run in known}
+    found = [_reduce(read.get(place) or try_read_run(place))._replace(directory=place) for place in directories]
     runs = [run for run in found if isinstance(run, RunResult)]
-    told = [manifest.read_manifest_or_empty(folder) for folder in dict.fromkeys(place.parent for place in places)]
-    made = dict.fromkeys(clean_text(command) for known in told for command in known.commands)
-    typed = made or dict.fromkeys(run.record["command"] for run in runs)
-    varied = dict.fromkeys(key for known in told for key in known.varied)
-    waiting = sum(len(not_begun(folder)) for folder in {folder.resolve() for folder in folders})
-    unreadable = [run for run in found if isinstance(run, UnreadableRun)]
-    root = Path(os.path.commonpath([place.parent for place in places]))
-    return Source(tuple(folders), runs, unreadable, list(typed), root, list(varied), waiting)
+    manifests = [read_manifest_or_empty(folder) for folder in dict.fromkeys(place.parent for place in directories)]
+    commands = dict.fromkeys(clean_text(command) for manifest in manifests for command in manifest.commands)
+    return RunCollection(
+        folders=tuple(folders),
+        runs=runs,
+        unreadable=[run for run in found if isinstance(run, UnreadableRun)],
+        commands=list(commands or dict.fromkeys(run.record["command"] for run in runs)),
+        root=Path(os.path.commonpath([place.parent for place in directories])),
+        varied=list(dict.fromkeys(key for manifest in manifests for key in manifest.varied)),
+        waiting=sum(len(waiting_runs(folder)) for folder in {folder.resolve() for folder in folders}),
+    )
 
 
-def directories(folder: Path) -> list[Path]:
-    """The run directories that a folder stands for: itself, or those in it.
+def find_runs(folder: Path) -> list[Path]:
+    """The run directories that a folder stands for: itself, or the runs directly inside it.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: the folder is missing or holds no run.
     """
     if not folder.is_dir():
         named = Path(OUTPUTS_FOLDER, folder)
@@ -73,67 +79,61 @@ def directories(folder: Path) -> list[Path]:
         raise ConfigError(f"{folder}: no such folder; {remedy}")
     if (folder / RECORD_FILE).is_file():
         return [folder]
-    if found := results.run_directories(folder):
+    if found := run_directories(folder):
         return found
-    if waiting := not_begun(folder):
-        raise ConfigError(f"{folder}: none of its {count_words(len(waiting), 'run')} has begun; {going_on(folder)}")
+    if waiting := waiting_runs(folder):
+        count = count_words(len(waiting), "run")
+        raise ConfigError(f"{folder}: none of its {count} has started; {resume_hint(folder)}")
     below = min((path.parent.parent for path in folder.glob(f"*/*/{RECORD_FILE}")), default=None)
     remedy = f"did you mean {below}?" if below else "name a run directory or the folder of a sweep"
     raise ConfigError(f"{folder}: holds no runs; {remedy}")
 
 
-def not_begun(folder: Path) -> list[str]:
-    """The runs that a sweep is to have and that have not begun; none of a single run."""
-    begun = {place.name for place in results.run_directories(folder)}
-    return [name for name in manifest.read_manifest_or_empty(folder).run_names if name not in begun]
+def waiting_runs(folder: Path) -> list[str]:
+    """The names of the runs of a sweep that have not started; empty for a single run."""
+    started = {place.name for place in run_directories(folder)}
+    return [name for name in read_manifest_or_empty(folder).run_names if name not in started]
 
 
-def waiting_text(number: int, all_runs: int) -> str:
-    """``1 of 8 runs has not begun``."""
-    return f"{number:,} of {count_words(all_runs, 'run')} {'has' if number == 1 else 'have'} not begun"
+def waiting_text(waiting: int, all_runs: int) -> str:
+    """``1 of 8 runs has not started``."""
+    return f"{waiting:,} of {count_words(all_runs, 'run')} {'has' if waiting == 1 else 'have'} not started"
 
 
-def going_on(sweep: Path) -> str:
-    """How to have a sweep make what is left of it."""
-    return f"go on with: satae-train {shlex.quote(sweep_argument(sweep))}"
+def resume_hint(sweep: Path) -> str:
+    """The command that starts the missing runs of a sweep."""
+    return f"resume with: satae-train {shlex.quote(sweep_argument(sweep))}"
 
 
-def _told(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
-    """A run without what no report tells."""
+def _reduce(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
+    """Keep what a report shows, as text that is safe to show: a stranger may have written the files of the run."""
     if isinstance(run, UnreadableRun):
         return run._replace(reason=clean_text(run.reason))
     try:
-        return RunResult(run.directory, _choices(run.choices), _record(run.record), _measures(run.metrics))
+        for file, entries in ((CONFIG_FILE, run.choices), (METRICS_FILE, run.metrics)):
+            if len(entries) > MOST_ENTRIES:
+                raise ValueError(f"{file} holds what satae-train does not write")
+        choices = {sys.intern(clean_text(key)): _reduce_value(value) for key, value in run.choices.items()}
+        metrics = {sys.intern(clean_text(key)): float(value) for key, value in run.metrics.items()}
+        return RunResult(run.directory, choices, _reduce_record(run.record), metrics)
     except (ValueError, ArithmeticError, RecursionError) as error:
         return UnreadableRun(run.directory, clean_text(first_line(error) or type(error).__name__))
 
 
-def _choices(found: Mapping[str, Any]) -> dict[str, Any]:
-    if len(found) > MOST_ENTRIES:
-        raise ConfigError(f"{CONFIG_FILE} holds what satae-train does not write")
-    return {sys.intern(clean_text(key)): _plain(value) for key, value in found.items()}
-
-
-def _plain(value: object) -> object:
+def _reduce_value(value: object) -> object:
     if isinstance(value, int | float):
-        float(value)  # refuses what is larger than any number that can be drawn
+        float(value)  # raises OverflowError for a whole number that cannot be drawn
         return value
     return value if value is None else sys.intern(clean_text(format_value(value)))
 
 
-def _measures(found: Mapping[str, Any]) -> dict[str, float]:
-    if len(found) > MOST_ENTRIES:
-        raise ConfigError(f"{METRICS_FILE} holds what satae-train does not write")
-    return {sys.intern(clean_text(key)): float(value) for key, value in found.items()}
-
-
-def _record(found: Mapping[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {key: _plain(found[key]) for key in KEPT if key in found}
-    sources = found.get("sources")
-    commit = sources.get("commit") if isinstance(sources, Mapping) else None
-    if commit:
-        kept["sources"] = clean_text(f"{commit}{' with changes' if sources.get('changed') else ''}")  # type: ignore[union-attr]
-    versions = found.get("versions")
+def _reduce_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    reduced: dict[str, Any] = {key: _reduce_value(record[key]) for key in RECORD_KEYS if key in record}
+    sources, versions = record.get("sources"), record.get("versions")
+    if isinstance(sources, Mapping) and (commit := sources.get("commit")):
+        reduced["sources"] = clean_text(f"{commit}{' with changes' if sources.get('changed') else ''}")
     if isinstance(versions, Mapping):
-        kept["versions"] = sys.intern(clean_text(", ".join(f"{name} {number}" for name, number in versions.items())))
-    return {**kept, "error": clean_text(found["error"])} if "error" in found else kept
+        reduced["versions"] = sys.intern(clean_text(", ".join(f"{name} {number}" for name, number in versions.items())))
+    if "error" in record:
+        reduced["error"] = clean_text(record["error"])
+    return reduced

@@ -1,15 +1,19 @@
-"""The tables on the page."""
+"""The tables of the page, the facts about how its runs were made, and all numbers as CSV files."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
-from satae.config.schema import SEED
-from satae.page.sources import Source
+from satae.config.messages import count_words, format_value
+from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
+from satae.page.evaluations import stored
+from satae.page.evaluations.gathering import Evaluated
+from satae.page.sources import RunCollection
 from satae.printable import clean_text
-from satae.sweeps.aggregate import SeedGroup
+from satae.sweeps.aggregate import SeedGroup, display_value
 from satae.sweeps.formatting import (
     ALL_RUNS,
     NOTHING,
@@ -22,72 +26,171 @@ from satae.sweeps.formatting import (
     table_values,
 )
 from satae.sweeps.results import FVU, METRIC_COLUMNS
-from satae.sweeps.table import UNREADABLE
+from satae.sweeps.table import UNREADABLE, csv_file, csv_rows, metric_column, runs_csv
 
-LOGS: Final = "*.log"
-INTERVAL: Final = " ± 95 %"  # which the table of the console has not
+MOST_DIFFERENT_VALUES: Final = 4  # of a fact
+EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
+STATISTICS_COLUMNS: Final = (
+    *("n", "mean", "standard_deviation"),
+    *("interval95_half", "interval95_low", "interval95_high"),
+)
 
 
-def configurations(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
+def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
     """One row for each configuration."""
-    keys, shown = table_keys(axes), _measures(groups)
-    spread = INTERVAL if any(len(group.finished) > 2 for group in groups) else ""
-    titles = [f"{title}{spread}" for title in shown.values()]
+    keys, metrics = table_keys(axes), _known_metrics(groups)
+    interval = " ± 95 %" if any(len(group.finished) > 2 for group in groups) else ""
+    titles = [f"{title}{interval}" for title in metrics.values()]
     head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
-            runs = group.finished
-            done = group.with_runs(runs)
-            collapsed = sum(run.is_collapsed for run in runs)
+            done = group.with_runs(group.finished)
+            numbers = [format_statistics(done.statistics(metric)) for metric in metrics]
+            collapsed = sum(run.is_collapsed for run in done.runs)
             unfinished = sum(not run.is_finished for run in group.runs)
-            names = table_values(group, keys)
-            spreads = [format_statistics(done.statistics(metric)) for metric in shown]
-            yield [*(names or [ALL_RUNS]), str(done.statistics(FVU).n), *spreads, str(collapsed), str(unfinished)]
+            names = table_values(group, keys) or [ALL_RUNS]
+            yield [*names, str(done.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
 
-    return TextTable.limited("Configurations", head, rows(), len(shown) + 3)
+    return TextTable.limited("Configurations", head, rows(), len(metrics) + 3)
 
 
-def runs(source: Source, groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
+def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
     """One row for each run."""
-    keys, shown = table_keys(axes), _measures(groups)
-    head = ["run", *keys, "status", SEED, *shown.values(), "wall time"]
+    keys, metrics = table_keys(axes), _known_metrics(groups)
+    head = ["run", *keys, "status", SEED, *metrics.values(), "wall time"]
 
     def rows() -> Iterator[list[str]]:
-        for group, run in ((of, run) for of in groups for run in of.runs):
-            numbers = [format_number(run.metrics.get(metric)) for metric in shown]
-            wall = format_duration(run.record.get("wall_s", math.nan))
-            yield [
-                source.name(run),
-                *table_values(group, keys),
-                shorten_value(run.status),
-                str(run.seed),
-                *numbers,
-                wall,
-            ]
-        for unreadable in source.unreadable:
-            nothing = [NOTHING] * len(head)
-            yield [source.name(unreadable), *nothing[: len(keys)], UNREADABLE, *nothing[len(keys) + 2 :]]
+        for group in groups:
+            for run in group.runs:
+                numbers = [format_number(run.metrics.get(metric)) for metric in metrics]
+                wall_time = format_duration(run.record.get("wall_s", math.nan))
+                facts = [*table_values(group, keys), shorten_value(run.status), str(run.seed)]
+                yield [collection.name(run), *facts, *numbers, wall_time]
+        for unreadable in collection.unreadable:
+            unknown = [NOTHING] * (len(metrics) + 2)
+            yield [collection.name(unreadable), *[NOTHING] * len(keys), UNREADABLE, *unknown]
 
-    return TextTable.limited("Runs", head, rows(), len(shown) + 2)
+    return TextTable.limited("Runs", head, rows(), len(metrics) + 2)
 
 
-def failures(source: Source, groups: Sequence[SeedGroup]) -> TextTable:
-    """What did not come to its end, and why."""
+def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> TextTable:
+    """One row for each run that did not finish, with the reason."""
 
     def rows() -> Iterator[list[str]]:
         for run in (run for group in groups for run in group.runs if not run.is_finished):
-            log = next(iter(sorted(run.directory.glob(LOGS))), None)
-            where = f"{source.name(run)}/{clean_text(log.name)}" if log else NOTHING
+            log = next(iter(sorted(run.directory.glob("*.log"))), None)
+            place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
-            why = run.record.get("error") or ("still running, or killed" if run.status == "running" else NOTHING)
-            yield [source.name(run), shorten_value(run.status), NOTHING if code is None else str(code), why, where]
-        for unreadable in source.unreadable:
-            yield [source.name(unreadable), UNREADABLE, NOTHING, unreadable.reason, NOTHING]
+            reason = run.record.get("error") or ("still running, or killed" if run.status == "running" else NOTHING)
+            facts = [shorten_value(run.status), NOTHING if code is None else str(code)]
+            yield [collection.name(run), *facts, reason, place]
+        for unreadable in collection.unreadable:
+            yield [collection.name(unreadable), UNREADABLE, NOTHING, unreadable.reason, NOTHING]
 
     return TextTable.limited("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
 
 
-def _measures(groups: Sequence[SeedGroup]) -> dict[str, str]:
+def provenance(collection: RunCollection) -> dict[str, str]:
+    """How the runs were made: facts by their names."""
+    records = [run.record for run in collection.runs]
+    walls = [float(wall) for record in records if math.isfinite(wall := record.get("wall_s", math.nan))]
+    times = [str(record[key]) for record in records for key in ("started", "ended") if record.get(key)]
+    facts = {
+        "folder of the runs": clean_text(collection.root),
+        "options" if len(records) == 1 else "options of all runs": _common([run.choices for run in collection.runs]),
+        "versions": _distinct(records, "versions"),
+        "sources": _distinct(records, "sources", "commit {}".format),
+        "device": _distinct(records, "device"),
+        "threads per run": _distinct(records, "threads"),
+        "runs at once": _distinct(records, "jobs"),
+        "started in folder": _distinct(records, "folder"),
+        "first start, last end": f"{min(times)}, {max(times)}" if times else "",
+        "wall time": f"{format_duration(sum(walls))} for all runs together, {format_duration(sum(walls) / len(walls))}"
+        " per run"
+        if walls
+        else "",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _common(choices: Sequence[Mapping[str, Any]]) -> str:
+    """The options that all runs share, without those that only say how a run is computed."""
+    if not choices:
+        return ""
+    first, *others = choices
+    shared = [key for key in first if all(key in one and one[key] == first[key] for one in others)]
+    return ", ".join(f"{key}={display_value(first[key])}" for key in shared if not is_among(key, EXECUTION_OPTIONS))
+
+
+def _distinct(records: Sequence[Mapping[str, Any]], key: str, text: Callable[[Any], str] = str) -> str:
+    """The different values of a fact; if there are several, with the number of runs for each."""
+    values = [text(record[key]) for record in records if record.get(key) is not None]
+    kinds = [*dict.fromkeys(values)]
+    if len(kinds) <= 1:
+        return "".join(kinds)
+    more = f"; {len(kinds) - MOST_DIFFERENT_VALUES} more" if len(kinds) > MOST_DIFFERENT_VALUES else ""
+    shown = (f"{kind} ({count_words(values.count(kind), 'run')})" for kind in kinds[:MOST_DIFFERENT_VALUES])
+    return f"{'; '.join(shown)}{more}"
+
+
+def _known_metrics(groups: Sequence[SeedGroup]) -> dict[str, str]:
+    """The metrics with a column that at least one run has, and the titles of their columns."""
     known = {metric for group in groups for run in group.runs for metric in run.metrics}
     return {metric: title for metric, title in METRIC_COLUMNS.items() if metric in known}
+
+
+def encode_runs(collection: RunCollection, groups: Sequence[SeedGroup]) -> bytes:
+    """``runs.csv``: a row for each run, in the order of the configurations."""
+    return runs_csv([*(run for group in groups for run in group.runs), *collection.unreadable], collection.name)
+
+
+def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
+    """``groups.csv``: a row for each metric of each configuration, with its statistics over the seeds."""
+    keys = [key for key in axes if key != SEED]
+    head = ["configuration", *keys, "measure", *STATISTICS_COLUMNS, "collapsed", "runs"]
+
+    def rows() -> Iterator[list[object]]:
+        for group in groups:
+            done = group.with_runs(group.finished)
+            values = [format_value(group.values[key]) if key in group.values else None for key in keys]
+            counts = [sum(run.is_collapsed for run in done.runs), len(group.runs)]
+            for metric in dict.fromkeys(key for run in done.runs for key in run.metrics):
+                statistics = done.statistics(metric)
+                ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
+                yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
+
+    return csv_file(head, rows())
+
+
+def encode_evaluations(collection: RunCollection, groups: Sequence[SeedGroup], evaluated: Evaluated) -> Iterator[bytes]:
+    """``evaluation.csv``: a row for each row of each table of each evaluation.
+
+    The evaluations are read a second time, one by one: together they may not fit in memory.
+    """
+    own = EVALUATION_COLUMNS
+    head = [*own, *(f"row/{column}" if column in own else column for column in evaluated.columns)]
+    places = {column: place for place, column in enumerate(evaluated.columns, len(own))}
+    yield csv_file(head, [])
+    for group in groups:
+        for run in group.runs:
+            for part in evaluated.runs.get(run.directory, ()):
+                in_means = "yes" if evaluated.counts(run.directory, part) else "no"
+                first = [collection.name(run), group.name, run.seed, part, in_means]
+                yield csv_rows(_evaluation_rows(run.directory, part, first, places), len(head))
+
+
+def _evaluation_rows(
+    directory: Path, part: str, first: list[object], places: Mapping[str, int]
+) -> Iterator[list[object]]:
+    try:
+        evaluation = stored.read(directory, part)
+    except (OSError, ValueError):  # satae-eval replaced it since it was first read
+        return
+    for table in evaluation.tables if evaluation else ():
+        for cells in table.rows:
+            row = [*first, table.name, *[None] * len(places)]
+            for column, cell in zip(table.columns, cells, strict=True):
+                if column in places:
+                    row[places[column]] = cell
+            yield row

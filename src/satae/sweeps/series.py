@@ -39,7 +39,7 @@ class Point(NamedTuple):
         """The number of runs that collapsed."""
         return sum(run.is_collapsed for run in self.runs.values())
 
-    def spread(self, metric: str) -> SeedStatistics:
+    def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds."""
         return SeedStatistics.from_values(run.metrics.get(metric, math.nan) for run in self.runs.values())
 
@@ -64,7 +64,7 @@ class Series(NamedTuple):
 
     def having(self, metric: str) -> list[Point]:
         """The points at which a metric is known."""
-        return [point for point in self.points if point.spread(metric).n]
+        return [point for point in self.points if point.statistics(metric).n]
 
 
 class SeriesPanel(NamedTuple):

@@ -16,7 +16,7 @@ from satae.config.schema import flatten
 from satae.page.evaluations import defence, parts, stored, weights
 from satae.page.evaluations.defence import DEFENCE
 from satae.page.evaluations.outcomes import Outcome, Part
-from satae.page.sources import Source
+from satae.page.sources import RunCollection
 from satae.printable import first_line
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
@@ -39,7 +39,7 @@ class Evaluated(NamedTuple):
         return any(directory in found.outcomes for found in self.parts if found.name == part)
 
 
-def gather(source: Source, groups: Sequence[SeedGroup]) -> Evaluated:
+def gather(source: RunCollection, groups: Sequence[SeedGroup]) -> Evaluated:
     """Read the evaluations of all runs, each part by itself."""
     found, refused, columns = dict[Path, dict[str, Outcome]](), list[str](), dict[str, None]()
     for run in source.runs:

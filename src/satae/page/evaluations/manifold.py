@@ -49,7 +49,7 @@ def charts(part: Part, comparison: Comparison) -> Iterator[Chart]:
         curves = []
         for color, dash, series in zip(COLORS, DASHES, lines, strict=False):
             known = series.having(name)
-            statistics = [(point.x, point.spread(name)) for point in known]
+            statistics = [(point.x, point.statistics(name)) for point in known]
             ends = [of_one_run(part.of(point), name) for point in known]
             label = shorten_value(series.label, 30) if len(lines) > 1 else ""
             style = {"color": color, "dash": dash, "marker": "o", "marker_size": 5, "label": label}

@@ -109,7 +109,7 @@ def twin_panels(
         for color, series in zip(COLORS, panel.series, strict=False):
             for model, dash in zip(MODELS, DASHES, strict=False):
                 known = [*_known_points(comparison.x, series, model)]
-                statistics = [(point.x, point.spread(of)) for point, of in known]
+                statistics = [(point.x, point.statistics(of)) for point, of in known]
                 is_named = len(comparison.series) > 1 and model == OWN
                 label = shorten_value(series.label) if is_named else ""
                 bars = [ends(point, of) for point, of in known] if ends else []
@@ -128,5 +128,5 @@ def _known_points(x: str | None, series: Series, model: str) -> Iterator[tuple[P
     """The points at which the number of a model is known; a model trained with alpha=0 is its own twin."""
     for point in series.points:
         of = OWN if x == ALPHA and point.x == 0 else model
-        if point.spread(of).n:
+        if point.statistics(of).n:
             yield point, of

@@ -31,6 +31,6 @@ def sentence(part: Part) -> tuple[str, str]:
 def _figures(part: Part, point: Point) -> Iterator[str]:
     """Those that are known, each with its verdict."""
     for name in [name for name in table.evaluated(part) if name != ALONE][:MOST_TOLD]:
-        if point.spread(name).n:
+        if point.statistics(name).n:
             verdict = verdicts.counted(part.of(point), name)
             yield f"{name} {table.spread(part, point, name)}{f' ({verdict})' if verdict else ''}"

@@ -60,7 +60,7 @@ def evaluated(part: Part) -> list[str]:
 
 def spread(part: Part, point: Point, name: str) -> str:
     """A figure over the seeds; that of the classifier alone, which is one for all of them, is no draw of theirs."""
-    found = point.spread(name)
+    found = point.statistics(name)
     return format_number(found.mean) if name == ALONE and part.epsilon else format_statistics(found)
 
 
