@@ -195,14 +195,14 @@ def directory_state(run: Path, resumed: int | None) -> str:
 
 def compare(run: Path, undisturbed: Path) -> None:
     """Exit at the first difference."""
-    from satae.runs.loading import state_of
+    from satae.runs.loading import read_state
 
     found, expected = untimed(run), untimed(undisturbed)
     for name, value in expected.items():
         if found[name] != value:
             raise SystemExit(f"{run}: {name} differs:\n{found[name]}\n{value}")
     for best in (False, True):
-        ours, theirs = (state_of(one, best=best) for one in (run, undisturbed))
+        ours, theirs = (read_state(one, best=best) for one in (run, undisturbed))
         if ours.facts != theirs.facts or not same(ours.tensors, theirs.tensors):
             raise SystemExit(f"{run}: the {'best' if best else 'latest'} weights differ")
 

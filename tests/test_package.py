@@ -54,7 +54,7 @@ def test_the_wheel_holds_every_module_and_every_configuration(wheel):
     assert held == modules | choices
 
 
-def test_it_runs_from_the_wheel(installed, tmp_path):
+def test_the_wheel_runs_a_training(installed, tmp_path):
     where = [str(installed.with_name("python")), "-c", "import satae; print(satae.__file__)"]
     assert "site-packages/satae/" in subprocess.check_output(where, text=True, cwd=tmp_path)
     program = (str(installed),)
@@ -68,14 +68,14 @@ def test_it_runs_from_the_wheel(installed, tmp_path):
     assert (record["status"], record["sources"]) == ("finished", None)
 
 
-def test_it_sweeps_from_the_wheel(installed, tmp_path):
+def test_the_wheel_runs_a_sweep(installed, tmp_path):
     words = [*TINY, "epochs=1", "-m", "alpha=0,0.1", "act=relu,satlin"]
     swept = there(tmp_path, *words, program=(str(installed),))
     assert (swept.code, swept.err) == (0, "")
     assert len(runs(tmp_path)) == 4
 
 
-def test_it_refuses_from_the_wheel(installed, tmp_path):
+def test_the_wheel_refuses_bad_input(installed, tmp_path):
     refused = there(tmp_path, "act=rleu", program=(str(installed),))
     assert refused.code == 2
     assert refused.err.endswith("did you mean relu?\n")

@@ -100,12 +100,12 @@ def export(words: Sequence[str]) -> str:
     from satae.config import saved_config
     from satae.experiment import build
     from satae.experiment.experiment import check_data, check_shape
-    from satae.runs.loading import model_of, state_of
+    from satae.runs.loading import read_state, restore_model
     from satae.runs.record import read_record
     from satae.training.loop import steps_per_epoch
 
-    state = state_of(run, best=best)
-    model = model_of(state, str(run)).eval()
+    state = read_state(run, best=best)
+    model = restore_model(state, str(run)).eval()
     config = saved_config.read_config(run / CONFIG_FILE)
     data = build.dataset(config)
     try:

@@ -45,7 +45,7 @@ def test_the_global_generator_is_left_alone(configuration):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_measuring_in_between_changes_nothing(configuration):
+def test_measuring_between_epochs_changes_nothing(configuration):
     config = configuration(*SMALL, "arch.batch_norm=true")
     first, second = trained(config), Experiment.build(config)
     for _ in second.fit():
@@ -69,7 +69,7 @@ def test_the_precision_reaches_the_training(configuration, precision, overrides)
     torch.testing.assert_close(found.model(x), exact.model(x), rtol=0.2, atol=0.2)
 
 
-def test_what_is_to_be_compiled_is_compiled_once_for_each_run(configuration, monkeypatch):
+def test_compile_true_compiles_once_for_each_run(configuration, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda function, mode: compiled.append(mode) or function)
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
 
 
 @pytest.mark.parametrize("standardize", ["true", "false"])
-def test_standardize(configuration, standardize):
+def test_standardize_sets_the_statistics_of_the_training_data(configuration, standardize):
     experiment = Experiment.build(configuration(*SMALL, f"standardize={standardize}"))
     mean, std = statistics(experiment.data) if standardize == "true" else (torch.zeros(()), torch.ones(()))
     assert torch.equal(experiment.model.mean, mean)
@@ -106,7 +106,7 @@ def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
             torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
 
-def test_measures_are_the_same_each_time_and_name_both_splits(configuration):
+def test_metrics_are_reproducible_and_cover_both_splits(configuration):
     experiment = trained(configuration(*SMALL))
     first = experiment.measure(EPOCH)
     assert experiment.measure(EPOCH) == first
@@ -122,7 +122,7 @@ def test_data_in_the_plane_have_an_area(configuration):
     assert found["valid/energy"] > 0
 
 
-def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
+def test_random_generators_are_reproducible_and_differ_by_purpose():
     def draw(seed, purpose):
         return torch.rand(4, generator=build.random_generator(seed, purpose)).tolist()
 
@@ -130,7 +130,7 @@ def test_streams_of_a_seed_are_reproducible_and_differ_by_purpose():
     assert len({tuple(draw(seed, purpose)) for seed in (0, 1, 11) for purpose in ("noise", "order", "noise 1")}) == 9
 
 
-def test_prepare_sets_the_threads():
+def test_configure_torch_sets_the_threads():
     assert torch_settings.configure_torch(1) == torch.get_num_threads() == 1
 
 
@@ -167,7 +167,7 @@ def test_large_examples_are_measured_in_small_parts():
     assert data._replace(train=Split(x[:, :, :28, :28])).few(10_000) == 10_000
 
 
-def test_rare_measures_are_of_the_validation_split(configuration):
+def test_rare_metrics_are_computed_on_the_validation_split(configuration):
     experiment = Experiment.build(configuration("arch.widths=[4]", "threads=1"))
     other = dataclasses.replace(experiment, data=experiment.data._replace(train=experiment.data.test))
     assert other.measure_rare() == experiment.measure_rare()

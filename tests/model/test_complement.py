@@ -267,7 +267,7 @@ def test_slope_equals_a_backward_pass_even_without_gradients(name):
 
 
 @pytest.mark.parametrize("name", ["relu", "shrink", "satlin", "sigmoid", "tanh", "elu", "logsigmoid"])
-def test_the_rise_is_the_derivative_by_f_z(name):
+def test_the_output_derivative_is_the_derivative_by_f_z(name):
     act = ACTIVATIONS[name]()
     f_c, f_z = satae.Complement(act), evaluate(act, sample()).requires_grad_()
     (expected,) = torch.autograd.grad(f_c.from_output(f_z).sum(), f_z)
@@ -338,7 +338,7 @@ def test_activations_that_are_nowhere_flat_are_refused(act, reading):
 
 
 @pytest.mark.parametrize("eps", [0.0, 1.0, -0.05, 2.0, math.nan, math.inf])
-def test_bad_eps(eps):
+def test_an_eps_out_of_range_is_refused(eps):
     with pytest.raises(ValueError, match="eps="):
         satae.Complement(nn.ReLU(), eps=eps)
 
@@ -348,7 +348,7 @@ def test_an_eps_above_every_slope_is_refused():
         satae.Complement(nn.Sigmoid(), eps=0.3)
 
 
-def test_bad_reading():
+def test_an_unknown_reading_is_refused():
     with pytest.raises(ValueError, match="reading='both': choose one of output, input, slope"):
         satae.Complement(nn.ReLU(), "both")
 
@@ -424,14 +424,14 @@ def test_an_infinite_z_has_a_distance(name, z):
 
 @pytest.mark.usefixtures("forget")
 @pytest.mark.parametrize("flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)]])
-def test_a_flat_set_that_is_none_is_refused(flat):
+def test_an_invalid_flat_set_is_refused(flat):
     satae.register(Step, flat=lambda act, eps: flat)
     with pytest.raises(ValueError, match="Step: its flat set is"):
         satae.Complement(Step())
 
 
 @pytest.mark.usefixtures("forget")
-def test_a_flat_set_where_the_function_runs_away_is_refused():
+def test_a_flat_set_with_an_infinite_level_is_refused():
     satae.register(Isru, flat=lambda act, eps: [(-math.inf, 0.0)])
     satae.register(Square, flat=lambda act, eps: [(-math.inf, 0.0)])
     assert satae.Complement(Isru()).levels == [-1.0]

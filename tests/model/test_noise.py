@@ -78,7 +78,7 @@ def test_elements_are_drawn_independently(name):
     width=st.floats(0.1, 5),
     shape=st.lists(st.integers(0, 4), min_size=1, max_size=4),
 )
-def test_range_and_shape(name, level, low, width, shape):
+def test_noisy_data_keep_their_range_and_shape(name, level, low, width, shape):
     span = (low, low + width)
     x = torch.rand(shape, generator=generator(1)) * width + low
     x = x.clamp(*span)
@@ -100,7 +100,7 @@ def test_none_is_the_identity_even_outside_the_span():
 
 
 @pytest.mark.parametrize("name", WITH_LEVEL)
-def test_reproducible_from_its_generator_alone(name):
+def test_noise_is_reproducible_from_its_generator_alone(name):
     x = torch.rand(50, 7)
     torch.manual_seed(1)
     first, state = corrupt(name, x, seed=3), torch.get_rng_state()
@@ -112,7 +112,7 @@ def test_reproducible_from_its_generator_alone(name):
 
 
 @pytest.mark.parametrize("name", WITH_LEVEL)
-def test_each_draw_is_a_new_one(name):
+def test_two_draws_from_one_generator_differ(name):
     noise, draws, x = satae.corruption(name, level=0.3), generator(), torch.rand(50, 7)
     assert not torch.equal(noise(x, draws), noise(x, draws))
 

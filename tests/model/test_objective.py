@@ -20,7 +20,7 @@ def relu_objective(reduction="mean"):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 2.0])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_by_hand(reduction, alpha):
+def test_the_losses_equal_a_calculation_by_hand(reduction, alpha):
     zs = {"a": torch.tensor([[1.0, -2.0], [3.0, 0.5]]), "b": torch.tensor([[-1.0, 2.0, 4.0], [0.0, -1.0, 1.0]])}
     fs = {name: z.relu() for name, z in zs.items()}
     target, y = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), torch.tensor([[2.0, 2.0], [-1.0, 4.5]])
@@ -37,7 +37,7 @@ def test_by_hand(reduction, alpha):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_by_numpy_for_a_convolutional_model(reduction):
+def test_the_losses_of_a_convolutional_model_equal_numpy(reduction):
     model = satae.conv((1, 6, 6), nn.ReLU, channels=[3], code=4)
     x, noisy = torch.rand(2, 5, 1, 6, 6)
     model.standardize_by(x.mean(0), torch.full((1, 1, 1), 0.3))
@@ -60,7 +60,7 @@ def test_the_sum_counts_units_and_elements_where_the_mean_averages_them():
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_neither_depends_on_the_size_of_the_batch(reduction):
+def test_the_losses_do_not_depend_on_the_batch_size(reduction):
     model, x = satae.mlp((6,), nn.Tanh, widths=[4, 3]), torch.randn(5, 6)
     objective = satae.Objective(satae.Complement(nn.Tanh()), reduction)
     torch.testing.assert_close(objective(model, x.repeat(3, 1), x.repeat(3, 1), 0.5), objective(model, x, x, 0.5))
@@ -90,7 +90,7 @@ def test_a_penalty_that_is_not_finite_trains_nothing_at_alpha_0():
     assert losses.total.item() == 0.5
 
 
-def test_bad_reduction():
+def test_an_unknown_reduction_is_refused():
     model, x = satae.mlp((6,), nn.ReLU, widths=[4]), torch.randn(5, 6)
     with pytest.raises(ValueError, match="reduction"):
         relu_objective("max")(model, x, x, 0.1)
@@ -181,7 +181,7 @@ def test_a_scaled_identity_has_exactly_no_loss_on_binary_data(scale, limit, tied
     assert [value.item() for value in losses] == [0.0, 0.0, 0.0]
 
 
-def test_and_a_smaller_one_has_some():
+def test_a_smaller_scaled_identity_has_a_loss():
     model, x = identity(0.9, -1.0, 1.0, tied=False), corners()
     losses = satae.Objective(satae.Complement(nn.Hardtanh()))(model, x, x, 1.0)
     assert losses.saturation.item() == pytest.approx(0.1, rel=1e-5)

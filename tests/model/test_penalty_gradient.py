@@ -52,7 +52,7 @@ def scale(z: torch.Tensor, reduction: str) -> float:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(("name", "reading"), CASES)
-def test_linear(name, reading, reduction):
+def test_the_penalty_gradient_of_a_linear_layer_equals_the_formula(name, reading, reduction):
     layer, x = nn.Linear(4, 5).double(), 3 * torch.randn(7, 4, dtype=torch.float64)
     weight, bias = layer.weight.detach(), layer.bias.detach()
     z = torch.stack([torch.stack([(weight[i] * x[n]).sum() + bias[i] for i in range(5)]) for n in range(7)])
@@ -109,7 +109,7 @@ def test_a_weight_is_reached_by_the_penalty_of_later_layers_too():
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_of_an_autoencoder_alpha_times_the_formula_is_added_to_the_reconstruction(reduction):
+def test_an_autoencoders_gradient_is_the_reconstructions_plus_alpha_times_the_formula(reduction):
     model = satae.mlp((4,), nn.Tanh, widths=[5]).double()
     x, noisy = torch.randn(2, 7, 4, dtype=torch.float64)
     objective = satae.Objective(satae.Complement(nn.Tanh()), reduction)
@@ -137,7 +137,7 @@ def test_the_weights_of_a_fully_saturated_unit_get_exactly_zero(name, bias, read
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign", "gelu", "silu", "elu"])
-def test_so_do_those_in_the_tail_of_a_smooth_activation_read_by_its_input(name):
+def test_the_weights_of_a_unit_in_a_smooth_tail_get_exactly_zero_by_input(name):
     layer, x = nn.Linear(4, 3), torch.randn(8, 4)
     with torch.no_grad():
         layer.bias[1] = -50.0

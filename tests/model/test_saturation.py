@@ -255,7 +255,7 @@ def test_the_gradient_reaches_the_weights_before_the_activation_and_no_others():
     assert net[2].weight.grad is None
 
 
-def test_it_can_be_asked_again_and_after_it_has_detached():
+def test_the_last_pass_can_be_read_repeatedly_and_after_detaching():
     net = nn.Sequential(nn.Linear(6, 4), nn.ReLU())
     with satae.saturating(net) as saturation:
         net(x())
@@ -283,7 +283,7 @@ def test_without_gradients_the_numbers_are_the_same():
             assert torch.equal(saturation.total(), with_gradients)
 
 
-def test_each_pass_replaces_the_last():
+def test_each_forward_pass_replaces_the_last():
     net = nn.Sequential(nn.Linear(6, 4), nn.ReLU())
     first, second = x(), 3 * x()
     with satae.saturating(net) as saturation:
@@ -310,7 +310,7 @@ def test_autocast_to_bfloat16():
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled(backend):
+def test_a_compiled_module_gives_the_same_penalty(backend):
     torch._dynamo.reset()
     net, inputs = Nested(), x()
     plain = copy.deepcopy(net)
@@ -420,7 +420,7 @@ def test_an_activation_without_a_flat_set_is_an_error_that_names_it_and_the_reme
         assert list(saturation.by_layer()) == ["1"]
 
 
-def test_layers_chooses():
+def test_layers_selects_the_activations_to_watch():
     net, inputs = Nested(), x()
     with satae.saturating(net) as everything, satae.saturating(net, layers=["block.1"]) as one:
         net(inputs)
@@ -429,17 +429,17 @@ def test_layers_chooses():
 
 
 @pytest.mark.parametrize("names", [["block.0"], ["nowhere"], ["act", "nowhere"]])
-def test_a_layer_that_is_not_there_is_an_error_that_lists_those_that_are(names):
+def test_an_unknown_layer_is_refused_with_the_known_ones(names):
     with pytest.raises(ValueError, match=r"choose from act, block.1"), satae.saturating(Nested(), layers=names):
         pass
 
 
-def test_bad_reading():
+def test_an_unknown_reading_is_refused():
     with pytest.raises(ValueError, match="choose one of output, input, slope"), satae.saturating(nn.ReLU(), "both"):
         pass
 
 
-def test_bad_reduction():
+def test_an_unknown_reduction_is_refused():
     def penalty(act):
         with satae.saturating(act, reduction="max") as saturation:
             act(x())

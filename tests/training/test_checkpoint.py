@@ -62,14 +62,14 @@ class Code:
 # Round trips
 
 
-def test_what_was_saved_is_loaded(path):
+def test_a_saved_state_is_loaded_unchanged(path):
     checkpoint.save(path, state())
     assert same(checkpoint.load(path), state())
     assert checkpoint.load(path).part("model").keys() == {"a", "n"}
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_the_layout_in_memory_is_no_part_of_it(path, layout):
+def test_the_memory_layout_is_not_saved(path, layout):
     x = torch.randn(2, 3, 4, 5).to(memory_format=layout)
     checkpoint.save(path, State({}, {"x": x, "part": x[:, 1]}))
     assert torch.equal(checkpoint.load(path).tensors["x"], x)
@@ -98,7 +98,7 @@ FEW = ("data.limit=60", "epochs=3", "batch_size=16", "alpha=0.3")
 
 @pytest.mark.parametrize("step", [1, 4, 6, 11])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_experiment_that_is_restored_ends_as_one_that_was_not_left(path, configuration, kind, step):
+def test_a_restored_experiment_ends_like_an_uninterrupted_one(path, configuration, kind, step):
     config = configuration(*KINDS[kind], *FEW)
     whole = Experiment.build(config)
     expected = [epoch._replace(samples_per_s=0) for epoch in whole.fit()]
@@ -176,7 +176,7 @@ def test_moments_without_a_shape_are_refused(configuration, kind):
 
 
 @pytest.mark.parametrize("kind", ["mlp", "sgd", "plain sgd"])
-def test_the_optimiser_remembers_just_what_it_should(configuration, kind):
+def test_an_optimizer_state_with_more_or_less_is_refused(configuration, kind):
     config = configuration(*KINDS[kind], *FEW)
     experiment = left_at(config, 3)
     found = experiment.state()
@@ -194,7 +194,7 @@ def test_the_optimiser_remembers_just_what_it_should(configuration, kind):
             Experiment.build(config).restore(refused)
 
 
-def test_moments_are_laid_out_as_their_parameters(configuration):
+def test_restored_moments_have_the_memory_layout_of_their_parameters(configuration):
     weight = nn.Parameter(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
     optimiser = torch.optim.Adam([weight])
     values = torch.randn(4, 3, 2, 2)
@@ -262,7 +262,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(path, monkeypatc
     assert listed(path) == [path.name]
 
 
-def test_all_of_a_file_is_handed_over_before_the_disk_is_told_to_keep_it(path, monkeypatch):
+def test_all_of_a_file_is_written_before_it_is_synced(path, monkeypatch):
     real, sizes = os.fsync, []
 
     def fsync(handle):
@@ -293,7 +293,7 @@ def test_steps_are_in_the_order_of_their_numbers(tmp_path):
     assert [step for step, _ in list_checkpoints(tmp_path)] == [10**9, 999_999_999, 5]
 
 
-def test_who_reads_the_old_file_while_the_new_one_takes_its_place_reads_all_of_it(path):
+def test_a_reader_of_the_old_file_reads_all_of_it_during_a_replacement(path):
     checkpoint.save(path, state(1))
     before = path.read_bytes()
     with path.open("rb") as reader:
@@ -312,7 +312,7 @@ def older_and_newer(run):
     return newer, newer.read_bytes()
 
 
-def test_a_file_torn_at_any_byte_is_passed_over_for_the_one_before(tmp_path, caplog):
+def test_a_file_cut_at_any_byte_is_skipped_for_the_one_before(tmp_path, caplog):
     newer, content = older_and_newer(tmp_path)
     for length in range(len(content)):
         newer.write_bytes(content[:length])
@@ -341,13 +341,13 @@ def test_no_flipped_bit_gives_other_weights(tmp_path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(content=st.binary(max_size=200))
-def test_any_other_content_is_passed_over(tmp_path, content):
+def test_files_of_other_content_are_skipped(tmp_path, content):
     newer, _ = older_and_newer(tmp_path)
     newer.write_bytes(content)
     assert same(latest_checkpoint(tmp_path), state(1, 1))
 
 
-def test_where_none_can_be_read_the_newest_is_named(tmp_path):
+def test_a_run_without_a_readable_checkpoint_names_the_newest(tmp_path):
     newer, _ = older_and_newer(tmp_path)
     for _, path in list_checkpoints(tmp_path):
         path.write_bytes(b"PK")
@@ -355,14 +355,14 @@ def test_where_none_can_be_read_the_newest_is_named(tmp_path):
         latest_checkpoint(tmp_path)
 
 
-def test_there_may_be_none_yet(tmp_path):
+def test_a_run_without_checkpoints_has_no_latest(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory"):
         satae.load(tmp_path)
 
 
 @pytest.mark.parametrize("step", [6, 8, None, "7", 7.5])
-def test_one_of_another_step_than_its_name_says_is_refused(path, step):
+def test_a_checkpoint_of_another_step_than_its_name_says_is_refused(path, step):
     checkpoint.save(path, state(step=step))
     with pytest.raises(ValueError, match=f"{path}: says that it is of step {step}"):
         latest_checkpoint(path.parents[1])
@@ -379,7 +379,7 @@ def test_one_of_another_step_than_its_name_says_is_refused(path, step):
         ({"format": "1", "facts": "{}", "sha256": "0" * 64}, "a checkpoint of format 1"),
     ],
 )
-def test_a_large_file_that_is_none_is_refused_before_it_is_read(path, monkeypatch, metadata, told):
+def test_a_large_file_that_is_no_checkpoint_is_refused_before_it_is_read(path, monkeypatch, metadata, told):
     sparse(path, 2**31, metadata)
     monkeypatch.setattr(checkpoint, "_digest", None)
     with pytest.raises(ValueError, match=told):
@@ -387,7 +387,7 @@ def test_a_large_file_that_is_none_is_refused_before_it_is_read(path, monkeypatc
     assert os.stat(path).st_size > 2**31
 
 
-def test_one_that_no_memory_holds_is_refused_before_it_is_opened(path, monkeypatch):
+def test_a_checkpoint_larger_than_memory_is_refused_before_it_is_opened(path, monkeypatch):
     sparse(path, 2**31, {"format": "2", "facts": "{}", "sha256": "0" * 64})
     monkeypatch.setattr(checkpoint, "memory", lambda: 2**31)
     monkeypatch.setattr(checkpoint, "safe_open", None)
@@ -396,7 +396,7 @@ def test_one_that_no_memory_holds_is_refused_before_it_is_opened(path, monkeypat
 
 
 @pytest.mark.parametrize("more", [-1, 1])
-def test_one_that_is_not_as_long_as_its_header_says_is_refused(path, monkeypatch, more):
+def test_a_checkpoint_of_another_length_than_its_header_says_is_refused(path, monkeypatch, more):
     sparse(path, 2**31, {"format": "2", "facts": "{}", "sha256": "0" * 64}, more)
     monkeypatch.setattr(checkpoint, "_digest", None)
     with pytest.raises(ValueError, match=UNREADABLE):
@@ -475,7 +475,7 @@ def test_absurd_headers_are_refused(path, length):
 
 
 @pytest.mark.parametrize("facts", ["", "[]", "nul", "[" * 100_000, '{"a": 1'])
-def test_facts_that_are_none_are_refused(path, facts):
+def test_invalid_facts_are_refused(path, facts):
     tensors = {"a": torch.zeros(2)}
     written(path, {"format": "2", "facts": facts, "sha256": checkpoint._digest(facts, tensors)}, tensors)
     with pytest.raises(ValueError, match=rf"{UNREADABLE} \(it has no facts\)"):
@@ -532,5 +532,5 @@ def test_a_hostile_configuration_is_refused_by_load(path, configuration, key, va
         satae.load(path.parents[1])
 
 
-def test_streams_of_random_numbers_differ_by_purpose():
+def test_random_generators_differ_by_purpose():
     assert build.random_generator(0, "noise").initial_seed() != build.random_generator(0, "order").initial_seed()

@@ -32,7 +32,7 @@ def state(value=0):
     return State({"value": value}, {})
 
 
-def test_by_steps_by_epochs_or_never(tmp_path):
+def test_checkpoints_are_due_by_steps_by_epochs_or_never(tmp_path):
     never = CheckpointManager(tmp_path, **NEVER)
     assert not any(never.should_save(step, step) for step in range(1, 1000))
     steps = CheckpointManager(tmp_path, **{**NEVER, "every_steps": 3})
@@ -42,7 +42,7 @@ def test_by_steps_by_epochs_or_never(tmp_path):
     assert not any(epochs.should_save(step) for step in range(1, 10))
 
 
-def test_by_time(tmp_path, monkeypatch):
+def test_checkpoints_are_due_by_time(tmp_path, monkeypatch):
     clock = Clock(monkeypatch, cost=0.5)
     by_time = CheckpointManager(tmp_path, **{**NEVER, "every_minutes": 2})
     assert not by_time.should_save(1)
@@ -56,7 +56,7 @@ def test_by_time(tmp_path, monkeypatch):
     assert by_time.should_save(5)
 
 
-def test_writing_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch):
+def test_timed_checkpoints_take_no_more_than_their_share_of_the_time(tmp_path, monkeypatch):
     clock = Clock(monkeypatch, cost=60)
     by_time = CheckpointManager(tmp_path, **{**NEVER, "every_minutes": 1})
     started = clock.now
@@ -69,7 +69,7 @@ def test_writing_takes_no_more_than_its_share_of_the_time(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("keep", [1, 2, 5])
-def test_the_last_few_are_kept(tmp_path, keep):
+def test_the_newest_checkpoints_are_kept(tmp_path, keep):
     kept = CheckpointManager(tmp_path, **{**NEVER, "keep": keep})
     for step in (5, 50, 500, 5000):
         kept.save(step, state(step))
@@ -78,7 +78,7 @@ def test_the_last_few_are_kept(tmp_path, keep):
 
 
 @pytest.mark.parametrize("keep", [1, 2])
-def test_one_that_was_passed_over_pushes_no_good_one_out(tmp_path, keep):
+def test_a_skipped_damaged_checkpoint_displaces_no_good_one(tmp_path, keep):
     before = CheckpointManager(tmp_path, **{**NEVER, "keep": 3})
     for step in (5, 6, 9):
         before.save(step, state(step))
@@ -89,7 +89,7 @@ def test_one_that_was_passed_over_pushes_no_good_one_out(tmp_path, keep):
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
-def test_only_what_is_damaged_is_removed_before_its_time(tmp_path, monkeypatch, number):
+def test_only_damaged_later_checkpoints_are_deleted(tmp_path, monkeypatch, number):
     before = CheckpointManager(tmp_path, **{**NEVER, "keep": 3})
     before.save(5, state(5))
     torn, newer, unreadable = (checkpoint_path(tmp_path, step) for step in (7, 8, 9))
@@ -114,7 +114,7 @@ def refuse(monkeypatch, refused, number):
     monkeypatch.setattr(Path, "open", opened)
 
 
-def test_the_best_is_written_with_the_next_checkpoint(tmp_path):
+def test_the_best_weights_are_written_with_the_next_checkpoint(tmp_path):
     kept = CheckpointManager(tmp_path, **NEVER)
     best = best_path(tmp_path)
     kept.offer_best(3.0, lambda: state(3))
@@ -128,7 +128,7 @@ def test_the_best_is_written_with_the_next_checkpoint(tmp_path):
     assert checkpoint.load(best).facts["value"] == 2
 
 
-def test_the_best_is_on_the_disk_before_the_checkpoint_that_knows_of_it(tmp_path, monkeypatch):
+def test_the_best_weights_are_written_before_the_checkpoint_that_names_their_loss(tmp_path, monkeypatch):
     clock = Clock(monkeypatch, cost=0)
     kept = CheckpointManager(tmp_path, **NEVER)
     kept.offer_best(1.0, lambda: state(1))
@@ -139,14 +139,14 @@ def test_the_best_is_on_the_disk_before_the_checkpoint_that_knows_of_it(tmp_path
     assert [name for name, _ in clock.written] == names
 
 
-def test_the_best_so_far_is_remembered(tmp_path):
+def test_a_worse_loss_than_before_resuming_writes_no_best_weights(tmp_path):
     kept = CheckpointManager(tmp_path, **NEVER, best=1.0)
     kept.offer_best(2.0, lambda: state(2))
     kept.save(1, state())
     assert not best_path(tmp_path).exists()
 
 
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+def test_half_written_files_of_a_killed_process_are_deleted(tmp_path):
     CheckpointManager(tmp_path, **NEVER).save(1, state())
     torn = tmp_path / "checkpoints" / ".step-000000002.safetensors.partial"
     torn.write_bytes(b"half")

@@ -61,6 +61,6 @@ def test_area_is_the_share_below_the_threshold():
     assert low_energy_area(energies) == pytest.approx(3 / 6)
 
 
-def test_the_area_of_a_point_is_that_of_its_disc():
+def test_the_low_energy_area_of_a_point_is_the_area_of_its_disc():
     area = low_energy_area(energy_map(constant(0.2, -0.3), (-1.0, 1.0), side=401))
     assert area == pytest.approx(torch.pi * 2 * 0.01 / 4, rel=0.02)  # E < .01 within radius sqrt(.02), of a square of 4

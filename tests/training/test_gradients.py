@@ -17,7 +17,7 @@ def examples(count):
     return x, x + 0.1
 
 
-def test_only_whole_batches_are_compiled(monkeypatch):
+def test_a_smaller_last_batch_is_not_compiled(monkeypatch):
     sizes, modes = [], []
 
     def recording(function, mode):
@@ -38,7 +38,7 @@ def test_only_whole_batches_are_compiled(monkeypatch):
     assert modes == [None, "reduce-overhead"]
 
 
-def test_what_a_compiled_pass_gave_outlasts_the_next(monkeypatch):
+def test_results_of_a_compiled_pass_outlast_the_next_pass(monkeypatch):
     kept = torch.zeros(2)  # as a CUDA graph, which writes to one place
 
     def graph(model, x, x_noisy):
@@ -60,7 +60,7 @@ def test_a_machine_without_a_compiler_cannot_compile(monkeypatch):
 @pytest.mark.skipif(bool(missing_compiler(CPU)), reason="there is no C++ compiler")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("half", [False, True])
-def test_compiled_is_eager(half):
+def test_compiled_losses_equal_eager_losses(half):
     model, x = satae.mlp((1, 8, 8), nn.ReLU, widths=[16, 4]), examples(8)
     found, expected = [], []
     for size, values in ((8, found), (None, expected)):

@@ -70,7 +70,7 @@ def test_every_sample_is_seen_once_in_each_epoch(count, batch_size, per_epoch):
         assert Counter(map(tuple, rows)) == Counter(map(tuple, data.train.x.tolist()))
 
 
-def test_the_order_is_drawn_anew_in_each_epoch_from_its_generator():
+def test_the_order_of_samples_differs_in_each_epoch_and_follows_its_generator():
     def orders(seed):
         seen = []
         run(noise=lambda x: seen.append(x[:, 0].clone()) or x, batch_size=23, order=seed)
@@ -140,7 +140,7 @@ def test_nothing_is_drawn_from_the_global_generator():
 # alpha
 
 
-def test_alpha_is_asked_for_by_the_share_of_the_training_that_is_done():
+def test_alpha_follows_the_finished_share_of_the_training():
     asked = []
     run(schedule=lambda done: asked.append(done) or 0.0, epochs=2, batch_size=5)
     steps = asked[-10:]  # 5 in each epoch
@@ -181,7 +181,7 @@ def test_the_decoder_is_normalised_every_so_many_steps(every, at, monkeypatch):
     assert done == at
 
 
-def test_its_columns_are_of_unit_length_after_the_step_that_normalises():
+def test_decoder_columns_have_unit_length_after_a_normalizing_step():
     model = satae.mlp((6,), nn.ReLU, widths=[4])
     run(model, decoder_norm=5)
     torch.testing.assert_close(model.decoder.layer1.weight.norm(dim=0), torch.ones(4))
@@ -234,13 +234,13 @@ def test_the_error_names_the_step_and_the_last_finite_loss(step, value):
     assert "optim.lr or alpha" in message
 
 
-def test_an_infinite_loss_is_not_finite_either():
+def test_an_infinite_loss_is_refused():
     data = dataset()
     with pytest.raises(NonFiniteLoss, match="the loss is inf at step 1"):
         run(data=data._replace(train=Split(data.train.x * 1e30)))
 
 
-def test_it_is_noticed_within_a_long_epoch():
+def test_a_loss_that_is_not_finite_is_noticed_within_a_long_epoch():
     data, noise = dataset(5 * CHECK_EVERY), Breaks(7, math.nan)
     model = silent(data)
     with pytest.raises(NonFiniteLoss, match="step 7,"):
@@ -249,7 +249,7 @@ def test_it_is_noticed_within_a_long_epoch():
 
 
 @pytest.mark.parametrize("step", [CHECK_EVERY, CHECK_EVERY + 1, CHECK_EVERY + 2])
-def test_the_step_is_right_across_looks(step):
+def test_the_reported_step_is_right_across_checks(step):
     data = dataset(3 * CHECK_EVERY)
     model = silent(data)
     with pytest.raises(NonFiniteLoss, match=rf"step {step}, after 0\.\d+ the step before"):
@@ -279,7 +279,7 @@ def test_an_epoch_whose_loss_was_not_finite_is_not_reported():
 # Pauses, and going on
 
 
-def test_a_pause_is_made_after_the_steps_that_are_asked_for_and_the_end_of_an_epoch_is_none():
+def test_pauses_are_made_where_asked_for_and_not_at_the_end_of_an_epoch():
     asked = []
     moments = moments_of(
         noise=lambda x: x, schedule=lambda done: 0.1, should_pause=lambda step: asked.append(step) or step > 3
@@ -291,7 +291,7 @@ def test_a_pause_is_made_after_the_steps_that_are_asked_for_and_the_end_of_an_ep
 
 
 @pytest.mark.parametrize("at", [*range(1, 15)])
-def test_what_goes_on_from_a_moment_is_what_was_not_left(at):
+def test_a_training_resumed_at_a_pause_equals_one_without_a_pause(at):
     """23 samples in batches of 5, three epochs; the noise, alpha and the decoder's norm change from step to step."""
 
     def training(model, optimiser, draws, order, **options):
@@ -324,7 +324,7 @@ def test_what_goes_on_from_a_moment_is_what_was_not_left(at):
         assert torch.equal(ours.position.order, theirs.position.order)
 
 
-def test_nothing_is_left_to_do_at_the_end():
+def test_resuming_at_the_end_does_nothing():
     moments = [*moments_of(noise=lambda x: x, schedule=lambda done: 0.1)]
     assert [*moments_of(noise=lambda x: x, schedule=lambda done: 0.1, begin=moments[-1].position)] == []
 
@@ -405,7 +405,7 @@ def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act,
         assert torch.equal(found, expected)
 
 
-def test_any_other_alpha_is_not():
+def test_another_alpha_is_not_a_plain_denoising_autoencoder():
     weights = []
     for alpha in (0.0, 1e-3):
         torch.manual_seed(0)
@@ -416,7 +416,7 @@ def test_any_other_alpha_is_not():
 
 
 @pytest.mark.parametrize("kind", [Adam, SGD])
-def test_the_plain_step_is_that_of_the_optimiser(kind):
+def test_the_plain_step_equals_the_optimizers_step(kind):
     models = [nn.Linear(5, 3) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     optimisers = [kind(model.parameters(), lr=0.1, fused=True) for model in models]

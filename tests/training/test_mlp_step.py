@@ -53,7 +53,7 @@ def test_every_activation_with_a_derivative_is_tried():
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("widths", [(7,), (7, 5), (8, 6, 2)])
 @pytest.mark.parametrize("name", ACTS)
-def test_losses_and_gradients(name, widths, reduction, alpha):
+def test_losses_and_gradients_equal_those_of_autograd(name, widths, reduction, alpha):
     model, objective = built(ACTS[name], widths)
     assert applies(model, objective)
     objective = objective._replace(reduction=reduction)
@@ -82,7 +82,7 @@ def test_the_penalty_alone_has_a_gradient_of_its_own(name):
 
 @pytest.mark.parametrize("name", ACTS)
 @pytest.mark.parametrize(("precision", "slack"), [("medium", 0.02), ("bf16", 0.15)])
-def test_bfloat16_products_are_as_near(precision, slack, name):
+def test_bfloat16_products_are_as_near_as_those_of_autograd(precision, slack, name):
     """In bf16 an f(z) may be rounded to halfway between two levels, where the penalty has no gradient."""
     model, objective = built(ACTS[name])
     (losses, gradients), (expected, expected_gradients) = both(model, objective, PRECISIONS[precision]["cpu"])
@@ -95,7 +95,7 @@ def test_bfloat16_products_are_as_near(precision, slack, name):
         assert (gradient - true).norm() <= 2 * (expected_gradients[key] - true).norm() + slack * true.norm()
 
 
-def test_saturated_units_get_nothing():
+def test_saturated_units_get_no_gradient():
     model, objective = built(ACTS["satlin"], (6,))
     with torch.no_grad():
         model.encoder.layer1.affine.bias.fill_(50.0)
@@ -104,7 +104,7 @@ def test_saturated_units_get_nothing():
     assert model.decoder.layer1.weight.grad.any()
 
 
-def test_a_gradient_that_was_put_away_is_put_back():
+def test_a_removed_gradient_tensor_is_attached_again():
     model, objective = built(nn.ReLU)
     way = MlpStep(model, objective, Precision())
     way(model, *examples(), 0.3)
@@ -131,13 +131,13 @@ class Louder(nn.ReLU):
         (lambda: satae.conv((1, 6, 6), nn.ReLU, channels=[2], code=3), "output"),
     ],
 )
-def test_it_is_left_to_automatic_differentiation_elsewhere(model, reading):
+def test_other_models_are_left_to_automatic_differentiation(model, reading):
     model, objective = model(), satae.Objective(satae.Complement(nn.ReLU(), reading))
     assert not applies(model, objective)
     assert not isinstance(choose_gradient(model, objective, Precision()), MlpStep)
 
 
-def test_the_quickest_way_is_chosen(monkeypatch):
+def test_the_hand_written_step_is_chosen_unless_compiled(monkeypatch):
     model, objective = built(nn.ReLU)
     assert isinstance(choose_gradient(model, objective, Precision()), MlpStep)
     monkeypatch.setattr(torch, "compile", lambda function, mode: function)

@@ -36,7 +36,7 @@ def losses_and_gradients(model, name, alpha=0.3):
     return losses, torch.autograd.grad(losses.total, list(model.parameters()))
 
 
-def test_there_is_one_for_each_choice_and_each_kind_of_device():
+def test_each_precision_is_defined_for_each_type_of_device():
     assert [*PRECISIONS] == [*NAMES]
     devices = {*Config.__dataclass_fields__["device"].metadata["choices"]} - {"auto"}
     assert all({*kinds} == devices for kinds in PRECISIONS.values())

@@ -23,7 +23,7 @@ def test_a_linear_code_moves_by_the_noise_over_the_variance():
     assert math.isclose(found, (2.0 * PERTURBATION) ** 2 * 12, rel_tol=0.05)  # the variance of U(0, 1) is 1/12
 
 
-def test_shrinking_the_code_does_not_help():
+def test_shrinking_the_code_does_not_lower_the_sensitivity():
     x = torch.rand(100, 3, generator=Generator().manual_seed(1))
     large, small = (code_sensitivity(linear_code(s), x, 1.0, Generator().manual_seed(2)) for s in (1.0, 0.01))
     assert math.isclose(large, small, rel_tol=1e-2)

@@ -12,7 +12,7 @@ from satae.training import torch_settings
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not that of glibc")
-def test_freed_memory_is_handed_out_again():
+def test_freed_memory_is_reused():
     torch_settings.configure_torch(1)
 
     def faults():
@@ -37,7 +37,7 @@ def test_threads_wait_for_a_short_while_unless_the_user_has_said_how_long(tmp_pa
         assert os.environ["GOMP_SPINCOUNT"] == found
 
 
-def test_a_gpu_is_told_to_repeat_itself_and_a_cpu_needs_not():
+def test_deterministic_algorithms_are_set_for_a_gpu_only():
     filled = torch.utils.deterministic.fill_uninitialized_memory
     try:
         torch_settings.use_deterministic_algorithms(torch.device("cpu"))

@@ -20,7 +20,7 @@ from satae.model.complement import Complement
 from satae.printable import first_line
 from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
-from satae.runs.loading import model_of, state_of
+from satae.runs.loading import read_state, restore_model
 from satae.training import precision, torch_settings
 from satae.training.checkpoint import State
 from satae.training.metrics import LARGEST_BATCH
@@ -63,7 +63,7 @@ class Trained(NamedTuple):
             ConfigError: there are none, or they cannot be read.
         """
         try:
-            config, state = saved_config.read_config(directory / CONFIG_FILE), state_of(directory, best=best)
+            config, state = saved_config.read_config(directory / CONFIG_FILE), read_state(directory, best=best)
             return cls(directory, config, state, tuple(state.facts["shape"]), best)
         except ConfigError:
             raise
@@ -102,7 +102,7 @@ class Subject(NamedTuple):
         device = device_of(chosen.device)
         torch_settings.use_deterministic_algorithms(device)
         try:
-            model = model_of(trained.state, where).to(device).eval()
+            model = restore_model(trained.state, where).to(device).eval()
             precision.set_precision(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if trained.best else check_data)(trained.state.facts, data)

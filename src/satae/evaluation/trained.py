@@ -23,7 +23,7 @@ from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.printable import first_line
 from satae.runs import provenance
-from satae.runs.loading import model_of
+from satae.runs.loading import restore_model
 from satae.training import checkpoint, precision
 from satae.training.checkpoint import State
 from satae.training.loop import NonFinite
@@ -48,7 +48,7 @@ def twin_of(config: Config, steps: int, device: torch.device) -> DenoisingAutoen
     settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
     made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
     file = _once("twin", made_of, lambda part: checkpoint.save(part, _trained(without, steps)))
-    model = model_of(checkpoint.load(file), str(file)).eval().to(device)
+    model = restore_model(checkpoint.load(file), str(file)).eval().to(device)
     precision.set_precision(model, "fp32", device)  # whatever it was trained with
     return model
 

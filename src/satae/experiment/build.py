@@ -44,23 +44,23 @@ def load_data(name: str, options: str) -> LoadedData:
     return LoadedData(DATA_SOURCES.build(DATA_SOURCES.choice(name, json.loads(options))))
 
 
-def _loaded(config: Config) -> LoadedData:
+def _data_of(config: Config) -> LoadedData:
     return load_data(config.data.name, json.dumps(config.data.options))
 
 
 def dataset(config: Config) -> Dataset:
     """The data set."""
-    return _loaded(config).dataset
+    return _data_of(config).dataset
 
 
 def centre(config: Config) -> Statistics:
     """The statistics of the training split."""
-    return _loaded(config).statistics
+    return _data_of(config).statistics
 
 
 def fingerprint(config: Config) -> str:
     """The fingerprint of the data."""
-    return _loaded(config).fingerprint
+    return _data_of(config).fingerprint
 
 
 def activation(config: Config) -> nn.Module:

@@ -46,7 +46,7 @@ def mlp(
     up: list[Affine] = [TiedDense(m) if tied else Dense(m.outputs, m.inputs) for m in reversed(down)]
     encoder = [_layer(part, act, norm, width) for part, width in zip(down, widths, strict=True)]
     decoder = [_layer(part, act, norm, width) for part, width in zip(up[:-1], reversed(widths[:-1]), strict=True)]
-    return DenoisingAutoencoder(_named(encoder), _named([*decoder, up[-1]]))
+    return DenoisingAutoencoder(_sequence(encoder), _sequence([*decoder, up[-1]]))
 
 
 @ARCHITECTURES.register("conv")
@@ -91,7 +91,7 @@ def conv(
     encoder += [_layer(Dense(volume, [code]), act, nn.BatchNorm1d if batch_norm else None, code)]
     decoder: list[nn.Module] = [_layer(Dense([code], volume), act, norm, depths[-1])]
     decoder += [_layer(up(i), act, norm, depths[i]) for i in range(len(channels) - 1, 0, -1)]
-    return DenoisingAutoencoder(_named(encoder), _named([*decoder, up(0)]))
+    return DenoisingAutoencoder(_sequence(encoder), _sequence([*decoder, up(0)]))
 
 
 def _conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> list[tuple[int, int]]:
@@ -150,5 +150,5 @@ def _layer(affine: Affine, act: MakeActivation, norm: Callable[[int], nn.Module]
     return Layer(affine, act(), norm(width) if norm else None)
 
 
-def _named(parts: Sequence[nn.Module]) -> nn.Sequential:
+def _sequence(parts: Sequence[nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict((f"layer{i}", part) for i, part in enumerate(parts, 1)))

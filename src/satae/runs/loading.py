@@ -1,4 +1,4 @@
-"""The model of a run, read back from what ``satae-train`` left."""
+"""Loads the trained model of a run, or of an exported file."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def load(
     Args:
         run_directory: such as ``outputs/2026-01-31/12-00-00-000000``; or a file that ``satae-export`` wrote with
             ``format=safetensors``.
-        device: to load it onto.
-        best: take the weights with the lowest loss on the validation split, of the epochs that had all of alpha,
-            instead of the newest.
+        device: the device of the model.
+        best: load the weights with the lowest validation loss, among the epochs that had all of alpha, instead of the
+            newest.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
-        OSError: the system does not let it be read.
-        ValueError: the checkpoint cannot be read.
+        FileNotFoundError: the directory has no checkpoint.
+        OSError: the system refuses to read it.
+        ValueError: the checkpoint is damaged, or holds no model of this program.
     """
-    return model_of(state_of(Path(run_directory), best=best), str(run_directory)).to(device).eval()
+    return restore_model(read_state(Path(run_directory), best=best), str(run_directory)).to(device).eval()
 
 
-def state_of(path: Path, *, best: bool = False) -> State:
-    """The newest checkpoint of a run, or the best one; or what an exported file holds.
+def read_state(path: Path, *, best: bool = False) -> State:
+    """Read the newest checkpoint of a run, or its best weights, or an exported file.
 
     Raises:
-        FileNotFoundError: none there.
-        OSError: the system does not let it be read.
-        ValueError: it cannot be read.
+        FileNotFoundError: there is no such checkpoint.
+        OSError: the system refuses to read it.
+        ValueError: it is damaged, or no checkpoint of this program.
     """
     if path.is_file():
         if best:
@@ -62,19 +62,19 @@ def state_of(path: Path, *, best: bool = False) -> State:
     return state
 
 
-def model_of(state: State, where: str) -> DenoisingAutoencoder:
-    """The model in a checkpoint.
+def restore_model(state: State, where: str) -> DenoisingAutoencoder:
+    """Build the model in a checkpoint.
 
     Args:
-        state: as it was read.
-        where: for the message.
+        state: the content of the checkpoint.
+        where: its file or run directory, for the error message.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the checkpoint holds no model of this program.
     """
     try:
         config, weights = restore_config(state.facts["config"], "its configuration"), state.part("model")
-        with torch.device("meta"):  # no memory is taken before the sizes are known to agree
+        with torch.device("meta"):  # takes no memory before the sizes are known to agree
             model = build.model(config, tuple(state.facts["shape"]))
         if other := [name for name, x in model.state_dict().items() if weights[name].dtype != x.dtype]:
             raise ValueError(f"{other[0]} is {weights[other[0]].dtype}")

@@ -88,7 +88,7 @@ def test_a_layer_that_is_constant_stays_finite():
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
 
-def test_nothing_trains_and_no_gradient_is_kept():
+def test_scaling_the_weights_leaves_no_gradient():
     model = MAKERS["conv"](nn.Tanh)
     unit_variance(model, calibration())
     assert all(p.requires_grad and p.grad is None and p.is_leaf for p in model.parameters())
