@@ -61,6 +61,7 @@ def course_charts(run: RunResult) -> Iterator[Chart]:
             ],
             "epoch",
             name,
+            has_whole_x=True,
         )
         for name, panel_keys in COURSE_PANELS.items()
     ]
@@ -72,7 +73,7 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
     x, name = shorten_value(comparison.x), METRIC_NAMES[metric]
     ticks = [point.x for series in comparison.series for point in series.having(metric)]
     panels = []
-    for title, label_series in _labeled(comparison):
+    for title, label_series in _panel_series(comparison):
         curves = []
         for place, label, points in label_series:
             shown = [point for point in points if point.statistics(metric).n]
@@ -86,7 +87,7 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
 
 def _trade_off(comparison: Comparison) -> Chart:
     panels = []
-    for title, label_series in _labeled(comparison):
+    for title, label_series in _panel_series(comparison):
         curves = []
         for place, label, points in label_series:
             shown = [point for point in points if point.statistics(FVU).n and point.statistics(SATURATED).n]
@@ -128,7 +129,7 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
 
 
-def _labeled(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, list[Point]]]]]:
+def _panel_series(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, list[Point]]]]]:
     """The title of each panel, with the place, label and points of its series; a lone series needs no label."""
     is_alone = len(comparison.series) == 1
     for panel in comparison.panels:
@@ -153,13 +154,13 @@ def _curves(
     """The curve of a series, and hollow markers over the points with collapsed runs."""
     color, marker = COLORS[place], MARKERS[place]
     curve = Curve(x, y, label, color, DASHES[place], marker, x_bars=x_bars, y_bars=y_bars)
-    collapsed = [index for index, point in enumerate(points) if point.collapsed]
+    collapsed = [index for index, point in enumerate(points) if point.collapsed_runs]
     hollow = Curve([x[i] for i in collapsed], [y[i] for i in collapsed], "", color, "none", marker, is_hollow=True)
     return [curve, hollow] if collapsed else [curve]
 
 
 def _chart(name: str, title: str, caption: str, panels: Sequence[Panel], comparison: Comparison) -> Chart:
-    hollow = " Hollow: a run collapsed." if any(point.collapsed for point in comparison.points) else ""
+    hollow = " Hollow: a run collapsed." if any(point.collapsed_runs for point in comparison.points) else ""
     caption += f"{comparison.bars_caption()}{hollow}{comparison.left_out_caption()}"
     return Chart(name, title, caption, panels, is_shared=True)
 

@@ -52,7 +52,7 @@ def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[
     rows = examples(comparison)
     notes, galleries, bytes_left = list[str](), list[Gallery](), MOST_PICTURE_BYTES
     for kind, (title, what) in PICTURE_TITLES.items():
-        shown = [[picture for point in row if (picture := _try_embed(point, kind, notes))] for row in rows]
+        shown = [[picture for point in row if (picture := _try_embed_picture(point, kind, notes))] for row in rows]
         bytes_left -= sum(len(picture.address) for row in shown for picture in row)
         if bytes_left < 0:
             notes.append(f"{title} are left out: the page would grow too large.")
@@ -82,7 +82,7 @@ def evaluation_galleries(
             kind = name.removesuffix(".png")
             try:
                 what = _description(kind, descriptions)
-                picture = _embed(directory / EVALUATION_FOLDER / name, run, f"{what}, of {run}")
+                picture = _embed_picture(directory / EVALUATION_FOLDER / name, run, f"{what}, of {run}")
             except (OSError, ValueError) as error:
                 notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
                 continue
@@ -101,12 +101,12 @@ def _first_run(point: Point) -> RunResult:
     return point.runs[min(point.runs)]
 
 
-def _try_embed(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
+def _try_embed_picture(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
     """A picture of the first run, or None if it is missing; adds a note if it cannot be shown."""
     run, name, (title, what) = _first_run(point), format_configuration(point.values), PICTURE_TITLES[kind]
     alternative = f"{title} of {name}, seed {run.seed}: {what}"
     try:
-        return _embed(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
+        return _embed_picture(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -114,7 +114,7 @@ def _try_embed(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | N
         return None
 
 
-def _embed(path: Path, label: str, alternative: str) -> EmbeddedPicture:
+def _embed_picture(path: Path, label: str, alternative: str) -> EmbeddedPicture:
     """Read a PNG file.
 
     Raises:

@@ -52,7 +52,7 @@ def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Te
             names = table_values(group, keys) or [ALL_RUNS]
             yield [*names, str(done.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
 
-    return TextTable.limited("Configurations", head, rows(), len(metrics) + 3)
+    return TextTable.from_rows("Configurations", head, rows(), len(metrics) + 3)
 
 
 def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
@@ -71,7 +71,7 @@ def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Seq
             unknown = [NOTHING] * (len(metrics) + 2)
             yield [collection.name(unreadable), *[NOTHING] * len(keys), UNREADABLE, *unknown]
 
-    return TextTable.limited("Runs", head, rows(), len(metrics) + 2)
+    return TextTable.from_rows("Runs", head, rows(), len(metrics) + 2)
 
 
 def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> TextTable:
@@ -88,7 +88,7 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
         for unreadable in collection.unreadable:
             yield [collection.name(unreadable), UNREADABLE, NOTHING, unreadable.reason, NOTHING]
 
-    return TextTable.limited("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
+    return TextTable.from_rows("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
 
 
 def provenance(collection: RunCollection) -> dict[str, str]:

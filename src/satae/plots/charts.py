@@ -57,6 +57,7 @@ class Panel(NamedTuple):
     y_label: str = ""
     title: str = ""
     x_ticks: Sequence[float] = ()  # the axis has its ticks here, and is logarithmic if they span much
+    has_whole_x: bool = False  # ticks at whole numbers only
     x_possible: tuple[float, float] | None = None  # the axis ends where no value is possible
     y_possible: tuple[float, float] | None = None
     shows_all_possible: bool = False  # the vertical axis starts and ends at the possible values
@@ -156,6 +157,8 @@ def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
     if panel.x_ticks:
         scale_x_axis(ax, "" if is_small else panel.x_label, panel.x_ticks)
         ax.set_xlabel(ax.get_xlabel() or panel.x_label)
+    if panel.has_whole_x:
+        ax.locator_params(axis="x", integer=True)
     if is_small:
         ax.tick_params(labelsize=8)
     if panel.level is not None:

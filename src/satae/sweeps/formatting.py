@@ -86,7 +86,7 @@ class TextTable(NamedTuple):
     caption: str = ""
 
     @classmethod
-    def limited(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
+    def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
         """A table with at most ``MOST_TABLE_ROWS`` of the rows."""
         all_rows = [*rows]
         return cls(title, [*head], all_rows[:MOST_TABLE_ROWS], numbers, max(0, len(all_rows) - MOST_TABLE_ROWS))

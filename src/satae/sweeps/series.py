@@ -35,7 +35,7 @@ class Point(NamedTuple):
         return cls(x, group.values, {run.seed: run for run in group.finished})
 
     @property
-    def collapsed(self) -> int:
+    def collapsed_runs(self) -> int:
         """The number of runs that collapsed."""
         return sum(run.is_collapsed for run in self.runs.values())
 

@@ -47,7 +47,7 @@ def table(part: Part, axes: Sequence[str]) -> TextTable:
 
     head = [*(keys or ["configuration"]), "n", "inputs", *titles]
     title, numbers = f"{part.name.capitalize()}, evaluated", len(head) - max(1, len(keys))
-    return TextTable.limited(title, head, rows(), numbers)._replace(files="evaluation.csv", caption=part.label)
+    return TextTable.from_rows(title, head, rows(), numbers)._replace(files="evaluation.csv", caption=part.label)
 
 
 def evaluated(part: Part) -> list[str]:
