@@ -191,7 +191,7 @@ def own_data(tmp_path):
 
 def overwrite(path, x):
     numpy.save(path, x)
-    build._dataset.cache_clear()  # as in a process of its own
+    build.load_data.cache_clear()  # as in a process of its own
 
 
 def test_version():
