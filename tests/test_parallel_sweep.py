@@ -1,6 +1,5 @@
 """A sweep in worker processes is what it is in one process, however its runs end."""
 
-import contextlib
 import csv
 import os
 import re
@@ -36,7 +35,7 @@ sys.addaudithook(note)
 
 
 def prepare(folder):
-    """Data, and what makes a fault of one run: a folder where a file should be."""
+    """Data, and what makes one run fail: a folder where a file should be."""
     import numpy
 
     numpy.save(folder / "x.npy", numpy.random.default_rng(0).random((200, 6), dtype="float32"))
@@ -45,7 +44,7 @@ def prepare(folder):
 
 @pytest.fixture(scope="module")
 def parallel(tmp_path_factory):
-    """Six runs in two worker processes, of which one has a fault and three diverge."""
+    """Six runs in two worker processes: one fails for a folder in its way, three diverge."""
     folder = tmp_path_factory.mktemp("parallel")
     prepare(folder)
     (folder / "site").mkdir()
@@ -56,7 +55,7 @@ def parallel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    """The same, one after another."""
+    """The same runs one after another."""
     folder = tmp_path_factory.mktemp("serial")
     prepare(folder)
     return folder, here(folder, *WORDS, "threads=1", "-m", "hydra.sweep.dir=sweep")
@@ -80,7 +79,7 @@ def test_the_numbers_are_the_same_to_the_last_bit(parallel, serial):
     assert untimed(parallel[0] / "sweep" / NAMES[0]) != untimed(parallel[0] / "sweep" / NAMES[2])
 
 
-def test_how_each_run_ended_stands_in_its_directory(parallel, serial):
+def test_the_record_of_each_run_says_how_it_ended(parallel, serial):
     for folder, _ in (parallel, serial):
         found = [read(run / "run.json") for run in runs(folder)]
         assert [record["status"] for record in found] == STATUS
@@ -91,22 +90,22 @@ def test_the_exit_code_is_the_same(parallel, serial):
     assert parallel[1].code == serial[1].code == 3
 
 
-def test_a_failure_is_told_in_one_line_and_the_same(parallel, serial):
-    told = [sorted(outcome.err.replace(str(folder), "").splitlines()) for folder, outcome in (parallel, serial)]
-    assert told[0] == told[1]
-    assert len(told[0]) == 4
-    assert all(line.startswith("satae-train: ") for line in told[0])
+def test_failures_are_printed_in_the_same_lines(parallel, serial):
+    printed = [sorted(outcome.err.replace(str(folder), "").splitlines()) for folder, outcome in (parallel, serial)]
+    assert printed[0] == printed[1]
+    assert len(printed[0]) == 4
+    assert all(line.startswith("satae-train: ") for line in printed[0])
 
 
 def test_each_run_has_a_line_that_names_it(parallel):
     lines = parallel[1].out.splitlines()
-    told = sorted(line for line in lines if "valid fvu" in line and "finished" not in line)
-    assert [re.sub(r"(fvu|saturated) [\d.]+", r"\1", line) for line in told] == [
+    named = sorted(line for line in lines if "valid fvu" in line and "finished" not in line)
+    assert [re.sub(r"(fvu|saturated) [\d.]+", r"\1", line) for line in named] == [
         f"{NAMES[0]}  valid fvu  saturated",
         f"{NAMES[2]}  valid fvu  saturated",
     ]
     assert lines[0] == "2 of 6 runs at once"
-    others = [line for line in lines[1:] if line not in told]
+    others = [line for line in lines[1:] if line not in named]
     assert all(line.startswith("warning: optim.lr=") for line in others[: -len(CODES) - 6])
 
 
@@ -122,7 +121,7 @@ def test_the_table_is_the_same(parallel, serial):
         assert [row["status"] for row in csv.DictReader(file)] == STATUS
 
 
-def test_jobs_and_threads_are_the_cores_and_are_written_down(parallel):
+def test_jobs_and_threads_are_recorded(parallel):
     for run in runs(parallel[0]):
         record = read(run / "run.json")
         assert (record["jobs"], record["threads"]) == (2, 1)
@@ -135,7 +134,7 @@ def test_the_command_is_what_was_typed(parallel):
     assert "hydra.launcher.batch_size" not in command
 
 
-def test_workers_go_on_to_the_next_run_and_read_the_data_once(parallel):
+def test_a_worker_makes_several_runs_and_reads_the_data_once(parallel):
     by = [worker(run) for run in runs(parallel[0])]
     assert len(set(by)) == 2
     reads = [int(line) for line in (parallel[0] / "reads").read_text().split()]
@@ -143,7 +142,7 @@ def test_workers_go_on_to_the_next_run_and_read_the_data_once(parallel):
     assert {reads.count(pid) for pid in by} == {reads.count(next(pid for pid in reads if pid not in by))}
 
 
-def test_no_worker_is_started_in_vain(parallel):
+def test_every_worker_makes_a_run(parallel):
     started = [int(line) for line in (parallel[0] / "reads.workers").read_text().split()]
     assert sorted(started) == sorted({worker(run) for run in runs(parallel[0])})
 
@@ -157,44 +156,14 @@ def test_a_log_holds_the_lines_of_its_own_run(parallel):
         assert [name for name in NAMES if f"sweep/{name}" in log and name != NAMES[number]] == []
 
 
-# ended before their time
-
-
-@pytest.fixture
-def long_sweep(tmp_path):
-    """Two short runs that are done and two that would take for ever, with the program that makes them."""
-    words = [*TINY, "epochs=1,1000000", "seed=0,1", *JOBLIB]
-    program = started(tmp_path, *words)
-    with program:
-        while len(list(tmp_path.glob("sweep/epochs=1000000,*/metrics.jsonl"))) < 2 and program.poll() is None:
+def test_control_c_ends_workers_and_shows_what_is_done(tmp_path):
+    """Two short runs that finish, and two that would take forever."""
+    with started(tmp_path, *TINY, "epochs=1,1000000", "seed=0,1", *JOBLIB) as program:
+        while len([*tmp_path.glob("sweep/epochs=1000000,*/metrics.jsonl")]) < 2 and program.poll() is None:
             time.sleep(0.05)
-        yield program, tmp_path / "sweep"
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)
-
-
-def ended(program):
-    """What it said; a worker that was left would keep the pipes open."""
-    return program.communicate(timeout=30)
-
-
-def test_control_c_ends_workers_too_and_shows_what_is_done(long_sweep):
-    program, sweep = long_sweep
-    os.killpg(program.pid, signal.SIGINT)
-    out, err = ended(program)
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=60)  # a worker that was left would keep the pipes open
     assert (program.returncode, err) == (130, "satae-train: interrupted\n")
-    found = [read(run / "run.json") for run in runs(sweep)]
+    found = [read(run / "run.json") for run in runs(tmp_path / "sweep")]
     assert [record["status"] for record in found] == ["finished", "finished", "interrupted", "interrupted"]
     assert [line.split()[:2] for line in out.splitlines()[-4:-2]] == [["1", "2"], ["1000000", "0"]]
-
-
-def test_workers_do_not_outlive_a_program_that_is_killed(long_sweep):
-    program, sweep = long_sweep
-    program.kill()
-    ended(program)
-    assert [read(run / "run.json")["status"] for run in runs(sweep)] == [
-        "finished",
-        "finished",
-        "interrupted",
-        "interrupted",
-    ]
