@@ -140,7 +140,10 @@ def test_runs_of_a_killed_worker_are_made_again_alone(tmp_path, capfd):
     assert [record["again"] for record in made.values()] == [True, True, False]
     assert largest_overlap([record["times"] for record in made.values()]) == 1
     out, err = capfd.readouterr()
-    assert out.splitlines() == ["2 of 3 runs at once", "a process was killed; 2 runs go on alone, then the others"]
+    assert out.splitlines() == [
+        "2 of 3 runs at once",
+        "a process was killed; 2 runs are made again alone, then the others",
+    ]
     assert err == f"satae-train: {tmp_path / '0'}: {base.WorkerKilledError()}\n"
     assert made["0"]["error"] == f"WorkerKilledError: {base.WorkerKilledError()}"
 

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from program import TINY, files, here
 
 from satae.cli.compose import compose_runs
@@ -67,6 +68,7 @@ def test_our_configurations_replace_those_of_the_plugins():
 
 @pytest.mark.parametrize("name", ["joblib", "submitit_local", "submitit_slurm", "slurm", "ray", "ray_cluster"])
 def test_a_launcher_whose_extra_is_missing_is_refused(name, tmp_path, monkeypatch):
+    Plugins.instance()  # Hydra loads its plugins when it is first used
     for plugin in ("joblib", "submitit_local", "submitit_slurm", "ray"):
         monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{plugin}.yaml", raising=False)
     outcome = here(tmp_path, *TINY, "seed=0,1", "-m", f"hydra/launcher={name}")

@@ -1,4 +1,4 @@
-"""What all launchers share: their interface, the division of cores among runs, and what happens to lost runs."""
+"""The interface of all launchers, the division of cores among runs, and the handling of lost runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from satae import signals
 from satae.errors import ConfigError
 from satae.printable import one_line
-
-N_JOBS: Final = "hydra.launcher.n_jobs"
 
 
 class Share(NamedTuple):
@@ -39,7 +37,7 @@ Options = Mapping[str, Any]  # of ``hydra.launcher``
 class Launcher(AbstractContextManager["Launcher"]):
     """Makes the runs of a sweep; its worker processes live as long as the context.
 
-    This class makes one run after another in this process, its subclasses make several at once in others.
+    This class makes one run after another in this process; its subclasses make several at once in other processes.
     """
 
     share: Share | None = None  # None where runs are made one after another
@@ -51,13 +49,13 @@ class Launcher(AbstractContextManager["Launcher"]):
         """Make runs, and wait for all of them.
 
         Args:
-            work: makes one run with its share of the machine; a function that pickle can name. Signals are held while
-                it works: it looks at :func:`satae.signals.pending_signal` where the run can be left.
+            work: makes one run with its share of the machine; a function of a module, since it is pickled. Signals
+                are held while it works: it checks :func:`satae.signals.pending_signal` where a run can stop.
             jobs: the runs.
 
         Raises:
-            Interrupted: a signal asked this process to end. Runs that had started have left a checkpoint.
-            BrokenExecutor: worker processes were killed before they came to any run.
+            Interrupted: a signal asked this process to end. Runs that had started have written a checkpoint.
+            BrokenExecutor: worker processes were killed before they started any run.
             ConfigError: the cluster does not answer.
         """
         for job in jobs:
@@ -88,7 +86,7 @@ def is_stopped(stop_file: Path | None) -> bool:
 
 
 def available_cores() -> int:
-    """The number of cores that this process may use; a container, or its parent, may have reserved some.
+    """The number of cores that this process may use; a container or the system may limit it.
 
     Raises:
         ConfigError: LOKY_MAX_CPU_COUNT, which limits the number, is not a whole number.
@@ -114,14 +112,14 @@ def share_cores(cores: int, n_jobs: int, runs: int) -> Share:
         ConfigError: ``n_jobs`` is 0.
     """
     if n_jobs == 0:
-        raise ConfigError(f"{N_JOBS}=0: must be at least 1, or -1 for one run a core")
+        raise ConfigError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for one run a core")
     wanted = max(1, cores + 1 + n_jobs) if n_jobs < 0 else n_jobs
     jobs = min(wanted, runs)
     return Share(jobs, max(1, cores // jobs))
 
 
 def share_machine(threads: int | None, runs: int) -> Share:
-    """Divide this machine among runs with a fixed number of threads each; None for one run a core."""
+    """Divide this machine's cores among runs, with a fixed number of threads each or, if None, one run a core."""
     cores = available_cores()
     if not threads:
         return share_cores(cores, -1, runs)
@@ -130,7 +128,7 @@ def share_machine(threads: int | None, runs: int) -> Share:
 
 
 def print_outcome(directory: Path) -> None:
-    """Print a line about a run that has ended in a process whose output goes to a log file of its own."""
+    """Print how a run has ended in a process whose own output goes to a log file."""
     from satae.runs import layout
     from satae.sweeps import results, table
 

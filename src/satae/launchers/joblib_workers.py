@@ -1,4 +1,4 @@
-"""Runs at once in worker processes of joblib, which start early and end with the sweep."""
+"""Several runs at once in worker processes of joblib, which start early and end with the sweep."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from satae.launchers.base import (
     run_status,
     share_cores,
 )
-from satae.launchers.worker_process import JobRunner, end_when
+from satae.launchers.worker_process import JobRunner, end_after_main_process
 from satae.runs.layout import RUNNING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class JoblibLauncher(Launcher):
-    """Makes runs in worker processes, one at a time in each, or in this process if only one is to be made at a time.
+    """Makes runs in worker processes, one at a time in each; in this process if only one run is made at a time.
 
-    Workers start at once, since each takes as long to import what a run needs as this process takes to check all runs.
-    When a worker is killed, all workers of its pool are lost. Runs that were going on are made again, each alone in a
-    new process, since one of them may be why; then the others.
+    Workers start immediately: a worker needs as long to import torch as this process needs to check all runs.
+    When a worker is killed, joblib ends all workers. The runs that they were making are made again, each alone in a
+    new process, since one of them may be the cause. Then the other runs follow.
     """
 
     share: Share
@@ -49,7 +49,7 @@ class JoblibLauncher(Launcher):
             self._start_workers(self.share.jobs)
 
     def run(self, work: Work[J], jobs: Sequence[J]) -> None:
-        """Make runs, and again those that a killed worker has left."""
+        """Make runs; repeat those whose worker was killed."""
         if self.share.jobs == 1:
             super().run(work, jobs)
             return
@@ -58,21 +58,21 @@ class JoblibLauncher(Launcher):
         with signals.hold_signals():
             while waiting and not is_stopped(self.stop_file):
                 if killed := self._run_until_killed(runner, waiting):
-                    alone = count_words(len(killed), "run goes", "runs go")
-                    print(f"a process was killed; {alone} on alone, then the others", flush=True)  # noqa: T201
+                    repeated = count_words(len(killed), "run is", "runs are")
+                    print(f"a process was killed; {repeated} made again alone, then the others", flush=True)  # noqa: T201
                 for job in killed:
                     self._run_alone(runner, job)
                 if waiting and not is_stopped(self.stop_file):
                     self._start_workers(self.share.jobs)
 
     def __exit__(self, *error: object) -> None:
-        """End the workers; their runs have ended, or are given up."""
+        """End the workers, and with them runs that have not ended."""
         if self._pool is not None:
             with signals.hold_signals():
                 self._pool.shutdown(wait=True, kill_workers=True)
 
     def _start_workers(self, number: int) -> None:
-        """Start worker processes; those that were there end."""
+        """Start worker processes; existing ones end."""
         from joblib.externals.loky import ProcessPoolExecutor
 
         self.__exit__()
@@ -84,11 +84,11 @@ class JoblibLauncher(Launcher):
             self._pool.submit(os.getpid)  # the first task starts all workers
 
     def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
-        """Make runs until all have ended, or a worker is killed; return those that were going on then.
+        """Make runs until all have ended or a worker is killed; return the runs that were being made then.
 
         Args:
             runner: makes a run.
-            waiting: runs are taken from here as they start; those that had not started in fact are put back.
+            waiting: the runs; each is removed when a worker gets it, and put back if the worker had not started it.
         """
         running: dict[Future[int | None], J] = {}
         ended = 0
@@ -122,7 +122,8 @@ class JoblibLauncher(Launcher):
 
 
 def _start_worker(prepare: Callable[[], None], main_process: int) -> None:
+    """The first thing that a worker process does."""
     signals.hold_signals_in_worker()
-    end_when(lambda: os.getppid() != main_process)
-    gc.disable()  # until the first run: collecting while libraries are imported takes a quarter of a second
+    end_after_main_process(lambda: os.getppid() != main_process)
+    gc.disable()  # until the first run: with it, imports take a quarter of a second longer
     prepare()

@@ -1,4 +1,4 @@
-"""Each run a task of Ray: of one that is started on this machine for the sweep, or of a cluster."""
+"""Each run is a task of Ray, which is started on this machine for the sweep or is a cluster that exists."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from satae.printable import first_line
 
 POLL_S: Final = 0.2
 QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
-# all of Ray's servers listen at 127.0.0.1 only if Ray takes the machine for one that cannot be part of a cluster; given
-# that address, it looks for one that others can reach
+# Ray's servers listen at 127.0.0.1 only if Ray believes that the machine cannot be part of a cluster; if it is given
+# that address instead, it searches for another one that other machines can reach
 LOCAL: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 class RayLauncher(Launcher):
     """Makes each run in a task of Ray, waits for all tasks, and cancels them when this program ends.
 
-    On this machine the cores limit how many runs are made at once. A task that is lost leaves the others running.
+    On this machine the cores limit how many runs are made at once. If a task is lost, the others continue.
     """
 
     share: Share
@@ -51,7 +51,7 @@ class RayLauncher(Launcher):
             ray.init(**self._init)
         except ConnectionError as error:
             raise ConfigError(first_line(error) or type(error).__name__) from None
-        signals.install_handlers(signal.SIGTERM)  # Ray listens to it now
+        signals.install_handlers(signal.SIGTERM)  # ray.init has replaced ours
         runner = JobRunner(work, self.share, self.prepare, self.stop_file)
         task = ray.remote(**self._remote)(_run_task) if self._remote else ray.remote(_run_task)
         is_cancelled = False
@@ -61,12 +61,12 @@ class RayLauncher(Launcher):
                 if signals.pending_signal() is not None and not is_cancelled:
                     is_cancelled = True
                     for reference in running:
-                        ray.cancel(reference)  # as Ctrl-C does
+                        ray.cancel(reference)  # raises SIGINT in the task's process
                 for reference in ray.wait([*running], num_returns=len(running), timeout=POLL_S)[0]:
                     self._report(reference, running.pop(reference))
 
     def __exit__(self, *error: object) -> None:
-        """End Ray on this machine, or leave its cluster."""
+        """Stop Ray on this machine, or disconnect from its cluster."""
         import ray
 
         ray.shutdown()
@@ -77,7 +77,7 @@ class RayLauncher(Launcher):
 
         try:
             ray.get(reference)
-        except Exception as error:  # Ray's own, or what a process raises as it is taken apart
+        except Exception as error:  # Ray's own, or any error of a process that is ending
             if signals.pending_signal() is None:
                 close_lost_run(directory, self.stop_file, f" ({type(error).__name__}: {first_line(error)})")
         else:
@@ -85,7 +85,7 @@ class RayLauncher(Launcher):
 
 
 def _run_task(runner: JobRunner[J], job: J, folder: str) -> None:
-    """Make one run in a process of Ray, which works where its cluster was started until it is told."""
+    """Make one run in a process of Ray, in the folder of the main process instead of the cluster's."""
     signals.hold_signals_in_worker()
     os.chdir(folder)
     runner.run(job)

@@ -1,4 +1,4 @@
-"""Launchers by name: what a user can type after ``hydra/launcher=``, and the launcher that a configuration chooses."""
+"""Launchers by name: the choices of ``hydra/launcher=``, and the launcher that a configuration chooses."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from satae.launchers.ray_tasks import RayLauncher
 from satae.launchers.submitit_jobs import SubmititLauncher
 
 LAUNCHER_GROUP: Final = "hydra/launcher"
-LAUNCHER_OPTION: Final = "hydra.launcher."  # how the names of their options begin
+LAUNCHER_OPTION: Final = "hydra.launcher."  # prefix of their options
 
 
 class LauncherChoice(NamedTuple):
-    """One word that a user can type."""
+    """A word that a user can type after ``hydra/launcher=``."""
 
     extra: str  # what to install: pip install 'satae[extra]'
     plugin: str  # the configuration that the extra's Hydra plugin provides
-    config: str  # ours, in conf/hydra/launcher; Hydra would warn of one with the plugin's name
-    options: tuple[str, ...]  # those that users change
+    config: str  # our configuration in conf/hydra/launcher; with the plugin's name Hydra would warn about it
+    options: tuple[str, ...]  # what users change
 
 
 LAUNCHERS: Final = {
@@ -42,10 +42,10 @@ LAUNCHERS: Final = {
         "ray", "ray", "ray_cluster", ("ray.remote.num_cpus", "ray.remote.max_retries", "ray.init.address")
     ),
 }
-PLUGINS: Final = {choice.plugin: choice for choice in reversed(LAUNCHERS.values())}  # "ray" is the first of its two
+PLUGINS: Final = {choice.plugin: choice for choice in reversed(LAUNCHERS.values())}  # "ray" has two: the first
 INNER_NAMES: Final = {"basic", "ray_aws", *PLUGINS, *(choice.config for choice in LAUNCHERS.values())} - {*LAUNCHERS}
 CLASSES: Final[Mapping[str, Callable[[Options, int, Callable[[], None], Path | None], Launcher]]] = {
-    # by the class in ``_target_``, which is never imported
+    # by the name of the class in ``_target_``, which is never imported
     "JoblibLauncher": JoblibLauncher,
     "LocalLauncher": partial(SubmititLauncher, cluster="local"),
     "SlurmLauncher": partial(SubmititLauncher, cluster="slurm"),
@@ -61,9 +61,9 @@ def open_launcher(
     Args:
         options: ``hydra.launcher``, with its ``_target_``; None for one run after another.
         count: the number of runs.
-        prepare: imports what a run needs; called in worker processes only, where they start early at once.
-        stop_file: created when a run fails; no more runs start then, and those in other processes end with a
-            checkpoint. None if failures do not stop the others.
+        prepare: imports what a run needs; worker processes call it as they start.
+        stop_file: created when a run fails; then no more runs start, and runs in other processes end with a
+            checkpoint. None if a failed run does not stop the others.
 
     Raises:
         ConfigError: the launcher is another package's, or one of its options cannot be used.
@@ -84,7 +84,7 @@ def replace_plugin_names(words: Sequence[str]) -> list[str]:
 
 
 def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
-    """What to say of a launcher that Hydra does not find.
+    """The message about a launcher that Hydra does not find.
 
     Args:
         name: the launcher, or the plugin that its configuration needs.
@@ -97,7 +97,7 @@ def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_option_message(key: str, chosen: Mapping[str, str]) -> str | None:
-    """What to say of an option that the launcher does not have; None if it is not an option of a launcher.
+    """The message about an option that the launcher does not have; None if it is not an option of a launcher.
 
     Args:
         key: the option, as typed.

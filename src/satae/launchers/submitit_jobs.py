@@ -1,4 +1,4 @@
-"""Each run a job of submitit: on this machine as many at once as the cores allow, or one array on a Slurm cluster."""
+"""Each run is a job of submitit: on this machine, as many at once as its cores allow, or on a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from satae.launchers.base import (
     print_outcome,
     share_machine,
 )
-from satae.launchers.worker_process import JobRunner, end_when
+from satae.launchers.worker_process import JobRunner, end_after_main_process
 from satae.runs.layout import shorten
 
 POLL_S: Final = 0.2
 CANCEL_TIMEOUT_S: Final = 60  # for the checkpoints of jobs that were cancelled
-# a terminal sends Ctrl-C to all processes; submitit's controllers would answer these signals by killing their jobs
+# a terminal sends Ctrl-C to all processes, and submitit's controllers kill their jobs at these signals
 CONTROLLER_MASK: Final = (signal.SIGINT, signal.SIGUSR1)
 
 
 class SubmititLauncher(Launcher):
     """Makes each run in a job of its own, waits for all jobs, and cancels them when this program ends.
 
-    A job that is lost leaves the others running.
+    If a job is lost, the others continue.
     """
 
     share: Share
@@ -55,7 +55,7 @@ class SubmititLauncher(Launcher):
             print(f"{count} runs for Slurm, at most {self.share.jobs} at once", flush=True)  # noqa: T201
 
     def run(self, work: Work[J], jobs: Sequence[J]) -> None:
-        """Make runs, each in a job; Slurm gets all at once."""
+        """Make runs, each in a job; Slurm gets all jobs at once, as an array."""
         executor = self._executor()
         runner = SubmititRunner(work, self.share, self.prepare, self.stop_file)
         at_once = self.share.jobs if self._cluster == "local" else len(jobs)
@@ -77,7 +77,7 @@ class SubmititLauncher(Launcher):
                 self._cancel([submission for submission in running if not submission.done()])
 
     def _executor(self) -> Any:
-        """Submitit's executor with the options that Hydra's plugin has."""
+        """Create submitit's executor; options of Hydra's plugin are its parameters, with the cluster as a prefix."""
         from submitit import AutoExecutor
 
         logging.getLogger("submitit").setLevel(logging.CRITICAL)  # it prints each message twice
@@ -91,11 +91,11 @@ class SubmititLauncher(Launcher):
     def _report(self, submission: Any, directory: Path) -> None:
         """Print how a run has ended."""
         has_result = submission.paths.result_pickle.exists()
-        if self._cluster == "slurm" or has_result:  # submitit waits until a shared file system shows the file
+        if self._cluster == "slurm" or has_result:  # a shared file system may show the file later: submitit waits
             try:
                 submission.results()
                 has_result = True
-            except Exception:  # submitit's own, or whatever comes of reading a torn file
+            except Exception:  # submitit's own, or any error of reading a damaged file
                 has_result = False
         if has_result:
             print_outcome(directory)
@@ -105,12 +105,12 @@ class SubmititLauncher(Launcher):
             close_lost_run(directory, self.stop_file, f"{state}; the job's log: {log}")
 
     def _cancel(self, submissions: Sequence[Any]) -> None:
-        """Ask jobs to end, and give their runs the time to write a checkpoint."""
+        """Ask jobs to end, and wait while their runs write a checkpoint."""
         if self._cluster == "slurm" and submissions:
             arrays = {submission.job_id.partition("_")[0] for submission in submissions}
             subprocess.run(["scancel", *arrays], capture_output=True, check=False)
         elif submissions:
-            for submission in submissions:  # the id is its controller's; submission.cancel() would kill within a second
+            for submission in submissions:  # by the process id; submission.cancel() would kill the run after a second
                 with suppress(ProcessLookupError):
                     os.kill(int(submission.job_id), signal.SIGTERM)
         deadline = time.monotonic() + CANCEL_TIMEOUT_S
@@ -119,10 +119,10 @@ class SubmititLauncher(Launcher):
 
 
 class SubmititRunner(JobRunner[J]):
-    """Makes one run in a job of submitit; a job that Slurm stops to make room is started again.
+    """Makes one run in a job of submitit; a job that nears its time limit, or is preempted, is queued again.
 
-    Submitit's own handler of the signal ahead of a time limit would end a run in the middle of a step. Here the run
-    ends where it can be left, then the handler is called.
+    Submitit's own handler for the signal before a time limit would end a run in the middle of a step. Here the run
+    first ends with a checkpoint, then the handler is called.
     """
 
     def __init__(self, work: Work[J], share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
@@ -133,7 +133,7 @@ class SubmititRunner(JobRunner[J]):
         """Make a run.
 
         Raises:
-            SystemExit: a signal ended the run. The job leaves no result then, so that it does not count as finished.
+            SystemExit: a signal ended the run. Then the job has no result, so that it does not count as finished.
         """
         from submitit import JobEnvironment
 
@@ -142,36 +142,36 @@ class SubmititRunner(JobRunner[J]):
         requeue = cast("Callable[[int, Any], Any]", signal.getsignal(time_limit))
         signals.hold_signals_in_worker(time_limit)
         if environment.cluster == "local":
-            end_when(lambda: not _exists(self.main_process))
+            end_after_main_process(lambda: not _exists(self.main_process))
         number = self.run(job)
         if number is None:
             return
         if number == time_limit or (environment.cluster == "slurm" and _is_preempted(environment.job_id)):
-            _start_again(requeue, number)
+            _queue_again(requeue, number)
         raise SystemExit(128 + number)
 
     def checkpoint(self, job: J) -> Any:
-        """What submitit submits when a job is started again: the same run, which resumes from its checkpoint."""
+        """The submission that submitit queues again: the same run, which resumes from its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, job)
 
 
-def _start_again(requeue: Callable[[int, Any], Any], number: int) -> None:
-    """Have submitit start the job again; it refuses after ``max_num_timeout`` time limits."""
+def _queue_again(requeue: Callable[[int, Any], Any], number: int) -> None:
+    """Let submitit queue the job again; it refuses after ``max_num_timeout`` time limits."""
     from submitit.core.utils import UncompletedJobError
 
     try:
         requeue(number, None)
     except (UncompletedJobError, OSError, subprocess.SubprocessError) as error:
-        print(f"not started again: {error}", file=sys.stderr)  # noqa: T201  # to the job's own log
+        print(f"not queued again: {error}", file=sys.stderr)  # noqa: T201  # to the job's own log
 
 
 def _is_preempted(job_id: str) -> bool:
-    """Whether Slurm will start this job again: it sends SIGTERM to jobs that make room for others, and at ``scancel``.
+    """Whether Slurm preempts this job: it sends SIGTERM then, but also at ``scancel``.
 
-    Until their grace is over, the former are still listed as running. Slurm starts those again that are at work by
-    then, but not those that have ended by themselves.
+    During its grace time, only a preempted job is still listed as running. Slurm itself queues it again only if it
+    works until that time is over, not if it ends by itself.
     """
     command = ["squeue", "--noheader", "--format=%T", f"--jobs={job_id}"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split() == ["RUNNING"]

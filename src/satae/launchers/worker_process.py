@@ -1,4 +1,4 @@
-"""What happens in a process that makes runs for another one: signals, failures elsewhere, and its own end."""
+"""A process that makes runs for the main process: signals, failures of other runs, and its own end."""
 
 from __future__ import annotations
 
@@ -29,51 +29,49 @@ class JobRunner(Generic[J]):
         """Make a run, unless this process was asked to end or another run has failed.
 
         Returns:
-            The signal that ended the run, or kept it from starting; None if it came to an end of its own, or if the
-            failure of another run ended it.
+            The signal that ended the run or prevented it; None if the run finished or failed by itself, or ended
+            because another run failed.
         """
-        with suppress(signals.Interrupted):  # the run has left a checkpoint
+        with suppress(signals.Interrupted):  # the run has written a checkpoint
             if not is_stopped(self.stop_file):
                 self.prepare()
-                with _watch(self.stop_file), signals.hold_signals():
+                with self._end_after_failures(), signals.hold_signals():
                     run_job(self.work, job, self.share, self.stop_file)
         return None if self.stop_file and self.stop_file.exists() else signals.pending_signal()
 
-
-@contextmanager
-def _watch(stop_file: Path | None) -> Iterator[None]:
-    """Ask this process to end, with a checkpoint, when a run has failed in another process or on another machine."""
-    if stop_file is None:
-        yield
-        return
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(STOP_FILE_POLL_S):
-            if stop_file.exists():
-                signals.request_end()
-                return
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    @contextmanager
+    def _end_after_failures(self) -> Iterator[None]:
+        """End the run, with a checkpoint, when a run has failed in another process or on another machine."""
+        if self.stop_file is None:
+            yield
+            return
+        over = _start_watching(self.stop_file.exists, signals.request_end, STOP_FILE_POLL_S)
+        try:
+            yield
+        finally:
+            over.set()
 
 
-def end_when(main_process_is_gone: Callable[[], bool]) -> None:
-    """End this process soon after the main process has died, which may be killed before it can end its workers.
+def end_after_main_process(is_gone: Callable[[], bool]) -> None:
+    """End this process, with a checkpoint, soon after the main process has died: it may be killed without warning."""
 
-    The run has the time to write a checkpoint.
-    """
-
-    def look() -> None:
-        while not main_process_is_gone():
-            time.sleep(MAIN_PROCESS_POLL_S)
+    def end() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(GRACE_S)
         os._exit(1)
 
-    threading.Thread(target=look, daemon=True).start()
+    _start_watching(is_gone, end, MAIN_PROCESS_POLL_S)
+
+
+def _start_watching(condition: Callable[[], bool], action: Callable[[], None], poll_s: float) -> threading.Event:
+    """Check a condition in a thread until it holds, then act; the event that is returned ends the thread."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(poll_s):
+            if condition():
+                action()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    return over
