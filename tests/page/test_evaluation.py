@@ -711,7 +711,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
         (b" " * (stored.MAX_JSON_BYTES + 1), "it is too large"),
         (b"[" + b"9" * 10_000 + b"]", ""),
         (b"null", "it is no result of satae-eval"),
-        (None, "it is not a regular file"),
+        (None, "it is not a file"),
     ],
 )
 def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):

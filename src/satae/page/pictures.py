@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.config.evaluation import PARTS
+from satae.config.saved_config import read_file
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
-from satae.runs.untrusted_files import read_untrusted
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.formatting import format_configuration
 from satae.sweeps.results import RunResult
@@ -122,7 +122,7 @@ def _embed_picture(path: Path, label: str, alternative: str) -> EmbeddedPicture:
         ValueError: satae-train does not write such a file.
         OSError: it cannot be read.
     """
-    content = read_untrusted(path, LARGEST_PNG)
+    content = read_file(path, LARGEST_PNG, follow_links=False)
     if not content.startswith(PNG_START) or not content.endswith(PNG_END):
         raise ValueError("it is not a PNG file")
     width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
+from satae.config.saved_config import read_json
 from satae.config.schema import with_absolute_paths
 from satae.printable import first_line
 from satae.runs import metrics_log
@@ -234,7 +235,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, cannot be read, or is not the record of a run.
     """
-    run = read_json(directory / RECORD_FILE)
+    run = read_json_file(directory / RECORD_FILE)
     if (
         not isinstance(run, dict)
         or not run.keys() >= REQUIRED_KEYS
@@ -254,7 +255,7 @@ def read_final_metrics(directory: Path) -> dict[str, float]:
     path = directory / METRICS_FILE
     if not path.is_file():
         return {}
-    found = read_json(path)
+    found = read_json_file(path)
     try:
         kinds = {type(value) for value in found.values()} if isinstance(found, dict) else {object}
         if not kinds <= {int, float, type(None)}:
@@ -264,21 +265,17 @@ def read_final_metrics(directory: Path) -> dict[str, float]:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
-def read_json(path: Path) -> Any:
+def read_json_file(path: Path) -> Any:
     """Parse a JSON file that may be torn, too large or hostile.
 
     Raises:
         ConfigError: it cannot be read; the message is one line with the path and the reason.
     """
     try:
-        if not path.is_file():  # reading a pipe would block
-            raise ValueError("it is missing, or not a file")
-        with path.open("rb") as file:
-            content = file.read(MAX_JSON_BYTES + 1)
-        if len(content) > MAX_JSON_BYTES:
-            raise ValueError("it is too large")
-        return json.loads(content.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path, MAX_JSON_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 

@@ -13,7 +13,7 @@ from satae.config import ConfigError
 from satae.config.schema import SEED
 from satae.printable import brief, first_line
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES
-from satae.runs.record import read_json
+from satae.runs.record import read_json_file
 
 RunIndex = Mapping[str, Mapping[str, str]]  # names of runs by a digest of their configuration, then by seed
 
@@ -62,7 +62,7 @@ def read_manifest(sweep: Path) -> Manifest:
     path = sweep / MANIFEST_FILE
     if not path.is_file():
         return EMPTY_MANIFEST
-    found = read_json(path)
+    found = read_json_file(path)
     try:
         manifest = Manifest(found["commands"], found["words"], found["varied"], found.get("runs", {}))
         lists = [manifest.commands, manifest.varied, *manifest.words]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config.messages import format_value
+from satae.config.saved_config import read_file
 from satae.config.schema import flatten
 from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER, MAX_JSON_BYTES
-from satae.runs.untrusted_files import read_untrusted
 from satae.sweeps.formatting import shorten_value
 from satae.sweeps.results import parse_time
 
@@ -68,7 +68,7 @@ def read(directory: Path, part: str) -> Evaluation | None:
         OSError: it cannot be read.
     """
     try:
-        text = read_untrusted(directory / EVALUATION_FOLDER / f"{part}.json", MAX_JSON_BYTES)
+        text = read_file(directory / EVALUATION_FOLDER / f"{part}.json", MAX_JSON_BYTES, follow_links=False)
     except FileNotFoundError:
         return None
     try:
