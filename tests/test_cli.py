@@ -22,11 +22,11 @@ from satae.cli.options import read_run_options
 from satae.cli.overrides import choice_names
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
-from satae.training import fit, loop
+from satae.training import loop
 from satae.training.checkpoint_manager import latest_checkpoint
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
-TRAINED = fit.fit
+TRAINED = loop.fit
 
 
 def stopped_by(error, *, after=1, at_alpha=None):
