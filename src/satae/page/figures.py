@@ -18,7 +18,7 @@ from satae.sweeps.series import SHARE, Comparison, Point, error_bars, spread_eve
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"
 FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF, COURSE)
-POSSIBLE: Final = {FVU: (0.0, math.inf), SATURATED: SHARE}
+POSSIBLE_VALUES: Final = {FVU: (0.0, math.inf), SATURATED: SHARE}
 ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
 MOST_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
@@ -78,9 +78,9 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
         for place, label, points in label_series:
             shown = [point for point in points if point.statistics(metric).n]
             statistics = [point.statistics(metric) for point in shown]
-            bars = error_bars(statistics, POSSIBLE[metric])
+            bars = error_bars(statistics, POSSIBLE_VALUES[metric])
             curves += _curves(place, label, [point.x for point in shown], _means(statistics), shown, y_bars=bars)
-        panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE[metric]))
+        panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE_VALUES[metric]))
     caption = f"{metric}, the {name} on validation data, against {x}{_what_varies(comparison)}."
     return _chart(metric.replace("/", "_"), f"{name.capitalize()} against {x}", caption, panels, comparison)
 
@@ -92,13 +92,15 @@ def _trade_off(comparison: Comparison) -> Chart:
         for place, label, points in label_series:
             shown = [point for point in points if point.statistics(FVU).n and point.statistics(SATURATED).n]
             statistics = {metric: [point.statistics(metric) for point in shown] for metric in (SATURATED, FVU)}
-            x_bars, y_bars = (error_bars(values, POSSIBLE[metric]) for metric, values in statistics.items())
+            x_bars, y_bars = (error_bars(values, POSSIBLE_VALUES[metric]) for metric, values in statistics.items())
             x, y = map(_means, statistics.values())
             first, *hollow = _curves(place, label, x, y, shown, x_bars=x_bars, y_bars=y_bars)
             if comparison.x:
                 first = first._replace(texts=[f"{point.x:g}" for point in shown])
             curves += [first if comparison.x else first._replace(dash="none"), *hollow]
-        panels.append(Panel(curves, SATURATED, FVU, title, x_possible=POSSIBLE[SATURATED], y_possible=POSSIBLE[FVU]))
+        panels.append(
+            Panel(curves, SATURATED, FVU, title, x_possible=POSSIBLE_VALUES[SATURATED], y_possible=POSSIBLE_VALUES[FVU])
+        )
     caption = f"{FVU} against {SATURATED}{_what_varies(comparison)}"
     if comparison.x:
         number = shorten_value(comparison.x)
@@ -112,12 +114,12 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
     statistics = [point.statistics(metric) for point in points]
     curves = _curves(
-        0, "", _means(statistics), range(len(points)), points, x_bars=error_bars(statistics, POSSIBLE[metric])
+        0, "", _means(statistics), range(len(points)), points, x_bars=error_bars(statistics, POSSIBLE_VALUES[metric])
     )
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
         metric,
-        x_possible=POSSIBLE[metric],
+        x_possible=POSSIBLE_VALUES[metric],
         row_names=[shorten_value(one.label) for one in series[:MOST_CHART_ROWS]],
     )
     caption = f"{metric}, the {METRIC_NAMES[metric]} on validation data, of each configuration."

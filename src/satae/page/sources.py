@@ -21,7 +21,7 @@ RECORD_KEYS: Final = (
     *("status", "exit_code", "command", "folder", "device", "threads", "jobs"),
     *("started", "ended", "wall_s"),
 )
-MOST_ENTRIES: Final = 1_000  # options of a run, and metrics of a run
+MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
 
 class RunCollection(NamedTuple):
@@ -111,7 +111,7 @@ def _reduce(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
         return run._replace(reason=clean_text(run.reason))
     try:
         for file, entries in ((CONFIG_FILE, run.choices), (METRICS_FILE, run.metrics)):
-            if len(entries) > MOST_ENTRIES:
+            if len(entries) > MOST_KEYS:
                 raise ValueError(f"{file} holds what satae-train does not write")
         choices = {sys.intern(clean_text(key)): _reduce_value(value) for key, value in run.choices.items()}
         metrics = {sys.intern(clean_text(key)): float(value) for key, value in run.metrics.items()}

@@ -161,6 +161,8 @@ def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
         ax.locator_params(axis="x", integer=True)
     if is_small:
         ax.tick_params(labelsize=8)
+        if not panel.x_ticks:
+            ax.locator_params(axis="x", nbins=6)
     if panel.level is not None:
         ax.axhline(panel.level, color=INK, lw=1, alpha=0.5)
     if panel.row_names:
@@ -217,6 +219,7 @@ def draw_histograms(
                 ax.hist(x, edges.tolist(), weights=weights, histtype="step", color=color, label=label, lw=1.4)
             ax.set(title=title, xlabel=x_label, ylabel="share", xlim=(edges[0], edges[-1]))
             ax.tick_params(labelsize=8)
+            ax.locator_params(axis="x", nbins=6)
             if len(values) > 1:
                 ax.legend(fontsize=8)
         return to_picture(figure)
