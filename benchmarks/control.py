@@ -10,11 +10,10 @@ from pathlib import Path
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM
 from satae import evaluate
-from satae.evaluation import classifier
-from satae.evaluation.attacking import Plan
-from satae.evaluation.control import COLUMNS, Controls
-from satae.evaluation.defence import everything
-from satae.evaluation.subject import Subject, Trained
+from satae.evaluation import baselines
+from satae.evaluation.attack_runner import AttackSettings
+from satae.evaluation.parts.defence_measure import CONTROL_COLUMNS, PositiveControls, grey_radius
+from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
 
 
@@ -29,18 +28,18 @@ def main() -> None:
             [PROGRAM, "alpha=0", "epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
         )
         chosen = evaluate.settings([])
-        subject = Subject.of(Trained.of(Path(folder) / "run", best=False), chosen)
+        subject = Subject.of(TrainedRun.read(Path(folder) / "run", best=False), chosen)
         budget = Budget(
             chosen.parts["defence"].steps, chosen.parts["defence"].restarts, chosen.parts["defence"].queries
         )
-        plan = Plan("linf", budget, tuple(chosen.parts["defence"].temperatures))
+        attacks = AttackSettings("linf", budget, tuple(chosen.parts["defence"].temperatures))
         for seed in range(seeds):
-            classifier.RECIPE = classifier.RECIPE._replace(seed=seed)
-            controls = Controls(subject, plan, everything(subject, "linf"))
+            baselines.RECIPE = baselines.RECIPE._replace(seed=seed)
+            controls = PositiveControls(subject, attacks, grey_radius(subject, "linf"))
             for step in controls.steps():
                 step()
             rows += [[str(seed), *map(shown, row)] for row in controls.table().rows]
-    print(table(["seed", *COLUMNS], rows))
+    print(table(["seed", *CONTROL_COLUMNS], rows))
 
 
 def shown(value: object) -> str:

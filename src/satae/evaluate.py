@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from satae import signals
 
 if TYPE_CHECKING:
-    from satae.config.evaluation import Evaluation
+    from satae.config.schema import Evaluation
 
 PROGRAM: Final = "satae-eval"
 PARTS: Final = "evaluation="
@@ -81,9 +81,9 @@ def work(words: Sequence[str]) -> str:
     if found.left_out:
         print(found.left_out)  # noqa: T201
     with signals.hold_signals():  # an interrupt would be lost in imports
-        from satae.evaluation.evaluating import evaluate
+        from satae.evaluation.runner import evaluate_runs
 
-    return evaluate(found.runs, chosen, found.folders)
+    return evaluate_runs(found.runs, chosen, found.folders)
 
 
 def settings(words: Sequence[str]) -> Evaluation:

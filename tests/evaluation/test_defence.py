@@ -17,12 +17,13 @@ from satae import evaluate
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.data.local_files import cache_folder
-from satae.evaluation import attacking, classifier
-from satae.evaluation import defence as defending
-from satae.evaluation.attacking import Attacked, Plan
-from satae.evaluation.defence import defence, everything
-from satae.evaluation.subject import Subject, Trained
-from satae.evaluation.victims import Victim
+from satae.evaluation import attack_runner, baselines
+from satae.evaluation.attack_runner import AttackRunner, AttackSettings
+from satae.evaluation.baselines import Pipeline
+from satae.evaluation.parts import defence_measure
+from satae.evaluation.parts.defence_measure import grey_radius
+from satae.evaluation.runner import build_part
+from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients
 from satae.runs import provenance
@@ -37,7 +38,7 @@ UNCONTROLLED = (*SMALL, "defence.control=false")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(classifier, "RECIPE", classifier.RECIPE._replace(steps=150))
+    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=150))
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +116,16 @@ def test_data_without_labels_are_told_of(tmp_path):
 def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
     once = shutil.copytree(run, tmp_path / "once")
     made, cut_off = [], 30
-    was = Attacked._fooled
+    was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, told=None):
-        if told is not None:
+    def counted(self, attack, epsilon, examples, cache_key=None):
+        if cache_key is not None:
             if len(made) == cut_off:
                 raise Interrupted(signal.SIGTERM)
-            made.append((self.victim.name, attack.name, epsilon))
-        return was(self, attack, epsilon, examples, told)
+            made.append((self.pipeline.name, attack.name, epsilon))
+        return was(self, attack, epsilon, examples, cache_key)
 
-    monkeypatch.setattr(attacking.Attacked, "_fooled", counted)
+    monkeypatch.setattr(AttackRunner, "run_on", counted)
     outcome = typed(run, "run=.", *UNCONTROLLED)
     assert outcome.code == 143
     assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
@@ -145,14 +146,14 @@ def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(r
 
 def test_more_samples_are_attacked_for_what_they_add(run, monkeypatch):
     made = []
-    was = Attacked._fooled
+    was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, told=None):
-        if (self.victim.name, attack.name) == ("own", "fgsm"):
+    def counted(self, attack, epsilon, examples, cache_key=None):
+        if (self.pipeline.name, attack.name) == ("own", "fgsm"):
             made.append(len(examples))
-        return was(self, attack, epsilon, examples, told)
+        return was(self, attack, epsilon, examples, cache_key)
 
-    monkeypatch.setattr(Attacked, "_fooled", counted)
+    monkeypatch.setattr(AttackRunner, "run_on", counted)
     words = (*UNCONTROLLED, "defence.epsilons=[0.5]")
     for count in (20, 40):
         typed(run, "run=.", *words, f"defence.samples={count}")
@@ -189,13 +190,13 @@ def test_a_killed_program_goes_on_to_the_same_table(run, tmp_path):
 
 def test_the_settings_reach_the_attacks(run, monkeypatch):
     seen = []
-    was = attacking.suite
+    was = attack_runner.attack_suite
 
     def watched(victim, classes, budget, **more):
         seen.append((budget, more.get("temperatures")))
         return was(victim, classes, budget, **more)
 
-    monkeypatch.setattr(attacking, "suite", watched)
+    monkeypatch.setattr(attack_runner, "attack_suite", watched)
     typed(run, "run=.", *UNCONTROLLED, "defence.norm=l2", "defence.epsilons=[0.5,1]", "seed=3")
     assert {*seen} == {(Budget(5, 1, 10), (10.0,))}
     rows = [row for row in told(run)["defence"] if row["victim"] == "own"]
@@ -204,17 +205,17 @@ def test_the_settings_reach_the_attacks(run, monkeypatch):
 
 
 def test_everything_is_within_half_the_range_of_data_that_stay_in_it(run):
-    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
-    assert everything(subject, "linf") == 0.5
-    assert everything(subject, "l2") == 4
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
+    assert grey_radius(subject, "linf") == 0.5
+    assert grey_radius(subject, "l2") == 4
     outside = subject._replace(x=subject.x + 2)
     for norm in ("linf", "l2"):
-        ball = outside.ball(norm, everything(outside, norm))
+        ball = outside.norm_ball(norm, grey_radius(outside, norm))
         grey = torch.full_like(outside.x, sum(subject.data.span) / 2)
         torch.testing.assert_close(ball.project(grey, outside.x), grey, rtol=0, atol=1e-5)
 
 
-PLAN = Plan("linf", Budget(3, 1, 5), (10.0,))
+PLAN = AttackSettings("linf", Budget(3, 1, 5), (10.0,))
 OTHERWISE = {
     "steps": {"plan": PLAN._replace(budget=Budget(4, 1, 5))},
     "restarts": {"plan": PLAN._replace(budget=Budget(3, 2, 5))},
@@ -234,14 +235,14 @@ OTHERWISE = {
 @pytest.mark.parametrize("what", [None, *OTHERWISE])
 def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run, monkeypatch, what):
     made = []
-    was = Attacked._fooled
+    was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, told=None):
+    def counted(self, attack, epsilon, examples, cache_key=None):
         made.append(attack.name)
-        return was(self, attack, epsilon, examples, told)
+        return was(self, attack, epsilon, examples, cache_key)
 
-    monkeypatch.setattr(Attacked, "_fooled", counted)
-    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=20", "device=cpu"]))
+    monkeypatch.setattr(AttackRunner, "run_on", counted)
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=20", "device=cpu"]))
 
     def model(scale):
         torch.manual_seed(0)
@@ -256,9 +257,9 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
         at = whole._replace(**dict(subject))
         at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
         at = at._replace(data=at.data._replace(span=span)) if span else at
-        victim = Victim.of("own", model(scale), path="exact")._replace(changed=changed)
-        other = Victim.of("twin", model(2 * source), path="exact")
-        attacked = Attacked(at, victim, plan._replace(sources={"twin": other}))
+        victim = Pipeline.of("own", model(scale), gradient_path="exact")._replace(hidden_how=changed)
+        other = Pipeline.of("twin", model(2 * source), gradient_path="exact")
+        attacked = AttackRunner(at, victim, plan._replace(sources={"twin": other}))
         made.clear()
         for step in attacked.steps(0.001):
             step()
@@ -277,16 +278,19 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
 
 
 def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch):
-    was = defending._victims
+    was = defence_measure.build_pipelines
 
     def hidden(subject):
         found = was(subject)
-        return {**found, "own": found["own"]._replace(change=partial(fade_gradients, factor=300.0), changed="faded")}
+        return {
+            **found,
+            "own": found["own"]._replace(hide_gradients=partial(fade_gradients, factor=300.0), hidden_how="faded"),
+        }
 
     words = (*UNCONTROLLED, "defence.samples=100", "defence.steps=20")
     typed(run, "run=.", *words)
     (before,) = [row for row in told(run)["checks"] if row["check"] == 2]
-    monkeypatch.setattr(defending, "_victims", hidden)
+    monkeypatch.setattr(defence_measure, "build_pipelines", hidden)
     shutil.rmtree(run / "evaluation")
     typed(run, "run=.", *words)
     (after,) = [row for row in told(run)["checks"] if row["check"] == 2]
@@ -297,7 +301,7 @@ def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(classifier, "RECIPE", classifier.RECIPE._replace(steps=2000, seed=seed))
+    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=2000, seed=seed))
     run = trained(tmp_path, "alpha=0", tiny=("epochs=1", "threads=1"))
     typed(run, "run=.", "evaluation=defence", "defence.epsilons=[0.1]", "threads=2")
     rows = {(row["control"], row["factor"]): row for row in told(run)["control"]}
@@ -344,11 +348,11 @@ def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, mon
     ],
 )
 def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
-    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     data = subject.data._replace(train=Split(subject.data.train.x[:3], torch.tensor(train)))
     odd = subject._replace(data=data, y=torch.tensor(test))
     with pytest.raises(ConfigError, match=told):
-        defence(odd, evaluate.settings([]).parts["defence"], iter)
+        build_part("defence", evaluate.settings([])).measure(odd, iter)
 
 
 def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
@@ -359,16 +363,16 @@ def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
 
 
 def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
-    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=3", "device=cpu"]))
-    ball = subject._replace(x=subject.x + 2).ball("linf", 0.1)
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
+    ball = subject._replace(x=subject.x + 2).norm_ball("linf", 0.1)
     assert ball.high == pytest.approx((subject.x + 2).max().item())
-    assert ball.epsilon == pytest.approx(0.1 * subject.width)
+    assert ball.epsilon == pytest.approx(0.1 * subject.range_width)
 
 
 def test_a_twin_that_cannot_be_had_is_not_told_of_as_a_library(run, monkeypatch):
     def refused(config, steps, device):
         raise ConfigError("its twin cannot be kept")
 
-    monkeypatch.setattr("satae.evaluation.defence.twin_of", refused)
+    monkeypatch.setattr("satae.evaluation.parts.defence_measure.train_baseline", refused)
     outcome = typed(run, "run=.", *UNCONTROLLED)
     assert (outcome.code, outcome.err) == (2, "satae-eval: its twin cannot be kept\n")

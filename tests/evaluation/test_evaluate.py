@@ -18,14 +18,16 @@ from program import files, here, read, there
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
-from satae.config.evaluation import PARTS
-from satae.config.evaluation import Evaluation as Chosen
-from satae.evaluation import parts, storage
-from satae.evaluation.findings import Findings, Table
-from satae.evaluation.subject import Subject, Trained, digest
+from satae.config.registries import EVALUATION_PARTS
+from satae.config.schema import Evaluation as Chosen
+from satae.evaluation.parts.code_ import Code
+from satae.evaluation.result import PartResult, ResultTable, read_if_current
+from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.runs import provenance
 from satae.runs.record import lock_directory
+
+PARTS = EVALUATION_PARTS.names()
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,6 @@ def run(digits, tmp_path):
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("plane"), tiny=PLANE)
-
-
-def test_the_parts_have_one_set_of_names():
-    assert [*parts.PARTS] == [*PARTS]
 
 
 def test_all_parts_of_a_run_as_a_program_of_its_own(run):
@@ -158,8 +156,8 @@ def test_one_input_is_enough(run):
 def test_json_says_all_that_the_figures_depend_on(run):
     typed(run, "run=.", "evaluation=manifold", "manifold.other=none", "seed=3", "samples=20")
     found = read(run / "evaluation" / "manifold.json")
-    weights = Trained.of(run, best=False).fingerprint()
-    subject = Subject.of(Trained.of(run, best=False), chosen(samples=20))
+    weights = TrainedRun.read(run, best=False).fingerprint()
+    subject = Subject.of(TrainedRun.read(run, best=False), chosen(samples=20))
     shared = {"best": False, "split": "test", "samples": 20, "seed": 3}
     assert found["key"] == {
         "format": 1,
@@ -168,8 +166,8 @@ def test_json_says_all_that_the_figures_depend_on(run):
         **shared,
         "manifold": {"other": "none"},
         "weights": weights,
-        "inputs": digest(subject.inputs()),
-        "data": subject.learnt_from(),
+        "inputs": subject.inputs_fingerprint(),
+        "data": subject.training_data_fingerprint(),
     }
     assert found["versions"]["torch"] == torch.__version__
     assert found["pictures"] == ["manifold_energies.png"]
@@ -227,13 +225,13 @@ def test_tensorboard_shows_each_figure_once_however_often_it_was_measured(run):
 def test_what_was_measured_is_not_measured_again_and_another_setting_replaces_it(run, monkeypatch):
     first = typed(run, "run=.", "evaluation=code", *QUICK)
     kept = (run / "evaluation" / "code.json").read_bytes()
-    measure = parts.PARTS["code"]
-    monkeypatch.setitem(parts.PARTS, "code", measure._replace(measure=lambda *_: pytest.fail("measured again")))
+    measure = Code.measure
+    monkeypatch.setattr(Code, "measure", lambda *_: pytest.fail("measured again"))
     again = typed(run, "run=.", "evaluation=code", *QUICK, "batch_size=7", "threads=1")
     assert again.code == 0
     assert "code: already measured" in again.out
     assert table(again.out, "of") == table(first.out, "of")
-    monkeypatch.setitem(parts.PARTS, "code", measure)
+    monkeypatch.setattr(Code, "measure", measure)
     assert "replaces" not in first.out + again.out
     other = typed(run, "run=.", "evaluation=code", *QUICK, "code.neighbours=1").out
     assert "already" not in other
@@ -261,10 +259,10 @@ def test_a_stored_result_that_cannot_be_read_is_measured_anew(run):
         {"tables": [{**whole["tables"][0], "shown": ["colour"]}]},
     ):
         torn.append(json.dumps(whole | change))
-    assert storage.stored(path.parent, "manifold", whole["key"]) is not None
+    assert read_if_current(path.parent, "manifold", whole["key"]) is not None
     for content in torn:
         path.write_text(content)
-        assert storage.stored(path.parent, "manifold", whole["key"]) is None, content
+        assert read_if_current(path.parent, "manifold", whole["key"]) is None, content
     outcome = typed(run, *words)
     assert (outcome.code, outcome.err) == (0, "")
     assert "already" not in outcome.out
@@ -284,7 +282,7 @@ def test_figures_do_not_depend_on_the_batches(run):
 
 
 def test_without_a_chosen_size_batches_get_smaller_where_memory_runs_out(run):
-    subject = Subject.of(Trained.of(run, best=False), chosen(batch_size=None))
+    subject = Subject.of(TrainedRun.read(run, best=False), chosen(batch_size=None))
     seen = []
 
     def work(x):
@@ -293,15 +291,15 @@ def test_without_a_chosen_size_batches_get_smaller_where_memory_runs_out(run):
             raise torch.cuda.OutOfMemoryError("out of memory")
         return x
 
-    assert torch.equal(subject.mapped(work, subject.x), subject.x)
+    assert torch.equal(subject.map_batches(work, subject.x), subject.x)
     assert max(seen[-4:]) <= 30
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        subject._replace(batch_size=50).mapped(work, subject.x)
+        subject._replace(batch_size=50).map_batches(work, subject.x)
 
 
 def chosen(**others):
     settings = dict(best=False, split="test", samples=1000, batch_size=None, seed=0, device="cpu", threads=1)
-    return Chosen(evaluation=None, **{**settings, **others})
+    return Chosen(parts={}, is_all=False, **{**settings, **others})
 
 
 def test_a_killed_evaluation_goes_on_after_the_last_part_that_was_whole(run):
@@ -321,12 +319,12 @@ def test_a_killed_evaluation_goes_on_after_the_last_part_that_was_whole(run):
 
 
 def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
-    def interrupted(subject, options, track):
+    def interrupted(part, subject, track):
         for _ in track([1, 2]):
             os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("went on")
 
-    monkeypatch.setitem(parts.PARTS, "code", parts.Part(interrupted))
+    monkeypatch.setattr(Code, "measure", interrupted)
     outcome = typed(run, "run=.", *QUICK)
     assert outcome.code == 130
     assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
@@ -414,9 +412,8 @@ def test_help_is_told_at_once(tmp_path):
 
 def test_findings_of_a_part_are_written_whole_or_not_at_all(run, monkeypatch):
     typed(run, "run=.", "evaluation=code", *QUICK)
-    table_ = Table("code", ["of", "n"], [["x"]], ["of"])  # a row too short
-    broken = parts.Part(lambda *_: Findings([table_], {}))
-    monkeypatch.setitem(parts.PARTS, "code", broken)
+    table_ = ResultTable("code", ["of", "n"], [["x"]], ["of"])  # a row too short
+    monkeypatch.setattr(Code, "measure", lambda *_: PartResult([table_], {}))
     outcome = typed(run, "run=.", "evaluation=code", *QUICK, "seed=9")
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1

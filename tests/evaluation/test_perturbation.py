@@ -8,9 +8,9 @@ from evaluated import table, trained, typed
 from program import read
 
 import satae
-from satae.config.evaluation import Perturbation
-from satae.evaluation import perturbation
-from satae.evaluation.perturbation import Case
+from satae.evaluation.parts import perturbation_measure
+from satae.evaluation.parts.perturbation import Perturbation
+from satae.evaluation.parts.perturbation_measure import PerturbedOutput, measure_output
 from satae.robustness.ibp import Bound
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
@@ -71,22 +71,22 @@ class _Line(torch.nn.Module):
 def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
     subject = in_the_middle(run)
     bound = Bound(torch.full((5,), 9.0), 9.0, torch.full((5,), 9.0))
-    monkeypatch.setattr(perturbation, "certified", lambda f, x, ball: bound)
+    monkeypatch.setattr(perturbation_measure, "certified", lambda f, x, ball: bound)
     chosen = Perturbation(linf=[], l2=[], samples=5, steps=10, restarts=1)
     for norm in ("linf", "l2"):
-        row = perturbation._row(subject, _Line(), Case("own", "code", norm, 0.1), chosen)
+        row = measure_output(subject, _Line(), PerturbedOutput("own", "code", norm, 0.1), chosen)
         assert row.change.tolist() == pytest.approx([0.3] * 5, rel=1e-4)
         assert row.slope.max().item() == pytest.approx(3, rel=1e-3)
         first = subject.x.flatten(1)[:, 0]
-        assert row.apart == pytest.approx((3 * (first - first.roll(1))).abs().mean().item(), rel=1e-5)
+        assert row.output_distance == pytest.approx((3 * (first - first.roll(1))).abs().mean().item(), rel=1e-5)
 
 
 def in_the_middle(run):
     """Five inputs that lie half-way between the ends of the range, so that nothing is cut off."""
     from satae import evaluate
-    from satae.evaluation.subject import Subject, Trained
+    from satae.evaluation.subject import Subject, TrainedRun
 
-    subject = Subject.of(Trained.of(run, False), evaluate.settings(["samples=5", "device=cpu"]))
-    assert math.isclose(subject.width, 1)
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=5", "device=cpu"]))
+    assert math.isclose(subject.range_width, 1)
     assert isinstance(subject.model, satae.DenoisingAutoencoder)
     return subject._replace(x=0.4 + 0.2 * subject.x)

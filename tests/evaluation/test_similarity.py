@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import unfold
 
-from satae.evaluation.similarity import ssim, window_of
+from satae.evaluation.parts.denoising_measure import ssim, ssim_window
 
 
 def by_hand(x, y, width, window):
@@ -23,7 +23,7 @@ def test_it_is_the_mean_over_windows_and_channels(shape, width):
     y = (x + 0.3 * width * torch.randn_like(x)).clamp(0, width)
     y[0] = x[0]
     y[1] = width / 2
-    window = window_of(shape)
+    window = ssim_window(shape)
     found = ssim(x, y, width, window)
     expected = torch.stack([by_hand(*pair, width, window) for pair in zip(x, y, strict=True)])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
@@ -36,4 +36,4 @@ def test_it_is_the_mean_over_windows_and_channels(shape, width):
     [((1, 8, 8), 3), ((1, 28, 28), 7), ((3, 16, 32), 7), ((1, 6, 28), None), ((2,), None), ((4, 9, 9), None)],
 )
 def test_the_window_fits_the_images(shape, window):
-    assert window_of(shape) == window
+    assert ssim_window(shape) == window

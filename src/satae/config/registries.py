@@ -16,6 +16,6 @@ DATA_SOURCES: Final[Registry[Any]] = Registry(
 )
 OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.training.optimizers")
 EVALUATION_PARTS: Final[Registry[Any]] = Registry(
-    "evaluation", "satae.config.evaluation", ["denoising", "code", "manifold", "perturbation", "defence"]
+    "evaluation", "satae.evaluation.parts", ["denoising", "code", "manifold", "perturbation", "defence"]
 )
 LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")

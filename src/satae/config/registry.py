@@ -179,10 +179,13 @@ class Registry(Generic[T]):
         return f"{refused}; it has {', '.join(own) or 'none'}"
 
     def _import(self, name: str) -> None:
-        """Import the module of a choice: ``home/<name>.py`` if it exists, else ``home`` with all its modules."""
+        """Import the module of a choice: ``home/<name>.py`` if it exists, else ``home`` with all its modules.
+
+        It is ``home/<name>_.py`` for a name that the standard library has, too.
+        """
         home = importlib.import_module(self.home)
         modules = [module.name for module in pkgutil.iter_modules(getattr(home, "__path__", []))]
-        for module in [name] if name in modules else modules:
+        for module in [one for one in (name, f"{name}_") if one in modules] or modules:
             importlib.import_module(f"{self.home}.{module}")
 
 

@@ -1,1 +1,1 @@
-"""What a trained model is like, measured after the training (satae-eval): extensions beyond the paper."""
+"""Measures trained autoencoders after their training (``satae-eval``); an extension beyond the paper."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from satae.config.messages import count_words, join_words
-from satae.page.evaluations.gathering import Evaluated
+from satae.evaluation.report_section import ReportedEvaluations
 from satae.page.sources import RunCollection, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 from satae.sweeps.formatting import format_change, format_statistics, shorten_value
@@ -131,7 +131,7 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
     return " ".join(notes)
 
 
-def evaluated_runs(collection: RunCollection, evaluated: Evaluated) -> str:
+def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) -> str:
     """How many runs were evaluated; empty if none was."""
     if not evaluated.runs and not evaluated.notes:
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.evaluation import PARTS
+from satae.config.registries import EVALUATION_PARTS
 from satae.config.saved_config import read_file
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
 from satae.sweeps.aggregate import SeedGroup
@@ -76,7 +76,11 @@ def evaluation_galleries(
         runs: the directory of each run and the names of its files, by the name of the run.
         descriptions: of each kind of picture; other kinds are described by their names.
     """
-    shown, notes, bytes_left = dict[str, list[EmbeddedPicture]](), list[str](), MOST_PICTURE_BYTES // len(PARTS)
+    shown, notes, bytes_left = (
+        dict[str, list[EmbeddedPicture]](),
+        list[str](),
+        MOST_PICTURE_BYTES // len(EVALUATION_PARTS.names()),
+    )
     for run, (directory, names) in runs.items():
         for name in names:
             kind = name.removesuffix(".png")

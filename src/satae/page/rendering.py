@@ -10,13 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from satae import __version__
+from satae.evaluation import report_text
+from satae.evaluation.report_section import ReportedEvaluations, ReportSection, changed_settings
 from satae.page import PROGRAM, findings, tables
-from satae.page.evaluations.caveats import caveats
-from satae.page.evaluations.gathering import Evaluated, chosen
-from satae.page.evaluations.outcomes import Part
-from satae.page.evaluations.parts import TOLD
-from satae.page.evaluations.summary import sentence
-from satae.page.evaluations.table import table
 from satae.page.pictures import Gallery, evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection
 from satae.plots.style import Drawing
@@ -49,7 +45,7 @@ def render_page(
     axes: Sequence[str],
     comparison: Comparison,
     drawings: Sequence[Drawing],
-    evaluated: Evaluated,
+    evaluated: ReportedEvaluations,
     evaluation_drawings: Mapping[str, Sequence[Drawing]],
 ) -> bytes:
     """Render the page; it contains all its figures and pictures.
@@ -64,7 +60,7 @@ def render_page(
         evaluation_drawings: their figures, by the name of the part.
     """
     galleries, picture_notes = run_galleries(groups, comparison)
-    all_groups = [*groups, *(group for part in evaluated.parts for group in part.groups)]
+    all_groups = [*groups, *(group for section in evaluated.sections for group in section.groups)]
     environment = Environment(
         loader=PackageLoader("satae.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -76,15 +72,15 @@ def render_page(
         run_counts=findings.run_counts(collection, groups),
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
-        evaluation_summary=[sentence(part) for part in evaluated.parts if part.groups],
+        evaluation_summary=[report_text.section_sentence(section) for section in evaluated.sections if section.groups],
         interval_note=findings.interval_note(all_groups),
-        warnings=[*findings.warnings(collection, groups), *caveats(evaluated)],
+        warnings=[*findings.warnings(collection, groups), *report_text.warnings(evaluated)],
         drawings=_inline(drawings),
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
         evaluation_notes=evaluated.notes,
         sections=[
-            _section(part, collection, axes, evaluated, evaluation_drawings.get(part.name, ()))
-            for part in evaluated.parts
+            _section(section, collection, axes, evaluated, evaluation_drawings.get(section.name, ()))
+            for section in evaluated.sections
         ],
         galleries=galleries,
         picture_notes=picture_notes,
@@ -103,21 +99,27 @@ def _inline(drawings: Sequence[Drawing]) -> list[tuple[Drawing, Markup]]:
 
 
 def _section(
-    part: Part, collection: RunCollection, axes: Sequence[str], evaluated: Evaluated, drawings: Sequence[Drawing]
+    section: ReportSection,
+    collection: RunCollection,
+    axes: Sequence[str],
+    evaluated: ReportedEvaluations,
+    drawings: Sequence[Drawing],
 ) -> EvaluationSection:
-    telling = TOLD[part.name]
+    part = section.part
     few = collection.runs if len(collection.runs) <= FEW_RUNS else []
-    found = [(run, evaluated.runs.get(run.directory, {}).get(part.name)) for run in few]
+    found = [(run, evaluated.runs.get(run.directory, {}).get(section.name)) for run in few]
     files = {collection.name(run): (run.directory, one.pictures) for run, one in found if one and not one.is_stale}
-    galleries, notes = evaluation_galleries(part.name, files, telling.pictures)
-    folded = [gallery for gallery in galleries if drawings and gallery.kind == telling.repeated]
+    galleries, notes = evaluation_galleries(section.name, files, part.pictures)
+    folded = [gallery for gallery in galleries if drawings and gallery.kind == part.repeated_picture]
     return EvaluationSection(
-        name=part.name,
-        title=part.name.capitalize(),
-        what=telling.what,
-        settings=", ".join(f"{key}={shorten_value(value)}" for key, value in chosen(part.settings).items()),
-        notes=[*part.notes, *notes],
-        table=table(part, axes) if part.groups else None,
+        name=section.name,
+        title=section.title,
+        what=part.description,
+        settings=", ".join(
+            f"{key}={shorten_value(value)}" for key, value in changed_settings(section.settings).items()
+        ),
+        notes=[*section.notes, *notes],
+        table=report_text.section_table(section, axes) if section.groups else None,
         drawings=_inline(drawings),
         galleries=[gallery for gallery in galleries if gallery not in folded],
         folded=folded,

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from satae.config.messages import count_words, format_value
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
-from satae.page.evaluations import stored
-from satae.page.evaluations.gathering import Evaluated
+from satae.evaluation.report_section import ReportedEvaluations
+from satae.evaluation.result import read_result
 from satae.page.sources import RunCollection
 from satae.printable import clean_text
+from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup, display_value
 from satae.sweeps.formatting import (
     ALL_RUNS,
@@ -163,7 +164,9 @@ def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
     return csv_file(head, rows())
 
 
-def encode_evaluations(collection: RunCollection, groups: Sequence[SeedGroup], evaluated: Evaluated) -> Iterator[bytes]:
+def encode_evaluations(
+    collection: RunCollection, groups: Sequence[SeedGroup], evaluated: ReportedEvaluations
+) -> Iterator[bytes]:
     """``evaluation.csv``: a row for each row of each table of each evaluation.
 
     The evaluations are read a second time, one by one: together they may not fit in memory.
@@ -184,10 +187,10 @@ def _evaluation_rows(
     directory: Path, part: str, first: list[object], places: Mapping[str, int]
 ) -> Iterator[list[object]]:
     try:
-        evaluation = stored.read(directory, part)
+        evaluation = read_result(directory / EVALUATION_FOLDER, part)
     except (OSError, ValueError):  # satae-eval replaced it since it was first read
         return
-    for table in evaluation.tables if evaluation else ():
+    for table in evaluation.result.tables if evaluation else ():
         for cells in table.rows:
             row = [*first, table.name, *[None] * len(places)]
             for column, cell in zip(table.columns, cells, strict=True):

@@ -13,8 +13,8 @@ from typing import Final
 from satae import signals
 from satae.atomic_write import name_file_in_errors
 from satae.config import ConfigError
+from satae.evaluation.report_section import figure_names, read_evaluations
 from satae.page import figures, tables
-from satae.page.evaluations import gathering, parts
 from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
 from satae.runs.layout import RECORD_FILE
@@ -28,7 +28,7 @@ PAGE_FILE: Final = "index.html"
 GROUPS_CSV_FILE: Final = "groups.csv"
 EVALUATION_CSV_FILE: Final = "evaluation.csv"
 FIGURE_FILES: Final = tuple(
-    f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *parts.FIGURES) for suffix in (".png", ".svg")
+    f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *figure_names()) for suffix in (".png", ".svg")
 )
 REPORT_FILES: Final = frozenset((PAGE_FILE, RUNS_CSV_FILE, GROUPS_CSV_FILE, EVALUATION_CSV_FILE, *FIGURE_FILES))
 
@@ -97,15 +97,15 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
     axes = varying_keys([run.choices for run in collection.runs], collection.varied)
     yield RUNS_CSV_FILE, [tables.encode_runs(collection, groups)]
     yield GROUPS_CSV_FILE, [tables.encode_groups(groups, axes)]
-    evaluated = gathering.gather(collection, groups)
+    evaluated = read_evaluations(collection.runs, groups, collection.name)
     if evaluated.runs:
         yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, groups, evaluated)
     comparison, is_single = compare(groups, axes), len(collection.runs) == 1
     charts = figures.course_charts(collection.runs[0]) if is_single else figures.sweep_charts(comparison)
     drawings = [draw_chart(chart) for chart in charts]
     evaluation_drawings = {
-        part.name: [draw_chart(chart) for chart in parts.charts(part, compare(part.groups, axes))]
-        for part in ([] if is_single else evaluated.parts)
+        section.name: [draw_chart(chart) for chart in section.charts(axes)]
+        for section in ([] if is_single else evaluated.sections)
     }
     for drawing in chain(drawings, *evaluation_drawings.values()):
         yield f"{drawing.name}.png", [drawing.png]

@@ -1,0 +1,145 @@
+"""Runs the whole attack suite on one model, each attack on the inputs that earlier attacks left unbroken."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from satae.data.local_files import cache_folder
+from satae.evaluation.attack_cache import AttackCache
+from satae.evaluation.baselines import CACHE_FOLDER, Pipeline
+from satae.evaluation.subject import Subject, sha256
+from satae.robustness import external_attacks
+from satae.robustness.attack_losses import has_no_gradient
+from satae.robustness.attack_suite import Attack, Budget, attack_suite
+from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
+from satae.robustness.norm_ball import Norm
+from satae.robustness.random_streams import RandomStreams
+from satae.runs import provenance
+
+BISECTIONS: Final = 8  # they find a radius to within a 500th of the largest
+SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=1)
+
+
+class AttackSettings(NamedTuple):
+    """Which attacks are run, and how long."""
+
+    norm: Norm
+    budget: Budget
+    temperatures: tuple[float, ...]  # of the surrogate gradients
+    sources: Mapping[str, Pipeline] = {}  # models whose adversarial examples are tried
+    libraries: Sequence[str] = ()  # libraries whose attacks are run, too
+
+
+class AttackRunner:
+    """Attacks one pipeline and collects the outcomes.
+
+    Attributes:
+        correct: (n,), booleans: the inputs that are classified correctly without an attack.
+        no_gradient: (n,), booleans: the inputs whose gradient is zero or not finite.
+        chance: accuracy of the best constant answer.
+    """
+
+    def __init__(self, subject: Subject, pipeline: Pipeline, settings: AttackSettings) -> None:
+        """Classify the inputs without an attack, and build the suite.
+
+        Args:
+            subject: subject with labels, whose inputs are perturbed.
+            pipeline: model to attack.
+            settings: attacks to run.
+
+        Raises:
+            ValueError: a library cannot attack such a model.
+        """
+        self.subject, self.pipeline, self.settings = subject, pipeline, settings
+        y = subject.labels
+        with pipeline.as_attacked() as model:
+            logits = subject.map_batches(model, subject.x)
+            self.no_gradient = subject.map_batches(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
+        self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
+        self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
+        self.attacks = attack_suite(
+            pipeline.model,
+            self.classes,
+            settings.budget,
+            sources={name: source.model for name, source in settings.sources.items()},
+            temperatures=settings.temperatures,
+            libraries=settings.libraries,
+            seed=subject.seed,
+        )
+        self._source_fingerprints = [source.fingerprint() for source in settings.sources.values()]
+        self._results: list[AttackOutcome] = []
+        self._tried: dict[tuple[str, float], int] = {}
+        self._examples = torch.arange(len(y), device=y.device)
+        self._names = [sha256({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
+        self._cache = AttackCache(cache_folder() / CACHE_FOLDER / f"attacks-{pipeline.fingerprint()[:20]}.jsonl")
+
+    @property
+    def outcomes(self) -> AttackOutcomes:
+        """The outcomes of all attacks that have been run."""
+        return AttackOutcomes(self.correct, self._results)
+
+    def steps(self, epsilon: float) -> list[Callable[[], None]]:
+        """The attacks at one radius in their order, each to be called; what the cache knows is not attacked again."""
+        return [functools.partial(self._run_attack, attack, epsilon) for attack in self.attacks]
+
+    def tried(self, result: AttackOutcome) -> int:
+        """On how many examples an attack was run."""
+        return self._tried[result.attack.name, result.epsilon]
+
+    def halving_radius(self, largest: float) -> float:
+        """The radius, as a share of the range, at which a short attack breaks about half of the correct inputs.
+
+        Args:
+            largest: upper end of the search.
+        """
+        attacks = attack_suite(self.pipeline.model, self.classes, SHORT_BUDGET)
+        pgd = next(attack for attack in attacks if attack.name == "pgd-margin")
+        low, high, correct = 0.0, largest, self._examples[self.correct]
+        with self.pipeline.as_attacked():
+            for _ in range(BISECTIONS if len(correct) else 0):
+                middle = (low + high) / 2
+                broken = self.run_on(pgd, middle, correct).float().mean().item()
+                low, high = (low, middle) if broken > 0.5 else (middle, high)
+        return (low + high) / 2
+
+    def _run_attack(self, attack: Attack, epsilon: float) -> None:
+        fooled = ~self.correct
+        todo = self.correct & ~self.outcomes.at(epsilon).named(attack.after).broken
+        self._tried[attack.name, epsilon] = int(todo.sum())
+        key, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
+        known = self._cache.look_up(key, [self._names[example] for example in chosen])
+        for example in chosen:
+            if (broken := known.get(self._names[example])) is not None:
+                fooled[example], todo[example] = broken, False
+        if todo.any():
+            with self.pipeline.as_attacked():
+                fooled[todo] = self.run_on(attack, epsilon, self._examples[todo], key)
+        self._results.append(AttackOutcome(attack, epsilon, ~fooled))
+
+    def run_on(self, attack: Attack, epsilon: float, examples: Tensor, cache_key: str | None = None) -> Tensor:
+        """Which of some examples an attack fools; the outcomes are cached under a key, if one is given."""
+        ball = self.subject.norm_ball(self.settings.norm, epsilon)
+
+        def on_batch(x: Tensor, y: Tensor, examples: Tensor) -> Tensor:
+            fooled = attack.run(x, y, ball, RandomStreams.for_examples(self.subject.seed, examples)).fooled
+            if cache_key is not None:
+                self._cache.add(cache_key, [self._names[example] for example in examples.tolist()], fooled.tolist())
+            return fooled
+
+        return self.subject.map_batches(on_batch, self.subject.x[examples], self.subject.labels[examples], examples)
+
+    def _key(self, attack: Attack, epsilon: float) -> str:
+        """Everything that the outcome of an attack depends on, besides the pipeline and the input."""
+        ball = self.subject.norm_ball(self.settings.norm, epsilon)
+        key = [attack.name, *self.settings.budget, *ball, self.subject.seed]
+        key += [self.subject.x.device.type, *provenance.program_version().values()]
+        if attack.kind == "transfer":
+            key += self._source_fingerprints
+        if attack.kind == "library":
+            key += external_attacks.versions(self.settings.libraries)
+        return " ".join(map(str, key))

@@ -1,0 +1,253 @@
+"""The models that an evaluation trains to compare with, and the pipelines that it attacks.
+
+Each model is trained once and stored under a name that depends on everything it follows from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam
+
+from satae import signals
+from satae.config import Config, ConfigError
+from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
+from satae.data.dataset import Dataset, Statistics
+from satae.data.local_files import cache_folder, make_once
+from satae.evaluation.subject import sha256
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
+from satae.model.autoencoder import DenoisingAutoencoder
+from satae.printable import first_line
+from satae.runs import provenance
+from satae.runs.loading import restore_model
+from satae.training import checkpoint, precision
+from satae.training.checkpoint import State
+from satae.training.loop import NonFinite
+
+CACHE_FOLDER: Final = "evaluation"  # in the folder of downloaded data sets
+HIDDEN_UNITS: Final = 200  # in each hidden layer of a classifier
+
+
+# The baseline
+
+
+def train_baseline(config: Config, steps: int, device: torch.device) -> DenoisingAutoencoder:
+    """The unregularized baseline of a run: the same autoencoder trained in the same way, with alpha=0.
+
+    Args:
+        config: configuration of the run.
+        steps: optimizer steps behind the weights of the run; fewer than its configuration says if the run was
+            interrupted, or with best=true.
+        device: device to train on.
+
+    Raises:
+        ConfigError: it cannot be trained or stored.
+        Interrupted: a signal arrived.
+    """
+    without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
+    left_out = (*EXECUTION_OPTIONS, *all_path_options())
+    settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
+    made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
+    file = _train_once("twin", made_of, lambda part: checkpoint.save(part, train_baseline_state(without, steps)))
+    model = restore_model(checkpoint.load(file), str(file)).eval().to(device)
+    precision.set_precision(model, "fp32", device)  # whatever precision it was trained with
+    return model
+
+
+def train_baseline_state(config: Config, steps: int) -> State:
+    """The state of a baseline after some optimizer steps.
+
+    Raises:
+        ValueError: it cannot be trained.
+        Interrupted: a signal arrived.
+    """
+    experiment = Experiment.build(config)
+    try:
+        for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
+            signals.raise_pending()
+            if experiment.step >= steps:
+                break
+    except NonFinite as error:
+        raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
+    state = experiment.weights()
+    if not state.is_finite:
+        raise ValueError("its twin without the penalty cannot be trained (a weight is not finite)")
+    return state
+
+
+# Classifiers
+
+
+class Recipe(NamedTuple):
+    """How a classifier is trained."""
+
+    steps: int
+    batch: int
+    lr: float
+    seed: int
+
+
+RECIPE = Recipe(steps=2000, batch=128, lr=1e-3, seed=0)
+
+
+class Classifier(nn.Module):
+    """Logits (N, labels) of inputs (N, *shape) in the data's own units, which it standardizes itself."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, layers: nn.Sequential, shape: tuple[int, ...], labels: int) -> None:
+        """Add buffers for the statistics of the data to the layers.
+
+        Args:
+            layers: from standardized inputs to logits.
+            shape: shape of one input.
+            labels: number of classes.
+        """
+        super().__init__()
+        self.layers, self.labels = layers, labels
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("std", torch.ones((shape[0], 1, 1) if len(shape) == 3 else shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        logits: Tensor = self.layers((x - self.mean) / self.std)
+        return logits
+
+
+def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
+    """An untrained classifier with two hidden layers; color images pass two convolutions first."""
+    if len(shape) != 3 or shape[0] == 1:
+        return _two_layer_classifier(shape, labels, nn.ReLU)
+    places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2
+    layers = nn.Sequential(
+        *(nn.Conv2d(shape[0], 32, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(64 * places, HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, labels)),
+    )
+    return Classifier(layers, shape, labels)
+
+
+def saturable_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
+    """An untrained classifier with two hidden layers of sigmoid units, whose gradients vanish where they saturate."""
+    return _two_layer_classifier(shape, labels, nn.Sigmoid)
+
+
+def _two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Module]) -> Classifier:
+    layers = nn.Sequential(
+        *(nn.Flatten(), nn.Linear(math.prod(shape), HIDDEN_UNITS), act()),
+        *(nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS), act(), nn.Linear(HIDDEN_UNITS, labels)),
+    )
+    return Classifier(layers, shape, labels)
+
+
+CLASSIFIERS: Final[dict[str, Callable[[tuple[int, ...], int], Classifier]]] = {
+    "plain": plain_classifier,
+    "saturable": saturable_classifier,
+}
+
+
+def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Classifier:
+    """A classifier trained on the clean training data of a run; it is trained if it is not stored yet.
+
+    Args:
+        config: configuration of the run; its seed is not used: all runs on the same data meet the same classifier.
+        data: data with labels, on any device.
+        kind: one of ``CLASSIFIERS``.
+
+    Raises:
+        ConfigError: it cannot be stored.
+    """
+    assert data.train.y is not None
+    made_of = {
+        "data": build.fingerprint(config),
+        "labels": sha256({"labels": data.train.y}),
+        "kind": kind,
+        "layers": str(CLASSIFIERS[kind](data.shape, 1)),
+        "recipe": RECIPE._asdict(),
+    }
+
+    def make(part: Path) -> None:
+        model = train_classifier(kind, data, build.centre(config))
+        checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
+
+    state = checkpoint.load(_train_once("classifier", made_of, make))
+    model = CLASSIFIERS[kind](data.shape, int(state.facts["labels"]))
+    model.load_state_dict(state.part("classifier"))
+    return model.eval()
+
+
+def train_classifier(kind: str, data: Dataset, statistics: Statistics) -> Classifier:
+    """Train a classifier on the clean training split with cross-entropy.
+
+    Args:
+        kind: one of ``CLASSIFIERS``.
+        data: data with labels 0, 1, ... in the training split.
+        statistics: mean and deviation of that split.
+    """
+    x, y = data.train.x, data.train.y
+    assert y is not None
+    draws = torch.Generator().manual_seed(RECIPE.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RECIPE.seed)
+        model = CLASSIFIERS[kind](data.shape, int(y.max()) + 1).to(x.device)
+    model.mean.copy_(statistics.mean)
+    model.std.copy_(statistics.std)
+    optimizer = Adam(model.parameters(), RECIPE.lr)
+    for _ in range(RECIPE.steps):
+        rows = torch.randint(len(x), (RECIPE.batch,), generator=draws).to(x.device)
+        loss = F.cross_entropy(model(data.batch(x[rows])), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def _train_once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    """The file of a model; it is trained unless a model of the same origin, program included, is stored."""
+    key = json.dumps(made_of | provenance.program_version(), sort_keys=True)
+    file = cache_folder() / CACHE_FOLDER / f"{kind}-{sha256({}, key)[:20]}.safetensors"
+    try:
+        if file.is_file() and checkpoint.is_damaged(file):
+            file.unlink()
+        return make_once(file, make)
+    except ValueError as error:
+        raise ConfigError(first_line(error)) from None
+
+
+# Pipelines under attack
+
+
+class Pipeline(NamedTuple):
+    """A model under attack: a classifier alone, or behind an autoencoder. Gradients flow through all of it."""
+
+    name: str
+    model: nn.Module  # inputs (N, *shape) in the data's units -> logits (N, labels)
+    gradient_path: str
+    hide_gradients: Callable[[nn.Module], AbstractContextManager[Any]] = nullcontext  # changes its activations
+    hidden_how: str = ""  # names that change
+
+    @classmethod
+    def of(cls, name: str, *modules: nn.Module, gradient_path: str) -> Pipeline:
+        """Chain modules; their weights need no gradients."""
+        return cls(name, nn.Sequential(*modules).eval().requires_grad_(False), gradient_path)
+
+    @contextmanager
+    def as_attacked(self) -> Iterator[nn.Module]:
+        """The model as it is attacked, inside the context."""
+        with self.hide_gradients(self.model):
+            yield self.model
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that an attack on it depends on: structure and weights."""
+        return sha256(self.model.state_dict(), str(self.model), self.hidden_how)

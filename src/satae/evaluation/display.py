@@ -1,0 +1,236 @@
+"""What satae-eval prints: tables for a terminal or a pipe, lines, and progress."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment, Segments
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from satae import signals
+from satae.config.saved_config import read_config_values
+from satae.config.schema import flatten
+from satae.evaluation.result import DIGITS, Cell, PartResult, format_cell
+from satae.loggers.console import MAX_SILENT_SECONDS, PipeSafeConsole
+from satae.printable import brief
+from satae.runs.layout import CONFIG_FILE, FINISHED
+from satae.sweeps import manifest
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs
+from satae.sweeps.results import RunResult
+
+T = TypeVar("T")
+NAME_WIDTH: Final = 12  # letters, for the name of a part
+DIGIT_CHOICES: Final = (DIGITS, DIGITS - 1)  # digits of a number; fewer if the columns then fit side by side
+DEVIATION_DIGITS: Final = 2
+WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
+RADIUS: Final = "epsilon"  # headline entry that says where a run was measured, and is no measure itself
+
+SeedCell = Cell | SeedStatistics  # a value of one run, or a number over several seeds
+Headlines = Mapping[str, Mapping[str, Cell]]  # the headline of each part of one run
+
+
+class ResultPrinter:
+    """Prints tables and lines to standard output, and progress to standard error.
+
+    Progress is a bar on a terminal, and elsewhere a line now and then.
+    """
+
+    def __init__(self) -> None:
+        self._console = PipeSafeConsole(highlight=False, soft_wrap=True)
+
+    def print_line(self, line: str) -> None:
+        """Print a line; a terminal breaks it between words."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
+
+    def print_result(self, result: PartResult) -> None:
+        """Print the tables and the notes of a part."""
+        for table in result.tables:
+            if table.shown:
+                self.print_table(table.shown, table.shown_rows())
+        for note in result.notes:
+            self.print_line(f"note: {brief(note)}")
+
+    def print_headline(self, part: str, result: PartResult, remark: str = "") -> None:
+        """Print the headline of a part in one line; without a headline, its notes."""
+        found = "  ".join(f"{brief(name)} {format_seed_cell(value)}" for name, value in result.headline.items())
+        self.print_line(f"  {part:{NAME_WIDTH}}  {found or brief('; '.join(result.notes))}{remark}")
+
+    def print_table(self, titles: Sequence[str], rows: Sequence[Sequence[SeedCell]]) -> None:
+        """Print a table: aligned on a terminal, elsewhere separated by tabs for other programs."""
+        if self._console.is_terminal:
+            for grid in layout_table(titles, rows, self._console.width):
+                self._console.print(grid, soft_wrap=False)
+            return
+        for row in [[brief(title) for title in titles], *([format_seed_cell(value) for value in row] for row in rows)]:
+            self._console.print(Segments([Segment("\t".join(row) + "\n")]))  # rich would expand tabs in text
+
+    def track(self, title: str, steps: Sequence[T]) -> Iterator[T]:
+        """Go through the steps of a part and show the progress.
+
+        Raises:
+            Interrupted: a signal arrived; it is raised between two steps.
+        """
+        console, since = Console(stderr=True, highlight=False, soft_wrap=True), time.monotonic()
+        with Progress(
+            TextColumn("{task.description}"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not (steps and console.is_terminal),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(title, total=len(steps))
+            for done, step in enumerate(steps):
+                signals.raise_pending()
+                if not console.is_terminal and time.monotonic() - since > MAX_SILENT_SECONDS:
+                    console.print(f"{title} {done}/{len(steps)}", markup=False)
+                    since = time.monotonic()
+                yield step
+                bar.advance(task)
+
+
+# Tables on a terminal: no number is cut, and no column is lost
+
+
+def format_seed_cell(value: SeedCell, digits: int = DIGITS) -> str:
+    """A value as text; over several seeds with its standard deviation."""
+    if isinstance(value, SeedStatistics):
+        mean = format_cell(value.mean, digits)
+        return f"{mean} ± {format_cell(value.deviation, DEVIATION_DIGITS)}" if value.n > 1 else mean
+    return format_cell(value, digits)
+
+
+class _Column(NamedTuple):
+    title: str
+    cells: list[str]
+    is_text: bool
+
+    @classmethod
+    def of(cls, title: str, values: Sequence[SeedCell], digits: int) -> _Column:
+        """Format some values. Titles of number columns are broken into two lines, since numbers are narrow."""
+        is_text, title = any(isinstance(value, str) for value in values), brief(title)
+        cells = [format_seed_cell(value, digits) for value in values]
+        return cls(title if is_text else title.replace(" ", "\n", 1), cells, is_text)
+
+    @property
+    def least_width(self) -> int:
+        """The width that the column needs: text can be broken into lines, numbers cannot."""
+        needed = max(cell_len(part) for part in [*self.title.splitlines(), *self.cells])
+        return min(needed, WIDEST_TEXT) if self.is_text else needed
+
+
+def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], width: int) -> Iterator[RichTable]:
+    """One table, or several below each other if the columns do not fit side by side.
+
+    Args:
+        titles: titles of the columns.
+        rows: a value for each column.
+        width: width of the terminal, in letters.
+    """
+    by_column = list(zip(*rows, strict=True)) or [()] * len(titles)
+    choices = [
+        [_Column.of(*column, digits) for column in zip(titles, by_column, strict=True)] for digits in DIGIT_CHOICES
+    ]
+    whole = next((columns for columns in choices if _total_width(columns) <= width), None)
+    if whole is not None:
+        yield _rich_table(whole)
+        return
+    count = _key_columns(rows)
+    keys, part = choices[0][:count], list[_Column]()
+    for column in choices[0][count:]:
+        if part and _total_width([*keys, *part, column]) > width:
+            yield _rich_table([*keys, *part])
+            part = []
+        part.append(column)
+    yield _rich_table([*keys, *part])
+
+
+def _total_width(columns: Sequence[_Column]) -> int:
+    return sum(column.least_width for column in columns) + len(columns) - 1
+
+
+def _key_columns(rows: Sequence[Sequence[SeedCell]]) -> int:
+    """How many of the first columns are needed to tell the rows apart."""
+    most = max(map(len, rows), default=0)
+    return next((count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows)), most)
+
+
+def _rich_table(columns: Sequence[_Column]) -> RichTable:
+    table = RichTable(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    for column in columns:
+        justify = "left" if column.is_text else "right"
+        table.add_column(Text(column.title), justify=justify, no_wrap=not column.is_text, overflow="fold")  # type: ignore[arg-type]
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*map(Text, cells))
+    return table
+
+
+# Several runs: one table a part, one row a configuration
+
+
+class HeadlineTable(NamedTuple):
+    """The headlines of one part, over the seeds of each configuration."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[SeedCell]]
+
+
+def headline_tables(found: Mapping[Path, Headlines]) -> list[HeadlineTable]:
+    """A table for each part.
+
+    Args:
+        found: headlines of each run, by its directory.
+    """
+    runs = [RunResult(run, flatten(read_config_values(run / CONFIG_FILE)), {"status": FINISHED}, {}) for run in found]
+    homes = {run.parent for run in found}
+    groups = group_runs(runs, manifest.read_manifest_or_empty(homes.pop()).varied if len(homes) == 1 else ())
+    parts = dict.fromkeys(part for headlines in found.values() for part, headline in headlines.items() if headline)
+    return [_headline_table(part, groups, {run: each.get(part, {}) for run, each in found.items()}) for part in parts]
+
+
+def _headline_table(part: str, groups: Sequence[SeedGroup], found: Mapping[Path, Mapping[str, Cell]]) -> HeadlineTable:
+    keys = list(dict.fromkeys(key for group in groups for key in group.values))
+    names = list(dict.fromkeys(name for headline in found.values() for name in headline))
+    rows = [
+        (group, same) for group in groups for same in _by_radius([found[run.directory] for run in group.one_per_seed])
+    ]
+    over_seeds = any(len(same) > 1 for _, same in rows)
+    cells: list[list[SeedCell]] = [
+        [
+            *(display_value(group.values[key]) if key in group.values else "-" for key in keys),
+            *([len(same)] if over_seeds else []),
+            *(_over_seeds([headline[name] for headline in same if name in headline], name) for name in names),
+        ]
+        for group, same in rows
+    ]
+    title = f"{part}: mean ± standard deviation over the seeds" if over_seeds else part
+    return HeadlineTable(title, [*keys, *(["seeds"] if over_seeds else []), *names], cells)
+
+
+def _by_radius(headlines: Sequence[Mapping[str, Cell]]) -> Iterator[list[Mapping[str, Cell]]]:
+    """SeedGroup headlines by the radius that they were measured at: a mean over several radii would mean nothing."""
+    measured = [headline for headline in headlines if headline]
+    for radius in dict.fromkeys(headline.get(RADIUS) for headline in measured):
+        yield [headline for headline in measured if headline.get(RADIUS) == radius]
+
+
+def _over_seeds(values: Sequence[Cell], name: str) -> SeedCell:
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    if name == RADIUS or not values:
+        return values[0] if values else None
+    if numbers:
+        return SeedStatistics.from_values(numbers)
+    counts = Counter(str(value) for value in values if value is not None)
+    return ", ".join(counts if len(counts) == 1 else (f"{count} {word}" for word, count in counts.items())) or None

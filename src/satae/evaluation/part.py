@@ -1,0 +1,95 @@
+"""The interface of a part of an evaluation: what it measures, and how the report shows it.
+
+A part is one class in ``parts/`` and one file in ``conf/evaluation/``. Its fields are the options. Its own module does
+not import torch, so that the report can use it; the measurement stands in a module beside it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from satae.evaluation.report_section import PartSummary, ReportSection
+    from satae.evaluation.result import PartResult, StoredResult
+    from satae.evaluation.subject import Subject, TrainedRun
+    from satae.plots.charts import Chart
+    from satae.sweeps.series import Comparison
+
+T = TypeVar("T")
+OWN: Final = "own"  # the model of the run, in files and on the page
+BASELINE: Final = "twin"  # the same model trained with alpha=0, in files and on the page
+ALONE: Final = "alone"  # a classifier without an autoencoder
+
+
+class Track(Protocol):
+    """Goes through the steps of a part and shows the progress; a signal ends the program between two steps."""
+
+    def __call__(self, steps: Sequence[T]) -> Iterator[T]:
+        """Each of the steps."""
+        ...
+
+
+class EvaluationPart(ABC):
+    """A part of an evaluation and its options.
+
+    Attributes:
+        description: what the part measures, for the report.
+        pictures: what each picture of a run shows, by its file name without the suffix.
+        figures: names of the figures that the report draws over all runs.
+        repeated_picture: the picture of a run whose content the figures repeat for all runs.
+        seedless: names of values that do not depend on the seed of a run, so that they have no deviation.
+        remark_after, remark_title: where in the report's table the column of remarks stands, and its title.
+    """
+
+    description: ClassVar[str]
+    pictures: ClassVar[Mapping[str, str]] = {}
+    figures: ClassVar[Sequence[str]] = ()
+    repeated_picture: ClassVar[str] = ""
+    seedless: ClassVar[Sequence[str]] = ()
+    remark_after: ClassVar[str] = ""
+    remark_title: ClassVar[str] = ""
+
+    def check(self, run: TrainedRun) -> None:  # noqa: B027
+        """Refuse options that do not fit a run; called before anything is measured.
+
+        Raises:
+            ValueError: they do not fit; the text begins with the name of the option.
+            ConfigError: likewise, with a whole line for the user.
+        """
+
+    @abstractmethod
+    def measure(self, subject: Subject, track: Track) -> PartResult:
+        """Measure the part."""
+
+    @classmethod
+    @abstractmethod
+    def summarize(cls, stored: StoredResult) -> PartSummary:
+        """What the report says of a stored result.
+
+        Raises:
+            KeyError: a table or a column is missing.
+            ValueError: a value has the wrong type.
+        """
+
+    @classmethod
+    def align(cls, summaries: Mapping[Path, PartSummary]) -> dict[Path, PartSummary]:
+        """The summaries of all runs, made comparable with each other."""
+        return dict(summaries)
+
+    @classmethod
+    def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
+        """The report's charts over all runs; at least one run must be finished."""
+        yield from ()
+
+    @classmethod
+    def remark(cls, summaries: Sequence[PartSummary]) -> str:
+        """A remark on the seeds of one configuration, for the column ``remark_title``."""
+        return ""
+
+    @classmethod
+    def warnings(cls, section: ReportSection) -> Iterator[str]:
+        """What a reader must know before relying on the section."""
+        yield from ()

@@ -1,0 +1,246 @@
+"""The part ``defence``: what is left of the accuracy of a classifier under attack, and whether it can be believed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from satae.config.messages import count_words
+from satae.config.option_types import LARGEST_VALUE, Count, Positive
+from satae.config.registries import EVALUATION_PARTS
+from satae.evaluation.part import ALONE, BASELINE, OWN, EvaluationPart, Track
+from satae.evaluation.parts.perturbation import check_radii
+from satae.evaluation.report_charts import (
+    MOST_PLACES,
+    bars_caption,
+    baseline_panels,
+    curve_over_seeds,
+    interval_of_one_run,
+    mean_curve,
+    verdict_legend,
+    verdict_marks,
+)
+from satae.evaluation.report_section import (
+    BRACKETS,
+    MASKED,
+    PASSED,
+    VERDICTS,
+    PartSummary,
+    ReportSection,
+    interval_over_seeds,
+    worst_verdict,
+)
+from satae.evaluation.result import StoredResult, count, interval, number, text
+from satae.plots.charts import Chart, Panel
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
+from satae.sweeps.formatting import format_configuration, shorten_value
+from satae.sweeps.series import SHARE, Comparison, examples
+
+if TYPE_CHECKING:
+    from satae.evaluation.result import PartResult
+    from satae.evaluation.subject import Subject, TrainedRun
+
+CLEAN: Final = "clean"
+PIPELINES: Final = (OWN, BASELINE, ALONE)
+MOST_CONFIGURATIONS: Final = 4  # named in a warning
+Temperature = Annotated[float, Field(gt=1, le=LARGEST_VALUE, allow_inf_nan=False)]
+
+MARKS_CAPTION: Final = (
+    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
+    " may be an illusion. Of several seeds, the worst."
+)
+
+
+@EVALUATION_PARTS.register("defence")
+@dataclass(frozen=True, kw_only=True)
+class Defence(EvaluationPart):
+    """A classifier behind the autoencoder under attack, and whether the result can be believed."""
+
+    description = (
+        "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
+        " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for"
+        " all runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is"
+        " worth no more than its verdict: holds; masked, where a check failed, so that it may be an illusion;"
+        " inconclusive, where one could not tell; over seeds, how often each. In brackets, Wilson's"
+        f" {BRACKETS}. The classifier alone is the same for all seeds, so it has no ±."
+        " Beside own stand the checks that it has not passed."
+    )
+    figures = ("defence_epsilon", "defence_middle")
+    repeated_picture = "defence_accuracy"
+    pictures: ClassVar[Mapping[str, str]] = {
+        repeated_picture: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend"
+    }
+    seedless = (ALONE,)
+    remark_after, remark_title = OWN, "not passed"
+
+    norm: Literal["linf", "l2"]
+    epsilons: list[Positive]
+    samples: Count
+    steps: Count
+    restarts: Count
+    queries: Count
+    temperatures: list[Temperature]
+    libraries: Literal["none", "autoattack", "foolbox", "all"]
+    control: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a choice without a radius, or radii in other units."""
+        if not self.epsilons:
+            raise ValueError("epsilons=[]: give a radius, or several, such as [0.02,0.1]")
+        if self.norm == "linf":
+            check_radii("epsilons", self.epsilons, 1.0)
+
+    def check(self, run: TrainedRun) -> None:
+        """Refuse radii that no change of the inputs can have, and libraries that are not installed."""
+        from satae.evaluation.parts.defence_measure import check_libraries
+
+        if self.norm == "l2":
+            check_radii("epsilons", self.epsilons, math.sqrt(math.prod(run.shape)))
+        check_libraries(self)
+
+    def measure(self, subject: Subject, track: Track) -> PartResult:
+        """Attack the classifier alone, behind the baseline and behind the autoencoder."""
+        from satae.evaluation.parts.defence_measure import measure_defence
+
+        return measure_defence(subject, self, track)
+
+    @classmethod
+    def summarize(cls, stored: StoredResult) -> PartSummary:
+        """The accuracy of each model against epsilon, with its verdict and the checks behind it."""
+        summary = PartSummary.of(stored)
+        for row in stored.rows("defence"):
+            victim, verdict = text(row["victim"]), text(row["verdict"])
+            if victim not in PIPELINES or verdict not in VERDICTS:
+                names = f"{shorten_value(victim)}: {shorten_value(verdict)}"
+                raise ValueError(f"{names}: no model, or no verdict, that is known")
+            epsilon = number(row["epsilon"])
+            summary.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
+            summary.curve_intervals.setdefault(victim, {})[epsilon] = interval(row)
+            summary.verdicts[victim], summary.inputs[victim] = verdict, count(row["n"])
+        for row in stored.rows("checks"):
+            if row["victim"] == OWN and row["outcome"] != PASSED:
+                summary.open_checks[count(row["check"])] = text(row["outcome"])
+        if summary.curves:
+            summary.numbers["epsilon"] = number(stored.result.headline["epsilon"])
+        if OWN in summary.inputs:
+            summary.inputs[CLEAN] = summary.inputs[OWN]
+        return summary
+
+    @classmethod
+    def align(cls, summaries: Mapping[Path, PartSummary]) -> dict[Path, PartSummary]:
+        """The accuracies at one radius: the middle one of most runs, and of several such the smallest."""
+        radii = Counter(
+            radius for each in summaries.values() if math.isfinite(radius := each.numbers.get("epsilon", math.nan))
+        )
+        epsilon = min(radii, key=lambda radius: (-radii[radius], radius), default=None)
+        if epsilon is None:
+            return dict(summaries)
+        return {directory: _at_radius(summary, epsilon) for directory, summary in summaries.items()}
+
+    @classmethod
+    def remark(cls, summaries: Sequence[PartSummary]) -> str:
+        """The checks that were not passed, by outcome: ``2, 3 failed``, ``8 open in 1 of 3``."""
+        return "\n".join(_open_checks(summaries))
+
+    @classmethod
+    def warnings(cls, section: ReportSection) -> Iterator[str]:
+        """In how many runs the gradients of a model are masked, and of which configurations."""
+        for victim in PIPELINES:
+            groups = {
+                format_configuration(group.values): [section.summaries[run.directory] for run in group.finished]
+                for group in section.groups
+            }
+            counts = {name: sum(each.verdicts.get(victim) == MASKED for each in some) for name, some in groups.items()}
+            named = [name for name, number in counts.items() if number]
+            if named:
+                left = len(named) - MOST_CONFIGURATIONS
+                more = [f"{left} more"] if left > 0 else []
+                which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
+                masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
+                why = "a check failed, so that its accuracy under attack may be an illusion"
+                yield f"{section.title}: {masked}: {why}."
+
+    @classmethod
+    def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
+        """Accuracy against epsilon and, if a number varies, against that number at the middle epsilon."""
+        yield _accuracy_against_epsilon(section, comparison)
+        if comparison.x is not None and section.radius is not None:
+            yield _accuracy_at_radius(section, comparison, section.radius)
+
+
+def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
+    """A summary with the accuracies at a radius, and the accuracy on clean inputs, as its numbers."""
+    places = {CLEAN: (OWN, 0.0)} | {victim: (victim, epsilon) for victim in PIPELINES}
+    intervals = {name: known for name, place in places.items() if (known := summary.interval(*place))}
+    numbers = {name: summary.value(*place) for name, place in places.items()}
+    label = f"accuracy at epsilon {epsilon:g}"
+    return replace(summary, numbers=numbers, intervals=intervals, label=label, radius=epsilon)
+
+
+def _open_checks(summaries: Iterable[PartSummary]) -> Iterator[str]:
+    summaries = [*summaries]
+    found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
+    alike: dict[tuple[str, int], list[str]] = {}
+    for (check, outcome), times in sorted(found.items()):
+        alike.setdefault((outcome, times), []).append(str(check))
+    for (outcome, times), checks in alike.items():
+        seldom = f" in {times} of {len(summaries)}" if times < len(summaries) else ""
+        yield f"{', '.join(checks)} {shorten_value(outcome)}{seldom}"
+
+
+def _bar_ends(summaries: Sequence[PartSummary], name: str, epsilon: float) -> tuple[float, float] | None:
+    """The ends of a bar over the inputs: for one run, and always for the classifier alone, since all seeds share it."""
+    find = interval_over_seeds if name == ALONE else interval_of_one_run
+    return find(summaries, name, epsilon)
+
+
+def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) -> Chart:
+    """A panel for each configuration, with the three models."""
+    points = [point for row in examples(comparison) for point in row]
+    radii = sorted(
+        {radius for each in section.summaries.values() for curve in each.curves.values() for radius in curve}
+    )
+    panels = []
+    for point in points:
+        summaries, curves = section.of(point), []
+        for name, color, dash in zip(PIPELINES, COLORS, DASHES, strict=False):
+            if statistics := curve_over_seeds(summaries, name):
+                ends = [_bar_ends(summaries, name, x) for x, _ in statistics]
+                curves.append(mean_curve(statistics, SHARE, ends, color=color, dash=dash, label=name))
+                worst = worst_verdict(summaries, name)
+                curves += verdict_marks([(x, y.mean, worst) for x, y in statistics], color)
+        curves += verdict_legend()
+        title, ticks = shorten_value(format_configuration(point.values), 44), radii[:MOST_PLACES]
+        panels.append(Panel(curves, "epsilon", "accuracy", title, ticks, y_possible=SHARE, shows_all_possible=True))
+    left = len(comparison.points) - len(points)
+    caption = (
+        "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
+        " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
+        f" logarithmic where it spans much, and linear from 0. {MARKS_CAPTION}"
+        f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison, [ALONE])}"
+    )
+    title = "Accuracy under attack against epsilon"
+    return Chart(Defence.figures[0], title, caption, panels, 3, SMALL_PANEL_SIZE, legend="all panels")
+
+
+def _accuracy_at_radius(section: ReportSection, comparison: Comparison, epsilon: float) -> Chart:
+    label = f"accuracy at epsilon {epsilon:g}"
+    panels = baseline_panels(
+        comparison,
+        label,
+        SHARE,
+        lambda point, name: worst_verdict(section.of(point), name),
+        lambda point, name: _bar_ends(section.of(point), name, epsilon),
+    )
+    caption = (
+        "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."
+        f" {MARKS_CAPTION}{bars_caption(comparison)}{comparison.left_out_caption()}"
+    )
+    title = f"{label.capitalize()} against {shorten_value(comparison.x)}"
+    return Chart(Defence.figures[1], title, caption, panels, is_shared=True)

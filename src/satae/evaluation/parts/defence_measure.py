@@ -1,0 +1,370 @@
+"""Attacks a classifier alone, behind the baseline and behind the autoencoder, and judges what the attacks show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from torch import Tensor, nn
+
+from satae.config import ConfigError
+from satae.evaluation.attack_runner import AttackRunner, AttackSettings
+from satae.evaluation.baselines import Pipeline, load_classifier, train_baseline
+from satae.evaluation.part import ALONE, BASELINE, OWN
+from satae.evaluation.result import Cell, PartResult, ResultTable
+from satae.evaluation.subject import Subject
+from satae.plots.charts import Curve, Panel, draw_picture
+from satae.plots.style import COLORS, MARKERS, Picture
+from satae.robustness import external_attacks
+from satae.robustness.attack_suite import Budget
+from satae.robustness.bpda import fade_gradients, steepen_activations
+from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, run_checks, verdict
+from satae.robustness.norm_ball import Norm, vector_norm
+from satae.robustness.proportion import Proportion
+
+if TYPE_CHECKING:
+    from satae.evaluation.part import Track
+    from satae.evaluation.parts.defence import Defence
+
+ACCURACY_COLUMNS: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
+ATTACK_COLUMNS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
+CHECK_COLUMNS: Final = ("victim", "check", "outcome", "what", "found")
+CONTROL_COLUMNS: Final = (
+    *("control", "factor", "epsilon", "clean", "no slope", "pgd", "exact", "accuracy", "n", "verdict"),
+)
+GRADIENT_PATHS: Final = {
+    ALONE: "the classifier alone",
+    BASELINE: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
+    OWN: "classifier(autoencoder(x))",
+}
+LABELS: Final = {ALONE: "the classifier alone", BASELINE: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
+LARGEST_LABEL: Final = 9999
+GREY_DISTANCE: Final = 0.5  # of the range of the data: within it each value can become the middle of the range
+NO_LABELS_NOTE: Final = (
+    "no defence: the data have no labels; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with"
+    " data.labels, data=folder with a folder for each class, data=hf with data.label"
+)
+
+
+def measure_defence(subject: Subject, options: Defence, track: Track) -> PartResult:
+    """The accuracy of a classifier under attack: alone, behind the unregularized baseline, and behind the autoencoder.
+
+    Radii are shares of the range of the data. The accuracy at a radius is that against the worst attack for each
+    example. The verdict of eleven checks stands beside it.
+
+    Raises:
+        ConfigError: the labels cannot be learned, or a library cannot attack such a model.
+    """
+    if subject.y is None or subject.data.train.y is None:
+        return PartResult([], {}, notes=[NO_LABELS_NOTE])
+    _check_labels(subject.labels, subject.data.train.y)
+    subject = subject.first(options.samples)
+    budget = Budget(options.steps, options.restarts, options.queries)
+    settings = AttackSettings(options.norm, budget, tuple(options.temperatures), libraries=_library_names(options))
+    pipelines = build_pipelines(subject)
+    try:
+        runners = {
+            name: AttackRunner(subject, pipeline, settings._replace(sources=_sources(name, pipelines)))
+            for name, pipeline in pipelines.items()
+        }
+    except ValueError as error:
+        raise ConfigError(f"defence.libraries={options.libraries}: {error}") from None
+    largest = grey_radius(subject, options.norm)
+    radii = sorted({*options.epsilons, largest})
+    controls = PositiveControls(subject, settings, largest) if options.control else None
+    steps = [step for runner in runners.values() for radius in radii for step in runner.steps(radius)]
+    for step in track([*steps, *(controls.steps() if controls else ())]):
+        step()
+    baseline, control = runners.get(BASELINE, runners[OWN]), controls.outcome() if controls else None
+    judged = {name: JudgedModel.judge(runner, baseline, control, radii[-1]) for name, runner in runners.items()}
+    return PartResult(
+        _tables(judged, [controls.table()] if controls else []),
+        _headline(judged),
+        [*_notes(judged), *_input_notes(subject, largest)],
+        curves={
+            name: [(epsilon, share.value) for epsilon, share in one.accuracies.items()] for name, one in judged.items()
+        },
+        pictures={"accuracy": _picture(judged, (0.0, *options.epsilons))},
+    )
+
+
+def _check_labels(found: Tensor, trained: Tensor) -> None:
+    """Refuse labels that a classifier cannot learn.
+
+    Raises:
+        ConfigError: they are not 0, 1, ..., or some of them are not in the training data.
+    """
+    most = int(trained.max())
+    if min(int(trained.min()), int(found.min())) < 0 or most > LARGEST_LABEL or int(found.max()) > most:
+        ranges = (
+            f"from {int(trained.min())} to {most} in training and from {int(found.min())} to {int(found.max())} here"
+        )
+        raise ConfigError(
+            f"defence: labels {ranges}; number them from 0 to {LARGEST_LABEL} at most, with all in training"
+        )
+
+
+def check_libraries(options: Defence) -> None:
+    """Refuse libraries that are not installed.
+
+    Raises:
+        ValueError: one is not.
+    """
+    try:
+        for name in _library_names(options):
+            external_attacks.import_library(external_attacks.MODULES[name])
+    except ValueError as error:
+        raise ValueError(f"libraries={options.libraries}: {error}") from None
+
+
+def _library_names(options: Defence) -> list[str]:
+    names = [*external_attacks.MODULES] if options.libraries == "all" else [options.libraries]
+    return [name for name in names if name != "none"]
+
+
+def grey_radius(subject: Subject, norm: Norm) -> float:
+    """The radius, as a share of the range of the data, within which every input can become an even grey.
+
+    It is larger than usual if some inputs lie outside the range.
+    """
+    within = GREY_DISTANCE if norm == "linf" else GREY_DISTANCE * math.sqrt(math.prod(subject.data.shape))
+    middle = sum(subject.data.span) / 2
+    return max(within, vector_norm(subject.x - middle, norm).max().item() / subject.range_width)
+
+
+def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
+    """What is attacked, by name; the baseline only if it differs from the model."""
+    device = subject.x.device
+    classifier = load_classifier(subject.config, subject.data).to(device)
+    modules: dict[str, list[nn.Module]] = {ALONE: [classifier]}
+    if subject.config.alpha > 0:
+        modules[BASELINE] = [train_baseline(subject.config, subject.steps, device), classifier]
+    modules[OWN] = [subject.model, classifier]
+    return {name: Pipeline.of(name, *chain, gradient_path=GRADIENT_PATHS[name]) for name, chain in modules.items()}
+
+
+def _sources(name: str, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
+    """The models whose adversarial examples are tried.
+
+    The baseline takes them from the classifier alone, so that its outcomes hold for all runs with the same baseline.
+    """
+    choices = {ALONE: [BASELINE if BASELINE in pipelines else OWN], BASELINE: [ALONE], OWN: [BASELINE, ALONE]}
+    return {source: pipelines[source] for source in choices[name] if source in pipelines}
+
+
+# The verdict
+
+
+class JudgedModel(NamedTuple):
+    """A pipeline after all attacks, with the checks of its accuracy."""
+
+    runner: AttackRunner
+    checks: Sequence[Check]
+
+    @classmethod
+    def judge(
+        cls, runner: AttackRunner, baseline: AttackRunner, control: Control | None, grey_radius: float
+    ) -> JudgedModel:
+        """Check the outcomes of a pipeline.
+
+        Args:
+            runner: the pipeline, attacked at every radius.
+            baseline: its baseline, attacked likewise; the pipeline itself if it has no penalty.
+            control: outcome of the positive control; None if that was left out.
+            grey_radius: radius at which every input can become an even grey.
+        """
+        outcomes = runner.outcomes
+        evidence = Evidence(
+            outcomes,
+            runner.chance,
+            runner.no_gradient,
+            path=f"exact, through {runner.pipeline.gradient_path}",
+            whole=True,
+            on_logits=True,
+            everything=grey_radius,
+            twin=baseline.outcomes,
+            control=control,
+            reported={epsilon: outcomes.at(epsilon).accuracy.value for epsilon in outcomes.epsilons},
+        )
+        return cls(runner, run_checks(evidence))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of all checks."""
+        return verdict(self.checks)
+
+    @property
+    def accuracies(self) -> dict[float, Proportion]:
+        """By radius, the accuracy against the worst of all attacks for each example; at radius 0 without an attack."""
+        outcomes = self.runner.outcomes
+        return {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
+
+
+def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) -> list[ResultTable]:
+    """The accuracies, the attacks one by one, the positive control, and the checks."""
+    accuracies: list[list[Cell]] = [
+        [name, epsilon, share.value, share.low, share.high, share.n, one.verdict]
+        for name, one in judged.items()
+        for epsilon, share in one.accuracies.items()
+    ]
+    attacks = [row for name, one in judged.items() for row in _attack_rows(name, one.runner)]
+    own = _check_rows(OWN, judged[OWN])
+    others = [row for name, one in judged.items() if name != OWN for row in _check_rows(name, one)]
+    return [
+        ResultTable("defence", ACCURACY_COLUMNS, accuracies, ACCURACY_COLUMNS),
+        ResultTable("attacks", ATTACK_COLUMNS, attacks, ()),
+        *controls,
+        ResultTable("checks", CHECK_COLUMNS, own, CHECK_COLUMNS[1:]),
+        ResultTable("checks of the others", CHECK_COLUMNS, others, ()),
+    ]
+
+
+def _attack_rows(name: str, runner: AttackRunner) -> list[list[Cell]]:
+    """The attacks in their order: on how many inputs each was run, how many it broke, and the accuracy after it."""
+    rows = list[list[Cell]]()
+    for epsilon in runner.outcomes.epsilons:
+        left = runner.correct
+        for result in runner.outcomes.at(epsilon).results:
+            broken, left = runner.correct & ~result.robust, left & result.robust
+            counts = runner.tried(result), int(broken.sum()), left.float().mean().item(), len(left)
+            rows.append([name, epsilon, result.attack.name, result.attack.kind, *counts])
+    return rows
+
+
+def _check_rows(name: str, judged: JudgedModel) -> list[list[Cell]]:
+    return [[name, check.number, check.outcome, check.title, check.figure] for check in judged.checks]
+
+
+def _headline(judged: Mapping[str, JudgedModel]) -> dict[str, Cell]:
+    """The accuracy and the verdict at the radius that leaves about half of the baseline's clean accuracy."""
+    own, baseline = judged[OWN].accuracies, judged.get(BASELINE, judged[OWN]).accuracies
+    epsilon = min([*own][1:], key=lambda epsilon: abs(baseline[epsilon].value - baseline[0.0].value / 2))
+    headline: dict[str, Cell] = {
+        "epsilon": epsilon,
+        "robust accuracy": own[epsilon].value,
+        "verdict": judged[OWN].verdict,
+    }
+    if BASELINE in judged:
+        headline |= {"of its twin": baseline[epsilon].value, "its verdict": judged[BASELINE].verdict}
+    return headline
+
+
+def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> Picture:
+    """The accuracies of all models at some radii, with their intervals and verdicts."""
+    curves = []
+    for (name, one), color, marker in zip(judged.items(), COLORS, MARKERS, strict=False):
+        found = {epsilon: share for epsilon, share in one.accuracies.items() if epsilon in epsilons}
+        values = [share.value for share in found.values()]
+        down = [max(0.0, share.value - share.low) for share in found.values()]
+        up = [max(0.0, share.high - share.value) for share in found.values()]
+        label = f"{LABELS[name]}: {one.verdict}"
+        curves.append(Curve([*found], values, label, color, marker=marker, marker_size=4, y_bars=(down, up)))
+    title = f"worst case over all attacks, of {len(judged[OWN].runner.correct)} inputs"
+    labels = "epsilon, as a share of the range", "accuracy, with 95 % intervals"
+    return draw_picture([Panel(curves, *labels, title, y_possible=(0.0, 1.0), shows_all_possible=True)], 1)
+
+
+def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
+    """What the words in the tables mean, and the verdict with its reasons."""
+    own = judged[OWN]
+    failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
+    unsure = [str(check.number) for check in own.checks if check.outcome == "open"]
+    why = f", for check {', '.join(failed or unsure)}" if failed or unsure else ""
+    return [
+        *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
+        "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
+        "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
+        *(f"verdict on {name}: {judged[name].verdict}" for name in judged if name != OWN),
+        f"verdict: {own.verdict}{why}",
+    ]
+
+
+def _input_notes(subject: Subject, largest: float) -> list[str]:
+    notes = [
+        f"epsilon {largest:g} is added: within it every input can become an even grey, so accuracy must fall to chance"
+    ]
+    present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
+    if present < known:  # few inputs, or a file in the order of its labels
+        notes.append(f"the inputs are of {present} of {known} classes alone")
+    return notes
+
+
+# The positive control: models whose gradients are hidden on purpose
+
+CONTROL_FACTORS: Final = (5.0, 20.0, 100.0)
+SCALED: Final = "scaled"
+GRADIENT_HIDING: Final[Mapping[str, Callable[..., AbstractContextManager[None]]]] = {
+    "faded": fade_gradients,
+    SCALED: steepen_activations,
+}
+
+
+class ControlModel(NamedTuple):
+    """A classifier of the positive control under attack."""
+
+    kind: str
+    factor: float
+    runner: AttackRunner
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the checks that need nothing but the attacks on this model."""
+        runner = self.runner
+        evidence = Evidence(runner.outcomes, runner.chance, runner.no_gradient, "exact", True, True)
+        return verdict(run_checks(evidence))
+
+    def cells(self, epsilon: float) -> list[Cell]:
+        """The row of this model in the table of controls."""
+        runner, outcomes = self.runner, self.runner.outcomes
+        clean, none = (share.float().mean().item() for share in (runner.correct, runner.no_gradient))
+        left = [found.accuracy.value for found in (outcomes.named(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes)]
+        return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict]
+
+
+class PositiveControls:
+    """A sigmoid classifier as it is, and with its gradients made to vanish in two ways, attacked at one radius.
+
+    ``faded`` keeps every value and takes the gradient of f(s z) for that of f(z): its robustness is exactly that of
+    the unchanged one. ``scaled`` gives f(s z): a network that decides nearly alike on clean inputs, and whose
+    robustness is unknown.
+    """
+
+    def __init__(self, subject: Subject, settings: AttackSettings, largest: float) -> None:
+        """Train the classifiers, and choose the radius at which a short attack breaks about half of the inputs.
+
+        Args:
+            subject: subject with labels; its inputs are perturbed, the classifier learns from its training data.
+            settings: attacks to run.
+            largest: largest radius, as a share of the range.
+        """
+        device = subject.x.device
+        model = load_classifier(subject.config, subject.data, "saturable").to(device)
+        plain = Pipeline.of("control", model, gradient_path="exact")
+        pipelines = [("unchanged", 1.0, plain)]
+        for kind, change in GRADIENT_HIDING.items():
+            for s in CONTROL_FACTORS:
+                hidden = plain._replace(hide_gradients=partial(change, factor=s), hidden_how=f"{kind} by {s:g}")
+                pipelines.append((kind, s, hidden))
+        alone = Pipeline.of(ALONE, load_classifier(subject.config, subject.data).to(device), gradient_path="exact")
+        settings = settings._replace(sources={ALONE: alone}, libraries=())  # its own gradients are not hidden
+        self.models = [ControlModel(kind, s, AttackRunner(subject, found, settings)) for kind, s, found in pipelines]
+        self.epsilon = self.models[0].runner.halving_radius(largest)
+
+    def steps(self) -> list[Callable[[], None]]:
+        """All attacks on all models."""
+        return [step for model in self.models for step in model.runner.steps(self.epsilon)]
+
+    def outcome(self) -> Control:
+        """What check 10 looks at after the attacks: the faded models, whose true robustness is known."""
+        known = [model for model in self.models if model.kind != SCALED]
+        unchanged, *hidden = [(model.verdict, model.runner.outcomes.accuracy.value) for model in known]
+        names = [f"{model.kind} by {model.factor:g}" for model in known[1:]]
+        return Control(unchanged, dict(zip(names, hidden, strict=True)))
+
+    def table(self) -> ResultTable:
+        """One row for each model."""
+        rows = [model.cells(self.epsilon) for model in self.models]
+        return ResultTable("control", CONTROL_COLUMNS, rows, CONTROL_COLUMNS)

@@ -1,0 +1,189 @@
+"""Measures whether the energy of inputs separates the data from what is not like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from satae.config import ConfigError
+from satae.config.registries import DATA_SOURCES
+from satae.data.dataset import Dataset
+from satae.data.published import is_complete
+from satae.evaluation.estimates import Estimate, auroc, mean_estimate
+from satae.evaluation.parts.manifold import AUTO, NO_OTHER
+from satae.evaluation.result import Cell, PartResult, ResultTable
+from satae.evaluation.subject import Subject
+from satae.plots import pictures
+from satae.plots.charts import draw_histograms
+from satae.plots.pictures import is_image
+from satae.plots.style import Picture
+from satae.training.metrics import energy, energy_map, low_energy_area
+
+if TYPE_CHECKING:
+    from satae.evaluation.part import Track
+    from satae.evaluation.parts.manifold import Manifold
+
+COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data")
+PLANE_COLUMNS: Final = ("measure", "value", "low", "high", "n")
+PLANE_SHAPE: Final = (2,)  # shape of inputs in the plane
+SHUFFLED: Final = "shuffled"
+ENERGY_NOTE: Final = "energy: the median; auroc above 0.5: what is not data has the higher energy"
+LOWEST_ENERGY: Final = 1e-12  # that is shown, on a logarithmic scale
+FEWEST_PATCHES: Final = 20  # so that each split gets some
+
+
+class ManifoldRow(NamedTuple):
+    """The data against something else."""
+
+    against: str
+    area: Estimate
+    energies: Tensor  # (m,)
+
+
+@torch.no_grad()
+def measure_manifold(subject: Subject, options: Manifold, track: Track) -> PartResult:
+    """Compare the energy 1/2 |x - x_hat|^2 of clean inputs with that of other inputs, which should be higher.
+
+    AUROC is the probability that the other one of a pair has the higher energy: 1/2 is chance; below it the others
+    are reconstructed better than the data.
+    """
+    own = _energies(subject, subject.x)
+    other = other_data_set(options.other, subject.config.data.name, subject.data.shape)
+    found = [(name, _energies(subject, draw())) for name, draw in track([*off_manifold(subject, other).items()])]
+    rows = [ManifoldRow(name, auroc(own, energies), energies) for name, energies in found]
+    plane = _plane_rows(subject, own)
+    areas = {row.against: row.area.value for row in rows}
+    middle = own.median().item()
+    cells: list[list[Cell]] = [
+        [row.against, *row.area[:3], row.energies.median().item(), middle, len(row.energies), len(own)] for row in rows
+    ]
+    why = "manifold.other=none" if options.other == NO_OTHER else "the inputs are no images"
+    plane_values: dict[str, float] = {str(row[0]): float(row[1]) for row in plane}  # type: ignore[arg-type]
+    return PartResult(
+        tables=[
+            ResultTable("manifold", COLUMNS, cells, COLUMNS),
+            *([ResultTable("plane", PLANE_COLUMNS, plane, PLANE_COLUMNS)] if plane else []),
+        ],
+        headline={f"auroc {name}": areas[name] for name in (SHUFFLED, other) if name in areas},
+        notes=[ENERGY_NOTE, *([f"no other data set: {why}"] if other == NO_OTHER else [])],
+        scalars={f"auroc/{name}": area for name, area in areas.items()} | plane_values,
+        histograms={f"log10_energy/{name}": _log_energy(energies) for name, energies in [("data", own), *found]},
+        pictures=_pictures(subject, own, rows),
+    )
+
+
+def off_manifold(subject: Subject, other: str) -> dict[str, Callable[[], Tensor]]:
+    """What is not data, by name; each gives inputs (m, *shape) when it is called.
+
+    uniform        each element drawn evenly from the range of the data
+    gaussian       each element with its mean and deviation in training, clipped to the range
+    shuffled       the inputs, with the elements of each in a random order
+    interpolated   the middle between each input and another one
+    and images of another data set, by its name.
+    """
+    x, (low, high), statistics = subject.x, subject.data.span, subject.statistics
+
+    def uniform() -> Tensor:
+        return torch.empty_like(x).uniform_(low, high, generator=subject.generator("uniform"))
+
+    def gaussian() -> Tensor:
+        draw = torch.empty_like(x).normal_(generator=subject.generator("gaussian"))
+        return (statistics.mean + statistics.std * draw).clamp(low, high)
+
+    def shuffled() -> Tensor:
+        flat = x.flatten(1)
+        order = torch.empty_like(flat).uniform_(generator=subject.generator("shuffled")).argsort(dim=1)
+        return flat.gather(1, order).view_as(x)
+
+    def interpolated() -> Tensor:
+        order = torch.randperm(len(x), generator=subject.generator("interpolated"), device=x.device)
+        return (x[order] + x[order.roll(1)]) / 2  # a single input stays as it is
+
+    drawn = {"uniform": uniform, "gaussian": gaussian, SHUFFLED: shuffled, "interpolated": interpolated}
+    return drawn if other == NO_OTHER else {**drawn, other: lambda: other_images(other, subject)}
+
+
+def _energies(subject: Subject, x: Tensor) -> Tensor:
+    return subject.map_batches(lambda batch: energy(subject.model, batch), x).cpu()
+
+
+def _plane_rows(subject: Subject, own: Tensor) -> list[list[Cell]]:
+    """For data in the plane: their mean energy, and the share of the box that is reconstructed (E1, E2)."""
+    if subject.data.shape != PLANE_SHAPE:
+        return []
+    places = energy_map(subject.model, subject.data.span)
+    area: list[Cell] = ["low_energy_area", low_energy_area(places), None, None, places.numel()]
+    return [["energy", *mean_estimate(own)], area]
+
+
+def _log_energy(energies: Tensor) -> Tensor:
+    return energies.clamp_min(LOWEST_ENERGY).log10()
+
+
+def _pictures(subject: Subject, own: Tensor, rows: Sequence[ManifoldRow]) -> dict[str, Picture]:
+    panels = {row.against: {"data": _log_energy(own), row.against: _log_energy(row.energies)} for row in rows}
+    drawn = {"energies": draw_histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
+    if subject.data.shape == PLANE_SHAPE:
+        drawn["map"] = pictures.energy(subject.model, subject.x, subject.data.span)
+    return drawn
+
+
+# Another data set
+
+
+def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
+    """The name of the other data set; ``"none"`` for no other.
+
+    ``auto`` takes patches of the two photographs in scikit-learn, or for a model of patches the digits of
+    scikit-learn; none for inputs that are no images.
+
+    Args:
+        other: the option that was chosen.
+        own: name of the data set of the run.
+        shape: shape of its inputs.
+
+    Raises:
+        ConfigError: it is the data set of the run, is not on this machine, or the inputs are no images.
+    """
+    if other == NO_OTHER or (other == AUTO and not is_image(shape)):
+        return NO_OTHER
+    if other == AUTO:
+        return "digits" if own == "patches" else "patches"
+    if not is_image(shape):
+        raise ConfigError(f"manifold.other={other}: the inputs of the run are no images; choose none")
+    if other == own:
+        raise ConfigError(f"manifold.other={other}: is what the run was trained on; choose another, or none")
+    published = DATA_SOURCES[other].facts.get("published")
+    if published and not is_complete(published):
+        raise ConfigError(f"manifold.other={other}: is not on this machine; fetch it: satae-data fetch {other}")
+    return other
+
+
+def other_images(name: str, subject: Subject) -> Tensor:
+    """Training images of another data set, made like those of a model: (m, *shape), m at most the model's number.
+
+    Their range is stretched to the range of the data, and they are smoothly scaled to the size. Grey images are
+    repeated for all channels, color images averaged to grey. Patches are cut at the size.
+
+    Raises:
+        ConfigError: the data set cannot be read.
+    """
+    shape, n = subject.data.shape, len(subject.x)
+    options: dict[str, Any] = {"limit": n}
+    if name == "patches":
+        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": n}
+    try:
+        data: Dataset = DATA_SOURCES[name].build(**options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"manifold.other={name}: cannot be read ({error}); choose another, or none") from None
+    x = (data.batch(data.train.x) - data.span[0]) / (data.span[1] - data.span[0])
+    if x.shape[2:] != shape[1:]:
+        x = interpolate(x, shape[1:], mode="bilinear", antialias=True)
+    if x.shape[1] != shape[0]:
+        x = x.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
+    low, high = subject.data.span
+    return (low + (high - low) * x).clamp(low, high).to(subject.x.device)

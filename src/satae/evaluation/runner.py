@@ -1,0 +1,188 @@
+"""Evaluates runs one after another. A part is measured once, and again only if something has changed."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+from satae import atomic_write, signals
+from satae.config import ConfigError
+from satae.config.messages import count_words
+from satae.config.registries import EVALUATION_PARTS
+from satae.config.schema import Evaluation
+from satae.evaluation.display import Headlines, ResultPrinter, headline_tables
+from satae.evaluation.part import EvaluationPart
+from satae.evaluation.result import Cell, Key, PartResult, describe_replaced, read_if_current, write_result
+from satae.evaluation.subject import Subject, TrainedRun, choose_device
+from satae.runs import provenance
+from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
+from satae.runs.record import lock_directory, read_record
+from satae.signals import Interrupted
+from satae.training import torch_settings
+
+RESUME_HINT: Final = (
+    "; type the same line again to go on: parts that were measured, and attacks that were made, are kept"
+)
+SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # every part depends on them
+
+
+def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) -> str:
+    """Measure the chosen parts of each run and print them; for several runs print a table of each part.
+
+    Args:
+        runs: directories of the runs.
+        chosen: what to measure, and how.
+        folders: the folders of runs and sweeps that the user named.
+
+    Returns:
+        Lines that say where the results are.
+
+    Raises:
+        ConfigError: a run cannot be evaluated; the other runs are evaluated first.
+        Interrupted: a signal arrived.
+    """
+    choose_device(chosen.device)  # refuse it before anything else
+    torch_settings.configure_torch(chosen.threads)
+    printer, headlines, refused = ResultPrinter(), dict[Path, Headlines](), list[str]()
+    for run in runs:
+        try:
+            headlines[run] = _evaluate_run(run, chosen, printer, alone=len(runs) == 1)
+        except ConfigError as error:
+            if len(runs) == 1:
+                raise
+            refused.append(str(shorten(run)))
+            printer.print_line(f"{refused[-1]}: {error}")
+    for title, columns, rows in headline_tables(headlines) if len(runs) > 1 else ():
+        printer.print_line(f"\n{title}")
+        printer.print_table(columns, rows)
+    if refused:
+        raise ConfigError(f"{len(refused)} of {len(runs)} runs could not be evaluated: {', '.join(refused)}")
+    return _where_results_are(runs, folders)
+
+
+def _where_results_are(runs: Sequence[Path], folders: Sequence[Path]) -> str:
+    home = shorten(Path(os.path.commonpath(runs)))
+    each = f"{EVALUATION_FOLDER}/ in each run: tables, notes and all figures"
+    here = str(home / EVALUATION_FOLDER) if len(runs) == 1 else each
+    board = OUTPUTS_FOLDER if home.parts[:1] == (OUTPUTS_FOLDER,) else str(home)
+    lines = {
+        "results": here,
+        "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION_FOLDER}/*.png in each run",
+        "TensorBoard": shlex.join(["tensorboard", "--logdir", board]),
+        "page": shlex.join(["satae-report", *(str(shorten(folder)) for folder in folders)]),
+    }
+    return "\n".join(f"{name:{len('TensorBoard')}}  {line}" for name, line in lines.items())
+
+
+def build_part(name: str, chosen: Evaluation) -> EvaluationPart:
+    """A part with its options.
+
+    Raises:
+        ConfigError: the options do not fit together.
+    """
+    try:
+        part: EvaluationPart = EVALUATION_PARTS[name].build(**chosen.parts[name].options)
+    except ValueError as error:
+        raise ConfigError(f"{name}.{error}") from None
+    return part
+
+
+def _evaluate_run(run: Path, chosen: Evaluation, printer: ResultPrinter, alone: bool) -> Headlines:
+    """Measure and print the chosen parts of a run; returns their headlines."""
+    trained = TrainedRun.read(run, chosen.best)
+    parts = {name: build_part(name, chosen) for name in chosen.parts}
+    for name, part in parts.items():
+        try:
+            part.check(trained)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"{name}.{error}") from None
+    weights, folder = trained.fingerprint(), run / EVALUATION_FOLDER
+    subject = Subject.of(trained, chosen)
+    origin = {
+        "weights": weights,
+        "inputs": subject.inputs_fingerprint(),
+        "data": subject.training_data_fingerprint(),
+        **provenance.program_version(),
+    }
+    keys = {name: _settings_key(name, chosen) | origin for name in parts}
+    known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
+    measures_something = None in known.values()
+    on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    printer.print_line(f"{_describe_run(trained, weights)}; {on}")
+    if measures_something:
+        atomic_write.make_folder(folder)
+    headlines = dict[str, Mapping[str, Cell]]()
+    with lock_directory(folder) if measures_something else nullcontext():
+        for name, stored in known.items():
+            if alone:
+                printer.print_line(name if stored is None else f"{name}: already measured")
+            result = stored or _measure(name, parts[name], subject, chosen, printer, folder, keys[name])
+            _check_measured(name, result, chosen)
+            if alone:
+                printer.print_result(result)
+            else:
+                printer.print_headline(name, result, "" if stored is None else "  (already measured)")
+            headlines[name] = result.headline
+    return headlines
+
+
+def _measure(
+    name: str,
+    part: EvaluationPart,
+    subject: Subject,
+    chosen: Evaluation,
+    printer: ResultPrinter,
+    folder: Path,
+    key: Key,
+) -> PartResult:
+    """Measure a part and write its result."""
+    if line := describe_replaced(folder, name, key):
+        printer.print_line(f"{name} {line}")
+    start = time.perf_counter()
+    track: Any = functools.partial(printer.track, name)
+    try:
+        with signals.hold_signals():  # the progress looks for signals between two steps
+            result = part.measure(subject, track)
+            _check_measured(name, result, chosen)
+            samples = getattr(part, "samples", 0)
+            if samples > chosen.samples:
+                note = f"{name}.samples={samples}: no more than samples={chosen.samples}"
+                result = result._replace(notes=[*result.notes, note])
+            write_result(folder, name, key, result, time.perf_counter() - start)
+    except Interrupted as error:
+        raise Interrupted(error.number, RESUME_HINT) from None
+    return result
+
+
+def _check_measured(name: str, result: PartResult, chosen: Evaluation) -> None:
+    """Refuse a part that the user named if nothing of it can be measured.
+
+    Raises:
+        ConfigError: nothing was measured.
+    """
+    if not (result.tables or chosen.is_all):
+        raise ConfigError(f"evaluation={name}: {'; '.join(result.notes)}")
+
+
+def _settings_key(name: str, chosen: Evaluation) -> dict[str, Any]:
+    """All settings that a part depends on; device, threads and batch size are not among them."""
+    shared = {option: getattr(chosen, option) for option in SHARED_SETTINGS}
+    return {"part": name, **shared, name: chosen.parts[name].options}
+
+
+def _describe_run(run: TrainedRun, weights: str) -> str:
+    config, kind = run.config, "best weights" if run.best else "weights"
+    status = read_record(run.directory)["status"]
+    more = "" if status == FINISHED else f"; the run has not finished ({status})"
+    return (
+        f"{shorten(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
+        f" {config.alpha:g}, {config.noise.name} noise; {kind} {weights[:12]} at step {run.state.step:,}{more}"
+    )

@@ -1,1 +1,0 @@
-"""What satae-eval found of runs, on the page: read, taken together, drawn and tabled; a file for each part."""

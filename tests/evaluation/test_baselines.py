@@ -1,0 +1,114 @@
+"""The twin and the classifiers: trained once, and kept by what they follow from."""
+
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from satae import signals
+from satae.config import ConfigError
+from satae.data.dataset import Split
+from satae.evaluation import baselines
+from satae.evaluation.baselines import load_classifier, train_baseline
+from satae.experiment import build
+from satae.experiment.experiment import Experiment
+from satae.signals import Interrupted
+
+CPU = torch.device("cpu")
+EVERY = 1000  # more steps than there are
+TINY = ("data.limit=120", "epochs=2", "arch.widths=[16,4]", "threads=1")
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How often something was trained."""
+    made = []
+    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
+    for name in ("train_baseline_state", "train_classifier"):
+        was = getattr(baselines, name)
+
+        def counted(*given, was=was, name=name):
+            made.append(name)
+            return was(*given)
+
+        monkeypatch.setattr(baselines, name, counted)
+    return made
+
+
+def test_the_twin_is_the_run_with_alpha_0(configuration, count):
+    config = configuration(*TINY, "alpha=0.3")
+    twin = train_baseline(config, EVERY, CPU)
+    experiment = Experiment.build(replace(config, alpha=0.0))
+    for _ in experiment.fit(experiment.beginning()):
+        pass
+    for name, x in experiment.model.state_dict().items():
+        assert torch.equal(twin.state_dict()[name], x)
+    assert not twin.training
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5])
+def test_the_twin_of_a_run_that_was_cut_off_is_as_far(configuration, steps):
+    config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
+    twin = train_baseline(config, steps, CPU)
+    experiment = Experiment.build(replace(config, alpha=0.0))
+    for position, _ in experiment.fit(experiment.beginning(), lambda step: True):
+        if position.step == steps:
+            break
+    for name, x in experiment.model.state_dict().items():
+        assert torch.equal(twin.state_dict()[name], x)
+
+
+def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(configuration, count):
+    for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
+        train_baseline(configuration(*TINY, *words), EVERY, CPU)
+    assert len(count) == 1
+    for words in (["seed=1"], ["act=tanh"], ["noise=none"], ["epochs=3"], ["data.limit=100"], ["precision=medium"]):
+        train_baseline(configuration(*TINY, *words), EVERY, CPU)
+    assert len(count) == 7
+
+
+def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
+    with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
+        train_baseline(configuration(*TINY, "optim.lr=1e30"), EVERY, CPU)
+
+
+def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
+    config = configuration("data.limit=600", "threads=1")
+    data = build.dataset(config)
+    model = load_classifier(config, data)
+    assert (model(data.batch(data.valid.x)).argmax(1) == data.valid.y).float().mean() > 0.8
+    again = load_classifier(configuration("data.limit=600", "threads=1", "seed=5", "alpha=1"), data)
+    assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
+    assert count == ["train_classifier"]
+    load_classifier(config, data, "saturable")
+    other = data._replace(train=Split(data.train.x, data.train.y.flip(0)))
+    load_classifier(config, other)  # the same inputs with other labels
+    assert count == ["train_classifier"] * 3
+
+
+def test_classifiers_fit_every_shape():
+    for kind, make in baselines.CLASSIFIERS.items():
+        for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
+            assert make(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), (kind, shape)
+
+
+def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
+    config = configuration(*TINY, "alpha=0.3")
+    weights = [x.clone() for x in train_baseline(config, EVERY, CPU).parameters()]  # those of a file are part of it
+    (file,) = (tmp_path / "cache" / "evaluation").glob("twin-*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    again = train_baseline(config, EVERY, CPU)
+    assert len(count) == 2
+    assert all(torch.equal(x, y) for x, y in zip(weights, again.parameters(), strict=True))
+
+
+def test_the_training_of_a_twin_can_be_left(configuration, tmp_path, monkeypatch):
+    monkeypatch.setattr(signals, "pending_signal", lambda: signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        train_baseline(configuration(*TINY, "epochs=100000"), EVERY, CPU)
+    assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]
+
+
+def test_a_twin_is_trained_on_the_device_of_the_evaluation(configuration):
+    assert train_baseline(configuration(*TINY, "device=cuda"), EVERY, CPU).mean.device == CPU

@@ -1,0 +1,808 @@
+"""What satae-eval found, on the page: as it was measured, never mixed, and whatever stands in the files."""
+
+import csv
+import io
+import json
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import typing
+from statistics import fmean
+
+import made
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pages import Page
+
+from benchmarks import evaluated
+from benchmarks.report_size import png
+from satae.config.registries import EVALUATION_PARTS
+from satae.evaluation import report_charts, report_section, result
+from satae.evaluation.parts import defence
+from satae.evaluation.report_section import VERDICTS, figure_names, read_evaluations
+from satae.page import sources
+from satae.page.tables import encode_evaluations
+from satae.page.writing import write_report
+from satae.runs.layout import EVALUATION_FOLDER
+from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
+from satae.sweeps.formatting import ALL_RUNS, NOTHING, format_number, format_statistics
+
+PARTS = EVALUATION_PARTS.names()
+ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e"
+
+
+def results(act, alpha, seed):
+    return evaluated.results(alpha, random.Random(repr((act, alpha, seed))))
+
+
+def run(folder, act="relu", alpha=0.1, seed=0, parts=tuple(PARTS), pictures=(), changed=None, **more):
+    """A run whose evaluation differs by act, alpha and seed."""
+    place = made.whole(
+        folder / f"act={act},alpha={alpha:g},seed={seed}", pictures=(), act=act, alpha=alpha, seed=seed, **more
+    )
+    for part, (headline, tables) in results(act, alpha, seed).items():
+        if part in parts:
+            names = tuple(name for name in pictures if name.startswith(part))
+            evaluated.write_part(place, part, headline, tables, names, **((changed or {}).get(part, {})))
+    return place
+
+
+def sweep(folder, acts=ACTS, alphas=ALPHAS, seeds=SEEDS, **more):
+    for act in acts:
+        for alpha in alphas:
+            for seed in seeds:
+                run(folder, act, alpha, seed, **more)
+    return folder
+
+
+def gathered(folder):
+    source = sources.collect_runs([folder])
+    groups = group_runs(source.runs)
+    return source, groups, read_evaluations(source.runs, groups, source.name)
+
+
+def part_of(folder, name):
+    return next(section for section in gathered(folder)[2].sections if section.name == name)
+
+
+def table(page, part):
+    """The table of a part on the page."""
+    found = page.tables[page.titles.index(f"{part.capitalize()}, evaluated")]
+    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+
+
+def told(part):
+    """What stands in the cells of an accuracy: its number, the ends of its interval, its verdict."""
+    number, ends, verdict = part.replace("\N{NO-BREAK SPACE}", " ").split("\n")
+    return number, [float(end) for end in ends.strip("[]").split(", ")], verdict.strip("()")
+
+
+def rows(path):
+    return [*csv.DictReader(io.StringIO(path.read_text("utf-8"), newline=""))]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return sweep(tmp_path_factory.mktemp("evaluated") / "first")
+
+
+@pytest.fixture(scope="module")
+def page(whole):
+    return Page(write_report([whole]))
+
+
+# what satae-eval writes is what is read
+
+
+def test_the_reader_knows_what_satae_eval_writes():
+    from satae.evaluation.parts import (
+        code_measure,
+        defence_measure,
+        denoising_measure,
+        manifold_measure,
+        perturbation_measure,
+    )
+    from satae.robustness.masking_checks import CheckOutcome, Verdict
+
+    assert evaluated.COLUMNS == {
+        "denoising": denoising_measure.COLUMNS,
+        "code": code_measure.COLUMNS,
+        "manifold": manifold_measure.COLUMNS,
+        "perturbation": perturbation_measure.COLUMNS,
+        "defence": defence_measure.ACCURACY_COLUMNS,
+        "attacks": defence_measure.ATTACK_COLUMNS,
+        "checks": defence_measure.CHECK_COLUMNS,
+    }
+    assert {*VERDICTS} == {*typing.get_args(Verdict)}
+    assert report_section.PASSED in typing.get_args(CheckOutcome)
+
+
+def test_what_storage_writes_can_be_read(tmp_path):
+    from satae.evaluation.result import PartResult, ResultTable
+
+    place = made.whole(tmp_path / "run")
+    (place / EVALUATION_FOLDER).mkdir()
+    cells = [["shuffled", 0.75, 0.7, math.nan, 2.0, 1.0, 30, 30]]
+    columns = evaluated.COLUMNS["manifold"]
+    found = PartResult([ResultTable("manifold", columns, cells, columns)], {"auroc shuffled": 0.75})
+    key = {"part": "manifold", "samples": 30, "manifold": {"other": "auto"}, "weights": "abc"}
+    result.write_result(place / EVALUATION_FOLDER, "manifold", key, found, 1.0)
+    read = result.read_result(place / EVALUATION_FOLDER, "manifold")
+    assert read.settings == {"samples": "30", "manifold.other": "auto"}
+    assert read.result.tables[0].rows == [["shuffled", 0.75, 0.7, None, 2.0, 1.0, 30, 30]]
+    assert part_of(tmp_path, "manifold").groups[0].runs[0].metrics == {"shuffled": 0.75}
+
+
+# what the page says
+
+
+def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
+    expected = {
+        "denoising": ("fvu", lambda of: of["denoising"][0]["fvu"], "500"),
+        "code": ("slope", lambda of: of["code"][0]["slope"], "1,000\nslope: 200"),
+        "manifold": ("shuffled", lambda of: of["manifold"][0]["auroc shuffled"], "1,000"),
+        "perturbation": ("own", largest_change, "200"),
+    }
+    for part, (title, number, inputs) in expected.items():
+        found = table(page, part)
+        assert len(found) == len(ACTS) * len(ALPHAS)
+        for row in found:
+            of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
+            spread, _, interval = row[title].partition("\n")
+            assert spread == format_statistics(SeedStatistics.from_values(map(number, of)))
+            assert bool(interval) == (part in ("code", "manifold"))
+            assert (row["n"], row["inputs"]) == ("3", inputs)
+    captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
+    assert all(f"<caption>{caption}</caption>" in page.content for caption in captions)
+
+
+def largest_change(of, model="own"):
+    return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, "code", "linf", 0.1])
+
+
+def ends(of, victim, epsilon=0.1):
+    return next(row[3:5] for row in of["defence"][1]["defence"] if row[:2] == [victim, epsilon])
+
+
+def accuracy(of, victim, epsilon=0.1):
+    return next((row[2] for row in of["defence"][1]["defence"] if row[:2] == [victim, epsilon]), math.nan)
+
+
+def verdict(of, victim):
+    return next(row[-1] for row in of["defence"][1]["defence"] if row[0] == victim)
+
+
+def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
+    found = table(page, "defence")
+    assert [*found[0]][-5:] == ["clean", "own", "not passed", "twin", "alone"]
+    for row in found:
+        of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
+        for victim in defence.PIPELINES if float(row["alpha"]) else ("own", "alone"):
+            said = [verdict(each, victim) for each in of]
+            counts = ", ".join(f"{word} {said.count(word)}" for word in VERDICTS if word in said)
+            spread = SeedStatistics.from_values(accuracy(each, victim) for each in of)
+            number = format_number(spread.mean) if victim == "alone" else format_statistics(spread)
+            interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
+            assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
+    assert {row["not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
+    assert {row["twin"] for row in found if row["alpha"] == "0"} == {NOTHING}
+
+
+def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
+    run(tmp_path, parts=["code", "manifold"])
+    of, page = results("relu", 0.1, 0), Page(write_report([tmp_path]))
+    low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
+    (row,) = table(page, "manifold")
+    assert row["shuffled"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
+    low, high = next(row[3:5] for row in of["code"][1]["code"] if row[:2] == ["encoder", "slope"])
+    (row,) = table(page, "code")
+    assert row["slope"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
+    assert "\n" not in row["saturated"]
+    assert "95 % interval over other draws of the inputs" in page.seen()
+
+
+def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
+    for seed, (area, low, high) in enumerate([(0.9, None, None), (0.1, 0.05, 0.15)]):
+        place = run(tmp_path, seed=seed, parts=())
+        evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
+    (row,) = table(Page(write_report([tmp_path])), "manifold")
+    assert row["shuffled"] == format_statistics(SeedStatistics.from_values([0.9, 0.1]))
+
+
+def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_path, page):
+    assert "All 18 runs were evaluated by satae-eval. This section is an extension beyond the paper" in page.seen()
+    sweep(tmp_path, alphas=[0.1], parts=["code"])
+    made.whole(tmp_path / "more", pictures=(), act="tanh")
+    assert "6 of 7 runs were evaluated by satae-eval." in Page(write_report([tmp_path])).seen()
+
+
+def test_without_evaluations_nothing_is_said_of_them(tmp_path):
+    made.sweep(tmp_path, acts=["relu"])
+    page = write_report([tmp_path])
+    assert "satae-eval" not in Page(page).seen()
+    assert not (page.parent / "evaluation.csv").exists()
+
+
+def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
+    for seed, middle in enumerate((0.02, 0.05, 0.05)):
+        place = run(tmp_path, seed=seed, parts=())
+        headline, tables = results("relu", 0.1, seed)["defence"]
+        evaluated.write_part(place, "defence", headline | {"epsilon": middle}, tables)
+    number = format_statistics(
+        SeedStatistics.from_values(accuracy(results("relu", 0.1, seed), "own", 0.05) for seed in SEEDS)
+    )
+    page = Page(write_report([tmp_path]))
+    (row,) = table(page, "defence")
+    assert "<caption>Accuracy at epsilon 0.05</caption>" in page.content
+    assert row["own"].startswith(f"{number}\n[")
+    assert row["n"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "told"),
+    [
+        ("manifold", {"samples": 50}, "samples=50, not 1000"),
+        ("defence", {"defence": {"norm": "linf", "samples": 500, "steps": 9}}, "defence.steps=9, not 40"),
+        ("code", {"split": "valid"}, "split=valid, not test"),
+        ("code", {"code": {"near": 0.1}}, "code.near=0.1, not given"),
+    ],
+)
+def test_runs_that_were_measured_otherwise_are_in_no_mean(tmp_path, part, changed, told):
+    parts = (part, "perturbation")
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=parts)
+    run(tmp_path, seed=3, parts=parts, changed={part: changed})
+    page = Page(write_report([tmp_path]))
+    assert f"1 run of 4 measured with other settings ({told}): in no mean and no figure" in page.seen()
+    assert [run.seed for run in part_of(tmp_path, part).groups[0].runs] == [0, 1, 2]
+    assert len(part_of(tmp_path, "perturbation").groups[0].runs) == 4
+    written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}
+    assert {(part, "3", "no"), (part, "2", "yes"), ("perturbation", "3", "yes")} <= written
+
+
+def test_weights_are_no_setting_and_runs_that_go_on_count_in_no_mean(tmp_path):
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["code"])
+    run(tmp_path, seed=3, parts=["code"], changed={"code": {"weights": "1" * 64}})
+    run(tmp_path, seed=4, parts=["code"], record={"status": "running", "exit_code": None, "ended": None})
+    assert part_of(tmp_path, "code").notes == ["1 evaluated run not finished: in no mean, but in evaluation.csv."]
+    assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2, 3]
+
+
+def test_of_as_many_runs_those_without_a_choice_count_and_then_those_of_more_inputs(tmp_path):
+    chosen = {"defence": {"defence": {"norm": "linf", "samples": 500, "steps": 40, "queries": 7}}}
+    run(tmp_path / "first", seed=0, parts=["defence"], changed=chosen)
+    run(tmp_path / "first", seed=1, parts=["defence"])
+    run(tmp_path / "second", seed=0, parts=["code"], changed={"code": {"samples": 40}})
+    run(tmp_path / "second", seed=1, parts=["code"], changed={"code": {"samples": 50}})
+    evaluated.write_part(tmp_path / "second" / "act=relu,alpha=0.1,seed=1", "code", *larger(), samples=50)
+    assert [run.seed for run in part_of(tmp_path / "first", "defence").groups[0].runs] == [1]
+    assert [run.seed for run in part_of(tmp_path / "second", "code").groups[0].runs] == [1]
+
+
+def larger():
+    """The code of more inputs than usual."""
+    headline, tables = results("relu", 0.1, 1)["code"]
+    return headline, {"code": [[*row[:5], 9_000] for row in tables["code"]]}
+
+
+def test_what_was_chosen_is_told_and_parts_that_differ_in_what_they_share(tmp_path):
+    changed = {"code": {"split": "valid", "seed": 3}, "defence": {"best": True}}
+    place = run(tmp_path, changed=changed)
+    seen = Page(write_report([place])).seen()
+    assert "Measured with split=valid, seed=3; all other settings have their defaults." in seen
+    others = "denoising, manifold, perturbation"
+    assert f"The parts of the evaluation differ: split=test of {others} and defence; split=valid of code." in seen
+    assert "differ: best=false of denoising, code, manifold and perturbation; best=true of defence." in seen
+    assert "The parts of the evaluation differ" not in Page(write_report([run(tmp_path / "alike")])).seen()
+
+
+def test_a_setting_is_as_one_types_it():
+    assert result.as_typed([10.0, 0.5, 3]) == "[10,0.5,3]"
+    assert (
+        report_section.changed_settings({"defence.temperatures": result.as_typed([3.0, 10.0, 30.0, 100.0, 300.0])})
+        == {}
+    )
+
+
+# weights of before
+
+
+ENDED = "2026-01-31T12:00:09.900+00:00"  # of a run
+
+
+def test_parts_of_other_weights_than_the_last_are_stale(tmp_path):
+    sweep(tmp_path, acts=["relu"], alphas=[0.1])
+    place = tmp_path / "act=relu,alpha=0.1,seed=0"
+    code = results("relu", 0.1, 0)["code"]
+    evaluated.write_part(place, "code", *code, measured="2026-01-31T13:00:00+00:00", weights="1" * 64)
+    for part in ("denoising", "manifold", "perturbation", "defence"):
+        evaluated.write_part(place, part, *results("relu", 0.1, 0)[part], measured="2026-01-31T12:30:00+00:00")
+    page = Page(write_report([tmp_path]))
+    names = "denoising, manifold, perturbation and defence"
+    assert f"1 run was trained further after {names} had been measured: what was found of earlier" in page.seen()
+    assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2]
+    assert [run.seed for run in part_of(tmp_path, "defence").groups[0].runs] == [1, 2]
+    written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}
+    assert {("manifold", "0", "no"), ("manifold", "1", "yes"), ("code", "0", "yes")} <= written
+
+
+@pytest.mark.parametrize(
+    ("measured", "best", "stale"),
+    [
+        ("2026-01-31T12:00:08+00:00", False, True),
+        ("2026-01-31T12:00:09+00:00", False, False),  # in the second in which the run ended
+        ("2026-01-31T12:00:08+00:00", True, False),  # the best ones may be those of before
+        ("a stranger's", False, False),
+    ],
+)
+def test_what_was_measured_before_the_run_ended_is_stale(tmp_path, measured, best, stale):
+    place = run(tmp_path, parts=(), record={"ended": ENDED})
+    evaluated.write_part(place, "code", *results("relu", 0.1, 0)["code"], measured=measured, best=best)
+    found = part_of(tmp_path, "code")
+    assert ["was trained further" in note for note in found.notes] == [True] * stale
+    assert len(found.summaries) == (not stale)
+
+
+def test_a_part_whose_run_was_trained_further_shows_no_pictures_of_before(tmp_path):
+    place = run(tmp_path, parts=(), record={"ended": ENDED})
+    headline, tables = results("relu", 0.1, 0)["defence"]
+    evaluated.write_part(place, "defence", headline, tables, PICTURES[1:], measured="2026-01-31T11:00:00+00:00")
+    with_pictures(place)
+    assert Page(write_report([place])).all("img") == []
+
+
+# what the top of the page says of it
+
+
+def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
+    seen = page.seen()
+    of = [results("satlin", 1.0, seed) for seed in SEEDS]
+    for part in (
+        "Denoising.",
+        "Code.",
+        "Manifold, AUROC against.",
+        "Perturbation, change of the code, linf, epsilon 0.1.",
+    ):
+        assert part in seen
+    verdicts_told = ", ".join(
+        f"{word} {count}" for word in VERDICTS if (count := sum(verdict(each, "twin") == word for each in of))
+    )
+    twin = format_statistics(SeedStatistics.from_values(accuracy(each, "twin") for each in of)).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert re.search(
+        rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
+    )
+    assert "; 3 more in its table." in seen
+    one = Page(write_report([run(tmp_path)])).seen()
+    of_one = results("relu", 0.1, 0)
+    own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
+    assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
+
+
+def test_masked_gradients_are_told_before_one_relies_on_them(page, tmp_path):
+    (box,) = re.findall(r'aria-label="Before you rely on it".*?</div>', page.content, re.DOTALL)
+    told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): a check failed"
+    assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
+    assert "Defence: own is masked in 1 run: a check failed" in Page(write_report([run(tmp_path, alpha=1.0)])).seen()
+    assert "is masked" not in Page(write_report([run(tmp_path, alpha=0.0)])).seen()
+
+
+def test_the_contents_lead_to_every_section(page):
+    targets = {link["href"].removeprefix("#") for link in page.all("a")}
+    known = {attributes.get("id") for _, attributes in page.tags}
+    assert targets <= known
+    assert {attributes["aria-labelledby"] for attributes in page.all("section")} <= targets
+    assert {*PARTS} <= targets
+
+
+def test_a_part_that_measured_nothing_says_why(tmp_path):
+    for seed in range(2):
+        place = run(tmp_path, seed=seed, parts=["code"])
+        evaluated.write_part(place, "defence", {}, {}, notes=["no defence: the data have no labels"])
+    page = Page(write_report([tmp_path]))
+    assert "2 runs of which nothing was measured: no defence: the data have no labels." in page.seen()
+    assert "own, clean" not in page.content
+
+
+def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
+    place = run(tmp_path, alpha=1.0)
+    page = Page(write_report([place]))
+    (row,) = table(page, "defence")
+    of = results("relu", 1.0, 0)
+    number = format_number(accuracy(of, "own"))
+    assert told(row["own"]) == (number, [pytest.approx(end, abs=0.006) for end in ends(of, "own")], "masked")
+    assert "The run was evaluated by satae-eval." in page.seen()
+    assert page.all("svg") == []
+
+
+# the figures
+
+
+def charts(folder, name):
+    """The charts of a part by name."""
+    source, _groups, known = gathered(folder)
+    section = next(section for section in known.sections if section.name == name)
+    varied = varying_keys([run.choices for run in source.runs])
+    return {chart.name: chart for chart in section.charts(varied)}
+
+
+def lines(panel):
+    """Each curve with bars by its label, or its place: the points, and the ends of their bars."""
+    curves = [curve for curve in panel.curves if curve.y_bars is not None]
+    for place, curve in enumerate(curves):
+        ends = [(y - down, y + up) for y, down, up in zip(curve.y, *curve.y_bars, strict=True)]
+        yield curve.label or place, [[x, y] for x, y in zip(curve.x, curve.y, strict=True)], ends
+
+
+def marks(panel):
+    """Where there are marks of verdicts, with their kind."""
+    return {
+        (x, y, curve.marker)
+        for curve in panel.curves
+        if curve.dash == "none"
+        for x, y in zip(curve.x, curve.y, strict=True)
+    }
+
+
+def labels(chart):
+    return [curve.label for panel in chart.panels for curve in panel.curves if curve.label]
+
+
+def worst(of, victim):
+    said = [verdict(each, victim) for each in of]
+    return next(word for word in ("masked", "inconclusive", "holds") if word in said)
+
+
+def test_every_figure_is_on_the_page_with_words(page, whole):
+    boxes = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
+    assert len(boxes) == 3 + len(figure_names()) == len(page.all("svg"))
+    files = {path.stem for path in (whole / "report").glob("*.svg")}
+    assert {*figure_names()} <= files
+    assert all(len(box["aria-label"]) > 100 for box in boxes[3:])
+
+
+def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
+    chart = charts(whole, "defence")["defence_epsilon"]
+    assert len(chart.panels) == len(ACTS) * len(ALPHAS)
+    for panel in chart.panels:
+        act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
+        of = [results(act, float(alpha), seed) for seed in SEEDS]
+        found = {label: points for label, points, _ in lines(panel)}
+        assert [*found] == (["own", "twin", "alone"] if float(alpha) else ["own", "alone"])
+        for victim, points in found.items():
+            assert points == [
+                pytest.approx([x, SeedStatistics.from_values(accuracy(each, victim, x) for each in of).mean])
+                for x in evaluated.EPSILONS
+            ]
+            kinds = {marker for x, y, marker in marks(panel) if [x, y] in points}
+            assert report_charts.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
+
+
+def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole):
+    (panel,) = charts(whole, "defence")["defence_middle"].panels
+    found = [*lines(panel)]
+    assert [label for label, *_ in found] == ["relu", 1, "satlin", 3]
+    expected = set()
+    for (act, victim), (_, points, bars) in zip(
+        [(act, victim) for act in ACTS for victim in ("own", "twin")], found, strict=True
+    ):
+        for place, alpha in enumerate(ALPHAS):
+            of, model = [results(act, alpha, seed) for seed in SEEDS], victim if alpha else "own"
+            spread = SeedStatistics.from_values(accuracy(each, model) for each in of)
+            assert points[place] == pytest.approx([alpha, spread.mean])
+            assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
+            expected.add((*points[place], report_charts.VERDICT_MARKS[worst(of, model)]["marker"]))
+    assert marks(panel) == expected
+    expected = {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"}
+    assert {curve.label for curve in panel.curves if curve.label} == expected
+
+
+def test_of_one_line_no_name_is_told(tmp_path):
+    sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
+    assert ALL_RUNS not in labels(charts(tmp_path, "defence")["defence_middle"])
+    assert labels(charts(tmp_path, "manifold")["manifold_auroc"]) == []
+
+
+def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at_0(whole):
+    for name, chart, possible in (
+        ("defence", "defence_middle", (0, 1)),
+        ("perturbation", "perturbation_code", (0, math.inf)),
+    ):
+        for panel in charts(whole, name)[chart].panels:
+            assert (panel.y_possible, panel.shows_all_possible) == (possible, True)
+
+
+def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path, whole):
+    sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence"])
+    (panel,) = charts(tmp_path, "defence")["defence_middle"].panels
+    own, _twin = lines(panel)
+    for alpha, segment in zip(ALPHAS, own[2], strict=True):
+        assert [*segment] == pytest.approx(ends(results("relu", alpha, 0), "own"))
+    panel = charts(whole, "defence")["defence_epsilon"].panels[0]
+    act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
+    of = [results(act, float(alpha), seed) for seed in SEEDS]
+    bars = next(bars for label, _, bars in lines(panel) if label == "alone")
+    assert [*bars[3]] == pytest.approx([fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)])
+
+
+def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(tmp_path):
+    for seed, areas in enumerate([(0.5, 1.0), (0.6, 0.9), (0.5, 0.6)]):
+        for alpha in (0.0, 1.0) if seed < 2 else (1.0,):
+            place = run(tmp_path, alpha=alpha, seed=seed, parts=())
+            cells = [["shuffled", areas[int(alpha)], 0, 1, 9.0, 3.0, 9, 9]]
+            evaluated.write_part(place, "manifold", {}, {"manifold": cells})
+    ((_, points, bars),) = lines(charts(tmp_path, "manifold")["manifold_auroc"].panels[0])
+    assert [y for _, y in points] == pytest.approx([0.55, 2.5 / 3])
+    assert [*bars[0]] == pytest.approx([0.5, 0.6])
+    assert bars[1][1] == 1.0
+    assert bars[1][0] == pytest.approx((spread := SeedStatistics.from_values([1.0, 0.9, 0.6])).mean - spread.margin)
+
+
+def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
+    for alpha in (0.0, 1.0):
+        place = run(tmp_path, alpha=alpha, parts=())
+        evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", 0.6, 0.5, 0.8, 9.0, 3.0, 9, 9]]})
+    assert "Bars: 95 % intervals over other draws of the inputs." in Page(write_report([tmp_path])).seen()
+    ((_, _, bars),) = lines(charts(tmp_path, "manifold")["manifold_auroc"].panels[0])
+    assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
+
+
+def test_change_of_the_code_and_areas_go_along_alpha(whole):
+    (panel,) = charts(whole, "perturbation")["perturbation_code"].panels
+    own, twin = [points for _, points, _ in lines(panel)][:2]
+    for points, model in ((own, "own"), (twin, "twin")):
+        for x, y in points:
+            of = [results("relu", x, seed) for seed in SEEDS]
+            which = model if x else "own"
+            assert y == pytest.approx(SeedStatistics.from_values(largest_change(each, which) for each in of).mean)
+    assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
+    chart = charts(whole, "manifold")["manifold_auroc"]
+    assert [panel.title for panel in chart.panels] == ["against uniform", "against gaussian", "against shuffled"]
+    (_, points, _), *_ = lines(chart.panels[2])
+    of = [results("relu", 1.0, seed)["manifold"][0]["auroc shuffled"] for seed in SEEDS]
+    assert points[-1] == pytest.approx([1.0, SeedStatistics.from_values(of).mean])
+
+
+def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
+    chart = charts(whole, "denoising")["denoising_fvu"]
+    assert [panel.title for panel in chart.panels] == [
+        "gaussian: seen in training",
+        *(f"{kind}: not seen" for kind in evaluated.KINDS[1:]),
+    ]
+    found = {label: points for label, points, _ in lines(chart.panels[1])}
+    assert [*found] == [f"act={act}, alpha={alpha:g}" for act in ACTS for alpha in ALPHAS]
+    for seed_free, points in found.items():
+        act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", seed_free).groups()
+        of = [results(act, float(alpha), seed)["denoising"][1]["denoising"] for seed in SEEDS]
+        for x, y in points:
+            values = [row[6] for each in of for row in each if row[:2] == ["uniform", x]]
+            assert y == pytest.approx(SeedStatistics.from_values(values).mean)
+    assert "noisy input" in [curve.label for curve in chart.panels[1].curves]
+
+
+def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):
+    sweep(tmp_path, alphas=[0.1])
+    write_report([tmp_path])
+    drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*figure_names()}
+    assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
+
+
+# the file
+
+
+def test_the_file_has_every_row_of_every_table(whole, page):
+    written = rows(whole / "report" / "evaluation.csv")
+    expected = 0
+    for act in ACTS:
+        for alpha in ALPHAS:
+            for seed in SEEDS:
+                for part, (_, tables) in results(act, alpha, seed).items():
+                    for name, cells in tables.items():
+                        expected += len(cells)
+                        like = {"part": part, "table": name, "seed": str(seed), "in_means": "yes"}
+                        like |= {"run": f"act={act},alpha={alpha:g},seed={seed}"}
+                        like |= {"configuration": f"act={act},alpha={alpha:g}"}
+                        like |= dict(zip(evaluated.COLUMNS[name], map(as_written, cells[-1]), strict=True))
+                        assert any(like.items() <= row.items() for row in written)
+    assert len(written) == expected
+
+
+def as_written(cell):
+    return "" if cell is None else str(cell)
+
+
+def test_the_file_is_written_part_by_part(whole):
+    source, groups, found = gathered(whole)
+    chunks = [*encode_evaluations(source, groups, found)]
+    assert len(chunks) == 1 + 18 * len(PARTS)
+    assert all(chunk.endswith(b"\r\n") for chunk in chunks)
+
+
+# the pictures
+
+
+PICTURES = ("denoising_curves.png", "defence_accuracy.png")
+
+
+def with_pictures(place):
+    for name in PICTURES:
+        (place / EVALUATION_FOLDER / name).write_bytes(png(random.Random(0), side=8))
+
+
+@pytest.mark.parametrize(("runs", "shown"), [(1, 2), (4, 8), (5, 0)])
+def test_pictures_of_a_few_runs_are_shown_with_words(tmp_path, runs, shown):
+    for seed in range(runs):
+        with_pictures(run(tmp_path, seed=seed, pictures=PICTURES))
+    page = Page(write_report([tmp_path]))
+    images = page.all("img")
+    assert len(images) == shown
+    assert ("The same for each run" in page.seen()) == (runs == 4)
+    assert all(len(image["alt"]) > 40 and "seed=" in image["alt"] for image in images)
+
+
+def test_only_pictures_of_the_evaluation_are_shown(tmp_path):
+    names = ["defence_../../../x.png", "defence_accuracy.png", "defence_spoilt.png", "defence_gone.png", 3]
+    place = run(tmp_path, parts=())
+    headline, tables = results("relu", 0.1, 0)["defence"]
+    evaluated.write_part(place, "defence", headline, tables, names)
+    with_pictures(place)
+    (place / EVALUATION_FOLDER / "defence_spoilt.png").write_bytes(b"<svg onload=alert(1)>")
+    page = Page(write_report([place]))
+    assert len(page.all("img")) == 1
+    assert "defence_spoilt.png of act=relu,alpha=0.1,seed=0 is not shown: it is not a PNG file." in page.seen()
+    assert "defence_gone.png of act=relu,alpha=0.1,seed=0 is not shown: No such file" in page.seen()
+
+
+# files from strangers
+
+
+def spoilt(place, **changed):
+    """The result of a part with something else in it."""
+    path = place / EVALUATION_FOLDER / "manifold.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+
+def one_table(**changed):
+    usual = {"name": "manifold", "columns": [*evaluated.COLUMNS["manifold"]], "rows": [["x", *[0.5] * 5, 9, 9]]}
+    return [usual | changed]
+
+
+def key(**changed):
+    return {"format": 1, "part": "manifold", "samples": 1} | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"key": key(format=2)}, "it is of format 2, not 1; measure again"),
+        ({"key": key(part="code")}, "it is no result of satae-eval"),
+        ({"key": 3}, "it is no result of satae-eval"),
+        ({"key": {}}, "it is no result of satae-eval"),
+        ({"headline": []}, "it is no result of satae-eval"),
+        ({"headline": {str(n): 1 for n in range(300)}}, "it is too large"),
+        ({"tables": {}}, "it is no result of satae-eval"),
+        ({"tables": [3]}, "it is no result of satae-eval"),
+        ({"tables": one_table() * 30}, "it is too large"),
+        ({"tables": one_table(name=3)}, "it is no result of satae-eval"),
+        ({"tables": one_table(rows=[["x"]])}, "it is no result of satae-eval"),
+        ({"tables": one_table(rows=[[]] * 6000)}, "it is too large"),
+        ({"tables": one_table(rows=[["x", True, *[0.5] * 4, 9, 9]])}, "it is no result of satae-eval"),
+        ({"tables": one_table(rows=[["x", 1e200, *[0.5] * 4, 9, 9]])}, "a number in it is too large"),
+        ({"tables": one_table(rows=[["x", 10**400, *[0.5] * 4, 9, 9]])}, "it is no result of satae-eval"),
+        ({"tables": one_table(rows=[["x", HOSTILE, *[0.5] * 4, 9, 9]])}, "is no number"),
+        ({"tables": one_table(rows=[["x", 0.5, *[0.5] * 4, 9.5, 9]])}, "9.5: is no number of inputs"),
+        ({"tables": one_table(rows=[[None, 0.5, *[0.5] * 4, 9, 9]])}, "null: is no name"),
+        ({"tables": one_table(columns=["against", *"abcdefg"])}, "it lacks auroc"),
+        ({"tables": one_table(columns=["against"] * 8)}, "it is no result of satae-eval"),
+        ({"pictures": None}, "it is no result of satae-eval"),
+    ],
+)
+def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
+    sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["manifold"])
+    spoilt(tmp_path / "act=relu,alpha=0.1,seed=0", **changed)
+    (note,) = gathered(tmp_path)[2].notes
+    assert note.startswith("evaluation/manifold.json of act=relu,alpha=0.1,seed=0 is left out: ")
+    assert note.endswith(f"{told}.")
+    assert [run.seed for run in part_of(tmp_path, "manifold").groups[0].runs] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it is torn, or no JSON"),
+        (b'{"key": {', "it is torn, or no JSON"),
+        (b"\xff\xfe", "it is no result of satae-eval"),
+        (b"[" * 100_000, "it is no result of satae-eval"),
+        (b" " * (result.MAX_JSON_BYTES + 1), "it is too large"),
+        (b"[" + b"9" * 10_000 + b"]", ""),
+        (b"null", "it is no result of satae-eval"),
+        (None, "it is not a file"),
+    ],
+)
+def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
+    place = run(tmp_path, parts=["code"])
+    path = place / EVALUATION_FOLDER / "code.json"
+    path.unlink()
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    seen = Page(write_report([tmp_path])).seen()
+    assert f"evaluation/code.json of {place.name} is left out: {told}" in seen
+
+
+def test_nothing_in_an_evaluation_can_do_anything(tmp_path):
+    for alpha in (0.0, 1.0):
+        place = run(tmp_path, alpha=alpha)
+        spoilt(place, tables=one_table(rows=[[HOSTILE, *[0.5] * 5, 9, 9]], columns=one_table()[0]["columns"]))
+        kinds = results("relu", alpha, 0)["denoising"]
+        for row in kinds[1]["denoising"]:
+            row[0] = HOSTILE if row[0] == "gaussian" else "=1+1"
+        evaluated.write_part(place, "denoising", *kinds, **{HOSTILE: HOSTILE})
+    page = Page(write_report([tmp_path]))
+    assert "alert(1)" in page.seen()
+    assert "script" not in {name for name, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert "\u202e" not in page.content
+    assert "'=1+1" in {row["noise"] for row in rows(tmp_path / "report" / "evaluation.csv")}
+
+
+def test_an_accuracy_without_a_verdict_that_is_known_is_left_out(tmp_path):
+    place = run(tmp_path, parts=())
+    headline, tables = results("relu", 0.1, 0)["defence"]
+    tables["defence"][0][-1] = "unbreakable"
+    evaluated.write_part(place, "defence", headline, tables)
+    seen = Page(write_report([tmp_path])).seen()
+    assert "alone: unbreakable: no model, or no verdict, that is known." in seen
+    assert "(unbreakable)" not in seen
+
+
+@pytest.mark.parametrize("place", ["folder", "link"])
+def test_an_evaluation_that_is_no_folder_is_no_matter(tmp_path, place):
+    one = made.whole(tmp_path / "0")
+    if place == "link":
+        (one / EVALUATION_FOLDER).symlink_to("/nowhere")
+    else:
+        (one / EVALUATION_FOLDER).write_text("x")
+    assert "satae-eval" not in Page(write_report([tmp_path])).seen()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["key", "headline", "tables", "pictures", "rows", "cell"]), st.sampled_from([*PARTS]), JSON)
+@settings(max_examples=150, deadline=None)
+def test_no_result_is_too_odd(tmp_path_factory, where, part, odd):
+    folder = tmp_path_factory.mktemp("odd")
+    headline, tables = evaluated.results(0.1, random.Random(0))[part]
+    name = next(iter(tables))
+    if where == "rows":
+        tables[name] = odd
+    if where == "cell":
+        tables[name][0] = [odd for _ in tables[name][0]]
+    place = made.whole(folder / "0", pictures=())
+    evaluated.write_part(place, part, headline, tables)
+    path = place / EVALUATION_FOLDER / f"{part}.json"
+    if where not in ("rows", "cell"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {where: odd}))
+    source, groups, found = gathered(folder)
+    assert found.notes or found.runs
+    assert b"".join(encode_evaluations(source, groups, found))
+
+
+def test_torch_is_not_needed(tmp_path):
+    run(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from satae.page.writing import write_report;"
+        " write_report([Path(sys.argv[1])]); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program, str(tmp_path)], check=True)
