@@ -45,7 +45,7 @@ def stopped_by(error, *, after=1, at_alpha=None):
 # exit codes
 
 
-def test_a_run_that_is_done_gives_0_and_says_nothing_on_stderr(tmp_path):
+def test_a_finished_run_gives_0_and_nothing_on_stderr(tmp_path):
     outcome = here(tmp_path, *TINY)
     assert (outcome.code, outcome.err) == (0, "")
     (run,) = runs(tmp_path)
@@ -67,7 +67,7 @@ def test_a_fault_gives_1_and_one_line_that_names_the_log_with_the_traceback(tmp_
     assert not (run / "metrics.json").exists()
 
 
-def test_a_full_disk_is_a_fault_told_in_one_line(tmp_path):
+def test_a_full_disk_is_a_fault_in_one_line(tmp_path):
     size = 40 * 512  # bytes: enough for the log, not for a checkpoint
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
     code = f"{limit}; from satae.train import main; raise SystemExit(main())"
@@ -91,7 +91,7 @@ def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_val
     assert "NonFiniteLoss" in read(run / "run.json")["error"]
 
 
-def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
+def test_the_last_good_checkpoint_survives_a_loss_that_is_not_finite(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "fit", stopped_by(loop.NonFiniteLoss(7, float("nan"), 0.25)))
     outcome = here(tmp_path, *TINY, "checkpoint.every_epochs=1")
     (run,) = runs(tmp_path)
@@ -102,7 +102,7 @@ def test_the_last_good_checkpoint_outlives_a_loss_that_is_not_finite(tmp_path, m
     assert all(torch.isfinite(value).all() for value in state.part("model").values())
 
 
-def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     real, counts = experiment.Experiment.state, itertools.count()
 
     def spoilt(self):
@@ -119,7 +119,7 @@ def test_weights_that_are_not_finite_are_not_kept(tmp_path, monkeypatch):
     assert latest_checkpoint(run).facts["step"] == 2
 
 
-def test_an_interruption_gives_130_and_is_written_down(tmp_path, monkeypatch):
+def test_an_interrupt_gives_130_and_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "fit", stopped_by(KeyboardInterrupt()))
     outcome = here(tmp_path, *TINY)
     assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
@@ -137,7 +137,7 @@ def test_one_run_of_a_sweep_that_fails_leaves_the_others_running(tmp_path, monke
     assert here(tmp_path, *TINY, "alpha=0").code == 0  # nothing of it is remembered
 
 
-def test_an_interruption_ends_a_sweep(tmp_path, monkeypatch):
+def test_an_interrupt_ends_a_sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "fit", stopped_by(KeyboardInterrupt(), at_alpha=0.1))
     outcome = here(tmp_path, *TINY, "-m", "alpha=0,0.1,1")
     assert (outcome.code, outcome.err) == (130, "satae-train: interrupted\n")
@@ -201,7 +201,7 @@ def test_a_run_that_diverges_gives_3_and_one_line(tmp_path, words):
     assert "try a smaller optim.lr" in outcome.err
 
 
-def test_it_is_told_how_to_begin_it_anew(tmp_path):
+def test_a_diverged_run_prints_a_command_that_reruns_it(tmp_path):
     words = [word for word in TINY if not word.startswith("epochs")]
     outcome = here(tmp_path, *words, "epochs=1", "optim=sgd", "optim.lr=1e30", "reduction=sum", "hydra.run.dir=run")
     told, _, command = outcome.err.partition(", such as with: ")
@@ -210,14 +210,14 @@ def test_it_is_told_how_to_begin_it_anew(tmp_path):
     assert here(tmp_path, *shlex.split(command)[1:-1], "optim.lr=0.01", "reduction=mean").code == 0
 
 
-def test_a_terminal_without_our_signs_loses_no_run(tmp_path):
+def test_a_terminal_without_our_characters_ends_no_run(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "latin-1"}
     command = [PROGRAM, "data=manifold", *TINY]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_run_goes_on_when_nobody_reads_it_any_more(tmp_path):
+def test_a_run_finishes_when_nobody_reads_its_output(tmp_path):
     line = f"{shlex.join([PROGRAM, *TINY, 'epochs=30'])} | head -1"
     subprocess.run(line, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     (run,) = runs(tmp_path)
@@ -316,18 +316,18 @@ WAYS = {
 }
 
 
-def test_the_three_ways_to_start_it_show_the_same_configuration(tmp_path):
+def test_the_three_ways_to_start_show_the_same_configuration(tmp_path):
     shown = {there(tmp_path, "--cfg", "job", "act=tanh", program=way) for way in WAYS.values()}
     assert len(shown) == 1
     assert shown.pop().code == 0
 
 
-def test_the_three_ways_to_start_it_refuse_alike(tmp_path):
+def test_the_three_ways_to_start_refuse_alike(tmp_path):
     assert len({there(tmp_path, "aplha=1", program=way) for way in WAYS.values()}) == 1
 
 
 @pytest.mark.slow
-def test_the_three_ways_to_start_it_give_the_same_numbers(tmp_path):
+def test_the_three_ways_to_start_give_the_same_numbers(tmp_path):
     results = []
     for name, way in WAYS.items():
         outcome = there(tmp_path, *TINY, f"hydra.run.dir={name}", program=way)
@@ -351,7 +351,7 @@ def test_a_configuration_folder_of_the_users_own(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["données (1).npy", "a b.npy", "it's.npy", "x[1]{2}.npy", "~/x.npy"])
-def test_names_of_files_need_no_quotes_for_hydra(tmp_path, monkeypatch, name):
+def test_file_names_need_no_quotes_for_hydra(tmp_path, monkeypatch, name):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     file = tmp_path / name if not name.startswith("~") else tmp_path / "home" / "x.npy"
     file.parent.mkdir(exist_ok=True)
@@ -365,7 +365,7 @@ def test_names_of_files_need_no_quotes_for_hydra(tmp_path, monkeypatch, name):
     assert (facts["data"]["train"], facts["data"]["shape"], facts["folder"]) == (70, [4], str(tmp_path))
 
 
-def test_the_version_is_our_own(tmp_path):
+def test_the_version_is_that_of_satae(tmp_path):
     assert here(tmp_path, "--version") == (0, f"satae {satae.__version__}\n", "")
 
 

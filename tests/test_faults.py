@@ -68,7 +68,7 @@ def is_checkpoint(path, content):
     ],
     ids=["checkpoint", "metrics", "sync"],
 )
-def test_a_fault_is_told_in_one_line_and_the_run_goes_on_later(
+def test_a_disk_fault_is_reported_in_one_line_and_the_run_resumes_later(
     tmp_path, monkeypatch, whole, name, wanted, after, number
 ):
     if name == "append" and after > 3:
@@ -83,7 +83,9 @@ def test_a_fault_is_told_in_one_line_and_the_run_goes_on_later(
 
 @pytest.mark.parametrize("number", FULL)
 @pytest.mark.parametrize("after", [0, 3])
-def test_so_is_one_of_the_event_file(tmp_path, monkeypatch, whole, number, after):
+def test_a_fault_of_the_event_file_is_reported_in_one_line_and_the_run_resumes_later(
+    tmp_path, monkeypatch, whole, number, after
+):
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     calls = failing(monkeypatch, RecordWriter, "write", number, after)
@@ -92,7 +94,7 @@ def test_so_is_one_of_the_event_file(tmp_path, monkeypatch, whole, number, after
     assert untimed(tmp_path / "run") == whole
 
 
-def test_where_even_the_end_cannot_be_written_the_first_fault_is_told(tmp_path, monkeypatch):
+def test_the_first_fault_is_reported_if_even_the_end_cannot_be_written(tmp_path, monkeypatch):
     failing(monkeypatch, files, "replace", errno.ENOSPC, 4)
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 1
@@ -100,7 +102,7 @@ def test_where_even_the_end_cannot_be_written_the_first_fault_is_told(tmp_path, 
     assert "No space left on device" in outcome.err
 
 
-def test_no_memory_is_told_with_what_helps(tmp_path, monkeypatch):
+def test_an_out_of_memory_error_names_a_remedy(tmp_path, monkeypatch):
     def full(self, position):
         raise RuntimeError(
             "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried"

@@ -31,7 +31,7 @@ def test_a_signal_raises_where_nothing_is_held(number):
     assert (error.value.number, error.value.code, str(error.value)) == (number, 128 + number, number.name)
 
 
-def test_one_that_is_held_waits_for_the_end():
+def test_a_signal_that_is_held_is_raised_at_the_end():
     done = []
 
     def interrupted():
@@ -45,7 +45,7 @@ def test_one_that_is_held_waits_for_the_end():
     assert done == ["the rest"]
 
 
-def test_another_error_goes_before_it():
+def test_another_error_comes_before_a_held_signal():
     def failing():
         with signals.handle_signals(""), signals.hold_signals():
             signal.raise_signal(signal.SIGTERM)
@@ -55,7 +55,7 @@ def test_another_error_goes_before_it():
         failing()
 
 
-def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
+def test_a_repeated_interrupt_does_not_interrupt_the_cleanup():
     def interrupted():
         with signals.handle_signals(""):
             try:
@@ -68,7 +68,7 @@ def test_what_is_closed_after_an_interrupt_is_not_interrupted_by_it_again():
         interrupted()
 
 
-def test_handlers_are_put_back_but_where_the_program_ends():
+def test_handlers_are_restored_unless_the_program_ends():
     before = [signal.getsignal(number) for number in signals.SIGNALS]
     with signals.handle_signals(""):
         pass
@@ -80,7 +80,7 @@ def test_handlers_are_put_back_but_where_the_program_ends():
     assert signals.pending_signal() is None
 
 
-def test_what_the_shell_has_it_ignore_is_ignored():
+def test_a_signal_that_the_shell_ignores_is_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with signals.handle_signals(""):
@@ -96,7 +96,7 @@ def _run(folder, code, *words):
 
 
 @pytest.mark.parametrize("module", ["train", "evaluate"])
-def test_control_c_ends_a_program_without_a_traceback_before_it_listens(tmp_path, module):
+def test_control_c_before_the_imports_shows_no_traceback(tmp_path, module):
     code = f"""
 import signal, sys
 from satae.{module} import main
@@ -134,7 +134,7 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(("module", "words"), [("train", TINY), ("evaluate", ["run=.", "evaluation=code"])])
-def test_an_interrupt_that_a_library_swallows_ends_the_program_all_the_same(tmp_path, module, words):
+def test_an_interrupt_that_a_library_swallows_still_ends_the_program(tmp_path, module, words):
     done = _run(tmp_path, SWALLOWED.format(module=module), *words)
     name = {"train": "satae-train", "evaluate": "satae-eval"}[module]
     assert (done.returncode, done.stderr) == (130, f"{name}: interrupted\n")
@@ -142,7 +142,7 @@ def test_an_interrupt_that_a_library_swallows_ends_the_program_all_the_same(tmp_
 
 
 @pytest.mark.parametrize("words", [(), ("-m", "seed=0,1", "hydra/launcher=joblib")], ids=["alone", "workers"])
-def test_whenever_control_c_comes_there_is_no_traceback(tmp_path, words):
+def test_control_c_at_any_time_shows_no_traceback(tmp_path, words):
     code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "process_group": 0}
     for wait in (0.05, 0.4, 0.9, 1.5):

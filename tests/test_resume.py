@@ -81,7 +81,7 @@ def check_same(run, whole):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 11])
-def test_it_ends_as_one_that_was_not_cut_off(whole, tmp_path, monkeypatch, steps):
+def test_an_interrupted_run_resumes_to_the_same_end(whole, tmp_path, monkeypatch, steps):
     words, undisturbed = whole
     stop_after(monkeypatch, steps)
     assert here(tmp_path, *words).code == 130
@@ -93,7 +93,7 @@ def test_it_ends_as_one_that_was_not_cut_off(whole, tmp_path, monkeypatch, steps
     check_same(tmp_path / "run", undisturbed)
 
 
-def test_it_may_be_cut_off_again_and_again(whole, tmp_path, monkeypatch):
+def test_a_run_interrupted_many_times_resumes_to_the_same_end(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     for steps in (2, 4, 7, 8, 11):
         stop_after(monkeypatch, steps)
@@ -119,7 +119,7 @@ def test_tensorboard_shows_each_epoch_once(whole, tmp_path, monkeypatch):
         assert [step for step, _ in found[0]] == [1, 2, 3, 4, 5, 6]
 
 
-def test_what_was_told_before_a_checkpoint_is_on_the_disk_when_it_is(tmp_path, monkeypatch):
+def test_everything_logged_before_a_checkpoint_is_on_the_disk(tmp_path, monkeypatch):
     """Where the program is killed right after it, TensorBoard and the history have every epoch that is done."""
     real, seen = checkpoint.save, []
 
@@ -138,7 +138,7 @@ def test_what_was_told_before_a_checkpoint_is_on_the_disk_when_it_is(tmp_path, m
     assert seen == [(step, [*range(1, step // 2 + 1)], step // 2) for step in (3, 6, 9, 12)]
 
 
-def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_that_is_told(whole, tmp_path, monkeypatch):
+def test_a_damaged_newest_checkpoint_is_replaced_by_the_one_before_with_a_warning(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     stop_after(monkeypatch, 9)
     here(tmp_path, *words)
@@ -152,7 +152,7 @@ def test_a_newest_checkpoint_that_is_damaged_gives_way_to_the_one_before_and_tha
     check_same(tmp_path / "run", undisturbed)
 
 
-def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
+def test_a_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
     (_, newest), *_ = list_checkpoints(cut_off / "run")
     save_file({"a": torch.zeros(2)}, newest, {"format": str(checkpoint.FORMAT + 1)})
     before = newest.read_bytes()
@@ -162,7 +162,7 @@ def test_a_newest_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_o
     assert newest.read_bytes() == before
 
 
-def test_so_is_one_that_the_system_does_not_let_be_read(cut_off, monkeypatch):
+def test_a_checkpoint_without_read_permission_is_refused_and_kept(cut_off, monkeypatch):
     (_, newest), *_ = list_checkpoints(cut_off / "run")
     before, real = newest.read_bytes(), Path.open
 
@@ -180,7 +180,7 @@ def test_so_is_one_that_the_system_does_not_let_be_read(cut_off, monkeypatch):
     assert here(cut_off, "resume=run").code == 0
 
 
-def test_a_run_that_was_cut_off_before_its_first_checkpoint_begins_again(whole, tmp_path, monkeypatch):
+def test_a_run_without_a_checkpoint_resumes_from_the_start(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     stop_after(monkeypatch, 3)
     here(tmp_path, *words, "checkpoint.every_steps=null")
@@ -191,7 +191,7 @@ def test_a_run_that_was_cut_off_before_its_first_checkpoint_begins_again(whole, 
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError(), RuntimeError("odd")])
-def test_so_does_one_that_failed(whole, tmp_path, monkeypatch, error):
+def test_a_failed_run_resumes_to_the_same_end(whole, tmp_path, monkeypatch, error):
     words, undisturbed = whole
     stop_after(monkeypatch, 5, error)
     outcome = here(tmp_path, *words)
@@ -227,7 +227,7 @@ def best_of_four(tmp_path, worse_and_worse):
     return tmp_path
 
 
-def test_the_best_of_before_stays_the_best(best_of_four):
+def test_the_best_weights_stay_the_best_after_a_resume(best_of_four):
     outcome = here(best_of_four, "resume=run")
     assert outcome.code == 0
     assert "lost" not in outcome.out
@@ -235,7 +235,7 @@ def test_the_best_of_before_stays_the_best(best_of_four):
 
 
 @pytest.mark.parametrize("harm", ["junk", "missing", "of another model"])
-def test_where_it_is_lost_that_is_told_and_the_next_epoch_is_the_best(best_of_four, harm):
+def test_lost_best_weights_are_reported_and_replaced_by_the_next_epoch(best_of_four, harm):
     best = best_path(best_of_four / "run")
     if harm == "junk":
         best.write_bytes(b"junk")
@@ -283,7 +283,7 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(whole, tmp_
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
-def test_links_in_a_run_directory_are_not_followed(cut_off):
+def test_a_link_in_a_run_directory_is_not_followed(cut_off):
     (cut_off / "victim").write_text("precious")
     (cut_off / "run" / "satae-train.log").unlink()
     (cut_off / "run" / "satae-train.log").symlink_to(cut_off / "victim")
@@ -295,7 +295,7 @@ def test_links_in_a_run_directory_are_not_followed(cut_off):
 
 @pytest.mark.parametrize("word", ["resume=run", "-m hydra.sweep.dir=."])  # the only run of the sweep is called run
 @pytest.mark.parametrize("name", ["metrics.jsonl", "satae-train.log", ".lock", "checkpoints/best.safetensors", "more"])
-def test_so_is_nothing_that_is_neither_a_file_nor_a_folder(cut_off, name, word):
+def test_a_pipe_in_a_run_directory_is_refused(cut_off, name, word):
     (cut_off / "run" / name).unlink(missing_ok=True)
     os.mkfifo(cut_off / "run" / name)
     words = word.split() if "-m" not in word else [*word.split(), *(w for w in WORDS if "run.dir" not in w)]
@@ -308,7 +308,7 @@ def test_so_is_nothing_that_is_neither_a_file_nor_a_folder(cut_off, name, word):
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 @pytest.mark.parametrize("word", ["resume=run", "rerun=run hydra.run.dir=again", "-m hydra.sweep.dir=."])
-def test_nothing_waits_for_what_a_pipe_in_its_place_may_say(cut_off, name, word):
+def test_a_pipe_instead_of_a_file_is_not_waited_for(cut_off, name, word):
     (cut_off / "run" / name).unlink()
     os.mkfifo(cut_off / "run" / name)
     outcome = there(cut_off, *word.split(), "epochs=1")
@@ -316,7 +316,7 @@ def test_nothing_waits_for_what_a_pipe_in_its_place_may_say(cut_off, name, word)
     assert "Traceback" not in outcome.err
 
 
-def test_a_run_of_an_earlier_version_is_refused_by_name_and_can_be_begun_anew(cut_off):
+def test_a_run_with_an_old_checkpoint_is_refused_by_name_and_can_be_rerun(cut_off):
     config = cut_off / "run" / "config.yaml"
     config.write_text(config.read_text().partition("checkpoint:")[0])
     (cut_off / "run" / "checkpoint.pt").touch()
@@ -326,7 +326,7 @@ def test_a_run_of_an_earlier_version_is_refused_by_name_and_can_be_begun_anew(cu
     assert here(cut_off, "rerun=run", "epochs=1", "hydra.run.dir=again").code == 0
 
 
-def test_the_number_of_threads_is_that_of_before(tmp_path, monkeypatch):
+def test_a_resumed_run_keeps_its_number_of_threads(tmp_path, monkeypatch):
     stop_after(monkeypatch, 3)
     words = [word for word in WORDS if not word.startswith("threads")]
     monkeypatch.setattr("satae.training.torch_settings.DEFAULT_THREADS", 2)
@@ -338,12 +338,12 @@ def test_the_number_of_threads_is_that_of_before(tmp_path, monkeypatch):
     assert [read(tmp_path / name / "run.json")["threads"] for name in ("run", "again")] == [2, 2]
 
 
-def test_a_jump_of_alpha_is_told(cut_off):
+def test_a_jump_of_alpha_is_a_warning(cut_off):
     outcome = here(cut_off, "resume=run", "epochs=100")
     assert "warning: alpha goes from 0.133 to 0.008 here: it rises over half of 100 epochs now, not of 6" in outcome.out
 
 
-def test_fewer_epochs_end_it_where_they_do(whole, tmp_path, monkeypatch):
+def test_fewer_epochs_end_a_resumed_run_earlier(whole, tmp_path, monkeypatch):
     words, _ = whole
     stop_after(monkeypatch, 7)
     here(tmp_path, *words)
@@ -375,7 +375,7 @@ def test_a_log_that_cannot_be_written_shows_no_traceback(tmp_path, monkeypatch):
     assert "Traceback" not in outcome.err
 
 
-def test_more_may_be_asked_of_a_run(cut_off):
+def test_execution_options_and_epochs_may_change_on_resume(cut_off):
     outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
     assert (outcome.code, outcome.err) == (0, "")
     assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
@@ -405,7 +405,7 @@ def test_more_may_be_asked_of_a_run(cut_off):
         ("resume=run", "resume=run resume=run: name one run"),
     ],
 )
-def test_what_would_make_it_another_run_is_refused_by_name(cut_off, words, told):
+def test_another_configuration_is_not_resumed(cut_off, words, told):
     before = files(cut_off)
     outcome = here(cut_off, "resume=run", *words.split())
     assert outcome.code == 2
@@ -428,7 +428,7 @@ def test_what_would_make_it_another_run_is_refused_by_name(cut_off, words, told)
     ],
 )
 @pytest.mark.parametrize("end", [(), ("epochs=2",)], ids=["cut off", "finished"])
-def test_so_is_what_was_changed_in_its_configuration(cut_off, was, now, told, end):
+def test_a_run_with_a_changed_configuration_file_is_not_resumed(cut_off, was, now, told, end):
     assert not end or here(cut_off, "resume=run", *end).code == 0
     config = cut_off / "run" / "config.yaml"
     assert config.read_text().count(was) == 1
@@ -442,14 +442,14 @@ def test_so_is_what_was_changed_in_its_configuration(cut_off, was, now, told, en
     assert after == before
 
 
-def test_what_may_change_may_be_changed_in_its_configuration(cut_off):
+def test_changeable_options_may_change_in_the_configuration_file(cut_off):
     config = cut_off / "run" / "config.yaml"
     config.write_text(config.read_text().replace("epochs: 6", "epochs: 7").replace("keep: 2", "keep: 1"))
     assert here(cut_off, "resume=run").code == 0
     assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 7
 
 
-def test_data_that_were_moved_are_found_by_what_its_configuration_says_now(own_data):
+def test_moved_data_are_found_by_the_changed_configuration_file(own_data):
     (own_data / "x.npy").rename(own_data / "y.npy")
     config = own_data / "run" / "config.yaml"
     config.write_text(config.read_text().replace("x.npy", "y.npy"))
@@ -468,7 +468,7 @@ def test_a_place_without_a_run_is_refused(tmp_path, typed):
 
 @pytest.mark.parametrize("word", ["resume=run", "rerun=run"])
 @pytest.mark.parametrize("mark", ["+", "++", "~"])
-def test_a_mark_of_hydras_before_it_is_refused(cut_off, word, mark):
+def test_a_mark_of_hydra_before_resume_is_refused(cut_off, word, mark):
     outcome = here(cut_off, f"{mark}{word}")
     assert (outcome.code, outcome.err) == (2, f"satae-train: {mark}{word}: leave out the {mark}\n")
 
@@ -501,7 +501,7 @@ def test_other_data_are_refused(own_data):
     assert (own_data / "run" / "run.json").read_text() == before
 
 
-def test_so_are_data_of_which_one_number_is_another(tmp_path, monkeypatch):
+def test_data_with_one_changed_number_are_refused(tmp_path, monkeypatch):
     x = numpy.random.default_rng(0).random((4000, 3), dtype="float32")
     numpy.save(tmp_path / "many.npy", x)
     stop_after(monkeypatch, 3)
@@ -515,7 +515,7 @@ def test_so_are_data_of_which_one_number_is_another(tmp_path, monkeypatch):
     assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
 
 
-def test_a_checkpoint_of_a_version_that_looked_at_some_data_is_refused_by_name(cut_off):
+def test_a_checkpoint_with_an_old_data_fingerprint_is_refused(cut_off):
     (_, newest), *_ = list_checkpoints(cut_off / "run")
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
@@ -550,7 +550,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_wrong_with_a_checkpoint_is_told_before_anything_is_written(cut_off, change):
+def test_a_malformed_checkpoint_is_refused_before_anything_is_written(cut_off, change):
     (_, newest), *_ = list_checkpoints(cut_off / "run")
     state = checkpoint.load(newest)
     change(state.facts, state.tensors)
@@ -587,7 +587,7 @@ def test_two_runs_that_start_at_once_do_not_share_a_directory(tmp_path):
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 6
 
 
-def test_the_lock_of_a_process_that_died_holds_nobody_up(tmp_path):
+def test_the_lock_of_a_dead_process_is_free(tmp_path):
     with subprocess.Popen([PROGRAM, *WORDS, "epochs=100000"], cwd=tmp_path, stdout=subprocess.DEVNULL) as program:
         while not list(tmp_path.glob("run/checkpoints/step-*")) and program.poll() is None:
             time.sleep(0.05)
@@ -623,7 +623,7 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words)
     assert checkpoint.load(kept).facts["step"] // 2 == len(lines)
 
 
-def test_a_second_control_c_ends_it_at_once(tmp_path):
+def test_a_second_control_c_ends_the_program_at_once(tmp_path):
     slow = (
         "import sys, time, signal; from satae.experiment.experiment import Experiment\n"
         "real = Experiment.measure_rare\n"
@@ -644,7 +644,7 @@ def test_a_second_control_c_ends_it_at_once(tmp_path):
         assert program.stderr.read() == "satae-train: ended at once; the last checkpoint is kept\n"
 
 
-def test_begun_anew_it_gives_the_same_and_with_a_change_something_else(whole, tmp_path):
+def test_a_rerun_gives_the_same_and_a_changed_rerun_something_else(whole, tmp_path):
     shutil.copytree(whole[1], tmp_path / "run")
     for name, words in (("same", ()), ("other", ("seed=1",))):
         assert here(tmp_path, "rerun=run", f"hydra.run.dir={name}", *words).code == 0
@@ -654,7 +654,7 @@ def test_begun_anew_it_gives_the_same_and_with_a_change_something_else(whole, tm
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
 
 
-def test_a_run_begun_anew_tells_what_was_typed_and_where_it_comes_from(cut_off):
+def test_a_rerun_records_its_command_and_its_source(cut_off):
     words = ["rerun=run", "epochs=1", "hydra.run.dir=again"]
     assert here(cut_off, *words).code == 0
     record = read(cut_off / "again" / "run.json")
@@ -664,7 +664,7 @@ def test_a_run_begun_anew_tells_what_was_typed_and_where_it_comes_from(cut_off):
     assert "rerun_of" not in read(cut_off / "run" / "run.json")
 
 
-def test_so_do_those_of_a_sweep_whose_notes_stand_for_themselves(cut_off):
+def test_a_sweep_of_reruns_records_its_commands_and_their_source(cut_off):
     words = ["-m", "rerun=run", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
     assert here(cut_off, *words).code == 0
     for run in runs(cut_off / "sweep"):

@@ -63,23 +63,23 @@ def history(run):
 # the files
 
 
-def test_it_lies_below_outputs_by_day_and_time(run):
+def test_a_run_directory_is_named_by_day_and_time(run):
     assert re.fullmatch(r"outputs/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}", run.relative_to(run.parents[2]).as_posix())
 
 
-def test_the_files(run):
+def test_a_run_directory_holds_its_files(run):
     there = {path.name.partition(".out.")[0] for path in run.iterdir()}
     data = {"config.yaml", "run.json", "metrics.jsonl", "metrics.json", "checkpoints"}
     assert there == {*data, "satae-train.log", "events", "pictures", ".lock"}
     assert len(list(run.glob("events.out.tfevents.*"))) == 1
 
 
-def test_the_configuration_is_that_of_the_command_line_as_plain_data(run):
+def test_the_configuration_file_holds_the_command_line_as_plain_data(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     assert (config.alpha, config.seed, config.epochs, config.act.name) == (0.2, 5, EPOCHS, "tanh")
 
 
-def test_the_record(run):
+def test_the_record_holds_command_seed_versions_and_times(run):
     record = read(run / "run.json")
     assert record["status"] == "finished"
     assert shlex.split(record["command"]) == ["satae-train", *WORDS]
@@ -89,11 +89,11 @@ def test_the_record(run):
     assert record["started"] < record["ended"]
 
 
-def test_one_line_of_history_for_each_epoch(run):
+def test_the_metrics_log_has_one_line_an_epoch(run):
     assert [line["epoch"] for line in history(run)] == [1, 2, 3]
 
 
-def test_the_keys_of_the_metrics(run):
+def test_the_metrics_have_their_keys(run):
     expected = {f"{split}/{name}" for split in ("train", "valid") for name in MEASURES}
     expected |= {f"encoder_norm/{layer}" for layer in LAYERS} | {"alpha", "lr", "samples_per_s"}
     rare = {"valid/code_sensitivity"}  # at epochs 1, 10, 100, ... and the last
@@ -101,14 +101,14 @@ def test_the_keys_of_the_metrics(run):
     assert [{*line} - {"epoch"} for line in history(run)] == [expected | rare, expected, expected | rare]
 
 
-def test_the_metrics_are_those_of_the_last_epoch(run):
+def test_the_final_metrics_are_those_of_the_last_epoch(run):
     metrics, last = read(run / "metrics.json"), history(run)[-1]
     assert {key: metrics[key] for key in last if key != "epoch"} == {k: v for k, v in last.items() if k != "epoch"}
     assert metrics["wall_s"] > 0
     assert metrics["alpha"] == 0.2
 
 
-def test_the_metrics_hang_together(run):
+def test_the_metrics_are_consistent(run):
     for line in history(run):
         for split in ("train", "valid"):
             at = {name: line[f"{split}/{name}"] for name in MEASURES}
@@ -118,12 +118,12 @@ def test_the_metrics_hang_together(run):
                 assert at[share] == pytest.approx((16 * layers[0] + 4 * layers[1]) / 20)
 
 
-def test_the_log_tells_each_epoch(run):
+def test_the_log_has_a_line_for_each_epoch(run):
     log = (run / "satae-train.log").read_text()
     assert len(re.findall(r"epoch \d/3", log)) == EPOCHS
 
 
-def test_the_pictures(run):
+def test_the_pictures_are_saved(run):
     saved = sorted(path.name for path in (run / "pictures").iterdir())
     assert saved == ["decoder_atoms.png", "encoder_filters.png", "reconstructions.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / "pictures").iterdir())
@@ -211,7 +211,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
+def test_a_hostile_checkpoint_is_refused_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run / CHECKPOINTS, tmp_path / CHECKPOINTS)
     ((_, path),) = list_checkpoints(tmp_path)
@@ -222,7 +222,7 @@ def test_a_checkpoint_that_cannot_be_used_is_told_in_one_line_and_runs_nothing(r
     assert not (tmp_path / "harm").exists()
 
 
-def test_no_checkpoint_is_told_in_one_line(tmp_path):
+def test_a_missing_checkpoint_is_reported_in_one_line(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint there; name a run directory") as refused:
         satae.load(tmp_path)
     assert len(str(refused.value).splitlines()) == 1
@@ -291,7 +291,7 @@ def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path):
     assert all(len(history(run)) == 1 for run in runs(tmp_path))
 
 
-def test_a_sweep_has_its_table_also_where_each_run_works_in_its_own_directory(tmp_path):
+def test_a_sweep_has_its_table_if_each_run_works_in_its_own_directory(tmp_path):
     outcome = here(tmp_path, *TINY, "-m", "alpha=0,1", "hydra.sweep.dir=sweep", "hydra.job.chdir=true")
     assert outcome.code == 0
     assert outcome.out.splitlines()[-3].endswith("every run: sweep/runs.csv")

@@ -68,7 +68,7 @@ def test_a_name_stands_for_a_folder_with_one_folder_for_each_configuration(whole
     assert sorted(path.name for path in sweep.iterdir() if path.is_dir() and (path / "run.json").exists()) == NAMES
 
 
-def test_a_finished_sweep_is_there_already_and_nothing_is_trained(whole, monkeypatch):
+def test_a_finished_sweep_is_not_trained_again(whole, monkeypatch):
     sweep, outcome = whole
     monkeypatch.setattr(experiment, "fit", None)
     before = {name: (sweep / name / "run.json").read_bytes() for name in NAMES}
@@ -91,7 +91,7 @@ def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
     ]
 
 
-def test_another_meaning_is_refused_and_nothing_is_written(tmp_path):
+def test_another_configuration_is_refused_and_nothing_is_written(tmp_path):
     assert here(tmp_path, *WORDS).code == 0
     before = files(tmp_path)
     outcome = here(tmp_path, *WORDS, "epochs=3")
@@ -101,7 +101,7 @@ def test_another_meaning_is_refused_and_nothing_is_written(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_how_it_is_computed_may_change(tmp_path):
+def test_execution_options_may_change(tmp_path):
     assert here(tmp_path, *WORDS).code == 0
     for words in [
         (*WORDS, "checkpoint.every_steps=1", "device=cpu"),
@@ -125,7 +125,7 @@ def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
     assert row[header.index("finished")] == "2"
 
 
-def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, monkeypatch):
+def test_an_interrupted_sweep_resumes_to_the_same_table(tmp_path, whole, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     cut_off = here(tmp_path, *WORDS)
     assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
@@ -141,7 +141,7 @@ def test_a_sweep_that_was_cut_off_goes_on_to_the_same_table(tmp_path, whole, mon
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
 
-def test_runs_that_a_sweep_was_to_have_are_counted_once_when_it_grows(tmp_path, monkeypatch):
+def test_missing_runs_are_counted_once_when_a_sweep_grows(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
     assert cut_off.out.splitlines()[-1].startswith("1 was interrupted and 1 has not started; ")
@@ -151,7 +151,7 @@ def test_runs_that_a_sweep_was_to_have_are_counted_once_when_it_grows(tmp_path, 
     assert cut_off.out.splitlines()[-1].startswith("2 were interrupted and 3 have not started; ")
 
 
-def test_how_to_go_on_names_the_launcher(tmp_path, monkeypatch):
+def test_the_resume_command_names_the_launcher(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
     words = ["hydra/launcher=basic", *WORDS]
     assert here(tmp_path, *words).out.splitlines()[-1].endswith("satae-train sweep=outputs/first hydra/launcher=basic")
@@ -163,7 +163,7 @@ def test_what_a_sweep_varies_has_its_column_before_all_values_have_runs(tmp_path
     assert [line.split()[:2] for line in told if line.startswith("alpha")] == [["alpha", "finished"]]
 
 
-def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
+def test_an_interrupt_before_anything_is_written_says_so(tmp_path, monkeypatch):
     def interrupted(config):
         raise signals.Interrupted(2)
 
@@ -178,7 +178,7 @@ def test_an_interrupt_before_there_is_anything_says_so(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device", "full"), PermissionError(13, "Permission denied")], ids=repr
 )
-def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, monkeypatch, error, there):
+def test_a_sweep_that_cannot_be_written_is_refused_and_unchanged(tmp_path, monkeypatch, error, there):
     def refuse(*_):
         raise error
 
@@ -194,7 +194,7 @@ def test_a_sweep_that_cannot_be_written_is_refused_and_left_as_it_was(tmp_path, 
     assert (tmp_path / "outputs").exists() == there
 
 
-def test_notes_that_are_too_long_are_refused_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_manifest_that_is_too_long_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(manifest, "MAX_JSON_BYTES", 10)
     monkeypatch.setattr("pathlib.Path.mkdir", lambda path, *_, **__: made.append(path))
@@ -217,7 +217,7 @@ def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
     assert not list(tmp_path.rglob("run.json"))
 
 
-def test_resume_of_a_sweep_says_how(whole):
+def test_resume_of_a_sweep_names_the_command(whole):
     outcome = here(whole[0].parents[1], "resume=outputs/first")
     assert outcome.code == 2
     assert outcome.err == "satae-train: resume=outputs/first: is a sweep; resume all of it with sweep=outputs/first\n"
@@ -226,7 +226,7 @@ def test_resume_of_a_sweep_says_how(whole):
 # failures
 
 
-def test_a_failure_leaves_the_others_and_is_told_with_its_reason(tmp_path, monkeypatch):
+def test_a_failure_leaves_the_other_runs_and_is_listed_with_its_reason(tmp_path, monkeypatch):
     failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 3
@@ -236,7 +236,7 @@ def test_a_failure_leaves_the_others_and_is_told_with_its_reason(tmp_path, monke
     assert told[-1][:3] == [NAMES[0], "3", "NonFiniteLoss:"]
 
 
-def test_what_diverged_is_not_tried_again(tmp_path, monkeypatch):
+def test_a_diverged_run_is_not_retried(tmp_path, monkeypatch):
     failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
     assert here(tmp_path, *WORDS).code == 3
     monkeypatch.undo()
@@ -245,7 +245,7 @@ def test_what_diverged_is_not_tried_again(tmp_path, monkeypatch):
     assert again.out.splitlines()[0] == "4 of 4 runs exist already"
 
 
-def test_what_had_a_fault_is_tried_again(tmp_path, monkeypatch, whole):
+def test_a_failed_run_is_retried(tmp_path, monkeypatch, whole):
     failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1])
     assert here(tmp_path, *WORDS).code == 1
     monkeypatch.undo()
@@ -253,7 +253,7 @@ def test_what_had_a_fault_is_tried_again(tmp_path, monkeypatch, whole):
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
 
-def test_fail_fast_begins_no_more_runs(tmp_path, monkeypatch):
+def test_fail_fast_starts_no_more_runs(tmp_path, monkeypatch):
     failing(monkeypatch, NonFiniteLoss(3, float("nan"), None), at=[0.0])
     outcome = here(tmp_path, *WORDS, "fail_fast=true")
     assert outcome.code == 3
@@ -282,7 +282,7 @@ def test_fail_fast_begins_no_more_runs(tmp_path, monkeypatch):
         (f"{NAMES[0]}/metrics.json", '{"valid/fvu": "<b>"}', "metrics.json: cannot be read"),
     ],
 )
-def test_what_is_not_a_sweep_of_ours_is_refused_in_one_line(tmp_path, file, content, told):
+def test_a_hostile_sweep_is_refused_in_one_line(tmp_path, file, content, told):
     assert here(tmp_path, *WORDS).code == 0
     (tmp_path / "outputs" / "first" / file).write_text(content)
     outcome = here(tmp_path, "sweep=first")
@@ -294,7 +294,7 @@ def test_what_is_not_a_sweep_of_ours_is_refused_in_one_line(tmp_path, file, cont
 @pytest.mark.parametrize(
     ("file", "content", "code"), [("run.json", "3", 2), ("config.yaml", "[", 0), ("metrics.json", "{", 0)]
 )
-def test_a_run_that_is_spoilt_meanwhile_leaves_the_others_their_table_and_report(
+def test_a_run_that_becomes_unreadable_leaves_the_table_and_report_of_the_others(
     tmp_path, monkeypatch, file, content, code
 ):
     sweep = tmp_path / "outputs" / "first"
@@ -336,7 +336,7 @@ def killing(tmp_path):
     return {"PYTHONPATH": str(tmp_path / "site")}
 
 
-def test_three_failures_of_three_kinds_are_told_and_the_others_complete(tmp_path, killing):
+def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, killing):
     """A fault, a loss that is not finite, a process that is killed."""
     words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB]
     (tmp_path / "outputs" / "first" / "alpha=0,optim.lr=0.0001,seed=1" / "metrics.jsonl").mkdir(parents=True)
@@ -361,7 +361,7 @@ def test_three_failures_of_three_kinds_are_told_and_the_others_complete(tmp_path
     assert "Traceback" not in outcome.out + outcome.err
 
 
-def test_a_killed_program_goes_on_to_the_same_table(tmp_path, whole):
+def test_a_killed_sweep_resumes_to_the_same_table(tmp_path, whole):
     words = [*(word for word in WORDS if word != "epochs=2"), *JOBLIB]
     sweep = tmp_path / "outputs" / "first"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -387,7 +387,7 @@ def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
     assert "1 was interrupted and 1 has not started; resume with" in outcome.out
 
 
-def test_a_run_with_a_link_is_not_gone_on_with(tmp_path, monkeypatch):
+def test_a_run_with_a_link_is_not_resumed(tmp_path, monkeypatch):
     failing(monkeypatch, OSError(5, "Input/output error", "x"), at=[0.1])
     assert here(tmp_path, *WORDS).code == 1
     monkeypatch.undo()

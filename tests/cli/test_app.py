@@ -37,7 +37,7 @@ def test_a_fault_gives_1_and_one_line(kind):
     assert "None" not in err
 
 
-def test_a_fault_shows_its_traceback_where_that_is_wanted(monkeypatch):
+def test_a_fault_shows_its_traceback_on_request(monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ZeroDivisionError):
         ended_by(ZeroDivisionError("division by zero"))
@@ -49,7 +49,7 @@ def test_a_refusal_gives_2_and_one_line():
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 2), (["-h"], 0), (["word", "--help"], 0)])
-def test_the_help_is_shown_also_where_nothing_is_typed(words, code):
+def test_the_help_is_shown_for_a_command_line_without_words(words, code):
     assert typed(lambda: app.run("satae-try", str, help_text="help"), "satae-try", *words) == (code, "help\n", "")
 
 
@@ -108,7 +108,7 @@ def test_runs_without_a_reader_finish(tmp_path, words, buffered):
     assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished"] * (2 if words else 1)
 
 
-def test_a_refusal_without_a_reader_is_printed_all_the_same(tmp_path):
+def test_a_refusal_without_a_reader_is_still_printed(tmp_path):
     assert unread(tmp_path, "satae-train", "alpha=-1") == (2, "satae-train: alpha=-1: must be at least 0\n")
 
 

@@ -167,7 +167,7 @@ def test_more_samples_are_attacked_for_what_they_add(run, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_killed_program_goes_on_to_the_same_table(run, tmp_path):
+def test_a_killed_sweep_resumes_to_the_same_table(run, tmp_path):
     words = (*SMALL, "defence.steps=20", "defence.queries=200")
     whole = shutil.copytree(run, tmp_path / "whole")
 
