@@ -8,7 +8,7 @@ from victims import streams
 
 import satae
 from satae.model.flat_sets import evaluate, slope
-from satae.robustness.ibp import SLOPE_BOUNDS, Encoder, certified_bound, layers_of, operator_norm
+from satae.robustness.ibp import BOUNDED_ACTIVATIONS, Encoder, certified_bound, layers_of, operator_norm
 from satae.robustness.largest_change import largest_change
 from satae.robustness.norm_ball import NORMS, NormBall
 
@@ -16,23 +16,23 @@ CASES, INPUTS = 250, 4  # 1,000 inputs in all
 ROUNDING = 1 + 1e-9  # of float64
 
 
-@pytest.mark.parametrize("kind", SLOPE_BOUNDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", BOUNDED_ACTIVATIONS, ids=lambda kind: kind.__name__)
 def test_slope_bounds_agree_with_a_search_on_a_grid(kind):
     act = kind()
     z = torch.linspace(-12, 12, 2_400_001, dtype=torch.float64)
-    slopes, curve = slope(act, z), SLOPE_BOUNDS[kind]
-    steepest = curve.steepest(act)
+    slopes, curve = slope(act, z), BOUNDED_ACTIVATIONS[kind]
+    steepest = curve.slope_bound(act)
     assert steepest * (1 - 2e-3) <= slopes.abs().max() <= steepest * (1 + 1e-7)
-    if curve.lowest is None:
+    if curve.minimum is None:
         assert slopes.min() >= 0
     else:
-        assert abs(z[evaluate(act, z).argmin()] - curve.lowest) < 1e-3
-        assert (slopes[z < curve.lowest - 1e-3] <= 0).all()
-        assert (slopes[z > curve.lowest + 1e-3] >= 0).all()
+        assert abs(z[evaluate(act, z).argmin()] - curve.minimum) < 1e-3
+        assert (slopes[z < curve.minimum - 1e-3] <= 0).all()
+        assert (slopes[z > curve.minimum + 1e-3] >= 0).all()
 
 
 def test_every_activation_of_the_command_line_has_a_slope_bound():
-    assert {type(make()) for make in ACTIVATIONS.values()} <= {*SLOPE_BOUNDS}
+    assert {type(make()) for make in ACTIVATIONS.values()} <= {*BOUNDED_ACTIVATIONS}
 
 
 def matrix(part, shape):
@@ -137,7 +137,7 @@ def test_intervals_are_exact_for_one_linear_layer(norm):
     assert certified_bound(linear, x, ball).by_intervals.item() == pytest.approx(exact.item())
 
 
-@pytest.mark.parametrize("kind", SLOPE_BOUNDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", BOUNDED_ACTIVATIONS, ids=lambda kind: kind.__name__)
 def test_intervals_are_exact_for_one_activation(kind):
     act = kind().double()
     x = torch.linspace(-6, 6, 49, dtype=torch.float64)[:, None]

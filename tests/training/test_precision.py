@@ -1,6 +1,7 @@
 """What each precision does to a training step, and what it leaves as it is."""
 
 import copy
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from satae.training.gradients import batch_losses
 from satae.training.precision import PRECISIONS, Precision, set_precision
 
 CPU = torch.device("cpu")
-NAMES = Config.__dataclass_fields__["precision"].metadata["choices"]
+NAMES = get_args(get_type_hints(Config)["precision"])
 MODELS = {
     "mlp": lambda: satae.mlp((1, 8, 8), nn.Tanh, widths=[16, 4]),
     "tied": lambda: satae.mlp((1, 8, 8), nn.Tanh, widths=[16, 4], tied=True),
@@ -38,7 +39,7 @@ def losses_and_gradients(model, name, alpha=0.3):
 
 def test_each_precision_is_defined_for_each_type_of_device():
     assert [*PRECISIONS] == [*NAMES]
-    devices = {*Config.__dataclass_fields__["device"].metadata["choices"]} - {"auto"}
+    devices = {*get_args(get_type_hints(Config)["device"])} - {"auto"}
     assert all({*kinds} == devices for kinds in PRECISIONS.values())
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from satae.model.activations import FACTS
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense
 from satae.model.flat_sets import evaluate
 from satae.robustness.norm_ball import Norm, NormBall, vector_norm
@@ -63,34 +64,8 @@ class Encoder(nn.Module):
         return self.autoencoder.encode(x)
 
 
-class SlopeBound(NamedTuple):
-    """Facts about an activation that is increasing, or decreasing up to one lowest point and then increasing."""
-
-    steepest: Callable[[Any], float]  # the largest |f'|
-    lowest: float | None = None  # position of the lowest point
-
-
-# Found by a search on a fine grid and rounded up; a test repeats the search.
-SLOPE_BOUNDS: Final[dict[type[nn.Module], SlopeBound]] = {
-    nn.ReLU: SlopeBound(lambda act: 1.0),
-    nn.Softshrink: SlopeBound(lambda act: 1.0),
-    nn.Hardtanh: SlopeBound(lambda act: 1.0),
-    nn.ReLU6: SlopeBound(lambda act: 1.0),
-    nn.Hardsigmoid: SlopeBound(lambda act: 1 / 6),
-    nn.Hardswish: SlopeBound(lambda act: 1.5, lowest=-1.5),
-    nn.Sigmoid: SlopeBound(lambda act: 0.25),
-    nn.Tanh: SlopeBound(lambda act: 1.0),
-    nn.Softsign: SlopeBound(lambda act: 1.0),
-    nn.Softplus: SlopeBound(lambda act: 1.0),
-    nn.ELU: SlopeBound(lambda act: max(1.0, act.alpha)),
-    nn.CELU: SlopeBound(lambda act: 1.0),
-    nn.SELU: SlopeBound(lambda act: 1.7580994),
-    nn.GELU: SlopeBound(lambda act: 1.12950, lowest=-0.7519),
-    nn.SiLU: SlopeBound(lambda act: 1.09984, lowest=-1.27846),
-    nn.Mish: SlopeBound(lambda act: 1.08850, lowest=-1.19241),
-    nn.LogSigmoid: SlopeBound(lambda act: 1.0),
-    nn.LeakyReLU: SlopeBound(lambda act: max(1.0, act.negative_slope)),
-}
+# activations with a known largest slope; each increases, or decreases up to ``minimum`` and then increases
+BOUNDED_ACTIVATIONS: Final = {kind: facts for kind, facts in FACTS.items() if facts.largest_slope is not None}
 
 
 def layers_of(module: nn.Module) -> Iterator[nn.Module]:
@@ -112,10 +87,10 @@ def layers_of(module: nn.Module) -> Iterator[nn.Module]:
             yield from layers_of(part)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         yield _batch_norm_scale(module)
-    elif isinstance(module, (*AFFINE_LAYERS, *SHAPE_LAYERS)) or type(module) in SLOPE_BOUNDS:
+    elif isinstance(module, (*AFFINE_LAYERS, *SHAPE_LAYERS)) or type(module) in BOUNDED_ACTIVATIONS:
         yield module
     else:
-        known = sorted(kind.__name__ for kind in (*AFFINE_LAYERS, *SHAPE_LAYERS, *SLOPE_BOUNDS))
+        known = sorted(kind.__name__ for kind in (*AFFINE_LAYERS, *SHAPE_LAYERS, *BOUNDED_ACTIVATIONS))
         raise ValueError(
             f"no bound is known for {type(module).__name__}; there are bounds for {', '.join(known)}, Sequential and"
             " batch norm"
@@ -172,7 +147,7 @@ def _product_of_norms(layers: Sequence[nn.Module], h: Tensor, ball: NormBall) ->
     product = 1.0
     for layer in layers:
         product *= operator_norm(layer, ball.norm, h)
-        h = evaluate(layer, h) if type(layer) in SLOPE_BOUNDS else layer(h)
+        h = evaluate(layer, h) if type(layer) in BOUNDED_ACTIVATIONS else layer(h)
     return product
 
 
@@ -188,7 +163,9 @@ def operator_norm(layer: nn.Module, norm: Norm, h: Tensor) -> float:
         return layer.factor.abs().max().item()
     if isinstance(layer, AFFINE_LAYERS):
         return _largest_row_sum(layer, h) if norm == "linf" else _spectral_norm(layer, h)
-    return SLOPE_BOUNDS[type(layer)].steepest(layer) if type(layer) in SLOPE_BOUNDS else 1.0
+    facts = BOUNDED_ACTIVATIONS.get(type(layer))
+    slope_bound = None if facts is None else facts.slope_bound(layer)
+    return 1.0 if slope_bound is None else slope_bound
 
 
 def _largest_row_sum(layer: AffineLayer, h: Tensor) -> float:
@@ -259,7 +236,7 @@ def _propagate(layer: Any, box: _Box) -> _Box:
         return _Box(ends.amin(dim=0), ends.amax(dim=0), factor * box.clean + shift, radii)
     if isinstance(layer, AFFINE_LAYERS):
         return _propagate_affine(layer, box)
-    if type(layer) in SLOPE_BOUNDS:
+    if type(layer) in BOUNDED_ACTIVATIONS:
         low, high, clean = (evaluate(layer, values) for values in (box.low, box.high, box.clean))
         return _Box(_lowest_value(layer, box, torch.minimum(low, high)), torch.maximum(low, high), clean, None)
     radii = None if box.radii is None else layer(box.radii)
@@ -281,7 +258,7 @@ def _propagate_affine(layer: Any, box: _Box) -> _Box:
 
 def _lowest_value(layer: nn.Module, box: _Box, ends: Tensor) -> Tensor:
     """The smallest value on each interval: at an end, or at the lowest point if the interval contains it."""
-    lowest = SLOPE_BOUNDS[type(layer)].lowest
+    lowest = BOUNDED_ACTIVATIONS[type(layer)].minimum
     if lowest is None:
         return ends
     near = torch.linspace(lowest - 1e-3, lowest + 1e-3, 2001, dtype=torch.float64, device=ends.device)
