@@ -1,8 +1,7 @@
-"""One sweep of 40 runs under each launcher: the same metrics, and what each costs: ``make launchers``.
+"""One sweep of 40 runs under each launcher, with the same metrics, and the cost of each: ``make launchers``.
 
-The metrics of all runs must be the same to the last bit. What a launcher costs is the seconds of a worker that a run
-takes outside its record, which goes from its beginning to its end: building, training, measuring, pictures,
-checkpoints.
+The metrics of all runs must be the same to the last bit. The cost of a launcher is the seconds of a worker that each
+run takes outside its record, which covers building, training, measuring, pictures and checkpoints.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ RUNS: Final = 40
 
 
 class Sweep(NamedTuple):
-    """One sweep."""
+    """What one sweep took and measured."""
 
     wall_s: float
     runs: dict[str, dict[str, Any]]  # by name: metrics.json
@@ -40,16 +39,16 @@ class Sweep(NamedTuple):
 
     @property
     def outside_record_s(self) -> float:
-        """Of a run."""
+        """Seconds of a worker that each run takes outside its record."""
         return satae_runs.overhead(self.wall_s, self.jobs, [run["wall_s"] for run in self.runs.values()])
 
 
 def main() -> None:
-    """Make the sweeps and tell."""
-    there = [name for name in LAUNCHERS if name != "ray" or find_spec("ray")]
+    """Make the sweeps and print a table."""
+    installed = [name for name in LAUNCHERS if name != "ray" or find_spec("ray")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "launchers", nargs="*", default=there, help=f"of {', '.join(LAUNCHERS)}; default: all there are"
+        "launchers", nargs="*", default=installed, help=f"of {', '.join(LAUNCHERS)}; default: all that are installed"
     )
     chosen = parser.parse_args().launchers
     out = ROOT / "outputs" / f"launchers-{datetime.now(UTC):%Y-%m-%d-%H-%M}"
@@ -67,20 +66,20 @@ def main() -> None:
 
 
 def make(launcher: str, folder: Path) -> Sweep:
-    """The sweep under a launcher."""
+    """Make the sweep under a launcher."""
     folder.mkdir(parents=True)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with (folder / "log").open("wb") as log:
         words = [PROGRAM, *WORDS, f"hydra/launcher={launcher}"]
         subprocess.run(words, cwd=folder, stdout=log, stderr=log, check=True)
-    wall = time.perf_counter() - begun
+    wall = time.perf_counter() - start
     runs = sorted(path.parent for path in folder.glob("outputs/s/*/run.json"))
     metrics = {run.name: json.loads((run / "metrics.json").read_text("utf-8")) for run in runs}
     return Sweep(wall, metrics, [json.loads((run / "run.json").read_text("utf-8")) for run in runs])
 
 
 def untimed(sweep: Sweep) -> dict[str, dict[str, Any]]:
-    """The metrics of the runs, but for their times."""
+    """The metrics of the runs without their times."""
     return {
         name: {key: value for key, value in metrics.items() if key not in TIMED} for name, metrics in sweep.runs.items()
     }
