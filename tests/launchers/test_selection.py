@@ -17,7 +17,7 @@ def prepare():
     pass
 
 
-@pytest.mark.parametrize("options", [None, {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}])
+@pytest.mark.parametrize("options", [None, {"_target_": "plugin.BasicLauncher"}])
 def test_no_launcher_and_that_of_hydra_make_one_run_after_another(options):
     with open_launcher(options, 3, prepare) as launcher:
         assert (type(launcher), launcher.share) == (Launcher, None)
