@@ -23,6 +23,16 @@ def trained(config) -> Experiment:
     return experiment
 
 
+TRAINED = {}
+
+
+def trained_once(config) -> Experiment:
+    """A trained experiment with which several tests compare; they do not change its weights."""
+    if repr(config) not in TRAINED:
+        TRAINED[repr(config)] = trained(config)
+    return TRAINED[repr(config)]
+
+
 def same(first: Experiment, second: Experiment) -> bool:
     pairs = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
     return all(torch.equal(ours, theirs) for ours, theirs in pairs)
@@ -57,13 +67,13 @@ def test_measuring_between_epochs_changes_nothing(configuration):
 
 @pytest.mark.parametrize("name", ["noise.level=0.1", "alpha=0", "batch_size=7", "optim.lr=0.01", "act=tanh"])
 def test_every_choice_matters(configuration, name):
-    assert not same(trained(configuration(*SMALL)), trained(configuration(*SMALL, name)))
+    assert not same(trained_once(configuration(*SMALL)), trained(configuration(*SMALL, name)))
 
 
 @pytest.mark.parametrize("overrides", [SMALL, CONV])
 @pytest.mark.parametrize("precision", ["medium", "bf16"])
 def test_the_precision_reaches_the_training(configuration, precision, overrides):
-    exact, found = (trained(configuration(*overrides, f"precision={name}")) for name in ("fp32", precision))
+    exact, found = (trained_once(configuration(*overrides, f"precision={name}")) for name in ("fp32", precision))
     assert not same(exact, found)
     x = exact.data.batch(exact.data.valid.x)
     torch.testing.assert_close(found.model(x), exact.model(x), rtol=0.2, atol=0.2)
@@ -147,7 +157,7 @@ def test_every_option_has_an_effect(configuration, option):
     reading = ["complement=input"] if option.startswith("eps") else []
     plain = configuration(*SMALL, act, *reading)
     other = configuration(*SMALL, act, *reading, option)
-    first, second = (trained(config).measure(EPOCH)["valid/reconstruction"] for config in (plain, other))
+    first, second = (trained_once(config).measure(EPOCH)["valid/reconstruction"] for config in (plain, other))
     assert first != second
 
 

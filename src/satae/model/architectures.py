@@ -14,7 +14,7 @@ from satae.config.option_types import Width, Widths
 from satae.config.registries import ARCHITECTURES
 from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, MakeActivation, TiedDense
 
-QUIET: Final = 0.1  # factor on the last decoder weights behind a convolutional relu code
+RELU_DECODER_SCALE: Final = 0.1  # factor on the last decoder weights behind a convolutional relu code
 
 
 @ARCHITECTURES.register("mlp")
@@ -143,7 +143,7 @@ def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
         h = part(h)
     last, code = [*model.decoder.children()][-1], model.layers()[-1][1]
     if isinstance(last, nn.ConvTranspose2d) and isinstance(code.act, nn.ReLU):
-        last.weight.mul_(QUIET)
+        last.weight.mul_(RELU_DECODER_SCALE)
 
 
 def _layer(affine: Affine, act: MakeActivation, norm: Callable[[int], nn.Module] | None, width: int) -> Layer:
