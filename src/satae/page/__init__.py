@@ -1,4 +1,4 @@
-"""What came of a sweep, on one page that opens from the disk, with its figures and numbers beside it."""
+"""The report page: the results of some runs, with figures and CSV files beside it."""
 
 from typing import Final
 
