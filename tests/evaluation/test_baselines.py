@@ -1,4 +1,4 @@
-"""The twin and the classifiers: trained once, and kept by what they follow from."""
+"""The baseline and the classifiers are trained once, and stored by everything they depend on."""
 
 import signal
 from dataclasses import replace
@@ -36,30 +36,30 @@ def count(monkeypatch):
     return made
 
 
-def test_the_twin_is_the_run_with_alpha_0(configuration, count):
+def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
-    twin = train_baseline(config, EVERY, CPU)
+    baseline = train_baseline(config, EVERY, CPU)
     experiment = Experiment.build(replace(config, alpha=0.0))
-    for _ in experiment.fit(experiment.beginning()):
+    for _ in experiment.fit():
         pass
     for name, x in experiment.model.state_dict().items():
-        assert torch.equal(twin.state_dict()[name], x)
-    assert not twin.training
+        assert torch.equal(baseline.state_dict()[name], x)
+    assert not baseline.training
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 5])
-def test_the_twin_of_a_run_that_was_cut_off_is_as_far(configuration, steps):
+def test_the_baseline_of_an_interrupted_run_has_as_many_steps(configuration, steps):
     config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
-    twin = train_baseline(config, steps, CPU)
+    baseline = train_baseline(config, steps, CPU)
     experiment = Experiment.build(replace(config, alpha=0.0))
-    for position, _ in experiment.fit(experiment.beginning(), lambda step: True):
-        if position.step == steps:
+    for _ in experiment.fit(lambda step: True):
+        if experiment.step == steps:
             break
     for name, x in experiment.model.state_dict().items():
-        assert torch.equal(twin.state_dict()[name], x)
+        assert torch.equal(baseline.state_dict()[name], x)
 
 
-def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(configuration, count):
+def test_a_baseline_is_trained_once_for_all_alphas_and_again_for_other_settings(configuration, count):
     for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
         train_baseline(configuration(*TINY, *words), EVERY, CPU)
     assert len(count) == 1
@@ -68,7 +68,7 @@ def test_a_twin_is_trained_once_for_all_alphas_and_again_for_anything_else(confi
     assert len(count) == 7
 
 
-def test_a_twin_that_cannot_be_trained_is_told_of(configuration):
+def test_a_baseline_that_cannot_be_trained_is_refused(configuration):
     with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
         train_baseline(configuration(*TINY, "optim.lr=1e30"), EVERY, CPU)
 
@@ -93,7 +93,7 @@ def test_classifiers_fit_every_shape():
             assert make(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), (kind, shape)
 
 
-def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
+def test_a_damaged_baseline_is_trained_again(configuration, count, tmp_path):
     config = configuration(*TINY, "alpha=0.3")
     weights = [x.clone() for x in train_baseline(config, EVERY, CPU).parameters()]  # those of a file are part of it
     (file,) = (tmp_path / "cache" / "evaluation").glob("twin-*.safetensors")
@@ -103,12 +103,12 @@ def test_a_twin_that_is_damaged_is_trained_anew(configuration, count, tmp_path):
     assert all(torch.equal(x, y) for x, y in zip(weights, again.parameters(), strict=True))
 
 
-def test_the_training_of_a_twin_can_be_left(configuration, tmp_path, monkeypatch):
+def test_a_signal_ends_the_training_of_a_baseline(configuration, tmp_path, monkeypatch):
     monkeypatch.setattr(signals, "pending_signal", lambda: signal.SIGTERM)
     with pytest.raises(Interrupted):
         train_baseline(configuration(*TINY, "epochs=100000"), EVERY, CPU)
     assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]
 
 
-def test_a_twin_is_trained_on_the_device_of_the_evaluation(configuration):
+def test_a_baseline_is_trained_on_the_device_of_the_evaluation(configuration):
     assert train_baseline(configuration(*TINY, "device=cuda"), EVERY, CPU).mean.device == CPU
