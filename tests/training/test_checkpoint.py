@@ -136,8 +136,8 @@ def halve(tensors, name):
         (lambda facts, tensors: facts.update(data="whole:" + "0" * 64), "the numbers in the data are others"),
         (lambda facts, tensors: facts.update(data="0" * 64), "it is of an earlier version"),
         (lambda facts, tensors: facts.update(data=None), "it is of an earlier version"),
-        (lambda facts, tensors: tensors.pop("optimiser/0/exp_avg"), "exp_avg|remembers"),
-        (lambda facts, tensors: [tensors.pop(n) for n in [*tensors] if n.startswith("optimiser")], "remembers"),
+        (lambda facts, tensors: tensors.pop("optimiser/0/exp_avg"), "exp_avg|incomplete"),
+        (lambda facts, tensors: [tensors.pop(n) for n in [*tensors] if n.startswith("optimiser")], "incomplete"),
         (lambda facts, tensors: tensors.pop("model/encoder.layer1.affine.bias"), "encoder.layer1.affine.bias"),
         (lambda facts, tensors: tensors.update({"model/more": torch.zeros(1)}), "model.*more|more"),
         (lambda facts, tensors: tensors.update({"optimiser/99/exp_avg": torch.zeros(1)}), "belongs to no parameter"),
@@ -185,12 +185,12 @@ def test_an_optimizer_state_with_more_or_less_is_refused(configuration, kind):
     Experiment.build(config).restore(found)
     for name in moments[:1]:
         lacking = found._replace(tensors={key: x for key, x in found.tensors.items() if key != name})
-        with pytest.raises(ValueError, match="remembers"):
+        with pytest.raises(ValueError, match="incomplete"):
             Experiment.build(config).restore(lacking)
     without = found._replace(tensors={key: x for key, x in found.tensors.items() if key not in moments})
     more = without._replace(tensors=without.tensors | {"optimiser/0/momentum_buffer": torch.zeros(9, 64)})
     for refused in [more] if kind == "plain sgd" else [without, more]:
-        with pytest.raises(ValueError, match=r"remembers|belongs to no parameter"):
+        with pytest.raises(ValueError, match=r"incomplete|belongs to no parameter"):
             Experiment.build(config).restore(refused)
 
 

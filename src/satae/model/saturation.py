@@ -45,11 +45,11 @@ class Saturation:
         self._uses: Counter[str] = Counter()
         self._running = False
 
-    def begin(self, *_: Any) -> None:
+    def start_pass(self, *_: Any) -> None:
         """Forget the last forward pass (a forward pre-hook of the attached module)."""
         self._seen, self._uses, self._running = {}, Counter(), True
 
-    def end(self, *_: Any) -> None:
+    def end_pass(self, *_: Any) -> None:
         """Close the forward pass (a forward hook of the attached module)."""
         self._running = False
 
@@ -142,10 +142,10 @@ def saturating(
         return hook
 
     complements = {name: Complement(act, reading, eps) for name, act in _select(module, layers).items()}
-    hooks = [module.register_forward_pre_hook(saturation.begin)]
+    hooks = [module.register_forward_pre_hook(saturation.start_pass)]
     for name, f_c in complements.items():
         hooks += [f_c.act.register_forward_pre_hook(recorder(name, f_c), with_kwargs=True)]
-    hooks += [module.register_forward_hook(saturation.end, always_call=True)]
+    hooks += [module.register_forward_hook(saturation.end_pass, always_call=True)]
     try:
         yield saturation
     finally:

@@ -59,7 +59,7 @@ def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], *, after_a_s
     if more := tensors.keys() - expected.keys():
         raise ValueError(f"optimiser/{min(more)} belongs to no parameter")
     if missing := expected.keys() - tensors.keys():
-        raise ValueError(f"optimiser/{min(missing)} is missing: it lacks what the optimiser remembers")
+        raise ValueError(f"optimiser/{min(missing)} is missing: the optimizer's state is incomplete")
     state: dict[int, dict[str, Tensor]] = {}
     for key, (number, name) in expected.items():
         x, weight = tensors[key], weights[number]
