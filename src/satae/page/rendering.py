@@ -13,7 +13,7 @@ from satae import __version__
 from satae.evaluation import report_text
 from satae.evaluation.report_section import ReportedEvaluations, ReportSection, changed_settings
 from satae.page import PROGRAM, findings, tables
-from satae.page.pictures import Gallery, evaluation_galleries, run_galleries
+from satae.page.galleries import Gallery, evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection
 from satae.plots.style import Drawing
 from satae.printable import clean_text
