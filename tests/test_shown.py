@@ -12,7 +12,7 @@ from program import TINY, here
 from safetensors.torch import save_file
 
 import satae
-from satae.printable import MOST, brief, one_line
+from satae.printable import MAX_BRIEF, brief, one_line
 from satae.training import checkpoint
 from satae.training.checkpoint_manager import list_checkpoints
 
@@ -23,11 +23,11 @@ TYPED = 400  # characters of what we say ourselves, with the names of folders, a
 @given(st.text(st.characters(), max_size=500))
 def test_any_text_is_one_short_line_that_can_be_printed(text):
     assert one_line(text).isprintable()
-    assert len(brief(text)) <= MOST
+    assert len(brief(text)) <= MAX_BRIEF
     one_line(text).encode()
 
 
-@given(st.text(st.characters(categories=["L", "N", "P"]), max_size=MOST))
+@given(st.text(st.characters(categories=["L", "N", "P"]), max_size=MAX_BRIEF))
 def test_what_can_be_shown_is_left_as_it_is(text):
     assert brief(text) == one_line(text) == text
 
@@ -49,7 +49,7 @@ def run(finished, tmp_path):
 def check_harmless(text):
     (line,) = text.splitlines()
     assert line.isprintable()
-    assert len(line) < TYPED + MOST
+    assert len(line) < TYPED + MAX_BRIEF
 
 
 def refused(run):
@@ -131,4 +131,4 @@ def test_what_a_sweep_shows_of_its_runs(run):
     outcome = here(run.parent, *TINY, "-m", "hydra.sweep.dir=.")
     assert "[link=https://example.org]here" in outcome.out
     assert all(line.isprintable() for line in outcome.out.splitlines())
-    assert max(map(len, outcome.out.splitlines())) < TYPED + MOST
+    assert max(map(len, outcome.out.splitlines())) < TYPED + MAX_BRIEF

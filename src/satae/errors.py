@@ -1,7 +1,7 @@
-"""The error that stands for a user's mistake."""
+"""The error for a mistake of the user."""
 
 from __future__ import annotations
 
 
 class ConfigError(ValueError):
-    """A choice, file or folder that cannot be used, told in one line with the value, the choices and the remedy."""
+    """A choice, file or folder that cannot be used; the message is one line with the value and a remedy."""

@@ -1,24 +1,24 @@
-"""Text that may come from a file, as it is shown: a file from a stranger must not write to a terminal what it likes."""
+"""Makes text from files safe to print: a stranger's file must not send control characters to a terminal."""
 
 from __future__ import annotations
 
 from typing import Final
 
-MOST: Final = 200  # characters of what comes from a file
-LONGEST_TEXT: Final = 20_000  # characters
-UNSHOWN: Final = "\N{REPLACEMENT CHARACTER}"  # in the place of control characters
+MAX_BRIEF: Final = 200  # characters
+MAX_TEXT: Final = 20_000  # characters
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"  # stands for a control character
 
 
 def one_line(text: object) -> str:
-    """In one line, without control characters."""
+    """Text in one line, without control characters."""
     line = " ".join(str(text).splitlines())
-    return line if line.isprintable() else "".join(sign if sign.isprintable() else UNSHOWN for sign in line)
+    return line if line.isprintable() else "".join(sign if sign.isprintable() else REPLACEMENT for sign in line)
 
 
 def brief(text: object) -> str:
-    """The same, and no longer than ``MOST`` characters."""
+    """Text in one line, without control characters, cut after ``MAX_BRIEF`` characters."""
     line = one_line(text)
-    return line if len(line) <= MOST else f"{line[: MOST - 3]}..."
+    return line if len(line) <= MAX_BRIEF else f"{line[: MAX_BRIEF - 3]}..."
 
 
 def first_line(error: BaseException) -> str:
@@ -27,13 +27,13 @@ def first_line(error: BaseException) -> str:
 
 
 def brief_line(error: BaseException) -> str:
-    """The same, of an error that may tell what is in a file: brief."""
+    """The first line of an error's text, made brief: it may quote what is in a file."""
     return brief(first_line(error))
 
 
 def clean_text(text: object) -> str:
-    """Text with line breaks but without control characters, cut after ``LONGEST_TEXT`` characters."""
-    shown = str(text)[: LONGEST_TEXT + 1]
+    """Text with line breaks but without control characters, cut after ``MAX_TEXT`` characters."""
+    shown = str(text)[: MAX_TEXT + 1]
     if not shown.isprintable():
-        shown = "".join(letter if letter.isprintable() or letter == "\n" else UNSHOWN for letter in shown)
-    return f"{shown[:LONGEST_TEXT]} ..." if len(shown) > LONGEST_TEXT else shown
+        shown = "".join(letter if letter.isprintable() or letter == "\n" else REPLACEMENT for letter in shown)
+    return f"{shown[:MAX_TEXT]} ..." if len(shown) > MAX_TEXT else shown

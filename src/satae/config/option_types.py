@@ -113,7 +113,7 @@ def type_words(schema: Mapping[str, Any]) -> str:
 
 
 def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -> str:
-    """What is wrong with a value.
+    """Say what is wrong with a value.
 
     Args:
         name: of the option.
@@ -136,7 +136,7 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
 
 
 def out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
-    """What is wrong with a number, or numbers, outside the range in a JSON schema."""
+    """Say what is wrong with numbers outside the range in a JSON schema."""
     numbers = [float(str(number)) for number in (value if isinstance(value, list) else [value])]
     low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
     high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))

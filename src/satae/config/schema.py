@@ -178,24 +178,25 @@ def default_choice(group: str) -> Choice:
     return GROUPS[group].choice(next(item[group] for item in defaults if group in item))
 
 
-def path_options(group: str, name: str) -> list[str]:
-    """The options of a choice that take the name of a file or folder."""
-    kinds = option_types(GROUPS[group][name].build)
-    return [option for option, kind in kinds.items() if describe(kind).get("path")]
-
-
 @functools.cache
 def all_path_options() -> frozenset[str]:
     """Every option that takes the name of a file or folder, such as ``data.path``; all data sources are imported."""
-    return frozenset(f"data.{option}" for name in DATA_SOURCES.names() for option in path_options("data", name))
+    return frozenset(f"data.{option}" for name in DATA_SOURCES.names() for option in _path_options(name))
+
+
+def _path_options(source: str) -> dict[str, bool]:
+    """The options of a data source that take the name of a file or folder; True: or another name."""
+    kinds = {option: describe(kind).get("path") for option, kind in option_types(DATA_SOURCES[source].build).items()}
+    return {option: kind == "if it exists" for option, kind in kinds.items() if kind}
 
 
 def with_absolute_paths(config: Config) -> Config:
     """The configuration with absolute names of files and folders, which hold in every working directory."""
-    typed = {option: config.data.options[option] for option in path_options("data", config.data.name)}
-    absolute = {option: os.path.abspath(os.path.expanduser(path)) for option, path in typed.items() if path}
-    if config.data.name == "hf":  # its path may be a name on the Hugging Face hub
-        absolute = {option: path for option, path in absolute.items() if os.path.exists(path)}
+    absolute = {}
+    for option, may_be_name in _path_options(config.data.name).items():
+        if typed := config.data.options[option]:
+            path = os.path.abspath(os.path.expanduser(typed))
+            absolute[option] = path if os.path.exists(path) or not may_be_name else typed
     return replace(config, data=Choice(**{**vars(config.data), **absolute}))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
+from satae.config.option_types import Count, HubPath, OpenShare, Seed, Width
 from satae.config.registries import DATA_SOURCES
 from satae.data import images
 from satae.data.arrays import split_user_data, to_examples, to_labels
@@ -18,7 +18,7 @@ from satae.data.local_files import expand_path, reason
 @DATA_SOURCES.register("hf", origin="the Hugging Face hub, or a folder in its formats")
 def hf(
     *,
-    path: FilePath,
+    path: HubPath,
     config: str | None = None,
     column: str = "image",
     label: str | None = None,
