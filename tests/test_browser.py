@@ -110,7 +110,7 @@ def test_the_report_can_be_read_in_each_theme_and_width(page, sweep, scheme, wid
 
 
 @pytest.mark.parametrize("width", [500, 800, 1200])
-def test_pictures_of_the_report_are_nearly_as_large_as_they_are_and_no_table_is_cut(page, sweep, width):
+def test_pictures_of_the_report_keep_their_size_and_tables_scroll(page, sweep, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.goto((sweep / "report" / "index.html").as_uri())
     assert min(page.locator(".gallery img").evaluate_all("all => all.map(one => one.width / one.naturalWidth)")) > 0.75

@@ -22,7 +22,7 @@ def told(capsys, metrics, epochs=100, **options):
     return capsys.readouterr().out
 
 
-def test_piped_it_prints_plain_lines_a_table_and_where_the_results_are(capsys, metrics):
+def test_a_pipe_gets_plain_lines_a_table_and_the_places_of_the_results(capsys, metrics):
     out = told(capsys, metrics)
     assert "\x1b" not in out
     assert sum(line.startswith("epoch") for line in out.splitlines()) == EPOCH_LINES
@@ -32,14 +32,14 @@ def test_piped_it_prints_plain_lines_a_table_and_where_the_results_are(capsys, m
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 7])
-def test_the_last_epoch_is_always_told(capsys, metrics, epochs):
+def test_the_last_epoch_is_always_printed(capsys, metrics, epochs):
     assert f"epoch {epochs}/{epochs}" in told(capsys, metrics, epochs)
 
 
-def test_in_a_sweep_it_is_one_line(capsys, metrics):
+def test_a_run_of_a_sweep_prints_one_line(capsys, metrics):
     assert told(capsys, metrics, name="alpha=0") == "alpha=0  valid fvu 0.250  saturated 0.25\n"
 
 
-def test_a_collapse_is_told(capsys, metrics):
+def test_a_collapse_is_a_warning(capsys, metrics):
     assert "collapsed" not in told(capsys, metrics)
     assert "warning: collapsed" in told(capsys, metrics | {"valid/collapsed": 1.0})

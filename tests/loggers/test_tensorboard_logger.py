@@ -14,7 +14,7 @@ def test_the_end_message_of_tensorboard_is_a_command_for_the_runs_below_outputs(
     assert logger.end_message() == f"TensorBoard  tensorboard --logdir {shown}"
 
 
-def test_no_logger_writes_nothing(tmp_path):
+def test_the_logger_none_writes_nothing(tmp_path):
     with LOGGERS.build("none", tmp_path, None) as logger:
         logger.log_command("satae-train")
         logger.log_scalars({"valid/fvu": 0.5}, 1)

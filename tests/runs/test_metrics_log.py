@@ -1,4 +1,4 @@
-"""What is read of a history, whatever stands there."""
+"""metrics.jsonl, read back whatever it holds."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from satae.runs.metrics_log import read_epochs
 
 
 @pytest.mark.parametrize("more", ["[" * 10**6, " " * 10**6 + "{}", '{"epoch": 3, "x": ' + "9" * 10**6 + "}"])
-def test_a_history_ends_before_a_line_that_is_too_long(tmp_path, more):
+def test_reading_stops_at_a_line_that_is_too_long(tmp_path, more):
     written = ['{"epoch": 1}', '{"epoch": 2, "valid/fvu": null}']
     (tmp_path / "metrics.jsonl").write_text("\n".join([*written, more, '{"epoch": 3}']))
     assert [line["epoch"] for line in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
@@ -19,13 +19,13 @@ def test_a_history_ends_before_a_line_that_is_too_long(tmp_path, more):
 @pytest.mark.parametrize(
     "more", [{"epoch": 3, "x": 10**400}, {"epoch": 3, "x": -(10**400)}, {"epoch": 10**400}, {"epoch": 2**63}]
 )
-def test_a_history_ends_before_a_number_that_cannot_be_told(tmp_path, more):
+def test_reading_stops_at_a_number_beyond_every_float(tmp_path, more):
     written = [{"epoch": 1}, {"epoch": 2, "x": 10**300, "y": math.inf}, more, {"epoch": 3}]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, written)))
     assert [line["epoch"] for line in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
-def test_a_history_without_an_end_is_not_read_to_its_end(tmp_path, monkeypatch):
+def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
     line = '{"epoch": 1, "a": 1.0}\n'
     (tmp_path / "metrics.jsonl").write_text(line)
     with (tmp_path / "metrics.jsonl").open("ab") as file:

@@ -1,4 +1,4 @@
-"""What is read of a run's record, whatever stands there."""
+"""run.json, read back whatever it holds."""
 
 import pytest
 
@@ -15,7 +15,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("content", BROKEN)
-def test_a_record_that_is_none_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_record_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(ConfigError, match=r"run\.json"):
         read_record(tmp_path)

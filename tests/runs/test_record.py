@@ -24,7 +24,7 @@ def begin(tmp_path, configuration):
     return begun
 
 
-def test_a_second_run_cannot_begin_in_the_directory(tmp_path, begin):
+def test_a_second_run_cannot_start_in_the_directory(tmp_path, begin):
     first = begin("alpha=0")
     with pytest.raises(ConfigError, match="another process is at work here"):
         begin("alpha=1")
@@ -45,7 +45,7 @@ def test_a_second_run_cannot_begin_in_the_directory(tmp_path, begin):
         (KeyboardInterrupt(), "interrupted", 130),
     ],
 )
-def test_how_a_run_ends_is_written_down(tmp_path, begin, error, status, code):
+def test_the_end_of_a_run_is_recorded(tmp_path, begin, error, status, code):
     def run():
         with begin():
             assert read_record(tmp_path)["status"] == "running"
@@ -65,7 +65,7 @@ def test_how_a_run_ends_is_written_down(tmp_path, begin, error, status, code):
 
 
 @pytest.mark.parametrize(("error", "status"), [(OSError("killed"), "failed"), (KeyboardInterrupt(), "interrupted")])
-def test_a_run_that_could_not_end_itself_is_closed(tmp_path, begin, error, status):
+def test_a_run_whose_process_was_killed_is_closed(tmp_path, begin, error, status):
     begin("alpha=0")
     close_unfinished(tmp_path, error, 7)
     found = json.loads((tmp_path / "run.json").read_text())
@@ -73,7 +73,7 @@ def test_a_run_that_could_not_end_itself_is_closed(tmp_path, begin, error, statu
     assert found["error"] == f"{type(error).__name__}: {error}"
 
 
-def test_it_goes_on_where_it_was_cut_off(tmp_path, begin, configuration):
+def test_an_interrupted_run_is_rewound_to_its_checkpoint(tmp_path, begin, configuration):
     def cut_off():
         with begin("alpha=0") as record:
             for number in (1, 2, 3):
@@ -113,7 +113,7 @@ def test_the_name_of_a_new_run_directory_is_on_the_disk(tmp_path, configuration,
     assert {path.stat().st_ino for path in (directory, *[*directory.parents][:3])} <= synced
 
 
-def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, configuration):
+def test_a_log_with_missing_epochs_is_not_resumed(tmp_path, begin, configuration):
     with begin("alpha=0") as record:
         record.add_epoch(1, {})
         record.add_epoch(3, {})
@@ -122,7 +122,7 @@ def test_a_history_that_lacks_epochs_is_not_gone_on_with(tmp_path, begin, config
         record.rewind(3, configuration())
 
 
-def test_the_wall_time_is_that_of_all_its_processes(tmp_path, begin, configuration, monkeypatch):
+def test_the_wall_time_sums_all_processes(tmp_path, begin, configuration, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 

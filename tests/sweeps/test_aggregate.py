@@ -25,30 +25,30 @@ def result(**choices):
     return RunResult(Path("run"), choices, {"status": "finished"}, {})
 
 
-def test_what_varies_is_an_axis_and_the_seed_the_last():
+def test_varying_keys_are_listed_with_the_seed_last():
     choices = [{"seed": seed, "act": act, "alpha": 0.1} for seed in (0, 1) for act in ("relu", "tanh")]
     assert varying_keys(choices) == ["act", "seed"]
 
 
-def test_an_option_of_one_choice_is_no_axis_beside_another_choice():
+def test_an_option_of_one_choice_does_not_vary_beside_another_choice():
     shrink = {"act": "shrink", "act.threshold": 0.5}
     assert varying_keys([shrink, {"act": "relu"}]) == ["act"]
     assert varying_keys([shrink, shrink | {"act.threshold": 1.0}, {"act": "relu"}]) == ["act", "act.threshold"]
 
 
 @pytest.mark.parametrize("key", ["threads", "device", "checkpoint.keep", "data.dir"])
-def test_what_does_not_change_a_run_is_no_axis(key):
+def test_execution_options_do_not_count_as_varying(key):
     assert varying_keys([{key: 1}, {key: 2}]) == []
 
 
-def test_seeds_of_a_configuration_are_one_group_and_numbers_are_in_order():
+def test_seeds_form_one_group_and_groups_are_sorted_by_number():
     runs = [result(seed=seed, alpha=alpha) for seed in (1, 0) for alpha in (1, 0.1, 0, 10.0)]
     found = group_runs(runs)
     assert [group.name for group in found] == ["alpha=0", "alpha=0.1", "alpha=1", "alpha=10"]
     assert [[run.seed for run in group.runs] for group in found] == [[0, 1]] * 4
 
 
-def test_configurations_are_named_in_the_order_that_was_typed():
+def test_group_names_list_options_in_the_typed_order():
     runs = [result(act=act, alpha=alpha, seed=seed) for act in ("relu", "tanh") for alpha in (0, 1) for seed in (0, 1)]
     assert [group.name for group in group_runs(runs)][:2] == ["act=relu,alpha=0", "act=relu,alpha=1"]
     typed = ["seed", "alpha", "act"]
@@ -56,7 +56,7 @@ def test_configurations_are_named_in_the_order_that_was_typed():
     assert varying_keys([run.choices for run in runs], typed) == ["alpha", "act", "seed"]
 
 
-def test_an_option_comes_after_its_choice_and_what_was_not_typed_after_that():
+def test_typed_order_puts_options_after_their_choice_and_the_rest_last():
     assert in_typed_order(["seed", "alpha", "lr", "noise", "noise.level"], ["noise", "alpha", "seed"]) == [
         *("noise", "noise.level", "alpha", "lr", "seed")
     ]
@@ -68,20 +68,20 @@ def test_one_configuration_is_one_group():
 
 
 @given(st.lists(finite, min_size=2, max_size=8))
-def test_the_interval_is_students(values):
+def test_the_confidence_interval_is_that_of_students_t(values):
     spread = SeedStatistics.from_values(values)
     low, high = stats.t.interval(0.95, len(values) - 1, loc=spread.mean, scale=stats.sem(values) or 1e-300)
     assert spread.mean - spread.margin == pytest.approx(low, rel=1e-6, abs=1e-6)
     assert spread.mean + spread.margin == pytest.approx(high, rel=1e-6, abs=1e-6)
 
 
-def test_the_interval_covers_the_mean_as_often_as_it_says():
+def test_the_confidence_interval_covers_the_mean_in_95_percent_of_samples():
     samples = numpy.random.default_rng(0).normal(3.0, 2.0, (2000, 4))
     spreads = [SeedStatistics.from_values(sample) for sample in samples.tolist()]
     assert sum(abs(spread.mean - 3.0) <= spread.margin for spread in spreads) / 2000 == pytest.approx(0.95, abs=0.02)
 
 
-def test_one_value_has_no_interval_and_none_no_mean():
+def test_one_value_has_no_interval_and_no_value_has_no_mean():
     one, none = SeedStatistics.from_values([2.0, math.nan]), SeedStatistics.from_values([])
     assert (one.n, one.mean) == (1, 2.0)
     assert math.isnan(one.margin)
@@ -89,17 +89,17 @@ def test_one_value_has_no_interval_and_none_no_mean():
     assert math.isnan(none.mean)
 
 
-def test_a_quantile_known_from_tables():
+def test_the_quantile_agrees_with_printed_tables():
     assert student_quantile(4) == pytest.approx(2.776, abs=5e-4)
 
 
-def test_a_configuration_is_flat_as_words_are_typed():
+def test_a_flat_configuration_has_the_keys_that_users_type():
     config = {"act": {"name": "shrink", "threshold": 0.5}, "alpha": 0.1, "checkpoint": {"keep": 2}}
     assert flatten(config) == {"act": "shrink", "act.threshold": 0.5, "alpha": 0.1, "checkpoint.keep": 2}
 
 
 @pytest.mark.parametrize("size", [2.0**-1000, 2.0**900, 2.0**1022])
-def test_the_largest_and_the_least_numbers_have_a_mean_and_a_spread(size):
+def test_huge_and_tiny_numbers_have_exact_statistics(size):
     small, spread = (
         SeedStatistics.from_values([0.5, 0.75, 1.0]),
         SeedStatistics.from_values([0.5 * size, 0.75 * size, size]),
@@ -111,7 +111,7 @@ def test_the_largest_and_the_least_numbers_have_a_mean_and_a_spread(size):
     )
 
 
-def test_a_spread_that_no_number_can_be_is_infinite():
+def test_a_deviation_beyond_every_float_is_infinite():
     assert SeedStatistics.from_values([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf)
 
 

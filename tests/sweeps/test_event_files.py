@@ -28,7 +28,7 @@ def later(monkeypatch):
     return lambda: monkeypatch.setattr(event_files.time, "time", lambda: now + 2 * READ_SECONDS)
 
 
-def test_a_file_takes_the_place_of_the_one_before_which_is_emptied_and_goes_later(tmp_path, later):
+def test_a_new_event_file_empties_the_earlier_one_which_is_removed_later(tmp_path, later):
     replace_events(tmp_path, ".band", saying(1))
     replace_events(tmp_path, ".band", saying(2))
     assert names(tmp_path) == ["0000000001.band", "0000000002.band"]
@@ -39,19 +39,19 @@ def test_a_file_takes_the_place_of_the_one_before_which_is_emptied_and_goes_late
     assert names(tmp_path) == ["0000000002.band"]
 
 
-def test_what_is_said_already_is_not_written(tmp_path):
+def test_unchanged_events_are_not_written_again(tmp_path):
     for _ in range(2):
         replace_events(tmp_path, ".band", saying(1))
     assert names(tmp_path) == ["0000000001.band"]
 
 
-def test_a_file_comes_after_all_that_are_there(tmp_path):
+def test_a_new_event_file_sorts_after_all_existing_ones(tmp_path):
     (tmp_path / "events.out.tfevents.1795625899.host.1.0").write_bytes(encode_events([]))
     replace_events(tmp_path, ".end", saying(1))
     assert names(tmp_path) == ["1795625899.host.1.0", "1795625900.end"]
 
 
-def test_what_is_not_said_any_more_is_emptied(tmp_path):
+def test_events_replaced_by_nothing_leave_an_empty_file(tmp_path):
     replace_events(tmp_path, ".end", saying(1))
     replace_events(tmp_path, ".end", encode_events([]))
     replace_events(tmp_path, ".end", encode_events([]))
@@ -59,7 +59,7 @@ def test_what_is_not_said_any_more_is_emptied(tmp_path):
     assert os.path.getsize(tmp_path / "events.out.tfevents.0000000001.end") == 0
 
 
-def test_what_changes_is_told_by_another_run_for_a_while(tmp_path, later):
+def test_changed_settings_move_to_the_substitute_directory_for_a_while(tmp_path, later):
     aside = tmp_path / "aside"
     aside.mkdir()
     for value, there in [(1, tmp_path), (1, tmp_path), (2, aside), (2, aside)]:

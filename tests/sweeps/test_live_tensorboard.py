@@ -1,4 +1,4 @@
-"""A TensorBoard that is open while a sweep goes on, as both of its readers show it."""
+"""A TensorBoard that is open while a sweep runs, with both of its readers."""
 
 import importlib.util
 import json
@@ -65,7 +65,7 @@ def domain(tensorboard):
     return [(info["name"], info.get("domainDiscrete")) for info in found["hparamInfos"]]
 
 
-def test_new_seeds_show_once_and_how_runs_end(tmp_path, reader):
+def test_an_open_tensorboard_shows_new_seeds_and_final_statuses(tmp_path, reader):
     folders = [begin(tmp_path, 0.1, seed) for seed in (0, 1)]
     with served(tmp_path, "--reload_interval", "1", *READERS[reader]) as tensorboard:
         tensorboard.comes_to([(1, 0.4), (2, 0.3)], mean)
@@ -80,7 +80,7 @@ def test_new_seeds_show_once_and_how_runs_end(tmp_path, reader):
         tensorboard.comes_to(wanted, statuses)
 
 
-def test_what_varies_grows(tmp_path):
+def test_an_open_tensorboard_shows_added_values(tmp_path):
     if not has_data_server():
         pytest.skip("the slow reader keeps what it has read of it")
     for alpha in (0.0, 0.1):

@@ -13,38 +13,38 @@ from satae.sweeps.manifest import (
 )
 
 
-def test_what_was_written_is_read_back(tmp_path):
-    notes = EMPTY_MANIFEST.with_command("satae-train -m seed=0,1", ["seed=0,1"], ["seed"]).with_runs(
+def test_a_written_manifest_is_read_back(tmp_path):
+    manifest = EMPTY_MANIFEST.with_command("satae-train -m seed=0,1", ["seed=0,1"], ["seed"]).with_runs(
         {"a": {"0": "seed=0", "1": "seed=1"}}
     )
-    write_manifest(tmp_path, notes)
-    assert read_manifest(tmp_path) == notes
+    write_manifest(tmp_path, manifest)
+    assert read_manifest(tmp_path) == manifest
 
 
-def test_a_command_that_adds_values_is_added_and_the_same_one_is_not():
-    notes = (
+def test_a_command_is_added_once():
+    manifest = (
         Manifest([], [], [])
         .with_command("a", ["seed=0,1"], ["seed"])
         .with_command("b", ["seed=0", "act=relu,tanh"], ["act"])
     )
-    assert notes == Manifest(["a", "b"], [["seed=0,1"], ["seed=0", "act=relu,tanh"]], ["act", "seed"])
-    assert notes.with_command("c", ["seed=0,1"], ["seed"]) == notes
-    assert notes.with_varied(["noise"]) == notes._replace(varied=["act", "noise", "seed"])
+    assert manifest == Manifest(["a", "b"], [["seed=0,1"], ["seed=0", "act=relu,tanh"]], ["act", "seed"])
+    assert manifest.with_command("c", ["seed=0,1"], ["seed"]) == manifest
+    assert manifest.with_varied(["noise"]) == manifest._replace(varied=["act", "noise", "seed"])
 
 
-def test_no_notes_are_none(tmp_path):
+def test_a_missing_manifest_reads_as_empty(tmp_path):
     assert read_manifest(tmp_path) == Manifest([], [], [])
 
 
-def test_what_could_not_be_read_back_is_refused_before_it_is_written(tmp_path):
-    notes = Manifest([], [], []).with_command("a", ["seed=0"], [])
-    write_manifest(tmp_path, notes)
+def test_a_manifest_too_large_to_read_back_is_not_written(tmp_path):
+    manifest = Manifest([], [], []).with_command("a", ["seed=0"], [])
+    write_manifest(tmp_path, manifest)
     with pytest.raises(ConfigError, match=r"^[^\n]*sweep\.json: [^\n]*16,777,216 bytes[^\n]*$"):
-        write_manifest(tmp_path, notes.with_command("b" * MAX_JSON_BYTES, ["seed=1"], []))
-    assert read_manifest(tmp_path) == notes
+        write_manifest(tmp_path, manifest.with_command("b" * MAX_JSON_BYTES, ["seed=1"], []))
+    assert read_manifest(tmp_path) == manifest
 
 
-def test_the_longest_that_is_written_is_read_back(tmp_path):
+def test_the_largest_manifest_is_read_back(tmp_path):
     room = MAX_JSON_BYTES - len(json.dumps(Manifest([""], [], [])._asdict(), indent=2) + "\n")
     write_manifest(tmp_path, Manifest(["b" * room], [], []))
     assert read_manifest(tmp_path).commands == ["b" * room]
@@ -52,20 +52,20 @@ def test_the_longest_that_is_written_is_read_back(tmp_path):
         write_manifest(tmp_path, Manifest(["b" * (room + 1)], [], []))
 
 
-def test_runs_are_known_by_what_they_are_whatever_they_were_called_before():
-    notes = EMPTY_MANIFEST.with_runs({"a": {"0": "seed=0", "1": "seed=1"}}).with_runs(
+def test_a_renamed_run_replaces_its_earlier_name():
+    manifest = EMPTY_MANIFEST.with_runs({"a": {"0": "seed=0", "1": "seed=1"}}).with_runs(
         {"a": {"1": "alpha=0,seed=1"}, "b": {"0": "b"}}
     )
-    assert notes.run_names == ["seed=0", "alpha=0,seed=1", "b"]
+    assert manifest.run_names == ["seed=0", "alpha=0,seed=1", "b"]
 
 
-def test_notes_of_before_know_no_runs(tmp_path):
+def test_a_manifest_of_an_early_version_has_no_runs(tmp_path):
     (tmp_path / "sweep.json").write_text('{"commands": ["x"], "words": [["seed=0"]], "varied": ["seed"]}')
     assert read_manifest(tmp_path) == Manifest(["x"], [["seed=0"]], ["seed"], {})
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "", "a/b", ".hidden", "a\0", 3, None, ["a"]])
-def test_a_run_is_in_no_other_place(tmp_path, name):
+def test_a_run_name_outside_the_sweep_is_refused(tmp_path, name):
     (tmp_path / "sweep.json").write_text(json.dumps({**EMPTY_MANIFEST._asdict(), "runs": {"a": {"0": name}}}))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_manifest(tmp_path)
@@ -76,7 +76,7 @@ def test_a_run_is_in_no_other_place(tmp_path, name):
     "word",
     ["hydra.callbacks.x._target_=os.system", "+hydra.sweep.dir=/", "hydra/launcher=x", "--config-dir=/tmp", "~hydra"],
 )
-def test_words_that_could_have_hydra_do_something_else_are_refused(tmp_path, word):
+def test_words_that_reach_hydra_are_refused(tmp_path, word):
     write_manifest(tmp_path, Manifest(["x"], [[word]], []))
     with pytest.raises(ConfigError, match="satae-train does not write that"):
         read_manifest(tmp_path)
@@ -89,7 +89,7 @@ def test_words_that_could_have_hydra_do_something_else_are_refused(tmp_path, wor
         *({**EMPTY_MANIFEST._asdict(), "runs": found} for found in ([1], {"a": "b"}, {"a": ["b"]}, 3)),
     ],
 )
-def test_what_is_no_notes_is_refused(tmp_path, found):
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path, found):
     (tmp_path / "sweep.json").write_text(json.dumps(found))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_manifest(tmp_path)

@@ -10,7 +10,7 @@ from satae.sweeps.results import UnreadableRun, read_run, try_read_run
 MEASURES = {"valid/fvu": 0.5, "valid/collapsed": 0.0}
 
 
-def test_measures_are_those_of_the_end_that_the_configuration_asks_for(tmp_path):
+def test_metrics_count_only_if_the_run_is_finished(tmp_path):
     # finished after 2 epochs, then gone on with to 4 and cut off: the measures are still those of before
     folder = run(tmp_path / "0", MEASURES, epochs=2)
     assert read_run(folder).metrics == MEASURES
@@ -19,7 +19,7 @@ def test_measures_are_those_of_the_end_that_the_configuration_asks_for(tmp_path)
         assert (read_run(longer).choices["epochs"], read_run(longer).metrics) == (4, {})
 
 
-def test_what_was_not_finite_is_not_a_number(tmp_path):
+def test_a_null_metric_is_read_as_nan(tmp_path):
     found = read_run(run(tmp_path / "0", {"valid/fvu": None, "valid/collapsed": None}))
     assert math.isnan(found.metrics["valid/fvu"])
     assert not found.is_collapsed
@@ -36,7 +36,7 @@ def test_what_was_not_finite_is_not_a_number(tmp_path):
         ("metrics.json", json.dumps({"valid/fvu": 10**400})),
     ],
 )
-def test_a_run_that_cannot_be_read_has_a_reason(tmp_path, file, content):
+def test_an_unreadable_run_has_a_reason(tmp_path, file, content):
     folder = run(tmp_path / "0", MEASURES)
     (folder / file).write_text(content)
     found = try_read_run(folder)

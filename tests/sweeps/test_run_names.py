@@ -27,16 +27,16 @@ def there(name, **choices):
     return RunResult(Path("sweep", name), {"epochs": 2, **choices}, {"status": "finished"}, {})
 
 
-def test_a_folder_is_named_by_what_varies():
+def test_a_run_is_named_by_what_varies():
     runs = [wanted(act="relu", alpha=0.1, seed=seed) for seed in (0, 1)]
     assert assign_run_names(runs, [], VARIED) == ["act=relu,alpha=0.1,seed=0", "act=relu,alpha=0.1,seed=1"]
 
 
-def test_a_run_that_is_there_is_found_by_what_it_is_whatever_its_name():
+def test_an_existing_run_is_found_by_its_configuration():
     assert assign_run_names([wanted(alpha=0.1, seed=0)], [there("old", seed=0, alpha=0.1)], VARIED) == ["old"]
 
 
-def test_two_runs_never_share_a_folder():
+def test_two_runs_never_share_a_name():
     # as when something is varied that was not before
     (name,) = assign_run_names(
         [wanted(alpha=0.1, act="tanh")], [there("alpha=0.1", alpha=0.1, act="relu")], ["alpha", "act"]
@@ -53,35 +53,35 @@ def test_two_runs_never_share_a_folder():
     assert names[0].startswith("alpha=0.1,#")
 
 
-def test_the_same_run_twice_is_refused():
+def test_a_run_requested_twice_is_refused():
     with pytest.raises(ConfigError, match="seed=0: is asked for twice"):
         assign_run_names([wanted(seed=0), wanted(seed=0)], [], ["seed"])
 
 
-def test_another_meaning_is_refused_by_name_with_what_can_be_done():
+def test_a_different_fixed_option_is_refused_with_a_remedy():
     with pytest.raises(ConfigError, match=r"epochs=3: the runs of sweep have 2; .* epochs=2,3"):
         assign_run_names([RequestedRun(["alpha=1"], {"epochs": 3, "alpha": 1})], [there("a", alpha=0)], ["alpha"])
 
 
-def test_options_of_a_varied_choice_may_differ():
+def test_options_of_a_varied_choice_can_differ():
     runs = [RequestedRun(["act=shrink"], {"epochs": 2, "act": "shrink", "act.threshold": 0.5})]
     assert assign_run_names(runs, [there("act=relu", act="relu")], ["act"]) == ["act=shrink"]
 
 
 @pytest.mark.parametrize("key", ["threads", "device", "compile", "checkpoint.keep", "data.dir"])
-def test_how_a_run_is_computed_does_not_make_it_another_one_unless_it_is_varied(key):
+def test_execution_options_count_only_if_they_are_varied(key):
     one, other = {"alpha": 0, key: 1}, {"alpha": 0, key: 2}
     assert identity(one, ["alpha"]) == identity(other, ["alpha"])
     assert identity(one, [key]) != identity(other, [key])
 
 
-def test_runs_of_a_configuration_are_together_whatever_else_their_folders_say():
+def test_seeds_are_indexed_together_whatever_their_names():
     choices = {"seed=0": {"alpha": 0.1, "seed": 0, "threads": 1}, "alpha=0.1,seed=1": {"alpha": 0.1, "seed": 1}}
     found = index_runs({**choices, "alpha=1,seed=0": {"alpha": 1.0, "seed": 0}}, VARIED)
     assert [*found.values()] == [{"0": "seed=0", "1": "alpha=0.1,seed=1"}, {"0": "alpha=1,seed=0"}]
 
 
-def test_a_sweep_is_named_as_it_is_typed(tmp_path, monkeypatch):
+def test_a_sweep_argument_is_what_a_user_types(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert sweep_argument(tmp_path / "outputs" / "first") == "sweep=outputs/first"
     assert sweep_argument(tmp_path / "first") == sweep_argument(Path("first")) == "sweep=./first"
@@ -91,7 +91,7 @@ def test_a_sweep_is_named_as_it_is_typed(tmp_path, monkeypatch):
 @given(st.text(min_size=1, max_size=300))
 @example("\N{GREEK SMALL LETTER ALPHA}" * 300)
 @example("x" * (MAX_NAME_BYTES - len("data.path=") - 1) + "\N{CJK UNIFIED IDEOGRAPH-4E00}")
-def test_any_value_gives_a_name_that_a_folder_can_have(value):
+def test_any_value_gives_a_valid_folder_name(value):
     name = run_name([f"data.path={value}"], ["data.path"])
     assert len(name.encode()) <= MAX_NAME_BYTES + 10
     assert not {"/", "\0", "\n", "'", '"', "$", "~"} & {*name}
@@ -99,13 +99,13 @@ def test_any_value_gives_a_name_that_a_folder_can_have(value):
     assert name not in ("", ".", "..")
 
 
-def test_long_names_that_begin_alike_differ():
+def test_long_names_with_the_same_start_differ():
     one, other = (run_name([f"data.path={'x' * 300}{end}"], ["data.path"]) for end in "ab")
     assert one != other
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(0, 2**32 - 1))
-def test_the_seeds_of_a_configuration_differ_in_the_end_of_their_names_alone(value, seed):
+def test_names_of_seeds_differ_only_in_their_end(value, seed):
     for apart in (None, {"data.path": value, "seed": seed}):
         name = run_name([f"data.path={value}", f"seed={seed}"], ["data.path", "seed"], apart)
         assert name.endswith(f",seed={seed}")

@@ -23,7 +23,7 @@ def lines(sweep, capsys, *asked):
     return capsys.readouterr().out.splitlines()
 
 
-def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
+def test_the_table_aggregates_seeds_and_counts_failures(sweep, capsys):
     header, plain, saturated, *_ = lines(sweep, capsys)
     assert header.split()[:2] == ["alpha", "finished"]  # act does not vary, the seed is averaged over
     assert header.split()[-1] == "failed"
@@ -32,7 +32,7 @@ def test_seeds_are_taken_together_and_failures_counted(sweep, capsys):
     assert saturated.split()[-1] == "1"
 
 
-def test_it_says_which_spread_it_has(sweep, tmp_path, capsys):
+def test_the_table_names_its_deviation(sweep, tmp_path, capsys):
     head, *_ = told = lines(sweep, capsys)
     assert "valid fvu ± sd" in head
     assert any(line.startswith("sd: standard deviation over the seeds; every run: ") for line in told)
@@ -40,7 +40,7 @@ def test_it_says_which_spread_it_has(sweep, tmp_path, capsys):
     assert not {"±", "sd:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
 
 
-def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
+def test_columns_are_in_the_typed_order(tmp_path, capsys):
     for alpha in (0, 1):
         for act in ("relu", "tanh"):
             run(tmp_path / f"{act}{alpha}", {"valid/fvu": 0.5}, act=act, alpha=alpha)
@@ -53,19 +53,19 @@ def test_columns_are_in_the_order_that_was_typed(tmp_path, capsys):
     assert [row.split()[:2] for row in rows[:3]] == [["0", "relu"], ["0", "tanh"], ["1", "relu"]]
 
 
-def test_each_failure_is_told_with_its_code_and_reason(sweep, capsys):
+def test_each_failure_is_listed_with_its_exit_code_and_reason(sweep, capsys):
     told = lines(sweep, capsys)
     assert told[4].split() == ["failed", "exit", "code", "why"]
     assert told[5].split(maxsplit=2) == ["alpha=0.1,seed=1", "1", "NonFiniteLoss: the loss is nan"]
 
 
-def test_what_is_left_is_told_with_the_command_that_goes_on(sweep, capsys):
+def test_unfinished_runs_are_counted_with_the_command_that_resumes(sweep, capsys):
     run(sweep / "alpha=0.2,seed=0", status="interrupted", alpha=0.2)
     *_, last = lines(sweep, capsys, "alpha=0.2,seed=0", "alpha=0.3,seed=0", "alpha=0.4,seed=0")
     assert last.startswith("1 was interrupted and 2 have not started; resume with: satae-train sweep=")
 
 
-def test_nothing_is_said_of_what_is_left_where_nothing_is(sweep, capsys):
+def test_a_finished_sweep_prints_no_command(sweep, capsys):
     assert not any("resume with" in line for line in lines(sweep, capsys))
 
 
@@ -81,7 +81,7 @@ def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
     ]
 
 
-def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsys):
+def test_an_unreadable_run_is_listed_beside_the_others(sweep, capsys):
     whole = lines(sweep, capsys)
     run(sweep / "torn", alpha=0.5)
     (sweep / "torn" / "config.yaml").write_text("[")
@@ -91,14 +91,14 @@ def test_a_run_that_cannot_be_read_is_told_of_and_leaves_the_others(sweep, capsy
     assert "torn,unreadable," in (sweep / RUNS_CSV_FILE).read_text("utf-8")
 
 
-def test_a_measure_that_is_no_number_is_no_collapse(tmp_path, capsys):
+def test_a_nan_metric_is_not_a_collapse(tmp_path, capsys):
     for seed, collapsed in enumerate([0.0, 1.0, None]):
         run(tmp_path / f"{seed}", {"valid/fvu": 1.0, "valid/collapsed": collapsed}, seed=seed)
     head, row, *_ = lines(tmp_path, capsys)
     assert (head.split()[-1], row.split()[-1]) == ("collapsed", "1")
 
 
-def test_no_text_is_a_formula(tmp_path, capsys):
+def test_no_csv_cell_is_a_formula(tmp_path, capsys):
     run(tmp_path / "=1+1", {"valid/fvu": None}, tag="=1+1", lr=-0.5)
     lines(tmp_path, capsys)
     with (tmp_path / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
@@ -106,17 +106,17 @@ def test_no_text_is_a_formula(tmp_path, capsys):
     assert [row[key] for key in ("run", "tag", "lr", "valid/fvu")] == ["'=1+1", "'=1+1", "-0.5", ""]
 
 
-def test_an_empty_sweep_says_nothing(tmp_path, capsys):
+def test_an_empty_sweep_prints_nothing(tmp_path, capsys):
     assert lines(tmp_path, capsys) == []
     assert not (tmp_path / RUNS_CSV_FILE).exists()
 
 
-def test_what_is_no_run_is_passed_over(sweep):
+def test_a_folder_without_a_run_is_skipped(sweep):
     (sweep / "report").mkdir()
     assert len(list(read_runs(sweep))) == 4
 
 
-def test_numbers_that_are_large_are_told_in_few_signs(tmp_path, capsys):
+def test_large_numbers_are_printed_as_powers_of_ten(tmp_path, capsys):
     for seed, (fvu, dead) in enumerate([(1.7e308, 1e300), (-1.7e308, 1e300)]):
         run(tmp_path / f"{seed}", {"valid/fvu": fvu, "valid/dead_fraction": dead}, seed=seed)
     _, row, *_ = lines(tmp_path, capsys)

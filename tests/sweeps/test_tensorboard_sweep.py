@@ -1,4 +1,4 @@
-"""What TensorBoard itself reads of a sweep."""
+"""A sweep, as TensorBoard itself reads it."""
 
 import json
 import shutil
@@ -78,7 +78,7 @@ def test_seeds_are_sessions_of_one_group_with_their_mean(tmp_path, groups):
     assert [value.number_value for value in info.domain_discrete.values] == [0.0, 0.1]
 
 
-def test_how_a_run_ended_is_its_status(tmp_path, groups):
+def test_the_end_of_a_run_is_its_status(tmp_path, groups):
     made(tmp_path, alphas=(0.0,))
     made(tmp_path, alphas=(0.1,), status="failed", error="NonFiniteLoss: nan")
     made(tmp_path, alphas=(1.0,), status="running")
@@ -92,7 +92,7 @@ def test_how_a_run_ended_is_its_status(tmp_path, groups):
 
 
 @pytest.mark.parametrize(("now", "shown"), [("finished", api_pb2.STATUS_SUCCESS), ("running", api_pb2.STATUS_UNKNOWN)])
-def test_a_run_that_failed_and_went_on_is_shown_as_it_stands_now(tmp_path, groups, now, shown):
+def test_a_resumed_run_has_its_present_status(tmp_path, groups, now, shown):
     made(tmp_path, alphas=(0.0,), status="failed", error="OSError: full")
     finish_sweep(tmp_path)
     for folder in tmp_path.glob("alpha=*"):
@@ -118,7 +118,7 @@ def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
     ]
 
 
-def test_a_new_seed_takes_its_part_and_no_step_is_there_twice(tmp_path):
+def test_a_new_seed_changes_its_band_without_repeated_steps(tmp_path):
     finish_sweep(made(tmp_path))
     made(tmp_path, seeds=(2,))
     update_run(tmp_path / "alpha=0.1,seed=2")
@@ -131,14 +131,14 @@ def test_one_seed_has_no_band(tmp_path):
     assert not list((tmp_path / "over seeds").glob("*/events*"))
 
 
-def test_what_says_the_same_is_not_written_again(tmp_path):
+def test_a_second_finish_writes_nothing(tmp_path):
     finish_sweep(made(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")}
     finish_sweep(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")} == before
 
 
-def test_what_a_run_chose_comes_before_its_numbers_and_its_end_after(tmp_path):
+def test_event_files_are_sorted_as_session_numbers_end(tmp_path):
     folder = run(tmp_path / "seed=0", status="running")
     update_run(folder)
     with SummaryWriter(str(folder)) as writer:
@@ -163,7 +163,7 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     ]
 
 
-def test_values_of_several_kinds_are_shown_as_words(tmp_path, groups):
+def test_values_of_mixed_types_are_shown_as_text(tmp_path, groups):
     for value in (None, 10):
         run(tmp_path / f"decoder_norm={value}", decoder_norm=value)
     finish_sweep(tmp_path)
@@ -171,7 +171,7 @@ def test_values_of_several_kinds_are_shown_as_words(tmp_path, groups):
     assert (info.name, info.type) == ("decoder_norm", api_pb2.DATA_TYPE_STRING)
 
 
-def test_what_a_session_chose_has_its_kind(tmp_path):
+def test_session_values_keep_their_types(tmp_path):
     run(tmp_path / "one", alpha=0.5, standardize=True, act="tanh", arch={"name": "mlp", "widths": [8, 4]})
     update_run(tmp_path / "one")
     shown = read(tmp_path / "one").SummaryMetadata("_hparams_/session_start_info").plugin_data.content
@@ -184,7 +184,7 @@ def test_what_a_session_chose_has_its_kind(tmp_path):
     assert chosen["arch.widths"].string_value == "[8,4]"
 
 
-def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_path, groups):
+def test_a_sweep_that_varies_more_has_one_band_for_each_configuration(tmp_path, groups):
     def begin(name, alpha, seed):
         history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
         update_run(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
@@ -202,7 +202,7 @@ def test_a_sweep_that_grew_by_an_axis_has_one_band_for_each_configuration(tmp_pa
     assert {group.name: len(group.sessions) for group in groups(tmp_path)[1]} == {"alpha=0": 4, "alpha=0.1": 4}
 
 
-def test_the_bands_of_a_sweep_that_grows_by_an_axis_are_right_while_it_does(tmp_path):
+def test_bands_are_right_while_a_sweep_starts_to_vary_more(tmp_path):
     def begin(name, alpha, seed):
         history = [{"epoch": epoch, "valid/fvu": alpha + seed} for epoch in (1, 2)]
         update_run(run(tmp_path / name, history[-1], alpha=alpha, seed=seed, history=history))
@@ -230,15 +230,35 @@ def bands_of(sweep):
     return {name: values["valid/fvu"][0][1] for name, values in shown.items() if values}
 
 
-def test_a_configuration_that_has_lost_a_seed_has_no_band(tmp_path):
+def test_a_configuration_that_lost_a_seed_has_no_band(tmp_path):
     finish_sweep(made(tmp_path))
     shutil.rmtree(tmp_path / "alpha=0,seed=1")
     finish_sweep(tmp_path)
     assert {*bands_of(tmp_path)} == {"alpha=0.1"}
 
 
-def test_a_run_that_cannot_be_read_leaves_the_others(tmp_path):
+def test_an_unreadable_run_leaves_the_bands_of_the_others(tmp_path):
     made(tmp_path)
     (run(tmp_path / "torn") / "config.yaml").write_text("[")
     assert [one.directory.name for one in finish_sweep(tmp_path) if isinstance(one, UnreadableRun)] == ["torn"]
     assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}
+
+
+def test_runs_with_another_logger_are_left_out(tmp_path):
+    made(tmp_path)
+    before = {*tmp_path.rglob("events*")}
+    for seed in (0, 1):
+        folder = run(tmp_path / f"logger=none,seed={seed}", {"valid/fvu": 0.5}, seed=seed, logger={"name": "none"})
+        update_run(folder)
+    assert {*tmp_path.rglob("events*")} == before
+    finish_sweep(tmp_path)
+    assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}
+    assert not list(tmp_path.glob("logger=none*/events*"))
+
+
+def test_a_sweep_without_tensorboard_has_no_event_files(tmp_path):
+    choices = [{"alpha": alpha, "seed": 0, "logger": "none"} for alpha in (0.0, 0.1)]
+    start_sweep(tmp_path, choices, {})
+    run(tmp_path / "alpha=0,seed=0", {"valid/fvu": 0.5}, alpha=0.0, logger={"name": "none"})
+    assert len(finish_sweep(tmp_path)) == 1
+    assert not list(tmp_path.rglob("events*"))

@@ -1,4 +1,4 @@
-"""What is shown of a sweep comes, whatever stands in the directory of one of its runs."""
+"""A sweep is shown whatever the directories of its runs hold."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def ended(sweep, capsys):
 
 
 @pytest.mark.parametrize("started", ["yesterday", "", "0001-01-01T00:00:00", "9999-12-31T23:59:59"])
-def test_a_run_that_began_at_no_time_has_its_place_in_the_sweep(sweep, capsys, started):
+def test_a_run_with_an_impossible_start_time_is_shown(sweep, capsys, started):
     record = json.loads((sweep / "seed=1" / "run.json").read_text())
     (sweep / "seed=1" / "run.json").write_text(json.dumps(record | {"started": started}))
     out, err = ended(sweep, capsys)
@@ -38,7 +38,7 @@ def test_a_run_that_began_at_no_time_has_its_place_in_the_sweep(sweep, capsys, s
 
 
 @pytest.mark.parametrize("line", [{"epoch": 3, FVU: 10**400}, {"epoch": 10**400}, {"epoch": 2**63, FVU: 0.1}])
-def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, capsys, line):
+def test_a_number_beyond_every_float_ends_the_log_but_not_the_sweep(sweep, capsys, line):
     for seed in range(2):
         with (sweep / f"seed={seed}" / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -48,7 +48,7 @@ def test_a_number_that_no_float_holds_ends_the_history_and_not_the_sweep(sweep, 
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys, monkeypatch, error):
+def test_the_table_is_printed_if_tensorboard_files_fail(sweep, capsys, monkeypatch, error):
     def refuse(*_):
         raise error
 
@@ -61,7 +61,7 @@ def test_the_table_comes_also_where_tensorboard_cannot_be_shown_it(sweep, capsys
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)
-def test_no_run_ends_for_what_stands_beside_it(sweep, caplog, monkeypatch, error):
+def test_a_run_survives_an_error_of_its_sweeps_display(sweep, caplog, monkeypatch, error):
     def refuse(*_):
         raise error
 
