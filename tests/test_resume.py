@@ -390,10 +390,10 @@ def test_execution_options_and_epochs_may_change_on_resume(cut_off):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that has begun with 0.2; these can: epochs, device"),
-        ("act=relu", "act=relu: cannot be changed in a run that has begun with tanh"),
+        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with 0.2; these can: epochs, device"),
+        ("act=relu", "act=relu: cannot be changed in a run that started with tanh"),
         ("seed=3", "seed=3: cannot be changed"),
-        ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that has begun with [16,4]"),
+        ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that started with [16,4]"),
         ("batch_size=7", "batch_size=7: cannot be changed"),
         ("data=manifold", "cannot be changed"),
         ("precision=bf16", "precision=bf16: cannot be changed"),
@@ -421,9 +421,9 @@ def test_another_configuration_is_not_resumed(cut_off, words, told):
         (
             "alpha: 0.2",
             "alpha: 0.5",
-            "alpha=0.5: cannot be changed in a run that has begun with 0.2; these can: epochs",
+            "alpha=0.5: cannot be changed in a run that started with 0.2; these can: epochs",
         ),
-        ("name: tanh", "name: relu", "act=relu: cannot be changed in a run that has begun with tanh"),
+        ("name: tanh", "name: relu", "act=relu: cannot be changed in a run that started with tanh"),
         ("lr: 0.001", "lr: 0.1", "optim.lr=0.1: cannot be changed"),
     ],
 )

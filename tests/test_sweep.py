@@ -277,7 +277,7 @@ def test_fail_fast_starts_no_more_runs(tmp_path, monkeypatch):
         ),
         ("sweep.json", "[" * 100_000, "sweep.json: cannot be read"),
         ("sweep.json", "{}", "sweep.json: cannot be read"),
-        (f"{NAMES[0]}/config.yaml", "a: !!python/object/apply:os.system [x]", "is no configuration"),
+        (f"{NAMES[0]}/config.yaml", "a: !!python/object/apply:os.system [x]", "is not a configuration"),
         (f"{NAMES[0]}/run.json", "3", "run.json: is not the record of a run"),
         (f"{NAMES[0]}/metrics.json", '{"valid/fvu": "<b>"}', "metrics.json: cannot be read"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ from satae.cli.overrides import config_overrides, key_of, quote_path, quote_valu
 from satae.config import Config, ConfigError
 from satae.config.messages import count_words
 from satae.config.option_types import MAX_THREADS
-from satae.config.saved_config import read_config
+from satae.config.saved_config import read_config, read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, is_among
 from satae.launchers import selection
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps import manifest
 from satae.sweeps.results import run_directories
 from satae.training import OLD_CHECKPOINT
@@ -128,10 +127,8 @@ def _check_resumable(word: str, directory: Path, others: Sequence[str], several:
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
     try:
-        if not _is_file(directory / RECORD_FILE):
-            raise OSError
-        threads = json.loads((directory / RECORD_FILE).read_text("utf-8")).get("threads")
-    except (OSError, ValueError, AttributeError, RecursionError):
+        threads = read_json(directory / RECORD_FILE, MAX_JSON_BYTES).get("threads")
+    except (OSError, ValueError, AttributeError):
         threads = None
     known = type(threads) is int and 0 < threads <= MAX_THREADS
     return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
