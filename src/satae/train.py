@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """The entry point; returns the exit code."""
-    signals.end_without_traceback()  # until the program listens: imports take a while
+    """Run ``satae-train``; returns the exit code."""
+    signals.end_without_traceback()  # until the program handles signals: imports take a while
     from satae.cli import app
 
     # OpenMP's threads wait by spinning, long by default: beside other programs, steps took up to 20 times as long
@@ -34,32 +34,19 @@ def train_command(words: Sequence[str]) -> int:
     """Train every run that a command line asks for, or show what its flags ask for; returns the exit code."""
     from satae.cli import flags
 
-    asked = flags.parse_flags(words)
-    if flags.only_shows(asked):
-        return flags.show(asked)
-    from satae.cli import plan  # takes longer than the help
+    typed = flags.parse_flags(words)
+    if flags.only_shows(typed):
+        return flags.show(typed)
+    from satae.cli import jobs, plan  # take longer than the help
 
-    runs = plan.make_plan(asked, shlex.join(["satae-train", *words]))
-    with plan.open_runs(runs, prepare) as (launcher, jobs):
-        launcher.run(run_job, jobs)
+    runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
+    with plan.open_runs(runs, jobs.import_training) as (launcher, jobs_to_run):
+        launcher.run(run_job, jobs_to_run)
     return plan.worst_exit_code(runs)
 
 
-def prepare() -> None:
-    """Import what a run needs, which takes seconds; an interrupt meanwhile would be lost, so it is held back."""
-    with signals.hold_signals():
-        from satae.experiment import before_training  # noqa: F401
-        from satae.loggers import console, tensorboard_logger  # noqa: F401
-        from satae.plots import pictures  # noqa: F401
-        from satae.runs import record  # noqa: F401
-
-
 def run_job(job: Job, share: Share | None) -> bool:
-    """Train one run in its directory, and print why it fails; returns whether it failed.
-
-    Args:
-        job: the run.
-        share: what it gets of the machine where several runs go on at once; None where it has all of it.
+    """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
 
     Raises:
         ConfigError: another process works in the directory of a single run.
@@ -68,7 +55,6 @@ def run_job(job: Job, share: Share | None) -> bool:
     from satae.cli import jobs
     from satae.sweeps.tensorboard_sweep import update_run
 
-    prepare()
     if jobs.is_finished_by_another(job):
         return False
     with job.settings.apply(job.directory):
@@ -84,13 +70,13 @@ def run_job(job: Job, share: Share | None) -> bool:
 
 
 def train(config: Config, record: RunRecord, share: Share | None = None, name: str = "") -> float:
-    """Build an autoencoder, train it, measure it, log and save it; returns its validation reconstruction error.
+    """Build an autoencoder, train, measure, log and save it; returns its reconstruction error on validation data.
 
     Args:
         config: what to train.
         record: the run's record in its directory, new or resumed.
-        share: what the run gets of the machine where several runs go on at once.
-        name: of a run of a sweep, which prints one line only.
+        share: the share of the machine, if several runs are made at once.
+        name: the name of a run of a sweep, which prints one line only.
 
     Raises:
         NonFinite: the loss, or a weight, was nan or infinite; the last good checkpoint is kept.
@@ -98,8 +84,8 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         ValueError: the run cannot resume from its checkpoints.
     """
     from satae.config.registries import LOGGERS
-    from satae.experiment import build
-    from satae.experiment.before_training import alpha_jump, best_so_far, startup_warnings
+    from satae.experiment.before_training import best_so_far, startup_warnings
+    from satae.experiment.build import device
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
@@ -107,12 +93,11 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.training import torch_settings
     from satae.training.checkpoint_manager import CheckpointManager, latest_checkpoint
 
-    torch_settings.use_deterministic_algorithms(build.device(config.device))
+    torch_settings.use_deterministic_algorithms(device(config.device))
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    state = latest_checkpoint(record.directory) if record.is_resumed else None
     experiment = Experiment.build(config)
-    if state:
-        experiment.restore(state)
+    if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
+        experiment.restore(resumed)
     done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
@@ -121,54 +106,44 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     ):
         jobs = {"jobs": share.jobs} if share else {}
         record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.data_facts())
-        if state is None:
-            logger.log_command(record.overrides if name else record.command)
         console.info(experiment.summary())
         if record.is_resumed:
-            place = f"from step {experiment.step:,}, after {done} epochs" if state else "from the start: no checkpoint"
-            console.info(f"resuming {place}")
-        if state and (jump := alpha_jump(experiment, state)):
-            console.warn(jump)
-        for line in startup_warnings(experiment):
-            console.warn(line)
-        best = best_so_far(experiment, state, record.directory, console.warn) if state else None
+            start = f"step {experiment.step:,}, after {done} epochs" if resumed else "the start: no checkpoint"
+            console.info(f"resuming from {start}")
+        if not resumed:
+            logger.log_command(record.overrides if name else record.command)
+        for warning in startup_warnings(experiment, resumed):
+            console.warn(warning)
+        best = best_so_far(experiment, resumed, record.directory, console.warn) if resumed else None
         checkpoints = CheckpointManager(record.directory, **vars(config.checkpoint), best=best)
 
         for epoch in experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step)):
+            is_due = epoch is None or epoch.number == config.epochs
             if epoch is not None:
                 metrics = experiment.measure(epoch)
-                # pictures and the rarer measures cost more than the others: after 1, 10, 100, ... epochs
-                if epoch.number == config.epochs or math.log10(epoch.number).is_integer():
+                if is_due or math.log10(epoch.number).is_integer():  # these cost more: at 1, 10, 100, ... epochs
                     metrics |= experiment.measure_rare()
-                    logger.log_images(
-                        pictures.draw(experiment.model.eval(), *experiment.examples(), experiment.data.span),
-                        epoch.number,
-                    )
+                    logger.log_images(pictures.draw_examples(experiment), epoch.number)
                     logger.log_histograms(experiment.distributions(), epoch.number)
                 record.add_epoch(epoch.number, metrics)
                 logger.log_scalars(metrics, epoch.number)
                 console.show_epoch(epoch.number, metrics)
-                if epoch.alpha == config.alpha:  # before, the loss is another one
+                if epoch.alpha == config.alpha:  # until it has risen, the loss is another one
                     checkpoints.offer_best(metrics["valid/total"], experiment.weights)
-            received = signals.pending_signal()
-            is_last = epoch is not None and epoch.number == config.epochs
-            if (
-                epoch is None
-                or is_last
-                or received is not None
-                or checkpoints.should_save(experiment.step, epoch.number)
-            ):
+                is_due = is_due or checkpoints.should_save(experiment.step, epoch.number)
+            interrupted_by = signals.pending_signal()
+            if is_due or interrupted_by is not None:
                 state = experiment.state()
-                record.sync()  # what was logged before the checkpoint must be on the disk before it
+                record.sync()  # what was logged before a checkpoint must be on the disk before it
                 logger.flush()
                 checkpoints.save(experiment.step, state)
-            if received is not None:
+            if interrupted_by is not None:
                 console.info(f"interrupted: stopped at step {experiment.step:,}, after {experiment.epochs_done} epochs")
-                raise signals.Interrupted(received)
+                raise signals.Interrupted(interrupted_by)
 
-        if "valid/code_sensitivity" not in metrics:  # fewer epochs than before were asked for
+        if "valid/code_sensitivity" not in metrics:  # a resumed run that is to have fewer epochs
             metrics |= experiment.measure_rare()
-        drawn = pictures.draw(experiment.model.eval(), *experiment.examples(), experiment.data.span)
+        drawn = pictures.draw_examples(experiment)
         pictures.save(drawn, record.directory / PICTURES_FOLDER)
         record.write_final_metrics(metrics)
         console.show_result(metrics, record.directory, list(drawn), logger.end_message())

@@ -71,6 +71,16 @@ class Job(NamedTuple):
         return f"{PROGRAM} resume={shlex.quote(str(shorten(self.directory)))}"
 
 
+def import_training() -> None:
+    """Import what a run needs, which takes seconds; signals are held back, since an interrupt would be lost."""
+    with signals.hold_signals():
+        import satae.experiment.before_training
+        import satae.loggers.console
+        import satae.loggers.tensorboard_logger
+        import satae.plots.pictures
+        import satae.runs.record  # noqa: F401
+
+
 @contextmanager
 def open_record(job: Job) -> Iterator[RunRecord]:
     """Write a new run's record, or resume the record that exists; show a run of a sweep beside the others.

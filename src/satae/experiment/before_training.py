@@ -136,9 +136,16 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 
 @torch.no_grad()
-def startup_warnings(experiment: Experiment) -> list[str]:
-    """Warnings about a penalty without gradient, a slow precision, faint noise, and layers that start saturated."""
+def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
+    """Warnings about a jump of alpha, a penalty without gradient, a slow precision, faint noise and saturated layers.
+
+    Args:
+        experiment: about to be trained.
+        resumed: the checkpoint from which it resumes.
+    """
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
+    if resumed and (jump := alpha_jump(experiment, resumed)):
+        lines.append(jump)
     if config.alpha and not f_c.trains:
         lines.append(
             f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.plots.style import COLORS, Picture, figure_style, panel_grid, to_picture
 from satae.training.metrics import LOW_ENERGY, energy_map
@@ -48,6 +49,11 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
     if shape == (2,):
         pictures["energy"] = energy(model, x, span)
     return pictures
+
+
+def draw_examples(experiment: Experiment) -> dict[str, Picture]:
+    """Draw all pictures of an experiment on its validation examples, by name."""
+    return draw(experiment.model.eval(), *experiment.examples(), experiment.data.span)
 
 
 def save(pictures: Mapping[str, Picture], directory: Path) -> None:
