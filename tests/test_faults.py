@@ -1,4 +1,4 @@
-"""Faults on the way to the disk: told in one line, nothing lost, and the run goes on from where it was."""
+"""Faults of the disk: reported in one line, nothing is lost, and the run resumes from its checkpoint."""
 
 import errno
 import os

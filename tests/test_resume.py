@@ -1,4 +1,4 @@
-"""A run that was cut off goes on as if it had not been: through the command line, as a user does it."""
+"""An interrupted run resumes as if nothing had happened: through the command line, as users do it."""
 
 import errno
 import itertools
@@ -400,8 +400,8 @@ def test_execution_options_and_epochs_may_change_on_resume(cut_off):
         ("epochs=1", "epochs=1: 2 have started; give at least that"),
         ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
         ("aplha=1", "aplha: no such option; did you mean alpha?"),
-        ("hydra.run.dir=other", "hydra.run.dir=other: resume=run goes on in the run's own directory; leave it out"),
-        ("-m seed=0,1", "resume=run: goes on with one run; leave out -m"),
+        ("hydra.run.dir=other", "hydra.run.dir=other: resume=run resumes in the run's own directory; leave it out"),
+        ("-m seed=0,1", "resume=run: resumes one run; leave out -m"),
         ("resume=run", "resume=run resume=run: name one run"),
     ],
 )

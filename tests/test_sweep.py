@@ -1,4 +1,4 @@
-"""A sweep goes on where it was, grows, refuses what would make it another one, and tells of its failures."""
+"""A sweep resumes, grows, refuses what would make it another one, and lists its failures."""
 
 import csv
 import json
@@ -105,7 +105,7 @@ def test_execution_options_may_change(tmp_path):
     assert here(tmp_path, *WORDS).code == 0
     for words in [
         (*WORDS, "checkpoint.every_steps=1", "device=cpu"),
-        ("sweep=first", "device=cpu"),  # goes on with it, too
+        ("sweep=first", "device=cpu"),  # resumes it too
         (*TINY, "seed=0,1", "alpha=0,0.1", "sweep=first"),
         ("sweep=first",),
     ]:
@@ -133,10 +133,10 @@ def test_an_interrupted_sweep_resumes_to_the_same_table(tmp_path, whole, monkeyp
     assert cut_off.out.splitlines()[-1] == told
     report = tmp_path / "outputs" / "first" / "report"
     assert not report.exists()
-    assert "1 of 4 runs has not begun" in (write_report([report.parent]).read_text("utf-8"))
+    assert "1 of 4 runs has not started" in (write_report([report.parent]).read_text("utf-8"))
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
-    assert "not begun" not in (report / "index.html").read_text("utf-8")
+    assert "not started" not in (report / "index.html").read_text("utf-8")
     assert outcome.out.splitlines()[0] == "2 of 4 runs exist already; 1 resumes, 1 starts"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
