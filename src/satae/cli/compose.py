@@ -183,6 +183,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
     """Compose and validate one run, which has a number if it is one of a sweep."""
     with _one_line_errors(words, TRAINING):
         composed = _compose(words, own, primary, TRAINING)
+        _check_hydra_options(composed)
         with _hydra_options(composed, job={} if number is None else {"num": number, "id": str(number)}) as composed:
             key = RUN_FOLDER if number is None else SWEEP_FOLDER
             typed = OmegaConf.select(composed, key)
@@ -192,6 +193,15 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
             return ComposedRun(words, validate(plain_values(composed)), folder, composed)
+
+
+def _check_hydra_options(composed: DictConfig) -> None:
+    """Refuse the options of Hydra that satae-train does not follow, since it makes runs and sweeps itself."""
+    for key in ("output_subdir", "callbacks"):
+        if composed.hydra[key]:
+            raise ConfigError(f"hydra.{key}: satae-train does not follow it; leave it out")
+    if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
+        raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
 
 
 def _compose(words: list[str], own: list[str], primary: str, schema: Schema) -> DictConfig:
