@@ -305,12 +305,12 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_soak, "WORDS", [*TINY, "sweep=soak", "alpha=0,0.1"])
     monkeypatch.setattr(sweep_soak, "RUNS", 2)
     (tmp_path / "whole").mkdir()
-    assert sweep_soak.make(tmp_path / "whole").wait() == 0
-    assert sweep_soak.killed(tmp_path, 0, patience=0.5) <= 2
+    assert sweep_soak.run_sweep(tmp_path / "whole").wait() == 0
+    assert sweep_soak.kill_and_resume(tmp_path, 0, patience=0.5) <= 2
     table = tmp_path / "whole" / sweep_soak.PLACE / "runs.csv"
     table.write_text(table.read_text("utf-8").replace("finished", "failed"), "utf-8")
     with pytest.raises(SystemExit, match="the tables differ"):
-        sweep_soak.killed(tmp_path, 1, patience=60)
+        sweep_soak.kill_and_resume(tmp_path, 1, patience=60)
 
 
 def test_a_launchers_cost_is_the_time_outside_its_runs(tmp_path, monkeypatch):

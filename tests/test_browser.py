@@ -1,4 +1,4 @@
-"""What a browser shows of a sweep: TensorBoard, and the page of the report."""
+"""A sweep in a browser: TensorBoard, and the page of the report."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ FLAGS = [
     *["--disable-background-networking", "--disable-component-update"],
 ]
 CONFIGURATIONS = 4
-PATIENCE = 60_000  # milliseconds until something is shown
+TIMEOUT = 60_000  # milliseconds until something is shown
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
     pytest.mark.skipif(not find_spec("playwright"), reason="needs playwright"),
@@ -37,7 +37,7 @@ def browser():
 def page(browser):
     """A page, with what went wrong in it: there must be nothing."""
     page = browser.new_page(viewport={"width": 1500, "height": 950})
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     wrong = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -49,7 +49,7 @@ def page(browser):
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
-    words = [*TINY, "epochs=3", "sweep=first", "alpha=0,0.1", "act=relu,tanh", "seed=0,1"]
+    words = [*TINY, "sweep=first", "alpha=0,0.1", "act=relu,tanh", "seed=0,1"]
     assert here(folder, *words).code == 0
     return folder / "outputs" / "first"
 
