@@ -80,8 +80,12 @@ class JoblibLauncher(Launcher):
         self._pool = ProcessPoolExecutor(
             number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
         )
-        with signals.block_signals_for_workers():
-            self._pool.submit(os.getpid)  # the first task starts all workers
+        try:
+            with signals.block_signals_for_workers():
+                self._pool.submit(os.getpid)  # the first task starts all workers
+        except signals.Interrupted:
+            self.__exit__()
+            raise
 
     def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
         """Make runs until all have ended or a worker is killed; return the runs that were being made then.
