@@ -55,12 +55,35 @@ def run(
     Returns:
         The exit code. A missing reader of the output shows in it alone.
     """
+    words = sys.argv[1:]
     try:
-        try:
-            with tolerant_output(), _garbage_collector_paused() if pause_garbage_collector else nullcontext():
-                return _run(program, work, help_text, refusals, last_words)
-        finally:
-            _flush()
+        with _flushed_output(), tolerant_output(), _paused_collector() if pause_garbage_collector else nullcontext():
+            if "--version" in words:
+                from importlib import metadata
+
+                print(f"satae {metadata.version('satae')}")  # noqa: T201
+                return OK
+            if help_text is not None and (not words or {"--help", "-h"} & {*words}):
+                print(help_text)  # noqa: T201
+                return OK if words else REFUSED
+            try:
+                with signals.handle_signals(f"{program}: {last_words}"):
+                    try:
+                        result = work(words)
+                    except Exception as error:
+                        if not _is_output_unread(error):
+                            signals.raise_pending()  # the interrupt may have become another error on its way
+                        raise
+                    signals.raise_pending()
+                    if isinstance(result, str):
+                        print(result)  # noqa: T201
+                    return OK if isinstance(result, str) else result
+            except (KeyboardInterrupt, Exception) as error:
+                if isinstance(error, Exception) and _is_output_unread(error):
+                    raise
+                if os.environ.get(FULL_ERROR) == "1" and not isinstance(error, (KeyboardInterrupt, *refusals)):
+                    raise
+                return _print_failure(program, error, refusals)
     except BrokenPipeError as error:
         if not _is_output_unread(error):
             raise
@@ -68,61 +91,27 @@ def run(
         return BROKEN_PIPE
 
 
-def _run(
-    program: str,
-    work: Callable[[Sequence[str]], int | str],
-    help_text: str | None,
-    refusals: tuple[type[Exception], ...],
-    last_words: str,
-) -> int:
-    words = sys.argv[1:]
-    if "--version" in words:
-        from importlib import metadata
-
-        print(f"satae {metadata.version('satae')}")  # noqa: T201
-        return OK
-    if help_text is not None and (not words or {"--help", "-h"} & {*words}):
-        print(help_text)  # noqa: T201
-        return OK if words else REFUSED
-    try:
-        with signals.handle_signals(f"{program}: {last_words}"):
-            try:
-                result = work(words)
-            except Exception as error:
-                if not _is_output_unread(error):
-                    signals.raise_pending()  # the interrupt may have become another error on its way
-                raise
-            signals.raise_pending()
-            if isinstance(result, int):
-                return result
-            print(result)  # noqa: T201
-            return OK
-    except KeyboardInterrupt as error:
-        return _print_interrupt(program, error)
-    except refusals as error:
-        return print_error(program, first_line(error) if not isinstance(error, ConfigError) else error, REFUSED)
-    except Exception as error:
-        if _is_output_unread(error) or os.environ.get(FULL_ERROR) == "1":
-            raise
-        if isinstance(error, OSError) and error.strerror is not None:
-            return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
-        if isinstance(error, BrokenExecutor):
-            killed = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
-            return print_error(program, killed, FAILED)
-        fault = f"{type(error).__name__}: {first_line(error)} ({FULL_ERROR}=1 shows where)"
-        return print_error(program, fault, FAILED)
+def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exception], ...]) -> int:
+    """Print what ended a program; returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        number = signals.signal_number(error)
+        by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
+        return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
+    if isinstance(error, refusals):
+        return print_error(program, error if isinstance(error, ConfigError) else first_line(error), REFUSED)
+    if isinstance(error, OSError) and error.strerror is not None:
+        return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+    if isinstance(error, BrokenExecutor):
+        killed = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
+        return print_error(program, killed, FAILED)
+    fault = f"{type(error).__name__}: {first_line(error)} ({FULL_ERROR}=1 shows where)"
+    return print_error(program, fault, FAILED)
 
 
 def print_error(program: str, message: object, code: int) -> int:
     """Print what went wrong in one line on standard error; returns the exit code."""
     print(f"{program}: {one_line(message)}", file=sys.stderr)  # noqa: T201
     return code
-
-
-def _print_interrupt(program: str, error: KeyboardInterrupt) -> int:
-    number = signals.signal_number(error)
-    by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
-    return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
 
 
 @contextmanager
@@ -173,20 +162,25 @@ def _discard_unread_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _flush() -> None:
+@contextmanager
+def _flushed_output() -> Iterator[None]:
+    """Write all output at the end, where a missing reader is still noticed."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError:  # the interpreter reports it at exit
-        pass
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # the interpreter reports it at exit
+            pass
 
 
 # the garbage collector, which finds nothing among the half a million objects of the libraries
 
 
 @contextmanager
-def _garbage_collector_paused() -> Iterator[None]:
+def _paused_collector() -> Iterator[None]:
     """Pause the collector until :func:`resume_garbage_collector`, and at the end of the program.
 
     During the imports of torch and the rest it would cost a quarter of a second, at exit half a second.
