@@ -21,7 +21,7 @@ LEAVES = ("errors", "atomic_write", "printable", "signals")  # they import the s
 UPWARDS = {  # imports that still point upwards; the list only gets shorter
 }
 HOMES = {  # the rooms, commands or files that may import a library
-    "hydra": {"cli", "launchers"},
+    "hydra": {"cli"},
     "omegaconf": {"cli", "config", "runs"},
     "tensorboard": {"loggers", "sweeps", "evaluation"},
     "torch.utils.tensorboard": {"loggers", "sweeps", "evaluation"},
