@@ -194,9 +194,10 @@ def test_an_optimizer_state_with_more_or_less_is_refused(configuration, kind):
             Experiment.build(config).restore(refused)
 
 
-def test_restored_moments_have_the_memory_layout_of_their_parameters(configuration):
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_restored_moments_have_the_memory_layout_of_their_parameters(kind):
     weight = nn.Parameter(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
-    optimiser = torch.optim.Adam([weight])
+    optimiser = kind([weight])
     values = torch.randn(4, 3, 2, 2)
     load_state(optimiser, {"0/exp_avg": values, "0/exp_avg_sq": values, "0/step": torch.tensor(4.0)}, after_a_step=True)
     moment = optimiser.state[weight]["exp_avg"]

@@ -80,6 +80,7 @@ def _example_state(optimizer: Optimizer) -> dict[str, Tensor]:
     """The state that an optimizer of this class keeps for a weight, here of one number: shaped like it, or a scalar."""
     weight = nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
-    example = type(optimizer)([weight], **optimizer.defaults)
+    known = inspect.signature(type(optimizer)).parameters  # AdamW has defaults that it does not take
+    example = type(optimizer)([weight], **{name: x for name, x in optimizer.defaults.items() if name in known})
     example.step()
     return {name: x for name, x in example.state[weight].items() if x is not None}
