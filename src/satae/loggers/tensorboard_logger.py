@@ -31,7 +31,7 @@ EVENT_FILE_PREFIX: Final = "events.out.tfevents."
 EVENT_FILE_NAME: Final = re.compile(re.escape(EVENT_FILE_PREFIX) + r"(\d{10})(\..*)", re.ASCII)  # second, rest
 
 
-@LOGGERS.register("tensorboard")
+@LOGGERS.register("tensorboard", writes_events=True)
 class TensorBoardLogger(Logger):
     """Logs to an event file in the run's directory."""
 

@@ -21,6 +21,7 @@ from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, Rea
 from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.messages import format_value
+from satae.config.registries import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT
 from satae.printable import brief_line
@@ -45,7 +46,6 @@ from satae.sweeps.results import (
     try_read_run,
 )
 
-LOGGER: Final = "tensorboard"
 BANDS_FOLDER: Final = "over seeds"
 SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
 BAND_METRICS: Final = (FVU, SATURATED, DEAD, TOTAL, "valid/reconstruction", "train/fvu")
@@ -71,6 +71,11 @@ ONLY_CONFIGURATION: Final = "all"  # the name of the configuration in a sweep th
 log = logging.getLogger(__name__)
 
 
+def _writes_events(logger: str) -> bool:
+    """Whether a logger writes events for TensorBoard: then a sweep shows its runs there, too."""
+    return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))
+
+
 def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunIndex) -> None:
     """Show what the runs of a sweep choose, before new runs start.
 
@@ -87,11 +92,11 @@ def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunInd
     """
     existing = read_runs(sweep)
     all_choices = [*(run.choices for run in existing), *choices]
-    if not any(logger_of(one) == LOGGER for one in all_choices):
+    if not any(_writes_events(logger_of(one)) for one in all_choices):
         return
-    _show_settings(sweep, [one for one in all_choices if logger_of(one) == LOGGER])
+    _show_settings(sweep, [one for one in all_choices if _writes_events(logger_of(one))])
     with _locked(sweep):
-        groups = _named_groups([run for run in existing if run.logger == LOGGER], index)
+        groups = _named_groups([run for run in existing if _writes_events(run.logger)], index)
         if any(folder.name not in groups for folder in _band_folders(sweep)):
             _show_groups(sweep, groups)
 
@@ -101,12 +106,12 @@ def update_run(directory: Path) -> None:
     if not (directory / RECORD_FILE).exists():
         return
     try:
-        if read_run(directory).logger != LOGGER:
+        if not _writes_events(read_run(directory).logger):
             return
         with _locked(directory.parent):
             name, seeds = _configuration_of(directory)
             _show_run(read_run(directory), name)
-            runs = [run for run in map(read_run, seeds) if run.logger == LOGGER]
+            runs = [run for run in map(read_run, seeds) if _writes_events(run.logger)]
             show_band(directory.parent / BANDS_FOLDER / name, runs)
     except Exception as error:  # the directory of another run can hold anything
         log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
@@ -115,7 +120,7 @@ def update_run(directory: Path) -> None:
 def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
     """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
     found = [try_read_run(path) for path in run_directories(sweep)]
-    runs = [run for run in found if isinstance(run, RunResult) and run.logger == LOGGER]
+    runs = [run for run in found if isinstance(run, RunResult) and _writes_events(run.logger)]
     if not runs:
         return found
     try:
