@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import torch
 from torch import Tensor
 
+from satae.config.registries import NOISES
 from satae.evaluation.result import PartResult, ResultTable
 from satae.evaluation.subject import Subject
 from satae.model.noise import corruption
@@ -86,11 +87,16 @@ def measure_denoising(subject: Subject, options: Denoising, track: Track) -> Par
 
 
 def noise_levels(subject: Subject, chosen: Mapping[str, Sequence[float]]) -> list[NoiseLevel]:
-    """No noise first; then each chosen kind by rising level, including the level of the training."""
+    """No noise first; then each chosen kind by rising level, including the level of the training.
+
+    If the training had a noise that the part has no option for, it is measured at the level of the training.
+    """
     trained = _trained_noise(subject)
     levels = {
         kind: {*found, *([trained.level] if kind == trained.noise else [])} for kind, found in chosen.items() if found
     }
+    if trained.noise not in (NO_NOISE, *chosen):
+        levels[trained.noise] = {trained.level}
     every = [NoiseLevel(kind, level) for kind, found in levels.items() for level in sorted(found)]
     return [NoiseLevel(NO_NOISE, 0.0), *every]
 
@@ -120,7 +126,7 @@ def _notes(subject: Subject) -> list[str]:
 
 def _noise_beyond_range(subject: Subject, rows: Sequence[NoiseRow]) -> list[str]:
     """A note on noise that is wider than the data, whose level may be meant in other units."""
-    added = ("gaussian", "uniform")
+    added = {entry.name for entry in NOISES.entries() if entry.facts.get("in_data_units")}
     wide = [row.at for row in rows if row.at.noise in added and row.at.level > subject.range_width]
     levels = ", ".join(f"{noise} {level:g}" for noise, level in wide)
     return [f"{levels}: more than the whole range of the data, which is {subject.range_width:g}"] if wide else []
@@ -128,8 +134,10 @@ def _noise_beyond_range(subject: Subject, rows: Sequence[NoiseRow]) -> list[str]
 
 def add_noise(subject: Subject, at: NoiseLevel) -> Tensor:
     """The inputs with noise: (n, *shape)."""
-    level = {} if at.noise == NO_NOISE else {"level": at.level}
-    return corruption(at.noise, span=subject.data.span, **level)(subject.x, subject.generator(f"noise {at.noise}"))
+    options = {} if at.noise == NO_NOISE else {"level": at.level}
+    if at == _trained_noise(subject):
+        options = subject.config.noise.options
+    return corruption(at.noise, span=subject.data.span, **options)(subject.x, subject.generator(f"noise {at.noise}"))
 
 
 def _row(subject: Subject, at: NoiseLevel) -> NoiseRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from satae.config.registries import EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 NO_OTHER: Final = "none"
-OtherData = Literal["auto", "none", "digits", "patches", "mnist", "fashion_mnist", "cifar10", "svhn"]
 
 
 @EVALUATION_PARTS.register("manifold")
@@ -40,7 +39,7 @@ class Manifold(EvaluationPart):
     }
     figures = ("manifold_auroc",)
 
-    other: OtherData
+    other: str
 
     def check(self, run: TrainedRun) -> None:
         """Refuse another data set that is not there, or does not fit."""

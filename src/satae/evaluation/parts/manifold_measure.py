@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from satae.config import ConfigError
+from satae.config.messages import unknown_choice
+from satae.config.option_types import MISSING
 from satae.config.registries import DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.data.published import is_complete
@@ -147,8 +149,12 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
         shape: shape of its inputs.
 
     Raises:
-        ConfigError: it is the data set of the run, is not on this machine, or the inputs are no images.
+        ConfigError: it is unknown, is the data set of the run, is not on this machine, or the inputs are no images.
     """
+    images = [entry.name for entry in DATA_SOURCES.entries() if entry.facts.get("images", True)]
+    choices = [AUTO, NO_OTHER, *(name for name in images if MISSING not in DATA_SOURCES.defaults(name).values())]
+    if other not in choices:
+        raise ConfigError(unknown_choice("manifold.other", other, choices))
     if other == NO_OTHER or (other == AUTO and not is_image(shape)):
         return NO_OTHER
     if other == AUTO:
@@ -177,9 +183,11 @@ def other_images(name: str, subject: Subject) -> Tensor:
     if name == "patches":
         options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": n}
     try:
-        data: Dataset = DATA_SOURCES[name].build(**options)
+        data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, DATA_SOURCES.defaults(name) | options))
     except (OSError, ValueError) as error:
         raise ConfigError(f"manifold.other={name}: cannot be read ({error}); choose another, or none") from None
+    if not is_image(data.shape):
+        raise ConfigError(f"manifold.other={name}: holds no images; choose another, or none")
     x = (data.batch(data.train.x) - data.span[0]) / (data.span[1] - data.span[0])
     if x.shape[2:] != shape[1:]:
         x = interpolate(x, shape[1:], mode="bilinear", antialias=True)
