@@ -140,8 +140,9 @@ def report_failure(error: Exception, job: Job) -> bool:
         return False
     if exit_code(error) == DIVERGED:
         log.error("%s", error)
-        rerun = job.resume_command.replace(" resume=", " rerun=", 1)
-        remedy = f"such as with: {rerun} optim.lr={job.config.optim.lr / 10:g}"
+        rerun, optimizer = job.resume_command.replace(" resume=", " rerun=", 1), job.config.optim.options
+        slower = f"optim.lr={optimizer['lr'] / 10:g}" if "lr" in optimizer else "alpha=0"
+        remedy = f"such as with: {rerun} {slower}"
         print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
         return True
     log.error("the run failed", exc_info=error)

@@ -26,6 +26,7 @@ from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
 
 T = TypeVar("T")
+Make = TypeVar("Make", bound=Callable[..., Any])
 
 YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # builds plain data only; the fast one if available
 
@@ -64,10 +65,10 @@ class Registry(Generic[T]):
         self.group, self.home, self.first = group, home, tuple(first)
         self._entries: dict[str, Entry[T]] = {}
 
-    def register(self, name: str, **facts: Any) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    def register(self, name: str, **facts: Any) -> Callable[[Make], Make]:
         """Decorate the function or class that builds the choice ``name``."""
 
-        def add(function: Callable[..., T]) -> Callable[..., T]:
+        def add(function: Make) -> Make:
             self._entries[name] = Entry(name, function, facts)
             return function
 
