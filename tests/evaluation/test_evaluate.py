@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import satae
 from satae.config.registries import EVALUATION_PARTS
 from satae.config.schema import Evaluation as Chosen
+from satae.evaluation import baselines
 from satae.evaluation.parts.code_ import Code
 from satae.evaluation.result import PartResult, ResultTable, read_if_current
 from satae.evaluation.subject import Subject, TrainedRun
@@ -28,6 +29,11 @@ from satae.runs import provenance
 from satae.runs.record import lock_directory
 
 PARTS = EVALUATION_PARTS.names()
+
+
+@pytest.fixture(autouse=True)
+def _quick_classifiers(monkeypatch):
+    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def test_energy_is_held_against_what_is_no_data(run):
 
 
 def test_in_the_plane_there_are_the_map_and_the_area_and_what_is_not_there_is_told(plane):
-    outcome = typed(plane, "run=.")
+    outcome = typed(plane, "run=.", *QUICK, "manifold.other=auto")
     assert outcome.code == 0
     assert "no ssim: inputs of 2 are no grey or colour images" in outcome.out
     assert "no accuracies: the data have no labels" in outcome.out
