@@ -1,4 +1,4 @@
-"""What trained models are like: ``satae-eval run=outputs/... evaluation=denoising``."""
+"""Measure what trained models are like: ``satae-eval run=outputs/... evaluation=denoising``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from satae.config.schema import Evaluation
 
 PROGRAM: Final = "satae-eval"
-PARTS: Final = "evaluation="
 HELP: Final = """\
 satae-eval measures what a trained model is like, beyond what training shows.
 
@@ -33,9 +32,10 @@ $settings
 Parts and their options, such as denoising.gaussian=[0.1,0.2]
 $parts
 
-Results go to evaluation/ in the run directory: a part's figures as JSON and CSV, pictures, TensorBoard events. What was
-measured with the same weights and settings is not measured again; with others it is replaced. The last two parts train
-the same model with alpha=0, and defence a classifier: once, kept where data sets are kept, as is what attacks came to.
+Results go to evaluation/ in the run directory: numbers as JSON and CSV, pictures, TensorBoard events. A part that was
+measured with the same weights and settings is not measured again; a result with other settings is replaced. The parts
+perturbation and defence train the same model with alpha=0, and defence trains a classifier. These models, and the
+outcomes of attacks, are stored beside the data sets and used again.
 
   --version    show the version"""
 
@@ -61,10 +61,10 @@ def help_text() -> str:
 
 
 def work(words: Sequence[str]) -> str:
-    """Evaluate what is asked for; what is left to be told.
+    """Evaluate the runs that the words name; returns lines that say where the results are.
 
     Raises:
-        ConfigError: it cannot be done.
+        ConfigError: a word cannot be used, or a run cannot be evaluated.
     """
     from satae.cli.options import check_run_word, read_named_runs
     from satae.config import ConfigError
@@ -80,32 +80,31 @@ def work(words: Sequence[str]) -> str:
     found = read_named_runs(named)
     if found.left_out:
         print(found.left_out)  # noqa: T201
-    with signals.hold_signals():  # an interrupt would be lost in imports
+    with signals.hold_signals():  # an import would swallow an interrupt
         from satae.evaluation.runner import evaluate_runs
 
     return evaluate_runs(found.runs, chosen, found.folders)
 
 
 def settings(words: Sequence[str]) -> Evaluation:
-    """What to measure, and how: Hydra's grammar, but for lists of parts (``evaluation=denoising,code``) and fractions.
+    """Compose and check what to measure, and how.
 
-    Args:
-        words: as typed, without those that name runs.
+    The grammar is Hydra's, and lists of parts (``evaluation=denoising,code``) and fractions (``[8/255]``) besides.
 
     Raises:
-        ConfigError: one of them cannot be used.
+        ConfigError: a word cannot be used.
     """
     from satae.cli.compose import compose_settings  # takes longer than the help
     from satae.config.schema import EVALUATION
     from satae.config.validation import validate_evaluation
 
-    named = [word for word in words if word.startswith(PARTS)]
-    values = compose_settings([_in_decimals(word) for word in words if word not in named], EVALUATION)
-    return validate_evaluation(values, [name for word in named for name in word.removeprefix(PARTS).split(",")] or None)
+    named = [word for word in words if word.startswith("evaluation=")]
+    values = compose_settings([_with_decimals(word) for word in words if word not in named], EVALUATION)
+    return validate_evaluation(values, [name for word in named for name in word.partition("=")[2].split(",")] or None)
 
 
-def _in_decimals(word: str) -> str:
-    """A list with its fractions as decimals: Hydra takes 8/255 for a word."""
+def _with_decimals(word: str) -> str:
+    """Write the fractions of a list as decimals, since Hydra takes 8/255 for a word."""
     key, equals, value = word.partition("=")
     if not value.startswith("["):
         return word

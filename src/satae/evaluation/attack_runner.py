@@ -87,8 +87,8 @@ class AttackRunner:
         """The attacks at one radius in their order, each to be called; what the cache knows is not attacked again."""
         return [functools.partial(self._run_attack, attack, epsilon) for attack in self.attacks]
 
-    def tried(self, result: AttackOutcome) -> int:
-        """On how many examples an attack was run."""
+    def count_tried(self, result: AttackOutcome) -> int:
+        """The number of examples that an attack was run on."""
         return self._tried[result.attack.name, result.epsilon]
 
     def halving_radius(self, largest: float) -> float:

@@ -1,4 +1,4 @@
-"""What is evaluated: a trained model, and inputs that it was not trained on."""
+"""The subject of an evaluation: a trained model, and inputs that it was not trained on."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Subject(NamedTuple):
         return sha256({} if y is None else {"labels": y}, build.fingerprint(self.config))
 
     def first(self, count: int) -> Subject:
-        """The same subject with only its first inputs."""
+        """This subject with only its first inputs."""
         return self._replace(x=self.x[:count], y=None if self.y is None else self.y[:count])
 
     @property

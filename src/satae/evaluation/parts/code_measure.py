@@ -139,7 +139,7 @@ class Labelled(NamedTuple):
 
 
 def _probes(subject: Subject, options: Code, notes: list[str]) -> Sequence[Callable[[], CodeRow]]:
-    """The same probes on the code and on the inputs themselves; each is trained when it is called."""
+    """Equal probes on the code and on the inputs themselves; each is trained when it is called."""
     split, data = subject.data.train, subject.data
     y, y_test = split.y, subject.y
     if y is None or y_test is None:

@@ -136,7 +136,7 @@ def grey_radius(subject: Subject, norm: Norm) -> float:
 
 
 def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
-    """What is attacked, by name; the baseline only if it differs from the model."""
+    """The pipelines to attack, by name; the baseline is among them only if it differs from the model."""
     device = subject.x.device
     classifier = load_classifier(subject.config, subject.data).to(device)
     modules: dict[str, list[nn.Module]] = {ALONE: [classifier]}
@@ -229,7 +229,7 @@ def _attack_rows(name: str, runner: AttackRunner) -> list[list[Cell]]:
         left = runner.correct
         for result in runner.outcomes.at(epsilon).results:
             broken, left = runner.correct & ~result.robust, left & result.robust
-            counts = runner.tried(result), int(broken.sum()), left.float().mean().item(), len(left)
+            counts = runner.count_tried(result), int(broken.sum()), left.float().mean().item(), len(left)
             rows.append([name, epsilon, result.attack.name, result.attack.kind, *counts])
     return rows
 

@@ -79,13 +79,13 @@ def measure_manifold(subject: Subject, options: Manifold, track: Track) -> PartR
 
 
 def off_manifold(subject: Subject, other: str) -> dict[str, Callable[[], Tensor]]:
-    """What is not data, by name; each gives inputs (m, *shape) when it is called.
+    """Functions that draw inputs (m, *shape) which are not data, by name.
 
     uniform        each element drawn evenly from the range of the data
     gaussian       each element with its mean and deviation in training, clipped to the range
     shuffled       the inputs, with the elements of each in a random order
     interpolated   the middle between each input and another one
-    and images of another data set, by its name.
+    other          images of another data set, under its name
     """
     x, (low, high), statistics = subject.x, subject.data.span, subject.statistics
 
@@ -96,16 +96,16 @@ def off_manifold(subject: Subject, other: str) -> dict[str, Callable[[], Tensor]
         draw = torch.empty_like(x).normal_(generator=subject.generator("gaussian"))
         return (statistics.mean + statistics.std * draw).clamp(low, high)
 
-    def shuffled() -> Tensor:
+    def shuffle() -> Tensor:
         flat = x.flatten(1)
         order = torch.empty_like(flat).uniform_(generator=subject.generator("shuffled")).argsort(dim=1)
         return flat.gather(1, order).view_as(x)
 
-    def interpolated() -> Tensor:
+    def interpolate_pairs() -> Tensor:
         order = torch.randperm(len(x), generator=subject.generator("interpolated"), device=x.device)
         return (x[order] + x[order.roll(1)]) / 2  # a single input stays as it is
 
-    drawn = {"uniform": uniform, "gaussian": gaussian, SHUFFLED: shuffled, "interpolated": interpolated}
+    drawn = {"uniform": uniform, "gaussian": gaussian, SHUFFLED: shuffle, "interpolated": interpolate_pairs}
     return drawn if other == NO_OTHER else {**drawn, other: lambda: other_images(other, subject)}
 
 
