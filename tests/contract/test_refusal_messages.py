@@ -203,6 +203,7 @@ FLAGS = [
     ("--cfg job aplha=1", "aplha: no such option; did you mean alpha?"),
     ("--cfg job alpha=-1", "alpha=-1: must be at least 0"),
     ("--cfg job -m", "Only one of --run, --multirun, --cfg"),
+    ("--info defaults rerun=taken", "rerun=taken: no run there"),
     ("--resolve", "--resolve flag can only be used in conjunction with --cfg"),
     ("--help aplha=1", "aplha: no such option"),
     ("--experimental-rerun x", "--experimental-rerun: not offered"),

@@ -89,6 +89,8 @@ def show(flags: argparse.Namespace) -> int:
         print(help_text())  # noqa: T201
     elif flags.cfg and asked is not None:
         print(compose.config_text(asked.first, flags.cfg, flags.package, flags.resolve))  # noqa: T201
+    elif stored := [word for word in flags.overrides if word.startswith(("resume=", "rerun="))]:
+        raise ConfigError(f"{stored[0]}: Hydra cannot show a stored configuration; show it with --cfg")
     else:
         compose.show_with_hydra()
     return OK
