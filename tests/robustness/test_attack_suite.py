@@ -7,8 +7,7 @@ from victims import EVERYTHING, attacked, precise, streams
 
 from satae.robustness.attack_suite import Budget, attack_suite
 from satae.robustness.external_attacks import MODULES
-from satae.robustness.norm_ball import NormBall
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.norm_ball import NormBall, RandomStreams
 
 LITTLE = Budget(steps=8, restarts=2, queries=40)
 

@@ -24,15 +24,6 @@ def test_jacobian_norm_of_an_autoencoder_equals_autograd(make, act):
         torch.testing.assert_close(jacobian_norm(f, x), by_hand(f, x), rtol=1e-5, atol=1e-5)
 
 
-def test_jacobian_norm_of_one_unit_layer_equals_the_contractive_penalty():
-    model = satae.mlp((6,), nn.Tanh, widths=[4])
-    x = torch.randn(5, 6)
-    layer = model.layers()[0][1]
-    slopes = slope(layer.act, layer.pre_activation(x))
-    expected = (slopes.square() @ layer.affine.weight.square().sum(dim=1)).sqrt()
-    torch.testing.assert_close(jacobian_norm(model.encode, x), expected, rtol=1e-5, atol=1e-6)
-
-
 def test_jacobian_norm_does_not_depend_on_the_rows_at_once(monkeypatch):
     model, x = satae.mlp((6,), nn.Tanh, widths=[4]), torch.randn(5, 6)
     whole = jacobian_norm(model, x)
@@ -70,3 +61,36 @@ def test_a_constant_function_does_not_move():
     found = largest_change(lambda x: 0 * x, torch.rand(3, 2), NormBall("l2", 0.1), streams(3), steps=2)
     assert not found.change.any()
     assert not found.slope.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: satae.mlp((1, 4, 4), nn.Tanh, widths=[9, 5]), (1, 4, 4)),
+        (lambda: satae.mlp((3,), nn.ReLU, widths=[7], batch_norm=True), (3,)),
+        (lambda: satae.conv((1, 8, 8), nn.Sigmoid, channels=[3], code=6), (1, 8, 8)),
+    ],
+)
+def test_jacobian_norm_equals_autograd(make, shape):
+    model = make().double().eval()
+    model.standardize_by(torch.rand(shape).double(), torch.tensor(0.3))
+    x = torch.rand(6, *shape, dtype=torch.float64)
+    with torch.no_grad():  # as in an evaluation
+        norms = jacobian_norm(model.encode, x)
+    for each, norm in zip(x, norms, strict=True):
+        full = torch.autograd.functional.jacobian(lambda one: model.encode(one[None])[0], each)
+        assert norm.item() == pytest.approx(torch.linalg.vector_norm(full).item(), rel=1e-5)
+    assert not norms.requires_grad
+
+
+@pytest.mark.parametrize("act", [nn.Tanh, nn.Sigmoid, nn.Hardtanh, lambda: nn.Softshrink(0.2)])
+def test_jacobian_norm_of_one_layer_equals_the_contractive_penalty(act):
+    model = satae.mlp((2, 3), act, widths=[8]).eval()
+    model.standardize_by(torch.rand(2, 3), torch.tensor([[0.5], [2.0]]))
+    x = torch.rand(20, 2, 3)
+    layer = model.layers()[0][1]
+    weight = layer.affine.weight.detach() / model.std.expand(2, 3).flatten()  # acts on x, not on (x - mean) / std
+    with torch.no_grad():
+        f_slope = slope(layer.act, layer.pre_activation(model.standardize(x)))
+        by_hand = (f_slope.square() * weight.square().sum(dim=1)).sum(dim=1).sqrt()
+    torch.testing.assert_close(jacobian_norm(model.encode, x).float(), by_hand, rtol=1e-5, atol=1e-6)

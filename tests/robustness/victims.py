@@ -9,8 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from satae.data.digits import digits
-from satae.robustness.norm_ball import NormBall
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.norm_ball import NormBall, RandomStreams
 
 EVERYTHING = NormBall("linf", 0.5)
 

@@ -9,13 +9,11 @@ from typing import Any, Final, Literal, NamedTuple
 from torch import Tensor, nn
 
 from satae.robustness import external_attacks
-from satae.robustness.active_batch import AttackResult
-from satae.robustness.attack_losses import AttackLoss, Model, cross_entropy, dlr, margin
+from satae.robustness.attacks import AttackLoss, AttackResult, Model, cross_entropy, dlr, margin
 from satae.robustness.black_box import random_search, square
 from satae.robustness.bpda import surrogate_gradients
-from satae.robustness.norm_ball import NormBall
+from satae.robustness.norm_ball import NormBall, RandomStreams
 from satae.robustness.pgd import apgd, fgsm, pgd
-from satae.robustness.random_streams import RandomStreams
 
 AttackKind = Literal["single", "exact", "doubled", "surrogate", "black", "transfer", "library"]
 RunAttack = Callable[[Tensor, Tensor, NormBall, RandomStreams], AttackResult]  # (x, labels, ball, streams)
@@ -80,10 +78,7 @@ def attack_suite(
     pgds = [_pgd(victim, loss, budget) for loss in (CROSS_ENTROPY, "margin")]
     apgds = [*(_apgd(victim, loss, budget) for loss in names), _apgd(victim, ONE_TARGET_EACH, targets)]
     exact = [attack.name for attack in (*pgds, *apgds)]
-    more_steps, more_restarts = (
-        budget._replace(steps=2 * budget.steps),
-        budget._replace(restarts=2 * budget.restarts),
-    )
+    more_steps, more_restarts = budget._replace(steps=2 * budget.steps), budget._replace(restarts=2 * budget.restarts)
     compared_with_exact = [
         *apgds,
         _pgd(victim, "margin", more_steps)._replace(name="pgd-margin-steps", kind="doubled"),
@@ -94,11 +89,8 @@ def attack_suite(
         Attack("random", "black", partial(random_search, victim, queries=budget.queries)),
         *(LIBRARIES[name](victim, classes, budget, seed) for name in libraries),
     ]
-    on_all_examples = [Attack("fgsm", "single", partial(fgsm, victim)), *pgds]
-    return [
-        *on_all_examples,
-        *(attack._replace(after=attack.after or exact) for attack in compared_with_exact),
-    ]
+    compared_with_exact = [attack._replace(after=attack.after or exact) for attack in compared_with_exact]
+    return [Attack("fgsm", "single", partial(fgsm, victim)), *pgds, *compared_with_exact]
 
 
 def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:
@@ -131,7 +123,7 @@ def _transfer(victim: Model, source: Model, name: str, budget: Budget) -> Attack
 def _autoattack(victim: nn.Module, classes: int, budget: Budget, seed: int) -> Attack:
     external_attacks.check_autoattack(classes)
 
-    def run(x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams) -> AttackResult:
+    def run(x: Tensor, labels: Tensor, ball: NormBall, _: RandomStreams) -> AttackResult:
         return external_attacks.autoattack(victim, x, labels, ball, classes=classes, seed=seed)
 
     return Attack("autoattack", "library", run)
@@ -141,7 +133,7 @@ def _minimum_norm(victim: nn.Module, classes: int, budget: Budget, seed: int) ->
     external_attacks.import_library("foolbox")
     steps = FOOLBOX_STEPS * budget.steps
 
-    def run(x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams) -> AttackResult:
+    def run(x: Tensor, labels: Tensor, ball: NormBall, _: RandomStreams) -> AttackResult:
         return external_attacks.minimum_norm(victim, x, labels, ball, steps=steps, seed=seed).within(ball.epsilon)
 
     return Attack("minimum-norm", "library", run)

@@ -9,10 +9,8 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.active_batch import ActiveBatch, AttackResult, select_examples
-from satae.robustness.attack_losses import Model, margin
-from satae.robustness.norm_ball import NormBall, expand_like
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.attacks import ActiveBatch, AttackResult, Model, margin, select_examples
+from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
 TILES_PER_SIDE: Final = 5  # of the first point of the L_2 attack
 FIRST_POINT_DRAW: Final = 1 << 40  # number of the random draw of the first point; no query reaches it
@@ -22,16 +20,7 @@ HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 
 def random_search(
     model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int = 1000
 ) -> AttackResult:
-    """Try independent random points, alternately on the border of the ball and inside it.
-
-    Args:
-        model: the model to fool.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: the allowed perturbations.
-        streams: random numbers of these inputs.
-        queries: points for each input.
-    """
+    """Try ``queries`` independent random points, alternately on the border of the ball and inside it."""
     active = ActiveBatch(model, x, labels, streams)
     for query in range(queries):
         if not len(active):
@@ -66,16 +55,8 @@ def square(
     """Square attack: random search in smaller and smaller windows of the image.
 
     Andriushchenko et al. (2020), arXiv 1912.00049. A change is kept if it raises the margin. An input that is not an
-    image (C, H, W) is treated as one row of features.
-
-    Args:
-        model: the model to fool.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: the allowed perturbations.
-        streams: random numbers of these inputs.
-        queries: changes tried for each input, after the first point.
-        share: share of the image that the first windows cover; it is halved nine times.
+    image (C, H, W) is treated as one row of features. After the first point, ``queries`` changes are tried. The first
+    windows cover ``share`` of the image, which is halved nine times.
     """
     active = ActiveBatch(model, x, labels, streams)
     propose = _propose_linf if ball.norm == "linf" else _propose_l2
@@ -86,7 +67,11 @@ def square(
     point = ball.ascend(active.x, direction, ball.epsilon, active.x)
     state = _SquareState(point, torch.full_like(active.labels, -torch.inf, dtype=x.dtype))
     for query in range(queries + 1):
-        trial = point if query == 0 else propose(state.point, active, ball, query, _window_share(share, query, queries))
+        if query == 0:
+            trial = point
+        else:  # the authors' schedule for 10,000 queries, stretched
+            halvings = sum(query * 10_000 // queries > mark for mark in HALVING_QUERIES)
+            trial = propose(state.point, active, ball, query, share * 0.5**halvings)
         logits = model(trial)
         value = margin(logits, active.labels)
         better = value > state.value
@@ -96,12 +81,6 @@ def square(
         if not len(active):
             break
     return active.result()
-
-
-def _window_share(first: float, query: int, queries: int) -> float:
-    """Share of the image in the windows of a query: the authors' schedule for 10,000 queries, stretched."""
-    reached = query * 10_000 // queries
-    return first * 0.5 ** sum(reached > mark for mark in HALVING_QUERIES)
 
 
 def _propose_linf(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, share: float) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.robustness.active_batch import AttackResult
+from satae.robustness.attacks import AttackResult
 from satae.robustness.norm_ball import Norm, NormBall, expand_like, vector_norm
 
 MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}  # option -> module
@@ -60,14 +60,6 @@ def autoattack(
 
     Its points are projected into the ball, which rounding may have left, and count only if they still fool the model.
 
-    Args:
-        model: in evaluation mode.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: the allowed perturbations.
-        classes: number of classes; at least four.
-        seed: of its random numbers.
-
     Raises:
         ValueError: too few classes, or pyautoattack is not installed.
     """
@@ -102,15 +94,8 @@ def minimum_norm(
     """The smallest perturbation that fools the model, as found by an attack of foolbox.
 
     For L_2 this is DDN (Rony et al. 2019, arXiv 1811.09600), for L_inf FMN (Pintor et al. 2021, arXiv 2102.12827). The
-    FMN of foolbox 3.3.4 for L_2 never shortens a step and finds perturbations more than twice as large as DDN's.
-
-    Args:
-        model: in evaluation mode.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: gives norm and range; its radius is not used.
-        steps: gradient steps.
-        seed: of its random numbers.
+    FMN of foolbox 3.3.4 for L_2 never shortens a step and finds perturbations more than twice as large as DDN's. The
+    radius of the ball is not used.
 
     Raises:
         ValueError: foolbox is not installed.

@@ -127,9 +127,7 @@ def _batch_norm_scale(module: nn.BatchNorm1d | nn.BatchNorm2d) -> ElementwiseSca
 def apply_affine(layer: AffineLayer, weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
     """Apply an affine layer with other weights: (N, ...) to (N, ...)."""
     match layer:
-        case Dense():
-            return functional.linear(h.flatten(1), weight, bias).view(-1, *layer.outputs)
-        case TiedDense():
+        case Dense() | TiedDense():
             return functional.linear(h.flatten(1), weight, bias).view(-1, *layer.outputs)
         case nn.Conv2d():
             convolved: Tensor = layer._conv_forward(h, weight, bias)

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.norm_ball import NormBall, expand_like, vector_norm
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like, vector_norm
 
 Function = Callable[[Tensor], Tensor]  # (N, *shape) -> (N, ...), each input by itself
 
@@ -46,22 +45,20 @@ def largest_change(
         point = ball.random_start(x, streams, restart)
         for step in range(steps + 1):
             with torch.enable_grad():
-                point = point.detach().requires_grad_()
+                point.requires_grad_()
                 change = vector_norm(f(point) - f_x, ball.norm)
                 (gradient,) = torch.autograd.grad(change.sum(), point)
-            found = _update(found, point.detach(), change.detach(), ball.distance(point.detach(), x))
+            point, change = point.detach(), change.detach()
+            distance = ball.distance(point, x)
+            found = LargestChange(
+                torch.maximum(found.change, change),
+                torch.maximum(found.slope, torch.where(distance > 0, change / distance, 0)),
+                torch.where(expand_like(change > found.change, point), point, found.x),
+            )
             if step < steps:
                 size = 2 * ball.epsilon * (1 - step / steps)  # smaller and smaller, so that the path settles at a peak
-                point = ball.ascend(point.detach(), gradient, size, x)
+                point = ball.ascend(point, gradient, size, x)
     return found
-
-
-def _update(found: LargestChange, point: Tensor, change: Tensor, distance: Tensor) -> LargestChange:
-    slope = torch.where(distance > 0, change / distance, 0)
-    better = expand_like(change > found.change, point)
-    return LargestChange(
-        torch.maximum(found.change, change), torch.maximum(found.slope, slope), torch.where(better, point, found.x)
-    )
 
 
 def jacobian_norm(f: Function, x: Tensor) -> Tensor:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from satae.robustness.active_batch import ActiveBatch, AttackResult, select_examples
-from satae.robustness.attack_losses import (
+from satae.robustness.attacks import (
+    ActiveBatch,
     AttackLoss,
+    AttackResult,
     LossGradient,
     Model,
     cross_entropy,
     loss_gradient,
+    select_examples,
     targeted_loss,
 )
-from satae.robustness.norm_ball import NormBall, expand_like
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
 PGD_REACH: Final = 2.5  # path length of PGD, in radii of the ball; Madry et al. (2018)
 MOMENTUM: Final = 0.75  # share of the new direction in a step of APGD
@@ -62,18 +64,8 @@ def pgd(
 
         x <- project(x + 2.5 epsilon / steps * direction of steepest ascent)
 
-    Every point of the path is tested; an example stops as soon as it is fooled.
-
-    Args:
-        model: the model whose gradient is followed.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: the allowed perturbations.
-        streams: random numbers of these inputs.
-        loss: the loss to maximize.
-        steps: gradient steps from each start.
-        restarts: number of starts.
-        judge: the model to fool, if it is not ``model``: this makes a transfer attack.
+    Every point of the path is tested; an example stops as soon as it is fooled. With a ``judge``, that is the model to
+    fool, and the attack a transfer attack: it follows the gradient of ``model``.
     """
     active = ActiveBatch(judge or model, x, labels, streams)
     size = PGD_REACH * ball.epsilon / steps
@@ -90,24 +82,23 @@ def pgd(
 
 
 class _ApgdState(NamedTuple):
-    """The state of APGD for each active example."""
+    """The state of APGD for each active example: (M,) or (M, *shape)."""
 
-    point: Tensor  # (M, *shape)
-    previous: Tensor  # (M, *shape), the point one step earlier
-    value: Tensor  # (M,), loss at the point
-    gradient: Tensor  # (M, *shape)
-    best: Tensor  # (M, *shape), the point with the highest loss so far
-    best_value: Tensor  # (M,)
-    best_gradient: Tensor  # (M, *shape)
-    size: Tensor  # (M,), of the steps
-    rises: Tensor  # (M,), steps since the last checkpoint that raised the loss
-    checkpoint_size: Tensor  # (M,), step size at the last checkpoint
-    checkpoint_best_value: Tensor  # (M,), best value at the last checkpoint
+    point: Tensor
+    previous: Tensor  # the point one step earlier
+    value: Tensor  # loss at the point
+    gradient: Tensor
+    best: Tensor  # the point with the highest loss so far
+    best_value: Tensor
+    best_gradient: Tensor
+    size: Tensor  # of the steps
+    rises: Tensor  # steps since the last checkpoint that raised the loss
+    checkpoint_size: Tensor  # step size at the last checkpoint
+    checkpoint_best_value: Tensor  # best value at the last checkpoint
 
     @classmethod
     def start(cls, point: Tensor, here: LossGradient, size: float) -> _ApgdState:
-        sizes = torch.full_like(here.value, size)
-        value, gradient = here.value, here.gradient
+        value, gradient, sizes = here.value, here.gradient, torch.full_like(here.value, size)
         return cls(point, point, value, gradient, point, value, gradient, sizes, torch.zeros_like(value), sizes, value)
 
 
@@ -129,18 +120,12 @@ def apgd(
     The step size starts at 2 epsilon. At each checkpoint it is halved, and the path restarts from the best point, if
     fewer than .75 of the steps since the last checkpoint raised the loss, or if neither size nor best loss changed.
 
-    Args:
-        model: the model to fool.
-        x: inputs (N, *shape) in the range of the data.
-        labels: (N,).
-        ball: the allowed perturbations.
-        streams: random numbers of these inputs.
-        loss: the loss to maximize; None for the margin over one other class in each restart, the likeliest first.
-        steps: steps from each start; one more gradient is computed at the start.
-        restarts: number of starts; without a loss, at most the number of classes minus one.
+    Without a loss, each restart maximizes the margin over one other class, the likeliest first; then there are at most
+    as many restarts as other classes. One gradient more than ``steps`` is computed, at the start.
     """
     active = ActiveBatch(model, x, labels, streams)
-    periods = _periods_by_checkpoint(steps)
+    checkpoints = [0, *apgd_checkpoints(steps)]
+    periods = {end: end - start for start, end in pairwise(checkpoints)}  # checkpoint -> steps since the previous one
     for restart in range(restarts):
         if not len(active):
             break
@@ -166,12 +151,6 @@ def apgd_checkpoints(steps: int) -> list[int]:
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - PERIOD_DECREASE, SHORTEST_PERIOD))
     return sorted({math.ceil(round(share * steps, 9)) for share in shares[1:] if share <= 1})
-
-
-def _periods_by_checkpoint(steps: int) -> dict[int, int]:
-    """For each checkpoint, the number of steps since the previous one."""
-    points = [0, *apgd_checkpoints(steps)]
-    return {points[i]: points[i] - points[i - 1] for i in range(1, len(points))}
 
 
 def _next_point(state: _ApgdState, ball: NormBall, center: Tensor, momentum: float) -> Tensor:

@@ -18,8 +18,7 @@ from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS
 from satae.robustness.ibp import Encoder, certified_bound
 from satae.robustness.largest_change import largest_change
-from satae.robustness.norm_ball import NORMS, Norm, vector_norm
-from satae.robustness.random_streams import RandomStreams
+from satae.robustness.norm_ball import NORMS, Norm, RandomStreams, vector_norm
 
 if TYPE_CHECKING:
     from satae.evaluation.part import Track
