@@ -204,8 +204,8 @@ def test_a_run_that_diverges_gives_3_and_one_line(tmp_path, words):
 def test_a_diverged_run_prints_a_command_that_reruns_it(tmp_path):
     words = [word for word in TINY if not word.startswith("epochs")]
     outcome = here(tmp_path, *words, "epochs=1", "optim=sgd", "optim.lr=1e30", "reduction=sum", "hydra.run.dir=run")
-    told, _, command = outcome.err.partition(", such as with: ")
-    assert told.endswith("; try a smaller optim.lr or alpha")
+    message, _, command = outcome.err.partition(", such as with: ")
+    assert message.endswith("; try a smaller optim.lr or alpha")
     assert command == "satae-train rerun=run optim.lr=1e+29\n"
     assert here(tmp_path, *shlex.split(command)[1:-1], "optim.lr=0.01", "reduction=mean").code == 0
 

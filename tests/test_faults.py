@@ -41,7 +41,7 @@ def failing(monkeypatch, owner, name, number, after, wanted=lambda *args: True):
 
 
 def check_failed(folder, monkeypatch, calls, after, number):
-    """Run into the fault; it is told in one line, with what to do, and written down."""
+    """Run into the fault; it is reported in one line with a remedy, and recorded."""
     outcome = here(folder, *WORDS)
     monkeypatch.undo()
     assert len(calls) > after

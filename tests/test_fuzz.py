@@ -122,12 +122,12 @@ def typed(words):
 
 
 def check(words):
-    code, told = typed(words)
+    code, message = typed(words)
     assert code in (0, 1, 2)
     if code:
-        assert code == 2, told
-        assert told.startswith("satae-train: ")
-        assert len(told.splitlines()) == 1
+        assert code == 2, message
+        assert message.startswith("satae-train: ")
+        assert len(message.splitlines()) == 1
 
 
 QUICKLY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "derandomize": True}

@@ -52,7 +52,7 @@ def whole(request, tmp_path_factory):
 
 
 def stop_after(monkeypatch, steps, error=KeyboardInterrupt):
-    """Have the next training cut off after so many steps, as a signal or a fault would."""
+    """Interrupt the next training after so many steps, as a signal or a fault would."""
 
     def cut(*args, should_pause, **named):
         def stop(step):
@@ -107,7 +107,7 @@ def test_a_run_interrupted_many_times_resumes_to_the_same_end(whole, tmp_path, m
 def test_tensorboard_shows_each_epoch_once(whole, tmp_path, monkeypatch):
     words, undisturbed = whole
     stop_after(monkeypatch, 9)
-    here(tmp_path, *words, "checkpoint.every_steps=5")  # epochs 3 and 4 are told of, but the checkpoint is of step 5
+    here(tmp_path, *words, "checkpoint.every_steps=5")  # epochs 3 and 4 are logged, but the checkpoint is of step 5
     monkeypatch.undo()
     assert here(tmp_path, "resume=run").code == 0
     for tag in ("valid/fvu", "train/total", "alpha"):
@@ -152,18 +152,18 @@ def test_a_damaged_newest_checkpoint_is_replaced_by_the_one_before_with_a_warnin
     check_same(tmp_path / "run", undisturbed)
 
 
-def test_a_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(cut_off):
-    (_, newest), *_ = list_checkpoints(cut_off / "run")
+def test_a_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(interrupted):
+    (_, newest), *_ = list_checkpoints(interrupted / "run")
     save_file({"a": torch.zeros(2)}, newest, {"format": str(checkpoint.FORMAT + 1)})
     before = newest.read_bytes()
-    outcome = here(cut_off, "resume=run")
+    outcome = here(interrupted, "resume=run")
     assert outcome.code == 2
     assert "a checkpoint of format 3; this version of satae reads format 2" in outcome.err
     assert newest.read_bytes() == before
 
 
-def test_a_checkpoint_without_read_permission_is_refused_and_kept(cut_off, monkeypatch):
-    (_, newest), *_ = list_checkpoints(cut_off / "run")
+def test_a_checkpoint_without_read_permission_is_refused_and_kept(interrupted, monkeypatch):
+    (_, newest), *_ = list_checkpoints(interrupted / "run")
     before, real = newest.read_bytes(), Path.open
 
     def opened(path, *words, **named):
@@ -172,12 +172,12 @@ def test_a_checkpoint_without_read_permission_is_refused_and_kept(cut_off, monke
         return real(path, *words, **named)
 
     monkeypatch.setattr(Path, "open", opened)
-    outcome = here(cut_off, "resume=run")
+    outcome = here(interrupted, "resume=run")
     monkeypatch.undo()
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == f"satae-train: {newest}: cannot be read (Permission denied); see to it\n"
     assert newest.read_bytes() == before
-    assert here(cut_off, "resume=run").code == 0
+    assert here(interrupted, "resume=run").code == 0
 
 
 def test_a_run_without_a_checkpoint_resumes_from_the_start(whole, tmp_path, monkeypatch):
@@ -219,7 +219,7 @@ def best_step(run):
 
 @pytest.fixture
 def best_of_four(tmp_path, worse_and_worse):
-    """A folder with a run that was cut off after epoch 4, with which alpha has risen; all later ones are worse."""
+    """A folder with a run that was interrupted after epoch 4, when alpha had risen; all later epochs are worse."""
     with pytest.MonkeyPatch.context() as patch:
         stop_after(patch, 9)
         assert here(tmp_path, *WORDS).code == 130
@@ -255,8 +255,8 @@ def test_lost_best_weights_are_reported_and_replaced_by_the_next_epoch(best_of_f
 
 
 @pytest.fixture
-def cut_off(tmp_path, monkeypatch):
-    """A folder with a run that was cut off after five steps of twelve."""
+def interrupted(tmp_path, monkeypatch):
+    """A folder with a run that was interrupted after five steps of twelve."""
     stop_after(monkeypatch, 5)
     assert here(tmp_path, *WORDS).code == 130
     monkeypatch.undo()
@@ -268,8 +268,8 @@ def test_a_finished_run_is_already_finished(whole, tmp_path):
     before = {name: (tmp_path / "run" / name).stat().st_mtime_ns for name in ("run.json", "metrics.jsonl")}
     outcome = here(tmp_path, f"resume={tmp_path / 'run'}")
     assert (outcome.code, outcome.err) == (0, "")
-    told = "run: already finished, after 6 epochs; to train further, give more (epochs=...)\n"
-    assert outcome.out == told
+    message = "run: already finished, after 6 epochs; to train further, give more (epochs=...)\n"
+    assert outcome.out == message
     assert before == {name: (tmp_path / "run" / name).stat().st_mtime_ns for name in before}
 
 
@@ -283,47 +283,47 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(whole, tmp_
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
 
 
-def test_a_link_in_a_run_directory_is_not_followed(cut_off):
-    (cut_off / "victim").write_text("precious")
-    (cut_off / "run" / "satae-train.log").unlink()
-    (cut_off / "run" / "satae-train.log").symlink_to(cut_off / "victim")
-    outcome = here(cut_off, "resume=run")
+def test_a_link_in_a_run_directory_is_not_followed(interrupted):
+    (interrupted / "victim").write_text("precious")
+    (interrupted / "run" / "satae-train.log").unlink()
+    (interrupted / "run" / "satae-train.log").symlink_to(interrupted / "victim")
+    outcome = here(interrupted, "resume=run")
     assert outcome.code == 2
     assert "satae-train.log: is a link" in outcome.err
-    assert (cut_off / "victim").read_text() == "precious"
+    assert (interrupted / "victim").read_text() == "precious"
 
 
 @pytest.mark.parametrize("word", ["resume=run", "-m hydra.sweep.dir=."])  # the only run of the sweep is called run
 @pytest.mark.parametrize("name", ["metrics.jsonl", "satae-train.log", ".lock", "checkpoints/best.safetensors", "more"])
-def test_a_pipe_in_a_run_directory_is_refused(cut_off, name, word):
-    (cut_off / "run" / name).unlink(missing_ok=True)
-    os.mkfifo(cut_off / "run" / name)
+def test_a_pipe_in_a_run_directory_is_refused(interrupted, name, word):
+    (interrupted / "run" / name).unlink(missing_ok=True)
+    os.mkfifo(interrupted / "run" / name)
     words = word.split() if "-m" not in word else [*word.split(), *(w for w in WORDS if "run.dir" not in w)]
-    before = (cut_off / "run" / "run.json").read_text()
-    outcome = there(cut_off, *words)
+    before = (interrupted / "run" / "run.json").read_text()
+    outcome = there(interrupted, *words)
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
     assert f"{name}: is neither a file nor a folder" in outcome.err
-    assert (cut_off / "run" / "run.json").read_text() == before
+    assert (interrupted / "run" / "run.json").read_text() == before
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 @pytest.mark.parametrize("word", ["resume=run", "rerun=run hydra.run.dir=again", "-m hydra.sweep.dir=."])
-def test_a_pipe_instead_of_a_file_is_not_waited_for(cut_off, name, word):
-    (cut_off / "run" / name).unlink()
-    os.mkfifo(cut_off / "run" / name)
-    outcome = there(cut_off, *word.split(), "epochs=1")
+def test_a_pipe_instead_of_a_file_is_not_waited_for(interrupted, name, word):
+    (interrupted / "run" / name).unlink()
+    os.mkfifo(interrupted / "run" / name)
+    outcome = there(interrupted, *word.split(), "epochs=1")
     assert outcome.code in ((0, 2) if "resume" not in word else (2,))
     assert "Traceback" not in outcome.err
 
 
-def test_a_run_with_an_old_checkpoint_is_refused_by_name_and_can_be_rerun(cut_off):
-    config = cut_off / "run" / "config.yaml"
+def test_a_run_with_an_old_checkpoint_is_refused_by_name_and_can_be_rerun(interrupted):
+    config = interrupted / "run" / "config.yaml"
     config.write_text(config.read_text().partition("checkpoint:")[0])
-    (cut_off / "run" / "checkpoint.pt").touch()
-    outcome = here(cut_off, "resume=run")
+    (interrupted / "run" / "checkpoint.pt").touch()
+    outcome = here(interrupted, "resume=run")
     assert outcome.code == 2
     assert "has a checkpoint of format 1" in outcome.err
-    assert here(cut_off, "rerun=run", "epochs=1", "hydra.run.dir=again").code == 0
+    assert here(interrupted, "rerun=run", "epochs=1", "hydra.run.dir=again").code == 0
 
 
 def test_a_resumed_run_keeps_its_number_of_threads(tmp_path, monkeypatch):
@@ -338,8 +338,8 @@ def test_a_resumed_run_keeps_its_number_of_threads(tmp_path, monkeypatch):
     assert [read(tmp_path / name / "run.json")["threads"] for name in ("run", "again")] == [2, 2]
 
 
-def test_a_jump_of_alpha_is_a_warning(cut_off):
-    outcome = here(cut_off, "resume=run", "epochs=100")
+def test_a_jump_of_alpha_is_a_warning(interrupted):
+    outcome = here(interrupted, "resume=run", "epochs=100")
     assert "warning: alpha goes from 0.133 to 0.008 here: it rises over half of 100 epochs now, not of 6" in outcome.out
 
 
@@ -358,11 +358,11 @@ def test_the_best_weights_are_of_an_epoch_with_all_of_alpha(whole):
     assert checkpoint.load(best_path(whole[1])).facts["step"] > 6
 
 
-def test_older_event_files_sort_first_even_if_the_clock_was_set_back(cut_off):
-    (events,) = (cut_off / "run").glob("events*")
+def test_older_event_files_sort_first_even_if_the_clock_was_set_back(interrupted):
+    (events,) = (interrupted / "run").glob("events*")
     events.rename(events.with_name(events.name.replace(events.name.split(".")[3], "9999999999")))
-    assert here(cut_off, "resume=run").code == 0
-    shown = EventAccumulator(str(cut_off / "run")).Reload().Scalars("valid/fvu")
+    assert here(interrupted, "resume=run").code == 0
+    shown = EventAccumulator(str(interrupted / "run")).Reload().Scalars("valid/fvu")
     assert [event.step for event in shown] == [1, 2, 3, 4, 5, 6]
 
 
@@ -375,20 +375,20 @@ def test_a_log_that_cannot_be_written_shows_no_traceback(tmp_path, monkeypatch):
     assert "Traceback" not in outcome.err
 
 
-def test_execution_options_and_epochs_may_change_on_resume(cut_off):
-    outcome = here(cut_off, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
+def test_execution_options_and_epochs_may_change_on_resume(interrupted):
+    outcome = here(interrupted, "resume=run", "epochs=8", "threads=2", "checkpoint.keep=1", "device=cpu")
     assert (outcome.code, outcome.err) == (0, "")
-    assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 8
-    assert len(list_checkpoints(cut_off / "run")) == 1
-    record = read(cut_off / "run" / "run.json")
+    assert len((interrupted / "run" / "metrics.jsonl").read_text().splitlines()) == 8
+    assert len(list_checkpoints(interrupted / "run")) == 1
+    record = read(interrupted / "run" / "run.json")
     assert record["resumed"][0]["command"].startswith("satae-train resume=run epochs=8")
     assert record["resumed"][0]["before"] == {"threads": 1, "device": "cpu"}
     assert (record["threads"], record["device"]) == (2, "cpu")
-    assert here(cut_off, "resume=run").out.startswith("run: already finished, after 8 epochs")
+    assert here(interrupted, "resume=run").out.startswith("run: already finished, after 8 epochs")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with 0.2; these can: epochs, device"),
         ("act=relu", "act=relu: cannot be changed in a run that started with tanh"),
@@ -405,18 +405,18 @@ def test_execution_options_and_epochs_may_change_on_resume(cut_off):
         ("resume=run", "resume=run resume=run: name one run"),
     ],
 )
-def test_another_configuration_is_not_resumed(cut_off, words, told):
-    before = files(cut_off)
-    outcome = here(cut_off, "resume=run", *words.split())
+def test_another_configuration_is_not_resumed(interrupted, words, message):
+    before = files(interrupted)
+    outcome = here(interrupted, "resume=run", *words.split())
     assert outcome.code == 2
     assert outcome.err.startswith("satae-train: ")
-    assert told in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
-    assert files(cut_off) == before
+    assert files(interrupted) == before
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "told"),
+    ("was", "now", "message"),
     [
         (
             "alpha: 0.2",
@@ -427,26 +427,26 @@ def test_another_configuration_is_not_resumed(cut_off, words, told):
         ("lr: 0.001", "lr: 0.1", "optim.lr=0.1: cannot be changed"),
     ],
 )
-@pytest.mark.parametrize("end", [(), ("epochs=2",)], ids=["cut off", "finished"])
-def test_a_run_with_a_changed_configuration_file_is_not_resumed(cut_off, was, now, told, end):
-    assert not end or here(cut_off, "resume=run", *end).code == 0
-    config = cut_off / "run" / "config.yaml"
+@pytest.mark.parametrize("end", [(), ("epochs=2",)], ids=["interrupted", "finished"])
+def test_a_run_with_a_changed_configuration_file_is_not_resumed(interrupted, was, now, message, end):
+    assert not end or here(interrupted, "resume=run", *end).code == 0
+    config = interrupted / "run" / "config.yaml"
     assert config.read_text().count(was) == 1
     config.write_text(config.read_text().replace(was, now))
-    before = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
-    outcome = here(cut_off, "resume=run")
+    before = {name: (interrupted / name).read_bytes() for name in files(interrupted) if (interrupted / name).is_file()}
+    outcome = here(interrupted, "resume=run")
     assert (outcome.code, outcome.out) == (2, "")
-    assert told in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
-    after = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+    after = {name: (interrupted / name).read_bytes() for name in files(interrupted) if (interrupted / name).is_file()}
     assert after == before
 
 
-def test_changeable_options_may_change_in_the_configuration_file(cut_off):
-    config = cut_off / "run" / "config.yaml"
+def test_changeable_options_may_change_in_the_configuration_file(interrupted):
+    config = interrupted / "run" / "config.yaml"
     config.write_text(config.read_text().replace("epochs: 6", "epochs: 7").replace("keep: 2", "keep: 1"))
-    assert here(cut_off, "resume=run").code == 0
-    assert len((cut_off / "run" / "metrics.jsonl").read_text().splitlines()) == 7
+    assert here(interrupted, "resume=run").code == 0
+    assert len((interrupted / "run" / "metrics.jsonl").read_text().splitlines()) == 7
 
 
 def test_moved_data_are_found_by_the_changed_configuration_file(own_data):
@@ -468,14 +468,14 @@ def test_a_place_without_a_run_is_refused(tmp_path, typed):
 
 @pytest.mark.parametrize("word", ["resume=run", "rerun=run"])
 @pytest.mark.parametrize("mark", ["+", "++", "~"])
-def test_a_mark_of_hydra_before_resume_is_refused(cut_off, word, mark):
-    outcome = here(cut_off, f"{mark}{word}")
+def test_a_mark_of_hydra_before_resume_is_refused(interrupted, word, mark):
+    outcome = here(interrupted, f"{mark}{word}")
     assert (outcome.code, outcome.err) == (2, f"satae-train: {mark}{word}: leave out the {mark}\n")
 
 
 @pytest.fixture
 def own_data(tmp_path, monkeypatch):
-    """A run on an array that was named from its own folder, cut off."""
+    """An interrupted run on an array that was named from its own folder."""
     (tmp_path / "there").mkdir()
     numpy.save(tmp_path / "there" / "x.npy", numpy.random.default_rng(0).random((100, 6), dtype="float32"))
     stop_after(monkeypatch, 3)
@@ -515,14 +515,14 @@ def test_data_with_one_changed_number_are_refused(tmp_path, monkeypatch):
     assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
 
 
-def test_a_checkpoint_with_an_old_data_fingerprint_is_refused(cut_off):
-    (_, newest), *_ = list_checkpoints(cut_off / "run")
+def test_a_checkpoint_with_an_old_data_fingerprint_is_refused(interrupted):
+    (_, newest), *_ = list_checkpoints(interrupted / "run")
     state = checkpoint.load(newest)
     checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
-    outcome = here(cut_off, "resume=run")
+    outcome = here(interrupted, "resume=run")
     assert outcome.code == 2
     assert "cannot resume (it is of an earlier version, which looked at a few of the data alone);" in outcome.err
-    assert outcome.err.endswith(f"; start over with rerun={cut_off / 'run'}\n")
+    assert outcome.err.endswith(f"; start over with rerun={interrupted / 'run'}\n")
 
 
 def change(tensors, name, x):
@@ -550,31 +550,35 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_checkpoint_is_refused_before_anything_is_written(cut_off, change):
-    (_, newest), *_ = list_checkpoints(cut_off / "run")
+def test_a_malformed_checkpoint_is_refused_before_anything_is_written(interrupted, change):
+    (_, newest), *_ = list_checkpoints(interrupted / "run")
     state = checkpoint.load(newest)
     change(state.facts, state.tensors)
     checkpoint.save(newest, state)
-    before = {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
-    outcome = here(cut_off, "resume=run")
+    before = {name: (interrupted / name).read_bytes() for name in files(interrupted) if (interrupted / name).is_file()}
+    outcome = here(interrupted, "resume=run")
     assert (outcome.code, outcome.out) == (2, "")
     assert len(outcome.err.splitlines()) == 1
-    assert outcome.err.startswith(f"satae-train: {cut_off / 'run'}: ")
-    assert before == {name: (cut_off / name).read_bytes() for name in files(cut_off) if (cut_off / name).is_file()}
+    assert outcome.err.startswith(f"satae-train: {interrupted / 'run'}: ")
+    assert before == {
+        name: (interrupted / name).read_bytes() for name in files(interrupted) if (interrupted / name).is_file()
+    }
 
 
-def test_two_processes_do_not_write_one_run(cut_off):
+def test_two_processes_do_not_write_one_run(interrupted):
     words = ["resume=run", "epochs=100000"]
-    with subprocess.Popen([PROGRAM, *words], cwd=cut_off, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
-        while read(cut_off / "run" / "run.json")["status"] != "running" and first.poll() is None:
+    with subprocess.Popen(
+        [PROGRAM, *words], cwd=interrupted, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as first:
+        while read(interrupted / "run" / "run.json")["status"] != "running" and first.poll() is None:
             time.sleep(0.05)
-        outcome = there(cut_off, *words)
+        outcome = there(interrupted, *words)
         first.terminate()
         first.wait(30)
-    told = f"satae-train: {cut_off / 'run'}: another process is at work here; wait for it, or end it\n"
-    assert (outcome.code, outcome.err) == (2, told)
+    message = f"satae-train: {interrupted / 'run'}: another process is at work here; wait for it, or end it\n"
+    assert (outcome.code, outcome.err) == (2, message)
     assert first.returncode == 143
-    assert len(read(cut_off / "run" / "run.json")["resumed"]) == 1
+    assert len(read(interrupted / "run" / "run.json")["resumed"]) == 1
 
 
 def test_two_runs_that_start_at_once_do_not_share_a_directory(tmp_path):
@@ -654,32 +658,35 @@ def test_a_rerun_gives_the_same_and_a_changed_rerun_something_else(whole, tmp_pa
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
 
 
-def test_a_rerun_records_its_command_and_its_source(cut_off):
+def test_a_rerun_records_its_command_and_its_source(interrupted):
     words = ["rerun=run", "epochs=1", "hydra.run.dir=again"]
-    assert here(cut_off, *words).code == 0
-    record = read(cut_off / "again" / "run.json")
+    assert here(interrupted, *words).code == 0
+    record = read(interrupted / "again" / "run.json")
     assert record["command"] == shlex.join(["satae-train", *words])
-    assert record["rerun_of"] == str(cut_off / "run")
+    assert record["rerun_of"] == str(interrupted / "run")
     assert "act=tanh" in record["overrides"]
-    assert "rerun_of" not in read(cut_off / "run" / "run.json")
+    assert "rerun_of" not in read(interrupted / "run" / "run.json")
 
 
-def test_a_sweep_of_reruns_records_its_commands_and_their_source(cut_off):
+def test_a_sweep_of_reruns_records_its_commands_and_their_source(interrupted):
     words = ["-m", "rerun=run", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
-    assert here(cut_off, *words).code == 0
-    for run in runs(cut_off / "sweep"):
+    assert here(interrupted, *words).code == 0
+    for run in runs(interrupted / "sweep"):
         record = read(run / "run.json")
-        assert (record["command"], record["rerun_of"]) == (shlex.join(["satae-train", *words]), str(cut_off / "run"))
-    notes = read(cut_off / "sweep" / "sweep.json")
+        assert (record["command"], record["rerun_of"]) == (
+            shlex.join(["satae-train", *words]),
+            str(interrupted / "run"),
+        )
+    notes = read(interrupted / "sweep" / "sweep.json")
     assert notes["commands"] == [shlex.join(["satae-train", *words])]
     assert "act=tanh" in notes["words"][0]
     assert not [word for word in notes["words"][0] if word.startswith("rerun")]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_run_directory_that_cannot_be_written_is_refused(cut_off):
-    (cut_off / "run").chmod(0o500)
-    outcome = here(cut_off, "resume=run")
-    (cut_off / "run").chmod(0o700)
+def test_a_run_directory_that_cannot_be_written_is_refused(interrupted):
+    (interrupted / "run").chmod(0o500)
+    outcome = here(interrupted, "resume=run")
+    (interrupted / "run").chmod(0o700)
     assert outcome.code == 2
     assert "cannot write there" in outcome.err

@@ -127,10 +127,10 @@ def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
 
 def test_an_interrupted_sweep_resumes_to_the_same_table(tmp_path, whole, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
-    cut_off = here(tmp_path, *WORDS)
-    assert (cut_off.code, cut_off.err) == (130, "satae-train: interrupted\n")
-    told = "1 was interrupted and 1 has not started; resume with: satae-train sweep=outputs/first"
-    assert cut_off.out.splitlines()[-1] == told
+    interrupted = here(tmp_path, *WORDS)
+    assert (interrupted.code, interrupted.err) == (130, "satae-train: interrupted\n")
+    message = "1 was interrupted and 1 has not started; resume with: satae-train sweep=outputs/first"
+    assert interrupted.out.splitlines()[-1] == message
     report = tmp_path / "outputs" / "first" / "report"
     assert not report.exists()
     assert "1 of 4 runs has not started" in (write_report([report.parent]).read_text("utf-8"))
@@ -143,12 +143,12 @@ def test_an_interrupted_sweep_resumes_to_the_same_table(tmp_path, whole, monkeyp
 
 def test_missing_runs_are_counted_once_when_a_sweep_grows(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.1])
-    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
-    assert cut_off.out.splitlines()[-1].startswith("1 was interrupted and 1 has not started; ")
-    cut_off = here(tmp_path, *TINY, "alpha=0.1,0", "seed=0,1", "sweep=first")  # which begins with the same
-    assert cut_off.out.splitlines()[-1].startswith("1 was interrupted and 3 have not started; ")
-    cut_off = here(tmp_path, *TINY, "alpha=0.1", "seed=2", "sweep=first")
-    assert cut_off.out.splitlines()[-1].startswith("2 were interrupted and 3 have not started; ")
+    interrupted = here(tmp_path, *TINY, "alpha=0.1", "seed=0,1", "sweep=first")
+    assert interrupted.out.splitlines()[-1].startswith("1 was interrupted and 1 has not started; ")
+    interrupted = here(tmp_path, *TINY, "alpha=0.1,0", "seed=0,1", "sweep=first")  # which starts with the same run
+    assert interrupted.out.splitlines()[-1].startswith("1 was interrupted and 3 have not started; ")
+    interrupted = here(tmp_path, *TINY, "alpha=0.1", "seed=2", "sweep=first")
+    assert interrupted.out.splitlines()[-1].startswith("2 were interrupted and 3 have not started; ")
 
 
 def test_the_resume_command_names_the_launcher(tmp_path, monkeypatch):
@@ -159,8 +159,8 @@ def test_the_resume_command_names_the_launcher(tmp_path, monkeypatch):
 
 def test_what_a_sweep_varies_has_its_column_before_all_values_have_runs(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.0])
-    told = here(tmp_path, *WORDS).out.splitlines()
-    assert [line.split()[:2] for line in told if line.startswith("alpha")] == [["alpha", "finished"]]
+    message = here(tmp_path, *WORDS).out.splitlines()
+    assert [line.split()[:2] for line in message if line.startswith("alpha")] == [["alpha", "finished"]]
 
 
 def test_an_interrupt_before_anything_is_written_says_so(tmp_path, monkeypatch):
@@ -232,8 +232,8 @@ def test_a_failure_leaves_the_other_runs_and_is_listed_with_its_reason(tmp_path,
     assert outcome.code == 3
     statuses = [read(tmp_path / "outputs" / "first" / name / "run.json")["status"] for name in NAMES]
     assert statuses == ["failed", "failed", "finished", "finished"]
-    told = [line.split() for line in outcome.out.splitlines() if line.startswith(NAMES[0])]
-    assert told[-1][:3] == [NAMES[0], "3", "NonFiniteLoss:"]
+    message = [line.split() for line in outcome.out.splitlines() if line.startswith(NAMES[0])]
+    assert message[-1][:3] == [NAMES[0], "3", "NonFiniteLoss:"]
 
 
 def test_a_diverged_run_is_not_retried(tmp_path, monkeypatch):
@@ -268,7 +268,7 @@ def test_fail_fast_starts_no_more_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "told"),
+    ("file", "content", "message"),
     [
         (
             "sweep.json",
@@ -282,12 +282,12 @@ def test_fail_fast_starts_no_more_runs(tmp_path, monkeypatch):
         (f"{NAMES[0]}/metrics.json", '{"valid/fvu": "<b>"}', "metrics.json: cannot be read"),
     ],
 )
-def test_a_hostile_sweep_is_refused_in_one_line(tmp_path, file, content, told):
+def test_a_hostile_sweep_is_refused_in_one_line(tmp_path, file, content, message):
     assert here(tmp_path, *WORDS).code == 0
     (tmp_path / "outputs" / "first" / file).write_text(content)
     outcome = here(tmp_path, "sweep=first")
     assert outcome.code == 2
-    assert told in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
