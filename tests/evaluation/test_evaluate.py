@@ -333,8 +333,8 @@ def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
     monkeypatch.setattr(Code, "measure", interrupted)
     outcome = typed(run, "run=.", *QUICK)
     assert outcome.code == 130
-    assert outcome.err.startswith("satae-eval: interrupted; type the same line again to go on")
-    assert "attacks that were made, are kept" in outcome.err
+    assert outcome.err.startswith("satae-eval: interrupted")
+    assert "finished attacks are kept" in outcome.err
     assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json"}
 
 

@@ -26,9 +26,7 @@ from satae.runs.record import lock_directory, read_record
 from satae.signals import Interrupted
 from satae.training import torch_settings
 
-RESUME_HINT: Final = (
-    "; type the same line again to go on: parts that were measured, and attacks that were made, are kept"
-)
+RESUME_HINT: Final = "; type the same line again to resume: finished parts and finished attacks are kept"
 SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # every part depends on them
 
 
