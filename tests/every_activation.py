@@ -1,5 +1,7 @@
-"""The constructor of every registered activation, by name."""
+"""A maker of every registered activation, by name; options take their values in ``conf/``."""
+
+from functools import partial
 
 from satae.config import registries
 
-ACTIVATIONS = {entry.name: entry.build for entry in registries.ACTIVATIONS.entries()}
+ACTIVATIONS = {name: partial(registries.ACTIVATIONS.build, name) for name in registries.ACTIVATIONS.names()}

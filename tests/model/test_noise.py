@@ -127,5 +127,5 @@ def test_the_input_is_left_untouched(name, level):
 
 
 def test_an_unknown_name_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="noise=speckle: choose one of gaussian, uniform, masking"):
-        satae.corruption("speckle", level=0.3)
+    with pytest.raises(ValueError, match="noise=fog: choose one of gaussian, uniform, masking"):
+        satae.corruption("fog", level=0.3)

@@ -61,7 +61,8 @@ class Launcher(AbstractContextManager["Launcher"]):
         for job in jobs:
             if not is_stopped(self.stop_file):
                 with signals.hold_signals():
-                    run_job(work, job, self.share, self.stop_file)
+                    if work(job, self.share) and self.stop_file is not None:
+                        self.stop_file.touch()
 
     def __exit__(self, *error: object) -> None:
         """End the workers."""
@@ -72,12 +73,6 @@ class WorkerKilledError(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("its process was killed, perhaps for want of memory")
-
-
-def run_job(work: Work[J], job: J, share: Share | None, stop_file: Path | None) -> None:
-    """Make one run; if it fails, create the file that stops the others."""
-    if work(job, share) and stop_file is not None:
-        stop_file.touch()
 
 
 def is_stopped(stop_file: Path | None) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Generic
 
 from satae import signals
-from satae.launchers.base import J, Share, Work, is_stopped, run_job
+from satae.launchers.base import J, Share, Work, is_stopped
 
 STOP_FILE_POLL_S: Final = 0.5
 MAIN_PROCESS_POLL_S: Final = 1.0
@@ -36,7 +36,8 @@ class JobRunner(Generic[J]):
             if not is_stopped(self.stop_file):
                 self.prepare()
                 with self._end_after_failures(), signals.hold_signals():
-                    run_job(self.work, job, self.share, self.stop_file)
+                    if self.work(job, self.share) and self.stop_file is not None:
+                        self.stop_file.touch()
         return None if self.stop_file and self.stop_file.exists() else signals.pending_signal()
 
     @contextmanager

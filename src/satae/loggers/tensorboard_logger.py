@@ -56,7 +56,8 @@ class TensorBoardLogger(Logger):
 
     def log_scalars(self, values: Mapping[str, float], epoch: int) -> None:
         """Log numbers by tag as one event, which takes a fifth of the time of one event for each."""
-        self._log(epoch, *(Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()))
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        self._file_writer.add_summary(summary, epoch)
 
     def log_histograms(self, values: Mapping[str, Tensor], epoch: int) -> None:
         """Log distributions by tag, given as tensors of any shape."""
@@ -69,7 +70,7 @@ class TensorBoardLogger(Logger):
             image = Summary.Image(
                 height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png
             )
-            self._log(epoch, Summary.Value(tag=tag, image=image))
+            self._file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
 
     def flush(self) -> None:
         """Force everything logged so far to the disk."""
@@ -86,9 +87,6 @@ class TensorBoardLogger(Logger):
         shown = shorten(self._directory)
         folder = OUTPUTS_FOLDER if shown.parts[:1] == (OUTPUTS_FOLDER,) else str(shown)
         return f"TensorBoard  tensorboard --logdir {shlex.quote(folder)}"
-
-    def _log(self, epoch: int, *values: Summary.Value) -> None:
-        self._file_writer.add_summary(Summary(value=values), epoch)
 
 
 def _sort_before_now(directory: Path) -> None:
