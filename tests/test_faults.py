@@ -103,7 +103,7 @@ def test_the_first_fault_is_reported_if_even_the_end_cannot_be_written(tmp_path,
 
 
 def test_an_out_of_memory_error_names_a_remedy(tmp_path, monkeypatch):
-    def full(self, position):
+    def full(self):
         raise RuntimeError(
             "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried"
         )
