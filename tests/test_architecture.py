@@ -80,7 +80,7 @@ def within(name, packages):
 
 
 def room(dotted):
-    """The room of a module of ours: "model" for "satae.model.flat_sets.slope"; a command and a leaf are their own."""
+    """The room of a module of ours: "model" for "satae.model.activations.slope"; a command and a leaf are their own."""
     return [*dotted.split("."), ""][1]
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from satae.model.activations import register as register
+    from satae.model.activations import tails as tails
     from satae.model.architectures import conv as conv
     from satae.model.architectures import mlp as mlp
     from satae.model.autoencoder import DenoisingAutoencoder as DenoisingAutoencoder
     from satae.model.complement import Complement as Complement
     from satae.model.complement import complement as complement
     from satae.model.complement import is_flat as is_flat
-    from satae.model.flat_sets import tails as tails
     from satae.model.noise import corruption as corruption
     from satae.model.objective import Objective as Objective
     from satae.model.saturation import Saturation as Saturation
@@ -37,7 +37,7 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "Complement": "satae.model.complement",
     "complement": "satae.model.complement",
     "is_flat": "satae.model.complement",
-    "tails": "satae.model.flat_sets",
+    "tails": "satae.model.activations",
     "corruption": "satae.model.noise",
     "Objective": "satae.model.objective",
     "Saturation": "satae.model.saturation",

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import satae
-from satae.model.activations import FACTS
-from satae.model.flat_sets import distance, evaluate, slope
+from satae.model.activations import FACTS, evaluate, slope
+from satae.model.complement import distance
 
 TAILS = {  # z_eps for eps = .01 and .05, to the nearest third decimal (mpmath)
     "sigmoid": (-4.585, -2.887),

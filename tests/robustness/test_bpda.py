@@ -7,7 +7,7 @@ from torch import nn
 from victims import classifier
 
 import satae
-from satae.model.flat_sets import slope
+from satae.model.activations import slope
 from satae.robustness.bpda import fade_gradients, steepen_activations, surrogate_gradients
 
 FLAT_AT_0 = {"relu", "relu6", "shrink"}

@@ -5,7 +5,7 @@ from torch import nn
 from victims import streams
 
 import satae
-from satae.model.flat_sets import slope
+from satae.model.activations import slope
 from satae.robustness import largest_change as sensitivity
 from satae.robustness.largest_change import jacobian_norm, largest_change
 from satae.robustness.norm_ball import NORMS, NormBall

@@ -1,11 +1,12 @@
-"""The activation functions, and everything that the program knows of each: one table."""
+"""The activation functions, where each is flat, and everything else that the program knows of each: one table."""
 
 from __future__ import annotations
 
+import functools
 import typing
-from collections.abc import Callable
-from math import inf
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from math import asinh, inf
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,14 @@ from torch.nn import functional
 
 from satae.config.option_types import PositiveValue, Value
 from satae.config.registries import ACTIVATIONS
-from satae.model.flat_sets import FlatSet, tails
 
 Make = TypeVar("Make", bound=Callable[..., nn.Module])
+Interval = tuple[float, float]
+Side = Literal["below", "above"]
+FlatSet = Callable[[Any, float], Sequence[Interval]]  # (activation, eps) -> intervals
+
+FARTHEST_TAIL: Final = 1e6  # a tail must start within |z| <= FARTHEST_TAIL; enough for softsign down to eps = 1e-12
+SUBDIVISIONS: Final = 6  # of 1024 points each: beyond the resolution of float64
 aten: Final = torch.ops.aten
 
 
@@ -98,6 +104,52 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
     FACTS[act] = Facts(flat, monotone, piecewise_linear)
+
+
+def evaluate(act: nn.Module, z: Tensor) -> Tensor:
+    """f(z); ``z`` is not changed, and no hooks of ``act`` run."""
+    value: Tensor = act.forward(z.clone() if getattr(act, "inplace", False) else z)
+    return value
+
+
+def slope(act: nn.Module, z: Tensor) -> Tensor:
+    """f'(z), shaped like ``z`` and differentiable with respect to it, by forward-mode differentiation."""
+    derivative: Tensor = torch.func.jvp(functools.partial(evaluate, act), (z,), (torch.ones_like(z),))[1]
+    return derivative
+
+
+def tails(*sides: Side) -> FlatSet:
+    """The flat set of an activation that only tends to flatness: the tails where |f'(z)| <= eps.
+
+    Args:
+        sides: ``"below"`` for the tail towards -inf, ``"above"`` for the one towards +inf.
+
+    Returns:
+        A function (activation, eps) -> intervals.
+    """
+
+    def flat_set(act: nn.Module, eps: float) -> list[Interval]:
+        return [_tail(act, eps, side) for side in sides]
+
+    return flat_set
+
+
+@torch.no_grad()
+def _tail(act: nn.Module, eps: float, side: Side) -> Interval:
+    """The half-line from infinity to the place where |f'| first exceeds ``eps``."""
+    far = asinh(FARTHEST_TAIL) * (-1 if side == "below" else 1)
+    grid = torch.linspace(far, -far, 4097, dtype=torch.float64).sinh()  # fine near 0, coarse far out
+    for _ in range(SUBDIVISIONS):
+        steep = slope(act, grid).abs() > eps
+        if not steep.any() or steep[0]:
+            raise ValueError(
+                f"eps={eps:g}: {type(act).__name__} has no tail {side} where |slope| <= eps and which ends"
+                f" (its largest slope is {slope(act, grid).abs().max().item():.3g}); try eps=0.05"
+            )
+        first = int(steep.nonzero()[0])
+        grid = torch.linspace(grid[first - 1].item(), grid[first].item(), 1025, dtype=torch.float64)
+    border = grid[0].item()
+    return (-inf, border) if side == "below" else (border, inf)
 
 
 @activation(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from satae.model.activations import facts_of
-from satae.model.flat_sets import Interval, distance, evaluate, inside, level, slope
+from satae.model.activations import Interval, evaluate, facts_of, slope
 
 Reading = Literal["output", "input", "slope"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
+AT_INFINITY: Final = 1e30  # an activation has reached its limit here in float64, and z * z does not overflow yet
 
 
 class Complement:
@@ -32,7 +34,6 @@ class Complement:
         intervals: the closed intervals of the flat set S; for an activation that only tends to flatness, its tails
             where |f'(z)| <= eps.
         levels: the values v_k that f takes, or tends to, on them.
-        reading: as given.
         trains: whether f_c has a gradient anywhere: not for ``slope`` where f is piecewise linear.
     """
 
@@ -109,6 +110,34 @@ class Complement:
 def widen(z: Tensor) -> Tensor:
     """Convert half-precision numbers to float32; return others unchanged."""
     return z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+
+
+def distance(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
+    """Distance from each element to the nearest of some closed intervals, shaped like ``z``.
+
+        d(z) = min_k max(lo_k - z, z - hi_k, 0)
+
+    Its subgradient is 0 at the borders and where two intervals are equally near. Ends may be infinite.
+    """
+
+    def to_interval(lo: float, hi: float) -> Tensor:
+        below, above = lo - z, z - hi  # an infinite end is left out, since inf - inf is nan
+        return functional.relu(below if hi == math.inf else above if lo == -math.inf else torch.maximum(below, above))
+
+    return functools.reduce(torch.minimum, (to_interval(*interval) for interval in intervals))
+
+
+def inside(z: Tensor, intervals: Sequence[Interval]) -> Tensor:
+    """Whether each element lies in one of some closed intervals: booleans shaped like ``z``."""
+    return functools.reduce(torch.logical_or, ((z >= lo) & (z <= hi) for lo, hi in intervals))
+
+
+def level(act: nn.Module, interval: Interval) -> float:
+    """The value that ``act`` takes, or tends to, on an interval where it is flat."""
+    ends = [end for end in interval if math.isfinite(end)]
+    far = AT_INFINITY if interval[1] == math.inf else -AT_INFINITY
+    point = sum(ends) / 2 if len(ends) == 2 else far
+    return evaluate(act, torch.tensor(point, dtype=torch.float64)).item()
 
 
 def complement(act: nn.Module, z: Tensor, reading: Reading = "output", eps: float = 0.05) -> Tensor:

@@ -18,14 +18,9 @@ REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
-    """One number per batch from one number per unit.
+    """Reduce one number for each sample and unit (N, ...) to a scalar.
 
-    Args:
-        values: (N, ...), one value for each sample and unit.
-        reduction: ``"mean"`` over samples and units, or ``"sum"`` over units with the mean over samples.
-
-    Returns:
-        A scalar.
+    ``"mean"`` is over samples and units, ``"sum"`` over units with the mean over samples.
 
     Raises:
         ValueError: unknown reduction.
@@ -37,7 +32,10 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
 
 
 class Saturation:
-    """The saturation of a module's activations in its last forward pass."""
+    """The saturation of a module's activations in its last forward pass.
+
+    Before the first one, all methods that read it raise RuntimeError.
+    """
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         self._reduction: Reduction = reduction
@@ -61,35 +59,19 @@ class Saturation:
             self._seen[key] = complement, z.clone() if getattr(complement.act, "inplace", False) else z
 
     def pre_activations(self) -> dict[str, Tensor]:
-        """The input of each activation, by layer name: (N, units...).
-
-        Raises:
-            RuntimeError: no forward pass has run yet.
-        """
+        """The input of each activation, by layer name: (N, units...)."""
         return {name: z for name, (_, z) in self._last().items()}
 
     def by_layer(self) -> dict[str, Tensor]:
-        """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``.
-
-        Raises:
-            RuntimeError: no forward pass has run yet.
-        """
+        """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``."""
         return {name: reduce_units(f_c(z), self._reduction) for name, (f_c, z) in self._last().items()}
 
     def total(self) -> Tensor:
-        """The penalty of the last forward pass, summed over layers: a differentiable scalar.
-
-        Raises:
-            RuntimeError: no forward pass has run yet.
-        """
+        """The penalty of the last forward pass, summed over layers: a differentiable scalar."""
         return torch.stack(list(self.by_layer().values())).sum()
 
     def saturated_fraction(self) -> Tensor:
-        """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1].
-
-        Raises:
-            RuntimeError: no forward pass has run yet.
-        """
+        """The share of all units and samples of the last forward pass that lie in a flat set: a scalar in [0, 1]."""
         flat = [f_c.is_flat(z) for f_c, z in self._last().values()]
         return torch.stack([f.sum() for f in flat]).sum() / sum(f.numel() for f in flat)
 
@@ -154,11 +136,7 @@ def saturating(
 
 
 def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
-    """The known activations in a module, by their names in it.
-
-    Args:
-        module: any module.
-        also: further classes to look for.
+    """The activations of known classes, and of those in ``also``, in a module, by their names in it.
 
     Raises:
         ValueError: the module has none.

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.activations import FACTS
+from satae.model.activations import FACTS, evaluate
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense
-from satae.model.flat_sets import evaluate
 from satae.robustness.norm_ball import Norm, NormBall, vector_norm
 
 AffineLayer = nn.Linear | TiedDense | nn.Conv2d | nn.ConvTranspose2d

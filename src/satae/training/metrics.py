@@ -11,8 +11,7 @@ from torch import Generator, Tensor
 
 from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.model.complement import Complement
-from satae.model.flat_sets import inside
+from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
 
 LARGEST_BATCH: Final = 1000  # samples in one forward pass

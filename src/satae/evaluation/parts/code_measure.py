@@ -14,8 +14,8 @@ from torch import Tensor
 from satae.evaluation.estimates import Estimate, mean_estimate, share_estimate
 from satae.evaluation.result import PartResult, ResultTable
 from satae.evaluation.subject import Subject
+from satae.model.activations import evaluate
 from satae.model.complement import Complement
-from satae.model.flat_sets import evaluate
 from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
 from satae.robustness.largest_change import jacobian_norm
