@@ -25,7 +25,6 @@ from torch.nn.modules import module
 
 import satae
 from satae.config import validate
-from satae.data.dataset import statistics
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint
@@ -170,7 +169,7 @@ def test_the_event_file_holds_the_command_and_a_layout(run, events):
 def test_the_loaded_model_gives_the_measured_error(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     data, model = build.dataset(config), satae.load(run)
-    centre, x = statistics(data), data.batch(data.valid.x)
+    centre, x = data.statistics, data.batch(data.valid.x)
     noisy = build.noise(config, data)(x, build.random_generator(METRICS_SEED, "valid"))
     with torch.no_grad():
         errors = ((model(noisy) - x) / centre.std).square().mean()

@@ -10,8 +10,7 @@ import torch
 
 from satae.data import dataset
 from satae.data.arrays import array
-from satae.data.dataset import statistics
-from satae.data.on_disk import OnDisk
+from satae.data.dataset import OnDisk
 
 RANDOM = numpy.random.default_rng(0)
 VECTORS = RANDOM.normal(size=(40, 6)).astype("float32")
@@ -121,11 +120,11 @@ def test_a_large_file_stays_on_disk_and_equals_one_in_memory(tmp_path, monkeypat
     small = array(path=path)
     monkeypatch.setattr(dataset, "MEMORY_BYTES", 0)
     large = array(path=path)
-    for ours, theirs in zip(large[1:4], small[1:4], strict=True):
+    for ours, theirs in zip(large.splits, small.splits, strict=True):
         assert isinstance(ours.x, OnDisk)
         assert torch.equal(ours.x.load(), theirs.x)
     assert large.span == small.span
-    assert torch.equal(statistics(large).mean, statistics(small).mean)
+    assert torch.equal(large.statistics.mean, small.statistics.mean)
 
 
 @pytest.mark.parametrize("held", [0, 2**29])
@@ -162,10 +161,10 @@ def test_the_arrays_of_an_npz_file(tmp_path, keys):
     values = {key: parts[key] if key[0] == "x" else parts["x" + key[1:]][:, 0].astype("int16") for key in keys}
     data = array(path=zipped(tmp_path / "x.npz", **values), valid=0.25, test=0.25)
     own = "x_test" in keys
-    assert [len(split.x) for split in data[1:4]] == ([30, 10, 9] if own else [20, 10, 10])
+    assert [len(split.x) for split in data.splits] == ([30, 10, 9] if own else [20, 10, 10])
     assert (data.test.x.min() >= 100) == own
     assert data.train.x.max() < 100
-    for split in data[1:4]:
+    for split in data.splits:
         assert (split.y is None) == (not any(key[0] == "y" for key in keys))
         assert split.y is None or torch.equal(split.y, split.x[:, 0].long())
 
@@ -180,8 +179,8 @@ def test_labels_stay_with_their_examples(tmp_path, dtype, column):
         test_path=saved(tmp_path / "t.npy", numbered()[::-1][:8]),
         test_labels=saved(tmp_path / "ty.npy", y_test),
     )
-    assert [len(split.x) for split in data[1:4]] == [34, 6, 8]
-    for split in data[1:4]:
+    assert [len(split.x) for split in data.splits] == [34, 6, 8]
+    for split in data.splits:
         assert split.y.dtype == torch.int64
         assert torch.equal(split.y, split.x[:, 0].long())
 
@@ -200,11 +199,11 @@ def test_splits_are_disjoint_seeded_and_limited(tmp_path):
     torch.manual_seed(5)
     again, other = (array(path=path, split_seed=seed) for seed in (3, 4))
     limited = array(path=path, split_seed=3, limit=5)
-    for number in (1, 2, 3):
-        assert torch.equal(again[number].x, first[number].x)
-        assert not torch.equal(other[number].x, first[number].x)
-        assert torch.equal(limited[number].x, first[number].x[:5])
-        assert len(limited[number].x) == 5
+    for number in range(3):
+        assert torch.equal(again.splits[number].x, first.splits[number].x)
+        assert not torch.equal(other[number].x, first.splits[number].x)
+        assert torch.equal(limited.splits[number].x, first.splits[number].x[:5])
+        assert len(limited.splits[number].x) == 5
 
 
 def test_a_path_in_the_home_folder(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """What every data source gives: splits, scaling, and the statistics that the model is standardised by."""
 
+import dataclasses
+
 import numpy
 import pytest
 import torch
@@ -11,13 +13,11 @@ from satae.data.dataset import (
     CHUNK_EXAMPLES,
     CHUNK_NUMBERS,
     Dataset,
+    OnDisk,
     Split,
     chunk,
-    fingerprint,
     shuffled_splits,
-    statistics,
 )
-from satae.data.on_disk import OnDisk
 
 
 def dataset(x: Tensor, scale: float = 1.0) -> Dataset:
@@ -124,7 +124,7 @@ def test_a_batch_is_float32_in_the_units_of_the_data(scale, dtype):
 
 
 def test_an_offset_is_added_after_the_scale():
-    data = dataset(torch.tensor([[0], [255]], dtype=torch.uint8), 1 / 51)._replace(offset=-2.0)
+    data = dataclasses.replace(dataset(torch.tensor([[0], [255]], dtype=torch.uint8), 1 / 51), offset=-2.0)
     torch.testing.assert_close(data.batch(data.train.x), torch.tensor([[-2.0], [3.0]]))
 
 
@@ -146,17 +146,17 @@ def test_every_number_changes_the_fingerprint(row, column, valid):
     other = x.clone()
     other[row, column] += 1
     data = Dataset("test", *[Split(x)] * 3, span=(0.0, 1.0))
-    changed = data._replace(valid=Split(other)) if valid else data._replace(train=Split(other))
-    assert fingerprint(data) == fingerprint(data._replace(train=Split(x.clone()), test=Split(other)))
-    assert fingerprint(changed) != fingerprint(data)
+    changed = dataclasses.replace(data, valid=Split(other)) if valid else dataclasses.replace(data, train=Split(other))
+    assert data.fingerprint == dataclasses.replace(data, train=Split(x.clone()), test=Split(other)).fingerprint
+    assert changed.fingerprint != data.fingerprint
 
 
 def test_type_order_shape_and_number_change_the_fingerprint():
     x = torch.arange(24, dtype=torch.uint8).reshape(6, 4)
     others = [x.view(torch.int8), x.flip(0), x.reshape(6, 2, 2), x[:5], x.float(), x.T.contiguous().T.flip(1)]
-    found = {fingerprint(Dataset("test", *[Split(one)] * 3, span=(0.0, 1.0))) for one in [x, *others]}
+    found = {Dataset("test", *[Split(one)] * 3, span=(0.0, 1.0)).fingerprint for one in [x, *others]}
     assert len(found) == 7
-    assert fingerprint(Dataset("test", *[Split(x.T.contiguous().T)] * 3, span=(0.0, 1.0))) in found
+    assert Dataset("test", *[Split(x.T.contiguous().T)] * 3, span=(0.0, 1.0)).fingerprint in found
 
 
 def test_the_fingerprint_of_a_file_depends_on_its_size_and_some_examples(tmp_path):
@@ -165,7 +165,7 @@ def test_the_fingerprint_of_a_file_depends_on_its_size_and_some_examples(tmp_pat
         with (tmp_path / "x.npy").open("ab") as file:
             file.write(more)
         split = Split(OnDisk.of(numpy.load(tmp_path / "x.npy", mmap_mode="r")))
-        return fingerprint(Dataset("test", split, split, split, span=(0.0, 1.0)))
+        return Dataset("test", split, split, split, span=(0.0, 1.0)).fingerprint
 
     x = numpy.random.default_rng(0).random((5000, 3), dtype="float32")
     assert of(x) == of(x.copy())
@@ -178,7 +178,7 @@ def test_the_fingerprint_of_a_file_depends_on_its_size_and_some_examples(tmp_pat
 @pytest.mark.parametrize("shape", [(5,), (1, 4, 4), (3, 4, 5)])
 def test_statistics_against_numpy(shape):
     x = torch.rand(200, *shape) * torch.linspace(0.1, 4, shape[-1]) + 2
-    found = statistics(dataset(x))
+    found = dataset(x).statistics
     values = x.numpy().astype(numpy.float64)
     mean = values.mean(axis=0)
     if len(shape) == 1:
@@ -195,7 +195,7 @@ def test_statistics_against_numpy(shape):
 @pytest.mark.parametrize("shape", [(5,), (3, 4, 5)])
 def test_standardised_data_have_mean_0_and_variance_1(shape):
     x = torch.rand(300, *shape) * 7 - 2
-    mean, std = statistics(dataset(x))
+    mean, std = dataset(x).statistics
     z = (x - mean) / std
     torch.testing.assert_close(z.mean(0), torch.zeros(shape), rtol=0, atol=1e-5)
     channels = z.transpose(0, 1).flatten(1)
@@ -204,8 +204,8 @@ def test_standardised_data_have_mean_0_and_variance_1(shape):
 
 def test_statistics_are_of_the_scaled_values_of_the_training_split():
     stored = torch.randint(0, 256, (100, 1, 3, 3), dtype=torch.uint8)
-    data = dataset(stored, 1 / 255)._replace(valid=Split(255 - stored))
-    found = statistics(data)
+    data = dataclasses.replace(dataset(stored, 1 / 255), valid=Split(255 - stored))
+    found = data.statistics
     values = stored.numpy() / 255
     numpy.testing.assert_allclose(found.mean.numpy(), values.mean(axis=0), rtol=1e-5)
     numpy.testing.assert_allclose(found.std.item(), numpy.sqrt((values.std(axis=0) ** 2).mean()), rtol=1e-5)
@@ -214,7 +214,7 @@ def test_statistics_are_of_the_scaled_values_of_the_training_split():
 def test_statistics_of_more_examples_than_are_scaled_at_a_time():
     x = torch.cat([torch.rand(9000, 2), 5 + torch.rand(4000, 2)])
     assert len(x) > chunk((2,))
-    found, values = statistics(dataset(x)), x.numpy().astype(numpy.float64)
+    found, values = dataset(x).statistics, x.numpy().astype(numpy.float64)
     numpy.testing.assert_allclose(found.mean.numpy(), values.mean(axis=0), rtol=1e-6)
     numpy.testing.assert_allclose(found.std.numpy(), values.std(axis=0), rtol=1e-6)
 
@@ -223,16 +223,16 @@ def test_statistics_of_more_examples_than_are_scaled_at_a_time():
 def test_the_deviation_is_1_where_nothing_varies(value):
     x = torch.rand(30, 4)
     x[:, 2] = value
-    mean, std = statistics(dataset(x))
+    mean, std = dataset(x).statistics
     assert (mean[2].item(), std[2].item()) == (value, 1.0)
     images = torch.rand(30, 2, 3, 3)
     images[:, 1] = value
-    assert statistics(dataset(images)).std[1].item() == 1.0
+    assert dataset(images).statistics.std[1].item() == 1.0
 
 
 def test_a_constant_pixel_of_an_image_shares_the_deviation_of_its_channel():
     images = torch.rand(30, 1, 3, 3)
     images[:, 0, 1, 1] = 0.7
-    std = statistics(dataset(images)).std
+    std = dataset(images).statistics.std
     assert std.shape == (1, 1, 1)
     assert 0 < std.item() < 0.4

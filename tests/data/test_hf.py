@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from satae.data import dataset, images
+from satae.data.dataset import OnDisk
 from satae.data.hf import hf
-from satae.data.on_disk import OnDisk
 
 datasets = pytest.importorskip("datasets")
 
@@ -71,7 +71,7 @@ def on_disk(folder, data):
 
 def everything(data):
     """The stored examples of the splits, with their labels, in the order of the first number."""
-    x = torch.cat([split.x.load() if isinstance(split.x, OnDisk) else split.x for split in data[1:4]])
+    x = torch.cat([split.x.load() if isinstance(split.x, OnDisk) else split.x for split in data.splits])
     return x[x.flatten(1)[:, 0].argsort()]
 
 
@@ -81,10 +81,10 @@ def everything(data):
 def test_images_are_those_of_the_data_set(tmp_path):
     x = photographs()
     data = hf(path=on_disk(tmp_path / "d", table(x)), label="label", valid=0.25, test=0.25)
-    assert [len(split.x) for split in data[1:4]] == [6, 3, 3]
+    assert [len(split.x) for split in data.splits] == [6, 3, 3]
     assert (data.span, data.scale) == ((0.0, 1.0), 1 / 255)
     assert torch.equal(everything(data), torch.from_numpy(x)[:, None])
-    for split in data[1:4]:
+    for split in data.splits:
         assert split.y.dtype == torch.int64
         assert torch.equal(split.y, split.x[:, 0, 0, 0].long())
 
@@ -165,7 +165,7 @@ def test_numbers_are_those_of_the_data_set(tmp_path, feature):
     wanted = torch.from_numpy(x)[:, None] if feature == "array" else torch.from_numpy(x)
     assert torch.equal(everything(data), wanted)
     assert data.span == (data.train.x.min(), data.train.x.max())
-    for split in data[1:4]:
+    for split in data.splits:
         assert torch.equal(split.y, split.x.flatten(1)[:, 0].long())
 
 

@@ -177,7 +177,7 @@ def test_images_are_0_to_1_grey_or_colour_and_of_one_size(tmp_path):
 
 def test_labels_are_the_folders_that_images_lie_in(tmp_path):
     root = album(tmp_path / "in", [f"{name}/{number}.png" for name in ("a", "b/deep", "c") for number in range(10)])
-    for split in folder(path=root)[1:4]:
+    for split in folder(path=root).splits:
         assert split.y.dtype == torch.int64
         assert split.y.tolist() == [level // 10 for level in levels(split)]
 
@@ -185,7 +185,7 @@ def test_labels_are_the_folders_that_images_lie_in(tmp_path):
 @pytest.mark.parametrize("names", [["a/1.png", "b/2.png", "b/3.png", "4.png"], ["1.png", "2.png", "3.png", "4.png"]])
 def test_there_are_no_labels_where_images_lie_at_the_top(tmp_path, names):
     data = folder(path=album(tmp_path / "in", names), valid=0.25, test=0.25)
-    assert [split.y for split in data[1:4]] == [None] * 3
+    assert [split.y for split in data.splits] == [None] * 3
 
 
 def test_splits_are_disjoint_seeded_and_limited(tmp_path):
@@ -194,7 +194,7 @@ def test_splits_are_disjoint_seeded_and_limited(tmp_path):
     limited = folder(path=root, valid=0.25, test=0.25, limit=2)
     assert everything(first) == list(range(20))
     assert levels(first.train) != levels(other.train)
-    assert [levels(split) for split in limited[1:4]] == [levels(split)[:2] for split in first[1:4]]
+    assert [levels(split) for split in limited.splits] == [levels(split)[:2] for split in first.splits]
 
 
 def test_another_folder_is_for_the_test(tmp_path):

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satae.data import dataset
-from satae.data.dataset import Dataset, Split, statistics
-from satae.data.on_disk import OnDisk
+from satae.data.dataset import Dataset, OnDisk, Split
 
 COUNT = 11
 DTYPES = ["uint8", "float16", "float32", "float64", ">f4", ">f8"]
@@ -135,6 +134,6 @@ def test_statistics_and_batches_are_those_in_memory(tmp_path, monkeypatch, dtype
     )
     assert ours.shape == theirs.shape
     assert torch.equal(ours.batch(stored[2:7]), theirs.batch(wanted[2:7]))
-    for found, right in zip(statistics(ours), statistics(theirs), strict=True):
+    for found, right in zip(ours.statistics, theirs.statistics, strict=True):
         assert found.shape == right.shape
         torch.testing.assert_close(found, right, rtol=1e-6, atol=0)

@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-from satae.data.dataset import statistics
 from satae.data.patches import patches
 
 RANDOM = numpy.random.default_rng(0)
@@ -36,9 +35,9 @@ def levels(split):
 def test_shape_and_counts(colour):
     data = patches(size=7, count=1000, colour=colour, valid=0.2, test=0.1)
     assert data.shape == (3 if colour else 1, 7, 7)
-    assert [len(split.x) for split in data[1:4]] == [700, 200, 100]
-    assert {split.x.dtype for split in data[1:4]} == {torch.uint8}
-    assert [split.y for split in data[1:4]] == [None] * 3
+    assert [len(split.x) for split in data.splits] == [700, 200, 100]
+    assert {split.x.dtype for split in data.splits} == {torch.uint8}
+    assert [split.y for split in data.splits] == [None] * 3
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -48,7 +47,7 @@ def test_training_pixels_have_mean_0_and_deviation_1(colour):
     assert abs(x.mean().item()) < 1e-5
     assert abs(x.std(correction=0).item() - 1) < 1e-5
     if not colour:
-        pixelwise = statistics(data)
+        pixelwise = data.statistics
         assert abs((pixelwise.std.square().item() + pixelwise.mean.square().mean().item()) - 1) < 1e-4
 
 
@@ -58,7 +57,7 @@ def test_all_splits_keep_the_span(tmp_path):
     photograph[:, 140:] = (0, 255) * 30
     data = patches(path=album(tmp_path / "in", photograph), size=SIZE, count=500)
     low, high = data.span
-    for split in data[1:4]:
+    for split in data.splits:
         x = data.batch(split.x)
         assert low - 1e-5 <= x.min() <= x.max() <= high + 1e-5
     black_and_white = data.batch(torch.tensor([0, 255], dtype=torch.uint8))
@@ -70,17 +69,17 @@ def test_patches_are_drawn_from_their_seed_alone():
     torch.manual_seed(9)
     numpy.random.seed(9)
     again = patches(count=200, split_seed=0)
-    for number in (1, 2, 3):
-        assert torch.equal(again[number].x, first[number].x)
-        assert not torch.equal(other[number].x, first[number].x)
+    for number in range(3):
+        assert torch.equal(again.splits[number].x, first.splits[number].x)
+        assert not torch.equal(other[number].x, first.splits[number].x)
     assert again.span == first.span
 
 
 def test_limit_keeps_the_first_of_each_split():
     whole, limited = patches(count=200, valid=0.2, test=0.1), patches(count=200, valid=0.2, test=0.1, limit=30)
-    assert [len(split.x) for split in limited[1:4]] == [30, 30, 20]
-    for number in (1, 2, 3):
-        assert torch.equal(limited[number].x, whole[number].x[:30])
+    assert [len(split.x) for split in limited.splits] == [30, 30, 20]
+    for number in range(3):
+        assert torch.equal(limited.splits[number].x, whole.splits[number].x[:30])
     assert abs(limited.batch(limited.train.x).double().mean().item()) < 1e-5
 
 
@@ -90,14 +89,14 @@ def test_splits_share_no_pixel_and_use_their_whole_part(tmp_path, valid, test, s
     path = album(tmp_path / "in", columns())
     data = patches(path=path, size=size, count=20_000, valid=valid, test=test)
     first, second = round(200 * (1 - valid - test)), round(200 * (1 - test))
-    parts = [levels(split) for split in data[1:4]]
+    parts = [levels(split) for split in data.splits]
     assert parts == [set(range(first)), set(range(first, second)), set(range(second, 200))]
 
 
 def test_splits_share_no_pixel_of_any_photograph(tmp_path):
     path = album(tmp_path / "in", columns(100), columns(67) + 100, columns(33) + 170)
     data = patches(path=path, size=3, count=5000)
-    parts = [levels(split) for split in data[1:4]]
+    parts = [levels(split) for split in data.splits]
     assert not parts[0] & parts[1]
     assert not parts[1] & parts[2]
     assert not parts[0] & parts[2]
@@ -115,7 +114,7 @@ def test_every_patch_is_in_its_photograph(tmp_path, colour):
         image = photograph.reshape(*photograph.shape[:2], -1).transpose(2, 0, 1)
         views = numpy.lib.stride_tricks.sliding_window_view(image, (SIZE, SIZE), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
         squares.append({view.tobytes() for row in views for view in row})
-    for split in data[1:4]:
+    for split in data.splits:
         found = [patch.numpy().tobytes() for patch in split.x]
         assert all(any(patch in square for square in squares) for patch in found)
         assert all(any(patch in square for patch in found) for square in squares)
@@ -166,7 +165,7 @@ def test_a_blank_photograph_has_deviation_1(tmp_path):
 def test_more_photographs_than_patches(tmp_path):
     path = album(tmp_path / "in", *(noise(20, 60) for _ in range(30)))
     data = patches(path=path, size=SIZE, count=10, valid=0.2, test=0.2)
-    assert [len(split.x) for split in data[1:4]] == [6, 2, 2]
+    assert [len(split.x) for split in data.splits] == [6, 2, 2]
 
 
 def test_the_first_patches_are_of_all_photographs(tmp_path):

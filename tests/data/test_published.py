@@ -347,7 +347,7 @@ def test_ten_is_zero_in_svhn(cache, use):
     write(cache / "svhn", MAKERS["svhn"]())
     use("svhn", nobody())
     data = SOURCES["svhn"](valid=0.5)
-    assert [tuple(split.x.shape) for split in data[1:4]] == [(10, 3, 32, 32)] * 3
+    assert [tuple(split.x.shape) for split in data.splits] == [(10, 3, 32, 32)] * 3
     assert sorted({*data.train.y.tolist(), *data.valid.y.tolist()}) == list(range(10))
     assert data.test.y.tolist() == list(range(10))
 

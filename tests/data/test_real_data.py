@@ -36,9 +36,9 @@ def fashion():
 
 @needs_fashion_mnist
 def test_fashion_mnist(fashion):
-    assert [len(split.x) for split in fashion[1:4]] == [54_000, 6_000, 10_000]
+    assert [len(split.x) for split in fashion.splits] == [54_000, 6_000, 10_000]
     assert (fashion.name, fashion.shape, fashion.span) == ("fashion_mnist", (1, 28, 28), (0.0, 1.0))
-    assert {split.x.dtype for split in fashion[1:4]} == {torch.uint8}
+    assert {split.x.dtype for split in fashion.splits} == {torch.uint8}
     x = fashion.batch(fashion.test.x)
     assert (x.min().item(), x.max().item()) == (0, 1)
     assert torch.cat([fashion.train.y, fashion.valid.y]).bincount().tolist() == [6_000] * 10
@@ -63,7 +63,7 @@ def test_binarize(fashion):
 @needs_fashion_mnist
 def test_limit(fashion):
     data = fashion_mnist(limit=7)
-    for split, whole in zip(data[1:4], fashion[1:4], strict=True):
+    for split, whole in zip(data.splits, fashion.splits, strict=True):
         assert torch.equal(split.x, whole.x[:7])
         assert torch.equal(split.y, whole.y[:7])
 
@@ -74,8 +74,8 @@ def test_another_split_has_the_same_test(fashion):
     assert torch.equal(data.test.x, fashion.test.x)
     assert not torch.equal(data.valid.x, fashion.valid.x)
     assert torch.cat([data.train.y, data.valid.y]).bincount().tolist() == [6_000] * 10
-    total = sum(split.x.sum(dtype=torch.int64) for split in fashion[1:3])
-    assert sum(split.x.sum(dtype=torch.int64) for split in data[1:3]) == total
+    total = sum(split.x.sum(dtype=torch.int64) for split in fashion.splits[:2])
+    assert sum(split.x.sum(dtype=torch.int64) for split in data.splits[:2]) == total
 
 
 @needs_fashion_mnist
@@ -108,7 +108,7 @@ def test_the_command_trains_on_fashion_mnist(tmp_path):
 )
 def test_what_was_fetched(source, sizes, shape, test_labels):
     data = source()
-    assert [len(split.x) for split in data[1:4]] == sizes
+    assert [len(split.x) for split in data.splits] == sizes
     assert data.shape == shape
-    assert {split.x.dtype for split in data[1:4]} == {torch.uint8}
+    assert {split.x.dtype for split in data.splits} == {torch.uint8}
     assert data.test.y.bincount().tolist() == test_labels

@@ -1,5 +1,6 @@
 """The baseline and the classifiers are trained once, and stored by everything they depend on."""
 
+import dataclasses
 import signal
 from dataclasses import replace
 
@@ -82,7 +83,7 @@ def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(c
     assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
     assert count == ["train_classifier"]
     load_classifier(config, data, "saturable")
-    other = data._replace(train=Split(data.train.x, data.train.y.flip(0)))
+    other = dataclasses.replace(data, train=Split(data.train.x, data.train.y.flip(0)))
     load_classifier(config, other)  # the same inputs with other labels
     assert count == ["train_classifier"] * 3
 

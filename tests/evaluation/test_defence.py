@@ -1,5 +1,6 @@
 """A classifier behind an autoencoder under attack, and what is said of it."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -256,7 +257,7 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
             monkeypatch.setattr(provenance, "program_version", lambda: program)
         at = whole._replace(**dict(subject))
         at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
-        at = at._replace(data=at.data._replace(span=span)) if span else at
+        at = at._replace(data=dataclasses.replace(at.data, span=span)) if span else at
         victim = Pipeline.of("own", model(scale), gradient_path="exact")._replace(hidden_how=changed)
         other = Pipeline.of("twin", model(2 * source), gradient_path="exact")
         attacked = AttackRunner(at, victim, plan._replace(sources={"twin": other}))
@@ -349,7 +350,7 @@ def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, mon
 )
 def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
-    data = subject.data._replace(train=Split(subject.data.train.x[:3], torch.tensor(train)))
+    data = dataclasses.replace(subject.data, train=Split(subject.data.train.x[:3], torch.tensor(train)))
     odd = subject._replace(data=data, y=torch.tensor(test))
     with pytest.raises(ConfigError, match=told):
         build_part("defence", evaluate.settings([])).measure(odd, iter)

@@ -20,7 +20,7 @@ def subject(configuration):
     model = build.model(config, data.shape).eval()
     f_c = Complement(build.activation(config), "input")
     x, y = data.batch(data.test.x[:60]), data.test.y[:60]
-    return Subject(config, 0, model, f_c, data, build.centre(config), x, y, seed=0, batch_size=None)
+    return Subject(config, 0, model, f_c, data, data.statistics, x, y, seed=0, batch_size=None)
 
 
 def wide(subject, *shape):

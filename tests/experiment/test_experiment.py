@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from satae.data.dataset import Dataset, Split, statistics
+from satae.data.dataset import Dataset, Split
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.training import torch_settings
@@ -103,7 +103,7 @@ def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_standardize_sets_the_statistics_of_the_training_data(configuration, standardize):
     experiment = Experiment.build(configuration(*SMALL, f"standardize={standardize}"))
-    mean, std = statistics(experiment.data) if standardize == "true" else (torch.zeros(()), torch.ones(()))
+    mean, std = experiment.data.statistics if standardize == "true" else (torch.zeros(()), torch.ones(()))
     assert torch.equal(experiment.model.mean, mean)
     assert torch.equal(experiment.model.std, std)
 
@@ -174,12 +174,12 @@ def test_large_examples_are_measured_in_small_parts():
     x = torch.zeros(3, 3, 2000, 2000, dtype=torch.uint8)
     data = Dataset("large", *[Split(x)] * 3, span=(0.0, 1.0), scale=1 / 255)
     assert data.few(10_000) == 2
-    assert data._replace(train=Split(x[:, :, :28, :28])).few(10_000) == 10_000
+    assert dataclasses.replace(data, train=Split(x[:, :, :28, :28])).few(10_000) == 10_000
 
 
 def test_rare_metrics_are_computed_on_the_validation_split(configuration):
     experiment = Experiment.build(configuration("arch.widths=[4]", "threads=1"))
-    other = dataclasses.replace(experiment, data=experiment.data._replace(train=experiment.data.test))
+    other = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, train=experiment.data.test))
     assert other.measure_rare() == experiment.measure_rare()
-    other = dataclasses.replace(experiment, data=experiment.data._replace(valid=experiment.data.test))
+    other = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, valid=experiment.data.test))
     assert other.measure_rare() != experiment.measure_rare()

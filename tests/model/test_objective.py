@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import satae
-from satae.data.dataset import Dataset, Split, statistics
+from satae.data.dataset import Dataset, Split
 from satae.model.autoencoder import Trace
 
 
@@ -105,7 +105,7 @@ def test_alpha_means_the_same_whatever_the_brightness(reduction, brightness, off
     for scale, shift in ((1.0, 0.0), (brightness, brightness * offset)):
         split, span = Split(scale * x + shift), (shift, scale + shift)
         data, model = Dataset("test", split, split, split, span), copy.deepcopy(start)
-        model.standardize_by(*statistics(data))
+        model.standardize_by(*data.statistics)
         noisy = satae.corruption("gaussian", level=0.3 * scale, span=span)(split.x, torch.Generator().manual_seed(1))
         loss = satae.Objective(satae.Complement(nn.Tanh()), reduction)(model, split.x, noisy, 0.1)
         losses.append(loss)

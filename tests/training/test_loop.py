@@ -1,6 +1,7 @@
 """The training loop: its steps, its ramp, its watch; and that alpha = 0 is a plain denoising autoencoder."""
 
 import copy
+import dataclasses
 import math
 from collections import Counter
 
@@ -10,7 +11,7 @@ from torch import Generator, nn
 from torch.optim import SGD, Adam
 
 import satae
-from satae.data.dataset import Dataset, Split, statistics
+from satae.data.dataset import Dataset, Split
 from satae.training.gradients import by_autograd, choose_gradient
 from satae.training.loop import CHECK_EVERY, NonFiniteLoss, Position, alpha_schedule, batches, fit
 from satae.training.optimizers import plain_step
@@ -237,7 +238,7 @@ def test_the_error_names_the_step_and_the_last_finite_loss(step, value):
 def test_an_infinite_loss_is_refused():
     data = dataset()
     with pytest.raises(NonFiniteLoss, match="the loss is inf at step 1"):
-        run(data=data._replace(train=Split(data.train.x * 1e30)))
+        run(data=dataclasses.replace(data, train=Split(data.train.x * 1e30)))
 
 
 def test_a_loss_that_is_not_finite_is_noticed_within_a_long_epoch():
@@ -366,7 +367,7 @@ OPTIMISERS = {
 def test_alpha_0_is_a_plain_denoising_autoencoder_bit_for_bit(architecture, act, optimiser, reduction, standardised):
     ours, theirs = ARCHITECTURES[architecture]
     data, level, epochs, size = dataset(45, (1, 6, 6)), 0.3, 4, 8
-    x_train, (mean, std) = data.train.x, statistics(data)
+    x_train, (mean, std) = data.train.x, data.statistics
     if not standardised:
         mean, std = torch.zeros(()), torch.ones(())
 

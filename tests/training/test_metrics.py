@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.data.dataset import Dataset, Split, statistics
+from satae.data.dataset import Dataset, Split
 from satae.training import metrics as module
 from satae.training.metrics import measure
 
@@ -31,7 +31,7 @@ def model_of(act, weight, bias=None, decoder=None, offset=None) -> satae.Denoisi
 
 def measured(model, data, act=None, *, noise=lambda x: x, alpha=0.0, reduction="mean", split=None):
     objective = satae.Objective(satae.Complement(act or nn.ReLU()), reduction)
-    return measure(model, data, split or data.train, objective, noise, alpha, statistics(data))
+    return measure(model, data, split or data.train, objective, noise, alpha, data.statistics)
 
 
 @pytest.fixture(params=[1000, 3])
@@ -48,7 +48,7 @@ X = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.0], [3.0, 3.0], [-2.0, -2.0]
 def test_losses_by_numpy(reduction):
     encoder, decoder, data = [[1.0, 2.0], [-1.0, 0.5], [0.3, 0.3]], [[1.0, 0, 0.2], [0, 1.0, 0.1]], dataset(X)
     model = model_of(nn.ReLU, encoder, decoder=decoder)
-    model.standardize_by(*statistics(data))
+    model.standardize_by(*data.statistics)
     values = measured(model, data, noise=lambda x: x + 0.25, alpha=0.7, reduction=reduction)
     x = X.numpy().astype(numpy.float64)
     mean, std = x.mean(0), x.std(0)
@@ -68,7 +68,7 @@ def test_losses_by_numpy(reduction):
 @pytest.mark.parametrize("standardised", [False, True])
 def test_fvu_of_predicting_the_mean_is_1_and_that_of_a_perfect_model_0(standardised):
     data = dataset(10 * X + torch.tensor([5.0, -40.0]), span=(-100.0, 100.0))
-    mean, std = statistics(data)
+    mean, std = data.statistics
     constant = model_of(nn.ReLU, [[1.0, 0.0]], offset=[0.0, 0.0] if standardised else mean.tolist())
     perfect = model_of(nn.ReLU, [[1.0, 0], [0, 1.0]], [1e3, 1e3], [[1.0, 0], [0, 1.0]], [-1e3, -1e3])
     if standardised:
@@ -82,7 +82,7 @@ def test_fvu_of_predicting_the_mean_is_1_and_that_of_a_perfect_model_0(standardi
 def test_fvu_of_another_split_counts_from_the_mean_of_the_training_split():
     data = dataset(X)
     shifted = Split(X + 1.0)
-    mean, std = statistics(data)
+    mean, std = data.statistics
     constant = model_of(nn.ReLU, [[1.0, 0.0]], offset=mean.tolist())
     assert measured(constant, data, split=shifted)["fvu"] == pytest.approx(1, rel=1e-5)
     zero = model_of(nn.ReLU, [[1.0, 0.0]])

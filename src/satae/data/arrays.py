@@ -13,9 +13,8 @@ from torch import Tensor
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Span
 from satae.config.registries import DATA_SOURCES
-from satae.data.dataset import Dataset, Split, Stored, chunk, shuffled_splits
+from satae.data.dataset import Dataset, OnDisk, Split, Stored, as_stored, chunk, shuffled_splits
 from satae.data.local_files import expand_path, reason
-from satae.data.on_disk import OnDisk, as_stored
 
 NPZ_NAMES: Final = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 CHANNEL_COUNTS: Final = (1, 2, 3, 4)  # lengths by which an axis of channels is recognised

@@ -1,15 +1,18 @@
-"""The result of every data source: three splits, in memory or in a file, and their statistics."""
+"""The result of every data source: three splits, in memory or in a file too large for it, and their statistics."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-
-from satae.data.on_disk import OnDisk
 
 CHUNK_NUMBERS: Final = 2**22  # numbers processed at a time, at most
 CHUNK_EXAMPLES: Final = 8192  # examples processed at a time, at most
@@ -18,7 +21,93 @@ MEMORY_BYTES: Final = 2**29  # a split from a file is read into memory up to thi
 FINGERPRINT_EXAMPLES: Final = 1024  # about this number of examples in the fingerprint of a file
 FINGERPRINT_PREFIX: Final = "whole:"
 
+CPU: Final = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Rows of a ``.npy`` file, which stand for a tensor (N, *shape) of examples; :meth:`load` reads them.
+
+    Rows are read one by one, not through a memory map: the system counts every page that it maps around a row as memory
+    of the process, and soon that is the whole file.
+    """
+
+    file: Path
+    offset: int  # bytes before the first number
+    dtype: np.dtype
+    row: tuple[int, ...]  # shape of one row of the file
+    axes: tuple[int, ...]  # axes of the file, in the order of the tensor's axes; 0 is the first
+    index: Tensor  # (N,): numbers of the rows, on the CPU
+    device: torch.device = CPU  # of the tensors that ``load`` returns
+
+    @classmethod
+    def of(cls, array: np.memmap) -> OnDisk:
+        """All rows of an array that ``numpy.load`` mapped, which is stored row by row."""
+        file, (count, *row) = Path(str(array.filename)), array.shape
+        return cls(file, array.offset, array.dtype, tuple(row), tuple(range(array.ndim)), torch.arange(count))
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, *shape)."""
+        return torch.Size([len(self), *(self.row[axis - 1] for axis in self.axes[1:])])
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one number in the tensor that ``load`` returns."""
+        return 1 if self.dtype == np.uint8 else 4
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, rows: slice | Tensor) -> OnDisk:
+        return replace(self, index=self.index[rows if isinstance(rows, slice) else rows.cpu()])
+
+    def index_select(self, axis: int, rows: Tensor) -> OnDisk:
+        """Select rows, like the method of a tensor; ``axis`` is 0."""
+        assert axis == 0
+        return self[rows]
+
+    def split(self, size: int) -> list[OnDisk]:
+        """Divide the rows into parts of ``size`` rows."""
+        return [replace(self, index=part) for part in self.index.split(size)]
+
+    def to(self, device: torch.device) -> OnDisk:
+        """Choose the device of the tensors that ``load`` returns."""
+        return replace(self, device=device)
+
+    def float(self) -> Tensor:
+        """Read the rows as float32, (N, *shape)."""
+        return self.load().float()
+
+    def load(self) -> Tensor:
+        """Read the rows, (N, *shape): as uint8 if they are stored so, else as float32.
+
+        Raises:
+            OSError: the file is missing, or has become shorter.
+        """
+        rows = np.empty((len(self), *self.row), self.dtype)
+        places = rows.reshape(len(self), math.prod(self.row)).view(np.uint8)
+        index = self.index.numpy()
+        starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)  # adjacent rows are read together
+        with self.file.open("rb", buffering=0) as file:
+            for start, end in pairwise([*starts.tolist(), len(index)]):
+                run = places[start:end]
+                file.seek(self.offset + int(index[start]) * places.shape[1])
+                if file.readinto(run.data) != run.nbytes:
+                    raise OSError(f"{self.file}: has become shorter while it was read")
+        stored = as_stored(rows.transpose(self.axes))
+        on_gpu = self.device.type == "cuda"
+        return (stored.pin_memory() if on_gpu else stored).to(self.device, non_blocking=on_gpu)
+
+
 Stored = Tensor | OnDisk  # (N, *shape): images as uint8, other data as float32 (in a file, any float)
+
+
+def as_stored(values: np.ndarray) -> Tensor:
+    """An array as a tensor: uint8 stays, other types become float32. Numbers too large for that become infinite."""
+    with np.errstate(over="ignore"):
+        kind = np.uint8 if values.dtype == np.uint8 else np.float32
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=kind))
 
 
 class Split(NamedTuple):
@@ -42,7 +131,19 @@ class Split(NamedTuple):
         return self._replace(x=self.x.load())
 
 
-class Dataset(NamedTuple):
+class Statistics(NamedTuple):
+    """Mean and standard deviation of the training split, in the data's own units."""
+
+    mean: Tensor  # (*shape): of each element
+    std: Tensor  # (C, 1, 1) for images, (D,) for vectors: about ``mean``; 1 where nothing varies
+
+    def to(self, device: torch.device) -> Statistics:
+        """Move the statistics to a device."""
+        return Statistics(self.mean.to(device), self.std.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
     """A data set in three splits, with the range of its values."""
 
     name: str
@@ -58,13 +159,19 @@ class Dataset(NamedTuple):
         """The shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """The training, validation and test split."""
+        return self.train, self.valid, self.test
+
     def few(self, most: int) -> int:
         """How many examples one tensor may hold: ``most``, or fewer if they are large."""
         return max(1, min(most, TENSOR_NUMBERS // max(1, math.prod(self.shape))))
 
     def to(self, device: torch.device) -> Dataset:
         """Move the splits to a device."""
-        return self._replace(train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))
+        train, valid, test = (split.to(device) for split in self.splits)
+        return replace(self, train=train, valid=valid, test=test)
 
     def batch(self, stored: Stored) -> Tensor:
         """Stored examples (N, *shape) as float32 in the data's own units."""
@@ -72,16 +179,42 @@ class Dataset(NamedTuple):
         x = x.float() if self.scale == 1 else x * self.scale
         return x if self.offset == 0 else x + self.offset
 
+    @functools.cached_property
+    def statistics(self) -> Statistics:
+        """Mean and standard deviation of the training split, for :meth:`satae.DenoisingAutoencoder.standardize_by`.
 
-class Statistics(NamedTuple):
-    """Mean and standard deviation of the training split, in the data's own units."""
+        The mean is taken for each element. The deviation from it is one number for each channel of an image, and for
+        each element of a vector: elements of an image share a unit, those of a vector need not. Both are computed in
+        float64, which not every GPU has.
+        """
+        x, size = self.train.x, chunk(self.shape)
+        zero = torch.zeros(self.shape, dtype=torch.float64, device=x.device)
+        mean = sum((self.batch(part).double().sum(0) for part in x.split(size)), start=zero) / len(x)
+        squares = ((self.batch(part).double() - mean).square_().sum(0) for part in x.split(size))
+        variance = sum(squares, start=zero) / len(x)
+        if variance.dim() > 1:
+            variance = variance.mean(dim=(-2, -1), keepdim=True)
+        std = variance.sqrt()
+        return Statistics(mean.float(), torch.where(std > 0, std, 1.0).float())
 
-    mean: Tensor  # (*shape): of each element
-    std: Tensor  # (C, 1, 1) for images, (D,) for vectors: about ``mean``; 1 where nothing varies
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the examples as they are stored, which changes with any number and with their order.
 
-    def to(self, device: torch.device) -> Statistics:
-        """Move the statistics to a device."""
-        return Statistics(self.mean.to(device), self.std.to(device))
+        If the examples stay in a file, it covers the size of the file and some of the examples, evenly spread, since
+        memory does not hold all. It does not depend on the test split.
+        """
+        digest = hashlib.sha256()
+        for x in (self.train.x, self.valid.x):
+            digest.update(f"{len(x)} {tuple(x.shape)}".encode())
+            if isinstance(x, OnDisk):
+                digest.update(str(x.file.stat().st_size).encode())
+                x = x[torch.arange(0, len(x), max(1, len(x) // self.few(FINGERPRINT_EXAMPLES)))]
+            for part in x.split(chunk(self.shape)):
+                numbers = part.load() if isinstance(part, OnDisk) else part
+                digest.update(str(numbers.dtype).encode())
+                digest.update(numbers.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return f"{FINGERPRINT_PREFIX}{digest.hexdigest()}"
 
 
 def chunk(shape: tuple[int, ...]) -> int:
@@ -89,44 +222,8 @@ def chunk(shape: tuple[int, ...]) -> int:
     return max(1, min(CHUNK_EXAMPLES, CHUNK_NUMBERS // max(1, math.prod(shape))))
 
 
-def statistics(dataset: Dataset) -> Statistics:
-    """Mean and standard deviation for :meth:`satae.DenoisingAutoencoder.standardize_by`.
-
-    The mean is taken for each element. The deviation from it is one number for each channel of an image, and for each
-    element of a vector: elements of an image share a unit, those of a vector need not.
-    """
-    x, size = dataset.train.x, chunk(dataset.shape)
-    zero = torch.zeros(dataset.shape, dtype=torch.float64, device=x.device)
-    mean = sum((dataset.batch(part).double().sum(0) for part in x.split(size)), start=zero) / len(x)
-    squares = ((dataset.batch(part).double() - mean).square_().sum(0) for part in x.split(size))
-    variance = sum(squares, start=zero) / len(x)
-    if variance.dim() > 1:
-        variance = variance.mean(dim=(-2, -1), keepdim=True)
-    std = variance.sqrt()
-    return Statistics(mean.float(), torch.where(std > 0, std, 1.0).float())
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of the examples as they are stored, which changes with any number and with their order.
-
-    If the examples stay in a file, it covers the size of the file and some of the examples, evenly spread, since memory
-    does not hold all. It does not depend on the test split.
-    """
-    digest = hashlib.sha256()
-    for x in (dataset.train.x, dataset.valid.x):
-        digest.update(f"{len(x)} {tuple(x.shape)}".encode())
-        if isinstance(x, OnDisk):
-            digest.update(str(x.file.stat().st_size).encode())
-            x = x[torch.arange(0, len(x), max(1, len(x) // dataset.few(FINGERPRINT_EXAMPLES)))]
-        for part in x.split(chunk(dataset.shape)):
-            numbers = part.load() if isinstance(part, OnDisk) else part
-            digest.update(str(numbers.dtype).encode())
-            digest.update(numbers.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"{FINGERPRINT_PREFIX}{digest.hexdigest()}"
-
-
 def is_fingerprint(value: object) -> bool:
-    """Whether a value is from :func:`fingerprint`, not from an earlier version, which read a few examples only."""
+    """Whether a value is a :attr:`Dataset.fingerprint`, not one of an earlier version, which read a few examples."""
     return isinstance(value, str) and value.startswith(FINGERPRINT_PREFIX)
 
 

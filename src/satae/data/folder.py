@@ -7,10 +7,9 @@ import torch
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
 from satae.config.registries import DATA_SOURCES
 from satae.data.arrays import split_user_data
-from satae.data.dataset import Dataset, Split
+from satae.data.dataset import Dataset, OnDisk, Split
 from satae.data.images import decode_once, find_images, read_image
 from satae.data.local_files import expand_path
-from satae.data.on_disk import OnDisk
 
 
 @DATA_SOURCES.register("folder", origin="a folder of images")

@@ -14,8 +14,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from satae.data.dataset import OnDisk
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
-from satae.data.on_disk import OnDisk
 
 Pixels = np.ndarray  # (C, height, width), uint8
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

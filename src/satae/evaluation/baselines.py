@@ -57,7 +57,7 @@ def train_baseline(config: Config, steps: int, device: torch.device) -> Denoisin
     without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
     left_out = (*EXECUTION_OPTIONS, *all_path_options())
     settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
-    made_of = {**settings, "fingerprint": build.fingerprint(without), "steps": steps}
+    made_of = {**settings, "fingerprint": build.dataset(without).fingerprint, "steps": steps}
     file = _train_once("twin", made_of, lambda part: checkpoint.save(part, train_baseline_state(without, steps)))
     model = restore_model(checkpoint.load(file), str(file)).eval().to(device)
     precision.set_precision(model, "fp32", device)  # whatever precision it was trained with
@@ -170,7 +170,7 @@ def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Class
     """
     assert data.train.y is not None
     made_of = {
-        "data": build.fingerprint(config),
+        "data": build.dataset(config).fingerprint,
         "labels": sha256({"labels": data.train.y}),
         "kind": kind,
         "layers": str(CLASSIFIERS[kind](data.shape, 1)),
@@ -178,7 +178,7 @@ def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Class
     }
 
     def make(part: Path) -> None:
-        model = train_classifier(kind, data, build.centre(config))
+        model = train_classifier(kind, data, build.dataset(config).statistics)
         checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
 
     state = checkpoint.load(_train_once("classifier", made_of, make))

@@ -106,7 +106,7 @@ class Subject(NamedTuple):
             precision.set_precision(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if run.best else check_data)(run.state.facts, data)
-            statistics = build.centre(config).to(device)
+            statistics = data.statistics.to(device)
         except OSError as error:
             raise ConfigError(f"{error.filename or where}: cannot be read ({error.strerror or error})") from None
         except (KeyError, ValueError) as error:
@@ -131,7 +131,7 @@ class Subject(NamedTuple):
     def training_data_fingerprint(self) -> str:
         """SHA-256 of the inputs of training and validation, and of the training labels."""
         y = self.data.train.y
-        return sha256({} if y is None else {"labels": y}, build.fingerprint(self.config))
+        return sha256({} if y is None else {"labels": y}, build.dataset(self.config).fingerprint)
 
     def first(self, count: int) -> Subject:
         """This subject with only its first inputs."""

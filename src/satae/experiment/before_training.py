@@ -41,7 +41,7 @@ def check_config(config: Config) -> None:
         if getattr(config.arch, "batch_norm", False) and last_batch == 1:
             raise ConfigError(
                 f"batch_size={config.batch_size}: leaves a batch of one of the {len(data.train.x)} training inputs,"
-                " which arch.batch_norm=true cannot normalise; choose another"
+                " which arch.batch_norm=true cannot normalize; choose another"
             )
         with torch.device("meta"):
             model = build.model(config, data.shape)
@@ -88,7 +88,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
                 return False
         check_config(config)
         if state is not None:
-            check_data(state.facts, build.dataset(config), build.fingerprint(config))
+            check_data(state.facts, build.dataset(config))
             experiment = Experiment.build(config)
             experiment.restore(state)
             alpha_jump(experiment, state)

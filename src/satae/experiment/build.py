@@ -13,54 +13,23 @@ from torch.optim import Optimizer
 
 from satae.config import Config, ConfigError
 from satae.config.registries import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS
-from satae.data.dataset import Dataset, Statistics, statistics
-from satae.data.dataset import fingerprint as fingerprint_of
+from satae.data.dataset import Dataset
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 
 
-class LoadedData:
-    """A data set; its statistics and its fingerprint are computed once, when they are needed."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    @functools.cached_property
-    def statistics(self) -> Statistics:
-        """The statistics of the training split."""
-        return statistics(self.dataset)
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of the data."""
-        return fingerprint_of(self.dataset)
-
-
 @functools.lru_cache(maxsize=1)
-def load_data(name: str, options: str) -> LoadedData:
+def load_data(name: str, options: str) -> Dataset:
     """A data set by its name and its options (as JSON); all runs of a process that use the same one share it."""
-    return LoadedData(DATA_SOURCES.build(DATA_SOURCES.choice(name, json.loads(options))))
-
-
-def _data_of(config: Config) -> LoadedData:
-    return load_data(config.data.name, json.dumps(config.data.options))
+    data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, json.loads(options)))
+    return data
 
 
 def dataset(config: Config) -> Dataset:
-    """The data set."""
-    return _data_of(config).dataset
-
-
-def centre(config: Config) -> Statistics:
-    """The statistics of the training split."""
-    return _data_of(config).statistics
-
-
-def fingerprint(config: Config) -> str:
-    """The fingerprint of the data."""
-    return _data_of(config).fingerprint
+    """The data set, with its statistics and its fingerprint once they have been computed."""
+    return load_data(config.data.name, json.dumps(config.data.options))
 
 
 def activation(config: Config) -> nn.Module:

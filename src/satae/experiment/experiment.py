@@ -13,7 +13,6 @@ from torch.optim import Optimizer
 
 from satae.config import Config
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
-from satae.data.dataset import fingerprint as fingerprint_of
 from satae.experiment import build
 from satae.model.architectures import unit_variance
 from satae.model.autoencoder import DenoisingAutoencoder
@@ -48,7 +47,7 @@ class Experiment:
     config: Config
     data: Dataset
     fingerprint: str  # of the data
-    centre: Statistics  # of the training split
+    statistics: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
     gradient: Gradient  # of the losses of a training batch
@@ -62,14 +61,12 @@ class Experiment:
         """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
         device, data = build.device(config.device), build.dataset(config)
         noise = build.noise(config, data)
-        centre = build.centre(config).to(device)  # computed in float64, which not every GPU has
-        fingerprint = build.fingerprint(config)
-        data = data.to(device)
+        statistics, fingerprint, data = data.statistics.to(device), data.fingerprint, data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.random_generator(config.seed, "weights").initial_seed())
             model = build.model(config, data.shape).to(device)
         if config.standardize:
-            model.standardize_by(*centre)
+            model.standardize_by(*statistics)
         if config.init == "unit_variance":
             x = data.batch(data.train.x[: data.few(CALIBRATION_SAMPLES)])
             unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
@@ -81,7 +78,7 @@ class Experiment:
             config,
             data,
             fingerprint,
-            centre,
+            statistics,
             model,
             objective,
             choose_gradient(model, objective, precision, config.batch_size if config.compile else None),
@@ -214,7 +211,7 @@ class Experiment:
         for name, split in (("train", data.train), ("valid", data.valid)):
             noise = self._corrupt_with(build.random_generator(METRICS_SEED, name, self.device))
             part = Split(split.x[:count])
-            measured = measure(self.model, data, part, self.objective, noise, epoch.alpha, self.centre)
+            measured = measure(self.model, data, part, self.objective, noise, epoch.alpha, self.statistics)
             metrics |= {f"{name}/{key}": value for key, value in measured.items()}
         metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
         if not math.isfinite(metrics["valid/total"]):
@@ -245,7 +242,7 @@ class Experiment:
 
     def data_facts(self) -> dict[str, Any]:
         """The sizes of the splits, the shape, the range and the number of labels, as plain values."""
-        splits = {name: len(getattr(self.data, name).x) for name in ("train", "valid", "test")}
+        splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
         return {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
 
@@ -283,7 +280,7 @@ def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = N
         raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
     if not is_fingerprint(facts["data"]):
         raise ValueError("it is of an earlier version, which looked at a few of the data alone")
-    if facts["data"] != (fingerprint or fingerprint_of(data)):
+    if facts["data"] != (fingerprint or data.fingerprint):
         raise ValueError("the numbers in the data are others")
 
 

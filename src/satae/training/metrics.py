@@ -29,7 +29,7 @@ def measure(
     objective: Objective,
     noise: Callable[[Tensor], Tensor],
     alpha: float,
-    centre: Statistics,
+    statistics: Statistics,
 ) -> dict[str, float]:
     """Measure a model, in evaluation mode, on all of a split.
 
@@ -40,7 +40,7 @@ def measure(
         objective: computes the losses, and knows the flat sets.
         noise: x -> x_noisy; measured is the reconstruction of the clean input from the corrupted one.
         alpha: weight of the penalty in ``total``.
-        centre: statistics of the training split, on the same device.
+        statistics: statistics of the training split, on the same device.
 
     Returns:
         total, reconstruction, saturation: the losses, means over the samples.
@@ -59,7 +59,7 @@ def measure(
         trace = model.trace(noise(x))
         losses = objective.losses(trace, model.standardize(x), alpha)
         error = model.unstandardize(trace.y) - x
-        batch = torch.stack([*losses, error.square().mean(), *variances(error, x, centre)])
+        batch = torch.stack([*losses, error.square().mean(), *variances(error, x, statistics)])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():
             counts[name] = counts.get(name, 0) + count_flat(objective.complement, z)
@@ -79,15 +79,15 @@ def measure(
     }
 
 
-def variances(error: Tensor, x: Tensor, centre: Statistics) -> tuple[Tensor, Tensor]:
+def variances(error: Tensor, x: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
     """The unexplained and the total variance, whose ratio is ``fvu``: means over a batch, standardized.
 
     Args:
         error: x_hat - x, in the data's units: (N, *shape).
         x: (N, *shape).
-        centre: statistics of the training split.
+        statistics: statistics of the training split.
     """
-    return (error / centre.std).square().mean(), ((x - centre.mean) / centre.std).square().mean()
+    return (error / statistics.std).square().mean(), ((x - statistics.mean) / statistics.std).square().mean()
 
 
 def psnr(mse: float, peak: float) -> float:
