@@ -83,7 +83,7 @@ def test_the_page_adds_two_files_for_each_group():
 def test_the_commands_of_the_page_print_what_it_shows(run):
     commands = shown_commands()
     results = run(*(command for command, _ in commands))
-    assert len(results) == len(commands) >= 14
+    assert len(results) == len(commands) >= 12
     for (command, lines), (code, printed) in zip(commands, results, strict=True):
         is_refusal = lines[0].startswith(f"{command.split()[0]}: ")
         assert code == (2 if is_refusal else 0), (command, printed)
