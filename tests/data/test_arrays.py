@@ -201,7 +201,7 @@ def test_splits_are_disjoint_seeded_and_limited(tmp_path):
     limited = array(path=path, split_seed=3, limit=5)
     for number in range(3):
         assert torch.equal(again.splits[number].x, first.splits[number].x)
-        assert not torch.equal(other[number].x, first.splits[number].x)
+        assert not torch.equal(other.splits[number].x, first.splits[number].x)
         assert torch.equal(limited.splits[number].x, first.splits[number].x[:5])
         assert len(limited.splits[number].x) == 5
 

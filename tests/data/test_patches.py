@@ -71,7 +71,7 @@ def test_patches_are_drawn_from_their_seed_alone():
     again = patches(count=200, split_seed=0)
     for number in range(3):
         assert torch.equal(again.splits[number].x, first.splits[number].x)
-        assert not torch.equal(other[number].x, first.splits[number].x)
+        assert not torch.equal(other.splits[number].x, first.splits[number].x)
     assert again.span == first.span
 
 
