@@ -41,19 +41,6 @@ def array(
     Bytes (uint8) are brightness, and become numbers from 0 to 1; floating-point numbers stay as they are. A large
     ``.npy`` file is not read into memory: batches are read from it.
 
-    Args:
-        path: a ``.npy`` file; or a ``.npz`` file with one array, or with ``x``, or with ``x_train`` and optionally
-            ``x_test``; labels in it are named ``y``, ``y_train`` and ``y_test``.
-        labels: a ``.npy`` file with whole numbers (N,), if ``path`` is a ``.npy`` file.
-        test_path: a file like ``path`` with examples for the test.
-        test_labels: a file like ``labels`` for ``test_path``.
-        layout: the axis of the channels; ``"auto"`` takes the axis of length 1 to 4.
-        span: the smallest and the largest value that the numbers may have; None takes those of the training split.
-        valid: share of the examples for validation.
-        test: share for the test, if there are no examples for it.
-        split_seed: seed of the split.
-        limit: use only the first ``limit`` examples of each split.
-
     Raises:
         ValueError: a file cannot be read; numbers have another type or shape, are not finite, or lie outside ``span``;
             labels do not fit; a split would be empty.

@@ -47,12 +47,6 @@ def cifar10(
 
     Source: A. Krizhevsky (2009), Learning multiple layers of features from tiny images.
 
-    Args:
-        valid: share of the 50,000 training images for validation; the 10,000 test images are the test split.
-        split_seed: seed of that choice.
-        limit: use only the first ``limit`` images of each split.
-        dir: folder with the archive or its unpacked files; by default the user's cache, into which it is fetched.
-
     Raises:
         ValueError: a file is missing, is not what was published, or cannot be fetched; a split would be empty.
     """

@@ -227,16 +227,6 @@ def is_fingerprint(value: object) -> bool:
     return isinstance(value, str) and value.startswith(FINGERPRINT_PREFIX)
 
 
-def check_limit(limit: int | None) -> None:
-    """Refuse to keep fewer than one example of each split.
-
-    Raises:
-        ValueError: ``limit`` is below 1.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit={limit}: must be at least 1, or null for all")
-
-
 def split_sizes(count: int, valid: float, test: float | None) -> list[int]:
     """How many of ``count`` examples go to train, valid and test; ``test`` is None if the data have a test split.
 
@@ -269,9 +259,10 @@ def shuffled_splits(
         limit: keep only the first ``limit`` examples of each split.
 
     Raises:
-        ValueError: a split would be empty.
+        ValueError: a split would be empty, or ``limit`` is below 1.
     """
-    check_limit(limit)
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit={limit}: must be at least 1, or null for all")
     order = torch.randperm(len(pool.x), generator=torch.Generator().manual_seed(seed))
     parts = order.split(split_sizes(len(order), valid, None if isinstance(test, Split) else test))
     splits = [pool.rows(part[:limit]) for part in parts]

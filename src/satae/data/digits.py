@@ -20,12 +20,6 @@ def digits(
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning
     Repository, https://doi.org/10.24432/C50P49; its test part, in :func:`sklearn.datasets.load_digits`.
 
-    Args:
-        valid: share of the images for validation.
-        test: share for the test.
-        split_seed: seed of the split.
-        limit: use only the first ``limit`` images of each split.
-
     Raises:
         ValueError: a split would be empty.
     """

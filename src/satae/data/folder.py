@@ -29,16 +29,6 @@ def folder(
     All images below the folder are decoded once into a file in the user's cache, from which later runs read them. If
     each lies in a subfolder of ``path``, the name of that subfolder is its label.
 
-    Args:
-        path: the folder.
-        test_path: another folder, for the test.
-        size: side of the square to which the middle of each image is scaled; None leaves them as they are.
-        colour: red, green and blue rather than grey.
-        valid: share of the images for validation.
-        test: share for the test, if there is no ``test_path``.
-        split_seed: seed of the split.
-        limit: use only the first ``limit`` images of each split.
-
     Raises:
         ValueError: there are no images, one cannot be read or has another shape, the cache cannot be written, or a
             split would be empty.

@@ -36,21 +36,6 @@ def hf(
     Images are decoded once into a file in the user's cache; they are in [0, 1]. Arrays are kept in memory, and are
     treated as by :func:`satae.data.arrays.array`. Streaming is not offered, and data sets that bring code are refused.
 
-    Args:
-        path: name on the hub, such as ``ylecun/mnist``; or a folder that ``Dataset.save_to_disk`` wrote, or one with
-            files that the library reads.
-        config: which configuration of the data set, if it has several.
-        column: column with the images or arrays.
-        label: column with whole numbers as labels.
-        train_split: the data set's own split to train on.
-        test_split: its split for the test, if it has one.
-        size: side of the square to which the middle of each image is scaled; None leaves them as they are.
-        colour: red, green and blue rather than grey.
-        valid: share of the examples for validation.
-        test: share for the test, if there is no ``test_split``.
-        split_seed: seed of the split.
-        limit: use only the first ``limit`` examples of each split.
-
     Raises:
         ValueError: it is missing, cannot be read, has no such split or column, or holds values that cannot be used.
     """

@@ -54,14 +54,6 @@ def manifold(
 ) -> Dataset:
     """Points (2,) on a curve, their parameter drawn evenly from [0, 1].
 
-    Args:
-        curve: a key of ``CURVES``.
-        count: points in all three splits together.
-        valid: share of the points for validation.
-        test: share for the test.
-        split_seed: seed of the points and the split.
-        limit: use only the first ``limit`` points of each split.
-
     Raises:
         ValueError: a split would be empty.
     """

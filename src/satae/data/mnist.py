@@ -65,13 +65,6 @@ def mnist(
     Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), Gradient-based learning applied to document
     recognition, Proceedings of the IEEE 86(11).
 
-    Args:
-        valid: share of the 60,000 training images for validation; the 10,000 test images are the test split.
-        split_seed: seed of that choice.
-        limit: use only the first ``limit`` images of each split.
-        dir: folder with the four files; by default the user's cache, into which they are fetched.
-        binarize: 1 where a pixel is brighter than half, else 0.
-
     Raises:
         ValueError: a file is missing, is not what was published, or cannot be fetched; a split would be empty.
     """
@@ -90,14 +83,6 @@ def fashion_mnist(
     """Pictures of clothes: images (1, 28, 28) in [0, 1], with labels 0 to 9.
 
     Source: H. Xiao, K. Rasul and R. Vollgraf (2017), Fashion-MNIST, arXiv 1708.07747.
-
-    Args:
-        valid: share of the 60,000 training images for validation; the 10,000 test images are the test split.
-        split_seed: seed of that choice.
-        limit: use only the first ``limit`` images of each split.
-        dir: folder with the four files; by default that of Debian's package dataset-fashion-mnist, then the user's
-            cache, into which they are fetched.
-        binarize: 1 where a pixel is brighter than half, else 0.
 
     Raises:
         ValueError: as for :func:`mnist`.

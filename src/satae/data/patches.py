@@ -14,7 +14,7 @@ from pydantic import Field
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
 from satae.config.registries import DATA_SOURCES
-from satae.data.dataset import Dataset, Split, check_limit, split_sizes
+from satae.data.dataset import Dataset, Split, split_sizes
 from satae.data.images import find_images, read_image
 from satae.data.local_files import scikit_learn_file
 
@@ -39,20 +39,9 @@ def patches(
     arXiv 1301.3577, section 4. Patches overlap. Different splits take them from different parts of each photograph, so
     that splits share no pixel: training patches come from the left, then those for validation and for the test.
 
-    Args:
-        path: folder with photographs; by default the two that scikit-learn carries.
-        size: side of a patch in pixels.
-        count: patches in all three splits together.
-        colour: red, green and blue rather than grey.
-        valid: share of the patches, and of the width of each photograph, for validation.
-        test: share for the test.
-        split_seed: seed of the places.
-        limit: use only the first ``limit`` patches of each split.
-
     Raises:
         ValueError: there are no photographs, one cannot be read or is too small, or a split would be empty.
     """
-    check_limit(limit)
     files = (
         find_images(path) if path else [scikit_learn_file("datasets", "images", n) for n in SCIKIT_LEARN_PHOTOGRAPHS]
     )

@@ -33,12 +33,6 @@ def svhn(
     Source: Y. Netzer et al. (2011), Reading digits in natural images with unsupervised feature learning. The extra
     training images are not used.
 
-    Args:
-        valid: share of the 73,257 training images for validation; the 26,032 test images are the test split.
-        split_seed: seed of that choice.
-        limit: use only the first ``limit`` images of each split.
-        dir: folder with the two files; by default the user's cache, into which they are fetched.
-
     Raises:
         ValueError: a file is missing, is not what was published, or cannot be fetched; a split would be empty.
     """
