@@ -60,7 +60,7 @@ def clocked(clocks: Clocks) -> Iterator[None]:
     from satae.loggers.tensorboard_logger import TensorBoardLogger
     from satae.plots import pictures
     from satae.runs.record import RunRecord
-    from satae.training.checkpoint_manager import CheckpointManager
+    from satae.training.checkpoint import CheckpointManager
 
     logging = {
         TensorBoardLogger: ("__init__", "close", "log_command", "log_scalars", "log_histograms", "log_images", "flush"),

@@ -164,7 +164,7 @@ def wait_for_training(program: subprocess.Popen[bytes], run: Path, resumed: int 
 def check_printed_step(run: Path, text: str) -> None:
     """Exit if a run printed that it stopped at a step, but no checkpoint of that step exists."""
     from satae.training import checkpoint
-    from satae.training.checkpoint_manager import checkpoint_path
+    from satae.training.checkpoint import checkpoint_path
 
     for step in re.findall(r"interrupted: stopped at step ([\d,]+),", text):
         number = int(step.replace(",", ""))

@@ -31,7 +31,7 @@ from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
 from satae.export import TOLERANCE
 from satae.training import checkpoint
-from satae.training.checkpoint_manager import checkpoint_path
+from satae.training.checkpoint import checkpoint_path
 
 IDLE, BUSY = Quiet(0.01, 0.0), Quiet(0.5, 0.0)
 SPEED = Row("speed", Quantity("W1", "satae", "samples_per_s"), Quantity("W1", "lightning", "samples_per_s"), 2.0, 3.0)

@@ -23,7 +23,7 @@ from satae.cli.overrides import choice_names
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
 from satae.training import loop
-from satae.training.checkpoint_manager import latest_checkpoint
+from satae.training.checkpoint import latest_checkpoint
 
 HEAVY = ["torch", "numpy", "matplotlib", "sklearn", "PIL", "tensorboard"]
 TRAINED = loop.fit

@@ -7,8 +7,8 @@ import pytest
 from program import TINY, here, read
 
 from satae import atomic_write as files
-from satae.training import checkpoint_manager
-from satae.training.checkpoint_manager import latest_checkpoint
+from satae.training import checkpoint
+from satae.training.checkpoint import latest_checkpoint
 
 WORDS = (*TINY, "epochs=4", "hydra.run.dir=run", "checkpoint.every_steps=1")
 FULL = (errno.ENOSPC, errno.EIO)
@@ -54,7 +54,7 @@ def check_failed(folder, monkeypatch, calls, after, number):
 
 
 def is_checkpoint(path, content):
-    return path.suffix == checkpoint_manager.SUFFIX
+    return path.suffix == checkpoint.SUFFIX
 
 
 @pytest.mark.parametrize("number", FULL)

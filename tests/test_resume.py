@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import satae
 from satae.experiment.experiment import Experiment
 from satae.training import checkpoint
-from satae.training.checkpoint_manager import best_path, latest_checkpoint, list_checkpoints
+from satae.training.checkpoint import best_path, latest_checkpoint, list_checkpoints
 from satae.training.loop import fit
 
 WORDS = (*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1")

@@ -28,7 +28,7 @@ from satae.config import validate
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint
-from satae.training.checkpoint_manager import latest_checkpoint, list_checkpoints
+from satae.training.checkpoint import latest_checkpoint, list_checkpoints
 
 LAYERS = ["layer1", "layer2"]
 MEASURES = [

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import satae
 from satae.printable import MAX_BRIEF, brief, one_line
 from satae.training import checkpoint
-from satae.training.checkpoint_manager import list_checkpoints
+from satae.training.checkpoint import list_checkpoints
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\nall is well\r\u202e\x9b1m" + "A" * 5000
 TYPED = 400  # characters of what we say ourselves, with the names of folders, at most

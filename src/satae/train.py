@@ -91,7 +91,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.plots import pictures
     from satae.runs.layout import PICTURES_FOLDER
     from satae.training import torch_settings
-    from satae.training.checkpoint_manager import CheckpointManager, latest_checkpoint
+    from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     torch_settings.use_deterministic_algorithms(device(config.device))
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)

@@ -20,8 +20,7 @@ from satae import atomic_write as files
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.training import CHECKPOINTS, checkpoint
-from satae.training.checkpoint import State
-from satae.training.checkpoint_manager import checkpoint_path, latest_checkpoint, list_checkpoints
+from satae.training.checkpoint import State, checkpoint_path, latest_checkpoint, list_checkpoints
 from satae.training.optimizers import load_state
 
 UNREADABLE = "not a checkpoint that can be read"

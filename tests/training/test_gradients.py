@@ -6,7 +6,7 @@ from torch import nn
 
 import satae
 from satae.training.gradients import batch_losses, missing_compiler
-from satae.training.precision import Precision
+from satae.training.torch_settings import Precision
 
 CPU = torch.device("cpu")
 OBJECTIVE = satae.Objective(satae.Complement(nn.ReLU()))

@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Generator, nn
 from torch.optim import SGD, Adam
 
@@ -15,7 +17,7 @@ from satae.data.dataset import Dataset, Split
 from satae.training.gradients import by_autograd, choose_gradient
 from satae.training.loop import CHECK_EVERY, NonFiniteLoss, Position, alpha_schedule, batches, fit
 from satae.training.optimizers import plain_step
-from satae.training.precision import Precision
+from satae.training.torch_settings import Precision
 
 
 def dataset(count=23, shape=(6,)) -> Dataset:
@@ -431,3 +433,29 @@ def test_the_plain_step_equals_the_optimizers_step(kind):
     assert torch.equal(models[0].weight, models[1].weight)
     states = [optimiser.state_dict()["state"] for optimiser in optimisers]
     assert [*states[0]] == [*states[1]]
+
+
+# How alpha grows
+
+ALPHAS = st.floats(0, 100)
+
+
+@given(alpha=ALPHAS, done=st.floats(0, 1))
+def test_constant_is_alpha_throughout(alpha, done):
+    assert alpha_schedule(alpha, "constant")(done) == alpha
+
+
+@pytest.mark.parametrize(("done", "weight"), [(0, 0), (0.125, 0.05), (0.25, 0.1), (0.5, 0.2), (0.75, 0.2), (1, 0.2)])
+def test_linear_rises_over_the_first_half_and_stays(done, weight):
+    assert alpha_schedule(0.2, "linear")(done) == pytest.approx(weight)
+
+
+@given(alpha=ALPHAS, first=st.floats(0, 1), second=st.floats(0, 1))
+def test_linear_never_falls_and_never_exceeds_alpha(alpha, first, second):
+    rising = alpha_schedule(alpha, "linear")
+    assert 0 <= rising(min(first, second)) <= rising(max(first, second)) <= alpha
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(ValueError, match="alpha_schedule=cosine: choose one of linear, constant"):
+        alpha_schedule(0.1, "cosine")

@@ -10,7 +10,7 @@ import satae
 from satae.model.activations import FACTS, satlin, shrink
 from satae.training.gradients import batch_losses, by_autograd, choose_gradient
 from satae.training.mlp_step import MlpStep, applies
-from satae.training.precision import PRECISIONS, Precision
+from satae.training.torch_settings import PRECISIONS, Precision
 
 CPU = torch.device("cpu")
 FP32 = Precision()

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 import satae
 from satae.config import Config
-from satae.training import precision
+from satae.training import torch_settings
 from satae.training.gradients import batch_losses
-from satae.training.precision import PRECISIONS, Precision, set_precision
+from satae.training.torch_settings import PRECISIONS, Precision, set_precision
 
 CPU = torch.device("cpu")
 NAMES = get_args(get_type_hints(Config)["precision"])
@@ -119,14 +119,14 @@ def test_tensor_float_is_for_medium_on_an_nvidia_gpu_alone():
 
 @pytest.mark.parametrize("supported", [True, False])
 def test_a_processor_without_bfloat16_products_is_slow_with_them(supported, monkeypatch):
-    monkeypatch.setattr(precision, "processor_has", lambda *features: supported)
-    assert [precision.is_slow(name, CPU) for name in NAMES] == [False, not supported, not supported]
-    assert not precision.is_slow("bf16", torch.device("cuda"))
+    monkeypatch.setattr(torch_settings, "processor_has", lambda *features: supported)
+    assert [torch_settings.is_slow(name, CPU) for name in NAMES] == [False, not supported, not supported]
+    assert not torch_settings.is_slow("bf16", torch.device("cuda"))
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_channels_are_innermost_where_there_are_matrix_units(there, monkeypatch):
-    monkeypatch.setattr(precision, "processor_has", lambda *features: there)
+    monkeypatch.setattr(torch_settings, "processor_has", lambda *features: there)
     for name, expected in [("fp32", False), ("bf16", there)]:
         model = satae.conv((1, 8, 8), nn.ReLU, channels=[4, 6], code=5)
         set_precision(model, name, CPU)

@@ -30,7 +30,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.printable import first_line
 from satae.runs import provenance
 from satae.runs.loading import restore_model
-from satae.training import checkpoint, precision
+from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State
 from satae.training.loop import NonFinite
 
@@ -60,7 +60,7 @@ def train_baseline(config: Config, steps: int, device: torch.device) -> Denoisin
     made_of = {**settings, "fingerprint": build.dataset(without).fingerprint, "steps": steps}
     file = _train_once("twin", made_of, lambda part: checkpoint.save(part, train_baseline_state(without, steps)))
     model = restore_model(checkpoint.load(file), str(file)).eval().to(device)
-    precision.set_precision(model, "fp32", device)  # whatever precision it was trained with
+    torch_settings.set_precision(model, "fp32", device)  # whatever precision it was trained with
     return model
 
 

@@ -21,7 +21,7 @@ from satae.printable import first_line
 from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model
-from satae.training import precision, torch_settings
+from satae.training import torch_settings
 from satae.training.checkpoint import State
 from satae.training.metrics import LARGEST_BATCH
 
@@ -103,7 +103,7 @@ class Subject(NamedTuple):
         torch_settings.use_deterministic_algorithms(device)
         try:
             model = restore_model(run.state, where).to(device).eval()
-            precision.set_precision(model, "fp32", device)
+            torch_settings.set_precision(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if run.best else check_data)(run.state.facts, data)
             statistics = data.statistics.to(device)

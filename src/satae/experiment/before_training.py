@@ -15,9 +15,8 @@ from satae.config.validation import check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.printable import brief, brief_line, first_line, one_line
-from satae.training import checkpoint, precision
-from satae.training.checkpoint import State
-from satae.training.checkpoint_manager import best_path, latest_checkpoint
+from satae.training import checkpoint, torch_settings
+from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
 
@@ -151,7 +150,7 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
             f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"
             " kinks: the penalty is reported but trains nothing; choose output or input"
         )
-    if precision.is_slow(config.precision, experiment.device):
+    if torch_settings.is_slow(config.precision, experiment.device):
         lines.append(f"precision={config.precision}: this processor has no bfloat16 products; fp32 is quicker here")
     low, high = experiment.data.span
     in_data_units = NOISES[config.noise.name].facts.get("in_data_units", False)

@@ -32,7 +32,7 @@ from satae.training.loop import (
     steps_per_epoch,
 )
 from satae.training.metrics import code_sensitivity, energy, energy_map, low_energy_area, measure
-from satae.training.precision import set_precision
+from satae.training.torch_settings import set_precision
 
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
 METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run

@@ -12,8 +12,7 @@ from satae.experiment import build
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.printable import brief_line
 from satae.training import checkpoint
-from satae.training.checkpoint import State
-from satae.training.checkpoint_manager import best_path, latest_checkpoint, list_checkpoints
+from satae.training.checkpoint import State, best_path, latest_checkpoint, list_checkpoints
 
 
 def load(

@@ -13,7 +13,7 @@ from torch import Tensor
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.objective import Losses, Objective
 from satae.training import mlp_step
-from satae.training.precision import Precision
+from satae.training.torch_settings import Precision
 
 BatchLosses = Callable[[DenoisingAutoencoder, Tensor, Tensor, float], Losses]  # (model, x, x_noisy, alpha) -> losses
 Gradient = BatchLosses  # it also leaves the gradient of the total in the weights of the model

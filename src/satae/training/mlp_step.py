@@ -16,7 +16,7 @@ from satae.model.activations import FACTS, Derivative
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer
 from satae.model.objective import Losses, Objective
 from satae.model.saturation import reduce_units
-from satae.training.precision import Precision
+from satae.training.torch_settings import Precision
 
 
 def applies(model: DenoisingAutoencoder, objective: Objective) -> bool:

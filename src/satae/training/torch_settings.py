@@ -1,18 +1,26 @@
-"""Settings of torch that every run starts with, and the errors by which torch says that memory ran out."""
+"""Settings of torch: threads, freed memory, determinism and precision; and its errors when memory runs out."""
 
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
+
+from satae.model.autoencoder import TiedDense
+from satae.model.complement import widen
 
 DEFAULT_THREADS: Final = torch.get_num_threads()  # one a core, or OMP_NUM_THREADS
 M_TRIM_THRESHOLD: Final = -1  # options of mallopt(3)
 M_MMAP_THRESHOLD: Final = -3
 LARGEST_REUSED_BLOCK: Final = 2**25  # bytes: the largest value that every glibc accepts
 MOST_FREED_MEMORY: Final = 2**30  # bytes that stay with the process
+MATRIX_UNITS: Final = "amx_bf16"
+HALF_PRODUCTS: Final = (MATRIX_UNITS, "avx512_bf16", "bf16")  # the last one on Arm
+AFFINE: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def configure_torch(threads: int | None, at_most: int | None = None) -> int:
@@ -68,3 +76,60 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out, on the CPU or on a GPU."""
     # torch's CPU allocator has no error class of its own
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Precision(NamedTuple):
+    """How torch computes products in a training step; weights, losses and metrics are float32 in all cases.
+
+    One exception: TF32 is a setting for the whole process, so on a GPU the metrics of a run in ``medium`` use it.
+    """
+
+    half: bool = False  # products of bfloat16 numbers, added up in float32 and rounded to bfloat16
+    widened: bool = False  # the results are stored as float32, in which everything else is computed
+    tensor_float: bool = False  # products of float32 numbers cut to 19 bits, on an NVIDIA GPU
+
+    def products(self, device: torch.device) -> AbstractContextManager[None]:
+        """The context for a forward pass; torch's backward pass follows its choice."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.half)
+
+
+PRECISIONS: Final[dict[str, dict[str, Precision]]] = {  # by name, then by type of device
+    "fp32": dict.fromkeys(("cpu", "cuda", "mps"), Precision()),
+    "medium": {
+        "cpu": Precision(half=True, widened=True),
+        "cuda": Precision(tensor_float=True),
+        "mps": Precision(half=True, widened=True),
+    },
+    "bf16": dict.fromkeys(("cpu", "cuda", "mps"), Precision(half=True)),
+}
+
+
+def set_precision(model: nn.Module, name: str, device: torch.device) -> Precision:
+    """Prepare a model, and torch, for a precision; this cannot be undone.
+
+    Args:
+        model: changed in place; what it computes outside of :meth:`Precision.products` stays float32.
+        name: one of ``PRECISIONS``.
+        device: the device of the model.
+    """
+    precision = PRECISIONS[name][device.type]
+    torch.backends.cuda.matmul.allow_tf32 = precision.tensor_float
+    torch.backends.cudnn.allow_tf32 = precision.tensor_float
+    if precision.half and (device.type == "cuda" or (device.type == "cpu" and processor_has(MATRIX_UNITS))):
+        # convolutions are faster with the channels innermost; on a CPU without matrix units they are a tenth slower
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for part in model.modules():
+        if precision.widened and isinstance(part, AFFINE):
+            part.register_forward_hook(lambda part, inputs, z: widen(z))
+    return precision
+
+
+def is_slow(name: str, device: torch.device) -> bool:
+    """Whether a precision is slower than float32 here, because the processor has no products of bfloat16 numbers."""
+    return PRECISIONS[name][device.type].half and device.type == "cpu" and not processor_has(*HALF_PRODUCTS)
+
+
+def processor_has(*features: str) -> bool:
+    """Whether torch finds one of these features in the processor; a version of torch that cannot tell finds none."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(known.get(feature) for feature in features)

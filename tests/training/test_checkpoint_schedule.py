@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from satae.training import checkpoint, checkpoint_manager
-from satae.training.checkpoint import State
-from satae.training.checkpoint_manager import CheckpointManager, best_path, checkpoint_path, list_checkpoints
+from satae.training import checkpoint
+from satae.training.checkpoint import CheckpointManager, State, best_path, checkpoint_path, list_checkpoints
 
 NEVER = {"every_minutes": None, "every_epochs": None, "every_steps": None, "keep": 2}
 
@@ -20,7 +19,7 @@ class Clock:
 
     def __init__(self, monkeypatch, cost):
         self.now, self.cost, self.written = 100.0, cost, []
-        monkeypatch.setattr(checkpoint_manager.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(checkpoint, "save", self.save)
 
     def save(self, path, state):
@@ -65,7 +64,7 @@ def test_timed_checkpoints_take_no_more_than_their_share_of_the_time(tmp_path, m
         if by_time.should_save(step):
             by_time.save(step, state())
     spent = 60 * len(clock.written)
-    assert 0.5 * checkpoint_manager.TIME_SHARE < spent / (clock.now - started) < 1.1 * checkpoint_manager.TIME_SHARE
+    assert 0.5 * checkpoint.TIME_SHARE < spent / (clock.now - started) < 1.1 * checkpoint.TIME_SHARE
 
 
 @pytest.mark.parametrize("keep", [1, 2, 5])
