@@ -37,7 +37,7 @@ HOMES = {  # the rooms, commands or files that may import a library
     "filelock": {"data", "runs", "sweeps"},
     "safetensors": {"training"},
     "yaml": {"config"},
-    "onnxruntime": {"runs"},
+    "onnxruntime": {"export.py"},
     "tqdm": {"data"},
     "datasets": {"data"},
     "joblib": {"launchers"},

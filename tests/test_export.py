@@ -17,7 +17,7 @@ from satae import export
 from satae.config.schema import GROUPS
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.runs.export_formats import EXPORT_FORMATS
+from satae.export import EXPORT_FORMATS
 from satae.training import checkpoint
 
 SMOOTH = ("gelu", "silu", "mish", "hardswish")

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard.summary import histogram, text
 
 from satae.evaluation.result import PartResult, ResultTable, format_cell
-from satae.sweeps import event_files
+from satae.loggers.tensorboard_logger import encode_events, replace_events
 
 HISTOGRAM_BINS: Final = 64
 STEPS_PER_UNIT: Final = 1000  # of the axis of a curve: TensorBoard has only whole steps
@@ -31,7 +31,7 @@ def write_events(folder: Path, part: str, result: PartResult, wall_time: float) 
         result: what it found.
         wall_time: time of the measurement, in seconds.
     """
-    event_files.replace_events(folder, f".{part}", event_files.encode_events(_events(part, result), wall_time))
+    replace_events(folder, f".{part}", encode_events(_events(part, result), wall_time))
 
 
 def _events(part: str, result: PartResult) -> Iterator[Event]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from satae.plots.scales import EDGE, limit_axis, place_texts, scale_x_axis
 from satae.plots.style import (
     COLORS,
     INK,
@@ -24,6 +23,7 @@ from satae.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
     from torch import Tensor
 
 ErrorBars = tuple[Sequence[float], Sequence[float]]  # lengths downwards and upwards, or to the left and to the right
@@ -31,6 +31,11 @@ ErrorBars = tuple[Sequence[float], Sequence[float]]  # lengths downwards and upw
 TEXT_BACKGROUND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
 FLAT_SET_COLOR: Final = "#d9d9d9"
 FEWEST_BINS, MOST_BINS = 10, 60
+LOGARITHMIC_FROM: Final = 20.0  # ratio of the largest to the smallest number
+TICK_ROOM: Final = 0.1  # of an axis, for the label of a tick
+EDGE: Final = 0.03  # of an axis, beyond the last possible value
+MARKER_RADIUS: Final = 2.5  # points around a marker that no text may cover
+TEXT_OFFSETS: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points, from the marker
 
 
 class Curve(NamedTuple):
@@ -86,7 +91,7 @@ def draw_chart(chart: Chart) -> Drawing:
         figure = draw_panels(chart.panels, chart.columns, chart.size, chart.legend, is_shared=chart.is_shared)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # both files get the same layout
-        place_texts(figure)
+        _place_texts(figure)
         return save_drawing(
             figure, chart.name, chart.title, chart.caption, ", ".join(labels), wide=len(chart.panels) > 1
         )
@@ -155,7 +160,7 @@ def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
     if any(curve.texts for curve in panel.curves):
         ax.margins(0.08)
     if panel.x_ticks:
-        scale_x_axis(ax, "" if is_small else panel.x_label, panel.x_ticks)
+        _scale_x_axis(ax, "" if is_small else panel.x_label, panel.x_ticks)
         ax.set_xlabel(ax.get_xlabel() or panel.x_label)
     if panel.has_whole_x:
         ax.locator_params(axis="x", integer=True)
@@ -178,13 +183,90 @@ def _limit_axes(ax: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
     """End the axes where no value is possible; ``panels`` are those that share them."""
     curves = [curve for one in panels for curve in one.curves]
     if panel.x_possible:
-        limit_axis(ax, "x", panel.x_possible, [x for curve in curves for x in curve.x])
+        _limit_axis(ax, "x", panel.x_possible, [x for curve in curves for x in curve.x])
     if panel.y_possible and not panel.shows_all_possible:
-        limit_axis(ax, "y", panel.y_possible, [y for curve in curves for y in curve.y])
+        _limit_axis(ax, "y", panel.y_possible, [y for curve in curves for y in curve.y])
     if panel.y_possible and panel.shows_all_possible:
         low, high = panel.y_possible
         top = high if math.isfinite(high) else ax.get_ylim()[1]
         ax.set_ylim(low - EDGE * (top - low), top + EDGE * (top - low))
+
+
+def _scale_x_axis(ax: Axes, name: str, values: Sequence[float]) -> None:
+    """Put the ticks of the horizontal axis at the values, on a logarithmic axis if they span much.
+
+    Zero has its place on a logarithmic axis, too: the axis is linear up to the smallest positive value.
+
+    Args:
+        ax: the axes.
+        name: the label of the axis.
+        values: all values that are drawn.
+    """
+    positive = [value for value in values if value > 0]
+    if positive and min(values) >= 0 and max(positive) / min(positive) >= LOGARITHMIC_FROM:
+        least = min(positive)
+        if min(values) == 0:
+            ax.set_xscale("symlog", linthresh=least, linscale=0.7)
+            name += f"  (logarithmic; linear from 0 to {least:g})" if name else ""
+        else:
+            ax.set_xscale("log")
+            name += "  (logarithmic)" if name else ""
+    ticks = _readable_ticks(ax, sorted({*values}))
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.margins(x=0.05)
+    ax.set_xlabel(name)
+
+
+def _readable_ticks(ax: Axes, values: Sequence[float]) -> list[float]:
+    """The values whose labels have room beside one another, with the first and the last."""
+    if len(values) < 2:
+        return [*values]
+    places = [float(place) for place in ax.xaxis.get_transform().transform(values)]
+    room = TICK_ROOM * (places[-1] - places[0])
+    ticks, last = [values[0]], places[0]
+    for value, place in zip(values[1:-1], places[1:-1], strict=True):
+        if place - last >= room and places[-1] - place >= room:
+            ticks.append(value)
+            last = place
+    return [*ticks, values[-1]]
+
+
+def _limit_axis(ax: Axes, axis: str, possible: tuple[float, float], values: Sequence[float]) -> None:
+    """End an axis, ``"x"`` or ``"y"``, where no value is possible, unless a value lies there."""
+    if not all(possible[0] <= value <= possible[1] for value in values):
+        return
+    low, high = ax.viewLim.intervalx if axis == "x" else ax.viewLim.intervaly
+    room = EDGE * min(high - low, possible[1] - possible[0])
+    ax.set(**{f"{axis}lim": (max(low, possible[0] - room), min(high, possible[1] + room))})
+
+
+def _place_texts(figure: Figure) -> None:
+    """Move each text of a figure to where it overlaps no other, or remove it; the layout must be done."""
+    from matplotlib.transforms import Bbox
+
+    per_point = figure.dpi / 72
+    for ax in (ax for ax in figure.axes if ax.texts):
+        marks = ax.transData.transform([text.get_position() for text in ax.texts])
+        taken = [Bbox([mark, mark]).padded(MARKER_RADIUS * per_point) for mark in marks]
+        for text in list(ax.texts):
+            box = text.get_window_extent()
+            for right, up in TEXT_OFFSETS:
+                left = -box.width if right < 0 else 0
+                moved = box.translated(right * per_point + left, up * per_point)
+                if not any(moved.overlaps(other) for other in taken):
+                    taken.append(moved)
+                    text.set_horizontalalignment("right" if right < 0 else "left")
+                    text.set_transform(_offset(ax, right, up))
+                    break
+            else:
+                text.remove()
+
+
+def _offset(ax: Axes, right: float, up: float) -> Transform:
+    from matplotlib.transforms import ScaledTranslation
+
+    return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
 
 
 def draw_histograms(

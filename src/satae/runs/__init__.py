@@ -1,1 +1,1 @@
-"""Runs, one by one: built from a configuration, trained, measured, written down, gone on with, read back."""
+"""The directory of one run: its layout, its record, its metrics, and its trained model."""

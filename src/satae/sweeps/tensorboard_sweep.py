@@ -23,11 +23,10 @@ from torch.utils.tensorboard.summary import custom_scalars
 from satae.config.messages import format_value
 from satae.config.registries import LOGGERS
 from satae.config.schema import SEED
-from satae.loggers.tensorboard_logger import CHART_LAYOUT
+from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
 from satae.printable import brief_line
 from satae.runs.layout import FAILED, FINISHED, LOCK_FILE, RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
-from satae.sweeps.event_files import encode_events, replace_events, replace_settings
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
 from satae.sweeps.results import (
     DEAD,

@@ -5,8 +5,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from satae.sweeps import event_files
-from satae.sweeps.event_files import READ_SECONDS, encode_events, replace_events, replace_settings
+from satae.loggers import tensorboard_logger
+from satae.loggers.tensorboard_logger import READ_SECONDS, encode_events, replace_events, replace_settings
 
 
 def saying(value):
@@ -24,8 +24,8 @@ def names(folder):
 @pytest.fixture
 def later(monkeypatch):
     """Let a while go by."""
-    now = event_files.time.time()
-    return lambda: monkeypatch.setattr(event_files.time, "time", lambda: now + 2 * READ_SECONDS)
+    now = tensorboard_logger.time.time()
+    return lambda: monkeypatch.setattr(tensorboard_logger.time, "time", lambda: now + 2 * READ_SECONDS)
 
 
 def test_a_new_event_file_empties_the_earlier_one_which_is_removed_later(tmp_path, later):
