@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -45,8 +44,6 @@ def main() -> int:
     signals.end_without_traceback()  # imports take a while
     from satae.cli import app
 
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # both as in satae-train
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return app.run(PROGRAM, work, help_text=help_text())
 
 

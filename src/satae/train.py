@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from satae import signals
 
 if TYPE_CHECKING:
-    from satae.cli.jobs import Job
     from satae.config import Config
     from satae.launchers.base import Share
     from satae.runs.record import RunRecord
@@ -23,9 +22,6 @@ def main() -> int:
     signals.end_without_traceback()  # until the program handles signals: imports take a while
     from satae.cli import app
 
-    # OpenMP's threads wait by spinning, long by default: beside other programs, steps took up to 20 times as long
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
     last_words = "ended at once; the last checkpoint is kept"
     return app.run("satae-train", train_command, last_words=last_words, pause_garbage_collector=True)
 
@@ -41,32 +37,8 @@ def train_command(words: Sequence[str]) -> int:
 
     runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
     with plan.open_runs(runs, jobs.import_training) as (launcher, jobs_to_run):
-        launcher.run(run_job, jobs_to_run)
+        launcher.run(partial(jobs.run_job, train), jobs_to_run)
     return plan.worst_exit_code(runs)
-
-
-def run_job(job: Job, share: Share | None) -> bool:
-    """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
-
-    Raises:
-        ConfigError: another process works in the directory of a single run.
-        Interrupted: a signal ended the run; it has left a checkpoint.
-    """
-    from satae.cli import jobs
-    from satae.sweeps.tensorboard_sweep import update_run
-
-    if jobs.is_finished_by_another(job):
-        return False
-    with job.settings.apply(job.directory):
-        try:
-            with jobs.open_record(job) as record:
-                train(job.config, record, share, name=job.directory.name if job.in_sweep else "")
-        except Exception as error:
-            return jobs.report_failure(error, job)
-        finally:
-            if job.in_sweep:
-                update_run(job.directory)
-    return False
 
 
 def train(config: Config, record: RunRecord, share: Share | None = None, name: str = "") -> float:
@@ -85,15 +57,12 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     """
     from satae.config.registries import LOGGERS
     from satae.experiment.before_training import best_so_far, startup_warnings
-    from satae.experiment.build import device
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
-    from satae.runs.layout import PICTURES_FOLDER
     from satae.training import torch_settings
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
-    torch_settings.use_deterministic_algorithms(device(config.device))
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
     experiment = Experiment.build(config)
     if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
@@ -104,12 +73,10 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
         RunConsole(config.epochs, finished_epochs=done, name=name) as console,
     ):
-        jobs = {"jobs": share.jobs} if share else {}
-        record.add_facts(threads=threads, **jobs, device=str(experiment.device), data=experiment.data_facts())
+        record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
         console.info(experiment.summary())
         if record.is_resumed:
-            start = f"step {experiment.step:,}, after {done} epochs" if resumed else "the start: no checkpoint"
-            console.info(f"resuming from {start}")
+            console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
         if not resumed:
             logger.log_command(record.overrides if name else record.command)
         for warning in startup_warnings(experiment, resumed):
@@ -138,19 +105,16 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
                 logger.flush()
                 checkpoints.save(experiment.step, state)
             if interrupted_by is not None:
-                console.info(f"interrupted: stopped at step {experiment.step:,}, after {experiment.epochs_done} epochs")
+                console.info(f"interrupted: stopped at {experiment.describe_position()}")
                 raise signals.Interrupted(interrupted_by)
 
         if "valid/code_sensitivity" not in metrics:  # a resumed run that is to have fewer epochs
             metrics |= experiment.measure_rare()
-        drawn = pictures.draw_examples(experiment)
-        pictures.save(drawn, record.directory / PICTURES_FOLDER)
+        drawn = pictures.save(pictures.draw_examples(experiment), record.directory)
         record.write_final_metrics(metrics)
-        console.show_result(metrics, record.directory, list(drawn), logger.end_message())
+        console.show_result(metrics, record.directory, drawn, logger.end_message())
     return metrics["valid/reconstruction"]
 
 
 if __name__ == "__main__":
-    from satae.train import main as installed_main  # the module that worker processes import too
-
-    sys.exit(installed_main())
+    sys.exit(main())

@@ -5,7 +5,7 @@ import shlex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from program import files, here
+from program import TINY, files, here
 
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import config_overrides, quote_value
@@ -68,3 +68,10 @@ def test_names_with_spaces_and_quotes_are_printed_as_they_are_typed(tmp_path):
     assert shlex.split(shlex.quote("it's here")) == ["it's here"]
     outcome = here(tmp_path, "resume=it's not here")
     assert outcome.err.startswith("satae-train: resume=it's not here: no run there")
+
+
+def test_hydras_own_record_of_a_run_is_written_where_the_user_asks_for_it(tmp_path):
+    assert here(tmp_path, *TINY, "hydra.run.dir=run", "hydra.output_subdir=.hydra").code == 0
+    run = tmp_path / "run"
+    assert (run / ".hydra" / "config.yaml").read_text() == (run / "config.yaml").read_text()
+    assert "hydra" not in (run / ".hydra" / "overrides.yaml").read_text()

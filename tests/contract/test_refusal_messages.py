@@ -43,7 +43,6 @@ UNKNOWN_OPTIONS = [
     ("hydra.launcher.zzz=2", "hydra.launcher.zzz: no such option without hydra/launcher= (see"),
     ("hydra.run.dri=x", "hydra.run.dri", "did you mean hydra.run.dir?"),
     ("hydra.zzz=1", "hydra.zzz: Hydra has no such option", "--cfg hydra"),
-    ("hydra.output_subdir=.hydra", "hydra.output_subdir: satae-train does not follow it; leave it out"),
     ("+hydra.callbacks.x._target_=os.system", "hydra.callbacks: satae-train does not follow it; leave it out"),
 ]
 WRONG_TYPES = [

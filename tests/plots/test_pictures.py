@@ -69,7 +69,7 @@ def test_a_zero_weight_is_grey_and_the_sign_is_kept():
 
 def test_pictures_are_saved_under_their_names(tmp_path):
     found = drawn(mlp((1, 8, 8), nn.ReLU, widths=[4]), (1, 8, 8))
-    pictures.save(found, tmp_path / "pictures")
+    pictures.save(found, tmp_path)
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {f"{name}.png" for name in found}
 
 

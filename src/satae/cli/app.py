@@ -55,6 +55,9 @@ def run(
     Returns:
         The exit code. A missing reader of the output shows in it alone.
     """
+    # OpenMP's threads wait by spinning, long by default: beside other programs, steps took up to 20 times as long
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
     words = sys.argv[1:]
     try:
         with _flushed_output(), tolerant_output(), _paused_collector() if pause_garbage_collector else nullcontext():

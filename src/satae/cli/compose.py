@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
 from satae.cli.app import FULL_ERROR
-from satae.cli.jobs import RUN_FOLDER, SWEEP_FOLDER, ProcessSettings, check_writable
+from satae.cli.jobs import RUN_FOLDER, SWEEP_FOLDER, check_writable
 from satae.config import Config, ConfigError, validate
 from satae.config.messages import format_value
 from satae.config.schema import TRAINING, Schema
@@ -41,18 +41,11 @@ class ComposedRun(NamedTuple):
     folder: Path  # the directory of the run; in a sweep, the folder of all its runs
     composed: DictConfig  # what Hydra composed, with its own options under "hydra"
 
-    def process_settings(self, directory: Path) -> ProcessSettings:
-        """What Hydra's own options say of the process that makes the run, for the run's directory."""
+    def process_options(self, directory: Path) -> DictConfig:
+        """Hydra's own options for the process that makes the run in a directory, without interpolations."""
         with _hydra_options(self.composed, runtime={"output_dir": str(directory)}) as composed:
-            options = composed.hydra
-            verbose = options.verbose
-            return ProcessSettings(
-                directory / f"{options.job.name}.log",
-                _plain(options.job_logging),
-                verbose if isinstance(verbose, bool | str) else _plain(verbose),
-                _plain(options.job.env_set),
-                bool(options.job.chdir),
-            )
+            used = ("job", "job_logging", "output_subdir", "verbose")
+            return OmegaConf.create({key: _plain(composed.hydra[key]) for key in used})
 
     def launcher_options(self, sweep: Path) -> dict[str, Any]:
         """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
@@ -196,10 +189,9 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
 
 
 def _check_hydra_options(composed: DictConfig) -> None:
-    """Refuse the options of Hydra that satae-train does not follow, since it makes runs and sweeps itself."""
-    for key in ("output_subdir", "callbacks"):
-        if composed.hydra[key]:
-            raise ConfigError(f"hydra.{key}: satae-train does not follow it; leave it out")
+    """Refuse the options of Hydra that name code: satae-train makes runs and sweeps itself."""
+    if composed.hydra.callbacks:
+        raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
     if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
         raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
 

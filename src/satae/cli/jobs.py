@@ -8,48 +8,28 @@ import os
 import shlex
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import chdir, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from satae import signals
+from omegaconf import DictConfig, OmegaConf
+
+from satae import atomic_write, signals
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
 from satae.printable import brief, first_line
-from satae.runs.layout import RECORD_FILE, shorten
+from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:
+    from satae.launchers.base import Share
     from satae.runs.record import RunRecord
 
 PROGRAM: Final = "satae-train"
 RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 
 log = logging.getLogger(__name__)
-
-
-class ProcessSettings(NamedTuple):
-    """What Hydra's own options say of the process that makes a run."""
-
-    log_file: Path
-    logging: dict[str, Any]  # as logging.config reads it
-    verbose: bool | str | list[str]  # the loggers that write debug messages, or whether all do
-    environment: dict[str, str]
-    chdir: bool  # whether the run works in its own directory
-
-    @contextmanager
-    def apply(self, directory: Path) -> Iterator[None]:
-        """Create the run's directory, configure logging and the environment; restore all but logging at the end."""
-        from hydra.core.utils import configure_log, env_override
-        from omegaconf import OmegaConf
-
-        resume_garbage_collector()
-        directory.mkdir(parents=True, exist_ok=True)
-        verbose = OmegaConf.create(self.verbose) if isinstance(self.verbose, list) else self.verbose
-        with tolerant_output(), chdir(directory) if self.chdir else nullcontext(), env_override(self.environment):
-            configure_log(OmegaConf.create(self.logging), verbose)
-            yield
 
 
 class Job(NamedTuple):
@@ -59,7 +39,7 @@ class Job(NamedTuple):
     directory: Path
     command: str  # the command line, as typed
     overrides: list[str]  # of this run, if the command line makes several
-    settings: ProcessSettings
+    hydra: DictConfig  # Hydra's own options for the process that makes the run
     in_sweep: bool
     resume: bool = False  # whether the directory holds a run that is resumed
     is_done: bool = False  # whether nothing is left to do: the run has finished, or would diverge again
@@ -81,39 +61,50 @@ def import_training() -> None:
         import satae.runs.record  # noqa: F401
 
 
-@contextmanager
-def open_record(job: Job) -> Iterator[RunRecord]:
-    """Write a new run's record, or resume the record that exists; show a run of a sweep beside the others.
+def run_job(train: Callable[[Config, RunRecord, Share | None, str], object], job: Job, share: Share | None) -> bool:
+    """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
 
     Raises:
-        ConfigError: another process works in the directory.
-        Interrupted: a signal ended the run; its message says how to resume.
+        ConfigError: another process works in the directory of a single run.
+        Interrupted: a signal ended the run; it has left a checkpoint, and the message says how to resume.
     """
+    from hydra.core.utils import configure_log, env_override
+
     from satae.runs.record import RunRecord
+    from satae.sweeps.results import read_status
+    from satae.sweeps.tensorboard_sweep import update_run
 
-    directory = job.directory
-    if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-        record = RunRecord.resume(directory, job.command, exit_code)
-    else:
-        record = RunRecord.start(directory, job.config, job.command, job.overrides, exit_code, rerun_of=job.rerun_of)
-    try:
-        with record:
+    directory, options = job.directory, job.hydra
+    if job.in_sweep and read_status(directory) == FINISHED:  # by another process, meanwhile
+        return False
+    resume_garbage_collector()
+    directory.mkdir(parents=True, exist_ok=True)
+    with tolerant_output(), chdir(directory) if options.job.chdir else nullcontext(), env_override(options.job.env_set):
+        configure_log(options.job_logging, options.verbose)
+        if options.output_subdir:  # Hydra's own record of a run
+            for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
+                file = directory / options.output_subdir / f"{name}.yaml"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
+        try:
+            if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
+                record = RunRecord.resume(directory, job.command, exit_code)
+            else:
+                start = (directory, job.config, job.command, job.overrides)
+                record = RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
+            with record:
+                if job.in_sweep:
+                    update_run(directory)
+                train(job.config, record, share, directory.name if job.in_sweep else "")
+        except signals.Interrupted as error:
+            remedy = "" if job.in_sweep else f"; resume with: {job.resume_command}"
+            raise signals.Interrupted(error.number, remedy) from None
+        except Exception as error:
+            return _report_failure(error, job)
+        finally:
             if job.in_sweep:
-                from satae.sweeps.tensorboard_sweep import update_run
-
                 update_run(directory)
-            yield record
-    except signals.Interrupted as error:
-        remedy = "" if job.in_sweep else f"; resume with: {job.resume_command}"
-        raise signals.Interrupted(error.number, remedy) from None
-
-
-def is_finished_by_another(job: Job) -> bool:
-    """Whether another process has finished this run of a sweep meanwhile."""
-    from satae.runs import layout
-    from satae.sweeps import results
-
-    return job.in_sweep and results.read_status(job.directory) == layout.FINISHED
+    return False
 
 
 def exit_code(error: BaseException) -> int:
@@ -125,7 +116,7 @@ def exit_code(error: BaseException) -> int:
     return DIVERGED if isinstance(error, NonFinite) else FAILED
 
 
-def report_failure(error: Exception, job: Job) -> bool:
+def _report_failure(error: Exception, job: Job) -> bool:
     """Log why a run failed, and print it in one line with a remedy; returns whether it counts as a failure.
 
     A run of a sweep that another process is making is only reported.
@@ -146,7 +137,7 @@ def report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
         return True
     log.error("the run failed", exc_info=error)
-    log_file = job.settings.log_file
+    log_file = job.directory / f"{job.hydra.job.name}.log"
     line = f"{_explain_fault(error)}; resume with: {job.resume_command}; the traceback is in {log_file}"
     print_error(PROGRAM, line, FAILED)
     return True

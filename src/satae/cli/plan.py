@@ -81,8 +81,8 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
 
 
 def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
-    words, settings = task_overrides(run.overrides), run.process_settings(directory)
-    return Job(run.config, directory, command, words, settings, options.multirun, rerun_of=options.rerun_of)
+    words, hydra = task_overrides(run.overrides), run.process_options(directory)
+    return Job(run.config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
 
 
 def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:

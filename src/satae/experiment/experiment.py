@@ -19,7 +19,7 @@ from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.printable import brief
-from satae.training import optimizers
+from satae.training import optimizers, torch_settings
 from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient
 from satae.training.loop import (
@@ -60,6 +60,7 @@ class Experiment:
     def build(cls, config: Config) -> Self:
         """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
         device, data = build.device(config.device), build.dataset(config)
+        torch_settings.use_deterministic_algorithms(device)
         noise = build.noise(config, data)
         statistics, fingerprint, data = data.statistics.to(device), data.fingerprint, data.to(device)
         with torch.random.fork_rng(devices=[]):
@@ -240,16 +241,21 @@ class Experiment:
         trace = self.model.eval().trace(self.examples()[1])
         return {f"pre_activations/{name}": z for name, z in trace.zs.items()} | {"code": trace.code}
 
-    def data_facts(self) -> dict[str, Any]:
-        """The sizes of the splits, the shape, the range and the number of labels, as plain values."""
+    def describe_position(self) -> str:
+        """How far the training is: ``"step 1,000, after 3 epochs"``."""
+        return f"step {self.step:,}, after {self.epochs_done} epochs"
+
+    def facts(self) -> dict[str, Any]:
+        """The device; and the sizes of the splits, the shape, the range and the number of labels; as plain values."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
-        return {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
+        data = {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
+        return {"device": str(self.device), "data": data}
 
     def summary(self) -> str:
         """Describe the data and the model in two lines."""
         weights = sum(p.numel() for p in self.model.parameters())
-        facts, shape = self.data_facts(), "x".join(map(str, self.data.shape))
+        facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"

@@ -15,6 +15,7 @@ from torch import Tensor
 from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.plots.style import COLORS, Picture, figure_style, panel_grid, to_picture
+from satae.runs.layout import PICTURES_FOLDER
 from satae.training.metrics import LOW_ENERGY, energy_map
 
 TILE_SIZE: Final = 56  # pixels at least; an image is enlarged by a whole factor, without smoothing
@@ -56,12 +57,13 @@ def draw_examples(experiment: Experiment) -> dict[str, Picture]:
     return draw(experiment.model.eval(), *experiment.examples(), experiment.data.span)
 
 
-def save(pictures: Mapping[str, Picture], directory: Path) -> None:
-    """Write each picture to ``<name>.png``; the directory is created if needed."""
+def save(pictures: Mapping[str, Picture], directory: Path) -> list[str]:
+    """Write each picture to ``pictures/<name>.png`` in the directory of a run; returns the names."""
     if pictures:
-        directory.mkdir(exist_ok=True)
+        (directory / PICTURES_FOLDER).mkdir(exist_ok=True)
     for name, picture in pictures.items():
-        (directory / f"{name}.png").write_bytes(picture.png)
+        (directory / PICTURES_FOLDER / f"{name}.png").write_bytes(picture.png)
+    return list(pictures)
 
 
 def is_image(shape: Sequence[int]) -> bool:
