@@ -28,9 +28,9 @@ from satae.plots.charts import draw_chart
 from satae.plots.style import INK
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.formatting import NOTHING, format_change, format_duration, format_statistics
 from satae.sweeps.results import FVU, SATURATED
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
+from satae.sweeps.table import NOTHING, format_change, format_duration, format_statistics
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(

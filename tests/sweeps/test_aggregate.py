@@ -17,6 +17,7 @@ from satae.sweeps.aggregate import (
     varying_keys,
 )
 from satae.sweeps.results import FVU, RunResult
+from satae.sweeps.series import Point
 
 finite = st.floats(-1e3, 1e3)
 
@@ -144,6 +145,9 @@ def test_other_metrics_are_left_out_of_the_statistics_by_epoch():
 
 
 def test_paired_differences_are_taken_over_common_seeds():
-    first, second = {0: 1.0, 1: 2.0, 2: 9.0}, {1: 5.0, 0: 2.0, 3: 7.0}
-    assert SeedStatistics.from_pairs(first, second) == SeedStatistics.from_values([1.0, 3.0])
-    assert SeedStatistics.from_pairs({0: 1.0}, {1: 1.0}).n == 0
+    def point(values):
+        return Point(0.0, {}, {seed: result()._replace(metrics={FVU: value}) for seed, value in values.items()})
+
+    first, second = point({0: 1.0, 1: 2.0, 2: 9.0}), point({1: 5.0, 0: 2.0, 3: 7.0})
+    assert second.change(first, FVU) == SeedStatistics.from_values([1.0, 3.0])
+    assert point({1: 1.0}).change(point({0: 1.0}), FVU).n == 0

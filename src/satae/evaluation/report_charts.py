@@ -12,8 +12,8 @@ from satae.evaluation.report_section import HOLDS, INCONCLUSIVE, MASKED, PartSum
 from satae.plots.charts import Curve, Panel
 from satae.plots.style import COLORS, DASHES
 from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.formatting import shorten_value
 from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Point, Series, error_bars, spread_evenly
+from satae.sweeps.table import shorten_value
 
 MOST_CHART_PANELS: Final = 6
 MOST_PLACES: Final = 100  # on a curve

@@ -24,9 +24,9 @@ from satae.plots.charts import Chart
 from satae.printable import clean_text, first_line
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
-from satae.sweeps.formatting import shorten_value
 from satae.sweeps.results import RunResult, parse_time
 from satae.sweeps.series import Point, compare
+from satae.sweeps.table import shorten_value
 
 BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
 MASKED, INCONCLUSIVE, HOLDS = VERDICTS = ("masked", "inconclusive", "holds")  # the worst first
@@ -245,8 +245,9 @@ def _section(
     usual = _usual_settings(valid.values())
     alike = part.align({at: each for at, each in valid.items() if each.settings == usual})
     measured = [
-        group.with_runs(
-            [run._replace(metrics=alike[run.directory].numbers) for run in group.runs if run.directory in alike]
+        replace(
+            group,
+            runs=[run._replace(metrics=alike[run.directory].numbers) for run in group.runs if run.directory in alike],
         )
         for group in groups
     ]

@@ -16,7 +16,8 @@ from satae.evaluation.report_section import (
     ReportSection,
     interval_over_seeds,
 )
-from satae.sweeps.formatting import (
+from satae.sweeps.series import Point, spread_evenly
+from satae.sweeps.table import (
     ALL_RUNS,
     NOTHING,
     TextTable,
@@ -27,7 +28,6 @@ from satae.sweeps.formatting import (
     table_keys,
     table_values,
 )
-from satae.sweeps.series import Point, spread_evenly
 
 MOST_VALUES: Final = 12  # columns of a table
 REMARK_WIDTH: Final = 18  # letters of a line in a cell

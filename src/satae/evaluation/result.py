@@ -24,7 +24,7 @@ from satae.printable import brief, clean_text
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
 from satae.sweeps.results import parse_time
-from satae.sweeps.table import csv_file
+from satae.sweeps.table import encode_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -154,7 +154,7 @@ def tables_as_csv(tables: Iterable[ResultTable]) -> bytes:
     tables = [*tables]
     columns = [*dict.fromkeys(column for table in tables for column in table.columns)]
     rows = ([table.name, *(row.get(column) for column in columns)] for table in tables for row in table.dicts())
-    return csv_file(["table", *columns], rows)
+    return encode_csv([["table", *columns], *rows])
 
 
 def _as_json(found: Any) -> Any:

@@ -11,9 +11,9 @@ from satae.config.messages import join_words
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
 from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.formatting import shorten_value
 from satae.sweeps.results import FVU, METRIC_NAMES, SATURATED, TOTAL, RunResult
 from satae.sweeps.series import SHARE, Comparison, Point, error_bars, spread_evenly
+from satae.sweeps.table import shorten_value
 
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"

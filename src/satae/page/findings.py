@@ -11,9 +11,9 @@ from satae.config.messages import count_words, join_words
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.page.sources import RunCollection, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.formatting import format_change, format_statistics, shorten_value
 from satae.sweeps.results import FVU, SATURATED, RunResult
 from satae.sweeps.series import Comparison, Point, Series, spread_evenly
+from satae.sweeps.table import format_change, format_statistics, shorten_value
 
 ENOUGH_SEEDS: Final = 3  # for a difference
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
@@ -145,9 +145,8 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
 
 def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator[str]:
     """What a reader must know before relying on the rest."""
-    done = [group.with_runs(group.finished) for group in groups]
-    counts = [group.statistics(FVU).n for group in done]
-    if missing := sum(not group.runs for group in done):
+    counts = [group.statistics(FVU).n for group in groups]
+    if missing := sum(not group.finished for group in groups):
         has = count_words(missing, "configuration has", "configurations have")
         yield f"{has} no finished run and {'is' if missing == 1 else 'are'} in no figure."
     if few := [n for n in counts if 0 < n < ENOUGH_SEEDS]:

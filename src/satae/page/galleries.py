@@ -11,9 +11,9 @@ from satae.config.registries import EVALUATION_PARTS
 from satae.config.saved_config import read_file
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
 from satae.sweeps.aggregate import SeedGroup
-from satae.sweeps.formatting import format_configuration
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import Comparison, Point, examples
+from satae.sweeps.table import format_configuration
 
 PICTURE_TITLES: Final = {
     "reconstructions": ("Reconstructions", "clean inputs, the noisy inputs of the model, and its reconstructions"),

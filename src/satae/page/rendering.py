@@ -18,8 +18,8 @@ from satae.page.sources import RunCollection
 from satae.plots.style import Drawing
 from satae.printable import clean_text
 from satae.sweeps.aggregate import SeedGroup
-from satae.sweeps.formatting import TextTable, shorten_value
 from satae.sweeps.series import Comparison
+from satae.sweeps.table import TextTable, shorten_value
 
 MOST_COMMANDS: Final = 50
 FEW_RUNS: Final = 4  # the page shows the evaluation pictures of no more runs

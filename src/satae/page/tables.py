@@ -15,19 +15,22 @@ from satae.page.sources import RunCollection
 from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup, display_value
-from satae.sweeps.formatting import (
+from satae.sweeps.results import FVU, METRIC_COLUMNS
+from satae.sweeps.table import (
     ALL_RUNS,
     NOTHING,
+    UNREADABLE,
     TextTable,
+    encode_csv,
     format_duration,
     format_number,
     format_statistics,
+    metric_column,
+    runs_csv,
     shorten_value,
     table_keys,
     table_values,
 )
-from satae.sweeps.results import FVU, METRIC_COLUMNS
-from satae.sweeps.table import UNREADABLE, csv_file, csv_rows, metric_column, runs_csv
 
 MOST_DIFFERENT_VALUES: Final = 4  # of a fact
 EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
@@ -46,12 +49,11 @@ def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Te
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
-            done = group.with_runs(group.finished)
-            numbers = [format_statistics(done.statistics(metric)) for metric in metrics]
-            collapsed = sum(run.is_collapsed for run in done.runs)
+            numbers = [format_statistics(group.statistics(metric)) for metric in metrics]
+            collapsed = sum(run.is_collapsed for run in group.finished)
             unfinished = sum(not run.is_finished for run in group.runs)
             names = table_values(group, keys) or [ALL_RUNS]
-            yield [*names, str(done.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
+            yield [*names, str(group.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
 
     return TextTable.from_rows("Configurations", head, rows(), len(metrics) + 3)
 
@@ -153,15 +155,14 @@ def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
 
     def rows() -> Iterator[list[object]]:
         for group in groups:
-            done = group.with_runs(group.finished)
             values = [format_value(group.values[key]) if key in group.values else None for key in keys]
-            counts = [sum(run.is_collapsed for run in done.runs), len(group.runs)]
-            for metric in dict.fromkeys(key for run in done.runs for key in run.metrics):
-                statistics = done.statistics(metric)
+            counts = [sum(run.is_collapsed for run in group.finished), len(group.runs)]
+            for metric in dict.fromkeys(key for run in group.finished for key in run.metrics):
+                statistics = group.statistics(metric)
                 ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
                 yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
 
-    return csv_file(head, rows())
+    return encode_csv([head, *rows()])
 
 
 def encode_evaluations(
@@ -174,13 +175,13 @@ def encode_evaluations(
     own = EVALUATION_COLUMNS
     head = [*own, *(f"row/{column}" if column in own else column for column in evaluated.columns)]
     places = {column: place for place, column in enumerate(evaluated.columns, len(own))}
-    yield csv_file(head, [])
+    yield encode_csv([head])
     for group in groups:
         for run in group.runs:
             for part in evaluated.runs.get(run.directory, ()):
                 in_means = "yes" if evaluated.counts(run.directory, part) else "no"
                 first = [collection.name(run), group.name, run.seed, part, in_means]
-                yield csv_rows(_evaluation_rows(run.directory, part, first, places), len(head))
+                yield encode_csv(_evaluation_rows(run.directory, part, first, places))
 
 
 def _evaluation_rows(

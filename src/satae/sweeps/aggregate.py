@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,6 @@ from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.sweeps.results import RunResult
 
 CONFIDENCE: Final = 0.95
-TOO_LARGE: Final = "too large"  # the text for a deviation that exceeds every float
 
 
 class SeedStatistics(NamedTuple):
@@ -43,10 +42,13 @@ class SeedStatistics(NamedTuple):
         deviation = math.dist(scaled, [mean] * n) / math.sqrt(n - 1)  # ten times as fast as statistics.stdev
         return cls(n, mean * unit, deviation * unit, student_quantile(n - 1) * deviation / math.sqrt(n) * unit)
 
-    @classmethod
-    def from_pairs(cls, first: Mapping[int, float], second: Mapping[int, float]) -> SeedStatistics:
-        """Compute the statistics of the paired differences, second minus first, over the seeds that both have."""
-        return cls.from_values(second[seed] - first[seed] for seed in second if seed in first)
+    @property
+    def half_width(self) -> float:
+        """Half of the 95 % interval of the mean; for two seeds half of their range; nan for one seed.
+
+        Student's t makes the interval of two seeds twelve times as wide as the distance between them.
+        """
+        return self.deviation / math.sqrt(2) if self.n == 2 else self.margin
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,6 @@ class SeedGroup:
     def finished(self) -> list[RunResult]:
         """The runs in ``one_per_seed`` that are finished."""
         return [run for run in self.one_per_seed if run.is_finished]
-
-    def with_runs(self, runs: list[RunResult]) -> SeedGroup:
-        """This configuration with other runs."""
-        return replace(self, runs=runs)
 
     def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds that have it."""
@@ -132,8 +130,14 @@ def varying_keys(choices: Sequence[Mapping[str, Any]], typed: Sequence[str] = ()
         choices: the choices of each run.
         typed: options whose order is kept.
     """
-    keys = dict.fromkeys(key for one in choices for key in one if not is_among(key, EXECUTION_OPTIONS))
-    return in_typed_order([key for key in keys if _varies(key, choices)], typed)
+    first: dict[tuple[str, str], str] = {}  # the first value of each option, by option and choice
+    differs: dict[str, bool] = {}
+    for one in choices:
+        for key, value in one.items():
+            group, text = key.partition(".")[0], format_value(value)
+            choice = str(one.get(group)) if group != key else ""
+            differs[key] = differs.get(key, False) or first.setdefault((key, choice), text) != text
+    return in_typed_order([key for key in differs if differs[key] and not is_among(key, EXECUTION_OPTIONS)], typed)
 
 
 def in_typed_order(keys: Iterable[str], typed: Sequence[str]) -> list[str]:
@@ -152,17 +156,6 @@ def student_quantile(degrees: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
-
-
-def _varies(key: str, choices: Sequence[Mapping[str, Any]]) -> bool:
-    group = key.partition(".")[0]
-    seen: dict[str, str] = {}
-    for one in choices:
-        if key in one:
-            value = format_value(one[key])
-            if seen.setdefault(str(one.get(group)) if group != key else "", value) != value:
-                return True
-    return False
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:

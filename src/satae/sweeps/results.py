@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -78,11 +78,6 @@ class RunResult(NamedTuple):
         """The seed of its random generators."""
         return int(self.choices.get(SEED, 0))
 
-    @property
-    def logger(self) -> str:
-        """The name of its logger."""
-        return logger_of(self.choices)
-
     def epochs(self) -> Iterator[dict[str, float]]:
         """Read the metrics of each epoch, with its number under ``epoch``."""
         return metrics_log.read_epochs(self.directory / METRICS_LOG_FILE)
@@ -149,11 +144,6 @@ def worst_exit_code(directories: Iterable[Path]) -> int:
 def flat_choices(config: Config) -> dict[str, Any]:
     """The choices of a configuration, as :class:`RunResult` has them after the run started."""
     return flatten(with_absolute_paths(config).to_dict())
-
-
-def logger_of(choices: Mapping[str, Any]) -> str:
-    """The name of the logger that a run chose; runs of earlier versions, which had no choice, used TensorBoard."""
-    return str(choices.get("logger", "tensorboard"))
 
 
 def earliest_start(runs: Iterable[RunResult]) -> float:

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from satae.config.messages import format_value
 from satae.config.schema import SEED
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.formatting import ALL_RUNS, format_configuration, half_width
 from satae.sweeps.results import RunResult
+from satae.sweeps.table import ALL_RUNS, format_configuration
 
 ALPHA: Final = "alpha"
 MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
@@ -45,10 +45,9 @@ class Point(NamedTuple):
 
     def change(self, base: Point, metric: str) -> SeedStatistics:
         """Statistics of the change of a final metric from ``base`` to this point, seed by seed."""
-        first, second = (
-            {seed: run.metrics.get(metric, math.nan) for seed, run in point.runs.items()} for point in (base, self)
-        )
-        return SeedStatistics.from_pairs(first, second)
+        pairs = [(base.runs[seed], run) for seed, run in self.runs.items() if seed in base.runs]
+        values = ([run.metrics.get(metric, math.nan) for run in pair] for pair in pairs)
+        return SeedStatistics.from_values(second - first for first, second in values)
 
 
 class Series(NamedTuple):
@@ -138,7 +137,7 @@ def error_bars(
 
     A bar ends where no value is possible; one run has no bar.
     """
-    halves = [0.0 if math.isnan(half_width(one)) else half_width(one) for one in statistics]
+    halves = [0.0 if math.isnan(one.half_width) else one.half_width for one in statistics]
     low, high = possible
     down = [min(half, max(one.mean - low, 0.0)) for half, one in zip(halves, statistics, strict=True)]
     return down, [min(half, max(high - one.mean, 0.0)) for half, one in zip(halves, statistics, strict=True)]

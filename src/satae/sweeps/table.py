@@ -1,4 +1,4 @@
-"""The table of a sweep on the console, and its runs as a CSV file."""
+"""Runs and configurations as text: numbers for people, tables, CSV files, and what a sweep prints at its end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import io
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +21,7 @@ from satae.config.schema import SEED
 from satae.loggers.console import PipeSafeConsole, summary_line
 from satae.printable import brief
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
-from satae.sweeps.aggregate import TOO_LARGE, SeedStatistics, display_value, group_runs, in_typed_order, varying_keys
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs, in_typed_order, varying_keys
 from satae.sweeps.manifest import read_manifest_or_empty
 from satae.sweeps.results import METRIC_COLUMNS, RunResult, UnreadableRun
 from satae.sweeps.run_names import sweep_argument
@@ -31,6 +30,155 @@ PIPED_WIDTH: Final = 140  # letters of a line if the output is not a terminal
 RUNS_CSV_FILE: Final = "runs.csv"
 CSV_FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
 UNREADABLE: Final = "unreadable"  # stands for the status of an unreadable run
+NOTHING: Final = "–"  # stands where a number is unknown
+PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+ALL_RUNS: Final = "all runs"  # the name of the only configuration
+MOST_KEY_COLUMNS: Final = 8  # options that have a column in a table
+MOST_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
+FOLDED_ROWS: Final = 60  # a longer table is folded on the page
+TOO_LARGE: Final = "too large"  # stands for a deviation that exceeds every float
+
+
+def format_number(value: float | None) -> str:
+    """A number with four significant digits."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:#.4g}" if value else "0"
+
+
+def format_statistics(statistics: SeedStatistics) -> str:
+    """``0.321 ± 0.007``: the mean and half of its interval, with two digits of the latter.
+
+    For two seeds both values: ``0.32 (0.31, 0.33)``.
+    """
+    half, mean = statistics.half_width, statistics.mean
+    if math.isnan(half):
+        return format_number(mean)
+    if half <= 1e-14 * abs(mean):  # equal numbers; what is left is rounding
+        return f"{format_number(mean)}{PLUS_MINUS}0"
+    if not half < 1e6 or abs(mean) >= 1e6:
+        return f"{format_number(mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(half) else format_number(half)}"
+    digits = min(6, max(0, 1 - math.floor(math.log10(half))))
+    center, low, high = (f"{value:.{digits}f}" for value in (mean, mean - half, mean + half))
+    text = f"{center} ({low}, {high})" if statistics.n == 2 else f"{center}{PLUS_MINUS}{half:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def format_change(statistics: SeedStatistics) -> str:
+    """A difference with its sign: ``+0.02 ± 0.01``."""
+    return format_statistics(statistics) if statistics.mean < 0 else f"+{format_statistics(statistics)}"
+
+
+def format_configuration(values: Mapping[str, Any]) -> str:
+    """A configuration: ``act=relu, alpha=0.1``."""
+    return ", ".join(f"{shorten_value(key)}={shorten_value(value)}" for key, value in values.items()) or ALL_RUNS
+
+
+def format_duration(seconds: float) -> str:
+    """``1 h 02 min``, ``3 min 20 s`` or ``4.2 s``."""
+    if not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def shorten_value(value: object, most: int = 40) -> str:
+    """A value as a user types it, cut after ``most`` characters."""
+    text = " ".join(display_value(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+class TextTable(NamedTuple):
+    """A table of text; the first cell of a row names the row."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    numbers: int  # the last columns, which hold numbers
+    left_out: int  # rows that the page does not show
+    files: str = "runs.csv and groups.csv"  # hold all rows
+    caption: str = ""
+
+    @classmethod
+    def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
+        """A table with at most ``MOST_TABLE_ROWS`` of the rows."""
+        all_rows = [*rows]
+        return cls(title, [*head], all_rows[:MOST_TABLE_ROWS], numbers, max(0, len(all_rows) - MOST_TABLE_ROWS))
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the page shows the table only on demand."""
+        return len(self.rows) > FOLDED_ROWS
+
+
+def table_keys(axes: Sequence[str]) -> list[str]:
+    """The varied options that get a column of their own: all but the seed, ``MOST_KEY_COLUMNS`` at most."""
+    return [key for key in axes if key != SEED][:MOST_KEY_COLUMNS]
+
+
+def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:
+    """The cells of a configuration in these columns."""
+    return [shorten_value(group.values[key]) if key in group.values else NOTHING for key in keys]
+
+
+# CSV files
+
+
+def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResult | UnreadableRun], str]) -> bytes:
+    """A CSV file with one row for each run: status, facts, choices and final metrics.
+
+    Args:
+        found: the runs.
+        name: returns the name of a run.
+    """
+    every = [*found]
+    known = [run for run in every if isinstance(run, RunResult)]
+    choices = [*dict.fromkeys(key for run in known for key in run.choices)]
+    metrics = [*dict.fromkeys(key for run in known for key in run.metrics)]
+    facts = [f"{fact}_used" if fact in ("device", "threads") else fact for fact in CSV_FACTS]  # also names of options
+    head = ["run", "status", "exit_code", "error", *facts, *choices, *map(metric_column, metrics)]
+
+    def rows() -> Iterator[list[object]]:
+        for run in every:
+            if isinstance(run, UnreadableRun):
+                yield [name(run), UNREADABLE, None, run.reason, *[None] * (len(head) - 4)]
+                continue
+            known_facts = [run.record.get(key) for key in ("exit_code", "error", *CSV_FACTS)]
+            chosen = [format_value(run.choices[key]) if key in run.choices else None for key in choices]
+            yield [name(run), run.status, *known_facts, *chosen, *(run.metrics.get(key) for key in metrics)]
+
+    return encode_csv([head, *rows()])
+
+
+def metric_column(metric: str) -> str:
+    """The CSV column of a final metric; without a split, such as ``alpha``, it could be mistaken for an option."""
+    return metric if "/" in metric else f"final/{metric}"
+
+
+def encode_csv(rows: Iterable[Sequence[object]]) -> bytes:
+    """The rows of a CSV file, the first of which may be its head."""
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([_csv_cell(value) for value in row] for row in rows)
+    return file.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _csv_cell(value: object) -> object:
+    """A value that no spreadsheet takes for a formula; nothing for nan."""
+    if value is None or isinstance(value, int | float):
+        return None if isinstance(value, float) and math.isnan(value) else value
+    text = str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# the console
 
 
 def print_sweep(
@@ -76,67 +224,6 @@ def result_line(run: RunResult) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResult | UnreadableRun], str]) -> bytes:
-    """A CSV file with one row for each run: status, facts, choices and final metrics.
-
-    Args:
-        found: the runs.
-        name: returns the name of a run.
-    """
-    every = [*found]
-    known = [run for run in every if isinstance(run, RunResult)]
-    choices = [*dict.fromkeys(key for run in known for key in run.choices)]
-    metrics = [*dict.fromkeys(key for run in known for key in run.metrics)]
-    facts = [f"{fact}_used" if fact in ("device", "threads") else fact for fact in CSV_FACTS]  # also names of options
-    head = ["run", "status", "exit_code", "error", *facts, *choices, *map(metric_column, metrics)]
-
-    def rows() -> Iterator[list[object]]:
-        for run in every:
-            if isinstance(run, UnreadableRun):
-                yield [name(run), UNREADABLE, None, run.reason]
-                continue
-            known_facts = [run.record.get(key) for key in ("exit_code", "error", *CSV_FACTS)]
-            chosen = [format_value(run.choices[key]) if key in run.choices else None for key in choices]
-            yield [name(run), run.status, *known_facts, *chosen, *(run.metrics.get(key) for key in metrics)]
-
-    return csv_file(head, rows())
-
-
-def metric_column(metric: str) -> str:
-    """The CSV column of a final metric; without a split, such as ``alpha``, it could be mistaken for an option."""
-    return metric if "/" in metric else f"final/{metric}"
-
-
-def csv_file(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A CSV file with a header; rows may be shorter than it."""
-    return csv_rows(chain([head], rows), len(head))
-
-
-def csv_rows(rows: Iterable[Sequence[object]], width: int) -> bytes:
-    """Rows of a CSV file, each filled up to ``width`` columns."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    for row in rows:
-        writer.writerow([_csv_cell(value) for value in [*row, *[None] * (width - len(row))]])
-    return file.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _csv_cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula; nothing for nan."""
-    if value is None or isinstance(value, int | float):
-        return None if isinstance(value, float) and math.isnan(value) else value
-    text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _table(runs: Sequence[RunResult], typed: Sequence[str]) -> Table:
     """One row for each configuration; the first columns are the options that vary."""
     differ = dict.fromkeys([*varying_keys([run.choices for run in runs]), *typed])
@@ -152,7 +239,7 @@ def _table(runs: Sequence[RunResult], typed: Sequence[str]) -> Table:
     for group in group_runs(runs, typed):
         choices = group.runs[0].choices
         values = [_text(display_value(choices[key]) if key in choices else "-") for key in varied]
-        numbers = [_format_statistics(group.statistics(key)) for key in metrics]
+        numbers = [_mean_and_deviation(group.statistics(key)) for key in metrics]
         counts = [sum(run.is_collapsed for run in group.runs)]
         counts += [sum(run.status == status for run in group.runs) for status in statuses]
         table.add_row(*values, str(len(group.finished)), *numbers, *(str(count or "") for count in counts))
@@ -178,14 +265,14 @@ def _failures(failed: Sequence[RunResult]) -> str:
     return "\n".join(lines)
 
 
-def _format_statistics(statistics: SeedStatistics) -> str:
+def _mean_and_deviation(statistics: SeedStatistics) -> str:
     if not statistics.n:
         return "-"
-    mean = _format_number(statistics.mean)
-    return f"{mean} ± {_format_number(statistics.deviation)}" if statistics.n > 1 else mean
+    mean = _three_decimals(statistics.mean)
+    return f"{mean} ± {_three_decimals(statistics.deviation)}" if statistics.n > 1 else mean
 
 
-def _format_number(value: float) -> str:
+def _three_decimals(value: float) -> str:
     """Three decimals, or a power of ten for a large number."""
     if math.isinf(value):
         return TOO_LARGE

@@ -38,7 +38,6 @@ from satae.sweeps.results import (
     RunResult,
     UnreadableRun,
     earliest_start,
-    logger_of,
     read_run,
     read_runs,
     run_directories,
@@ -70,11 +69,6 @@ ONLY_CONFIGURATION: Final = "all"  # the name of the configuration in a sweep th
 log = logging.getLogger(__name__)
 
 
-def _writes_events(logger: str) -> bool:
-    """Whether a logger writes events for TensorBoard: then a sweep shows its runs there, too."""
-    return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))
-
-
 def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunIndex) -> None:
     """Show what the runs of a sweep choose, before new runs start.
 
@@ -90,12 +84,12 @@ def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunInd
         OSError: something cannot be written.
     """
     existing = read_runs(sweep)
-    all_choices = [*(run.choices for run in existing), *choices]
-    if not any(_writes_events(logger_of(one)) for one in all_choices):
+    shown = [one for one in [*(run.choices for run in existing), *choices] if _writes_events(one)]
+    if not shown:
         return
-    _show_settings(sweep, [one for one in all_choices if _writes_events(logger_of(one))])
+    _show_settings(sweep, shown)
     with _locked(sweep):
-        groups = _named_groups([run for run in existing if _writes_events(run.logger)], index)
+        groups = _named_groups([run for run in existing if _writes_events(run.choices)], index)
         if any(folder.name not in groups for folder in _band_folders(sweep)):
             _show_groups(sweep, groups)
 
@@ -105,12 +99,12 @@ def update_run(directory: Path) -> None:
     if not (directory / RECORD_FILE).exists():
         return
     try:
-        if not _writes_events(read_run(directory).logger):
+        if not _writes_events(read_run(directory).choices):
             return
         with _locked(directory.parent):
             name, seeds = _configuration_of(directory)
             _show_run(read_run(directory), name)
-            runs = [run for run in map(read_run, seeds) if _writes_events(run.logger)]
+            runs = [run for run in map(read_run, seeds) if _writes_events(run.choices)]
             show_band(directory.parent / BANDS_FOLDER / name, runs)
     except Exception as error:  # the directory of another run can hold anything
         log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
@@ -119,7 +113,7 @@ def update_run(directory: Path) -> None:
 def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
     """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
     found = [try_read_run(path) for path in run_directories(sweep)]
-    runs = [run for run in found if isinstance(run, RunResult) and _writes_events(run.logger)]
+    runs = [run for run in found if isinstance(run, RunResult) and _writes_events(run.choices)]
     if not runs:
         return found
     try:
@@ -149,6 +143,12 @@ def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
         replace_events(folder, BAND_SUFFIX, encode_events([start, layout, *bands], earliest_start(runs)))
     elif folder.is_dir():
         _remove_band(folder)
+
+
+def _writes_events(choices: Mapping[str, Any]) -> bool:
+    """Whether TensorBoard shows a run with these choices; early versions had no choice of a logger."""
+    logger = choices.get("logger", "tensorboard")
+    return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))
 
 
 def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:

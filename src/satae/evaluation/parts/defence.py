@@ -39,8 +39,8 @@ from satae.evaluation.report_section import (
 from satae.evaluation.result import StoredResult, count, interval, number, text
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
-from satae.sweeps.formatting import format_configuration, shorten_value
 from satae.sweeps.series import SHARE, Comparison, examples
+from satae.sweeps.table import format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult

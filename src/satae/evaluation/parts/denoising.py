@@ -16,8 +16,8 @@ from satae.evaluation.result import StoredResult, count, number, text
 from satae.plots.charts import Chart, Curve, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.formatting import format_configuration, shorten_value
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
+from satae.sweeps.table import format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult

@@ -13,8 +13,8 @@ from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
 from satae.evaluation.result import StoredResult, count, interval, number, text
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
-from satae.sweeps.formatting import shorten_value
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
+from satae.sweeps.table import shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult

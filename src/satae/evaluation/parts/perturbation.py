@@ -14,8 +14,8 @@ from satae.evaluation.report_charts import baseline_panels
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.result import StoredResult, count, number, text
 from satae.plots.charts import Chart
-from satae.sweeps.formatting import shorten_value
 from satae.sweeps.series import Comparison
+from satae.sweeps.table import shorten_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
