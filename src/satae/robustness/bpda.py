@@ -1,7 +1,8 @@
 """Changed backward passes: surrogate gradients that pass through saturated units, and controls that hide gradients.
 
 A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
-1802.00420.
+1802.00420. All of them change the activations that are submodules of a module, and raise ValueError if it has none;
+functional ones such as ``F.relu`` are not seen.
 """
 
 from __future__ import annotations
@@ -33,12 +34,8 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
     the slope at z, and for shrink it would make things worse; the second, our own, is the mean of f' over
     [z - T + 1, z + T - 1]. Both are exact at T = 1.
 
-    Args:
-        module: any module with activations as submodules; functional ones such as ``F.relu`` are not seen.
-        temperature: T, 1 or more.
-
     Raises:
-        ValueError: T below 1, or no activation.
+        ValueError: the temperature T is below 1.
     """
     if not temperature >= 1:
         raise ValueError(f"temperature={temperature:g}: must be 1 or more; 1 is the exact gradient")
@@ -54,12 +51,8 @@ def steepen_activations(module: nn.Module, factor: float) -> Iterator[None]:
 
     A positive control for masking: a saturating network decides nearly as before, but its gradients vanish.
 
-    Args:
-        module: any module with activations as submodules.
-        factor: s.
-
     Raises:
-        ValueError: the factor is not positive, or there is no activation.
+        ValueError: the factor s is not positive.
     """
     _check_factor(factor)
     with _replaced_activations(module, lambda act, f: lambda z: f(factor * z)):
@@ -73,15 +66,19 @@ def fade_gradients(module: nn.Module, factor: float) -> Iterator[None]:
     A positive control with a known truth: f(z) stays the same, bit for bit, and so does the robustness of the module.
     The backward pass uses f'(s z) instead of f'(z), which vanishes as s grows if f saturates.
 
-    Args:
-        module: any module with activations as submodules.
-        factor: s.
-
     Raises:
-        ValueError: the factor is not positive, or there is no activation.
+        ValueError: the factor s is not positive.
     """
     _check_factor(factor)
-    with _replaced_activations(module, lambda act, f: _with_gradient_of(f, lambda z: f(factor * z) / factor)):
+
+    def fade(act: nn.Module, f: Elementwise) -> Elementwise:
+        def function(input: Tensor) -> Tensor:
+            sloped = f(factor * input) / factor
+            return f(input.detach()) + (sloped - sloped.detach())
+
+        return function
+
+    with _replaced_activations(module, fade):
         yield
 
 
@@ -126,16 +123,6 @@ def _smooth_backward(f: Elementwise, temperature: float, *, stretches: bool) -> 
             stretched = temperature * f(input / temperature)  # its derivative is f'(z / T)
             return f(z) + (stretched - stretched.detach())
         return f(z) + (f(z + width) - f(z - width)) / (2 * width) * (input - z)
-
-    return function
-
-
-def _with_gradient_of(f: Elementwise, other: Elementwise) -> Elementwise:
-    """A function with the values of ``f`` and the slope of ``other``."""
-
-    def function(input: Tensor) -> Tensor:
-        sloped = other(input)
-        return f(input.detach()) + (sloped - sloped.detach())
 
     return function
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -45,9 +45,15 @@ def certified_bound(module: nn.Module, x: Tensor, ball: NormBall) -> CertifiedBo
     Raises:
         ValueError: no bound is known for a layer.
     """
-    layers = list(layers_of(module))
-    by_intervals = _propagate_intervals(layers, x.double(), ball)
-    by_norms = ball.epsilon * _product_of_norms(layers, x[:1], ball)
+    layers, clean, h, product = list(layers_of(module)), x.double(), x[:1], 1.0
+    low, high = ((clean + sign * ball.epsilon).clamp(ball.low, ball.high) for sign in (-1, 1))
+    box = _Box(low, high, clean, torch.full_like(clean, ball.epsilon) if ball.norm == "l2" else None)
+    for layer in layers:
+        box = _propagate(layer, box)
+        product *= operator_norm(layer, ball.norm, h)
+        h = evaluate(layer, h) if type(layer) in BOUNDED_ACTIVATIONS else layer(h)
+    by_intervals = vector_norm(torch.maximum(box.high - box.clean, box.clean - box.low), ball.norm)
+    by_norms = ball.epsilon * product
     return CertifiedBound(by_intervals.clamp_max(by_norms), by_norms, by_intervals)
 
 
@@ -140,43 +146,25 @@ def apply_affine(layer: AffineLayer, weight: Tensor, bias: Tensor | None, h: Ten
 # bounds by norms
 
 
-def _product_of_norms(layers: Sequence[nn.Module], h: Tensor, ball: NormBall) -> float:
-    product = 1.0
-    for layer in layers:
-        product *= operator_norm(layer, ball.norm, h)
-        h = evaluate(layer, h) if type(layer) in BOUNDED_ACTIVATIONS else layer(h)
-    return product
-
-
 def operator_norm(layer: nn.Module, norm: Norm, h: Tensor) -> float:
-    """The largest factor by which a layer can stretch a distance.
+    """The largest factor by which a layer of :func:`layers_of` can stretch a distance.
 
-    Args:
-        layer: one of :func:`layers_of`.
-        norm: of the distances on both sides.
-        h: an input of the layer (1, ...), for its shape.
+    For L_inf it is the largest sum of absolute weights of one output. For L_2 it is exact for a fully connected layer,
+    and an upper bound for a convolution. ``h`` is an input of the layer (1, ...), for its shape.
     """
     if isinstance(layer, ElementwiseScale):
         return layer.factor.abs().max().item()
     if isinstance(layer, AFFINE_LAYERS):
-        return _largest_row_sum(layer, h) if norm == "linf" else _spectral_norm(layer, h)
+        weight = layer.weight.detach().double()
+        if norm == "linf":
+            return apply_affine(layer, weight.abs(), None, torch.ones_like(h[:1]).double()).max().item()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            small = h if isinstance(layer, nn.ConvTranspose2d) else layer(h)
+            return _torus_spectral_norm(layer, weight, small.shape[-2:])
+        return float(torch.linalg.matrix_norm(weight, 2))
     facts = BOUNDED_ACTIVATIONS.get(type(layer))
     slope_bound = None if facts is None else facts.slope_bound(layer)
     return 1.0 if slope_bound is None else slope_bound
-
-
-def _largest_row_sum(layer: AffineLayer, h: Tensor) -> float:
-    """The exact norm from L_inf to L_inf: the largest sum of absolute weights of one output."""
-    return apply_affine(layer, layer.weight.detach().abs().double(), None, torch.ones_like(h[:1]).double()).max().item()
-
-
-def _spectral_norm(layer: AffineLayer, h: Tensor) -> float:
-    """The norm from L_2 to L_2: exact for a fully connected layer, an upper bound for a convolution."""
-    weight = layer.weight.detach().double()
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        small = h if isinstance(layer, nn.ConvTranspose2d) else layer(h)
-        return _torus_spectral_norm(layer, weight, small.shape[-2:])
-    return float(torch.linalg.matrix_norm(weight, 2))
 
 
 def _torus_spectral_norm(conv: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor, small: torch.Size) -> float:
@@ -185,12 +173,7 @@ def _torus_spectral_norm(conv: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor, s
     A convolution with zero padding is a part of the convolution on the torus, so its norm is not larger. On a torus
     the Fourier transform splits it into one matrix for each frequency (Sedghi, Gupta & Long 2019, arXiv 1805.10408); a
     stride of s first becomes s^2 times the channels. A transposed convolution has the norm of the convolution that it
-    transposes.
-
-    Args:
-        conv: the layer, for its strides.
-        weight: (outputs, inputs, height, width) of the convolution.
-        small: height and width of the images after the strides.
+    transposes. ``small`` has the height and width of the images after the strides.
     """
     if conv.groups != 1 or any(step != 1 for step in conv.dilation) or conv.padding_mode != "zeros":
         raise ValueError(f"no bound is known for {conv}: groups, dilation and padding other than zeros")
@@ -215,14 +198,6 @@ class _Box(NamedTuple):
     high: Tensor
     clean: Tensor  # the value for the unperturbed input
     radii: Tensor | None  # (N, ...) as long as |change / radii|_2 <= 1 also holds: up to the first affine layer
-
-
-def _propagate_intervals(layers: Sequence[nn.Module], x: Tensor, ball: NormBall) -> Tensor:
-    low, high = ((x + sign * ball.epsilon).clamp(ball.low, ball.high) for sign in (-1, 1))
-    box = _Box(low, high, x, torch.full_like(x, ball.epsilon) if ball.norm == "l2" else None)
-    for layer in layers:
-        box = _propagate(layer, box)
-    return vector_norm(torch.maximum(box.high - box.clean, box.clean - box.low), ball.norm)
 
 
 def _propagate(layer: Any, box: _Box) -> _Box:

@@ -136,7 +136,10 @@ def apgd(
         for step in range(1, steps + 1):
             if not len(active):
                 break
-            point = _next_point(state, ball, active.x, MOMENTUM if step > 1 else 1.0)
+            momentum = MOMENTUM if step > 1 else 1.0
+            ahead = ball.ascend(state.point, state.gradient, state.size, active.x)
+            inertia = (1 - momentum) * (state.point - state.previous)
+            point = ball.project(state.point + momentum * (ahead - state.point) + inertia, active.x)
             here = loss_gradient(model, point, active.labels, loss or targeted_loss(active.other_classes[:, restart]))
             stay = active.remove_fooled(point, here.logits)
             state = select_examples(_record_step(state, point, here), stay)
@@ -151,12 +154,6 @@ def apgd_checkpoints(steps: int) -> list[int]:
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - PERIOD_DECREASE, SHORTEST_PERIOD))
     return sorted({math.ceil(round(share * steps, 9)) for share in shares[1:] if share <= 1})
-
-
-def _next_point(state: _ApgdState, ball: NormBall, center: Tensor, momentum: float) -> Tensor:
-    ahead = ball.ascend(state.point, state.gradient, state.size, center)
-    inertia = (1 - momentum) * (state.point - state.previous)
-    return ball.project(state.point + momentum * (ahead - state.point) + inertia, center)
 
 
 def _record_step(state: _ApgdState, point: Tensor, here: LossGradient) -> _ApgdState:
