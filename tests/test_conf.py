@@ -14,6 +14,7 @@ from satae.cli.compose import compose_runs
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
+from satae.config.registries import OPTIMIZERS
 from satae.config.registry import conf_values
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_choice, setting_types
 from satae.data.published import is_complete, published_sets
@@ -185,5 +186,5 @@ def test_what_is_built_is_what_was_chosen():
     network = build.model(config, (1, 8, 8))
     assert build.activation(config).lambd == 0.25
     assert [layer.affine.out_features for _, layer in network.layers()] == [7, 3]
-    assert build.optimizer(config, network.parameters()).param_groups[0]["lr"] == 0.125
+    assert OPTIMIZERS.build(config.optim, network.parameters()).param_groups[0]["lr"] == 0.125
     assert build.device("cpu") == torch.device("cpu")

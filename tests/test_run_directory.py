@@ -25,6 +25,7 @@ from torch.nn.modules import module
 
 import satae
 from satae.config import validate
+from satae.config.registries import NOISES
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint
@@ -169,11 +170,11 @@ def test_the_event_file_holds_the_command_and_a_layout(run, events):
 def test_the_loaded_model_gives_the_measured_error(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     data, model = build.dataset(config), satae.load(run)
-    centre, x = data.statistics, data.batch(data.valid.x)
-    noisy = build.noise(config, data)(x, build.random_generator(METRICS_SEED, "valid"))
+    statistics, x = data.statistics, data.batch(data.valid.x)
+    noisy = NOISES.build(config.noise, data.span)(x, build.random_generator(METRICS_SEED, "valid"))
     with torch.no_grad():
-        errors = ((model(noisy) - x) / centre.std).square().mean()
-    fvu = errors / ((x - centre.mean) / centre.std).square().mean()
+        errors = ((model(noisy) - x) / statistics.std).square().mean()
+    fvu = errors / ((x - statistics.mean) / statistics.std).square().mean()
     assert fvu.item() == pytest.approx(read(run / "metrics.json")["valid/fvu"], abs=1e-5)
 
 

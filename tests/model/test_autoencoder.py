@@ -1,4 +1,4 @@
-"""Encoders and decoders: shapes, tied weights, normalisation, and the ways to read one forward pass."""
+"""Encoders and decoders: shapes, tied weights, normalization, and the ways to read one forward pass."""
 
 import copy
 import functools
@@ -189,7 +189,7 @@ def test_every_weight_learns(name, batch_norm):
     assert without == shifted_away
 
 
-def test_batch_norm_normalises_each_hidden_layer_and_not_the_output():
+def test_batch_norm_normalizes_each_hidden_layer_and_not_the_output():
     def norms(model):
         return sum(isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) for part in model.modules())
 
@@ -292,7 +292,7 @@ def test_a_code_unit_moves_the_output_by_one_and_in_the_same_direction():
     torch.testing.assert_close(after, before / before.norm(dim=1, keepdim=True))
 
 
-def test_normalising_twice_changes_nothing():
+def test_normalizing_twice_changes_nothing():
     model = MAKERS["conv"]()
     model.normalize_decoder()
     once = copy.deepcopy(model.state_dict())
@@ -300,7 +300,7 @@ def test_normalising_twice_changes_nothing():
     torch.testing.assert_close(model.state_dict(), once)
 
 
-def test_normalising_a_unit_without_weights_leaves_it_at_zero():
+def test_normalizing_a_unit_without_weights_leaves_it_at_zero():
     model = satae.mlp((6,), nn.ReLU, widths=[4])
     with torch.no_grad():
         model.decoder.layer1.weight[:, 2] = 0
@@ -308,7 +308,7 @@ def test_normalising_a_unit_without_weights_leaves_it_at_zero():
     assert torch.equal(model.decoder.layer1.weight.norm(dim=0).round(decimals=5), torch.tensor([1.0, 1.0, 0.0, 1.0]))
 
 
-def test_normalising_works_in_any_memory_format():
+def test_normalizing_works_in_any_memory_format():
     model = MAKERS["conv"]().to(memory_format=torch.channels_last)
     model.normalize_decoder()
     for length in unit_lengths(model):

@@ -60,7 +60,7 @@ def test_a_tied_decoder_is_left_alone_but_its_encoder_is_not():
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_normalised_layers_are_left_alone(name):
+def test_normalized_layers_are_left_alone(name):
     model = MAKERS[name](nn.ReLU, batch_norm=True)
     before = {key: value.clone() for key, value in hidden(model).items()}
     unit_variance(model, calibration())

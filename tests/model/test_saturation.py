@@ -109,7 +109,7 @@ def test_convolution(reduction):
 
 
 @pytest.mark.parametrize("train", [True, False])
-def test_batch_normalised_layers_are_seen_after_the_normalisation(train):
+def test_batch_normalized_layers_are_seen_after_the_normalization(train):
     net, inputs = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU()), x(9)
     with torch.no_grad():
         net[1].running_mean.fill_(0.3)

@@ -61,7 +61,7 @@ def test_losses_and_gradients_are_float32_and_near_those_of_fp32(name, kind):
     torch.testing.assert_close(found, exact, rtol=0.02, atol=0)
     assert not torch.equal(found.total, exact.total)
     for ours, theirs in zip(gradients, exact_gradients, strict=True):
-        assert (ours - theirs).norm() <= 0.05 * theirs.norm() + 1e-3  # that of a bias before a normalisation is 0
+        assert (ours - theirs).norm() <= 0.05 * theirs.norm() + 1e-3  # that of a bias before a normalization is 0
 
 
 def products(model, name, x):

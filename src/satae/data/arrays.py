@@ -125,15 +125,9 @@ def split_user_data(
 ) -> Dataset:
     """Check the user's examples and divide them into three splits.
 
-    Args:
-        name: name of the source.
-        parts: the examples to train on, and optionally those for the test; each with its origin, for messages.
-        valid: share for validation.
-        test: share for the test, if there are no examples for it.
-        seed: seed of the split.
-        limit: keep only the first ``limit`` examples of each split.
-        span: the range that the numbers must keep; None takes that of the training split.
-        remedy: what to do if the test examples have another shape or type.
+    ``parts`` are the examples to train on, and optionally those for the test; each with its origin, for messages.
+    ``remedy`` says what to do if the test examples have another shape or type. The rest are options of the source
+    ``name``.
 
     Raises:
         ValueError: the test examples have another shape or type, a number is out of range, a split would be empty.
@@ -153,10 +147,8 @@ def split_user_data(
 def to_examples(where: str, values: np.ndarray, layout: Layout = "auto") -> Stored:
     """Convert an array to examples as they are stored, with the channels of images first.
 
-    Args:
-        where: origin of the array, for messages.
-        values: vectors (N, D), or images (N, H, W), (N, H, W, C) or (N, C, H, W).
-        layout: the axis of the channels; ``"auto"`` takes the axis of length 1 to 4.
+    ``where`` is the origin of the array, for messages. The layout ``"auto"`` takes the axis of length 1 to 4 as the
+    channels.
 
     Raises:
         ValueError: the array has another type or shape.
@@ -189,12 +181,7 @@ def to_examples(where: str, values: np.ndarray, layout: Layout = "auto") -> Stor
 
 
 def to_labels(where: str, values: np.ndarray, count: int) -> Tensor:
-    """Convert an array to labels (count,).
-
-    Args:
-        where: origin of the array, for messages.
-        values: (count,) or (count, 1).
-        count: number of examples.
+    """Convert an array (count,) or (count, 1) to labels (count,); ``where`` is its origin, for messages.
 
     Raises:
         ValueError: the array has another shape, or does not hold whole numbers.
@@ -208,12 +195,7 @@ def to_labels(where: str, values: np.ndarray, count: int) -> Tensor:
 
 
 def value_range(where: str, x: Stored, span: Sequence[float] | None = None) -> tuple[float, float]:
-    """The smallest and the largest value of some examples in the data's own units, or ``span`` if it is given.
-
-    Args:
-        where: origin of the examples, for messages.
-        x: the examples.
-        span: the range that they must keep.
+    """The smallest and the largest value of some examples in the data's own units, or the ``span`` that they must keep.
 
     Raises:
         ValueError: a number is not finite or lies outside ``span``, or all numbers are the same.

@@ -254,8 +254,7 @@ def shuffled_splits(
         pool: the examples.
         valid: share of the pool for validation, in (0, 1).
         test: share of the pool for the test, or the test split that the data set has.
-        seed: of the order. It is separate from the seed of training, so that every run is measured on the same
-            examples.
+        seed: of the order; not the seed of training, so that every run is measured on the same examples.
         limit: keep only the first ``limit`` examples of each split.
 
     Raises:

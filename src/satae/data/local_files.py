@@ -39,14 +39,9 @@ def scikit_learn_file(*parts: str) -> Path:
 
 
 def make_once(file: Path, make: Callable[[Path], None]) -> Path:
-    """Make a file unless it exists. If several processes want it, one makes it and the others wait.
+    """Make a file unless it exists, and return it. If several processes want it, one makes it and the others wait.
 
-    Args:
-        file: gets its name only when it is complete.
-        make: writes the file to another path with the same file name.
-
-    Returns:
-        ``file``.
+    ``make`` writes it to another path with the same file name; it gets its place only when it is complete.
 
     Raises:
         ValueError: it cannot be written; or ``make`` raised it.

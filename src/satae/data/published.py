@@ -52,15 +52,9 @@ def published_sets() -> dict[str, PublishedSet]:
 
 
 def read_published(published: PublishedSet, folder: str | None = None) -> dict[str, bytes]:
-    """Read and verify every part of a data set. Missing files are fetched unless ``folder`` is given.
+    """Read and verify every part of a data set: the decompressed bytes of each, by name. Missing files are fetched.
 
-    Args:
-        published: the data set.
-        folder: the only place to look, if it is given: a folder with the files, or one with a subfolder named after
-            the data set.
-
-    Returns:
-        Each part's decompressed bytes, by name.
+    If ``folder`` is given, it is the only place to look: it has the files, or a subfolder named after the data set.
 
     Raises:
         ValueError: a file is missing, is not what was published, or cannot be fetched.
@@ -100,11 +94,7 @@ def is_complete(published: PublishedSet, folder: str | None = None) -> bool:
 
 
 def read_archive(archive: Archive, files: list[Path]) -> dict[str, bytes]:
-    """Read and verify the parts of an archive.
-
-    Args:
-        archive: the published file.
-        files: its paths, from :func:`find_archive`.
+    """Read and verify the parts of an archive, in the files that :func:`find_archive` found.
 
     Raises:
         DamagedFileError: the contents are not what was published.
@@ -140,10 +130,7 @@ def _unpack(archive: Archive, file: Path) -> dict[str, bytes]:
 
 
 def fetch_archive(archive: Archive, folder: Path) -> Path:
-    """Fetch an archive into a folder, from the first mirror that sends what was published.
-
-    Returns:
-        The path of the archive.
+    """Fetch an archive into a folder, from the first mirror that sends what was published; returns its path.
 
     Raises:
         ValueError: no mirror sends it, or it cannot be written.

@@ -75,9 +75,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
             raise ConfigError(f"{run}: is finished, but its checkpoints are gone; start over with rerun={run}")
         if state is not None:
             before = saved_config.restore_config(state.facts["config"], f"{run}: the configuration in its checkpoint")
-            check_changes(
-                before, config, all_path_options()
-            )  # files and folders may move; the numbers in them may not change
+            check_changes(before, config, all_path_options())  # files may move; the numbers in them may not change
             started = -(-state.step // steps_per_epoch(int(state.facts["samples"]), config.batch_size))
             if config.epochs < started:
                 raise ConfigError(
@@ -116,14 +114,7 @@ def alpha_jump(experiment: Experiment, state: State) -> str:
 
 
 def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[[str], object]) -> float | None:
-    """The lowest loss so far, if the weights that reached it still exist.
-
-    Args:
-        experiment: the weights must fit its model.
-        state: the checkpoint from which the run resumes.
-        run: its directory.
-        warn: called with one line if the weights are missing or cannot be used.
-    """
+    """The lowest loss so far of a run that resumes from ``state``; None, with a warning, if its weights are lost."""
     if state.best is None:
         return None
     try:
@@ -136,12 +127,7 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 @torch.no_grad()
 def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
-    """Warnings about a jump of alpha, a penalty without gradient, a slow precision, faint noise and saturated layers.
-
-    Args:
-        experiment: about to be trained.
-        resumed: the checkpoint from which it resumes.
-    """
+    """Warnings: a jump of alpha, a penalty without gradient, a slow precision, faint noise, saturated layers."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
     if resumed and (jump := alpha_jump(experiment, resumed)):
         lines.append(jump)

@@ -1,22 +1,19 @@
-"""From a configuration to the data, model, objective, noise and optimizer that it names."""
+"""From a configuration to the data, model, objective, device and random numbers that it names."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
 
 import torch
 from torch import Generator, nn
-from torch.optim import Optimizer
 
 from satae.config import Config, ConfigError
-from satae.config.registries import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS
+from satae.config.registries import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
-from satae.model.noise import Noise
 from satae.model.objective import Objective
 
 
@@ -57,18 +54,6 @@ def objective(config: Config) -> Objective:
     except ValueError as error:
         raise ConfigError(f"complement={config.complement}: {error}") from None
     return Objective(complement, config.reduction)
-
-
-def noise(config: Config, data: Dataset) -> Noise:
-    """The corruption process."""
-    corrupt: Noise = NOISES.build(config.noise, data.span)
-    return corrupt
-
-
-def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer of some weights."""
-    made: Optimizer = OPTIMIZERS.build(config.optim, parameters)
-    return made
 
 
 def device(name: str) -> torch.device:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from satae.config import Config
+from satae.config.registries import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
 from satae.model.architectures import unit_variance
@@ -61,7 +62,7 @@ class Experiment:
         """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
         device, data = build.device(config.device), build.dataset(config)
         torch_settings.use_deterministic_algorithms(device)
-        noise = build.noise(config, data)
+        noise: Noise = NOISES.build(config.noise, data.span)
         statistics, fingerprint, data = data.statistics.to(device), data.fingerprint, data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.random_generator(config.seed, "weights").initial_seed())
@@ -85,7 +86,7 @@ class Experiment:
             choose_gradient(model, objective, precision, config.batch_size if config.compile else None),
             noise,
             build.random_generator(config.seed, "noise", device),
-            build.optimizer(config, model.parameters()),
+            OPTIMIZERS.build(config.optim, model.parameters()),
             Position(0, build.random_generator(config.seed, "order").get_state()),
         )
 
@@ -269,12 +270,7 @@ class Experiment:
 
 
 def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = None) -> None:
-    """Refuse data that differ from those that a model was trained on.
-
-    Args:
-        facts: of its checkpoint.
-        data: the data as they are now.
-        fingerprint: the fingerprint of ``data``, if it is known already.
+    """Refuse data that differ from those that a model was trained on, by the facts in its checkpoint.
 
     Raises:
         KeyError: the facts say nothing about data.
@@ -291,11 +287,7 @@ def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = N
 
 
 def check_shape(facts: dict[str, Any], data: Dataset) -> None:
-    """Refuse data of another shape than those that a model was trained on.
-
-    Args:
-        facts: of its checkpoint.
-        data: the data as they are now.
+    """Refuse data of another shape than those that a model was trained on, by the facts in its checkpoint.
 
     Raises:
         KeyError: the facts say nothing about a shape.

@@ -80,7 +80,7 @@ def restore_model(state: State, where: str) -> DenoisingAutoencoder:
         model.mean, model.std = weights["mean"], weights["std"]
         shape = tuple(state.facts["shape"])
         if torch.broadcast_shapes(model.mean.shape, model.std.shape, shape) != shape:
-            raise ValueError("its standardisation is of another shape")
+            raise ValueError("its standardization is of another shape")
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = brief_line(error)

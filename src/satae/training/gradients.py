@@ -26,11 +26,7 @@ def choose_gradient(
 ) -> Gradient:
     """The fastest way to compute the gradient.
 
-    Args:
-        model: the model that is trained.
-        objective: computes the losses.
-        precision: precision of the products.
-        compile_size: the size of the batches whose forward pass is compiled; None to compile nothing.
+    The forward pass of batches of ``compile_size`` is compiled; None compiles nothing.
     """
     if compile_size is None and mlp_step.applies(model, objective):
         return mlp_step.MlpStep(model, objective, precision)
@@ -55,15 +51,7 @@ def batch_losses(
 ) -> BatchLosses:
     """The losses of a batch, with a forward pass in some precision.
 
-    Args:
-        objective: computes the losses.
-        precision: precision of the forward pass.
-        device: the device of the model.
-        compile_size: the size of the batches whose forward pass is compiled; None to compile nothing. A smaller last
-            batch is not worth a compilation of its own.
-
-    Returns:
-        A function (model, x, x_noisy, alpha) -> losses.
+    It is compiled for batches of ``compile_size``; a smaller last batch is not worth a compilation of its own.
     """
 
     def terms(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,15 +23,10 @@ SCHEDULES: Final[dict[str, Schedule]] = {"linear": lambda done: min(1.0, done / 
 
 
 def alpha_schedule(alpha: float, kind: str) -> Schedule:
-    """The weight of the penalty over a training run.
+    """The weight of the penalty over a training run: a function of its finished share, in [0, 1].
 
-    Args:
-        alpha: its largest value.
-        kind: ``"linear"`` rises from 0 to all of alpha over the first half of the training, then stays there;
-            ``"constant"`` is all of alpha throughout.
-
-    Returns:
-        A function of the finished share of the training, in [0, 1].
+    ``"linear"`` rises from 0 to all of alpha over the first half of the training, then stays there; ``"constant"`` is
+    all of alpha throughout.
 
     Raises:
         ValueError: unknown kind.
@@ -97,10 +92,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 
 def batches(x: Stored, size: int, generator: Generator, skip: int = 0) -> Iterator[Stored]:
-    """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; the last batch may be smaller.
-
-    The first ``skip`` batches are left out.
-    """
+    """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; not the first ``skip`` batches."""
     order = torch.randperm(len(x), generator=generator)[skip * size :]
     for index in (order.to(x.device) if isinstance(x, Tensor) else order).split(size):  # to a GPU at once
         yield x.index_select(0, index)  # faster than x[index]
@@ -134,9 +126,6 @@ def fit(
         batch_size: samples in one step.
         decoder_norm: steps between scalings of the decoder's weights to unit length; None for never.
         should_pause: called with the number of each finished step.
-
-    Yields:
-        A ``Pause`` after each epoch and wherever ``should_pause`` returned True.
 
     Raises:
         NonFiniteLoss: a loss was nan or infinite.

@@ -82,10 +82,7 @@ def measure(
 def variances(error: Tensor, x: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
     """The unexplained and the total variance, whose ratio is ``fvu``: means over a batch, standardized.
 
-    Args:
-        error: x_hat - x, in the data's units: (N, *shape).
-        x: (N, *shape).
-        statistics: statistics of the training split.
+    ``error`` is x_hat - x, in the data's units: (N, *shape).
     """
     return (error / statistics.std).square().mean(), ((x - statistics.mean) / statistics.std).square().mean()
 
@@ -103,9 +100,7 @@ def count_flat(complement: Complement, z: Tensor) -> Tensor:
 def saturation_shares(counts: Mapping[str, Tensor], samples: int) -> dict[str, float]:
     """The saturated and dead fractions, overall and by layer, and the active units of the code.
 
-    Args:
-        counts: encoder layer -> samples in each flat interval of each unit (intervals, units...); the code last.
-        samples: number of samples in the split.
+    ``counts``: encoder layer -> samples in each flat interval of each unit (intervals, units...); the code last.
     """
     units = {name: count[0].numel() for name, count in counts.items()}
     flat = {name: int(count.sum()) for name, count in counts.items()}
@@ -149,17 +144,14 @@ def code_sensitivity(model: DenoisingAutoencoder, x: Tensor, width: float, gener
 
         mean |code(x + s n) - code(x)|^2 / mean |code(x) - mean code|^2,   n ~ N(0, 1), s = 0.05 * width
 
-    Because of the variance in the denominator, a model cannot look stable by shrinking its code. This is an extension:
-    Goroshin & LeCun (2013) measure no perturbation.
+    It is nan where the code does not vary. Because of the variance in the denominator, a model cannot look stable by
+    shrinking its code. This is an extension: Goroshin & LeCun (2013) measure no perturbation.
 
     Args:
         model: put in evaluation mode.
         x: clean inputs (N, *shape), in the data's units.
         width: width of the range of the data.
         generator: draws the noise, on the device of ``x``.
-
-    Returns:
-        The ratio; nan where the code does not vary.
     """
     model.eval()
     noise = torch.empty_like(x).normal_(generator=generator)
