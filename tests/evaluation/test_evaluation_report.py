@@ -100,20 +100,14 @@ def page(whole):
 
 
 def test_the_reader_knows_what_satae_eval_writes():
-    from satae.evaluation.parts import (
-        code_measure,
-        defence_measure,
-        denoising_measure,
-        manifold_measure,
-        perturbation_measure,
-    )
+    from satae.evaluation.parts import code_, defence_measure, denoising, manifold, perturbation
     from satae.robustness.masking_checks import CheckOutcome, Verdict
 
     assert evaluated.COLUMNS == {
-        "denoising": denoising_measure.COLUMNS,
-        "code": code_measure.COLUMNS,
-        "manifold": manifold_measure.COLUMNS,
-        "perturbation": perturbation_measure.COLUMNS,
+        "denoising": denoising.COLUMNS,
+        "code": code_.COLUMNS,
+        "manifold": manifold.COLUMNS,
+        "perturbation": perturbation.COLUMNS,
         "defence": defence_measure.ACCURACY_COLUMNS,
         "attacks": defence_measure.ATTACK_COLUMNS,
         "checks": defence_measure.CHECK_COLUMNS,

@@ -5,8 +5,7 @@ import torch
 
 from satae.config import ConfigError
 from satae.data.dataset import Dataset, Split
-from satae.evaluation.parts.manifold import NO_OTHER
-from satae.evaluation.parts.manifold_measure import off_manifold, other_data_set, other_images
+from satae.evaluation.parts.manifold import NO_OTHER, off_manifold, other_data_set, other_images
 from satae.evaluation.subject import Subject
 from satae.experiment import build
 from satae.model.complement import Complement
@@ -101,6 +100,7 @@ def test_what_cannot_be_the_other_data_set_is_refused():
         ("digits", "digits", (1, 8, 8)),
         ("digits", "array", (5,)),
         ("svhn", "digits", (1, 8, 8)),
+        ("array", "digits", (1, 8, 8)),  # needs a path
     ]:
         with pytest.raises(ConfigError, match=f"^manifold.other={other}: "):
             other_data_set(other, own, shape)

@@ -8,9 +8,7 @@ from evaluated import table, trained, typed
 from program import read
 
 import satae
-from satae.evaluation.parts import perturbation_measure
-from satae.evaluation.parts.perturbation import Perturbation
-from satae.evaluation.parts.perturbation_measure import PerturbedOutput, measure_output
+from satae.evaluation.parts.perturbation import Perturbation, PerturbedOutput, measure_output
 from satae.robustness.ibp import CertifiedBound
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
@@ -71,7 +69,7 @@ class _Line(torch.nn.Module):
 def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
     subject = in_the_middle(run)
     bound = CertifiedBound(torch.full((5,), 9.0), 9.0, torch.full((5,), 9.0))
-    monkeypatch.setattr(perturbation_measure, "certified_bound", lambda f, x, ball: bound)
+    monkeypatch.setattr("satae.robustness.ibp.certified_bound", lambda f, x, ball: bound)
     chosen = Perturbation(linf=[], l2=[], samples=5, steps=10, restarts=1)
     for norm in ("linf", "l2"):
         row = measure_output(subject, _Line(), PerturbedOutput("own", "code", norm, 0.1), chosen)

@@ -11,8 +11,8 @@ from satae import evaluate
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError
 from satae.config.messages import format_value
-from satae.config.option_types import MISSING, describe, option_types
-from satae.config.registries import DATA_SOURCES, EVALUATION_PARTS
+from satae.config.option_types import describe, option_types
+from satae.config.registries import EVALUATION_PARTS
 from satae.config.schema import EVALUATION, Evaluation, setting_types
 
 PARTS = EVALUATION_PARTS.names()
@@ -55,12 +55,6 @@ def test_help_names_every_part_option_and_setting_with_its_value():
     for key, value in VALUES.items():
         assert re.search(rf"^  {key} +{format_value(value)} ", shown, re.MULTILINE), key
     assert max(map(len, shown.splitlines())) <= 120
-
-
-def test_other_data_sets_are_those_that_need_no_path():
-    other = {*describe(option_types(EVALUATION_PARTS["manifold"].build)["other"])["enum"]} - {"auto", "none"}
-    known = {name for name in DATA_SOURCES.names() if MISSING not in DATA_SOURCES.defaults(name).values()}
-    assert other == known - {"manifold"}
 
 
 KINDS = {**setting_types(Evaluation)}

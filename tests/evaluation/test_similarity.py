@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import unfold
 
-from satae.evaluation.parts.denoising_measure import ssim, ssim_window
+from satae.evaluation.parts.denoising import ssim, ssim_window
 
 
 def by_hand(x, y, width, window):

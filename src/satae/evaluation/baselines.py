@@ -59,7 +59,7 @@ def train_baseline(config: Config, steps: int, device: torch.device) -> Denoisin
     settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
     made_of = {**settings, "fingerprint": build.dataset(without).fingerprint, "steps": steps}
     file = _train_once("twin", made_of, lambda part: checkpoint.save(part, train_baseline_state(without, steps)))
-    model = restore_model(checkpoint.load(file), str(file)).eval().to(device)
+    model = restore_model(checkpoint.load(file), str(file)).eval().requires_grad_(False).to(device)
     torch_settings.set_precision(model, "fp32", device)  # whatever precision it was trained with
     return model
 

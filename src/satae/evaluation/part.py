@@ -1,7 +1,7 @@
 """The interface of a part of an evaluation: what it measures, and how the report shows it.
 
-A part is one class in ``parts/`` and one file in ``conf/evaluation/``. Its fields are the options. Its own module does
-not import torch, so that the report can use it; the measurement stands in a module beside it.
+A part is one class in ``parts/`` and one file in ``conf/evaluation/``. Its fields are the options. Importing its module
+does not import torch, so that the report can use it: functions that measure import what they need.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class TrainedRun(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A model in evaluation mode and the inputs that it is measured on, all on one device."""
+    """A model in evaluation mode, whose weights need no gradients, and its inputs, all on one device."""
 
     config: Config  # configuration of the run
     steps: int  # optimizer steps behind the weights
@@ -102,7 +102,7 @@ class Subject(NamedTuple):
         device = choose_device(chosen.device)
         torch_settings.use_deterministic_algorithms(device)
         try:
-            model = restore_model(run.state, where).to(device).eval()
+            model = restore_model(run.state, where).to(device).eval().requires_grad_(False)
             torch_settings.set_precision(model, "fp32", device)
             data = build.dataset(config)
             (check_shape if run.best else check_data)(run.state.facts, data)

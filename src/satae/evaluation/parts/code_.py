@@ -1,10 +1,16 @@
-"""The part ``code``: what the encoder does with clean inputs. The report shows it in numbers only."""
+"""The part ``code``: how saturated, binary and steep the code is, and how much of the labels it keeps.
+
+The report shows it in numbers only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import Field
 
@@ -12,14 +18,28 @@ from satae.config.option_types import Count
 from satae.config.registries import EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary
-from satae.evaluation.result import StoredResult, count, interval, number
+from satae.evaluation.result import PartResult, ResultTable, StoredResult, count, interval, number
+from satae.plots.charts import draw_histograms
+from satae.plots.style import Picture
 
 if TYPE_CHECKING:
-    from satae.evaluation.result import PartResult
+    from torch import Tensor
+
+    from satae.evaluation.estimates import Estimate
     from satae.evaluation.subject import Subject
+    from satae.model.complement import Complement
 
 Neighbors = Annotated[int, Field(ge=1, le=1000)]
 Distance = Annotated[float, Field(gt=0, le=1)]
+
+
+COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
+LINEAR_PROBE, NEAREST_NEIGHBORS = "linear probe", "nearest neighbours"
+HEADLINE_ESTIMATES: Final = {"slope": ("encoder", "slope"), "probe": ("code", LINEAR_PROBE)}  # the rows that they are
+PROBE_ITERATIONS: Final = 1000  # of the optimizer, at most
+ROUNDING: Final = 1e-12  # share of the mean square below which a variance is rounding
+CLEAN_NOTE: Final = "saturated and dead: of clean inputs; those that training tells are of noisy ones"
+SLOPE_NOTE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
 
 
 @EVALUATION_PARTS.register("code")
@@ -45,20 +65,251 @@ class Code(EvaluationPart):
     neighbours: Neighbors
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
-        """Describe each encoder layer and probe the code."""
-        from satae.evaluation.parts.code_measure import measure_code
+        """Describe each encoder layer and the code on clean inputs, and train probes on the code."""
+        from satae.evaluation.estimates import mean_estimate, share_estimate
+        from satae.robustness.largest_change import jacobian_norm
 
-        return measure_code(subject, self, track)
+        layers, notes = encoder_layers(subject), [CLEAN_NOTE, SLOPE_NOTE]
+        norms = subject.map_batches(partial(jacobian_norm, subject.model.encode), subject.x[: self.jacobians])
+        if len(subject.complement.levels) < 2:
+            notes.append(
+                f"no share at the levels: {subject.config.act.name} has one alone; bimodality stands in for it"
+            )
+        slope_0 = share_estimate(int((norms == 0).sum()), len(norms))
+        rows = [
+            *_layer_rows(subject, layers, self.near),
+            CodeRow("encoder", "slope", *mean_estimate(norms)),
+            CodeRow("encoder", "share with slope 0", *slope_0),
+        ]
+        rows += [probe() for probe in track(_probes(subject, self, notes))]
+        found = {(row.of, row.measure): row.value for row in rows}
+        headline = {"saturated": ([*layers][-1], "saturated fraction"), **HEADLINE_ESTIMATES}
+        return PartResult(
+            tables=[ResultTable("code", COLUMNS, rows, COLUMNS)],
+            headline={name: found[key] for name, key in headline.items() if key in found},
+            notes=notes,
+            scalars={f"{of}/{measure.replace(' ', '_')}": value for (of, measure), value in found.items()},
+            histograms={**{f"pre_activations/{name}": layer.z for name, layer in layers.items()}, "slope": norms},
+            pictures=_pictures(subject, layers, norms),
+        )
 
     @classmethod
     def summarize(cls, stored: StoredResult) -> PartSummary:
         """Saturation, slope and probe, as far as they were measured."""
         summary, rows = PartSummary.of(stored), {(row["of"], row["measure"]): row for row in stored.rows("code")}
-        inputs = next((count(row["n"]) for row in rows.values()), 0)
-        estimates = {"slope": ("encoder", "slope"), "probe": ("code", "linear probe")}
-        for name in ("saturated", *estimates):
-            if name in stored.result.headline:
-                row = rows[estimates[name]] if name in estimates else None
-                value, n = number(stored.result.headline[name]), inputs if row is None else count(row["n"])
-                summary.add(name, value, n, None if row is None else interval(row))
+        headline = stored.result.headline
+        if "saturated" in headline:
+            summary.add("saturated", number(headline["saturated"]), next((count(row["n"]) for row in rows.values()), 0))
+        for name, of in HEADLINE_ESTIMATES.items():
+            if name in headline:
+                summary.add(name, number(headline[name]), count(rows[of]["n"]), interval(rows[of]))
         return summary
+
+
+# The measurement
+
+
+class EncoderLayer(NamedTuple):
+    """What one encoder layer does with the inputs."""
+
+    z: Tensor  # (n, units)
+    f_z: Tensor  # (n, units)
+    weight: Tensor
+
+
+class CodeRow(NamedTuple):
+    """One value; with an interval if it is an estimate, not a fact about these inputs."""
+
+    of: str  # a layer, "encoder", "code" or "input"
+    measure: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int  # inputs, or weights, behind it
+
+
+def encoder_layers(subject: Subject) -> Mapping[str, EncoderLayer]:
+    """What each encoder layer does with the inputs, by the name of the layer."""
+    import torch
+
+    from satae.model.activations import evaluate
+
+    def pre_activations(x: Tensor) -> Tensor:
+        return torch.cat([z.flatten(1) for z in subject.model.trace(x).zs.values()], dim=1)
+
+    widths = [z.numel() for z in subject.model.trace(subject.x[:1]).zs.values()]
+    zs = subject.map_batches(pre_activations, subject.x).split(widths, dim=1)
+    return {
+        name: EncoderLayer(z, evaluate(layer.act, z), layer.affine.weight)
+        for z, (name, layer) in zip(zs, subject.model.layers(), strict=True)
+    }
+
+
+def _layer_rows(subject: Subject, layers: Mapping[str, EncoderLayer], near: float) -> Iterator[CodeRow]:
+    from satae.training.metrics import count_flat, saturation_shares
+
+    f_c, n = subject.complement, len(subject.x)
+    counts = {name: count_flat(f_c, layer.z) for name, layer in layers.items()}
+    shares = saturation_shares(counts, n)
+    for name, layer in layers.items():
+        saturated = shares[f"saturated_fraction/{name}"]
+        facts = {
+            "saturated fraction": saturated,
+            "dead fraction": shares[f"dead_fraction/{name}"],
+            "always on fraction": (counts[name].sum(dim=0) == 0).double().mean().item(),
+            "active units": (1 - saturated) * layer.z.shape[1],
+        }
+        if len(f_c.levels) > 1:
+            facts["share at the levels"] = share_at_levels(f_c, layer.f_z, near)
+        if len(found := bimodality(layer.f_z)):
+            facts["bimodality"] = found.mean().item()
+        facts["entropy"] = entropy(is_on(f_c, layer.z, layer.f_z)).mean().item()
+        for measure, value in facts.items():
+            yield CodeRow(name, measure, value, None, None, n)
+        yield CodeRow(name, "weight kurtosis", kurtosis(layer.weight), None, None, layer.weight.numel())
+
+
+def _pictures(subject: Subject, layers: Mapping[str, EncoderLayer], norms: Tensor) -> dict[str, Picture]:
+    zs = {f"{name}, {layer.z.shape[1]} units": {"z": layer.z} for name, layer in layers.items()}
+    slopes = {f"encoder, {len(norms)} inputs": {"slope": norms}}
+    return {
+        "pre_activations": draw_histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
+        "slope": draw_histograms(slopes, "‖J‖, slope of the code by the input"),
+    }
+
+
+# Probes: classifiers that tell how much of the labels is in a representation
+
+
+class Labelled(NamedTuple):
+    """Examples with their labels."""
+
+    x: Tensor  # (N, features...)
+    y: Tensor  # (N,)
+
+
+def _probes(subject: Subject, options: Code, notes: list[str]) -> Sequence[Callable[[], CodeRow]]:
+    """Equal probes on the code and on the inputs themselves; each is trained when it is called."""
+    split, data = subject.data.train, subject.data
+    y, y_test = split.y, subject.y
+    if y is None or y_test is None:
+        notes.append("no accuracies: the data have no labels")
+        return []
+    n = data.few(min(options.train, len(y)))
+    y = y[:n]
+    if len(y.unique()) < 2:
+        notes.append(f"no accuracies: the {n} training inputs have one label")
+        return []
+    x = data.batch(split.x[:n]).to(subject.x.device)
+    encode = partial(subject.map_batches, subject.model.encode)
+    neighbors = min(options.neighbours, n)
+    notes.append(f"{LINEAR_PROBE} and {NEAREST_NEIGHBORS} ({neighbors}): accuracy after {n} training inputs")
+
+    def linear(of: str, train: Labelled, test: Labelled) -> CodeRow:
+        accuracy, converged = linear_probe(train, test)
+        if not converged:
+            notes.append(f"the linear probe of the {of} had not converged after {PROBE_ITERATIONS} passes")
+        return CodeRow(of, LINEAR_PROBE, *accuracy)
+
+    def nearest(of: str, train: Labelled, test: Labelled) -> CodeRow:
+        return CodeRow(of, NEAREST_NEIGHBORS, *nearest_neighbors(train, test, neighbors))
+
+    representations = {"code": (encode(x), encode(subject.x)), "input": (x, subject.x)}
+    return [
+        partial(probe, of, Labelled(train, y), Labelled(test, y_test))
+        for of, (train, test) in representations.items()
+        for probe in (linear, nearest)
+    ]
+
+
+def linear_probe(train: Labelled, test: Labelled) -> tuple[Estimate, bool]:
+    """The accuracy of multinomial logistic regression on standardized features, and whether it converged."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        accuracy = _accuracy(LogisticRegression(max_iter=PROBE_ITERATIONS), train, test)
+    return accuracy, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+
+
+def nearest_neighbors(train: Labelled, test: Labelled, neighbors: int) -> Estimate:
+    """The accuracy of a vote of the nearest neighbors, by Euclidean distance of standardized features."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return _accuracy(KNeighborsClassifier(neighbors), train, test)
+
+
+def _accuracy(classifier: Any, train: Labelled, test: Labelled) -> Estimate:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from satae.evaluation.estimates import share_estimate
+
+    (x, y), (x_test, y_test) = ([part.x.flatten(1).cpu().numpy(), part.y.cpu().numpy()] for part in (train, test))
+    model = make_pipeline(StandardScaler(), classifier).fit(x, y)
+    return share_estimate(int((model.predict(x_test) == y_test).sum()), len(y_test))
+
+
+# Statistics of units
+
+
+def bimodality(f_z: Tensor) -> Tensor:
+    """Sarle's coefficient of each unit, between 0 and 1: 5/9 for a uniform distribution, more for two modes.
+
+        b = (s^2 + 1) / (k + 3 (n - 1)^2 / ((n - 2)(n - 3)))
+
+    with the sample skewness s and excess kurtosis k. Pfister et al. (2013), Frontiers in Psychology 4, 700. A long
+    tail raises it, too.
+
+    Args:
+        f_z: (n, units...), n > 3.
+
+    Returns:
+        (units,), without units that do not vary.
+    """
+    x = f_z.flatten(1).double().cpu()
+    n = len(x)
+    if n <= 3:
+        return x.new_empty(0)
+    deviation = x - x.mean(dim=0)
+    m2, m3, m4 = (deviation.pow(power).mean(dim=0) for power in (2, 3, 4))
+    varies = m2 > ROUNDING * x.square().mean(dim=0)
+    m2, m3, m4 = m2[varies], m3[varies], m4[varies]
+    skewness = m3 / m2**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    excess = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (m4 / m2**2 - 3) + 6)
+    return (skewness**2 + 1) / (excess + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
+
+
+def entropy(on: Tensor) -> Tensor:
+    """The entropy in bits of each unit that is on or off: (n, units...) booleans to (units,)."""
+    import torch
+
+    p = on.flatten(1).double().mean(dim=0)
+    return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)) / math.log(2)
+
+
+def kurtosis(weight: Tensor) -> float:
+    """The excess kurtosis of all weights of a layer, m4 / m2^2 - 3: 0 for normal ones, more for sparse ones."""
+    deviation = weight.detach().cpu().double().flatten()
+    deviation = deviation - deviation.mean()
+    variance = deviation.square().mean()
+    return (deviation.pow(4).mean() / variance**2 - 3).item() if variance else math.nan
+
+
+def is_on(complement: Complement, z: Tensor, f_z: Tensor) -> Tensor:
+    """Whether each unit is on: nearer to the upper of two levels, or outside the flat set if there is one level.
+
+    Args:
+        complement: complementary function of the activation.
+        z: pre-activations (n, units...).
+        f_z: activations f(z), of the same shape.
+    """
+    if len(complement.levels) > 1:
+        return f_z > (min(complement.levels) + max(complement.levels)) / 2
+    return ~complement.is_flat(z)
+
+
+def share_at_levels(complement: Complement, f_z: Tensor, near: float) -> float:
+    """The share of units and inputs within ``near`` of a level of the activation: a value f(z) where f is flat."""
+    return (complement.from_output(f_z) <= near).double().mean().item()

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from satae.config.registries import EVALUATION_PARTS
+from satae.config import ConfigError
+from satae.config.messages import unknown_choice
+from satae.config.option_types import MISSING
+from satae.config.registries import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_charts import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
 from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
-from satae.evaluation.result import StoredResult, count, interval, number, text
-from satae.plots.charts import Chart, Panel
-from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
+from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, interval, number, text
+from satae.plots.charts import Chart, Panel, draw_histograms
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
 from satae.sweeps.table import shorten_value
 
 if TYPE_CHECKING:
-    from satae.evaluation.result import PartResult
+    from torch import Tensor
+
+    from satae.data.dataset import Dataset
     from satae.evaluation.subject import Subject, TrainedRun
 
 AUTO: Final = "auto"
 NO_OTHER: Final = "none"
+COLUMNS: Final = ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data")
+PLANE_COLUMNS: Final = ("measure", "value", "low", "high", "n")
+PLANE_SHAPE: Final = (2,)  # shape of inputs in the plane
+SHUFFLED: Final = "shuffled"
+ENERGY_NOTE: Final = "energy: the median; auroc above 0.5: what is not data has the higher energy"
+LOWEST_ENERGY: Final = 1e-12  # that is shown, on a logarithmic scale
+FEWEST_PATCHES: Final = 20  # so that each split gets some
 
 
 @EVALUATION_PARTS.register("manifold")
@@ -42,16 +54,40 @@ class Manifold(EvaluationPart):
     other: str
 
     def check(self, run: TrainedRun) -> None:
-        """Refuse another data set that is not there, or does not fit."""
-        from satae.evaluation.parts.manifold_measure import other_data_set
-
+        """Refuse another data set that is missing, or does not fit."""
         other_data_set(self.other, run.config.data.name, run.shape)
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
-        """Measure the AUROC of the energy against each kind of what is not data."""
-        from satae.evaluation.parts.manifold_measure import measure_manifold
+        """Compare the energy 1/2 |x - x_hat|^2 of clean inputs with that of other inputs, which should be higher.
 
-        return measure_manifold(subject, self, track)
+        AUROC is the probability that the other one of a pair has the higher energy: 1/2 is chance; below it the others
+        are reconstructed better than the data.
+        """
+        from satae.evaluation.estimates import auroc
+
+        own = _energies(subject, subject.x)
+        other = other_data_set(self.other, subject.config.data.name, subject.data.shape)
+        draws = off_manifold(subject, other)
+        energies = {name: _energies(subject, draws[name]()) for name in track([*draws])}
+        areas = {name: auroc(own, others) for name, others in energies.items()}
+        middle, plane = own.median().item(), _plane_rows(subject, own)
+        rows: list[list[Cell]] = [
+            [name, *areas[name][:3], others.median().item(), middle, len(others), len(own)]
+            for name, others in energies.items()
+        ]
+        why = "manifold.other=none" if self.other == NO_OTHER else "the inputs are no images"
+        plane_values: dict[str, float] = {str(row[0]): float(row[1]) for row in plane}  # type: ignore[arg-type]
+        return PartResult(
+            tables=[
+                ResultTable("manifold", COLUMNS, rows, COLUMNS),
+                *([ResultTable("plane", PLANE_COLUMNS, plane, PLANE_COLUMNS)] if plane else []),
+            ],
+            headline={f"auroc {name}": areas[name].value for name in (SHUFFLED, other) if name in areas},
+            notes=[ENERGY_NOTE, *([f"no other data set: {why}"] if other == NO_OTHER else [])],
+            scalars={f"auroc/{name}": area.value for name, area in areas.items()} | plane_values,
+            histograms={f"log10_energy/{name}": _log(some) for name, some in {"data": own, **energies}.items()},
+            pictures=_pictures(subject, own, energies),
+        )
 
     @classmethod
     def summarize(cls, stored: StoredResult) -> PartSummary:
@@ -90,3 +126,141 @@ class Manifold(EvaluationPart):
         )
         title = f"AUROC of the energy against {shorten_value(comparison.x)}"
         yield Chart(cls.figures[0], title, caption, panels, 3, SMALL_PANEL_SIZE, legend="all panels")
+
+
+# The measurement
+
+
+def off_manifold(subject: Subject, other: str) -> dict[str, Callable[[], Tensor]]:
+    """Functions that draw inputs (m, *shape) which are not data, by name.
+
+    uniform        each element drawn evenly from the range of the data
+    gaussian       each element with its mean and deviation in training, clipped to the range
+    shuffled       the inputs, with the elements of each in a random order
+    interpolated   the middle between each input and another one
+    other          images of another data set, under its name
+    """
+    import torch
+
+    x, (low, high), statistics = subject.x, subject.data.span, subject.statistics
+
+    def uniform() -> Tensor:
+        return torch.empty_like(x).uniform_(low, high, generator=subject.generator("uniform"))
+
+    def gaussian() -> Tensor:
+        draw = torch.empty_like(x).normal_(generator=subject.generator("gaussian"))
+        return (statistics.mean + statistics.std * draw).clamp(low, high)
+
+    def shuffle() -> Tensor:
+        flat = x.flatten(1)
+        order = torch.empty_like(flat).uniform_(generator=subject.generator("shuffled")).argsort(dim=1)
+        return flat.gather(1, order).view_as(x)
+
+    def interpolate_pairs() -> Tensor:
+        order = torch.randperm(len(x), generator=subject.generator("interpolated"), device=x.device)
+        return (x[order] + x[order.roll(1)]) / 2  # a single input stays as it is
+
+    drawn = {"uniform": uniform, "gaussian": gaussian, SHUFFLED: shuffle, "interpolated": interpolate_pairs}
+    return drawn if other == NO_OTHER else {**drawn, other: lambda: other_images(other, subject)}
+
+
+def _energies(subject: Subject, x: Tensor) -> Tensor:
+    from satae.training.metrics import energy
+
+    return subject.map_batches(lambda batch: energy(subject.model, batch), x).cpu()
+
+
+def _plane_rows(subject: Subject, own: Tensor) -> list[list[Cell]]:
+    """For data in the plane: their mean energy, and the share of the box that is reconstructed (E1, E2)."""
+    from satae.evaluation.estimates import mean_estimate
+    from satae.training.metrics import energy_map, low_energy_area
+
+    if subject.data.shape != PLANE_SHAPE:
+        return []
+    places = energy_map(subject.model, subject.data.span)
+    area: list[Cell] = ["low_energy_area", low_energy_area(places), None, None, places.numel()]
+    return [["energy", *mean_estimate(own)], area]
+
+
+def _log(energies: Tensor) -> Tensor:
+    return energies.clamp_min(LOWEST_ENERGY).log10()
+
+
+def _pictures(subject: Subject, own: Tensor, energies: Mapping[str, Tensor]) -> dict[str, Picture]:
+    from satae.plots import pictures
+
+    panels = {name: {"data": _log(own), name: _log(others)} for name, others in energies.items()}
+    drawn = {"energies": draw_histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
+    if subject.data.shape == PLANE_SHAPE:
+        drawn["map"] = pictures.energy(subject.model, subject.x, subject.data.span)
+    return drawn
+
+
+# Another data set
+
+
+def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
+    """The name of the other data set; ``"none"`` for no other.
+
+    ``auto`` takes patches of the two photographs in scikit-learn, or for a model of patches the digits of
+    scikit-learn; none for inputs that are no images.
+
+    Args:
+        other: the option that was chosen.
+        own: name of the data set of the run.
+        shape: shape of its inputs.
+
+    Raises:
+        ConfigError: it is unknown, is the data set of the run, is not on this machine, or the inputs are no images.
+    """
+    from satae.data.published import is_complete
+    from satae.plots.pictures import is_image
+
+    images = [entry.name for entry in DATA_SOURCES.entries() if entry.facts.get("images", True)]
+    choices = [AUTO, NO_OTHER, *(name for name in images if MISSING not in DATA_SOURCES.defaults(name).values())]
+    if other not in choices:
+        raise ConfigError(unknown_choice("manifold.other", other, choices))
+    if other == NO_OTHER or (other == AUTO and not is_image(shape)):
+        return NO_OTHER
+    if other == AUTO:
+        return "digits" if own == "patches" else "patches"
+    if not is_image(shape):
+        raise ConfigError(f"manifold.other={other}: the inputs of the run are no images; choose none")
+    if other == own:
+        raise ConfigError(f"manifold.other={other}: is what the run was trained on; choose another, or none")
+    published = DATA_SOURCES[other].facts.get("published")
+    if published and not is_complete(published):
+        raise ConfigError(f"manifold.other={other}: is not on this machine; fetch it: satae-data fetch {other}")
+    return other
+
+
+def other_images(name: str, subject: Subject) -> Tensor:
+    """Training images of another data set, made like those of a model: (m, *shape), m at most the model's number.
+
+    Their range is stretched to the range of the data, and they are smoothly scaled to the size. Grey images are
+    repeated for all channels, color images averaged to grey. Patches are cut at the size.
+
+    Raises:
+        ConfigError: the data set cannot be read.
+    """
+    from torch.nn.functional import interpolate
+
+    from satae.plots.pictures import is_image
+
+    shape, n = subject.data.shape, len(subject.x)
+    options: dict[str, Any] = {"limit": n}
+    if name == "patches":
+        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": n}
+    try:
+        data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, DATA_SOURCES.defaults(name) | options))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"manifold.other={name}: cannot be read ({error}); choose another, or none") from None
+    if not is_image(data.shape):
+        raise ConfigError(f"manifold.other={name}: holds no images; choose another, or none")
+    x = (data.batch(data.train.x) - data.span[0]) / (data.span[1] - data.span[0])
+    if x.shape[2:] != shape[1:]:
+        x = interpolate(x, shape[1:], mode="bilinear", antialias=True)
+    if x.shape[1] != shape[0]:
+        x = x.mean(dim=1, keepdim=True).expand(-1, shape[0], -1, -1)
+    low, high = subject.data.span
+    return (low + (high - low) * x).clamp(low, high).to(subject.x.device)
