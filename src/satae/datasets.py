@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from satae.cli import app
-from satae.cli.app import OK, REFUSED, print_error
+from satae.cli.app import OK, REFUSED, LineErrorParser, print_error
 from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
 from satae.config.registries import DATA_SOURCES
@@ -38,14 +37,6 @@ class ListedSet(NamedTuple):
     state: str
     size: int | None  # bytes on the disk
     where: str
-
-
-class LineErrorParser(argparse.ArgumentParser):
-    """A parser whose errors are ValueErrors, which the frame of the programs prints in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the words of the command line."""
-        raise ValueError(f"{message} (see {PROGRAM} --help)")
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -63,15 +64,16 @@ def work(words: Sequence[str]) -> str:
     Raises:
         ConfigError: a word cannot be used, or a run cannot be evaluated.
     """
-    from satae.cli.options import check_run_word, read_named_runs
     from satae.config import ConfigError
+    from satae.evaluation.named_runs import read_named_runs
 
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"{word}: no such flag; options are written option=value (see --help)")
         if word.lstrip("+~").startswith(("hydra.", "hydra/")):
             raise ConfigError(f"{word}: {PROGRAM} makes no runs, so Hydra's own options have no meaning; leave it out")
-        check_run_word(word)
+        if "=" not in word and word != "run" and (os.sep in word or os.path.isdir(word)):
+            raise ConfigError(f"{word}: did you mean run={word}?")
     named = [word for word in words if word.partition("=")[0].lstrip("+~") == "run"]
     chosen = settings([word for word in words if word not in named])
     found = read_named_runs(named)

@@ -25,7 +25,7 @@ UNKNOWN_OPTIONS = [
     (
         "noise=none noise.level=.1",
         "noise.level: noise=none has no such option",
-        "gaussian, masking, salt",
+        "gaussian, uniform, masking or salt_and_pepper",
     ),
     ("arch.channels=[1]", "arch.channels: arch=mlp has no such option; it belongs to arch=conv"),
     ("optim.momentum=0.5", "optim.momentum: optim=adam has no such option; it belongs to optim=sgd"),

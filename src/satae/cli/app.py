@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import functools
 import gc
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, nullcontext
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 from satae import signals
 from satae.errors import ConfigError
@@ -31,6 +32,14 @@ BROKEN_PIPE: Final = 128 + signal.SIGPIPE  # nobody reads the output any more
 FULL_ERROR: Final = "HYDRA_FULL_ERROR"  # the environment variable of Hydra: 1 shows tracebacks
 
 log = logging.getLogger(__name__)
+
+
+class LineErrorParser(argparse.ArgumentParser):
+    """A parser that refuses words in one line, instead of printing its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the words of the command line."""
+        raise ConfigError(f"{message} (see {self.prog.partition(' ')[0]} --help)")
 
 
 def run(
@@ -143,11 +152,7 @@ def _log_thread_error(error: threading.ExceptHookArgs) -> None:
 
 def _is_output_unread(error: Exception) -> bool:
     """Whether an error says that nobody reads the output any more."""
-    return isinstance(error, BrokenPipeError) and bool(_unread_streams())
-
-
-def _unread_streams() -> list[TextIO]:
-    return [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    return isinstance(error, BrokenPipeError) and any(map(_has_no_reader, (sys.stdout, sys.stderr)))
 
 
 def _has_no_reader(stream: TextIO) -> bool:
@@ -161,7 +166,7 @@ def _has_no_reader(stream: TextIO) -> bool:
 
 def _discard_unread_output() -> None:
     """Send output without a reader to nowhere, since Python writes the rest of it at exit."""
-    for stream in _unread_streams():
+    for stream in filter(_has_no_reader, (sys.stdout, sys.stderr)):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -6,19 +6,14 @@ import argparse
 from collections.abc import Sequence
 from string import Template
 from textwrap import indent
-from typing import Final, NoReturn
+from typing import Final
 
-from satae.cli.app import OK
+from satae.cli.app import OK, LineErrorParser
 from satae.config.help_text import describe_groups, describe_settings
 from satae.config.registry import conf_folder, conf_values
 from satae.errors import ConfigError
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
 
 
 def parse_flags(words: Sequence[str]) -> argparse.Namespace:
@@ -30,7 +25,7 @@ def parse_flags(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         ConfigError: a flag is unknown, is not offered, or cannot stand beside another one.
     """
-    parser = _Parser(prog="satae-train", add_help=False)
+    parser = LineErrorParser(prog="satae-train", add_help=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--hydra-help", action="store_true")

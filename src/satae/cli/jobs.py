@@ -177,18 +177,6 @@ def check_writable(folder: Path, word: str) -> None:
         raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
 
 
-def check_no_run(folder: Path) -> None:
-    """Refuse to start a run in a directory that holds one.
-
-    Raises:
-        ConfigError: it holds one.
-    """
-    if (folder / RECORD_FILE).exists():
-        raise ConfigError(
-            f"{folder} holds a run already; name another folder, resume the run (resume={folder}), or delete it"
-        )
-
-
 def check_files(directory: Path) -> None:
     """Refuse a run directory with links, pipes or devices: what is written to them would go elsewhere.
 

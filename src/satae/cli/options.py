@@ -1,34 +1,29 @@
-"""The words of a command line that name runs: ``sweep=``, ``fail_fast=``, ``resume=``, ``rerun=`` and ``run=``."""
+"""The words of a command line that name runs: ``sweep=``, ``fail_fast=``, ``resume=`` and ``rerun=``."""
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from satae.cli import jobs
-from satae.cli.overrides import config_overrides, key_of, quote_path, quote_value, task_overrides, words_without
+from satae.cli.overrides import config_overrides, key_of, quote_path, quote_value, task_overrides
 from satae.config import Config, ConfigError
-from satae.config.messages import count_words
 from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config, read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, is_among
 from satae.launchers import selection
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE, shorten
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
-from satae.sweeps.results import run_directories
 from satae.training import OLD_CHECKPOINT
-
-EXAMPLE: Final = "outputs/2026-01-31/12-00-00-000000"
 
 
 class RunOptions(NamedTuple):
     """What a command line of satae-train asks for, beside the choices that Hydra composes."""
 
-    overrides: list[str]  # the words for Hydra, with the stored configuration of resume= or rerun=
-    commands: list[list[str]]  # these; or, of a sweep that resumes, those of each of its command lines
+    # overrides, with the stored configuration of resume= or rerun=; of a sweep that resumes, those of each command line
+    commands: list[list[str]]
     multirun: bool
     resume: Path | None = None  # the directory of the run that is resumed
     stored: Config | None = None  # the configuration of that run
@@ -49,7 +44,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     """
     several = multirun or any(word.startswith("sweep=") for word in words)
     found = _read_stored_run([quote_path(word) for word in words], several)
-    overrides = selection.replace_plugin_names(found.overrides)
+    overrides = selection.replace_plugin_names(found.commands[0])
     for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):
         if key in overrides:
             raise ConfigError(f"{key}: has no value; write {example}, for example")
@@ -59,9 +54,13 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
         raise ConfigError(f"fail_fast={fast[-1]}: is for sweeps; add -m, or leave it out")
     if fast and fast[-1] not in ("true", "false"):
         raise ConfigError(f"fail_fast={fast[-1]}: must be true or false")
-    if several:
-        _check_no_places(overrides, bool(names))
-    found = found._replace(overrides=overrides, commands=[overrides], fail_fast=fast[-1:] == ["true"])
+    for word in overrides if several else ():
+        key = key_of(word)
+        if key == jobs.SUBFOLDER:
+            raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
+        if names and key in (jobs.SWEEP_FOLDER, jobs.RUN_FOLDER):
+            raise ConfigError(f"{word}: sweep= names the folder; leave one of them out")
+    found = found._replace(commands=[overrides], fail_fast=fast[-1:] == ["true"])
     if not names:
         return found
     if len(names) > 1:
@@ -86,33 +85,27 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
             raise ConfigError(f"{word}: leave out the {word[: -len(word.lstrip('+~'))]}")
     named = [word for word in words if word.partition("=")[0] in ("resume", "rerun")]
     if not named:
-        return RunOptions(words, [words], several)
+        return RunOptions([words], several)
     if len(named) > 1:
         raise ConfigError(f"{' '.join(named)}: name one run")
     (word,) = named
     typed = word.partition("=")[2]
     if not typed:
-        raise ConfigError(f"{word}: is empty; name a run directory, such as {EXAMPLE}")
+        raise ConfigError(f"{word}: is empty; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
     if preset := [other for other in words if key_of(other) == PRESETS]:
         raise ConfigError(f"{preset[0]}: {word} has a whole configuration of its own; leave one of them out")
     directory = Path(os.path.abspath(os.path.expanduser(typed)))
     resume = word.startswith("resume=")
-    if resume and _is_file(directory / MANIFEST_FILE):
+    if resume and os.path.isfile(directory / MANIFEST_FILE):
         raise ConfigError(f"{word}: is a sweep; resume all of it with sweep={typed}")
-    if not _is_file(directory / CONFIG_FILE):
+    if not os.path.isfile(directory / CONFIG_FILE):
         raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has written")
     others = [other for other in words if other != word]
     config = read_config(directory / CONFIG_FILE)
-    own = words_without(config_overrides(config), others)
+    given = {key_of(other) for other in others}  # another choice replaces a whole group
+    own = [own for own in config_overrides(config) if not {key_of(own), key_of(own).partition(".")[0]} & given]
     if not resume:
-        own = _with_threads(own, directory)
-        return RunOptions([*own, *others], [], several, rerun_of=directory)
-    _check_resumable(word, directory, others, several)
-    place = f"{jobs.RUN_FOLDER}={quote_value(str(directory))}"
-    return RunOptions([*own, *others, place], [], several, directory, config)
-
-
-def _check_resumable(word: str, directory: Path, others: Sequence[str], several: bool) -> None:
+        return RunOptions([[*_with_threads(own, directory), *others]], several, rerun_of=directory)
     if "${" in str(directory):
         raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
     jobs.check_files(directory)
@@ -122,6 +115,8 @@ def _check_resumable(word: str, directory: Path, others: Sequence[str], several:
         raise ConfigError(f"{word}: resumes one run; leave out -m and sweep=")
     if elsewhere := [other for other in others if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} resumes in the run's own directory; leave it out")
+    place = f"{jobs.RUN_FOLDER}={quote_value(str(directory))}"
+    return RunOptions([[*own, *others, place]], several, directory, config)
 
 
 def _with_threads(words: list[str], directory: Path) -> list[str]:
@@ -137,15 +132,6 @@ def _with_threads(words: list[str], directory: Path) -> list[str]:
 # sweep=
 
 
-def _check_no_places(words: Sequence[str], named: bool) -> None:
-    for word in words:
-        key = key_of(word)
-        if key == jobs.SUBFOLDER:
-            raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
-        if named and key in (jobs.SWEEP_FOLDER, jobs.RUN_FOLDER):
-            raise ConfigError(f"{word}: sweep= names the folder; leave one of them out")
-
-
 def _sweep_folder(typed: str) -> Path:
     """The folder of a sweep; a name alone is a folder of ``outputs/``."""
     if not typed:
@@ -158,105 +144,3 @@ def _sweep_folder(typed: str) -> Path:
     if (folder / RECORD_FILE).is_file() or (folder / CONFIG_FILE).is_file():
         raise ConfigError(f"sweep={typed}: is one run; resume it with resume={typed}")
     return folder
-
-
-# run=, of the other programs
-
-
-class NamedRuns(NamedTuple):
-    """The runs that ``run=A,B`` names."""
-
-    folders: list[Path]  # of runs and of sweeps, as named
-    runs: list[Path]  # run directories, each once
-    left_out: str  # a line on the folders that hold further runs; empty if all runs were taken
-
-
-def read_named_runs(words: Sequence[str]) -> NamedRuns:
-    """Find the runs that words such as ``run=A,B`` name; a sweep stands for all of its runs.
-
-    Args:
-        words: each begins with ``run``.
-
-    Raises:
-        ConfigError: a folder or a run does not exist.
-    """
-    if not words:
-        raise ConfigError(f"run is missing; name a run directory, such as {EXAMPLE}")
-    folders, runs = dict[Path, None](), dict[Path, None]()
-    for word in words:
-        key, equals, value = word.partition("=")
-        if key != "run" or not equals or "" in value.split(","):
-            raise ConfigError(f"{word}: write run= and a run directory, such as {EXAMPLE}")
-        for folder in _named_folders(value):
-            folders[folder] = None
-            runs |= dict.fromkeys(_runs_of(folder, word))
-    others = [others for folder in folders if folder not in runs and (others := ", ".join(_deeper_runs(folder)))]
-    left_out = f"left out: {'; '.join(others)}; name them in run= too" if others else ""
-    return NamedRuns([*folders], [*runs], left_out)
-
-
-def check_run_word(word: str) -> None:
-    """Refuse a folder without ``run=`` before it.
-
-    Raises:
-        ConfigError: the word is a folder.
-    """
-    if "=" not in word and word != "run" and (os.sep in word or _is_folder(Path(word))):
-        raise ConfigError(f"{word}: did you mean run={word}?")
-
-
-def _named_folders(value: str) -> list[Path]:
-    """The folders of a list with commas; a name may hold commas itself, as those of a sweep's runs do."""
-    parts, found = value.split(","), list[Path]()
-    while parts:
-        ends = range(len(parts), 0, -1)
-        names = [Path(os.path.abspath(os.path.expanduser(",".join(parts[:end])))) for end in ends]
-        end, folder = next((pair for pair in zip(ends, names, strict=True) if _is_folder(pair[1])), (1, names[-1]))
-        found.append(folder)
-        parts = parts[end:]
-    return found
-
-
-def _runs_of(folder: Path, word: str) -> list[Path]:
-    if not _is_folder(folder):
-        raise ConfigError(f"{word}: no folder {folder.name}; {_suggest_folder(folder)}")
-    if (folder / CONFIG_FILE).is_file():
-        return [folder]
-    if not (runs := run_directories(folder)):
-        others = ", ".join(_deeper_runs(folder))
-        remedy = f"it holds {others}; name one" if others else "name run directories, or a sweep"
-        raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG_FILE}); {remedy}")
-    return runs
-
-
-def _deeper_runs(folder: Path) -> Iterator[str]:
-    """The folders directly below one that are not runs and hold some, with the number of their runs."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := run_directories(path)):
-            kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
-            yield f"{path.name} ({kind}{count_words(len(runs), 'run')})"
-
-
-def _suggest_folder(folder: Path) -> str:
-    """What to type instead of a folder that does not exist."""
-    named = Path(OUTPUTS_FOLDER, folder.name)
-    if _is_folder(named):
-        return f"did you mean run={named}?"
-    found = [Path(path) for path in sorted(glob.glob(str(folder)))] if {*"*?["} & {*folder.name} else []
-    if meant := [str(shorten(path)) for path in found if path.is_dir()]:
-        return f"name them with commas{', such as' if len(meant) > 2 else ':'} run={','.join(meant[:2])}"
-    return "name run directories, or a sweep"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that no folder can have
-        return False

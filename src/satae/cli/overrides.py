@@ -173,9 +173,3 @@ def _explain_missing_file(error: Any, schema: Schema) -> str:
     if group == selection.LAUNCHER_GROUP:
         return selection.unknown_launcher_message(name, error.options or [])
     return unknown_choice(group, name, error.options) if group and error.options else first_line(error)
-
-
-def words_without(words: Iterable[str], typed: Iterable[str]) -> list[str]:
-    """The words of a configuration that typed ones leave as they are: another choice replaces a whole group."""
-    given = {key_of(word) for word in typed}
-    return [word for word in words if key_of(word) not in given and key_of(word).partition(".")[0] not in given]

@@ -24,7 +24,7 @@ from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.printable import first_line, one_line
-from satae.runs.layout import shorten
+from satae.runs.layout import FINISHED, RECORD_FILE, RUNNING, shorten
 from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
@@ -50,11 +50,6 @@ class Plan(NamedTuple):
         """The runs that are to be made."""
         return [job for job in self.jobs if not job.is_done]
 
-    @property
-    def launcher_words(self) -> list[str]:
-        """The words that chose the launcher, as typed."""
-        return [word for word in shlex.split(self.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
-
 
 def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     """Compose and validate every run that a command line asks for; nothing is written.
@@ -74,8 +69,9 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     (run,) = runs
     if options.stored is not None:
         check_changes(options.stored, run.config)
-    if options.resume is None:
-        jobs.check_no_run(run.folder)
+    if options.resume is None and (run.folder / RECORD_FILE).exists():
+        remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
+        raise ConfigError(f"{run.folder} holds a run already; {remedy}")
     job = _job(run, run.folder, options, command)
     return Plan([job._replace(resume=options.resume is not None)], run, command)
 
@@ -179,7 +175,6 @@ def _count_existing(plan: Plan) -> str:
 def _has_work(job: Job) -> bool:
     """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not."""
     from satae.experiment.before_training import check_config, check_resume
-    from satae.runs.layout import FINISHED
     from satae.runs.record import read_record
 
     if not job.resume:
@@ -265,43 +260,33 @@ def _close(plan: Plan, error: BaseException | None) -> None:
         plan: the runs.
         error: what ended the program early, if something did.
     """
-    from satae.runs.layout import RUNNING
     from satae.runs.record import close_unfinished
     from satae.sweeps.results import read_status
 
     cause = error or WorkerKilledError()
-    directories = [job.directory for job in plan.jobs]
-    for directory in directories:
+    for job in plan.jobs:
         # a run that could not write its own end has printed why; the table names a record that cannot be read
         with suppress(OSError, ConfigError):
-            if read_status(directory) == RUNNING:
-                close_unfinished(directory, cause, jobs.exit_code(cause))
+            if read_status(job.directory) == RUNNING:
+                close_unfinished(job.directory, cause, jobs.exit_code(cause))
     if plan.sweep is not None and plan.sweep.is_dir():
-        show_sweep(plan.sweep, directories, plan.launcher_words, report=error is None)
+        _show_sweep(plan, plan.sweep, with_report=error is None)
 
 
-def show_sweep(sweep: Path, directories: Sequence[Path], launcher_words: Sequence[str], *, report: bool) -> None:
-    """Show what a sweep came to: in TensorBoard, as a table, and on a page.
-
-    Args:
-        sweep: its folder.
-        directories: of the runs that were asked for.
-        launcher_words: the words that chose the launcher.
-        report: whether to write the page.
-    """
+def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
+    """Show what a sweep came to: in TensorBoard, as a table, and on a page."""
     from satae.sweeps.table import print_sweep
     from satae.sweeps.tensorboard_sweep import finish_sweep
 
     found = finish_sweep(sweep)
-    print_sweep(sweep, found, directories, launcher_words)
-    if not report:
-        return
+    launcher = [word for word in shlex.split(plan.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
+    print_sweep(sweep, found, [job.directory for job in plan.jobs], launcher)
+    if with_report:
+        from satae.page.writing import write_report
 
-    from satae.page.writing import write_report
-
-    try:
-        page = write_report([sweep], known=found)
-        print(f"report       {shorten(page)}")  # noqa: T201
-        print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
-    except (OSError, ConfigError) as error:
-        print(f"no report: {error}", file=sys.stderr)  # noqa: T201
+        try:
+            page = write_report([sweep], known=found)
+            print(f"report       {shorten(page)}")  # noqa: T201
+            print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
+        except (OSError, ConfigError) as error:
+            print(f"no report: {error}", file=sys.stderr)  # noqa: T201
