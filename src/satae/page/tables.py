@@ -26,7 +26,6 @@ from satae.sweeps.table import (
     format_number,
     format_statistics,
     metric_column,
-    runs_csv,
     shorten_value,
     table_keys,
     table_values,
@@ -141,11 +140,6 @@ def _known_metrics(groups: Sequence[SeedGroup]) -> dict[str, str]:
     """The metrics with a column that at least one run has, and the titles of their columns."""
     known = {metric for group in groups for run in group.runs for metric in run.metrics}
     return {metric: title for metric, title in METRIC_COLUMNS.items() if metric in known}
-
-
-def encode_runs(collection: RunCollection, groups: Sequence[SeedGroup]) -> bytes:
-    """``runs.csv``: a row for each run, in the order of the configurations."""
-    return runs_csv([*(run for group in groups for run in group.runs), *collection.unreadable], collection.name)
 
 
 def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:

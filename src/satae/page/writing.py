@@ -1,27 +1,38 @@
-"""Writes the folder of a report, and replaces an earlier report only when the new one is complete."""
+"""Writes the folder of a report: CSV files, figures and the page; a complete one replaces an earlier report."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from satae import signals
+from satae import __version__, signals
 from satae.atomic_write import name_file_in_errors
 from satae.config import ConfigError
-from satae.evaluation.report_section import figure_names, read_evaluations
-from satae.page import figures, tables
+from satae.evaluation import report_text
+from satae.evaluation.report_section import (
+    ReportedEvaluations,
+    ReportSection,
+    changed_settings,
+    figure_names,
+    read_evaluations,
+)
+from satae.page import PROGRAM, figures, findings, tables
+from satae.page.galleries import evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
+from satae.plots.style import Drawing
+from satae.printable import clean_text
 from satae.runs.layout import RECORD_FILE
-from satae.sweeps.aggregate import group_runs, varying_keys
+from satae.sweeps.aggregate import SeedGroup, group_runs, varying_keys
 from satae.sweeps.results import RunResult, UnreadableRun
-from satae.sweeps.series import compare
-from satae.sweeps.table import RUNS_CSV_FILE
+from satae.sweeps.series import Comparison, compare
+from satae.sweeps.table import RUNS_CSV_FILE, runs_csv, shorten_value
 
 REPORT_FOLDER: Final = "report"
 PAGE_FILE: Final = "index.html"
@@ -31,6 +42,8 @@ FIGURE_FILES: Final = tuple(
     f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *figure_names()) for suffix in (".png", ".svg")
 )
 REPORT_FILES: Final = frozenset((PAGE_FILE, RUNS_CSV_FILE, GROUPS_CSV_FILE, EVALUATION_CSV_FILE, *FIGURE_FILES))
+MOST_COMMANDS: Final = 50
+FEW_RUNS: Final = 4  # the page shows the evaluation pictures of no more runs
 
 
 def write_report(
@@ -59,7 +72,9 @@ def write_report(
         for name, content in _files(collection):
             with name_file_in_errors(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
-        new.chmod(0o777 & ~_umask())
+        mask = os.umask(0)
+        os.umask(mask)
+        new.chmod(0o777 & ~mask)
         with signals.hold_signals():
             _replace_folder(place, new)
     finally:
@@ -91,11 +106,10 @@ def _check_place(place: Path) -> None:
 
 def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
     """The names and the contents of the files of a report."""
-    from satae.page.rendering import render_page  # jinja2 takes .1 s to import
-
     groups = group_runs(collection.runs, collection.varied)
     axes = varying_keys([run.choices for run in collection.runs], collection.varied)
-    yield RUNS_CSV_FILE, [tables.encode_runs(collection, groups)]
+    runs = [run for group in groups for run in group.runs]
+    yield RUNS_CSV_FILE, [runs_csv([*runs, *collection.unreadable], collection.name)]
     yield GROUPS_CSV_FILE, [tables.encode_groups(groups, axes)]
     evaluated = read_evaluations(collection.runs, groups, collection.name)
     if evaluated.runs:
@@ -110,7 +124,83 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
     for drawing in chain(drawings, *evaluation_drawings.values()):
         yield f"{drawing.name}.png", [drawing.png]
         yield f"{drawing.name}.svg", [drawing.svg.encode()]
-    yield PAGE_FILE, [render_page(collection, groups, axes, comparison, drawings, evaluated, evaluation_drawings)]
+    yield PAGE_FILE, [_render_page(collection, groups, axes, comparison, drawings, evaluated, evaluation_drawings)]
+
+
+def _render_page(
+    collection: RunCollection,
+    groups: Sequence[SeedGroup],
+    axes: Sequence[str],
+    comparison: Comparison,
+    drawings: Sequence[Drawing],
+    evaluated: ReportedEvaluations,
+    evaluation_drawings: Mapping[str, Sequence[Drawing]],
+) -> bytes:
+    """Render the page; it contains all its figures and pictures."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # takes .1 s
+
+    galleries, picture_notes = run_galleries(groups, comparison)
+    all_groups = [*groups, *(group for section in evaluated.sections for group in section.groups)]
+    environment = Environment(
+        loader=PackageLoader("satae.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    text = environment.get_template("page.html").render(
+        program=PROGRAM,
+        version=__version__,
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        title=shorten_value(clean_text(", ".join(folder.resolve().name for folder in collection.folders)), 80),
+        run_counts=findings.run_counts(collection, groups),
+        varied_options=findings.varied_options(collection.runs, axes),
+        summary=[*findings.summary(comparison)],
+        evaluation_summary=[report_text.section_sentence(section) for section in evaluated.sections if section.groups],
+        interval_note=findings.interval_note(all_groups),
+        warnings=[*findings.warnings(collection, groups), *report_text.warnings(evaluated)],
+        drawings=drawings,
+        evaluated_runs=findings.evaluated_runs(collection, evaluated),
+        evaluation_notes=evaluated.notes,
+        sections=[
+            _section(section, collection, axes, evaluated, evaluation_drawings.get(section.name, ()))
+            for section in evaluated.sections
+        ],
+        galleries=galleries,
+        picture_notes=picture_notes,
+        configurations=tables.configurations_table(groups, axes),
+        runs=tables.runs_table(collection, groups, axes),
+        failures=tables.failures_table(collection, groups),
+        commands=collection.commands[:MOST_COMMANDS],
+        commands_left_out=max(0, len(collection.commands) - MOST_COMMANDS),
+        provenance=tables.provenance(collection),
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _section(
+    section: ReportSection,
+    collection: RunCollection,
+    axes: Sequence[str],
+    evaluated: ReportedEvaluations,
+    drawings: Sequence[Drawing],
+) -> dict[str, Any]:
+    """What the template needs for the section of a part of the evaluation."""
+    part = section.part
+    few = collection.runs if len(collection.runs) <= FEW_RUNS else []
+    found = [(run, evaluated.runs.get(run.directory, {}).get(section.name)) for run in few]
+    files = {collection.name(run): (run.directory, one.pictures) for run, one in found if one and not one.is_stale}
+    galleries, notes = evaluation_galleries(section.name, files, part.pictures)
+    folded = [gallery for gallery in galleries if drawings and gallery.kind == part.repeated_picture]
+    return dict(
+        name=section.name,
+        title=section.title,
+        what=part.description,
+        settings=", ".join(
+            f"{key}={shorten_value(value)}" for key, value in changed_settings(section.settings).items()
+        ),
+        notes=[*section.notes, *notes],
+        table=report_text.section_table(section, axes) if section.groups else None,
+        drawings=drawings,
+        galleries=[gallery for gallery in galleries if gallery not in folded],
+        folded=folded,
+    )
 
 
 def _replace_folder(place: Path, new: Path) -> None:
@@ -126,9 +216,3 @@ def _replace_folder(place: Path, new: Path) -> None:
         old.replace(place)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,16 +14,15 @@ from satae.plots.style import (
     SMALL_PANEL_SIZE,
     Drawing,
     Picture,
+    encode_figure,
     figure_style,
     panel_grid,
-    save_drawing,
     to_picture,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Transform
     from torch import Tensor
 
 ErrorBars = tuple[Sequence[float], Sequence[float]]  # lengths downwards and upwards, or to the left and to the right
@@ -87,14 +86,16 @@ class Chart(NamedTuple):
 def draw_chart(chart: Chart) -> Drawing:
     """Draw a chart as PNG and SVG."""
     labels = dict.fromkeys(curve.label for panel in chart.panels for curve in panel.curves if curve.label)
+    alternative = f"{chart.title}: {chart.caption}" + (f" Lines: {', '.join(labels)}." if labels else "")
     with figure_style():
         figure = draw_panels(chart.panels, chart.columns, chart.size, chart.legend, is_shared=chart.is_shared)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # both files get the same layout
         _place_texts(figure)
-        return save_drawing(
-            figure, chart.name, chart.title, chart.caption, ", ".join(labels), wide=len(chart.panels) > 1
-        )
+        png = encode_figure(figure, format="png", dpi=150)
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # without times, so the file is reproducible
+        svg = encode_figure(figure, format="svg", metadata=metadata).decode()
+    return Drawing(chart.name, chart.title, chart.caption, alternative, png, svg, is_wide=len(chart.panels) > 1)
 
 
 def draw_picture(panels: Sequence[Panel], columns: int) -> Picture:
@@ -243,7 +244,7 @@ def _limit_axis(ax: Axes, axis: str, possible: tuple[float, float], values: Sequ
 
 def _place_texts(figure: Figure) -> None:
     """Move each text of a figure to where it overlaps no other, or remove it; the layout must be done."""
-    from matplotlib.transforms import Bbox
+    from matplotlib.transforms import Bbox, ScaledTranslation
 
     per_point = figure.dpi / 72
     for ax in (ax for ax in figure.axes if ax.texts):
@@ -257,16 +258,10 @@ def _place_texts(figure: Figure) -> None:
                 if not any(moved.overlaps(other) for other in taken):
                     taken.append(moved)
                     text.set_horizontalalignment("right" if right < 0 else "left")
-                    text.set_transform(_offset(ax, right, up))
+                    text.set_transform(ax.transData + ScaledTranslation(right / 72, up / 72, figure.dpi_scale_trans))
                     break
             else:
                 text.remove()
-
-
-def _offset(ax: Axes, right: float, up: float) -> Transform:
-    from matplotlib.transforms import ScaledTranslation
-
-    return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
 
 
 def draw_histograms(

@@ -59,7 +59,7 @@ class Drawing(NamedTuple):
     alternative: str  # text for readers who cannot see the figure
     png: bytes
     svg: str
-    wide: bool  # more than one panel
+    is_wide: bool  # more than one panel
 
     @property
     def inline(self) -> str:
@@ -79,14 +79,6 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def empty_figure(width: float, height: float) -> Figure:
-    """A figure without axes, in inches."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
-
-
 def panel_grid(
     count: int, columns: int, size: tuple[float, float], *, more_height: float = 0.0, shared: bool = False
 ) -> tuple[Figure, list[Axes]]:
@@ -99,34 +91,21 @@ def panel_grid(
         more_height: for a legend, in inches.
         shared: whether all panels have the same ranges.
     """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = empty_figure(size[0] * columns, size[1] * rows + more_height)
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows + more_height), layout=layout)
     every = [*figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).flat]
     for spare in every[count:]:
         spare.set_visible(False)
     return figure, every[:count]
 
 
-def save_drawing(figure: Figure, name: str, title: str, caption: str, lines: str, *, wide: bool) -> Drawing:
-    """Encode a figure as PNG and SVG, and describe it in words.
-
-    Args:
-        figure: the figure.
-        name: of its files.
-        title: above it.
-        caption: what it shows.
-        lines: the names of its lines, separated by commas; may be empty.
-        wide: whether it has more than one panel.
-    """
-    alternative = f"{title}: {caption} Lines: {lines}." if lines else f"{title}: {caption}"
-    png = _save(figure, format="png", dpi=150)
-    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # without times, so the file is reproducible
-    svg = _save(figure, format="svg", metadata=metadata).decode()
-    return Drawing(name, title, caption, alternative, png, svg, wide)
-
-
-def _save(figure: Figure, **options: Any) -> bytes:
+def encode_figure(figure: Figure, **options: Any) -> bytes:
+    """The content of a file with the figure; the options are those of matplotlib's ``savefig``."""
     file = io.BytesIO()
     figure.savefig(file, **options)
     return file.getvalue()
