@@ -2,6 +2,6 @@
 
 from functools import partial
 
-from satae.config import registries
+from satae.config.registry import ACTIVATIONS as REGISTERED
 
-ACTIVATIONS = {name: partial(registries.ACTIVATIONS.build, name) for name in registries.ACTIVATIONS.names()}
+ACTIVATIONS = {name: partial(REGISTERED.build, name) for name in REGISTERED.names()}

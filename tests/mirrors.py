@@ -22,7 +22,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.io import savemat
 
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data import cifar10, mnist, svhn
 from satae.data.published import Archive, PublishedSet
 

@@ -25,7 +25,7 @@ from torch.nn.modules import module
 
 import satae
 from satae.config import validate
-from satae.config.registries import NOISES
+from satae.config.registry import NOISES
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint

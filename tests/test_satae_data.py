@@ -10,7 +10,7 @@ from mirrors import MAKERS, SOURCES, mirror, nobody, published, unpacked, use_in
 from program import ROOT
 
 from satae import datasets
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.images import IMAGE_SUFFIXES
 from satae.data.published import PublishedSet
 

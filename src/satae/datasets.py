@@ -12,7 +12,7 @@ from satae.cli import app
 from satae.cli.app import OK, REFUSED, LineErrorParser, print_error
 from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder
 from satae.data.published import (
     Archive,

@@ -55,7 +55,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         Interrupted: a signal asked for it; a checkpoint is written.
         ValueError: the run cannot resume from its checkpoints.
     """
-    from satae.config.registries import LOGGERS
+    from satae.config.registry import LOGGERS
     from satae.experiment.before_training import best_so_far, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole

@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.digits import digits
 from satae.data.manifold import CURVES, manifold
 from satae.errors import ConfigError

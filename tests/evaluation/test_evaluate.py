@@ -18,7 +18,7 @@ from program import files, here, read, there
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import satae
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation as Chosen
 from satae.evaluation import baselines
 from satae.evaluation.parts.code_ import Code

@@ -20,7 +20,7 @@ from pages import Page
 
 from benchmarks import evaluated
 from benchmarks.report_size import png
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation import report_charts, report_section, result
 from satae.evaluation.parts import defence
 from satae.evaluation.report_section import VERDICTS, figure_names, read_evaluations

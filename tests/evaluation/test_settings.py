@@ -12,7 +12,7 @@ from satae.cli.overrides import choice_names
 from satae.config import ConfigError
 from satae.config.messages import format_value
 from satae.config.option_types import describe, option_types
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import EVALUATION, Evaluation, setting_types
 
 PARTS = EVALUATION_PARTS.names()

@@ -1,6 +1,6 @@
 import pytest
 
-from satae.config.registries import LOGGERS
+from satae.config.registry import LOGGERS
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import satae
-from satae.config.registries import NOISES
+from satae.config.registry import NOISES
 
 COUNT = 200_000
 WITH_LEVEL = [name for name in NOISES.names() if name != "none"]

@@ -1,4 +1,4 @@
-"""One decorator and one YAML file make a function a choice of the command line.
+"""One decorator and one YAML file make a function a choice of the command line; the groups of choices.
 
 ``conf/<group>/<name>.yaml`` says which choices and options exist, and their values: help, completion and "did you mean"
 read it, without torch. The keyword-only parameters of the registered function say the types and ranges. Its positional
@@ -188,6 +188,23 @@ class Registry(Generic[T]):
         modules = [module.name for module in pkgutil.iter_modules(getattr(home, "__path__", []))]
         for module in [one for one in (name, f"{name}_") if one in modules] or modules:
             importlib.import_module(f"{self.home}.{module}")
+
+
+# the groups of choices, one registry each
+
+ACTIVATIONS: Final[Registry[Any]] = Registry("act", "satae.model.activations", ["relu", "shrink", "satlin"])
+ARCHITECTURES: Final[Registry[Any]] = Registry("arch", "satae.model.architectures", ["mlp"])
+NOISES: Final[Registry[Any]] = Registry(
+    "noise", "satae.model.noise", ["gaussian", "uniform", "masking", "salt_and_pepper"]
+)
+DATA_SOURCES: Final[Registry[Any]] = Registry(
+    "data", "satae.data", ["digits", "manifold", "mnist", "fashion_mnist", "cifar10", "svhn", "patches"]
+)
+OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.training.optimizers")
+EVALUATION_PARTS: Final[Registry[Any]] = Registry(
+    "evaluation", "satae.evaluation.parts", ["denoising", "code", "manifold", "perturbation", "defence"]
+)
+LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")
 
 
 def conf_folder() -> Traversable:

@@ -21,7 +21,7 @@ from satae.config.option_types import (
     describe,
     option_types,
 )
-from satae.config.registries import (
+from satae.config.registry import (
     ACTIVATIONS,
     ARCHITECTURES,
     DATA_SOURCES,
@@ -29,8 +29,10 @@ from satae.config.registries import (
     LOGGERS,
     NOISES,
     OPTIMIZERS,
+    Choice,
+    Registry,
+    conf_values,
 )
-from satae.config.registry import Choice, Registry, conf_values
 
 GROUPS: Final[dict[str, Registry[Any]]] = {
     registry.group: registry for registry in (ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS, LOGGERS)

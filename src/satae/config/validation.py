@@ -8,7 +8,7 @@ from typing import Any
 
 from satae.config.messages import did_you_mean, format_value, join_words, unknown_choice
 from satae.config.option_types import MISSING, check_value, describe, option_types, type_words
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import (
     EVALUATION,
     EXECUTION_OPTIONS,

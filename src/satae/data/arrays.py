@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Span
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, OnDisk, Split, Stored, as_stored, chunk, shuffled_splits
 from satae.data.local_files import expand_path, reason
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, shuffled_splits
 from satae.data.published import Archive, PublishedSet, read_published
 

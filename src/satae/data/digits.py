@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from satae.config.option_types import Count, OpenShare, Seed
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, shuffled_splits
 from satae.data.local_files import scikit_learn_file
 

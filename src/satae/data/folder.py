@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.arrays import split_user_data
 from satae.data.dataset import Dataset, OnDisk, Split
 from satae.data.images import decode_once, find_images, read_image

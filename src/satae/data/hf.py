@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from satae.config.option_types import Count, HubPath, OpenShare, Seed, Width
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data import images
 from satae.data.arrays import split_user_data, to_examples, to_labels
 from satae.data.dataset import Dataset, Split, Stored

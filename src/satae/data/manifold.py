@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from satae.config.option_types import Count, OpenShare, Seed
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, shuffled_splits
 
 

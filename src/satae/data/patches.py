@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, split_sizes
 from satae.data.images import find_images, read_image
 from satae.data.local_files import scikit_learn_file

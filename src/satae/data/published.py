@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed
-from satae.config.registries import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, shuffled_splits
 from satae.data.published import Archive, PublishedSet, read_published
 

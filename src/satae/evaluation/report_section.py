@@ -15,8 +15,7 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 from satae.config.messages import count_words, join_words
-from satae.config.registries import EVALUATION_PARTS
-from satae.config.registry import conf_values
+from satae.config.registry import EVALUATION_PARTS, conf_values
 from satae.config.schema import flatten
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import StoredResult, as_typed, read_result

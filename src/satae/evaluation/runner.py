@@ -14,7 +14,7 @@ from typing import Any, Final
 from satae import atomic_write, signals
 from satae.config import ConfigError
 from satae.config.messages import count_words
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation
 from satae.evaluation.display import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.part import EvaluationPart

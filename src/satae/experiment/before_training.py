@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from satae.config import Config, ConfigError, saved_config
-from satae.config.registries import NOISES
+from satae.config.registry import NOISES
 from satae.config.schema import all_path_options
 from satae.config.validation import check_changes
 from satae.experiment import build

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, nn
 
 from satae.config import Config, ConfigError
-from satae.config.registries import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
+from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from satae.config import Config
-from satae.config.registries import NOISES, OPTIMIZERS
+from satae.config.registry import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
 from satae.model.architectures import unit_variance

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from satae.config.registries import LOGGERS
+from satae.config.registry import LOGGERS
 
 if TYPE_CHECKING:
     from torch import Tensor

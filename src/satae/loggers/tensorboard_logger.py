@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from satae import atomic_write
-from satae.config.registries import LOGGERS
+from satae.config.registry import LOGGERS
 from satae.loggers.base import Logger
 from satae.plots.style import Picture
 from satae.runs.layout import OUTPUTS_FOLDER, shorten

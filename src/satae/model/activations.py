@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from satae.config.option_types import PositiveValue, Value
-from satae.config.registries import ACTIVATIONS
+from satae.config.registry import ACTIVATIONS
 
 Make = TypeVar("Make", bound=Callable[..., nn.Module])
 Interval = tuple[float, float]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from satae.config.option_types import Width, Widths
-from satae.config.registries import ARCHITECTURES
+from satae.config.registry import ARCHITECTURES
 from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, MakeActivation, TiedDense
 
 RELU_DECODER_SCALE: Final = 0.1  # factor on the last decoder weights behind a convolutional relu code

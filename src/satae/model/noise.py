@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from satae.config.option_types import Level, Share
-from satae.config.registries import NOISES
+from satae.config.registry import NOISES
 
 Span = tuple[float, float]  # the smallest and the largest value of the data
 Noise = Callable[[Tensor, Generator], Tensor]

@@ -21,7 +21,7 @@ from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, Rea
 from torch.utils.tensorboard.summary import custom_scalars
 
 from satae.config.messages import format_value
-from satae.config.registries import LOGGERS
+from satae.config.registry import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
 from satae.printable import brief_line

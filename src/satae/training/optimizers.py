@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from satae.config.option_types import HalfOpenShare, NonNegative, Positive
-from satae.config.registries import OPTIMIZERS
+from satae.config.registry import OPTIMIZERS
 
 
 @OPTIMIZERS.register("adam")

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from satae.config.messages import count_words
 from satae.config.option_types import LARGEST_VALUE, Count, Positive
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import ALONE, BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.parts.perturbation import check_radii
 from satae.evaluation.report_charts import (

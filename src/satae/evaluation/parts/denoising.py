@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from satae.config.option_types import Level, Share
-from satae.config.registries import EVALUATION_PARTS, NOISES
+from satae.config.registry import EVALUATION_PARTS, NOISES
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_charts import MOST_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.evaluation.report_section import PartSummary, ReportSection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from satae.config import ConfigError
 from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
-from satae.config.registries import DATA_SOURCES, EVALUATION_PARTS
+from satae.config.registry import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_charts import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
 from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from satae.config.option_types import Count, Positive
-from satae.config.registries import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.report_charts import baseline_panels
 from satae.evaluation.report_section import PartSummary, ReportSection
