@@ -5,8 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from satae.config import ConfigError
-from satae.sweeps.results import RunResult
-from satae.sweeps.run_names import (
+from satae.sweeps.manifest import (
     MAX_NAME_BYTES,
     RequestedRun,
     assign_run_names,
@@ -15,6 +14,7 @@ from satae.sweeps.run_names import (
     run_name,
     sweep_argument,
 )
+from satae.sweeps.results import RunResult
 
 VARIED = ["act", "alpha", "seed"]
 

@@ -83,17 +83,16 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
 
 def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:
     """Find or name the directory of each run of a sweep by its configuration."""
-    from satae.sweeps import run_names
-    from satae.sweeps.manifest import read_manifest
+    from satae.sweeps.manifest import RequestedRun, assign_run_names, identity, index_runs, read_manifest
     from satae.sweeps.results import flat_choices, read_runs
 
     sweep = options.sweep or runs[0].folder
     existing = {run.name: run for run in read_runs(sweep)}
     varied = read_manifest(sweep).with_varied(list(varied)).varied
     if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
-        runs = list({run_names.identity(flat_choices(run.config), varied): run for run in runs}.values())
-    requested = [run_names.RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
-    names = run_names.assign_run_names(requested, [*existing.values()], varied)
+        runs = list({identity(flat_choices(run.config), varied): run for run in runs}.values())
+    requested = [RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
+    names = assign_run_names(requested, [*existing.values()], varied)
     planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
     for index, name in enumerate(names):
         if name in existing:
@@ -102,7 +101,7 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
             planned[index] = planned[index]._replace(is_done=ended, resume=True)
     choices = {name: run.choices for name, run in zip(names, requested, strict=True)}
     choices = {name: run.choices for name, run in existing.items()} | choices
-    index_by_configuration = run_names.index_runs(choices, varied)
+    index_by_configuration = index_runs(choices, varied)
     stop_file = sweep / STOP_FILE if options.fail_fast else None
     commands = [task_overrides(words) for words in options.commands]
     return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, index_by_configuration)

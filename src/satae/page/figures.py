@@ -34,7 +34,7 @@ def sweep_charts(comparison: Comparison) -> Iterator[Chart]:
     """Reconstruction and saturation of each configuration, and one against the other; none for one configuration."""
     if len(comparison.points) < 2:
         return
-    metrics = [metric for metric in (FVU, SATURATED) if any(series.having(metric) for series in comparison.series)]
+    metrics = [metric for metric in (FVU, SATURATED) if any(series.points_with(metric) for series in comparison.series)]
     for metric in metrics:
         yield _along_number(comparison, metric) if comparison.x else _row_each(comparison, metric)
     if len(metrics) == 2:
@@ -71,7 +71,7 @@ def course_charts(run: RunResult) -> Iterator[Chart]:
 
 def _along_number(comparison: Comparison, metric: str) -> Chart:
     x, name = shorten_value(comparison.x), METRIC_NAMES[metric]
-    ticks = [point.x for series in comparison.series for point in series.having(metric)]
+    ticks = [point.x for series in comparison.series for point in series.points_with(metric)]
     panels = []
     for title, label_series in _panel_series(comparison):
         curves = []
@@ -110,7 +110,7 @@ def _trade_off(comparison: Comparison) -> Chart:
 
 def _row_each(comparison: Comparison, metric: str) -> Chart:
     """A row for each configuration, where no number varies."""
-    series = [one for one in comparison.series if one.having(metric)]
+    series = [one for one in comparison.series if one.points_with(metric)]
     points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
     statistics = [point.statistics(metric) for point in points]
     curves = _curves(

@@ -10,7 +10,7 @@ from typing import Final
 from satae.config.messages import count_words, join_words
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.page.sources import RunCollection, waiting_text
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
 from satae.sweeps.results import FVU, SATURATED, RunResult
 from satae.sweeps.series import Comparison, Point, Series, spread_evenly
 from satae.sweeps.table import format_change, format_statistics, shorten_value
@@ -41,10 +41,7 @@ def varied_options(runs: Sequence[RunResult], axes: Sequence[str]) -> str:
 
 
 def _values(key: str, runs: Sequence[RunResult]) -> str:
-    values = sorted(
-        {run.choices[key] for run in runs if key in run.choices},
-        key=lambda value: (isinstance(value, str), value if isinstance(value, int | float) else 0, str(value)),
-    )
+    values = sorted({run.choices[key] for run in runs if key in run.choices}, key=sort_key)
     if len(values) > MOST_LISTED_VALUES:
         shown = f"{len(values)} values, {shorten_value(values[0])} to {shorten_value(values[-1])}"
     else:
@@ -54,7 +51,7 @@ def _values(key: str, runs: Sequence[RunResult]) -> str:
 
 def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """The name of each series and a sentence or two about it; or about the best and the worst configuration."""
-    series = [one for one in comparison.series if one.having(FVU)]
+    series = [one for one in comparison.series if one.points_with(FVU)]
     if comparison.x is None:
         yield from _best_and_worst(series)
         return
@@ -65,7 +62,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 
 def _along(x: str, series: Series) -> str:
-    first, *rest = series.having(FVU)
+    first, *rest = series.points_with(FVU)
     if not rest:
         return f"{FVU} is {_at(first, FVU)} at {x}={first.x:g}, the only value with a finished run."
     last = rest[-1]
@@ -118,7 +115,7 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
 
 def interval_note(groups: Sequence[SeedGroup]) -> str:
     """How to read the numbers after ±, or in parentheses; empty if no configuration has several seeds."""
-    counts = {group.statistics(name).n for group in groups for run in group.finished for name in run.metrics}
+    counts = {group.statistics(name).n for group in groups for run in group.finished_runs for name in run.metrics}
     notes = []
     if any(n > 2 for n in counts):
         notes.append(
@@ -146,7 +143,7 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
 def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator[str]:
     """What a reader must know before relying on the rest."""
     counts = [group.statistics(FVU).n for group in groups]
-    if missing := sum(not group.finished for group in groups):
+    if missing := sum(not group.finished_runs for group in groups):
         has = count_words(missing, "configuration has", "configurations have")
         yield f"{has} no finished run and {'is' if missing == 1 else 'are'} in no figure."
     if few := [n for n in counts if 0 < n < ENOUGH_SEEDS]:
@@ -161,7 +158,7 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
             f"{count_words(collapsed, 'finished run')} collapsed: the reconstruction is no better than the mean of the"
             " data, or every unit of an encoder layer is dead."
         )
-    if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished) for group in groups):
+    if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished_runs) for group in groups):
         has = count_words(twice, "run has", "runs have")
         yield f"{has} the same configuration and seed as another run: each such pair counts once."
     finished = [run for run in collection.runs if run.is_finished]

@@ -60,7 +60,7 @@ def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[
             galleries.append(Gallery(title, what, [row for row in shown if row]))
     if not galleries:
         return [], notes
-    finished, taken = sum(bool(group.finished) for group in groups), sum(map(len, rows))
+    finished, taken = sum(bool(group.finished_runs) for group in groups), sum(map(len, rows))
     left_out = [f"{finished - taken} of {finished} configurations are left out."] if taken < finished else []
     same_inputs = _same_inputs_note([_first_run(point) for row in rows for point in row])
     return galleries, [same_inputs, *left_out, *notes]

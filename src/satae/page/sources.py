@@ -13,9 +13,8 @@ from satae.config import ConfigError
 from satae.config.messages import count_words, format_value
 from satae.printable import clean_text, first_line
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
-from satae.sweeps.manifest import read_manifest_or_empty
+from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
-from satae.sweeps.run_names import sweep_argument
 
 RECORD_KEYS: Final = (
     *("status", "exit_code", "command", "folder", "device", "threads", "jobs"),

@@ -42,14 +42,14 @@ STATISTICS_COLUMNS: Final = (
 def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
     """One row for each configuration."""
     keys, metrics = table_keys(axes), _known_metrics(groups)
-    interval = " ± 95 %" if any(len(group.finished) > 2 for group in groups) else ""
+    interval = " ± 95 %" if any(len(group.finished_runs) > 2 for group in groups) else ""
     titles = [f"{title}{interval}" for title in metrics.values()]
     head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
             numbers = [format_statistics(group.statistics(metric)) for metric in metrics]
-            collapsed = sum(run.is_collapsed for run in group.finished)
+            collapsed = sum(run.is_collapsed for run in group.finished_runs)
             unfinished = sum(not run.is_finished for run in group.runs)
             names = table_values(group, keys) or [ALL_RUNS]
             yield [*names, str(group.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
@@ -150,8 +150,8 @@ def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
     def rows() -> Iterator[list[object]]:
         for group in groups:
             values = [format_value(group.values[key]) if key in group.values else None for key in keys]
-            counts = [sum(run.is_collapsed for run in group.finished), len(group.runs)]
-            for metric in dict.fromkeys(key for run in group.finished for key in run.metrics):
+            counts = [sum(run.is_collapsed for run in group.finished_runs), len(group.runs)]
+            for metric in dict.fromkeys(key for run in group.finished_runs for key in run.metrics):
                 statistics = group.statistics(metric)
                 ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
                 yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]

@@ -73,7 +73,7 @@ class SeedGroup:
         return [found[seed] for seed in sorted(found)]
 
     @cached_property
-    def finished(self) -> list[RunResult]:
+    def finished_runs(self) -> list[RunResult]:
         """The runs in ``one_per_seed`` that are finished."""
         return [run for run in self.one_per_seed if run.is_finished]
 
@@ -96,7 +96,7 @@ def group_runs(runs: Sequence[RunResult], typed: Sequence[str] = ()) -> list[See
         found.setdefault(tuple(format_value(values.get(key)) for key in keys), SeedGroup(values, [])).runs.append(run)
     for group in found.values():
         group.runs.sort(key=lambda run: run.seed)
-    return sorted(found.values(), key=lambda group: [_sort_key(group.values.get(key)) for key in keys])
+    return sorted(found.values(), key=lambda group: [sort_key(group.values.get(key)) for key in keys])
 
 
 def statistics_by_epoch(
@@ -158,7 +158,7 @@ def student_quantile(degrees: int) -> float:
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
-def _sort_key(value: Any) -> tuple[int, float, str]:
+def sort_key(value: Any) -> tuple[int, float, str]:
     """Numbers in their order, before words in theirs."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return (0, float(value), "") if is_number else (1, 0.0, format_value(value))

@@ -32,7 +32,7 @@ class Point(NamedTuple):
     @classmethod
     def of_group(cls, x: float, group: SeedGroup) -> Point:
         """The finished runs of a configuration, at ``x``."""
-        return cls(x, group.values, {run.seed: run for run in group.finished})
+        return cls(x, group.values, {run.seed: run for run in group.finished_runs})
 
     @property
     def collapsed_runs(self) -> int:
@@ -61,7 +61,7 @@ class Series(NamedTuple):
         """Such as ``relu``, or ``relu, gaussian, noise.level=0.3``."""
         return ", ".join(_label(key, value) for key, value in self.values.items()) or ALL_RUNS
 
-    def having(self, metric: str) -> list[Point]:
+    def points_with(self, metric: str) -> list[Point]:
         """The points at which a metric is known."""
         return [point for point in self.points if point.statistics(metric).n]
 

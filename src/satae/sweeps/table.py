@@ -22,9 +22,8 @@ from satae.loggers.console import PipeSafeConsole, summary_line
 from satae.printable import brief
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs, in_typed_order, varying_keys
-from satae.sweeps.manifest import read_manifest_or_empty
+from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import METRIC_COLUMNS, RunResult, UnreadableRun
-from satae.sweeps.run_names import sweep_argument
 
 PIPED_WIDTH: Final = 140  # letters of a line if the output is not a terminal
 RUNS_CSV_FILE: Final = "runs.csv"
@@ -242,7 +241,7 @@ def _table(runs: Sequence[RunResult], typed: Sequence[str]) -> Table:
         numbers = [_mean_and_deviation(group.statistics(key)) for key in metrics]
         counts = [sum(run.is_collapsed for run in group.runs)]
         counts += [sum(run.status == status for run in group.runs) for status in statuses]
-        table.add_row(*values, str(len(group.finished)), *numbers, *(str(count or "") for count in counts))
+        table.add_row(*values, str(len(group.finished_runs)), *numbers, *(str(count or "") for count in counts))
     return table
 
 

@@ -88,7 +88,7 @@ def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunInd
     if not shown:
         return
     _show_settings(sweep, shown)
-    with _locked(sweep):
+    with _sweep_lock(sweep):
         groups = _named_groups([run for run in existing if _writes_events(run.choices)], index)
         if any(folder.name not in groups for folder in _band_folders(sweep)):
             _show_groups(sweep, groups)
@@ -101,7 +101,7 @@ def update_run(directory: Path) -> None:
     try:
         if not _writes_events(read_run(directory).choices):
             return
-        with _locked(directory.parent):
+        with _sweep_lock(directory.parent):
             name, seeds = _configuration_of(directory)
             _show_run(read_run(directory), name)
             runs = [run for run in map(read_run, seeds) if _writes_events(run.choices)]
@@ -118,7 +118,7 @@ def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
         return found
     try:
         _show_settings(sweep, [run.choices for run in runs])
-        with _locked(sweep):
+        with _sweep_lock(sweep):
             _show_groups(sweep, _named_groups(runs, read_manifest_or_empty(sweep).runs))
     except Exception as error:  # the files of runs can hold anything
         reason = brief_line(error) or type(error).__name__
@@ -264,7 +264,7 @@ def _remove_band(folder: Path) -> None:
         folder.rmdir()
 
 
-def _locked(sweep: Path) -> FileLock:
+def _sweep_lock(sweep: Path) -> FileLock:
     return FileLock(_bands_folder(sweep) / LOCK_FILE)
 
 

@@ -153,7 +153,7 @@ class Defence(EvaluationPart):
         """In how many runs the gradients of a model are masked, and of which configurations."""
         for victim in PIPELINES:
             groups = {
-                format_configuration(group.values): [section.summaries[run.directory] for run in group.finished]
+                format_configuration(group.values): [section.summaries[run.directory] for run in group.finished_runs]
                 for group in section.groups
             }
             counts = {name: sum(each.verdicts.get(victim) == MASKED for each in some) for name, some in groups.items()}

@@ -101,7 +101,7 @@ class Manifold(EvaluationPart):
     def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
         """A panel for each kind of input that is not data, if a number varies."""
         names = dict.fromkeys(name for summary in section.summaries.values() for name in summary.numbers)
-        shown = [name for name in names if any(series.having(name) for series in comparison.series)]
+        shown = [name for name in names if any(series.points_with(name) for series in comparison.series)]
         if comparison.x is None or not shown:
             return
         lines = spread_evenly(comparison.series, MOST_SERIES)
@@ -110,7 +110,7 @@ class Manifold(EvaluationPart):
         for name in shown[:MOST_CHART_PANELS]:
             curves = []
             for color, dash, series in zip(COLORS, DASHES, lines, strict=False):
-                known = series.having(name)
+                known = series.points_with(name)
                 statistics = [(point.x, point.statistics(name)) for point in known]
                 ends = [interval_of_one_run(section.of(point), name) for point in known]
                 label = shorten_value(series.label, 30) if len(lines) > 1 else ""
