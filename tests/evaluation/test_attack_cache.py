@@ -2,7 +2,7 @@
 
 import pytest
 
-from satae.evaluation.attack_cache import AttackCache
+from satae.evaluation.attack_runner import AttackCache
 
 
 def test_what_is_kept_is_known_again(tmp_path):

@@ -21,7 +21,7 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.registry import EVALUATION_PARTS
-from satae.evaluation import report_charts, report_section, result
+from satae.evaluation import report_section, report_view, result
 from satae.evaluation.parts import defence
 from satae.evaluation.report_section import VERDICTS, figure_names, read_evaluations
 from satae.page import sources
@@ -474,7 +474,7 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
                 for x in evaluated.EPSILONS
             ]
             kinds = {marker for x, y, marker in marks(panel) if [x, y] in points}
-            assert report_charts.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
+            assert report_view.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
 
 
 def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole):
@@ -490,7 +490,7 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
             spread = SeedStatistics.from_values(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], report_charts.VERDICT_MARKS[worst(of, model)]["marker"]))
+            expected.add((*points[place], report_view.VERDICT_MARKS[worst(of, model)]["marker"]))
     assert marks(panel) == expected
     expected = {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"}
     assert {curve.label for curve in panel.curves if curve.label} == expected

@@ -124,7 +124,7 @@ def write_result(folder: Path, part: str, key: Key, result: PartResult, duration
     Raises:
         OSError: a file cannot be written; the error names it.
     """
-    from satae.evaluation.tensorboard_events import write_events  # imports torch
+    from satae.evaluation.display import write_events  # imports torch
 
     now = time.time()
     result_file(folder, part).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from satae import __version__, signals
 from satae.atomic_write import name_file_in_errors
 from satae.config import ConfigError
-from satae.evaluation import report_text
+from satae.evaluation import report_view
 from satae.evaluation.report_section import (
     ReportedEvaluations,
     ReportSection,
@@ -152,9 +152,9 @@ def _render_page(
         run_counts=findings.run_counts(collection, groups),
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
-        evaluation_summary=[report_text.section_sentence(section) for section in evaluated.sections if section.groups],
+        evaluation_summary=[report_view.section_sentence(section) for section in evaluated.sections if section.groups],
         interval_note=findings.interval_note(all_groups),
-        warnings=[*findings.warnings(collection, groups), *report_text.warnings(evaluated)],
+        warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated)],
         drawings=drawings,
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
         evaluation_notes=evaluated.notes,
@@ -196,7 +196,7 @@ def _section(
             f"{key}={shorten_value(value)}" for key, value in changed_settings(section.settings).items()
         ),
         notes=[*section.notes, *notes],
-        table=report_text.section_table(section, axes) if section.groups else None,
+        table=report_view.section_table(section, axes) if section.groups else None,
         drawings=drawings,
         galleries=[gallery for gallery in galleries if gallery not in folded],
         folded=folded,

@@ -16,16 +16,6 @@ from satae.config.option_types import LARGEST_VALUE, Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import ALONE, BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.parts.perturbation import check_radii
-from satae.evaluation.report_charts import (
-    MOST_PLACES,
-    bars_caption,
-    baseline_panels,
-    curve_over_seeds,
-    interval_of_one_run,
-    mean_curve,
-    verdict_legend,
-    verdict_marks,
-)
 from satae.evaluation.report_section import (
     BRACKETS,
     MASKED,
@@ -35,6 +25,16 @@ from satae.evaluation.report_section import (
     ReportSection,
     interval_over_seeds,
     worst_verdict,
+)
+from satae.evaluation.report_view import (
+    MOST_PLACES,
+    bars_caption,
+    baseline_panels,
+    curve_over_seeds,
+    interval_of_one_run,
+    mean_curve,
+    verdict_legend,
+    verdict_marks,
 )
 from satae.evaluation.result import StoredResult, count, interval, number, text
 from satae.plots.charts import Chart, Panel

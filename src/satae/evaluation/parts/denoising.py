@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from satae.config.option_types import Level, Share
 from satae.config.registry import EVALUATION_PARTS, NOISES
 from satae.evaluation.part import EvaluationPart, Track
-from satae.evaluation.report_charts import MOST_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.evaluation.report_section import PartSummary, ReportSection
+from satae.evaluation.report_view import MOST_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.evaluation.result import PartResult, ResultTable, StoredResult, count, number, text
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from satae.config.option_types import Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
-from satae.evaluation.report_charts import baseline_panels
 from satae.evaluation.report_section import PartSummary, ReportSection
+from satae.evaluation.report_view import baseline_panels
 from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, number, text
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS
