@@ -18,8 +18,7 @@ from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
 
 import satae
 from satae.cli.compose import compose_runs
-from satae.cli.options import read_run_options
-from satae.cli.overrides import choice_names
+from satae.cli.overrides import choice_names, read_run_options
 from satae.config.schema import GROUPS, PRESETS, Config
 from satae.experiment import experiment
 from satae.training import loop

@@ -11,7 +11,7 @@ from program import ROOT
 
 from satae import datasets, evaluate, report
 from satae.cli.compose import compose_runs
-from satae.cli.options import read_run_options
+from satae.cli.overrides import read_run_options
 from satae.data.published import is_complete, published_sets
 from satae.experiment.before_training import check_config
 

@@ -50,7 +50,7 @@ def main() -> int:
 
 def help_text() -> str:
     """The help, with every setting, part and option in ``conf/``."""
-    from satae.config.help_text import describe_parts, describe_settings
+    from satae.cli.flags import describe_parts, describe_settings
     from satae.config.registry import EVALUATION_PARTS, conf_folder
 
     settings = indent(describe_settings(conf_folder() / "eval.yaml"), "  ")

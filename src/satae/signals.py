@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import signal
 import sys
@@ -97,7 +96,7 @@ def handle_signals(last_words: str) -> Iterator[None]:
     finally:
         is_ending = _State.pending is not None
         _State.pending = None
-        _ignore_signals_at_exit()
+        atexit.register(_ignore_signals)
         for number, handler in before.items():
             signal.signal(number, _ignore if is_ending else handler)
 
@@ -182,11 +181,6 @@ def _forward_to_workers(number: int) -> None:
 
 def _ignore(number: int, frame: Any) -> None:
     """Do nothing; programs that this one starts do not inherit this handler, as they would inherit ``SIG_IGN``."""
-
-
-@functools.cache
-def _ignore_signals_at_exit() -> None:
-    atexit.register(_ignore_signals)
 
 
 def _ignore_signals() -> None:

@@ -194,7 +194,7 @@ def _paused_collector() -> Iterator[None]:
     During the imports of torch and the rest it would cost a quarter of a second, at exit half a second.
     """
     gc.disable()
-    _freeze_at_exit()
+    atexit.register(gc.freeze)
     try:
         yield
     finally:
@@ -205,11 +205,6 @@ def resume_garbage_collector() -> None:
     """Let the collector look at the objects that are created from now on."""
     _freeze_existing_objects()
     gc.enable()
-
-
-@functools.cache
-def _freeze_at_exit() -> None:
-    atexit.register(gc.freeze)
 
 
 @functools.cache  # once in a process: later there may be garbage of an earlier run

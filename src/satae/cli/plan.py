@@ -16,8 +16,7 @@ from satae.cli import jobs
 from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.options import RunOptions, read_run_options
-from satae.cli.overrides import task_overrides
+from satae.cli.overrides import RunOptions, read_run_options, task_overrides
 from satae.config.messages import count_words
 from satae.config.validation import check_changes
 from satae.errors import ConfigError

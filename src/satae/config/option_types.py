@@ -55,13 +55,9 @@ TYPE_WORDS: Final[dict[str, str]] = {
 }
 
 
-def option_types(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
-    """The options of a function (its keyword-only parameters) and their types."""
-    return dict(_option_types(function))
-
-
 @functools.cache
-def _option_types(function: Callable[..., Any]) -> Mapping[str, TypeAdapter[Any]]:
+def option_types(function: Callable[..., Any]) -> Mapping[str, TypeAdapter[Any]]:
+    """The options of a function (its keyword-only parameters) and their types."""
     parameters = inspect.signature(function, eval_str=True).parameters.values()
     return {item.name: TypeAdapter(item.annotation) for item in parameters if item.kind is item.KEYWORD_ONLY}
 

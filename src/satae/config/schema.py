@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, NamedTuple, get_type_hints
 
@@ -204,15 +204,13 @@ def with_absolute_paths(config: Config) -> Config:
 
 def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration as users type it: ``{"act": "relu", "alpha": 0.1, "noise": "gaussian", "noise.level": 0.3}``."""
-    return dict(_leaves(values))
-
-
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
+    flat = dict[str, Any]()
+    for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            flat |= {f"{key}.{option}" if option != "name" else key: item for option, item in flatten(value).items()}
         else:
-            yield (prefix[:-1] if key == "name" else f"{prefix}{key}"), value
+            flat[key] = value
+    return flat
 
 
 def is_among(key: str, options: Iterable[str]) -> bool:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from satae.config.messages import did_you_mean, format_value, join_words, unknown_choice
 from satae.config.option_types import MISSING, check_value, describe, option_types, type_words
 from satae.config.registry import EVALUATION_PARTS
@@ -146,7 +148,7 @@ def expected_type(key: str, chosen: Mapping[str, str], schema: Schema = TRAINING
     """What the value of an option must be: ``"must be a whole number"``; nothing if that is not known."""
     group, _, option = key.partition(".")
     if not option:
-        kinds = schema.settings
+        kinds: Mapping[str, TypeAdapter[Any]] = schema.settings
     elif group in schema.groups and chosen.get(group) in schema.groups[group].names():
         kinds = option_types(schema.groups[group][chosen[group]].build)
     elif schema.parts is not None and group in schema.parts.names():

@@ -1,17 +1,24 @@
-"""The interface of all launchers, the division of cores among runs, and the handling of lost runs."""
+"""What all launchers share: their interface, the division of cores, lost runs, and what a worker process does."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from satae import signals
 from satae.errors import ConfigError
 from satae.printable import one_line
+
+STOP_FILE_POLL_S: Final = 0.5
+MAIN_PROCESS_POLL_S: Final = 1.0
+GRACE_S: Final = 5  # for a checkpoint, after the main process has died
 
 
 class Share(NamedTuple):
@@ -158,3 +165,65 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
     text = {None: "its process ended before the run started", layout.RUNNING: str(error)}
     line = f"{directory}: {text.get(status, f'the run was {status}')}{detail}"
     print(f"satae-train: {one_line(line)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+# in a worker process
+
+
+class JobRunner(Generic[J]):
+    """Makes one run in a worker process, which receives this object as a pickle."""
+
+    def __init__(self, work: Work[J], share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
+        self.work, self.share, self.prepare, self.stop_file = work, share, prepare, stop_file
+
+    def run(self, job: J) -> int | None:
+        """Make a run, unless this process was asked to end or another run has failed.
+
+        Returns:
+            The signal that ended the run or prevented it; None if the run finished or failed by itself, or ended
+            because another run failed.
+        """
+        with suppress(signals.Interrupted):  # the run has written a checkpoint
+            if not is_stopped(self.stop_file):
+                self.prepare()
+                with self._end_after_failures(), signals.hold_signals():
+                    if self.work(job, self.share) and self.stop_file is not None:
+                        self.stop_file.touch()
+        return None if self.stop_file and self.stop_file.exists() else signals.pending_signal()
+
+    @contextmanager
+    def _end_after_failures(self) -> Iterator[None]:
+        """End the run, with a checkpoint, when a run has failed in another process or on another machine."""
+        if self.stop_file is None:
+            yield
+            return
+        over = _start_watching(self.stop_file.exists, signals.request_end, STOP_FILE_POLL_S)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+def end_after_main_process(is_gone: Callable[[], bool]) -> None:
+    """End this process, with a checkpoint, soon after the main process has died: it may be killed without warning."""
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_S)
+        os._exit(1)
+
+    _start_watching(is_gone, end, MAIN_PROCESS_POLL_S)
+
+
+def _start_watching(condition: Callable[[], bool], action: Callable[[], None], poll_s: float) -> threading.Event:
+    """Check a condition in a thread until it holds, then act; the event that is returned ends the thread."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(poll_s):
+            if condition():
+                action()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    return over

@@ -14,17 +14,18 @@ from satae import signals
 from satae.config.messages import count_words
 from satae.launchers.base import (
     J,
+    JobRunner,
     Launcher,
     Options,
     Share,
     Work,
     available_cores,
     close_lost_run,
+    end_after_main_process,
     is_stopped,
     run_status,
     share_cores,
 )
-from satae.launchers.worker_process import JobRunner, end_after_main_process
 from satae.runs.layout import RUNNING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")

@@ -10,8 +10,17 @@ from typing import Any, Final
 
 from satae import signals
 from satae.errors import ConfigError
-from satae.launchers.base import J, Launcher, Options, Share, Work, close_lost_run, print_outcome, share_machine
-from satae.launchers.worker_process import JobRunner
+from satae.launchers.base import (
+    J,
+    JobRunner,
+    Launcher,
+    Options,
+    Share,
+    Work,
+    close_lost_run,
+    print_outcome,
+    share_machine,
+)
 from satae.printable import first_line
 
 POLL_S: Final = 0.2

@@ -16,16 +16,17 @@ from typing import Any, Final, cast
 from satae import signals
 from satae.launchers.base import (
     J,
+    JobRunner,
     Launcher,
     Options,
     Share,
     Work,
     close_lost_run,
+    end_after_main_process,
     is_stopped,
     print_outcome,
     share_machine,
 )
-from satae.launchers.worker_process import JobRunner, end_after_main_process
 from satae.runs.layout import shorten
 
 POLL_S: Final = 0.2
