@@ -46,7 +46,7 @@ def test_the_plane_gets_its_energy_and_other_vectors_get_nothing():
 def test_pixels_are_enlarged_without_smoothing_and_keep_their_place():
     x = torch.zeros(1, 1, 4, 4)
     x[0, 0, 1, 2] = 1.0
-    sheet = pictures.reconstructions(x, torch.zeros_like(x), torch.zeros_like(x), (0.0, 1.0))
+    sheet = pictures.sheet({"x": x, "noisy": torch.zeros_like(x), "x_hat": torch.zeros_like(x)}, (0.0, 1.0))
     factor = SIZE // 4
     tile = sheet[TOP:][:SIZE, :SIZE, 0]
     expected = np.kron(x[0, 0].numpy() * 255, np.ones((factor, factor)))
@@ -55,7 +55,7 @@ def test_pixels_are_enlarged_without_smoothing_and_keep_their_place():
 
 def test_values_outside_the_span_are_clipped_not_wrapped():
     x = torch.tensor([-5.0, 5.0]).view(1, 1, 1, 2).expand(1, 1, 2, 2)
-    tile = pictures.reconstructions(x, x, x, (0.0, 1.0))[TOP:][:SIZE]
+    tile = pictures.sheet({"x": x}, (0.0, 1.0))[TOP:][:SIZE]
     assert tile[0, 0, 0] == 0
     assert tile[0, SIZE - 1, 0] == 255
 

@@ -10,9 +10,8 @@ from typing import Final
 from satae.config.messages import join_words
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
-from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.results import FVU, METRIC_NAMES, SATURATED, TOTAL, RunResult
-from satae.sweeps.series import SHARE, Comparison, Point, error_bars, spread_evenly
+from satae.sweeps.series import SHARE, Comparison, Point, Series, error_bars, spread_evenly
 from satae.sweeps.table import shorten_value
 
 TRADE_OFF: Final = "trade_off"
@@ -75,11 +74,10 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
     panels = []
     for title, label_series in _panel_series(comparison):
         curves = []
-        for place, label, points in label_series:
-            shown = [point for point in points if point.statistics(metric).n]
-            statistics = [point.statistics(metric) for point in shown]
-            bars = error_bars(statistics, POSSIBLE_VALUES[metric])
-            curves += _curves(place, label, [point.x for point in shown], _means(statistics), shown, y_bars=bars)
+        for place, label, series in label_series:
+            shown = series.points_with(metric)
+            y, bars = _means_and_bars(shown, metric)
+            curves += _curves(place, label, [point.x for point in shown], y, shown, y_bars=bars)
         panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE_VALUES[metric]))
     caption = f"{metric}, the {name} on validation data, against {x}{_what_varies(comparison)}."
     return _chart(metric.replace("/", "_"), f"{name.capitalize()} against {x}", caption, panels, comparison)
@@ -89,11 +87,9 @@ def _trade_off(comparison: Comparison) -> Chart:
     panels = []
     for title, label_series in _panel_series(comparison):
         curves = []
-        for place, label, points in label_series:
-            shown = [point for point in points if point.statistics(FVU).n and point.statistics(SATURATED).n]
-            statistics = {metric: [point.statistics(metric) for point in shown] for metric in (SATURATED, FVU)}
-            x_bars, y_bars = (error_bars(values, POSSIBLE_VALUES[metric]) for metric, values in statistics.items())
-            x, y = map(_means, statistics.values())
+        for place, label, series in label_series:
+            shown = [point for point in series.points_with(FVU) if point.statistics(SATURATED).n]
+            (x, x_bars), (y, y_bars) = (_means_and_bars(shown, metric) for metric in (SATURATED, FVU))
             first, *hollow = _curves(place, label, x, y, shown, x_bars=x_bars, y_bars=y_bars)
             if comparison.x:
                 first = first._replace(texts=[f"{point.x:g}" for point in shown])
@@ -112,10 +108,8 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     """A row for each configuration, where no number varies."""
     series = [one for one in comparison.series if one.points_with(metric)]
     points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
-    statistics = [point.statistics(metric) for point in points]
-    curves = _curves(
-        0, "", _means(statistics), range(len(points)), points, x_bars=error_bars(statistics, POSSIBLE_VALUES[metric])
-    )
+    x, bars = _means_and_bars(points, metric)
+    curves = _curves(0, "", x, range(len(points)), points, x_bars=bars)
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
         metric,
@@ -131,17 +125,13 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
 
 
-def _panel_series(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, list[Point]]]]]:
-    """The title of each panel, with the place, label and points of its series; a lone series needs no label."""
+def _panel_series(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, Series]]]]:
+    """The title of each panel, with the place and the label of each series; a lone series needs no label."""
     is_alone = len(comparison.series) == 1
     for panel in comparison.panels:
-        yield (
-            shorten_value(panel.title, 60) if panel.title else "",
-            [
-                (place, "" if is_alone else shorten_value(one.label), one.points)
-                for place, one in enumerate(panel.series)
-            ],
-        )
+        labels = ["" if is_alone else shorten_value(one.label) for one in panel.series]
+        places = range(len(labels))
+        yield shorten_value(panel.title, 60), [*zip(places, labels, panel.series, strict=True)]
 
 
 def _curves(
@@ -173,5 +163,6 @@ def _what_varies(comparison: Comparison) -> str:
     return shorten_value(f"; one {mark} for each {join_words(keys, 'and')}", 80) if keys else ""
 
 
-def _means(statistics: Sequence[SeedStatistics]) -> list[float]:
-    return [one.mean for one in statistics]
+def _means_and_bars(points: Sequence[Point], metric: str) -> tuple[list[float], ErrorBars]:
+    statistics = [point.statistics(metric) for point in points]
+    return [one.mean for one in statistics], error_bars(statistics, POSSIBLE_VALUES[metric])

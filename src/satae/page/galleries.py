@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -52,7 +53,7 @@ def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[
     rows = examples(comparison)
     notes, galleries, bytes_left = list[str](), list[Gallery](), MOST_PICTURE_BYTES
     for kind, (title, what) in PICTURE_TITLES.items():
-        shown = [[picture for point in row if (picture := _try_embed_picture(point, kind, notes))] for row in rows]
+        shown = [[picture for point in row if (picture := _run_picture(point, kind, notes))] for row in rows]
         bytes_left -= sum(len(picture.address) for row in shown for picture in row)
         if bytes_left < 0:
             notes.append(f"{title} are left out: the page would grow too large.")
@@ -76,19 +77,14 @@ def evaluation_galleries(
         runs: the directory of each run and the names of its files, by the name of the run.
         descriptions: of each kind of picture; other kinds are described by their names.
     """
-    shown, notes, bytes_left = (
-        dict[str, list[EmbeddedPicture]](),
-        list[str](),
-        MOST_PICTURE_BYTES // len(EVALUATION_PARTS.names()),
-    )
+    shown, notes = dict[str, list[EmbeddedPicture]](), list[str]()
+    bytes_left = MOST_PICTURE_BYTES // len(EVALUATION_PARTS.names())
     for run, (directory, names) in runs.items():
         for name in names:
             kind = name.removesuffix(".png")
-            try:
-                what = _description(kind, descriptions)
-                picture = _embed_picture(directory / EVALUATION_FOLDER / name, run, f"{what}, of {run}")
-            except (OSError, ValueError) as error:
-                notes.append(f"{name} of {run} is not shown: {getattr(error, 'strerror', None) or error}.")
+            alternative = f"{_description(kind, descriptions)}, of {run}"
+            picture = _embed_picture(directory / EVALUATION_FOLDER / name, run, alternative, notes)
+            if picture is None:
                 continue
             bytes_left -= len(picture.address)
             if bytes_left < 0:
@@ -105,33 +101,27 @@ def _first_run(point: Point) -> RunResult:
     return point.runs[min(point.runs)]
 
 
-def _try_embed_picture(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
-    """A picture of the first run, or None if it is missing; adds a note if it cannot be shown."""
+def _run_picture(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
+    """A picture of the first run; None if it is missing or cannot be shown."""
     run, name, (title, what) = _first_run(point), format_configuration(point.values), PICTURE_TITLES[kind]
-    alternative = f"{title} of {name}, seed {run.seed}: {what}"
+    path = run.directory / PICTURES_FOLDER / f"{kind}.png"
+    if not os.path.lexists(path):  # not every model has every picture
+        return None
+    return _embed_picture(path, name, f"{title} of {name}, seed {run.seed}: {what}", notes)
+
+
+def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -> EmbeddedPicture | None:
+    """Read a PNG file; None, with a note, if it cannot be read, or if satae does not write such a file."""
     try:
-        return _embed_picture(run.directory / PICTURES_FOLDER / f"{kind}.png", name, alternative)
-    except FileNotFoundError:
-        return None
+        content = read_file(path, LARGEST_PNG, follow_links=False)
+        if not content.startswith(PNG_START) or not content.endswith(PNG_END):
+            raise ValueError("it is not a PNG file")
+        width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+        if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+            raise ValueError("it is too large")
     except (OSError, ValueError) as error:
-        notes.append(f"{kind}.png of {name} is not shown: {getattr(error, 'strerror', None) or error}.")
+        notes.append(f"{path.name} of {label} is not shown: {getattr(error, 'strerror', None) or error}.")
         return None
-
-
-def _embed_picture(path: Path, label: str, alternative: str) -> EmbeddedPicture:
-    """Read a PNG file.
-
-    Raises:
-        FileNotFoundError: it is missing.
-        ValueError: satae-train does not write such a file.
-        OSError: it cannot be read.
-    """
-    content = read_file(path, LARGEST_PNG, follow_links=False)
-    if not content.startswith(PNG_START) or not content.endswith(PNG_END):
-        raise ValueError("it is not a PNG file")
-    width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
-        raise ValueError("it is too large")
     address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
     return EmbeddedPicture(label, alternative, address, width, height)
 

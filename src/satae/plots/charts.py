@@ -181,16 +181,20 @@ def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
 
 
 def _limit_axes(ax: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
-    """End the axes where no value is possible; ``panels`` are those that share them."""
-    curves = [curve for one in panels for curve in one.curves]
-    if panel.x_possible:
-        _limit_axis(ax, "x", panel.x_possible, [x for curve in curves for x in curve.x])
-    if panel.y_possible and not panel.shows_all_possible:
-        _limit_axis(ax, "y", panel.y_possible, [y for curve in curves for y in curve.y])
-    if panel.y_possible and panel.shows_all_possible:
-        low, high = panel.y_possible
-        top = high if math.isfinite(high) else ax.get_ylim()[1]
-        ax.set_ylim(low - EDGE * (top - low), top + EDGE * (top - low))
+    """End the axes where no value is possible, unless a value lies there; ``panels`` are those that share them."""
+    for axis, possible in (("x", panel.x_possible), ("y", panel.y_possible)):
+        if not possible:
+            continue
+        low, high = getattr(ax.viewLim, f"interval{axis}")
+        if axis == "y" and panel.shows_all_possible:
+            top = possible[1] if math.isfinite(possible[1]) else high
+            room = EDGE * (top - possible[0])
+            ax.set_ylim(possible[0] - room, top + room)
+        elif all(
+            possible[0] <= value <= possible[1] for one in panels for c in one.curves for value in getattr(c, axis)
+        ):
+            room = EDGE * min(high - low, possible[1] - possible[0])
+            ax.set(**{f"{axis}lim": (max(low, possible[0] - room), min(high, possible[1] + room))})
 
 
 def _scale_x_axis(ax: Axes, name: str, values: Sequence[float]) -> None:
@@ -231,15 +235,6 @@ def _readable_ticks(ax: Axes, values: Sequence[float]) -> list[float]:
             ticks.append(value)
             last = place
     return [*ticks, values[-1]]
-
-
-def _limit_axis(ax: Axes, axis: str, possible: tuple[float, float], values: Sequence[float]) -> None:
-    """End an axis, ``"x"`` or ``"y"``, where no value is possible, unless a value lies there."""
-    if not all(possible[0] <= value <= possible[1] for value in values):
-        return
-    low, high = ax.viewLim.intervalx if axis == "x" else ax.viewLim.intervaly
-    room = EDGE * min(high - low, possible[1] - possible[0])
-    ax.set(**{f"{axis}lim": (max(low, possible[0] - room), min(high, possible[1] + room))})
 
 
 def _place_texts(figure: Figure) -> None:

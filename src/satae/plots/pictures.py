@@ -42,7 +42,9 @@ def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[fl
     shape = x.shape[1:]
     pictures = {}
     if is_image(shape):
-        pictures["reconstructions"] = Picture.encode(reconstructions(x, x_noisy, model(x_noisy), span))
+        pictures["reconstructions"] = Picture.encode(
+            sheet({"clean  x": x, "noisy": x_noisy, "x_hat": model(x_noisy)}, span)
+        )
     if (weights := encoder_filters(model, shape)) is not None:
         pictures["encoder_filters"] = Picture.encode(filters(weights, "first encoder layer"))
     if (weights := decoder_atoms(model, shape)) is not None:
@@ -69,18 +71,6 @@ def save(pictures: Mapping[str, Picture], directory: Path) -> list[str]:
 def is_image(shape: Sequence[int]) -> bool:
     """Whether inputs of this shape (C, H, W) are grey or color images."""
     return len(shape) == 3 and shape[0] in (1, 3)
-
-
-def reconstructions(x: Tensor, x_noisy: Tensor, x_hat: Tensor, span: tuple[float, float]) -> Pixels:
-    """Labeled rows of clean inputs, of noisy inputs, and of their reconstructions.
-
-    Args:
-        x: (N, C, H, W) in the units of the data; the first ``TILES_PER_ROW`` are shown.
-        x_noisy: the corrupted inputs, shaped like ``x``.
-        x_hat: the reconstructions, shaped like ``x``.
-        span: the values shown as black and as white.
-    """
-    return sheet({"clean  x": x, "noisy": x_noisy, "x_hat": x_hat}, span)
 
 
 def sheet(rows: Mapping[str, Tensor], span: tuple[float, float]) -> Pixels:
