@@ -111,7 +111,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize(
     ("words", "told"), [(words, told) for words, *told in REFUSED], ids=[row[0][:60] for row in REFUSED]
 )
-def test_it_is_refused_in_one_line(folder, words, told):
+def test_an_evaluation_is_refused_in_one_line(folder, words, told):
     before = files(folder)
     outcome = typed(folder, *words.split())
     assert outcome.code == 2

@@ -5,7 +5,7 @@ import pytest
 from satae.evaluation.attack_runner import AttackCache
 
 
-def test_what_is_kept_is_known_again(tmp_path):
+def test_stored_outcomes_are_read_back(tmp_path):
     file = tmp_path / "deep" / "attacks.jsonl"
     cache = AttackCache(file)
     cache.add("pgd 0.1", [*"db"], [True, False])
@@ -16,7 +16,7 @@ def test_what_is_kept_is_known_again(tmp_path):
         assert one.look_up("fgsm", "d") == {}
 
 
-def test_nothing_is_lost_where_a_line_was_cut_off_anywhere(tmp_path):
+def test_a_line_cut_off_anywhere_loses_no_other_line(tmp_path):
     file = tmp_path / "attacks.jsonl"
     AttackCache(file).add("pgd", [*"ab"], [True, False])
     first = file.read_bytes()
@@ -50,7 +50,7 @@ def test_nothing_is_lost_where_a_line_was_cut_off_anywhere(tmp_path):
     ],
     ids=lambda line: line.decode("latin-1")[:60],
 )
-def test_a_line_that_says_nothing_is_as_if_it_were_not(tmp_path, line):
+def test_a_line_without_outcomes_is_skipped(tmp_path, line):
     file = tmp_path / "attacks.jsonl"
     AttackCache(file).add("pgd", ["a"], [True])
     with file.open("ab") as more:

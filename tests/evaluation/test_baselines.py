@@ -49,7 +49,7 @@ def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 5])
-def test_the_baseline_of_an_interrupted_run_has_as_many_steps(configuration, steps):
+def test_the_baseline_of_an_interrupted_run_has_its_number_of_steps(configuration, steps):
     config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
     baseline = train_baseline(config, steps, CPU)
     experiment = Experiment.build(replace(config, alpha=0.0))

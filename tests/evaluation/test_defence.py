@@ -58,7 +58,7 @@ def told(run):
     return {one["name"]: [dict(zip(one["columns"], row, strict=True)) for row in one["rows"]] for one in tables}
 
 
-def test_no_accuracy_without_its_radius_its_number_and_the_verdict(run):
+def test_every_accuracy_has_a_radius_a_number_and_a_verdict(run):
     outcome = typed(run, "run=.", *SMALL)
     assert (outcome.code, outcome.err) == (0, "")
     rows = table(outcome.out, "victim")
@@ -79,7 +79,7 @@ def test_no_accuracy_without_its_radius_its_number_and_the_verdict(run):
     assert (run / "evaluation" / "defence_accuracy.png").is_file()
 
 
-def test_the_accuracy_is_of_those_that_withstand_every_attack(run):
+def test_the_accuracy_counts_inputs_that_no_attack_breaks(run):
     typed(run, "run=.", *UNCONTROLLED)
     found = told(run)
     for row in found["defence"]:
@@ -94,13 +94,13 @@ def test_the_accuracy_is_of_those_that_withstand_every_attack(run):
             assert {one["attack"] for one in of_row} >= {"fgsm", "pgd-ce", "apgd-ce", "square", "surrogate-pgd-T=10"}
 
 
-def test_without_a_penalty_the_run_is_its_own_twin(tmp_path):
+def test_a_run_without_a_penalty_is_its_own_baseline(tmp_path):
     run = trained(tmp_path, "alpha=0", "data.limit=300")
     rows = table(typed(run, "run=.", *UNCONTROLLED).out, "victim")
     assert [row["victim"] for row in rows] == ["alone"] * 3 + ["own"] * 3
 
 
-def test_data_without_labels_are_told_of(tmp_path):
+def test_data_without_labels_have_no_defence(tmp_path):
     run = trained(tmp_path, tiny=("data=manifold", "data.count=100", "epochs=1", "arch.widths=[4,2]", "threads=1"))
     outcome = typed(run, "run=.", *SMALL)
     assert outcome.code == 2
@@ -114,7 +114,7 @@ def test_data_without_labels_are_told_of(tmp_path):
     assert typed(run, "run=.", *QUICK, "evaluation=defence").code == 2
 
 
-def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
+def test_an_interrupted_evaluation_attacks_nothing_twice_and_ends_the_same(run, tmp_path, monkeypatch):
     once = shutil.copytree(run, tmp_path / "once")
     made, cut_off = [], 30
     was = AttackRunner.run_on
@@ -145,7 +145,7 @@ def test_an_evaluation_that_is_cut_off_attacks_nothing_twice_and_ends_the_same(r
     assert not made  # all of it was known
 
 
-def test_more_samples_are_attacked_for_what_they_add(run, monkeypatch):
+def test_more_samples_attack_only_the_new_inputs(run, monkeypatch):
     made = []
     was = AttackRunner.run_on
 
@@ -205,7 +205,7 @@ def test_the_settings_reach_the_attacks(run, monkeypatch):
     assert read(run / "evaluation" / "defence.json")["key"]["defence"]["norm"] == "l2"
 
 
-def test_everything_is_within_half_the_range_of_data_that_stay_in_it(run):
+def test_the_grey_radius_is_half_the_range_for_data_inside_it(run):
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     assert grey_radius(subject, "linf") == 0.5
     assert grey_radius(subject, "l2") == 4
@@ -234,7 +234,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("what", [None, *OTHERWISE])
-def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run, monkeypatch, what):
+def test_stored_outcomes_are_used_only_if_nothing_differs(run, monkeypatch, what):
     made = []
     was = AttackRunner.run_on
 
@@ -278,7 +278,7 @@ def test_what_an_attack_came_to_is_taken_up_where_nothing_is_different_alone(run
         assert "fgsm" in again
 
 
-def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch):
+def test_a_defence_with_hidden_gradients_is_masked(run, monkeypatch):
     was = defence_measure.build_pipelines
 
     def hidden(subject):
@@ -301,7 +301,7 @@ def test_a_defence_whose_gradients_are_hidden_is_called_masked(run, monkeypatch)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, monkeypatch, seed):
+def test_hidden_gradients_are_detected_and_the_true_accuracy_is_found(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=2000, seed=seed))
     run = trained(tmp_path, "alpha=0", tiny=("epochs=1", "threads=1"))
     typed(run, "run=.", "evaluation=defence", "defence.epsilons=[0.1]", "threads=2")
@@ -320,7 +320,7 @@ def test_hidden_gradients_are_seen_and_the_level_under_them_is_found(tmp_path, m
         assert scaled["accuracy"] < unchanged["accuracy"] + 0.05  # but nothing of that is left
 
 
-def test_attacks_of_others_are_made_too(run):
+def test_attacks_of_libraries_are_run(run):
     pytest.importorskip("pyautoattack")
     pytest.importorskip("foolbox")
     words = (*UNCONTROLLED, "defence.libraries=all", "defence.samples=6")
@@ -330,7 +330,7 @@ def test_attacks_of_others_are_made_too(run):
     assert {row["attack"] for row in rows} == {"autoattack", "minimum-norm"}
 
 
-def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, monkeypatch):
+def test_a_missing_library_is_refused_before_anything_is_written(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     outcome = typed(run, "run=.", *SMALL, "defence.libraries=autoattack")
     assert (outcome.code, outcome.err) == (
@@ -348,7 +348,7 @@ def test_a_library_that_is_not_there_is_told_of_before_anything_is_made(run, mon
         ([0, 1, 900_000_000], [0, 1, 1], "from 0 to 900000000 in training"),
     ],
 )
-def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
+def test_labels_that_cannot_be_learned_are_refused(run, train, test, told):
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     data = dataclasses.replace(subject.data, train=Split(subject.data.train.x[:3], torch.tensor(train)))
     odd = subject._replace(data=data, y=torch.tensor(test))
@@ -356,21 +356,21 @@ def test_labels_that_cannot_be_learnt_are_refused(run, train, test, told):
         build_part("defence", evaluate.settings([])).measure(odd, iter)
 
 
-def test_inputs_of_few_classes_are_told_of(run, monkeypatch):
+def test_inputs_of_few_classes_have_a_note(run, monkeypatch):
     assert "classes alone" not in typed(run, "run=.", *UNCONTROLLED).out
     few = typed(run, "run=.", *UNCONTROLLED, "defence.samples=4")
     assert "note: epsilon 0.5 is added: within it every input can become an even grey" in few.out
     assert "note: the inputs are of 3 of 10 classes alone\n" in few.out
 
 
-def test_a_ball_holds_its_input_where_that_leaves_the_range(run):
+def test_a_ball_around_an_input_outside_the_range_holds_the_input(run):
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
     ball = subject._replace(x=subject.x + 2).norm_ball("linf", 0.1)
     assert ball.high == pytest.approx((subject.x + 2).max().item())
     assert ball.epsilon == pytest.approx(0.1 * subject.range_width)
 
 
-def test_a_twin_that_cannot_be_had_is_not_told_of_as_a_library(run, monkeypatch):
+def test_a_baseline_that_fails_is_not_reported_as_a_library(run, monkeypatch):
     def refused(config, steps, device):
         raise ConfigError("its twin cannot be kept")
 

@@ -33,7 +33,7 @@ def test_a_table_that_fits_is_one():
 
 
 @pytest.mark.parametrize("width", range(26, 60))
-def test_no_number_is_cut_and_no_column_lost_however_narrow_it_is(width):
+def test_a_narrow_terminal_cuts_no_number_and_loses_no_column(width):
     words = " ".join(shown(TITLES, ROWS, width)).split()
     digits = [{format_seed_cell(value, digits) for row in ROWS for value in row} for digits in display.DIGIT_CHOICES]
     assert any(numbers <= {*words} for numbers in digits)
@@ -41,7 +41,7 @@ def test_no_number_is_cut_and_no_column_lost_however_narrow_it_is(width):
     assert max(map(len, shown(TITLES, ROWS, width))) <= width
 
 
-def test_what_does_not_fit_goes_below_with_what_tells_the_rows_apart():
+def test_columns_that_do_not_fit_go_below_with_the_key_columns():
     lines = shown(TITLES, ROWS, 38)
     assert [line.split()[:2] for line in lines if "level" in line] == [["noise", "level"]] * 2
     assert sum(line.startswith("salt_and_pepper  0.25") for line in lines) == 2
@@ -53,7 +53,7 @@ def test_fewer_digits_come_before_two_tables():
     assert shown(("of", "value"), rows, 8)[1] == "a  0.123"
 
 
-def test_long_text_is_broken_between_words_and_short_text_is_not():
+def test_only_long_text_is_broken_between_words():
     found = "exact, through classifier(autoencoder(x)), in every element of every input"
     lines = shown(("check", "outcome", "what", "found"), [[10, "inconclusive", "whole pipeline attacked", found]], 70)
     assert lines[0].split() == ["check", "outcome", "what", "found"]
@@ -61,7 +61,7 @@ def test_long_text_is_broken_between_words_and_short_text_is_not():
     assert " ".join(line[len("   10 inconclusive whole pipeline attacked ") :] for line in lines[1:]) == found
 
 
-def test_over_the_seeds_a_number_has_its_deviation():
+def test_a_number_over_several_seeds_has_its_deviation():
     assert format_seed_cell(SeedStatistics.from_values([0.1, 0.2])) == "0.15 ± 0.071"
     assert format_seed_cell(SeedStatistics.from_values([0.25])) == "0.25"
     assert format_seed_cell(SeedStatistics.from_values([])) == "-"
@@ -73,7 +73,7 @@ def result(folder, found, **choices):
     return folder, found
 
 
-def test_a_mean_is_of_runs_that_were_measured_at_one_radius(tmp_path):
+def test_a_mean_takes_only_runs_measured_at_one_radius(tmp_path):
     def defence(epsilon, accuracy, verdict):
         return {"defence": {"epsilon": epsilon, "robust accuracy": accuracy, "verdict": verdict}}
 
@@ -92,7 +92,7 @@ def test_a_mean_is_of_runs_that_were_measured_at_one_radius(tmp_path):
     ]
 
 
-def test_runs_that_differ_in_their_seed_alone_are_one_row(tmp_path):
+def test_runs_that_differ_only_in_their_seed_are_one_row(tmp_path):
     runs = dict(result(tmp_path / f"{seed}", {"code": {"slope": float(seed)}}, seed=seed) for seed in (1, 3))
     (found,) = headline_tables(runs)
     assert (found.columns, [[format_seed_cell(cell) for cell in found.rows[0]]]) == (
@@ -101,14 +101,14 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row(tmp_path):
     )
 
 
-def test_elsewhere_than_on_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch, capsys):
+def test_progress_outside_a_terminal_is_a_line_now_and_then(monkeypatch, capsys):
     now = iter([0.0, 30.0, 61.0, 61.0, 90.0, 130.0, 130.0])
     monkeypatch.setattr(display.time, "monotonic", lambda: next(now))
     assert [*ResultPrinter().track("defence", [5, 6, 7, 8])] == [5, 6, 7, 8]
     assert capsys.readouterr() == ("", "defence 1/4\ndefence 3/4\n")
 
 
-def test_a_run_can_be_read_at_80_columns(tmp_path, monkeypatch):
+def test_the_output_of_a_run_fits_80_columns(tmp_path, monkeypatch):
     run = trained(tmp_path, "act=sigmoid", "data.limit=100")
     terminal = partial(display.PipeSafeConsole, width=80, force_terminal=True, color_system=None)
     monkeypatch.setattr(display, "PipeSafeConsole", terminal)

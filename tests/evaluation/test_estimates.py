@@ -27,7 +27,7 @@ def test_the_interval_of_the_area_holds_it_nineteen_times_in_twenty(shift):
     assert 0.93 <= held <= 0.975
 
 
-def test_without_overlap_the_interval_is_no_point():
+def test_an_area_without_overlap_has_a_wide_interval():
     found = auroc(torch.zeros(30), torch.ones(20))
     assert (found.value, found.high) == (1, 1)
     assert found.low == pytest.approx(share_estimate(20, 20).low)

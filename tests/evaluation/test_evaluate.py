@@ -52,7 +52,7 @@ def plane(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("plane"), tiny=PLANE)
 
 
-def test_all_parts_of_a_run_as_a_program_of_its_own(run):
+def test_the_program_measures_all_parts_of_a_run(run):
     outcome = there(run.parent, "run=run", *QUICK, program=(PROGRAM,))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-4:] == [
@@ -76,7 +76,7 @@ def test_all_parts_of_a_run_as_a_program_of_its_own(run):
             Image.open(run / "evaluation" / name).verify()
 
 
-def test_denoising_has_a_row_for_each_level_beside_the_noisy_input(run):
+def test_denoising_has_a_row_for_each_level_and_the_noisy_input(run):
     rows = table(typed(run, "run=.", "evaluation=denoising", *QUICK).out, "noise")
     assert [(row["noise"], row["level"], row["seen"]) for row in rows] == [
         ("none", "0", "no"),
@@ -99,7 +99,7 @@ def test_denoising_has_a_row_for_each_level_beside_the_noisy_input(run):
     assert kept["rows"][0][kept["columns"].index("mse")] == pytest.approx((model(x) - x).square().mean().item())
 
 
-def test_without_saying_otherwise_it_is_of_test_data_and_the_validation_split_can_be_taken(run):
+def test_the_default_split_is_test_and_valid_can_be_chosen(run):
     own = [
         read(run / "evaluation" / "denoising.json")
         for split in ("test", "valid")
@@ -129,7 +129,7 @@ def test_the_code_is_described_layer_by_layer_and_probed(run):
     assert found["layer1", "weight kurtosis"]["n"] == str(64 * 16)
 
 
-def test_energy_is_held_against_what_is_no_data(run):
+def test_energy_is_compared_with_inputs_that_are_no_data(run):
     out = typed(run, "run=.", "evaluation=manifold").out
     rows = table(out, "against")
     assert [row["against"] for row in rows] == ["uniform", "gaussian", "shuffled", "interpolated", "patches"]
@@ -138,7 +138,7 @@ def test_energy_is_held_against_what_is_no_data(run):
     assert {row["n"] for row in rows} == {"100"}
 
 
-def test_in_the_plane_there_are_the_map_and_the_area_and_what_is_not_there_is_told(plane):
+def test_data_in_the_plane_have_a_map_and_an_area_and_notes_on_the_rest(plane):
     outcome = typed(plane, "run=.", *QUICK, "manifold.other=auto")
     assert outcome.code == 0
     assert "no ssim: inputs of 2 are no grey or colour images" in outcome.out
@@ -159,7 +159,7 @@ def test_one_input_is_enough(run):
     assert table(outcome.out, "against")[-1]["against"] == "patches"
 
 
-def test_json_says_all_that_the_figures_depend_on(run):
+def test_the_json_file_holds_everything_that_results_depend_on(run):
     typed(run, "run=.", "evaluation=manifold", "manifold.other=none", "seed=3", "samples=20")
     found = read(run / "evaluation" / "manifold.json")
     weights = TrainedRun.read(run, best=False).fingerprint()
@@ -179,7 +179,7 @@ def test_json_says_all_that_the_figures_depend_on(run):
     assert found["pictures"] == ["manifold_energies.png"]
 
 
-def test_with_other_labels_to_learn_from_a_part_is_measured_anew(tmp_path):
+def test_a_part_is_measured_again_with_other_training_labels(tmp_path):
     draws = np.random.default_rng(0)
     arrays = {f"x_{split}": draws.random((60, 6), dtype=np.float32) for split in ("train", "test")}
     labels = {f"y_{split}": np.arange(60) % 3 for split in ("train", "test")}
@@ -193,7 +193,7 @@ def test_with_other_labels_to_learn_from_a_part_is_measured_anew(tmp_path):
     assert "already" not in typed(run, "run=.", "evaluation=code").out
 
 
-def test_csv_is_one_tidy_table(plane):
+def test_the_csv_file_is_one_tidy_table(plane):
     typed(plane, "run=.", "evaluation=manifold")
     with (plane / "evaluation" / "manifold.csv").open() as file:
         rows = [*csv.DictReader(file)]
@@ -203,7 +203,7 @@ def test_csv_is_one_tidy_table(plane):
     assert rows[4]["auroc"] == ""
 
 
-def test_tensorboard_shows_each_figure_once_however_often_it_was_measured(run):
+def test_tensorboard_shows_each_number_once_after_repeated_measurements(run):
     for words in (["seed=0"], ["seed=1", "evaluation=denoising,code,manifold"]):
         assert typed(run, "run=.", *QUICK, *words).code == 0
     sizes = dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
@@ -228,7 +228,7 @@ def test_tensorboard_shows_each_figure_once_however_often_it_was_measured(run):
     assert not [tag for tag in training.Tags()["scalars"] if tag.startswith("evaluation")]
 
 
-def test_what_was_measured_is_not_measured_again_and_another_setting_replaces_it(run, monkeypatch):
+def test_a_result_is_used_again_until_a_setting_changes(run, monkeypatch):
     first = typed(run, "run=.", "evaluation=code", *QUICK)
     kept = (run / "evaluation" / "code.json").read_bytes()
     measure = Code.measure
@@ -247,7 +247,7 @@ def test_what_was_measured_is_not_measured_again_and_another_setting_replaces_it
     assert (run / "evaluation" / "code.json").read_bytes() != kept
 
 
-def test_a_stored_result_that_cannot_be_read_is_measured_anew(run):
+def test_an_unreadable_result_is_measured_again(run):
     words = ("run=.", "evaluation=manifold", *QUICK)
     typed(run, *words)
     path = run / "evaluation" / "manifold.json"
@@ -275,7 +275,7 @@ def test_a_stored_result_that_cannot_be_read_is_measured_anew(run):
     assert read(path)["tables"] == whole["tables"]
 
 
-def test_figures_do_not_depend_on_the_batches(run):
+def test_results_do_not_depend_on_the_batch_size(run):
     found = []
     for size in ("null", "7"):
         shutil.rmtree(run / "evaluation", ignore_errors=True)
@@ -287,7 +287,7 @@ def test_figures_do_not_depend_on_the_batches(run):
         assert one == pytest.approx(other, rel=1e-4)
 
 
-def test_without_a_chosen_size_batches_get_smaller_where_memory_runs_out(run):
+def test_batches_shrink_when_memory_runs_out_unless_a_size_is_chosen(run):
     subject = Subject.of(TrainedRun.read(run, best=False), chosen(batch_size=None))
     seen = []
 
@@ -308,7 +308,7 @@ def chosen(**others):
     return Chosen(parts={}, is_all=False, **{**settings, **others})
 
 
-def test_a_killed_evaluation_goes_on_after_the_last_part_that_was_whole(run):
+def test_a_killed_evaluation_resumes_after_the_last_finished_part(run):
     program = subprocess.Popen([PROGRAM, "run=.", *QUICK], cwd=run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 60
     while not (run / "evaluation" / "denoising.json").exists() and time.monotonic() < end:
@@ -324,7 +324,7 @@ def test_a_killed_evaluation_goes_on_after_the_last_part_that_was_whole(run):
         assert table(outcome.out, first) == table(whole.out, first)
 
 
-def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
+def test_an_interrupt_ends_the_evaluation_between_two_steps(run, monkeypatch):
     def interrupted(part, subject, track):
         for _ in track([1, 2]):
             os.kill(os.getpid(), signal.SIGINT)
@@ -338,7 +338,7 @@ def test_an_interrupt_is_heard_between_two_steps(run, monkeypatch):
     assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json"}
 
 
-def test_two_evaluations_of_a_run_are_one_too_many(run):
+def test_a_second_evaluation_of_a_run_is_refused(run):
     (run / "evaluation").mkdir()
     lock = lock_directory(run / "evaluation")
     outcome = typed(run, "run=.", *QUICK)
@@ -347,7 +347,7 @@ def test_two_evaluations_of_a_run_are_one_too_many(run):
     assert "evaluation: another process is at work here" in outcome.err
 
 
-def test_a_sweep_is_told_of_in_a_line_for_each_run_and_part_and_ends_with_a_table_of_its_configurations(tmp_path):
+def test_a_sweep_prints_a_line_for_each_run_and_part_and_a_table_at_the_end(tmp_path):
     words = ("sweep=first", "alpha=0,1", "seed=0,1", "data.limit=64", "epochs=1", "arch.widths=[8]")
     assert here(tmp_path, *words).code == 0
     sweep, words = tmp_path / "outputs" / "first", ("evaluation=denoising", *QUICK)
@@ -376,7 +376,7 @@ def test_a_sweep_is_told_of_in_a_line_for_each_run_and_part_and_ends_with_a_tabl
     assert table(partly.out, "alpha")[0]["fvu"] == f"{told[names[1]]:.4g}"
 
 
-def test_what_is_beside_runs_is_told_of(run, tmp_path):
+def test_folders_beside_runs_are_skipped_with_a_message(run, tmp_path):
     (tmp_path / "outputs" / "first").mkdir(parents=True)
     (tmp_path / "outputs" / "first" / "sweep.json").write_text("{}")
     (tmp_path / "outputs" / "other").mkdir()
@@ -389,25 +389,25 @@ def test_what_is_beside_runs_is_told_of(run, tmp_path):
     assert not (tmp_path / "outputs" / "first" / "a" / "evaluation").exists()
 
 
-def test_some_parts_can_be_asked_for(run):
+def test_several_parts_can_be_chosen(run):
     outcome = typed(run, "run=.", "evaluation=manifold,denoising", *QUICK)
     assert outcome.code == 0
     assert {path.name for path in (run / "evaluation").glob("*.json")} == {"denoising.json", "manifold.json"}
 
 
-def test_a_part_that_is_to_have_more_inputs_than_all_is_told_of(run):
+def test_a_part_with_more_samples_than_all_has_a_note(run):
     limited = typed(run, "run=.", "evaluation=perturbation", *QUICK, "samples=5")
     assert "note: perturbation.samples=10: no more than samples=5\n" in limited.out
     assert "no more than" not in typed(run, "run=.", "evaluation=perturbation", *QUICK).out
 
 
-def test_noise_in_other_units_is_told_of(run):
+def test_noise_beyond_the_range_of_the_data_has_a_note(run):
     outcome = typed(run, "run=.", "evaluation=denoising", *QUICK, "denoising.gaussian=[1,10]", "denoising.uniform=[20]")
     line = "note: gaussian 10, uniform 20: more than the whole range of the data, which is 1"
     assert line in outcome.out.splitlines()
 
 
-def test_help_is_told_at_once(tmp_path):
+def test_help_is_printed_fast(tmp_path):
     looks = "import sys; from satae import evaluate; sys.argv = ['satae-eval', '--help']; evaluate.main()"
     heavy = "sys.exit(len({'torch', 'numpy', 'sklearn', 'matplotlib'} & {*sys.modules}))"
     outcome = there(tmp_path, "-c", f"{looks}; {heavy}", program=(os.sys.executable,))
@@ -416,7 +416,7 @@ def test_help_is_told_at_once(tmp_path):
     assert max(map(len, outcome.out.splitlines())) <= 120
 
 
-def test_findings_of_a_part_are_written_whole_or_not_at_all(run, monkeypatch):
+def test_a_result_is_written_completely_or_not_at_all(run, monkeypatch):
     typed(run, "run=.", "evaluation=code", *QUICK)
     table_ = ResultTable("code", ["of", "n"], [["x"]], ["of"])  # a row too short
     monkeypatch.setattr(Code, "measure", lambda *_: PartResult([table_], {}))
@@ -426,7 +426,7 @@ def test_findings_of_a_part_are_written_whole_or_not_at_all(run, monkeypatch):
     assert not (run / "evaluation" / "code.json").exists()
 
 
-def test_json_holds_plain_numbers(run):
+def test_the_json_file_holds_plain_numbers(run):
     typed(run, "run=.", "evaluation=denoising", *QUICK)
     text = (run / "evaluation" / "denoising.json").read_text()
     assert json.loads(text, parse_constant=lambda name: pytest.fail(name))

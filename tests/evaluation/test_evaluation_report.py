@@ -116,7 +116,7 @@ def test_the_reader_knows_what_satae_eval_writes():
     assert report_section.PASSED in typing.get_args(CheckOutcome)
 
 
-def test_what_storage_writes_can_be_read(tmp_path):
+def test_a_written_result_can_be_read(tmp_path):
     from satae.evaluation.result import PartResult, ResultTable
 
     place = made.whole(tmp_path / "run")
@@ -171,7 +171,7 @@ def verdict(of, victim):
     return next(row[-1] for row in of["defence"][1]["defence"] if row[0] == victim)
 
 
-def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
+def test_an_accuracy_under_attack_has_its_verdicts(page):
     found = table(page, "defence")
     assert [*found[0]][-5:] == ["clean", "own", "not passed", "twin", "alone"]
     for row in found:
@@ -187,7 +187,7 @@ def test_an_accuracy_under_attack_has_the_verdicts_with_it(page):
     assert {row["twin"] for row in found if row["alpha"] == "0"} == {NOTHING}
 
 
-def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
+def test_only_estimates_have_intervals(tmp_path):
     run(tmp_path, parts=["code", "manifold"])
     of, page = results("relu", 0.1, 0), Page(write_report([tmp_path]))
     low, high = next(row[2:4] for row in of["manifold"][1]["manifold"] if row[0] == "shuffled")
@@ -200,7 +200,7 @@ def test_an_estimate_of_a_run_has_its_interval_and_a_fact_has_none(tmp_path):
     assert "95 % interval over other draws of the inputs" in page.seen()
 
 
-def test_seeds_without_an_interval_leave_none_to_their_mean(tmp_path):
+def test_a_mean_with_a_seed_without_an_interval_has_none(tmp_path):
     for seed, (area, low, high) in enumerate([(0.9, None, None), (0.1, 0.05, 0.15)]):
         place = run(tmp_path, seed=seed, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", area, low, high, 9.0, 3.0, 9, 9]]})
@@ -215,14 +215,14 @@ def test_the_page_says_that_it_is_an_extension_and_how_many_runs_it_is_of(tmp_pa
     assert "6 of 7 runs were evaluated by satae-eval." in Page(write_report([tmp_path])).seen()
 
 
-def test_without_evaluations_nothing_is_said_of_them(tmp_path):
+def test_a_page_without_evaluations_does_not_mention_them(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
     page = write_report([tmp_path])
     assert "satae-eval" not in Page(page).seen()
     assert not (page.parent / "evaluation.csv").exists()
 
 
-def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
+def test_the_middle_radius_of_most_runs_is_shown(tmp_path):
     for seed, middle in enumerate((0.02, 0.05, 0.05)):
         place = run(tmp_path, seed=seed, parts=())
         headline, tables = results("relu", 0.1, seed)["defence"]
@@ -246,7 +246,7 @@ def test_the_radius_that_most_have_for_the_middle_one_is_told(tmp_path):
         ("code", {"code": {"near": 0.1}}, "code.near=0.1, not given"),
     ],
 )
-def test_runs_that_were_measured_otherwise_are_in_no_mean(tmp_path, part, changed, told):
+def test_runs_measured_with_other_settings_are_in_no_mean(tmp_path, part, changed, told):
     parts = (part, "perturbation")
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=parts)
     run(tmp_path, seed=3, parts=parts, changed={part: changed})
@@ -258,7 +258,7 @@ def test_runs_that_were_measured_otherwise_are_in_no_mean(tmp_path, part, change
     assert {(part, "3", "no"), (part, "2", "yes"), ("perturbation", "3", "yes")} <= written
 
 
-def test_weights_are_no_setting_and_runs_that_go_on_count_in_no_mean(tmp_path):
+def test_other_weights_count_and_unfinished_runs_do_not(tmp_path):
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["code"])
     run(tmp_path, seed=3, parts=["code"], changed={"code": {"weights": "1" * 64}})
     run(tmp_path, seed=4, parts=["code"], record={"status": "running", "exit_code": None, "ended": None})
@@ -266,7 +266,7 @@ def test_weights_are_no_setting_and_runs_that_go_on_count_in_no_mean(tmp_path):
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2, 3]
 
 
-def test_of_as_many_runs_those_without_a_choice_count_and_then_those_of_more_inputs(tmp_path):
+def test_ties_between_settings_prefer_the_defaults_and_then_more_inputs(tmp_path):
     chosen = {"defence": {"defence": {"norm": "linf", "samples": 500, "steps": 40, "queries": 7}}}
     run(tmp_path / "first", seed=0, parts=["defence"], changed=chosen)
     run(tmp_path / "first", seed=1, parts=["defence"])
@@ -283,7 +283,7 @@ def larger():
     return headline, {"code": [[*row[:5], 9_000] for row in tables["code"]]}
 
 
-def test_what_was_chosen_is_told_and_parts_that_differ_in_what_they_share(tmp_path):
+def test_changed_settings_are_shown_and_parts_that_differ_in_shared_ones(tmp_path):
     changed = {"code": {"split": "valid", "seed": 3}, "defence": {"best": True}}
     place = run(tmp_path, changed=changed)
     seen = Page(write_report([place])).seen()
@@ -294,7 +294,7 @@ def test_what_was_chosen_is_told_and_parts_that_differ_in_what_they_share(tmp_pa
     assert "The parts of the evaluation differ" not in Page(write_report([run(tmp_path / "alike")])).seen()
 
 
-def test_a_setting_is_as_one_types_it():
+def test_a_setting_is_shown_as_it_is_typed():
     assert result.as_typed([10.0, 0.5, 3]) == "[10,0.5,3]"
     assert (
         report_section.changed_settings({"defence.temperatures": result.as_typed([3.0, 10.0, 30.0, 100.0, 300.0])})
@@ -308,7 +308,7 @@ def test_a_setting_is_as_one_types_it():
 ENDED = "2026-01-31T12:00:09.900+00:00"  # of a run
 
 
-def test_parts_of_other_weights_than_the_last_are_stale(tmp_path):
+def test_parts_with_other_weights_than_the_last_are_stale(tmp_path):
     sweep(tmp_path, acts=["relu"], alphas=[0.1])
     place = tmp_path / "act=relu,alpha=0.1,seed=0"
     code = results("relu", 0.1, 0)["code"]
@@ -333,7 +333,7 @@ def test_parts_of_other_weights_than_the_last_are_stale(tmp_path):
         ("a stranger's", False, False),
     ],
 )
-def test_what_was_measured_before_the_run_ended_is_stale(tmp_path, measured, best, stale):
+def test_a_part_measured_before_the_run_ended_is_stale(tmp_path, measured, best, stale):
     place = run(tmp_path, parts=(), record={"ended": ENDED})
     evaluated.write_part(place, "code", *results("relu", 0.1, 0)["code"], measured=measured, best=best)
     found = part_of(tmp_path, "code")
@@ -341,7 +341,7 @@ def test_what_was_measured_before_the_run_ended_is_stale(tmp_path, measured, bes
     assert len(found.summaries) == (not stale)
 
 
-def test_a_part_whose_run_was_trained_further_shows_no_pictures_of_before(tmp_path):
+def test_a_stale_part_shows_no_pictures(tmp_path):
     place = run(tmp_path, parts=(), record={"ended": ENDED})
     headline, tables = results("relu", 0.1, 0)["defence"]
     evaluated.write_part(place, "defence", headline, tables, PICTURES[1:], measured="2026-01-31T11:00:00+00:00")
@@ -378,7 +378,7 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
     assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
 
 
-def test_masked_gradients_are_told_before_one_relies_on_them(page, tmp_path):
+def test_masked_gradients_are_in_the_warnings(page, tmp_path):
     (box,) = re.findall(r'aria-label="Before you rely on it".*?</div>', page.content, re.DOTALL)
     told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): a check failed"
     assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
@@ -394,7 +394,7 @@ def test_the_contents_lead_to_every_section(page):
     assert {*PARTS} <= targets
 
 
-def test_a_part_that_measured_nothing_says_why(tmp_path):
+def test_a_part_that_measured_nothing_gives_the_reason(tmp_path):
     for seed in range(2):
         place = run(tmp_path, seed=seed, parts=["code"])
         evaluated.write_part(place, "defence", {}, {}, notes=["no defence: the data have no labels"])
@@ -403,7 +403,7 @@ def test_a_part_that_measured_nothing_says_why(tmp_path):
     assert "own, clean" not in page.content
 
 
-def test_of_one_run_a_verdict_is_a_word_and_no_figure_is_drawn_again(tmp_path):
+def test_a_page_of_one_run_has_one_word_for_a_verdict_and_repeats_no_figure(tmp_path):
     place = run(tmp_path, alpha=1.0)
     page = Page(write_report([place]))
     (row,) = table(page, "defence")
@@ -452,7 +452,7 @@ def worst(of, victim):
     return next(word for word in ("masked", "inconclusive", "holds") if word in said)
 
 
-def test_every_figure_is_on_the_page_with_words(page, whole):
+def test_every_figure_on_the_page_has_a_caption(page, whole):
     boxes = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
     assert len(boxes) == 3 + len(figure_names()) == len(page.all("svg"))
     files = {path.stem for path in (whole / "report").glob("*.svg")}
@@ -477,7 +477,7 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
             assert report_view.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
 
 
-def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdicts(whole):
+def test_accuracy_at_the_middle_radius_is_drawn_against_alpha_with_verdict_marks(whole):
     (panel,) = charts(whole, "defence")["defence_middle"].panels
     found = [*lines(panel)]
     assert [label for label, *_ in found] == ["relu", 1, "satlin", 3]
@@ -496,13 +496,13 @@ def test_accuracy_at_the_middle_radius_goes_along_alpha_with_marks_of_the_verdic
     assert {curve.label for curve in panel.curves if curve.label} == expected
 
 
-def test_of_one_line_no_name_is_told(tmp_path):
+def test_a_single_line_has_no_label(tmp_path):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence", "manifold"])
     assert ALL_RUNS not in labels(charts(tmp_path, "defence")["defence_middle"])
     assert labels(charts(tmp_path, "manifold")["manifold_auroc"]) == []
 
 
-def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at_0(whole):
+def test_axes_show_all_possible_accuracies_and_changes_from_0(whole):
     for name, chart, possible in (
         ("defence", "defence_middle", (0, 1)),
         ("perturbation", "perturbation_code", (0, math.inf)),
@@ -511,7 +511,7 @@ def test_accuracies_have_all_that_is_possible_on_their_axis_and_changes_begin_at
             assert (panel.y_possible, panel.shows_all_possible) == (possible, True)
 
 
-def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path, whole):
+def test_bars_of_one_run_and_of_the_classifier_alone_are_over_inputs(tmp_path, whole):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence"])
     (panel,) = charts(tmp_path, "defence")["defence_middle"].panels
     own, _twin = lines(panel)
@@ -524,7 +524,7 @@ def test_of_one_run_and_of_the_classifier_alone_bars_are_of_the_inputs(tmp_path,
     assert [*bars[3]] == pytest.approx([fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)])
 
 
-def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(tmp_path):
+def test_bars_of_shares_stay_between_0_and_1_and_bars_of_two_seeds_are_their_range(tmp_path):
     for seed, areas in enumerate([(0.5, 1.0), (0.6, 0.9), (0.5, 0.6)]):
         for alpha in (0.0, 1.0) if seed < 2 else (1.0,):
             place = run(tmp_path, alpha=alpha, seed=seed, parts=())
@@ -537,7 +537,7 @@ def test_bars_of_shares_stay_among_them_and_those_of_two_seeds_are_their_range(t
     assert bars[1][0] == pytest.approx((spread := SeedStatistics.from_values([1.0, 0.9, 0.6])).mean - spread.margin)
 
 
-def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
+def test_bars_of_areas_of_one_run_are_over_inputs(tmp_path):
     for alpha in (0.0, 1.0):
         place = run(tmp_path, alpha=alpha, parts=())
         evaluated.write_part(place, "manifold", {}, {"manifold": [["shuffled", 0.6, 0.5, 0.8, 9.0, 3.0, 9, 9]]})
@@ -546,7 +546,7 @@ def test_of_one_run_the_bars_of_areas_are_of_the_inputs(tmp_path):
     assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
 
-def test_change_of_the_code_and_areas_go_along_alpha(whole):
+def test_the_change_of_the_code_and_areas_are_drawn_against_alpha(whole):
     (panel,) = charts(whole, "perturbation")["perturbation_code"].panels
     own, twin = [points for _, points, _ in lines(panel)][:2]
     for points, model in ((own, "own"), (twin, "twin")):
@@ -579,7 +579,7 @@ def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
     assert "noisy input" in [curve.label for curve in chart.panels[1].curves]
 
 
-def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):
+def test_figures_against_an_option_are_left_out_if_no_number_varies(tmp_path):
     sweep(tmp_path, alphas=[0.1])
     write_report([tmp_path])
     drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*figure_names()}
@@ -589,7 +589,7 @@ def test_without_a_number_that_varies_what_goes_along_none_is_drawn(tmp_path):
 # the file
 
 
-def test_the_file_has_every_row_of_every_table(whole, page):
+def test_evaluation_csv_has_every_row_of_every_table(whole, page):
     written = rows(whole / "report" / "evaluation.csv")
     expected = 0
     for act in ACTS:
@@ -610,7 +610,7 @@ def as_written(cell):
     return "" if cell is None else str(cell)
 
 
-def test_the_file_is_written_part_by_part(whole):
+def test_evaluation_csv_is_written_part_by_part(whole):
     source, groups, found = gathered(whole)
     chunks = [*encode_evaluations(source, groups, found)]
     assert len(chunks) == 1 + 18 * len(PARTS)
@@ -629,7 +629,7 @@ def with_pictures(place):
 
 
 @pytest.mark.parametrize(("runs", "shown"), [(1, 2), (4, 8), (5, 0)])
-def test_pictures_of_a_few_runs_are_shown_with_words(tmp_path, runs, shown):
+def test_pictures_of_a_few_runs_are_shown_with_captions(tmp_path, runs, shown):
     for seed in range(runs):
         with_pictures(run(tmp_path, seed=seed, pictures=PICTURES))
     page = Page(write_report([tmp_path]))
@@ -696,7 +696,7 @@ def key(**changed):
         ({"pictures": None}, "it is no result of satae-eval"),
     ],
 )
-def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
+def test_an_invalid_result_is_left_out_with_a_note(tmp_path, changed, told):
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["manifold"])
     spoilt(tmp_path / "act=relu,alpha=0.1,seed=0", **changed)
     (note,) = gathered(tmp_path)[2].notes
@@ -718,7 +718,7 @@ def test_a_result_that_is_none_is_told_and_left_out(tmp_path, changed, told):
         (None, "it is not a file"),
     ],
 )
-def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
+def test_an_invalid_file_is_left_out_with_a_note(tmp_path, content, told):
     place = run(tmp_path, parts=["code"])
     path = place / EVALUATION_FOLDER / "code.json"
     path.unlink()
@@ -730,7 +730,7 @@ def test_a_file_that_is_none_is_told_and_left_out(tmp_path, content, told):
     assert f"evaluation/code.json of {place.name} is left out: {told}" in seen
 
 
-def test_nothing_in_an_evaluation_can_do_anything(tmp_path):
+def test_nothing_in_an_evaluation_is_run_or_loaded_by_the_page(tmp_path):
     for alpha in (0.0, 1.0):
         place = run(tmp_path, alpha=alpha)
         spoilt(place, tables=one_table(rows=[[HOSTILE, *[0.5] * 5, 9, 9]], columns=one_table()[0]["columns"]))
@@ -746,7 +746,7 @@ def test_nothing_in_an_evaluation_can_do_anything(tmp_path):
     assert "'=1+1" in {row["noise"] for row in rows(tmp_path / "report" / "evaluation.csv")}
 
 
-def test_an_accuracy_without_a_verdict_that_is_known_is_left_out(tmp_path):
+def test_an_accuracy_with_an_unknown_verdict_is_left_out(tmp_path):
     place = run(tmp_path, parts=())
     headline, tables = results("relu", 0.1, 0)["defence"]
     tables["defence"][0][-1] = "unbreakable"
@@ -757,7 +757,7 @@ def test_an_accuracy_without_a_verdict_that_is_known_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["folder", "link"])
-def test_an_evaluation_that_is_no_folder_is_no_matter(tmp_path, place):
+def test_an_evaluation_that_is_no_folder_is_ignored(tmp_path, place):
     one = made.whole(tmp_path / "0")
     if place == "link":
         (one / EVALUATION_FOLDER).symlink_to("/nowhere")
@@ -775,7 +775,7 @@ JSON = st.recursive(
 
 @given(st.sampled_from(["key", "headline", "tables", "pictures", "rows", "cell"]), st.sampled_from([*PARTS]), JSON)
 @settings(max_examples=150, deadline=None)
-def test_no_result_is_too_odd(tmp_path_factory, where, part, odd):
+def test_odd_results_do_not_break_the_page(tmp_path_factory, where, part, odd):
     folder = tmp_path_factory.mktemp("odd")
     headline, tables = evaluated.results(0.1, random.Random(0))[part]
     name = next(iter(tables))
@@ -793,7 +793,7 @@ def test_no_result_is_too_odd(tmp_path_factory, where, part, odd):
     assert b"".join(encode_evaluations(source, groups, found))
 
 
-def test_torch_is_not_needed(tmp_path):
+def test_the_page_does_not_import_torch(tmp_path):
     run(tmp_path)
     program = (
         "import sys; from pathlib import Path; from satae.page.writing import write_report;"

@@ -47,7 +47,7 @@ def test_gaussian_noise_has_the_mean_of_each_element(subject):
     torch.testing.assert_close(x.mean(0)[grey], mean[grey], atol=0.03, rtol=0)
 
 
-def test_shuffled_inputs_have_the_same_elements_each_in_an_order_of_its_own(subject):
+def test_shuffled_inputs_have_the_same_elements_each_in_its_own_order(subject):
     x = off_manifold(subject, NO_OTHER)["shuffled"]()
     assert torch.equal(x.flatten(1).sort().values, subject.x.flatten(1).sort().values)
     assert not (x == subject.x).flatten(1).all(dim=1).any()
@@ -55,7 +55,7 @@ def test_shuffled_inputs_have_the_same_elements_each_in_an_order_of_its_own(subj
     assert len(off_manifold(same, NO_OTHER)["shuffled"]().flatten(1).unique(dim=0)) == 20
 
 
-def test_interpolated_inputs_lie_in_the_middle_of_two_others(subject):
+def test_interpolated_inputs_lie_midway_between_two_inputs(subject):
     x = off_manifold(subject, NO_OTHER)["interpolated"]()
     middles = (subject.x[:, None] + subject.x[None]).flatten(2) / 2
     for each in x.flatten(1):
@@ -64,7 +64,7 @@ def test_interpolated_inputs_lie_in_the_middle_of_two_others(subject):
         assert pairs[0, 0] != pairs[0, 1]
 
 
-def test_draws_are_the_same_each_time_and_others_for_another_seed(subject):
+def test_draws_depend_only_on_the_seed(subject):
     for name, drawn in off_manifold(subject, NO_OTHER).items():
         assert torch.equal(drawn(), drawn()), name
         assert not torch.equal(drawn(), off_manifold(subject._replace(seed=1), NO_OTHER)[name]()), name
@@ -91,11 +91,11 @@ def test_other_images_fit_the_size_the_channels_and_the_range(subject, name, sha
         ("digits", "array", (1, 9, 9), "digits"),
     ],
 )
-def test_another_data_set_is_one_of_images_that_is_there(other, own, shape, found):
+def test_another_data_set_must_hold_images(other, own, shape, found):
     assert other_data_set(other, own, shape) == found
 
 
-def test_what_cannot_be_the_other_data_set_is_refused():
+def test_an_unsuitable_other_data_set_is_refused():
     for other, own, shape in [
         ("digits", "digits", (1, 8, 8)),
         ("digits", "array", (5,)),

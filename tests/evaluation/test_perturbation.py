@@ -27,7 +27,7 @@ def rows_of(run):
     return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
 
 
-def test_what_is_found_is_never_above_what_is_certified(run):
+def test_a_found_change_never_exceeds_the_certified_one(run):
     outcome = typed(run, "run=.", *SMALL)
     assert (outcome.code, outcome.err) == (0, "")
     rows = rows_of(run)
@@ -45,7 +45,7 @@ def test_what_is_found_is_never_above_what_is_certified(run):
     assert len(table(outcome.out, "model")) == len(rows)
 
 
-def test_a_larger_ball_holds_larger_changes(run):
+def test_a_larger_ball_has_larger_changes(run):
     typed(run, "run=.", *SMALL, "perturbation.steps=30", "perturbation.linf=[0.01,0.1,0.5]", "perturbation.l2=[]")
     for model in ("own", "twin"):
         changes = [row["change"] for row in rows_of(run) if (row["model"], row["output"]) == (model, "reconstruction")]

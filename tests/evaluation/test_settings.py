@@ -19,7 +19,7 @@ PARTS = EVALUATION_PARTS.names()
 VALUES = yaml.safe_load((ROOT / "conf" / "eval.yaml").read_text())
 
 
-def test_there_is_a_value_for_each_setting():
+def test_every_setting_has_a_value():
     assert {*VALUES} == {*setting_types(Evaluation)}
     for part in PARTS:
         assert [*EVALUATION_PARTS.defaults(part)] == [*option_types(EVALUATION_PARTS[part].build)]
@@ -63,7 +63,7 @@ for part in PARTS:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_range_is_kept_at_both_ends(name):
+def test_a_value_beyond_either_end_of_its_range_is_refused(name):
     schema = describe(KINDS[name])
     item, form = schema.get("items", schema), "[{}]" if schema["type"] == "array" else "{}"
     if item["type"] not in ("integer", "number"):

@@ -18,7 +18,7 @@ def by_hand(x, y, width, window):
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 20), (1, 28, 28), (3, 7, 7)])
 @pytest.mark.parametrize("width", [1.0, 255.0])
-def test_it_is_the_mean_over_windows_and_channels(shape, width):
+def test_similarity_is_the_mean_over_windows_and_channels(shape, width):
     x = torch.rand(6, *shape, dtype=torch.float64) * width
     y = (x + 0.3 * width * torch.randn_like(x)).clamp(0, width)
     y[0] = x[0]

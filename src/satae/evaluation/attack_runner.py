@@ -95,6 +95,7 @@ class AttackRunner:
         correct: (n,), booleans: the inputs that are classified correctly without an attack.
         no_gradient: (n,), booleans: the inputs whose gradient is zero or not finite.
         chance: accuracy of the best constant answer.
+        tried: the number of examples that an attack was run on, by its name and radius.
     """
 
     def __init__(self, subject: Subject, pipeline: Pipeline, settings: AttackSettings) -> None:
@@ -126,7 +127,7 @@ class AttackRunner:
         )
         self._source_fingerprints = [source.fingerprint() for source in settings.sources.values()]
         self._results: list[AttackOutcome] = []
-        self._tried: dict[tuple[str, float], int] = {}
+        self.tried: dict[tuple[str, float], int] = {}
         self._examples = torch.arange(len(y), device=y.device)
         self._names = [sha256({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
         self._cache = AttackCache(cache_folder() / CACHE_FOLDER / f"attacks-{pipeline.fingerprint()[:20]}.jsonl")
@@ -139,10 +140,6 @@ class AttackRunner:
     def steps(self, epsilon: float) -> list[Callable[[], None]]:
         """The attacks at one radius in their order, each to be called; what the cache knows is not attacked again."""
         return [functools.partial(self._run_attack, attack, epsilon) for attack in self.attacks]
-
-    def count_tried(self, result: AttackOutcome) -> int:
-        """The number of examples that an attack was run on."""
-        return self._tried[result.attack.name, result.epsilon]
 
     def halving_radius(self, largest: float) -> float:
         """The radius, as a share of the range, at which a short attack breaks about half of the correct inputs.
@@ -163,7 +160,7 @@ class AttackRunner:
     def _run_attack(self, attack: Attack, epsilon: float) -> None:
         fooled = ~self.correct
         todo = self.correct & ~self.outcomes.at(epsilon).named(attack.after).broken
-        self._tried[attack.name, epsilon] = int(todo.sum())
+        self.tried[attack.name, epsilon] = int(todo.sum())
         key, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
         known = self._cache.look_up(key, [self._names[example] for example in chosen])
         for example in chosen:

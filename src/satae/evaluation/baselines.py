@@ -5,6 +5,7 @@ Each model is trained once and stored under a name that depends on everything it
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -128,7 +129,7 @@ class Classifier(nn.Module):
 def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
     """An untrained classifier with two hidden layers; color images pass two convolutions first."""
     if len(shape) != 3 or shape[0] == 1:
-        return _two_layer_classifier(shape, labels, nn.ReLU)
+        return two_layer_classifier(shape, labels, nn.ReLU)
     places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2
     layers = nn.Sequential(
         *(nn.Conv2d(shape[0], 32, 3, stride=2, padding=1), nn.ReLU()),
@@ -138,12 +139,8 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
     return Classifier(layers, shape, labels)
 
 
-def saturable_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
-    """An untrained classifier with two hidden layers of sigmoid units, whose gradients vanish where they saturate."""
-    return _two_layer_classifier(shape, labels, nn.Sigmoid)
-
-
-def _two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Module]) -> Classifier:
+def two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Module]) -> Classifier:
+    """An untrained classifier with two hidden layers."""
     layers = nn.Sequential(
         *(nn.Flatten(), nn.Linear(math.prod(shape), HIDDEN_UNITS), act()),
         *(nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS), act(), nn.Linear(HIDDEN_UNITS, labels)),
@@ -153,7 +150,7 @@ def _two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Modu
 
 CLASSIFIERS: Final[dict[str, Callable[[tuple[int, ...], int], Classifier]]] = {
     "plain": plain_classifier,
-    "saturable": saturable_classifier,
+    "saturable": functools.partial(two_layer_classifier, act=nn.Sigmoid),  # gradients vanish where it saturates
 }
 
 

@@ -154,7 +154,9 @@ def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], widt
     if whole is not None:
         yield _rich_table(whole)
         return
-    count = _key_columns(rows)
+    most = max(map(len, rows), default=0)
+    tells_apart = (count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows))
+    count = next(tells_apart, most)  # of the first columns, which are in every table
     keys, part = choices[0][:count], list[_Column]()
     for column in choices[0][count:]:
         if part and _total_width([*keys, *part, column]) > width:
@@ -166,12 +168,6 @@ def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], widt
 
 def _total_width(columns: Sequence[_Column]) -> int:
     return sum(column.least_width for column in columns) + len(columns) - 1
-
-
-def _key_columns(rows: Sequence[Sequence[SeedCell]]) -> int:
-    """How many of the first columns are needed to tell the rows apart."""
-    most = max(map(len, rows), default=0)
-    return next((count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows)), most)
 
 
 def _rich_table(columns: Sequence[_Column]) -> RichTable:
@@ -263,7 +259,7 @@ def write_events(folder: Path, part: str, result: PartResult, wall_time: float) 
 
 
 def _events(part: str, result: PartResult) -> Iterator[Event]:
-    root, notes = f"evaluation/{part}", _markdown_list(result.notes)
+    root, notes = f"evaluation/{part}", "\n".join(f"- {_escape(note)}" for note in result.notes)
     for name, value in result.scalars.items():
         yield _scalar(f"{root}/{name}", value, 0, notes)
     for name, points in result.curves.items():
@@ -283,10 +279,6 @@ def _events(part: str, result: PartResult) -> Iterator[Event]:
 def _scalar(tag: str, value: float, step: int, description: str) -> Event:
     metadata = SummaryMetadata(summary_description=description)
     return Event(summary=Summary(value=[Summary.Value(tag=tag, simple_value=value, metadata=metadata)]), step=step)
-
-
-def _markdown_list(notes: Sequence[str]) -> str:
-    return "\n".join(f"- {_escape(note)}" for note in notes)
 
 
 def _markdown_table(table: ResultTable) -> str:

@@ -193,9 +193,12 @@ def read_evaluations(
                     found.setdefault(run.directory, {})[name] = part.summarize(stored)
                     columns |= dict.fromkeys(column for table in stored.result.tables for column in table.columns)
             except KeyError as error:
-                refused.append(_refusal(name, name_of(run), f"it lacks {clean_text(error.args[0])}"))
+                why = f"it lacks {clean_text(error.args[0])}"
             except (OSError, ValueError) as error:
-                refused.append(_refusal(name, name_of(run), getattr(error, "strerror", None) or first_line(error)))
+                why = getattr(error, "strerror", None) or first_line(error)
+            else:
+                continue
+            refused.append(f"{EVALUATION_FOLDER}/{name}.json of {name_of(run)} is left out: {why}.")
         if run.directory in found:
             found[run.directory] = mark_stale(run, found[run.directory])
     of_parts = {name: {at: each[name] for at, each in found.items() if name in each} for name in parts}
@@ -204,10 +207,6 @@ def read_evaluations(
     notes = [*refused[:MOST_REFUSED], *more]
     shown = [section for section in sections if section.summaries or section.notes]
     return ReportedEvaluations(shown, found, [*columns], notes)
-
-
-def _refusal(part: str, run: str, why: str) -> str:
-    return f"{EVALUATION_FOLDER}/{part}.json of {run} is left out: {why}."
 
 
 def mark_stale(run: RunResult, summaries: Mapping[str, PartSummary]) -> dict[str, PartSummary]:

@@ -101,16 +101,6 @@ class StoredResult(NamedTuple):
 # Writing
 
 
-def result_file(folder: Path, part: str) -> Path:
-    """The JSON file of a part in the evaluation folder of a run."""
-    return folder / f"{part}.json"
-
-
-def picture_file(part: str, name: str) -> str:
-    """The file name of a picture."""
-    return f"{part}_{name}.png"
-
-
 def write_result(folder: Path, part: str, key: Key, result: PartResult, duration: float) -> None:
     """Replace the files of a part. The JSON file is written last, so that it vouches for all others.
 
@@ -126,12 +116,13 @@ def write_result(folder: Path, part: str, key: Key, result: PartResult, duration
     """
     from satae.evaluation.display import write_events  # imports torch
 
-    now = time.time()
-    result_file(folder, part).unlink(missing_ok=True)
+    now, file = time.time(), folder / f"{part}.json"
+    pictures = {f"{part}_{name}.png": picture for name, picture in result.pictures.items()}
+    file.unlink(missing_ok=True)
     for old in folder.glob(f"{part}_*.png"):
         old.unlink()
-    for name, picture in result.pictures.items():
-        atomic_write.replace(folder / picture_file(part, name), picture.png)
+    for name, picture in pictures.items():
+        atomic_write.replace(folder / name, picture.png)
     atomic_write.replace(folder / f"{part}.csv", tables_as_csv(result.tables))
     write_events(folder, part, result, now)
     content = {
@@ -144,9 +135,9 @@ def write_result(folder: Path, part: str, key: Key, result: PartResult, duration
         "notes": result.notes,
         "tables": [table._asdict() for table in result.tables],
         "curves": result.curves,
-        "pictures": [picture_file(part, name) for name in result.pictures],
+        "pictures": [*pictures],
     }
-    atomic_write.replace(result_file(folder, part), (json.dumps(_as_json(content), indent=2) + "\n").encode())
+    atomic_write.replace(file, (json.dumps(_as_json(content), indent=2) + "\n").encode())
 
 
 def tables_as_csv(tables: Iterable[ResultTable]) -> bytes:
@@ -181,7 +172,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         OSError: it cannot be read.
     """
     try:
-        text = read_file(result_file(folder, part), MAX_JSON_BYTES, follow_links=False)
+        text = read_file(folder / f"{part}.json", MAX_JSON_BYTES, follow_links=False)
     except FileNotFoundError:
         return None
     try:
@@ -197,7 +188,9 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         headline = {sys.intern(clean_text(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
         tables = [_table(_mapping(table)) for table in _list(found["tables"], MOST_TABLES)]
         notes = [clean_text(note) for note in _list(found["notes"], MOST_ENTRIES)]
-        pictures = [name for name in _list(found["pictures"], MOST_PICTURES) if _is_picture(name, part)]
+        is_picture = re.compile(rf"{part}_\w{{1,60}}\.png", re.ASCII).fullmatch
+        names = _list(found["pictures"], MOST_PICTURES)
+        pictures = [name for name in names if isinstance(name, str) and is_picture(name)]
         weights, measured = clean_text(key.get("weights", "")), parse_time(str(found.get("measured", "")))
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
         raise ValueError(NO_RESULT) from None
@@ -324,7 +317,3 @@ def _cell(found: Any) -> Cell:
     if abs(found) > LARGEST_NUMBER:
         raise ValueError("a number in it is too large")
     return found
-
-
-def _is_picture(name: Any, part: str) -> bool:
-    return isinstance(name, str) and re.fullmatch(rf"{part}_\w{{1,60}}\.png", name, re.ASCII) is not None

@@ -27,7 +27,7 @@ from satae.signals import Interrupted
 from satae.training import torch_settings
 
 RESUME_HINT: Final = "; type the same line again to resume: finished parts and finished attacks are kept"
-SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # every part depends on them
+SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # no result depends on device, threads or batch size
 
 
 def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) -> str:
@@ -110,7 +110,8 @@ def _evaluate_run(run: Path, chosen: Evaluation, printer: ResultPrinter, alone: 
         "data": subject.training_data_fingerprint(),
         **provenance.program_version(),
     }
-    keys = {name: _settings_key(name, chosen) | origin for name in parts}
+    shared = {option: getattr(chosen, option) for option in SHARED_SETTINGS}
+    keys = {name: {"part": name, **shared, name: chosen.parts[name].options, **origin} for name in parts}
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
     on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
@@ -168,12 +169,6 @@ def _check_measured(name: str, result: PartResult, chosen: Evaluation) -> None:
     """
     if not (result.tables or chosen.is_all):
         raise ConfigError(f"evaluation={name}: {'; '.join(result.notes)}")
-
-
-def _settings_key(name: str, chosen: Evaluation) -> dict[str, Any]:
-    """All settings that a part depends on; device, threads and batch size are not among them."""
-    shared = {option: getattr(chosen, option) for option in SHARED_SETTINGS}
-    return {"part": name, **shared, name: chosen.parts[name].options}
 
 
 def _describe_run(run: TrainedRun, weights: str) -> str:

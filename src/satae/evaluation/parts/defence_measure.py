@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -99,11 +99,9 @@ def _check_labels(found: Tensor, trained: Tensor) -> None:
     """
     most = int(trained.max())
     if min(int(trained.min()), int(found.min())) < 0 or most > LARGEST_LABEL or int(found.max()) > most:
-        ranges = (
-            f"from {int(trained.min())} to {most} in training and from {int(found.min())} to {int(found.max())} here"
-        )
         raise ConfigError(
-            f"defence: labels {ranges}; number them from 0 to {LARGEST_LABEL} at most, with all in training"
+            f"defence: labels from {int(trained.min())} to {most} in training and from {int(found.min())} to"
+            f" {int(found.max())} here; number them from 0 to {LARGEST_LABEL} at most, with all in training"
         )
 
 
@@ -211,13 +209,16 @@ def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) 
         for epsilon, share in one.accuracies.items()
     ]
     attacks = [row for name, one in judged.items() for row in _attack_rows(name, one.runner)]
-    own = _check_rows(OWN, judged[OWN])
-    others = [row for name, one in judged.items() if name != OWN for row in _check_rows(name, one)]
+    checks: dict[str, list[list[Cell]]] = {
+        name: [[name, check.number, check.outcome, check.title, check.figure] for check in one.checks]
+        for name, one in judged.items()
+    }
+    others = [row for name, rows in checks.items() if name != OWN for row in rows]
     return [
         ResultTable("defence", ACCURACY_COLUMNS, accuracies, ACCURACY_COLUMNS),
         ResultTable("attacks", ATTACK_COLUMNS, attacks, ()),
         *controls,
-        ResultTable("checks", CHECK_COLUMNS, own, CHECK_COLUMNS[1:]),
+        ResultTable("checks", CHECK_COLUMNS, checks[OWN], CHECK_COLUMNS[1:]),
         ResultTable("checks of the others", CHECK_COLUMNS, others, ()),
     ]
 
@@ -229,13 +230,9 @@ def _attack_rows(name: str, runner: AttackRunner) -> list[list[Cell]]:
         left = runner.correct
         for result in runner.outcomes.at(epsilon).results:
             broken, left = runner.correct & ~result.robust, left & result.robust
-            counts = runner.count_tried(result), int(broken.sum()), left.float().mean().item(), len(left)
+            counts = runner.tried[result.attack.name, epsilon], int(broken.sum()), left.float().mean().item(), len(left)
             rows.append([name, epsilon, result.attack.name, result.attack.kind, *counts])
     return rows
-
-
-def _check_rows(name: str, judged: JudgedModel) -> list[list[Cell]]:
-    return [[name, check.number, check.outcome, check.title, check.figure] for check in judged.checks]
 
 
 def _headline(judged: Mapping[str, JudgedModel]) -> dict[str, Cell]:
@@ -282,14 +279,12 @@ def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
     ]
 
 
-def _input_notes(subject: Subject, largest: float) -> list[str]:
-    notes = [
-        f"epsilon {largest:g} is added: within it every input can become an even grey, so accuracy must fall to chance"
-    ]
+def _input_notes(subject: Subject, largest: float) -> Iterator[str]:
+    why = "within it every input can become an even grey, so accuracy must fall to chance"
+    yield f"epsilon {largest:g} is added: {why}"
     present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
     if present < known:  # few inputs, or a file in the order of its labels
-        notes.append(f"the inputs are of {present} of {known} classes alone")
-    return notes
+        yield f"the inputs are of {present} of {known} classes alone"
 
 
 # The positive control: models whose gradients are hidden on purpose
