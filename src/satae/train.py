@@ -82,7 +82,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         for warning in startup_warnings(experiment, resumed):
             console.warn(warning)
         best = best_so_far(experiment, resumed, record.directory, console.warn) if resumed else None
-        checkpoints = CheckpointManager(record.directory, **vars(config.checkpoint), best=best)
+        checkpoints = CheckpointManager(record.directory, config.checkpoint, best)
 
         for epoch in experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step)):
             is_due = epoch is None or epoch.number == config.epochs

@@ -24,6 +24,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from satae import atomic_write as files
+from satae.config.schema import Checkpoints
 from satae.printable import brief, brief_line
 from satae.training import CHECKPOINTS, OLD_CHECKPOINT
 
@@ -247,28 +248,16 @@ class CheckpointManager:
     The best weights are written together with the next checkpoint, so the two always come from the same training.
     """
 
-    def __init__(
-        self,
-        run: Path,
-        *,
-        every_minutes: float | None,
-        every_epochs: int | None,
-        every_steps: int | None,
-        keep: int,
-        best: float | None = None,
-    ) -> None:
+    def __init__(self, run: Path, schedule: Checkpoints, best: float | None = None) -> None:
         """Set the schedule, and remove files that a killed process left half written.
 
         Args:
             run: the directory of the run.
-            every_minutes: minutes between checkpoints; more if they would take longer than ``TIME_SHARE`` of the run.
-            every_epochs: epochs between checkpoints.
-            every_steps: steps between checkpoints.
-            keep: number of checkpoints that stay.
+            schedule: steps, epochs and minutes between checkpoints; more minutes if saving would take longer than
+                ``TIME_SHARE`` of the run.
             best: the lowest loss so far, of a run that resumes.
         """
-        self.run, self.keep, self.best = run, keep, best
-        self.every_minutes, self.every_epochs, self.every_steps = every_minutes, every_epochs, every_steps
+        self.run, self.schedule, self.best = run, schedule, best
         self._due_at = self._next_due(cost=0.0)
         self._unwritten_best: State | None = None
         for partial_file in (run / CHECKPOINTS).glob(f".*{files.PARTIAL_SUFFIX}"):
@@ -276,8 +265,9 @@ class CheckpointManager:
 
     def should_save(self, step: int, finished_epoch: int | None = None) -> bool:
         """Whether a checkpoint is due after ``step``: by steps, by epochs if one has just finished, or by time."""
-        by_step = bool(self.every_steps and step % self.every_steps == 0)
-        by_epoch = bool(self.every_epochs and finished_epoch is not None and finished_epoch % self.every_epochs == 0)
+        steps, epochs = self.schedule.every_steps, self.schedule.every_epochs
+        by_step = bool(steps and step % steps == 0)
+        by_epoch = bool(epochs and finished_epoch is not None and finished_epoch % epochs == 0)
         return by_step or by_epoch or time.perf_counter() >= self._due_at
 
     def offer_best(self, loss: float, weights: Callable[[], State]) -> None:
@@ -299,11 +289,11 @@ class CheckpointManager:
         found = list_checkpoints(self.run)
         later = [path for at, path in found if at > step]  # skipped as damaged when the run resumed
         damaged = [path for path in later if is_damaged(path)]
-        for path in damaged + [path for _, path in found[len(later) + self.keep :]]:
+        for path in damaged + [path for _, path in found[len(later) + self.schedule.keep :]]:
             path.unlink()
         self._due_at = self._next_due(cost=time.perf_counter() - started)
 
     def _next_due(self, cost: float) -> float:
         """The time of the next timed checkpoint, if the last one took ``cost`` seconds."""
-        minutes = float("inf") if self.every_minutes is None else self.every_minutes
-        return time.perf_counter() + max(60 * minutes, cost / TIME_SHARE)
+        minutes = self.schedule.every_minutes
+        return time.perf_counter() + max(60 * (math.inf if minutes is None else minutes), cost / TIME_SHARE)

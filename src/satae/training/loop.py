@@ -92,7 +92,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 
 def batches(x: Stored, size: int, generator: Generator, skip: int = 0) -> Iterator[Stored]:
-    """The rows of ``x`` in an order drawn from ``generator``, ``size`` at a time; not the first ``skip`` batches."""
+    """The rows of ``x`` after the first ``skip`` batches, in an order drawn from ``generator``, ``size`` at a time."""
     order = torch.randperm(len(x), generator=generator)[skip * size :]
     for index in (order.to(x.device) if isinstance(x, Tensor) else order).split(size):  # to a GPU at once
         yield x.index_select(0, index)  # faster than x[index]
