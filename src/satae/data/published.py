@@ -47,8 +47,7 @@ class DamagedFileError(ValueError):
 
 def published_sets() -> dict[str, PublishedSet]:
     """All published data sets, by the name of their source."""
-    facts = {name: DATA_SOURCES[name].facts for name in DATA_SOURCES.names()}
-    return {name: facts[name]["published"] for name in facts if "published" in facts[name]}
+    return {entry.name: entry.facts["published"] for entry in DATA_SOURCES.entries() if "published" in entry.facts}
 
 
 def read_published(published: PublishedSet, folder: str | None = None) -> dict[str, bytes]:

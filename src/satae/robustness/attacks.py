@@ -85,9 +85,9 @@ def loss_gradient(model: Model, x: Tensor, labels: Tensor, loss: AttackLoss) -> 
     return LossGradient(value.detach(), gradient, logits.detach())
 
 
-def has_no_gradient(model: Model, x: Tensor, labels: Tensor, loss: AttackLoss = margin) -> Tensor:
-    """Whether the gradient of each input is useless (all zero, or not finite somewhere): booleans (N,)."""
-    gradient = loss_gradient(model, x, labels, loss).gradient.flatten(1)
+def has_no_gradient(model: Model, x: Tensor, labels: Tensor) -> Tensor:
+    """Whether the gradient of the margin is all zero, or not finite somewhere, at each input: booleans (N,)."""
+    gradient = loss_gradient(model, x, labels, margin).gradient.flatten(1)
     return (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
 
 

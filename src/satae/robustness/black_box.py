@@ -12,6 +12,7 @@ from torch import Tensor
 from satae.robustness.attacks import ActiveBatch, AttackResult, Model, margin, select_examples
 from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
+FIRST_SHARE: Final = 0.8  # of the image that the first windows cover; it is halved nine times
 TILES_PER_SIDE: Final = 5  # of the first point of the L_2 attack
 FIRST_POINT_DRAW: Final = 1 << 40  # number of the random draw of the first point; no query reaches it
 HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000; arXiv 1912.00049
@@ -43,20 +44,12 @@ class _SquareState(NamedTuple):
 
 @torch.no_grad()
 def square(
-    model: Model,
-    x: Tensor,
-    labels: Tensor,
-    ball: NormBall,
-    streams: RandomStreams,
-    *,
-    queries: int = 5000,
-    share: float = 0.8,
+    model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int = 5000
 ) -> AttackResult:
     """Square attack: random search in smaller and smaller windows of the image.
 
     Andriushchenko et al. (2020), arXiv 1912.00049. A change is kept if it raises the margin. An input that is not an
-    image (C, H, W) is treated as one row of features. After the first point, ``queries`` changes are tried. The first
-    windows cover ``share`` of the image, which is halved nine times.
+    image (C, H, W) is treated as one row of features. After the first point, ``queries`` changes are tried.
     """
     active = ActiveBatch(model, x, labels, streams)
     propose = _propose_linf if ball.norm == "linf" else _propose_l2
@@ -71,7 +64,7 @@ def square(
             trial = point
         else:  # the authors' schedule for 10,000 queries, stretched
             halvings = sum(query * 10_000 // queries > mark for mark in HALVING_QUERIES)
-            trial = propose(state.point, active, ball, query, share * 0.5**halvings)
+            trial = propose(state.point, active, ball, query, FIRST_SHARE * 0.5**halvings)
         logits = model(trial)
         value = margin(logits, active.labels)
         better = value > state.value

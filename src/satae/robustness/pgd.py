@@ -28,22 +28,14 @@ RISING_SHARE: Final = 0.75  # share of the steps between two checkpoints of APGD
 FIRST_PERIOD, PERIOD_DECREASE, SHORTEST_PERIOD = 0.22, 0.03, 0.06  # of the checkpoints, as shares of all steps
 
 
-def fgsm(
-    model: Model,
-    x: Tensor,
-    labels: Tensor,
-    ball: NormBall,
-    streams: RandomStreams,
-    *,
-    loss: AttackLoss = cross_entropy,
-) -> AttackResult:
-    """Fast gradient sign method: one step to the border of the ball.
+def fgsm(model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams) -> AttackResult:
+    """Fast gradient sign method: one step to the border of the ball, up the cross-entropy.
 
     Goodfellow, Shlens & Szegedy (2015), arXiv 1412.6572.
     """
     active = ActiveBatch(model, x, labels, streams)
     if len(active):
-        gradient = loss_gradient(model, active.x, active.labels, loss).gradient
+        gradient = loss_gradient(model, active.x, active.labels, cross_entropy).gradient
         active.remove_fooled(ball.ascend(active.x, gradient, ball.epsilon, active.x))
     return active.result()
 

@@ -24,11 +24,7 @@ class Proportion(NamedTuple):
 
     @classmethod
     def from_count(cls, hits: int, n: int) -> Proportion:
-        """Build a proportion from a count.
-
-        Args:
-            hits: from 0 to ``n``.
-            n: number of examples; if it is 0, the interval is [0, 1].
+        """Build a proportion from a count; if ``n`` is 0, the interval is [0, 1].
 
         Raises:
             ValueError: ``hits`` is not between 0 and ``n``.
@@ -39,7 +35,7 @@ class Proportion(NamedTuple):
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f}), n={self.n}"
 
 
-def wilson_interval(hits: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(hits: float, n: int) -> tuple[float, float]:
     """The score interval of Wilson (1927), Journal of the American Statistical Association 22(158), of a proportion.
 
         (p + q^2 / 2n +- q sqrt(p (1 - p) / n + q^2 / 4n^2)) / (1 + q^2 / n),  q the quantile of the normal distribution
@@ -47,7 +43,6 @@ def wilson_interval(hits: float, n: int, confidence: float = CONFIDENCE) -> tupl
     Args:
         hits: from 0 to ``n``; a mean of several counts need not be a whole number.
         n: number of examples.
-        confidence: of the interval, two-sided.
 
     Raises:
         ValueError: ``hits`` is not between 0 and ``n``.
@@ -56,7 +51,7 @@ def wilson_interval(hits: float, n: int, confidence: float = CONFIDENCE) -> tupl
         raise ValueError(f"{hits} of {n}: a count must lie between 0 and the number of examples")
     if n == 0:
         return 0.0, 1.0
-    q = NormalDist().inv_cdf((1 + confidence) / 2)
+    q = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     p, spread = hits / n, q * q / n
     half = math.sqrt(spread * (p * (1 - p) + spread / 4))
     low, high = ((p + spread / 2 + sign * half) / (1 + spread) for sign in (-1, 1))
