@@ -48,7 +48,8 @@ def check_config(config: Config) -> None:
                 if config.decoder_norm:
                     model.normalize_decoder()
             except ValueError as error:
-                raise ConfigError(f"decoder_norm={config.decoder_norm}: {error}") from None
+                reason = str(error).replace("use tied=False", "set arch.tied=false")
+                raise ConfigError(f"decoder_norm={config.decoder_norm}: {reason}") from None
     except ConfigError:
         raise
     except ValueError as error:
