@@ -99,10 +99,6 @@ def compose_runs(
 def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     """Compose the configuration of a program that makes no runs, as plain values that are to be validated.
 
-    Args:
-        words: overrides, as typed.
-        schema: what can be chosen.
-
     Raises:
         ConfigError: one of the words cannot be used.
     """
@@ -115,7 +111,7 @@ def config_text(run: ComposedRun, part: str, package: str | None, resolve: bool)
     """A configuration as YAML, for ``--cfg``.
 
     Args:
-        run: the run whose configuration it is.
+        run: of this command line.
         part: job, hydra or all.
         package: the node to show; None for all of it.
         resolve: whether interpolations are replaced by their values.
@@ -176,7 +172,10 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
     """Compose and validate one run, which has a number if it is one of a sweep."""
     with _one_line_errors(words, TRAINING):
         composed = _compose(words, own, primary, TRAINING)
-        _check_hydra_options(composed)
+        if composed.hydra.callbacks:  # they name code
+            raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
+        if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
+            raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
         with _hydra_options(composed, job={} if number is None else {"num": number, "id": str(number)}) as composed:
             key = RUN_FOLDER if number is None else SWEEP_FOLDER
             typed = OmegaConf.select(composed, key)
@@ -186,14 +185,6 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
             return ComposedRun(words, validate(plain_values(composed)), folder, composed)
-
-
-def _check_hydra_options(composed: DictConfig) -> None:
-    """Refuse the options of Hydra that name code: satae-train makes runs and sweeps itself."""
-    if composed.hydra.callbacks:
-        raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
-    if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
-        raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
 
 
 def _compose(words: list[str], own: list[str], primary: str, schema: Schema) -> DictConfig:

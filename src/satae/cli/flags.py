@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from satae.cli.app import OK, LineErrorParser
 from satae.config.messages import format_value
+from satae.config.option_types import MISSING
 from satae.config.registry import Registry, conf_folder, conf_values
 from satae.config.schema import GROUPS, PRESETS
 from satae.errors import ConfigError
@@ -113,7 +114,11 @@ def _group_lines(registry: Registry[Any]) -> Iterator[str]:
     shared = [option for option in options[names[0]] if all(option in options[name] for name in names)]
     about = {name: description(conf_folder() / registry.group / f"{name}.yaml") for name in names}
     own = {
-        name: " ".join(_option(registry.group, key, value) for key, value in options[name].items() if key not in shared)
+        name: " ".join(
+            f"{registry.group}.{key}={'...' if value == MISSING else format_value(value)}"
+            for key, value in options[name].items()
+            if key not in shared
+        )
         for name in names
     }
     bare = [name for name in names if not about[name] and not own[name]]
@@ -126,10 +131,6 @@ def _group_lines(registry: Registry[Any]) -> Iterator[str]:
         rows.append(f"(all: {' '.join(f'{registry.group}.{option}' for option in shared)})")
     for label, row in zip([registry.group, *[""] * len(rows)], rows, strict=False):
         yield f"  {label:10}  {row}"
-
-
-def _option(group: str, name: str, value: object) -> str:
-    return f"{group}.{name}={format_value(value) if value != '???' else '...'}"
 
 
 def describe_parts(registry: Registry[Any]) -> str:

@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import shlex
-import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import chdir, nullcontext
@@ -158,15 +157,7 @@ def _explain_fault(error: Exception) -> str:
 
 
 def check_writable(folder: Path, word: str) -> None:
-    """Refuse a folder that cannot be created or written to.
-
-    Args:
-        folder: its absolute path.
-        word: what was typed, for the message.
-
-    Raises:
-        ConfigError: it cannot.
-    """
+    """Refuse, by a ConfigError, an absolute folder that cannot be created or written to; ``word`` is what was typed."""
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(existing, "PC_NAME_MAX"):
@@ -178,19 +169,12 @@ def check_writable(folder: Path, word: str) -> None:
 
 
 def check_files(directory: Path) -> None:
-    """Refuse a run directory with links, pipes or devices: what is written to them would go elsewhere.
-
-    Raises:
-        ConfigError: one is found, by name.
-    """
+    """Refuse, by a ConfigError, a run directory with links, pipes or devices: what is written would go elsewhere."""
     for path in directory.rglob("*"):
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            raise ConfigError(
-                f"{path}: is a link, which {PROGRAM} does not make, and would write to its end; remove it"
-            )
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise ConfigError(
-                f"{path}: is neither a file nor a folder, which {PROGRAM} does not make, and could wait for it forever;"
-                " remove it"
-            )
+        if path.is_symlink():
+            reason = f"is a link, which {PROGRAM} does not make, and would write to its end"
+        elif path.exists() and not path.is_file() and not path.is_dir():
+            reason = f"is neither a file nor a folder, which {PROGRAM} does not make, and could wait for it forever"
+        else:
+            continue
+        raise ConfigError(f"{path}: {reason}; remove it")

@@ -78,15 +78,7 @@ def choice_names(group: str) -> list[str]:
 
 
 def check_override(override: Override, schema: Schema) -> None:
-    """Refuse what Hydra would misread, or would accept although no run can use it.
-
-    Args:
-        override: as Hydra's parser gives it.
-        schema: what can be chosen.
-
-    Raises:
-        ConfigError: it cannot be used.
-    """
+    """Refuse, by a ConfigError, what Hydra would misread, or would accept although no run can use it."""
     typed, key = str(override.input_line), str(override.key_or_group)
     root, _, option = key.partition(".")
     value = None if override.is_delete() else override.value()
@@ -100,23 +92,16 @@ def check_override(override: Override, schema: Schema) -> None:
         raise ConfigError(f"{typed}: {key} exists already; leave out the +")
     if root in schema.groups and option == "name":
         raise ConfigError(f"{typed}: write {root}={value}")
-    if key in schema.groups and not _is_name(value):
-        raise ConfigError(unknown_choice(key, value, choice_names(key)))
-    if key in schema.presets and not (override.is_delete() or isinstance(value, list) or _is_name(value)):
+    is_name = isinstance(value, str) and bool(value) and "${" not in value
+    is_preset = key in schema.presets and (override.is_delete() or isinstance(value, list))
+    if key in schema.group_keys and not is_name and not is_preset:
         raise ConfigError(unknown_choice(key, value, choice_names(key)))
 
 
 def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
-    """Refuse several values where one run is asked for.
+    """Refuse, by a ConfigError, several values where one run is asked for.
 
     A misspelt word is reported first, since it may be the one that was to ask for several runs.
-
-    Args:
-        parsed: the overrides of a run, as Hydra's parser gives them.
-        schema: what can be chosen.
-
-    Raises:
-        ConfigError: an override has several values.
     """
     several = [override.input_line for override in parsed if override.is_sweep_override()]
     for key in (str(override.key_or_group) for override in parsed if several and not override.is_add()):
@@ -127,14 +112,7 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
 
 
 def check_sweep_override(override: Override) -> None:
-    """Refuse a sweep without values, over an interval, over Hydra's options, or over the numbers of its runs.
-
-    Args:
-        override: as Hydra's parser gives it.
-
-    Raises:
-        ConfigError: it cannot be used.
-    """
+    """Refuse, by a ConfigError, a sweep over nothing, an interval, Hydra's options or the numbers of its runs."""
     typed, is_hydras = str(override.input_line), str(override.key_or_group).startswith("hydra")
     if override.is_interval_sweep():
         raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or 'seed=range(3)'")
@@ -148,18 +126,8 @@ def check_sweep_override(override: Override) -> None:
         raise ConfigError(f"{typed}: give one value; only what is run can be varied")
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and "${" not in value
-
-
 def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING) -> str:
-    """What Hydra found wrong, in one line.
-
-    Args:
-        error: raised by Hydra.
-        chosen: the name chosen in each group.
-        schema: what can be chosen.
-    """
+    """What Hydra found wrong, in one line; ``chosen`` has the name chosen in each group."""
     text, cause = str(error), error.__cause__
     if (typed := getattr(error, "override", None)) is not None:
         shown = typed if typed.strip() else repr(typed)
@@ -210,10 +178,6 @@ class RunOptions(NamedTuple):
 
 def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     """Read ``resume=``, ``rerun=``, ``sweep=`` and ``fail_fast=``; the other words stay overrides.
-
-    Args:
-        words: overrides, as typed.
-        multirun: whether ``-m`` was typed.
 
     Raises:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.

@@ -79,7 +79,8 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
         raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
     try:
         # text stands for a number (an environment variable) and may be yes or no; a number never stands for true
-        return kind.validate_python(value, strict=not _has_text(value))
+        has_text = any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
+        return kind.validate_python(value, strict=not has_text)
     except ValidationError as error:
         reason = error.errors()[0]["type"]
     if isinstance(value, bool | int | float):
@@ -88,10 +89,6 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
         except ValidationError:
             pass
     raise ConfigError(_refusal(name, value, describe(kind), reason))
-
-
-def _has_text(value: object) -> bool:
-    return any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
 
 
 def describe(kind: TypeAdapter[Any]) -> dict[str, Any]:
@@ -109,14 +106,7 @@ def type_words(schema: Mapping[str, Any]) -> str:
 
 
 def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -> str:
-    """Say what is wrong with a value.
-
-    Args:
-        name: of the option.
-        value: as it was composed or read.
-        schema: of the option's type.
-        reason: pydantic's word for the error.
-    """
+    """Say what is wrong with a value, from the JSON schema of its type and pydantic's word for the error."""
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     if choices and isinstance(value, str | int | float):
         return unknown_choice(name, value, choices)
@@ -127,11 +117,11 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
     if reason == "too_short" and schema["minItems"] == 1:
         return f"{name}={format_value(value)}: give at least one value"
     if reason in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
-        return out_of_range(name, value, schema.get("items", schema))
+        return _out_of_range(name, value, schema.get("items", schema))
     return f"{name}={format_value(value)}: {type_words(schema)}"
 
 
-def out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
+def _out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
     """Say what is wrong with numbers outside the range in a JSON schema."""
     numbers = [float(str(number)) for number in (value if isinstance(value, list) else [value])]
     low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))

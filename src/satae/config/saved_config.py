@@ -42,13 +42,7 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes
 
 
 def read_json(path: Path, max_bytes: int, *, follow_links: bool = True) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-        OSError: it cannot be read.
-        ValueError: it is not a regular file, is too large, or is not JSON.
-    """
+    """Read a JSON file; raises what :func:`read_file` does, and ValueError if it is not JSON."""
     content = read_file(path, max_bytes, follow_links=follow_links)
     try:
         return json.loads(content.decode("utf-8"))
@@ -61,10 +55,7 @@ def read_json(path: Path, max_bytes: int, *, follow_links: bool = True) -> Any:
 def read_yaml(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> Any:
     """Read a YAML file that holds plain data: no tags, no references, at most ``MAX_DEPTH`` levels.
 
-    Raises:
-        FileNotFoundError: the file is missing.
-        OSError: it cannot be read.
-        ValueError: it is not a regular file, is too large, or is not plain YAML.
+    Raises what :func:`read_file` does, and ValueError if it is not plain YAML.
     """
     content = read_file(path, max_bytes)
     try:
@@ -125,14 +116,11 @@ def restore_config(values: object, where: str) -> Config:
         raise ConfigError(f"{where}: is not a configuration")
     if "${" in repr(values):
         raise ConfigError(f"{where}: has an interpolation (${{), which satae-train does not write")
+    defaults = conf_values("config.yaml")
+    added = {key: defaults[key] if key in defaults else vars(default_choice(key)) for key in ADDED_LATER}
     try:
-        return validate({**_values_added_later(), **values})
+        return validate({**added, **values})
     except ConfigError as error:
         raise ConfigError(f"{where}: {brief(error)}") from None
     except Exception as error:  # keys that are not words, and whatever else YAML can hold
         raise ConfigError(f"{where}: is not a configuration ({brief_line(error)})") from None
-
-
-def _values_added_later() -> dict[str, Any]:
-    values = conf_values("config.yaml")
-    return {key: values[key] if key in values else vars(default_choice(key)) for key in ADDED_LATER}

@@ -85,9 +85,8 @@ def _check_groups(values: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
 def _check_checkpoint(values: Any) -> dict[str, Any]:
     kinds = option_types(Checkpoints)
     found = _section("checkpoint", values, list(kinds))
-    for option in found:
-        if option not in kinds:
-            raise ConfigError(unknown_key(f"checkpoint.{option}", {}))
+    if unknown := [option for option in found if option not in kinds]:
+        raise ConfigError(unknown_key(f"checkpoint.{unknown[0]}", {}))
     return {
         option: check_value(f"checkpoint.{option}", kind, found.get(option, MISSING)) for option, kind in kinds.items()
     }
