@@ -20,6 +20,11 @@ def format_value(value: object) -> str:
     return str(value)
 
 
+def format_compact(value: object) -> str:
+    """A value for people: ``0`` rather than ``0.0``."""
+    return f"{value:g}" if isinstance(value, float) else format_value(value)
+
+
 def join_words(words: Iterable[str], link: str = "or") -> str:
     """``"a, b or c"``."""
     *most, last = words

@@ -19,6 +19,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard import summary
 
 from satae import signals
+from satae.config.messages import format_compact
 from satae.config.saved_config import read_config_values
 from satae.config.schema import flatten
 from satae.evaluation.result import DIGITS, Cell, PartResult, ResultTable, format_cell
@@ -27,7 +28,7 @@ from satae.loggers.tensorboard_logger import encode_events, replace_events
 from satae.printable import brief
 from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import manifest
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs
 from satae.sweeps.results import RunResult
 
 T = TypeVar("T")
@@ -213,7 +214,7 @@ def _headline_table(part: str, groups: Sequence[SeedGroup], found: Mapping[Path,
     over_seeds = any(len(same) > 1 for _, same in rows)
     cells: list[list[SeedCell]] = [
         [
-            *(display_value(group.values[key]) if key in group.values else "-" for key in keys),
+            *(format_compact(group.values[key]) if key in group.values else "-" for key in keys),
             *([len(same)] if over_seeds else []),
             *(_over_seeds([headline[name] for headline in same if name in headline], name) for name in names),
         ]

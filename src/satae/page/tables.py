@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from satae.config.messages import count_words, format_value
+from satae.config.messages import count_words, format_compact, format_value
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
 from satae.page.sources import RunCollection
 from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER
-from satae.sweeps.aggregate import SeedGroup, display_value
+from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import FVU, METRIC_COLUMNS
 from satae.sweeps.table import (
     ALL_RUNS,
@@ -122,7 +123,7 @@ def _common(choices: Sequence[Mapping[str, Any]]) -> str:
         return ""
     first, *others = choices
     shared = [key for key in first if all(key in one and one[key] == first[key] for one in others)]
-    return ", ".join(f"{key}={display_value(first[key])}" for key in shared if not is_among(key, EXECUTION_OPTIONS))
+    return ", ".join(f"{key}={format_compact(first[key])}" for key in shared if not is_among(key, EXECUTION_OPTIONS))
 
 
 def _distinct(records: Sequence[Mapping[str, Any]], key: str, text: Callable[[Any], str] = str) -> str:
@@ -156,7 +157,7 @@ def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
                 ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
                 yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
 
-    return encode_csv([head, *rows()])
+    return encode_csv(chain([head], rows()))
 
 
 def encode_evaluations(

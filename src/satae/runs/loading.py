@@ -73,12 +73,12 @@ def restore_model(state: State, where: str) -> DenoisingAutoencoder:
     """
     try:
         config, weights = restore_config(state.facts["config"], "its configuration"), state.part("model")
+        shape = tuple(state.facts["shape"])
         with torch.device("meta"):  # takes no memory before the sizes are known to agree
-            model = build.model(config, tuple(state.facts["shape"]))
+            model = build.model(config, shape)
         if other := [name for name, x in model.state_dict().items() if weights[name].dtype != x.dtype]:
             raise ValueError(f"{other[0]} is {weights[other[0]].dtype}")
         model.mean, model.std = weights["mean"], weights["std"]
-        shape = tuple(state.facts["shape"])
         if torch.broadcast_shapes(model.mean.shape, model.std.shape, shape) != shape:
             raise ValueError("its standardization is of another shape")
         model.load_state_dict(weights, assign=True)

@@ -19,16 +19,12 @@ def package_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def source_digest() -> str:
-    """SHA-256 of the source files of this package, the first 16 hexadecimal digits."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 @functools.cache
 def program_version() -> dict[str, str]:
     """What decides the numbers besides configuration and data: the source of this package, and the version of torch."""
-    return {"satae": source_digest(), "torch": version("torch")}
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return {"satae": digest[:16], "torch": version("torch")}
 
 
 @functools.cache

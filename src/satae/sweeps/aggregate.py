@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from satae.config.messages import format_value
+from satae.config.messages import format_compact, format_value
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.sweeps.results import RunResult
 
@@ -61,7 +61,7 @@ class SeedGroup:
     @property
     def name(self) -> str:
         """Such as ``act=relu,alpha=0.1``."""
-        return ",".join(f"{key}={display_value(value)}" for key, value in self.values.items()) or "all"
+        return ",".join(f"{key}={format_compact(value)}" for key, value in self.values.items()) or "all"
 
     @cached_property
     def one_per_seed(self) -> list[RunResult]:
@@ -144,11 +144,6 @@ def in_typed_order(keys: Iterable[str], typed: Sequence[str]) -> list[str]:
     """Sort keys as they were typed, an option after its choice; then the others, and the seed last."""
     places = {key: place for place, key in enumerate(typed)}
     return sorted(keys, key=lambda key: (key == SEED, places.get(key, places.get(key.partition(".")[0], len(places)))))
-
-
-def display_value(value: Any) -> str:
-    """A value for people: ``0`` rather than ``0.0``."""
-    return f"{value:g}" if isinstance(value, float) else format_value(value)
 
 
 def student_quantile(degrees: int) -> float:

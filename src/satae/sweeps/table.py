@@ -8,6 +8,7 @@ import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import atomic_write
-from satae.config.messages import count_words, format_value
+from satae.config.messages import count_words, format_compact, format_value
 from satae.config.schema import SEED
 from satae.loggers.console import PipeSafeConsole, summary_line
 from satae.printable import brief
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics, display_value, group_runs, in_typed_order, varying_keys
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import METRIC_COLUMNS, RunResult, UnreadableRun
 
@@ -83,7 +84,7 @@ def format_duration(seconds: float) -> str:
 
 def shorten_value(value: object, most: int = 40) -> str:
     """A value as a user types it, cut after ``most`` characters."""
-    text = " ".join(display_value(value).split())
+    text = " ".join(format_compact(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -146,7 +147,7 @@ def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResu
             chosen = [format_value(run.choices[key]) if key in run.choices else None for key in choices]
             yield [name(run), run.status, *known_facts, *chosen, *(run.metrics.get(key) for key in metrics)]
 
-    return encode_csv([head, *rows()])
+    return encode_csv(chain([head], rows()))
 
 
 def metric_column(metric: str) -> str:
@@ -197,8 +198,9 @@ def print_sweep(
         atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
     manifest = read_manifest_or_empty(sweep)
     if runs:
-        console.print(_table(runs, manifest.varied))
-        deviation = "sd: standard deviation over the seeds; " if _has_several_seeds(runs) else ""
+        has_deviations = len({run.seed for run in runs}) > 1
+        console.print(_table(runs, manifest.varied, has_deviations))
+        deviation = "sd: standard deviation over the seeds; " if has_deviations else ""
         console.print(f"{deviation}every run: {shorten(sweep / RUNS_CSV_FILE)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
@@ -223,35 +225,26 @@ def result_line(run: RunResult) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _table(runs: Sequence[RunResult], typed: Sequence[str]) -> Table:
+def _table(runs: Sequence[RunResult], typed: Sequence[str], has_deviations: bool) -> Table:
     """One row for each configuration; the first columns are the options that vary."""
     differ = dict.fromkeys([*varying_keys([run.choices for run in runs]), *typed])
     varied = [key for key in in_typed_order(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
     metrics = [key for key in METRIC_COLUMNS if any(key in run.metrics for run in runs)]
     statuses = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
-    deviation = " ± sd" if _has_several_seeds(runs) else ""  # the page of the report shows intervals instead
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    deviation = " ± sd" if has_deviations else ""  # the page of the report shows intervals instead
+    table = Table(box=None, pad_edge=False, header_style="bold")  # of Text, in which rich reads no markup
     for key in varied:
-        table.add_column(_text(key))
+        table.add_column(Text(brief(key)))
     for title in ["finished", *(f"{METRIC_COLUMNS[key]}{deviation}" for key in metrics), "collapsed", *statuses]:
-        table.add_column(_text(title), justify="right")
+        table.add_column(Text(brief(title)), justify="right")
     for group in group_runs(runs, typed):
         choices = group.runs[0].choices
-        values = [_text(display_value(choices[key]) if key in choices else "-") for key in varied]
+        values = [Text(brief(format_compact(choices[key]) if key in choices else "-")) for key in varied]
         numbers = [_mean_and_deviation(group.statistics(key)) for key in metrics]
         counts = [sum(run.is_collapsed for run in group.runs)]
         counts += [sum(run.status == status for run in group.runs) for status in statuses]
         table.add_row(*values, str(len(group.finished_runs)), *numbers, *(str(count or "") for count in counts))
     return table
-
-
-def _has_several_seeds(runs: Sequence[RunResult]) -> bool:
-    return len({run.seed for run in runs}) > 1
-
-
-def _text(text: object) -> Text:
-    """Text from a file, in which rich must not read markup."""
-    return Text(brief(text))
 
 
 def _failures(failed: Sequence[RunResult]) -> str:

@@ -154,8 +154,13 @@ def _writes_events(choices: Mapping[str, Any]) -> bool:
 def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
     """Write what varies, and the layout of the charts."""
     varied = varying_keys(choices)
+    values = {key: [_hparams_value(one[key]) for one in choices if key in one] for key in varied if key != SEED}
+    settings = hparams_config_pb(
+        [HParam(key, _domain(of_key)) for key, of_key in values.items()],
+        [Metric(tag, display_name=name) for tag, name in HPARAMS_METRICS.items()],
+    )
     layout = custom_scalars({**(BAND_LAYOUT if SEED in varied else {}), **CHART_LAYOUT})
-    content = encode_events([Event(summary=_hparams_config(choices, varied)), Event(summary=layout)])
+    content = encode_events([Event(summary=settings), Event(summary=layout)])
     replace_settings(sweep, _bands_folder(sweep), SWEEP_SUFFIX, content)
 
 
@@ -214,15 +219,6 @@ def _without_seed(run_name: str) -> str:
 def _longest(names: Iterable[str]) -> str:
     """The name that says most: the names of runs grow when a sweep varies more options."""
     return max(names, key=lambda name: (name != ONLY_CONFIGURATION, len(name), name))
-
-
-def _hparams_config(choices: Sequence[Mapping[str, Any]], varied: Sequence[str]) -> Summary:
-    hparams = [
-        HParam(key, _domain([_hparams_value(one[key]) for one in choices if key in one]))
-        for key in varied
-        if key != SEED
-    ]
-    return hparams_config_pb(hparams, [Metric(tag, display_name=name) for tag, name in HPARAMS_METRICS.items()])
 
 
 def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
