@@ -258,8 +258,8 @@ def test_stored_outcomes_are_used_only_if_nothing_differs(run, monkeypatch, what
         at = whole._replace(**dict(subject))
         at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
         at = at._replace(data=dataclasses.replace(at.data, span=span)) if span else at
-        victim = Pipeline.of("own", model(scale), gradient_path="exact")._replace(hidden_how=changed)
-        other = Pipeline.of("twin", model(2 * source), gradient_path="exact")
+        victim = Pipeline.of("own", model(scale))._replace(hidden_how=changed)
+        other = Pipeline.of("twin", model(2 * source))
         attacked = AttackRunner(at, victim, plan._replace(sources={"twin": other}))
         made.clear()
         for step in attacked.steps(0.001):

@@ -230,14 +230,13 @@ class Pipeline(NamedTuple):
 
     name: str
     model: nn.Module  # inputs (N, *shape) in the data's units -> logits (N, labels)
-    gradient_path: str
     hide_gradients: Callable[[nn.Module], AbstractContextManager[Any]] = nullcontext  # changes its activations
     hidden_how: str = ""  # names that change
 
     @classmethod
-    def of(cls, name: str, *modules: nn.Module, gradient_path: str) -> Pipeline:
+    def of(cls, name: str, *modules: nn.Module) -> Pipeline:
         """Chain modules; their weights need no gradients."""
-        return cls(name, nn.Sequential(*modules).eval().requires_grad_(False), gradient_path)
+        return cls(name, nn.Sequential(*modules).eval().requires_grad_(False))
 
     @contextmanager
     def as_attacked(self) -> Iterator[nn.Module]:

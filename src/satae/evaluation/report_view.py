@@ -43,12 +43,10 @@ VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
     INCONCLUSIVE: {"marker": "D", "marker_size": 6, "is_hollow": True},
     MASKED: {"marker": "X", "marker_size": 9},
 }
-MODELS: Final = (OWN, BASELINE)
 MOST_VALUES: Final = 12  # columns of a table
 REMARK_WIDTH: Final = 18  # letters of a line in a cell
 MOST_SENTENCES: Final = 3  # configurations in the summary
 MOST_IN_SENTENCE: Final = 3  # values of each
-SHARED_SETTINGS: Final = ("best", "split", "seed")  # settings that should be the same in all sections
 
 
 # Text
@@ -152,7 +150,7 @@ def warnings(evaluations: ReportedEvaluations) -> Iterator[str]:
         names = join_words(dict.fromkeys(part for parts in some for part in parts), "and")
         runs = f"{count_words(len(some), 'run was', 'runs were')} trained further after {names} had been measured"
         yield f"{runs}: what was found of earlier weights is in no mean and no figure; satae-eval measures it again."
-    for key in SHARED_SETTINGS:
+    for key in ("best", "split", "seed"):  # settings that should be the same in all sections
         values: dict[str, list[str]] = {}
         for section in evaluations.sections:
             if key in section.settings:
@@ -246,13 +244,14 @@ def baseline_panels(
         verdict: gives the verdict on a model at a point.
         ends: gives the ends of a bar that is not an interval over the seeds.
     """
-    models = [Curve([], [], model, dash=dash) for model, dash in zip(MODELS, DASHES, strict=False)]
+    dashes = {OWN: DASHES[0], BASELINE: DASHES[1]}
+    models = [Curve([], [], model, dash=dash) for model, dash in dashes.items()]
     ticks = [point.x for point in comparison.points]
     panels = []
     for panel in comparison.panels:
         curves, marks = list[Curve](), list[Curve]()
         for color, series in zip(COLORS, panel.series, strict=False):
-            for model, dash in zip(MODELS, DASHES, strict=False):
+            for model, dash in dashes.items():
                 known = [*_known_points(comparison.x, series, model)]
                 statistics = [(point.x, point.statistics(of)) for point, of in known]
                 is_named = len(comparison.series) > 1 and model == OWN

@@ -79,7 +79,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     for step in track([*steps, *(controls.steps() if controls else ())]):
         step()
     baseline, control = runners.get(BASELINE, runners[OWN]), controls.outcome() if controls else None
-    judged = {name: JudgedModel.judge(runner, baseline, control, radii[-1]) for name, runner in runners.items()}
+    judged = {name: judge(runner, baseline, control, radii[-1]) for name, runner in runners.items()}
     return PartResult(
         _tables(judged, [controls.table()] if controls else []),
         _headline(judged),
@@ -141,7 +141,7 @@ def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
     if subject.config.alpha > 0:
         modules[BASELINE] = [train_baseline(subject.config, subject.steps, device), classifier]
     modules[OWN] = [subject.model, classifier]
-    return {name: Pipeline.of(name, *chain, gradient_path=GRADIENT_PATHS[name]) for name, chain in modules.items()}
+    return {name: Pipeline.of(name, *chain) for name, chain in modules.items()}
 
 
 def _sources(name: str, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
@@ -157,48 +157,39 @@ def _sources(name: str, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline
 
 
 class JudgedModel(NamedTuple):
-    """A pipeline after all attacks, with the checks of its accuracy."""
+    """A pipeline after all attacks, with its verdict."""
 
     runner: AttackRunner
+    accuracies: dict[float, Proportion]  # by radius, against the worst attack for each example; at 0 without an attack
     checks: Sequence[Check]
+    verdict: Verdict
 
-    @classmethod
-    def judge(
-        cls, runner: AttackRunner, baseline: AttackRunner, control: Control | None, grey_radius: float
-    ) -> JudgedModel:
-        """Check the outcomes of a pipeline.
 
-        Args:
-            runner: the pipeline, attacked at every radius.
-            baseline: its baseline, attacked likewise; the pipeline itself if it has no penalty.
-            control: outcome of the positive control; None if that was left out.
-            grey_radius: radius at which every input can become an even grey.
-        """
-        outcomes = runner.outcomes
-        evidence = Evidence(
-            outcomes,
-            runner.chance,
-            runner.no_gradient,
-            path=f"exact, through {runner.pipeline.gradient_path}",
-            whole=True,
-            on_logits=True,
-            everything=grey_radius,
-            twin=baseline.outcomes,
-            control=control,
-            reported={epsilon: outcomes.at(epsilon).accuracy.value for epsilon in outcomes.epsilons},
-        )
-        return cls(runner, run_checks(evidence))
+def judge(runner: AttackRunner, baseline: AttackRunner, control: Control | None, grey_radius: float) -> JudgedModel:
+    """Check the outcomes of a pipeline.
 
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict of all checks."""
-        return verdict(self.checks)
-
-    @property
-    def accuracies(self) -> dict[float, Proportion]:
-        """By radius, the accuracy against the worst of all attacks for each example; at radius 0 without an attack."""
-        outcomes = self.runner.outcomes
-        return {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
+    Args:
+        runner: the pipeline, attacked at every radius.
+        baseline: its baseline, attacked likewise; the pipeline itself if it has no penalty.
+        control: outcome of the positive control; None if that was left out.
+        grey_radius: radius at which every input can become an even grey.
+    """
+    outcomes = runner.outcomes
+    accuracies = {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
+    evidence = Evidence(
+        outcomes,
+        runner.chance,
+        runner.no_gradient,
+        path=f"exact, through {GRADIENT_PATHS[runner.pipeline.name]}",
+        whole=True,
+        on_logits=True,
+        everything=grey_radius,
+        twin=baseline.outcomes,
+        control=control,
+        reported={epsilon: accuracies[epsilon].value for epsilon in outcomes.epsilons},
+    )
+    checks = run_checks(evidence)
+    return JudgedModel(runner, accuracies, checks, verdict(checks))
 
 
 def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) -> list[ResultTable]:
@@ -337,13 +328,13 @@ class PositiveControls:
         """
         device = subject.x.device
         model = load_classifier(subject.config, subject.data, "saturable").to(device)
-        plain = Pipeline.of("control", model, gradient_path="exact")
+        plain = Pipeline.of("control", model)
         pipelines = [("unchanged", 1.0, plain)]
         for kind, change in GRADIENT_HIDING.items():
             for s in CONTROL_FACTORS:
                 hidden = plain._replace(hide_gradients=partial(change, factor=s), hidden_how=f"{kind} by {s:g}")
                 pipelines.append((kind, s, hidden))
-        alone = Pipeline.of(ALONE, load_classifier(subject.config, subject.data).to(device), gradient_path="exact")
+        alone = Pipeline.of(ALONE, load_classifier(subject.config, subject.data).to(device))
         settings = settings._replace(sources={ALONE: alone}, libraries=())  # its own gradients are not hidden
         self.models = [ControlModel(kind, s, AttackRunner(subject, found, settings)) for kind, s, found in pipelines]
         self.epsilon = self.models[0].runner.halving_radius(largest)
