@@ -25,9 +25,6 @@ OPTION_LINE: Final = re.compile(r"^( *)(\w+):(?: +([^#]*?))?(?: +# *(.*))?$")
 def parse_flags(words: Sequence[str]) -> argparse.Namespace:
     """Hydra's flags under their own names, and the other words as ``overrides``.
 
-    Args:
-        words: what follows the name of the program.
-
     Raises:
         ConfigError: a flag is unknown, is not offered, or cannot stand beside another one.
     """

@@ -53,10 +53,6 @@ class Plan(NamedTuple):
 def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     """Compose and validate every run that a command line asks for; nothing is written.
 
-    Args:
-        flags: from :func:`satae.cli.flags.parse_flags`.
-        command: the command line, as typed.
-
     Raises:
         ConfigError: one of the runs cannot be made, or does not fit those that exist.
     """
@@ -114,7 +110,7 @@ def open_runs(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launche
     """Check every run, open the launcher and the sweep; at the end close the runs that could not close themselves.
 
     Args:
-        plan: the runs.
+        plan: the runs of a command line.
         prepare: imports what a run needs; worker processes call it as they start.
 
     Yields:
@@ -189,11 +185,7 @@ def _has_work(job: Job) -> bool:
 
 @contextmanager
 def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
-    """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written.
-
-    Raises:
-        ConfigError: another process works in it, its manifest is too large, or something cannot be written there.
-    """
+    """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written."""
     from satae.runs.record import lock_directory
     from satae.sweeps import tensorboard_sweep
     from satae.sweeps.manifest import encode_manifest, write_manifest
@@ -252,12 +244,7 @@ def _write_errors_refused() -> Iterator[None]:
 
 
 def _close(plan: Plan, error: BaseException | None) -> None:
-    """Close the runs that could not close themselves, and show what a sweep came to.
-
-    Args:
-        plan: the runs.
-        error: what ended the program early, if something did.
-    """
+    """Close the runs that could not close themselves, and show what a sweep came to; ``error`` ended it early."""
     from satae.runs.record import close_unfinished
     from satae.sweeps.results import read_status
 

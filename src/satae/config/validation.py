@@ -164,7 +164,7 @@ def check_changes(saved: Config, wanted: Config, leave_out: Collection[str] = ()
     Args:
         saved: the configuration of the run so far.
         wanted: the configuration to resume with.
-        leave_out: options that are not compared.
+        leave_out: options that may differ.
 
     Raises:
         ConfigError: something is changed that must stay, by name.

@@ -84,12 +84,7 @@ def replace_plugin_names(words: Sequence[str]) -> list[str]:
 
 
 def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
-    """The message about a launcher that Hydra does not find.
-
-    Args:
-        name: the launcher, or the plugin that its configuration needs.
-        known: all names that Hydra knows.
-    """
+    """The message about a launcher, or the plugin that its configuration needs, which is not ``known`` to Hydra."""
     if name in PLUGINS:
         return f"{LAUNCHER_GROUP}={name}: is not installed; install it with pip install 'satae[{PLUGINS[name].extra}]'"
     own = [other for other in known if other not in INNER_NAMES]
@@ -97,12 +92,7 @@ def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_option_message(key: str, chosen: Mapping[str, str]) -> str | None:
-    """The message about an option that the launcher does not have; None if it is not an option of a launcher.
-
-    Args:
-        key: the option, as typed.
-        chosen: the name of the launcher under its own key, if one is chosen.
-    """
+    """The message about an option that the ``chosen`` launcher does not have; None if it is no option of a launcher."""
     option = key.removeprefix(LAUNCHER_OPTION)
     if option == key:
         return None
