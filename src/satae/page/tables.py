@@ -169,27 +169,20 @@ def encode_evaluations(
     """
     own = EVALUATION_COLUMNS
     head = [*own, *(f"row/{column}" if column in own else column for column in evaluated.columns)]
-    places = {column: place for place, column in enumerate(evaluated.columns, len(own))}
     yield encode_csv([head])
     for group in groups:
         for run in group.runs:
             for part in evaluated.runs.get(run.directory, ()):
                 in_means = "yes" if evaluated.counts(run.directory, part) else "no"
                 first = [collection.name(run), group.name, run.seed, part, in_means]
-                yield encode_csv(_evaluation_rows(run.directory, part, first, places))
+                yield encode_csv(_evaluation_rows(run.directory, part, first, evaluated.columns))
 
 
-def _evaluation_rows(
-    directory: Path, part: str, first: list[object], places: Mapping[str, int]
-) -> Iterator[list[object]]:
+def _evaluation_rows(directory: Path, part: str, first: list[object], columns: Sequence[str]) -> Iterator[list[object]]:
     try:
         evaluation = read_result(directory / EVALUATION_FOLDER, part)
     except (OSError, ValueError):  # satae-eval replaced it since it was first read
         return
     for table in evaluation.result.tables if evaluation else ():
-        for cells in table.rows:
-            row = [*first, table.name, *[None] * len(places)]
-            for column, cell in zip(table.columns, cells, strict=True):
-                if column in places:
-                    row[places[column]] = cell
-            yield row
+        for row in table.dicts():
+            yield [*first, table.name, *(row.get(column) for column in columns)]
