@@ -39,7 +39,7 @@ UNCONTROLLED = (*SMALL, "defence.control=false")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=150))
+    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
 
 
 @pytest.fixture(scope="module")
