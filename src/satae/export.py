@@ -131,7 +131,7 @@ def export(words: Sequence[str]) -> str:
     unfinished = "" if status == FINISHED else f"; the run has not finished ({status})"
     return (
         f"{out}: the weights after {epochs} of {config.epochs} epochs, at step {state.step:,}{unfinished}; largest"
-        f" difference from the model {max(differences):.2g}, on {len(x)} validation inputs, and on one"
+        f" difference from the model {max(differences):.2g}, on {len(x)} validation inputs together and on one alone"
     )
 
 

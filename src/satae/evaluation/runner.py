@@ -175,7 +175,8 @@ def _describe_run(run: TrainedRun, weights: str) -> str:
     config, kind = run.config, "best weights" if run.best else "weights"
     status = read_record(run.directory)["status"]
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
+    noise = "no" if config.noise.name == "none" else config.noise.name
     return (
         f"{shorten(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
-        f" {config.alpha:g}, {config.noise.name} noise; {kind} {weights[:12]} at step {run.state.step:,}{more}"
+        f" {config.alpha:g}, {noise} noise; {kind} {weights[:12]} at step {run.state.step:,}{more}"
     )

@@ -257,12 +257,13 @@ class Experiment:
         """Describe the data and the model in two lines."""
         weights = sum(p.numel() for p in self.model.parameters())
         facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
+        noise = "no" if self.config.noise.name == "none" else self.config.noise.name
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
             f" {facts['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
-            f" {self.config.noise.name} noise, on {self.device}"
+            f" {noise} noise, on {self.device}"
         )
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:

@@ -23,7 +23,7 @@ EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more 
 MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
 COLLAPSE_WARNING: Final = (
     "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
-    " it may need more epochs, another optim.lr or act, or a smaller alpha"
+    " try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
 )
 FINAL_METRICS: Final = {
     "total": "total loss",

@@ -38,7 +38,7 @@ LINEAR_PROBE, NEAREST_NEIGHBORS = "linear probe", "nearest neighbours"
 HEADLINE_ESTIMATES: Final = {"slope": ("encoder", "slope"), "probe": ("code", LINEAR_PROBE)}  # the rows that they are
 PROBE_ITERATIONS: Final = 1000  # of the optimizer, at most
 ROUNDING: Final = 1e-12  # share of the mean square below which a variance is rounding
-CLEAN_NOTE: Final = "saturated and dead: of clean inputs; those that training tells are of noisy ones"
+CLEAN_NOTE: Final = "saturated and dead: measured on clean inputs; what training prints is measured on noisy ones"
 SLOPE_NOTE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
 
 
@@ -73,7 +73,7 @@ class Code(EvaluationPart):
         norms = subject.map_batches(partial(jacobian_norm, subject.model.encode), subject.x[: self.jacobians])
         if len(subject.complement.levels) < 2:
             notes.append(
-                f"no share at the levels: {subject.config.act.name} has one alone; bimodality stands in for it"
+                f"share at the levels: left out, {subject.config.act.name} has fewer than two levels; see bimodality"
             )
         slope_0 = share_estimate(int((norms == 0).sum()), len(norms))
         rows = [

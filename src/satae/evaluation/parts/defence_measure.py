@@ -260,11 +260,11 @@ def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
     own = judged[OWN]
     failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
     unsure = [str(check.number) for check in own.checks if check.outcome == "open"]
-    why = f", for check {', '.join(failed or unsure)}" if failed or unsure else ""
+    why = f", because of check {', '.join(failed or unsure)}" if failed or unsure else ""
     return [
         *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
         "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
-        "checks 3, 5, 6, 7 and 8 tell the worst share of the examples at any epsilon",
+        "checks 3, 5, 6, 7 and 8: the share of the examples at the epsilon where it is largest",
         *(f"verdict on {name}: {judged[name].verdict}" for name in judged if name != OWN),
         f"verdict: {own.verdict}{why}",
     ]
