@@ -117,7 +117,7 @@ def test_a_control_with_few_examples_leaves_the_check_open():
 
 
 def test_the_figure_names_the_radius_only_if_examples_offend():
-    some, none = masking_checks.converged(more("doubled", 0.1, 20)), masking_checks.converged(honest())
+    some, none = masking_checks.attacks_converge(more("doubled", 0.1, 20)), masking_checks.attacks_converge(honest())
     assert some.figure.endswith(", epsilon 0.1")
     assert none.figure.startswith("0.0 % (")
     assert "epsilon" not in none.figure
@@ -219,7 +219,7 @@ def test_an_example_broken_by_any_attack_of_a_kind_is_broken():
     ).at(0.1)
     assert torch.equal(found.of_kinds("exact").broken, ~(a & b & right))
     assert torch.equal(found.of_kinds("black").broken, ~(~a & right))
-    assert torch.equal(found.named(["b"]).broken, ~(b & right))
+    assert torch.equal(found.with_names(["b"]).broken, ~(b & right))
     assert torch.equal(found.of_kinds().broken, ~right)
     assert found.broken.all()
 
@@ -256,6 +256,6 @@ def test_the_control_is_called_masked_and_its_level_is_found(factor):
     assert verdict(masking_checks.run_checks(control)) == "masked"
     assert outcomes(control)[8] == "failed"
     level, found = (evidence.outcomes.accuracy.value for evidence in (plain, control))
-    assert control.outcomes.named(["pgd-margin"]).accuracy.value > level + 0.1  # the illusion
+    assert control.outcomes.with_names(["pgd-margin"]).accuracy.value > level + 0.1  # the illusion
     assert found < level + masking_checks.CONTROL_TOLERANCE
     assert abs(control.outcomes.correct.float().mean() - plain.outcomes.correct.float().mean()) < 0.03

@@ -159,7 +159,7 @@ class AttackRunner:
 
     def _run_attack(self, attack: Attack, epsilon: float) -> None:
         fooled = ~self.correct
-        todo = self.correct & ~self.outcomes.at(epsilon).named(attack.after).broken
+        todo = self.correct & ~self.outcomes.at(epsilon).with_names(attack.after).broken
         self.tried[attack.name, epsilon] = int(todo.sum())
         key, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
         known = self._cache.look_up(key, [self._names[example] for example in chosen])

@@ -46,7 +46,7 @@ class AttackOutcomes(NamedTuple):
         """The outcomes of the attacks of some kinds."""
         return self.where(lambda attack: attack.kind in kinds)
 
-    def named(self, names: Collection[str]) -> AttackOutcomes:
+    def with_names(self, names: Collection[str]) -> AttackOutcomes:
         """The outcomes of the attacks with some names."""
         return self.where(lambda attack: attack.name in names)
 
@@ -185,7 +185,7 @@ def grows_with_epsilon(evidence: Evidence) -> Check:
     return Check(4, title, figure, worst_outcome([is_at_chance(last, evidence.chance), *map(is_rare, lost)]))
 
 
-def converged(evidence: Evidence) -> Check:
+def attacks_converge(evidence: Evidence) -> Check:
     """Check 5: examples broken only by twice the steps or restarts, or by a library, show that attacks stop early."""
     has_library = bool(evidence.outcomes.of_kinds("library").results)
     by: tuple[AttackKind, ...] = ("doubled", "library") if has_library else ("doubled",)
@@ -220,7 +220,7 @@ def surrogates_add_nothing(evidence: Evidence) -> Check:
         here = evidence.outcomes.at(epsilon)
         surrogates = here.of_kinds("surrogate")
         for like in dict.fromkeys(result.attack.like for result in surrogates.results):
-            exact = here.named([like])
+            exact = here.with_names([like])
             if not exact.results:
                 return Check(8, title, NOT_ALL_ATTACKS, "open")
             softened = surrogates.where(lambda attack, like=like: attack.like == like)  # type: ignore[misc]
@@ -271,7 +271,7 @@ CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
     gradients_exist,
     iterative_beats_single,
     grows_with_epsilon,
-    converged,
+    attacks_converge,
     white_box_beats_black_box,
     more_than_one_loss,
     surrogates_add_nothing,

@@ -306,7 +306,9 @@ class ControlModel(NamedTuple):
         """The row of this model in the table of controls."""
         runner, outcomes = self.runner, self.runner.outcomes
         clean, none = (share.float().mean().item() for share in (runner.correct, runner.no_gradient))
-        left = [found.accuracy.value for found in (outcomes.named(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes)]
+        left = [
+            found.accuracy.value for found in (outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes)
+        ]
         return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict]
 
 
