@@ -397,7 +397,7 @@ def test_execution_options_and_epochs_may_change_on_resume(interrupted):
         ("batch_size=7", "batch_size=7: cannot be changed"),
         ("data=manifold", "cannot be changed"),
         ("precision=bf16", "precision=bf16: cannot be changed"),
-        ("epochs=1", "epochs=1: 2 have started; give at least that"),
+        ("epochs=1", "epochs=1: this run has started 2 epochs; give epochs=2 or more"),
         ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
         ("aplha=1", "aplha: no such option; did you mean alpha?"),
         ("hydra.run.dir=other", "hydra.run.dir=other: resume=run resumes in the run's own directory; leave it out"),

@@ -80,7 +80,8 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
             started = -(-state.step // steps_per_epoch(int(state.facts["samples"]), config.batch_size))
             if config.epochs < started:
                 raise ConfigError(
-                    f"epochs={config.epochs}: {started} have started; give at least that, or use rerun={run}"
+                    f"epochs={config.epochs}: this run has started {started} epochs; give epochs={started} or more, or"
+                    f" start a new run with rerun={run}"
                 )
             if config.epochs == started and finished:
                 return False
