@@ -28,3 +28,9 @@ def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, er
     monkeypatch.setattr(Launcher, "run", failing)
     assert here(tmp_path, *TINY) == (2, "", f"satae-train: {message}\n")
     assert files(tmp_path) == []
+
+
+def test_job_logging_that_cannot_be_used_is_refused_with_its_cause(tmp_path):
+    code, _, errors = here(tmp_path, *TINY, "hydra/job_logging=disabled")
+    message = "hydra/job_logging: Unable to configure root logger (Unable to add handler 'file')"
+    assert (code, errors) == (2, f"satae-train: {message}\n")

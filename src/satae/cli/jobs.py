@@ -64,7 +64,7 @@ def run_job(train: Callable[[Config, RunRecord, Share | None, str], object], job
     """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
 
     Raises:
-        ConfigError: another process works in the directory of a single run.
+        ConfigError: another process works in the directory of a single run, or ``hydra.job_logging`` cannot be used.
         Interrupted: a signal ended the run; it has left a checkpoint, and the message says how to resume.
     """
     from hydra.core.utils import configure_log, env_override
@@ -79,7 +79,10 @@ def run_job(train: Callable[[Config, RunRecord, Share | None, str], object], job
     resume_garbage_collector()
     directory.mkdir(parents=True, exist_ok=True)
     with tolerant_output(), chdir(directory) if options.job.chdir else nullcontext(), env_override(options.job.env_set):
-        configure_log(options.job_logging, options.verbose)
+        try:
+            configure_log(options.job_logging, options.verbose)
+        except ValueError as error:
+            raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
         if options.output_subdir:  # Hydra's own record of a run
             for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
                 file = directory / options.output_subdir / f"{name}.yaml"
