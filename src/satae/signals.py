@@ -24,11 +24,6 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
         self.remedy = remedy  # for the message
 
-    @property
-    def code(self) -> int:
-        """The exit code of the program, as shells define it."""
-        return 128 + self.number
-
     def __str__(self) -> str:
         """The name of the signal."""
         return signal.Signals(self.number).name

@@ -95,7 +95,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
                 record.add_epoch(epoch.number, metrics)
                 logger.log_scalars(metrics, epoch.number)
                 console.show_epoch(epoch.number, metrics)
-                if epoch.alpha == config.alpha:  # until it has risen, the loss is another one
+                if epoch.alpha == config.alpha:  # while alpha rises, the losses cannot be compared
                     checkpoints.offer_best(metrics["valid/total"], experiment.weights)
                 is_due = is_due or checkpoints.should_save(experiment.step, epoch.number)
             interrupted_by = signals.pending_signal()
@@ -108,7 +108,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
                 console.info(f"interrupted: stopped at {experiment.describe_position()}")
                 raise signals.Interrupted(interrupted_by)
 
-        if "valid/code_sensitivity" not in metrics:  # a resumed run that is to have fewer epochs
+        if "valid/code_sensitivity" not in metrics:  # resumed with fewer epochs: none was left to train
             metrics |= experiment.measure_rare()
         drawn = pictures.save(pictures.draw_examples(experiment), record.directory)
         record.write_final_metrics(metrics)

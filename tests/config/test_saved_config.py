@@ -33,7 +33,7 @@ def test_pipes_folders_and_unwanted_links_are_refused_at_once(tmp_path):
         read_file(tmp_path, 100)
     assert read_json(tmp_path / "link", 100) == {}
     with pytest.raises(OSError, match="link"):
-        read_json(tmp_path / "link", 100, follow_links=False)
+        read_file(tmp_path / "link", 100, follow_links=False)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "missing", 100)
 

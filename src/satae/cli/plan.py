@@ -175,7 +175,10 @@ def _has_work(job: Job) -> bool:
         check_config(job.config)
         return True
     finished = read_record(job.directory)["status"] == FINISHED
-    warn = lambda line: print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: E731, T201
+
+    def warn(line: str) -> None:
+        print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: T201
+
     has_work = check_resume(job.config, job.directory, finished, warn)
     if not has_work and not job.in_sweep:
         more = "to train further, give more (epochs=...)"

@@ -48,7 +48,7 @@ class Entry(Generic[T]):
 
     name: str
     build: Callable[..., T]
-    facts: Mapping[str, Any]  # what was registered beside the function, such as the flat set of an activation
+    facts: Mapping[str, Any]  # what was registered beside the function, such as ``published`` of a data source
 
 
 class Registry(Generic[T]):

@@ -41,9 +41,9 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes
     return content
 
 
-def read_json(path: Path, max_bytes: int, *, follow_links: bool = True) -> Any:
+def read_json(path: Path, max_bytes: int) -> Any:
     """Read a JSON file; raises what :func:`read_file` does, and ValueError if it is not JSON."""
-    content = read_file(path, max_bytes, follow_links=follow_links)
+    content = read_file(path, max_bytes)
     try:
         return json.loads(content.decode("utf-8"))
     except RecursionError:
@@ -52,12 +52,12 @@ def read_json(path: Path, max_bytes: int, *, follow_links: bool = True) -> Any:
         raise ValueError("it is incomplete, or not JSON") from None
 
 
-def read_yaml(path: Path, max_bytes: int = MAX_CONFIG_BYTES) -> Any:
+def read_yaml(path: Path) -> Any:
     """Read a YAML file that holds plain data: no tags, no references, at most ``MAX_DEPTH`` levels.
 
     Raises what :func:`read_file` does, and ValueError if it is not plain YAML.
     """
-    content = read_file(path, max_bytes)
+    content = read_file(path, MAX_CONFIG_BYTES)
     try:
         _check_yaml(content)
         return YAML_LOADER(content).get_single_data()

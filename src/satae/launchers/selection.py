@@ -27,16 +27,24 @@ class LauncherChoice(NamedTuple):
     options: tuple[str, ...]  # what users change
 
 
+SLURM_OPTIONS: Final = (
+    "partition",
+    "account",
+    "qos",
+    "constraint",
+    "gres",
+    "mem_gb",
+    "setup",
+    "cpus_per_task",
+    "timeout_min",
+    "max_num_timeout",
+    "signal_delay_s",
+    "array_parallelism",
+)
 LAUNCHERS: Final = {
     "joblib": LauncherChoice("joblib", "joblib", "joblib", ("n_jobs",)),
     "submitit_local": LauncherChoice("submitit", "submitit_local", "submitit_here", ("cpus_per_task",)),
-    "slurm": LauncherChoice(
-        *("submitit", "submitit_slurm", "slurm"),
-        (
-            *("partition", "account", "qos", "constraint", "gres", "mem_gb", "setup", "cpus_per_task"),
-            *("timeout_min", "max_num_timeout", "signal_delay_s", "array_parallelism"),
-        ),
-    ),
+    "slurm": LauncherChoice("submitit", "submitit_slurm", "slurm", SLURM_OPTIONS),
     "ray": LauncherChoice("ray", "ray", "ray_here", ("ray.remote.num_cpus",)),
     "ray_cluster": LauncherChoice(
         "ray", "ray", "ray_cluster", ("ray.remote.num_cpus", "ray.remote.max_retries", "ray.init.address")

@@ -38,8 +38,14 @@ from satae.runs.layout import (
 from satae.runs.provenance import git_state, package_versions
 
 RECORD_TYPES: Final[dict[str, type]] = {
-    **{"status": str, "command": str, "folder": str, "overrides": list, "resumed": list},
-    **{"started": str, "wall_s": float, "exit_code": int},
+    "status": str,
+    "command": str,
+    "folder": str,
+    "overrides": list,
+    "resumed": list,
+    "started": str,
+    "wall_s": float,
+    "exit_code": int,
 }
 REQUIRED_KEYS: Final = {"status", "command", "overrides"}
 
