@@ -175,7 +175,7 @@ def test_a_checkpoint_without_read_permission_is_refused_and_kept(interrupted, m
     outcome = here(interrupted, "resume=run")
     monkeypatch.undo()
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == f"satae-train: {newest}: cannot be read (Permission denied); see to it\n"
+    assert outcome.err == f"satae-train: {newest}: cannot be read (Permission denied); check it\n"
     assert newest.read_bytes() == before
     assert here(interrupted, "resume=run").code == 0
 
@@ -497,7 +497,7 @@ def test_other_data_are_refused(own_data):
     before = (own_data / "run" / "run.json").read_text()
     outcome = here(own_data, "resume=run")
     assert outcome.code == 2
-    assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
+    assert "cannot resume (the numbers in the data have changed); start over with rerun=" in outcome.err
     assert (own_data / "run" / "run.json").read_text() == before
 
 
@@ -512,7 +512,7 @@ def test_data_with_one_changed_number_are_refused(tmp_path, monkeypatch):
     numpy.save(tmp_path / "many.npy", x)
     outcome = there(tmp_path, "resume=run")
     assert outcome.code == 2
-    assert "cannot resume (the numbers in the data are others); start over with rerun=" in outcome.err
+    assert "cannot resume (the numbers in the data have changed); start over with rerun=" in outcome.err
 
 
 def test_a_checkpoint_with_an_old_data_fingerprint_is_refused(interrupted):
@@ -521,7 +521,7 @@ def test_a_checkpoint_with_an_old_data_fingerprint_is_refused(interrupted):
     checkpoint.save(newest, state._replace(facts=state.facts | {"data": "0" * 64}))
     outcome = here(interrupted, "resume=run")
     assert outcome.code == 2
-    assert "cannot resume (it is of an earlier version, which looked at a few of the data alone);" in outcome.err
+    assert "cannot resume (an earlier version wrote it, which looked at only a few of the data);" in outcome.err
     assert outcome.err.endswith(f"; start over with rerun={interrupted / 'run'}\n")
 
 

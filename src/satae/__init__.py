@@ -1,4 +1,4 @@
-"""Saturated denoising autoencoders: the regulariser, the models, and the runs that ``satae-train`` made.
+"""Saturated denoising autoencoders: the regularizer, the models, and the runs that ``satae-train`` made.
 
 >>> import torch, satae
 >>> classifier = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))

@@ -357,10 +357,10 @@ def test_labels_that_cannot_be_learned_are_refused(run, train, test, told):
 
 
 def test_inputs_of_few_classes_have_a_note(run, monkeypatch):
-    assert "classes alone" not in typed(run, "run=.", *UNCONTROLLED).out
+    assert "classes are among the inputs" not in typed(run, "run=.", *UNCONTROLLED).out
     few = typed(run, "run=.", *UNCONTROLLED, "defence.samples=4")
     assert "note: epsilon 0.5 is added: within it every input can become an even grey" in few.out
-    assert "note: the inputs are of 3 of 10 classes alone\n" in few.out
+    assert "note: only 3 of 10 classes are among the inputs\n" in few.out
 
 
 def test_a_ball_around_an_input_outside_the_range_holds_the_input(run):

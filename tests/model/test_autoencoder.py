@@ -170,7 +170,7 @@ def test_standardisation_is_saved_with_the_weights():
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(("name", "batch_norm"), CASES)
-def test_the_regulariser_attached_to_the_encoder_agrees_with_the_objective(name, batch_norm, reduction):
+def test_the_regularizer_attached_to_the_encoder_agrees_with_the_objective(name, batch_norm, reduction):
     model, x = MAKERS[name](batch_norm=batch_norm), images()
     losses = satae.Objective(satae.Complement(nn.Tanh()), reduction)(model, x, x, alpha=0.1)
     with satae.saturating(model.encoder, reduction=reduction) as saturation:

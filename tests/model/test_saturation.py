@@ -1,4 +1,4 @@
-"""The regulariser on any module: what it sees, what it adds up, and that it leaves nothing behind."""
+"""The regularizer on any module: what it sees, what it adds up, and that it leaves nothing behind."""
 
 import copy
 

@@ -43,7 +43,7 @@ def honest(**changes):
         whole=True,
         on_logits=True,
         everything=0.5,
-        twin=AttackOutcomes(robust(190), twin),
+        baseline=AttackOutcomes(robust(190), twin),
         control=Control(("inconclusive", 0.5), {"faded by 5": ("masked", 0.48), "faded by 20": ("masked", 0.52)}),
         reported={0.1: 0.5, 0.5: 0.0},
     )
@@ -86,7 +86,7 @@ FAILING = {
     "not down to chance": (4, {"outcomes": with_results(r._replace(robust=robust(100)) for r in EVERY).outcomes}),
     "twin unbroken": (
         9,
-        {"twin": honest().twin._replace(results=[r._replace(robust=robust(100)) for r in EVERY])},
+        {"baseline": honest().baseline._replace(results=[r._replace(robust=robust(100)) for r in EVERY])},
     ),
     "control not seen": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.5), "b": ("holds", 0.5)})}),
     "control not recovered": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.7)})}),
@@ -168,7 +168,7 @@ def test_few_examples_leave_the_verdict_inconclusive():
     few = evidence._replace(
         outcomes=last(evidence.outcomes),
         no_gradient=evidence.no_gradient[-20:],
-        twin=last(evidence.twin),
+        baseline=last(evidence.baseline),
         reported={0.1: 1.0, 0.5: 0.0},
     )
     assert outcomes(few)[2] == "open"
@@ -184,7 +184,7 @@ def test_few_examples_leave_the_verdict_inconclusive():
         (without("surrogate"), 8),
         (honest(everything=None), 4),
         (honest(everything=0.9), 4),
-        (honest(twin=None), 9),
+        (honest(baseline=None), 9),
         (honest(control=None), 10),
         (honest(reported=None), 11),
         (with_results(r for r in EVERY if r.attack.name != "pgd-ce"), 7),

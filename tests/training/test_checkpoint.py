@@ -132,9 +132,9 @@ def halve(tensors, name):
         (lambda facts, tensors: facts.update(shape=[1, 9, 9]), "9, 9"),
         (lambda facts, tensors: facts.pop("device"), "device"),
         (lambda facts, tensors: facts.update(step="x"), "its step is x"),
-        (lambda facts, tensors: facts.update(data="whole:" + "0" * 64), "the numbers in the data are others"),
-        (lambda facts, tensors: facts.update(data="0" * 64), "it is of an earlier version"),
-        (lambda facts, tensors: facts.update(data=None), "it is of an earlier version"),
+        (lambda facts, tensors: facts.update(data="whole:" + "0" * 64), "the numbers in the data have changed"),
+        (lambda facts, tensors: facts.update(data="0" * 64), "an earlier version wrote it"),
+        (lambda facts, tensors: facts.update(data=None), "an earlier version wrote it"),
         (lambda facts, tensors: tensors.pop("optimiser/0/exp_avg"), "exp_avg|incomplete"),
         (lambda facts, tensors: [tensors.pop(n) for n in [*tensors] if n.startswith("optimiser")], "incomplete"),
         (lambda facts, tensors: tensors.pop("model/encoder.layer1.affine.bias"), "encoder.layer1.affine.bias"),
@@ -364,7 +364,7 @@ def test_a_run_without_checkpoints_has_no_latest(tmp_path):
 @pytest.mark.parametrize("step", [6, 8, None, "7", 7.5])
 def test_a_checkpoint_of_another_step_than_its_name_says_is_refused(path, step):
     checkpoint.save(path, state(step=step))
-    with pytest.raises(ValueError, match=f"{path}: says that it is of step {step}"):
+    with pytest.raises(ValueError, match=f"{path}: says that it belongs to step {step}"):
         latest_checkpoint(path.parents[1])
 
 

@@ -70,7 +70,7 @@ class TrainedRun(NamedTuple):
         except (FileNotFoundError, ValueError) as error:
             raise ConfigError(first_line(error)) from None
         except (KeyError, TypeError):
-            raise ConfigError(f"{directory}: its checkpoint is of no model; train again") from None
+            raise ConfigError(f"{directory}: its checkpoint holds no model; train again") from None
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights and their names."""

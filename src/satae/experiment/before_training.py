@@ -95,7 +95,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
     except ConfigError:
         raise
     except OSError as error:
-        raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); see to it") from None
+        raise ConfigError(f"{error.filename or run}: cannot be read ({error.strerror}); check it") from None
     except ValueError as error:
         raise ConfigError(f"{run}: cannot resume ({first_line(error)}); start over with rerun={run}") from None
     except (KeyError, TypeError, ArithmeticError) as error:

@@ -38,6 +38,7 @@ from satae.training.torch_settings import set_precision
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
 METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run
 MEASURED_SAMPLES: Final = 10_000  # of a split, at most, after each epoch
+OPTIMIZER_PART: Final = "optimiser"  # of a checkpoint; the spelling of existing files
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
 
@@ -152,7 +153,7 @@ class Experiment:
         """
         generators = {"noise": self.noise_generator.get_state(), "order": self.position.order}
         facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
-        state = self.weights().with_part("optimiser", optimizers.state_tensors(self.optimizer))
+        state = self.weights().with_part(OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
         state = state.with_part("generator", generators).with_facts(**facts)
         if not state.is_finite:
             raise NonFiniteWeights(self.step)
@@ -171,7 +172,7 @@ class Experiment:
             check_data(facts, self.data, self.fingerprint)
             self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
-            optimizers.load_state(self.optimizer, state.part("optimiser"), after_a_step=state.step > 0)
+            optimizers.load_state(self.optimizer, state.part(OPTIMIZER_PART), after_a_step=state.step > 0)
             if facts["device"] == self.device.type:
                 self.noise_generator.set_state(state.tensors["generator/noise"])
             else:
@@ -282,9 +283,9 @@ def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = N
     if facts["samples"] != samples:
         raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
     if not is_fingerprint(facts["data"]):
-        raise ValueError("it is of an earlier version, which looked at a few of the data alone")
+        raise ValueError("an earlier version wrote it, which looked at only a few of the data")
     if facts["data"] != (fingerprint or data.fingerprint):
-        raise ValueError("the numbers in the data are others")
+        raise ValueError("the numbers in the data have changed")
 
 
 def check_shape(facts: dict[str, Any], data: Dataset) -> None:

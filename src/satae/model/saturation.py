@@ -1,4 +1,4 @@
-"""The saturation regulariser, attached to any torch module."""
+"""The saturation regularizer, attached to any torch module."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Saturation:
 
     def _last(self) -> dict[str, tuple[Complement, Tensor]]:
         if not self._seen:
-            raise RuntimeError("no forward pass yet: call the module that the regulariser is attached to first")
+            raise RuntimeError("no forward pass yet: call the module that the regularizer is attached to first")
         return self._seen
 
 

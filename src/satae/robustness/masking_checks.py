@@ -86,7 +86,7 @@ class Evidence(NamedTuple):
     whole: bool  # the whole pipeline was attacked, not the autoencoder or the classifier alone
     on_logits: bool  # the attacked output is logits
     everything: float | None = None  # radius at which every input can become the same grey image
-    twin: AttackOutcomes | None = None  # outcomes of the same attacks on the baseline trained with alpha=0
+    baseline: AttackOutcomes | None = None  # outcomes of the same attacks on the model trained with alpha=0
     control: Control | None = None
     reported: dict[float, float] | None = None  # radius -> robust accuracy that is printed
 
@@ -232,10 +232,10 @@ def surrogates_add_nothing(evidence: Evidence) -> Check:
 
 def baseline_is_broken(evidence: Evidence) -> Check:
     """Check 9: attacks that cannot break the unregularized baseline in the largest ball prove nothing."""
-    title, twin, everything = "twin left in the largest ball", evidence.twin, evidence.everything
-    if twin is None or everything is None or not twin.epsilons or twin.epsilons[-1] < everything:
+    title, baseline, everything = "twin left in the largest ball", evidence.baseline, evidence.everything
+    if baseline is None or everything is None or not baseline.epsilons or baseline.epsilons[-1] < everything:
         return Check(9, title, "not measured", "open")
-    accuracy = twin.at(twin.epsilons[-1]).accuracy
+    accuracy = baseline.at(baseline.epsilons[-1]).accuracy
     return Check(9, title, str(accuracy), is_at_chance(accuracy, evidence.chance))
 
 

@@ -106,7 +106,7 @@ def read_run(directory: Path) -> RunResult:
     record = read_record(directory)
     choices = flatten(read_config_values(directory / CONFIG_FILE))
     if type(choices.get(SEED, 0)) is not int:
-        raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is no whole number")
+        raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is not a whole number")
     # if a finished run was extended and then interrupted, its metrics.json still belongs to the fewer epochs
     metrics = read_final_metrics(directory) if record["status"] == FINISHED else {}
     return RunResult(directory, choices, record, metrics)

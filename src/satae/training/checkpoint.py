@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from satae import atomic_write as files
+from satae import atomic_write
 from satae.config.schema import Checkpoints
 from satae.printable import brief, brief_line
 from satae.training import CHECKPOINTS, OLD_CHECKPOINT
@@ -105,11 +105,11 @@ def save(path: Path, state: State) -> None:
     Raises:
         OSError: it cannot be written; an existing file is untouched.
     """
-    files.make_folder(path.parent)
+    atomic_write.make_folder(path.parent)
     tensors = {name: x.detach().cpu().contiguous().clone() for name, x in state.tensors.items()}
     facts = json.dumps(state.facts)
     metadata = {"format": str(FORMAT), "facts": facts, "sha256": _digest(facts, tensors)}
-    files.replace(path, safetensors_bytes(tensors, metadata))
+    atomic_write.replace(path, safetensors_bytes(tensors, metadata))
 
 
 def load(path: Path) -> State:
@@ -126,8 +126,8 @@ def load(path: Path) -> State:
     if (size := path.stat().st_size) > memory():
         reason = f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine"
         raise UnreadableCheckpoint(f"{path}: not a checkpoint that can be read ({reason})")
-    with files.name_file_in_errors(path), path.open("rb") as probe:  # safetensors does not say why it cannot read
-        probe.read(1)
+    with atomic_write.name_file_in_errors(path), path.open("rb") as probe:
+        probe.read(1)  # safetensors does not say why it cannot read
     try:
         with safe_open(path, "pt") as file:  # it checks that the file is as long as its header says
             metadata = file.metadata() or {}
@@ -142,7 +142,7 @@ def load(path: Path) -> State:
     except Exception as error:  # safetensors and torch raise many kinds, and not every one is the file's fault
         raise ValueError(f"{path}: cannot be read ({brief_line(error)})") from None
     if _digest(metadata["facts"], tensors) != metadata["sha256"]:
-        raise DamagedCheckpoint(path, "it is damaged: its SHA-256 is another")
+        raise DamagedCheckpoint(path, "it is damaged: its SHA-256 does not match")
     return State(facts, tensors)
 
 
@@ -229,7 +229,7 @@ def latest_checkpoint(run: Path, warn: Callable[[str], object] = log.warning) ->
             damaged.append(str(error))
             continue
         if state.facts.get("step") != step:
-            raise ValueError(f"{path}: says that it is of step {brief(state.facts.get('step'))}")
+            raise ValueError(f"{path}: says that it belongs to step {brief(state.facts.get('step'))}")
         for reason in damaged:
             warn(f"{reason}; resuming from {path.name}")
         return state
@@ -260,7 +260,7 @@ class CheckpointManager:
         self.run, self.schedule, self.best = run, schedule, best
         self._due_at = self._next_due(cost=0.0)
         self._unwritten_best: State | None = None
-        for partial_file in (run / CHECKPOINTS).glob(f".*{files.PARTIAL_SUFFIX}"):
+        for partial_file in (run / CHECKPOINTS).glob(f".*{atomic_write.PARTIAL_SUFFIX}"):
             partial_file.unlink()
 
     def should_save(self, step: int, finished_epoch: int | None = None) -> bool:

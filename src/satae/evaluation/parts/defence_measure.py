@@ -184,7 +184,7 @@ def judge(runner: AttackRunner, baseline: AttackRunner, control: Control | None,
         whole=True,
         on_logits=True,
         everything=grey_radius,
-        twin=baseline.outcomes,
+        baseline=baseline.outcomes,
         control=control,
         reported={epsilon: accuracies[epsilon].value for epsilon in outcomes.epsilons},
     )
@@ -275,7 +275,7 @@ def _input_notes(subject: Subject, largest: float) -> Iterator[str]:
     yield f"epsilon {largest:g} is added: {why}"
     present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
     if present < known:  # few inputs, or a file in the order of its labels
-        yield f"the inputs are of {present} of {known} classes alone"
+        yield f"only {present} of {known} classes are among the inputs"
 
 
 # The positive control: models whose gradients are hidden on purpose
@@ -306,9 +306,8 @@ class ControlModel(NamedTuple):
         """The row of this model in the table of controls."""
         runner, outcomes = self.runner, self.runner.outcomes
         clean, none = (share.float().mean().item() for share in (runner.correct, runner.no_gradient))
-        left = [
-            found.accuracy.value for found in (outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes)
-        ]
+        suites = outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes
+        left = [suite.accuracy.value for suite in suites]
         return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict]
 
 

@@ -204,7 +204,7 @@ def _notes(subject: Subject, rows: Sequence[NoiseRow]) -> Iterator[str]:
         " elements; psnr: dB; noisy: of the noisy input itself"
     )
     if window is None:
-        yield f"no ssim: inputs of {shape} are no grey or colour images of {smallest} or more"
+        yield f"no ssim: inputs of {shape} are not grey or color images of {smallest} or more"
     else:
         yield f"ssim in windows of {window}x{window}, of images of {shape}"
     in_data_units = {entry.name for entry in NOISES.entries() if entry.facts.get("in_data_units")}
