@@ -1,5 +1,6 @@
 """What all tests share: seeded, single-threaded, and the same examples on every machine."""
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -35,6 +36,11 @@ def _own_signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # no test cuts the power; tests of fsync put their own here
 
 
 @pytest.fixture(autouse=True)

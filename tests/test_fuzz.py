@@ -133,7 +133,7 @@ def check(words):
 QUICKLY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "derandomize": True}
 
 
-@settings(max_examples=200, **QUICKLY)
+@settings(max_examples=50, **QUICKLY)
 @given(st.lists(WORDS, min_size=1, max_size=4))
 def test_every_command_line_is_run_or_refused_in_one_line(words):
     check(words)

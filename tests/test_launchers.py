@@ -59,6 +59,7 @@ def test_the_numbers_are_the_same_to_the_last_bit(launcher, tmp_path):
 
 
 @pytest.mark.parametrize("launcher", LOCAL)
+@pytest.mark.slow  # tests/launchers has the same law with runs that only wait
 def test_a_signal_ends_all_runs_with_a_checkpoint(launcher, tmp_path):
     with started(tmp_path, *SWEEP, "epochs=1000000", f"hydra/launcher={launcher}") as program:
         wait_for_first_epochs(tmp_path, program, 2)

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import time
@@ -10,9 +12,12 @@ import time
 import pytest
 from program import PROGRAM, TINY, files, here, read, there
 
+from benchmarks.report_size import png
 from satae import signals
 from satae.experiment import experiment
+from satae.page import writing
 from satae.page.writing import write_report
+from satae.plots.style import Drawing
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
 from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
 from satae.training.loop import NonFiniteLoss, fit
@@ -54,12 +59,29 @@ def failing(monkeypatch, error, *, at):
     monkeypatch.setattr(experiment, "fit", failed)
 
 
+@pytest.fixture(autouse=True)
+def _blank_charts(monkeypatch):
+    """Draw no charts: they cost more than the training, and tests/page looks at them."""
+    monkeypatch.setattr(writing, "draw_chart", blank_chart)
+
+
+def blank_chart(chart):
+    return Drawing(chart.name, chart.title, chart.caption, chart.title, png(random.Random(0), side=8), "<svg/>", is_wide=False)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A sweep that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     outcome = here(folder, *WORDS)
     return folder / "outputs" / "first", outcome
+
+
+@pytest.fixture
+def finished(whole, tmp_path):
+    """A folder with a copy of that sweep."""
+    shutil.copytree(whole[0], tmp_path / "outputs" / "first")
+    return tmp_path
 
 
 def test_a_name_stands_for_a_folder_with_one_folder_for_each_configuration(whole):
@@ -91,32 +113,30 @@ def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
     ]
 
 
-def test_another_configuration_is_refused_and_nothing_is_written(tmp_path):
-    assert here(tmp_path, *WORDS).code == 0
-    before = files(tmp_path)
-    outcome = here(tmp_path, *WORDS, "epochs=3")
+def test_another_configuration_is_refused_and_nothing_is_written(finished):
+    before = files(finished)
+    outcome = here(finished, *WORDS, "epochs=3")
     assert outcome.code == 2
     assert outcome.err.startswith("satae-train: epochs=3: the runs of outputs/first have 2; take another name")
     assert len(outcome.err.splitlines()) == 1
-    assert files(tmp_path) == before
+    assert files(finished) == before
 
 
-def test_execution_options_may_change(tmp_path):
-    assert here(tmp_path, *WORDS).code == 0
+def test_execution_options_may_change(finished):
     for words in [
         (*WORDS, "checkpoint.every_steps=1", "device=cpu"),
         ("sweep=first", "device=cpu"),  # resumes it too
         (*TINY, "seed=0,1", "alpha=0,0.1", "sweep=first"),
         ("sweep=first",),
     ]:
-        outcome = here(tmp_path, *words)
+        outcome = here(finished, *words)
         assert (outcome.code, outcome.err) == (0, "")
         assert outcome.out.splitlines()[0] == "4 of 4 runs exist already"
-    assert len(table(tmp_path / "outputs" / "first")) == 4
+    assert len(table(finished / "outputs" / "first")) == 4
 
 
 def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
-    outcome = here(tmp_path, *TINY, "threads=1,2", "seed=0,1", "sweep=first")
+    outcome = here(tmp_path, *TINY, "epochs=1", "threads=1,2", "seed=0,1", "sweep=first")
     assert outcome.code == 0
     assert len(table(tmp_path / "outputs" / "first")) == 4
     (group,) = aggregate.group_runs(list(results.read_runs(tmp_path / "outputs" / "first")))
@@ -282,10 +302,9 @@ def test_fail_fast_starts_no_more_runs(tmp_path, monkeypatch):
         (f"{NAMES[0]}/metrics.json", '{"valid/fvu": "<b>"}', "metrics.json: cannot be read"),
     ],
 )
-def test_a_hostile_sweep_is_refused_in_one_line(tmp_path, file, content, message):
-    assert here(tmp_path, *WORDS).code == 0
-    (tmp_path / "outputs" / "first" / file).write_text(content)
-    outcome = here(tmp_path, "sweep=first")
+def test_a_hostile_sweep_is_refused_in_one_line(finished, file, content, message):
+    (finished / "outputs" / "first" / file).write_text(content)
+    outcome = here(finished, "sweep=first")
     assert outcome.code == 2
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
@@ -336,6 +355,7 @@ def killing(tmp_path):
     return {"PYTHONPATH": str(tmp_path / "site")}
 
 
+@pytest.mark.slow  # test_parallel_sweep and tests/launchers have each kind for itself
 def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, killing):
     """A fault, a loss that is not finite, a process that is killed."""
     words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB]
@@ -362,20 +382,20 @@ def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, k
 
 
 def test_a_killed_sweep_resumes_to_the_same_table(tmp_path, whole):
-    words = [*(word for word in WORDS if word != "epochs=2"), *JOBLIB]
     sweep = tmp_path / "outputs" / "first"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [PROGRAM, *words, "epochs=2"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, process_group=0
+        [PROGRAM, *WORDS], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, process_group=0
     ) as program:
         while not list(sweep.glob("*/metrics.jsonl")) and program.poll() is None:
             time.sleep(0.02)
         os.killpg(program.pid, signal.SIGKILL)
-    assert there(tmp_path, *words, "epochs=2").code == 0
+    assert here(tmp_path, *WORDS).code == 0
     assert table(sweep) == table(whole[0])
     assert json.loads((sweep / "sweep.json").read_text())["varied"] == ["alpha", "seed"]
 
 
+@pytest.mark.slow  # tests/launchers has the same law with runs that only wait
 def test_fail_fast_ends_the_runs_of_other_workers_with_a_checkpoint(tmp_path):
     words = [*TINY, "optim=sgd", "reduction=sum", "sweep=first", *JOBLIB, "fail_fast=true"]
     words = [word for word in words if not word.startswith("epochs")]
@@ -399,9 +419,8 @@ def test_a_run_with_a_link_is_not_resumed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("file", ["config.yaml", "run.json", "metrics.json"])
-def test_a_pipe_is_not_waited_for(tmp_path, file):
-    assert here(tmp_path, *WORDS).code == 0
-    path = tmp_path / "outputs" / "first" / NAMES[0] / file
+def test_a_pipe_is_not_waited_for(finished, file):
+    path = finished / "outputs" / "first" / NAMES[0] / file
     path.unlink()
     os.mkfifo(path)
-    assert here(tmp_path, "sweep=first").code == 2
+    assert here(finished, "sweep=first").code == 2

@@ -59,7 +59,7 @@ def test_a_text_is_printed_and_gives_0():
 
 # output without a reader
 
-BUFFERED = pytest.mark.parametrize("buffered", ["", "1"], ids=["at the end", "at once"])
+AT_THE_END_AND_AT_ONCE = ("", "1")  # when Python writes: values of PYTHONUNBUFFERED
 
 
 def unread(folder, program, *words, buffered=""):
@@ -85,26 +85,36 @@ def unread(folder, program, *words, buffered=""):
 @pytest.mark.parametrize(
     ("line", "buffered"),
     [
-        *(("satae-train --help", ""), ("satae-train --version", "1"), ("satae-train --hydra-help", "")),
-        *(("satae-train --cfg job", "1"), ("satae-export --help", "1"), ("satae-export", ""), ("satae-data list", "")),
+        *(("satae-train --help", ""), ("satae-train --cfg job", "1"), ("satae-export", "1"), ("satae-data list", "")),
+        *(pytest.param(line, "1", marks=pytest.mark.slow) for line in ("satae-train --version", "satae-export --help")),
+        pytest.param("satae-train --hydra-help", "", marks=pytest.mark.slow),
     ],
 )
-def test_a_program_that_shows_something_ends_without_a_word(tmp_path, line, buffered):
+def test_a_program_that_prints_something_exits_silently_without_a_reader(tmp_path, line, buffered):
     assert unread(tmp_path, *line.split(), buffered=buffered) == (141, "")
 
 
-@BUFFERED
-def test_a_program_that_finds_nothing_to_do_ends_without_a_word(tmp_path, buffered):
-    assert here(tmp_path, *TINY, "hydra.run.dir=run").code == 0
-    assert unread(tmp_path, "satae-train", "resume=run", buffered=buffered) == (141, "")
-    assert unread(tmp_path, "satae-export", "run=run", "format=safetensors", buffered=buffered) == (141, "")
+@pytest.mark.parametrize(
+    ("resume", "export"), [AT_THE_END_AND_AT_ONCE, pytest.param(*AT_THE_END_AND_AT_ONCE[::-1], marks=pytest.mark.slow)]
+)
+def test_a_program_that_finds_nothing_to_do_exits_silently_without_a_reader(tmp_path, resume, export):
+    assert here(tmp_path, *TINY, "epochs=1", "hydra.run.dir=run").code == 0
+    assert unread(tmp_path, "satae-train", "resume=run", buffered=resume) == (141, "")
+    assert unread(tmp_path, "satae-export", "run=run", "format=safetensors", buffered=export) == (141, "")
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
-@BUFFERED
-@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+@pytest.mark.parametrize(
+    ("words", "buffered"),
+    [
+        pytest.param((), "1", id="run-at once"),
+        pytest.param(("-m", "seed=0,1"), "", id="sweep-at the end"),
+        pytest.param((), "", id="run-at the end", marks=pytest.mark.slow),
+        pytest.param(("-m", "seed=0,1"), "1", id="sweep-at once", marks=pytest.mark.slow),
+    ],
+)
 def test_runs_without_a_reader_finish(tmp_path, words, buffered):
-    assert unread(tmp_path, "satae-train", *TINY, *words, buffered=buffered) == (0, "")
+    assert unread(tmp_path, "satae-train", *TINY, "epochs=1", *words, buffered=buffered) == (0, "")
     assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished"] * (2 if words else 1)
 
 

@@ -1,14 +1,17 @@
 """Stored configurations as overrides, and what resume= and rerun= refuse."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from program import TINY, files, here
 
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import config_overrides, quote_value
+from satae.config.option_types import MISSING
 from satae.config.schema import GROUPS
 
 
@@ -17,20 +20,30 @@ def composed(words):
     return run.config
 
 
+@pytest.fixture(scope="module")
+def smooth():
+    """A configuration whose complement suits every activation."""
+    return composed(["alpha=1e-05", "complement=input"])
+
+
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_overrides_of_a_configuration_compose_to_it(group):
-    for name in GROUPS[group].names():
-        needed = {"array": ["data.path=x"], "folder": ["data.path=x"], "hf": ["data.path=x"]}.get(name, [])
-        smooth = ["complement=input"] if name in ("gelu", "silu", "mish", "hardswish") else []
-        config = composed([f"{group}={name}", *needed, *smooth, "alpha=1e-05"])
+def test_the_overrides_of_a_configuration_compose_to_it(group, smooth):
+    registry = GROUPS[group]
+    for name in registry.names():
+        options = {key: "x" if value == MISSING else value for key, value in registry.defaults(name).items()}
+        config = replace(smooth, **{group: registry.choice(name, options)})
         assert composed(config_overrides(config)) == config
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "${" not in text))
-def test_any_file_name_is_quoted_and_read_back(name):
-    words = ["data=array", f"data.path={quote_value(name)}"]
-    config = composed(words)
-    assert config.data.path == name
+def test_any_file_name_is_quoted_and_parsed_back(name):
+    (override,) = OverridesParser.create().parse_overrides([f"data.path={quote_value(name)}"])
+    assert override.value() == name
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b" \\', "$x, [1] {b: c}=d", "null", "1e3", " é\u202e "])
+def test_a_file_name_is_quoted_and_composed_back(name):
+    assert composed(["data=array", f"data.path={quote_value(name)}"]).data.path == name
 
 
 HOSTILE = {

@@ -239,14 +239,14 @@ def gathered(victim, epsilons, twin, count=150):
     return Evidence(AttackOutcomes(correct, results), 0.15, gone, "exact", whole=True, on_logits=True, everything=0.5)
 
 
-@pytest.mark.parametrize("act", ["relu", "tanh", "satlin"])
+@pytest.mark.parametrize("act", [pytest.param("relu", marks=pytest.mark.slow), "tanh", "satlin"])
 def test_an_undefended_network_is_not_called_masked(act):
     evidence = gathered(classifier(act), [0.05, 0.1, 0.5], classifier(act, seed=1))
     found = masking_checks.run_checks(evidence)
     assert not [check for check in found if check.outcome == "failed"], found
 
 
-@pytest.mark.parametrize("factor", [20, 100])
+@pytest.mark.parametrize("factor", [20, pytest.param(100, marks=pytest.mark.slow)])
 def test_the_control_is_called_masked_and_its_level_is_found(factor):
     victim, twin = classifier("sigmoid"), classifier("sigmoid", seed=1)
     plain = gathered(victim, [0.1], twin)
