@@ -18,6 +18,7 @@ FLAGS = [
 CONFIGURATIONS = 4
 TIMEOUT = 60_000  # milliseconds until something is shown
 pytestmark = [
+    pytest.mark.slow,  # tests/page and tests/sweeps look at the same without a browser for most
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
     pytest.mark.skipif(not find_spec("playwright"), reason="needs playwright"),
 ]

@@ -66,7 +66,9 @@ def _blank_charts(monkeypatch):
 
 
 def blank_chart(chart):
-    return Drawing(chart.name, chart.title, chart.caption, chart.title, png(random.Random(0), side=8), "<svg/>", is_wide=False)
+    return Drawing(
+        chart.name, chart.title, chart.caption, chart.title, png(random.Random(0), side=8), "<svg/>", is_wide=False
+    )
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,11 @@ from satae.runs.record import lock_directory
 PARTS = EVALUATION_PARTS.names()
 
 
-@pytest.fixture(autouse=True)
-def _quick_classifiers(monkeypatch):
-    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
+@pytest.fixture(autouse=True, scope="module")
+def _quick_classifiers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +50,19 @@ def run(digits, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def all_parts(digits, tmp_path_factory):
+    """A run of which every part has been measured, and what the program printed."""
+    run = shutil.copytree(digits, tmp_path_factory.mktemp("all") / "run")
+    return run, typed(run.parent, "run=run", *QUICK)
+
+
+@pytest.fixture(scope="module")
 def plane(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("plane"), tiny=PLANE)
 
 
-def test_the_program_measures_all_parts_of_a_run(run):
-    outcome = there(run.parent, "run=run", *QUICK, program=(PROGRAM,))
+def test_the_program_measures_all_parts_of_a_run(all_parts):
+    run, outcome = all_parts
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-4:] == [
         "results      run/evaluation",
@@ -74,6 +83,13 @@ def test_the_program_measures_all_parts_of_a_run(run):
     for name in left:
         if name.endswith(".png"):
             Image.open(run / "evaluation" / name).verify()
+
+
+def test_the_installed_program_evaluates_a_run(run):
+    outcome = there(run.parent, "run=run", "evaluation=denoising,manifold", *QUICK, program=(PROGRAM,))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [line for line in outcome.out.splitlines() if line in PARTS] == ["denoising", "manifold"]
+    assert outcome.out.splitlines()[-1] == "page         satae-report run"
 
 
 def test_denoising_has_a_row_for_each_level_and_the_noisy_input(run):
@@ -203,9 +219,9 @@ def test_the_csv_file_is_one_tidy_table(plane):
     assert rows[4]["auroc"] == ""
 
 
-def test_tensorboard_shows_each_number_once_after_repeated_measurements(run):
-    for words in (["seed=0"], ["seed=1", "evaluation=denoising,code,manifold"]):
-        assert typed(run, "run=.", *QUICK, *words).code == 0
+def test_tensorboard_shows_each_number_once_after_repeated_measurements(all_parts, tmp_path):
+    run = shutil.copytree(all_parts[0], tmp_path / "run")
+    assert typed(run, "run=.", *QUICK, "seed=1", "evaluation=denoising,code,manifold").code == 0
     sizes = dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
     found = EventAccumulator(str(run / "evaluation"), size_guidance=sizes).Reload()
     tags = found.Tags()
@@ -275,12 +291,11 @@ def test_an_unreadable_result_is_measured_again(run):
     assert read(path)["tables"] == whole["tables"]
 
 
-def test_results_do_not_depend_on_the_batch_size(run):
-    found = []
-    for size in ("null", "7"):
-        shutil.rmtree(run / "evaluation", ignore_errors=True)
-        typed(run, "run=.", *QUICK, f"batch_size={size}")
-        found.append([read(run / "evaluation" / f"{part}.json")["headline"] for part in PARTS])
+def test_results_do_not_depend_on_the_batch_size(all_parts, run):
+    assert typed(run, "run=.", *QUICK, "batch_size=7").code == 0
+    found = [
+        [read(place / "evaluation" / f"{part}.json")["headline"] for part in PARTS] for place in (all_parts[0], run)
+    ]
     for one, other in zip(*found, strict=True):
         for verdict in ("verdict", "its verdict"):
             assert one.pop(verdict, None) == other.pop(verdict, None)
@@ -309,17 +324,18 @@ def chosen(**others):
 
 
 def test_a_killed_evaluation_resumes_after_the_last_finished_part(run):
-    program = subprocess.Popen([PROGRAM, "run=.", *QUICK], cwd=run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words = ("run=.", "evaluation=denoising,code,manifold", *QUICK)
+    program = subprocess.Popen([PROGRAM, *words], cwd=run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 60
     while not (run / "evaluation" / "denoising.json").exists() and time.monotonic() < end:
         time.sleep(0.01)
     program.kill()
     program.communicate()
-    outcome = typed(run, "run=.", *QUICK)
+    outcome = typed(run, *words)
     assert (outcome.code, outcome.err) == (0, "")
     assert "denoising: already measured" in outcome.out
     shutil.rmtree(run / "evaluation")
-    whole = typed(run, "run=.", *QUICK)
+    whole = typed(run, *words)
     for first in ("noise", "of", "against"):
         assert table(outcome.out, first) == table(whole.out, first)
 
