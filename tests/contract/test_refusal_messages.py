@@ -163,7 +163,7 @@ MISFITS = [
         "choose input or slope",
     ),
     ("act=mish", "complement=output: the reading output is not defined for Mish", "choose input or slope"),
-    ("arch.tied=true decoder_norm=3", "decoder_norm", "use tied=False"),
+    ("arch.tied=true decoder_norm=3", "decoder_norm=3: ", "set arch.tied=false"),
     ("arch.batch_norm=true batch_size=1", "batch_size=1", "arch.batch_norm", "choose another"),
     ("arch.batch_norm=true batch_size=157", "batch_size=157", "a batch of one of the 1257", "choose another"),
     ("act=sigmoid eps=0.3", "eps=0.3", "its largest slope is 0.25", "try eps=0.05"),

@@ -42,14 +42,15 @@ def check_config(config: Config) -> None:
                 f"batch_size={config.batch_size}: leaves a batch of one of the {len(data.train.x)} training inputs,"
                 " which arch.batch_norm=true cannot normalize; choose another"
             )
+        if config.decoder_norm and getattr(config.arch, "tied", False):
+            raise ConfigError(
+                f"decoder_norm={config.decoder_norm}: a tied decoder has no weights of its own to normalize;"
+                " set arch.tied=false, or decoder_norm=null"
+            )
         with torch.device("meta"):
             model = build.model(config, data.shape)
-            try:
-                if config.decoder_norm:
-                    model.normalize_decoder()
-            except ValueError as error:
-                reason = str(error).replace("use tied=False", "set arch.tied=false")
-                raise ConfigError(f"decoder_norm={config.decoder_norm}: {reason}") from None
+            if config.decoder_norm:
+                model.normalize_decoder()
     except ConfigError:
         raise
     except ValueError as error:

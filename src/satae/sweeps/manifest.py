@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from satae import atomic_write
 from satae.config import ConfigError
 from satae.config.messages import format_value
-from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
+from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, is_among
 from satae.printable import brief, first_line
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
 from satae.runs.record import read_json_file
@@ -26,7 +26,6 @@ RunIndex = Mapping[str, Mapping[str, str]]  # names of runs by a digest of their
 Choices = Mapping[str, Any]
 
 MAX_NAME_BYTES: Final = 150  # of 255 that file systems allow, without the seed
-PRESETS: Final = "experiment"  # one preset sets many options
 NO_RUNS: Final[RunIndex] = {}
 
 
