@@ -36,7 +36,7 @@ def sha256(tensors: Mapping[str, Tensor], *words: str) -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` takes an NVIDIA GPU if there is one: other GPUs lack the float64 of the bounds.
+    """The device with this name; ``auto`` takes only an NVIDIA GPU: other GPUs lack the float64 that bounds need.
 
     Raises:
         ConfigError: this machine has no such device.

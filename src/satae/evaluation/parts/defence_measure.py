@@ -33,7 +33,16 @@ ACCURACY_COLUMNS: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", 
 ATTACK_COLUMNS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
 CHECK_COLUMNS: Final = ("victim", "check", "outcome", "what", "found")
 CONTROL_COLUMNS: Final = (
-    *("control", "factor", "epsilon", "clean", "no slope", "pgd", "exact", "accuracy", "n", "verdict"),
+    "control",
+    "factor",
+    "epsilon",
+    "clean",
+    "no slope",
+    "pgd",
+    "exact",
+    "accuracy",
+    "n",
+    "verdict",
 )
 GRADIENT_PATHS: Final = {
     ALONE: "the classifier alone",
