@@ -114,7 +114,7 @@ def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exce
     if isinstance(error, OSError) and error.strerror is not None:
         return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     if isinstance(error, BrokenExecutor):
-        killed = "a worker process was killed, perhaps for want of memory; try a smaller hydra.launcher.n_jobs"
+        killed = "a worker process was killed, perhaps because memory ran out; try a smaller hydra.launcher.n_jobs"
         return print_error(program, killed, FAILED)
     fault = f"{type(error).__name__}: {first_line(error)} ({FULL_ERROR}=1 shows where)"
     return print_error(program, fault, FAILED)

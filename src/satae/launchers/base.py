@@ -79,7 +79,7 @@ class WorkerKilledError(RuntimeError):
     """The process that was making a run was killed."""
 
     def __init__(self) -> None:
-        super().__init__("its process was killed, perhaps for want of memory")
+        super().__init__("its process was killed, perhaps because memory ran out")
 
 
 def is_stopped(stop_file: Path | None) -> bool:
