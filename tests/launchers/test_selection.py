@@ -76,3 +76,9 @@ def test_a_launcher_whose_extra_is_missing_is_refused(name, tmp_path, monkeypatc
     assert (outcome.code, outcome.out, files(tmp_path)) == (2, "", [])
     assert outcome.err.endswith(f"is not installed; install it with pip install 'satae[{extra}]'\n")
     assert outcome.err.count("\n") == 1
+
+
+def test_a_joblib_option_without_effect_is_reported(capsys):
+    options = {"_target_": "plugin.JoblibLauncher", "n_jobs": 1, "verbose": 5, "batch_size": "auto"}
+    with open_launcher(options, 2, prepare):
+        assert capsys.readouterr().err == "warning: hydra.launcher.verbose has no effect; only n_jobs is used\n"

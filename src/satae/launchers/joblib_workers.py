@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -30,6 +31,12 @@ from satae.runs.layout import RUNNING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
+# options of Hydra's joblib launcher that have no meaning for one run at a time in each worker, with their defaults
+UNUSED_OPTIONS: Final = {
+    **dict.fromkeys(("backend", "require", "timeout", "temp_folder", "max_nbytes")),
+    **{"prefer": "processes", "verbose": 0, "pre_dispatch": "2*n_jobs", "batch_size": "auto", "mmap_mode": "r"},
+}
+
 
 class JoblibLauncher(Launcher):
     """Makes runs in worker processes, one at a time in each; in this process if only one run is made at a time.
@@ -44,6 +51,9 @@ class JoblibLauncher(Launcher):
     def __init__(self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None) -> None:
         super().__init__(prepare, stop_file)
         self.share = share_cores(available_cores(), options.get("n_jobs", 1), count)
+        for name, default in UNUSED_OPTIONS.items():
+            if options.get(name, default) != default:
+                print(f"warning: hydra.launcher.{name} has no effect; only n_jobs is used", file=sys.stderr)  # noqa: T201
         print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
         self._pool: Any = None
         if self.share.jobs > 1:
