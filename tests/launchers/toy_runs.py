@@ -87,7 +87,7 @@ def main():
         try:
             launch(*sys.argv[1:])
         except signals.Interrupted as interrupted:
-            sys.exit(interrupted.code)
+            sys.exit(128 + interrupted.number)
 
 
 def records(folder):
