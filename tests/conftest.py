@@ -1,4 +1,4 @@
-"""What all tests share: seeded, single-threaded, and the same examples on every machine."""
+"""Settings of all tests: fixed seed, one thread, no network, and the same hypothesis examples on every machine."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ settings.load_profile("satae")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # torch 2.13 says so of itself, at the first forward-mode derivative
+    # torch 2.13 itself causes this warning at the first forward-mode derivative
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 

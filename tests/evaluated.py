@@ -1,4 +1,4 @@
-"""Running satae-eval: in this process, or as a program of its own."""
+"""Train small runs and run satae-eval on them, in the process of the test."""
 
 import contextlib
 import sys
@@ -21,19 +21,19 @@ PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "ep
 
 
 def typed(folder, *words):
-    """Run ``satae-eval words...`` in this process, from ``folder``."""
+    """Run ``satae-eval words...`` in this process, in the working directory ``folder``."""
     with contextlib.chdir(folder):
         return program.typed(evaluate.main, "satae-eval", *words)
 
 
 def trained(folder, *words, where="run", tiny=TINY):
-    """A run, in its directory."""
+    """Train a small run; returns its directory."""
     assert here(folder, *tiny, *words, f"hydra.run.dir={where}").code == 0
     return folder / where
 
 
 def table(out, first):
-    """The rows of the table whose first column is ``first``, as dictionaries."""
+    """Return the rows of the printed table whose first column is ``first``, as dictionaries."""
     lines = [line.split("\t") for line in out.splitlines()]
     start = next(place for place, cells in enumerate(lines) if cells[0] == first)
     rows = []

@@ -1,4 +1,4 @@
-"""Run directories as satae-train leaves them, without any training."""
+"""Write run directories like those of satae-train, without training."""
 
 import json
 import random
@@ -17,14 +17,18 @@ CONFIG = {
     "threads": None,
     "checkpoint": {"keep": 2},
 }
-GOING_ON = {"exit_code": None, "ended": None, "wall_s": None}  # what is not known of a run that has not ended
+UNKNOWN_WHILE_RUNNING = {
+    "exit_code": None,
+    "ended": None,
+    "wall_s": None,
+}  # fields of run.json that a running run leaves out
 
 
 def run(folder, metrics=None, *, status="finished", error=None, record=None, history=(), pictures=(), **choices):
-    """One run; its choices are such as ``act="tanh"`` or ``noise={...}``."""
+    """Write one run; ``choices`` change its configuration, such as ``act="tanh"`` or ``noise={...}``."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(chosen(choices)), "utf-8")
-    ending = GOING_ON if status == "running" else {"exit_code": 1, "error": error} if error else {}
+    ending = UNKNOWN_WHILE_RUNNING if status == "running" else {"exit_code": 1, "error": error} if error else {}
     known = RECORD | {"status": status} | ending | (record or {})
     (folder / "run.json").write_text(json.dumps({key: value for key, value in known.items() if value is not None}))
     if metrics is not None:
@@ -37,13 +41,13 @@ def run(folder, metrics=None, *, status="finished", error=None, record=None, his
 
 
 def whole(folder, metrics=None, record=None, pictures=("reconstructions", "encoder_filters"), **choices):
-    """One with pictures, and the usual measures where no others are given."""
+    """Write a finished run with pictures and metrics (by default those of ``usual``)."""
     measured = usual(chosen(choices)) if metrics is None else metrics
     return run(folder, measured, record=record, pictures=pictures, **choices)
 
 
 def sweep(folder, acts=("relu", "satlin"), alphas=(0.0, 0.01, 0.1, 1.0), seeds=(0, 1, 2)):
-    """A run for each combination."""
+    """Write a run for each combination of activation, alpha and seed."""
     for act in acts:
         for alpha in alphas:
             for seed in seeds:
@@ -52,12 +56,12 @@ def sweep(folder, acts=("relu", "satlin"), alphas=(0.0, 0.01, 0.1, 1.0), seeds=(
 
 
 def chosen(choices):
-    """A configuration with some choices."""
+    """Return the default configuration with some choices changed."""
     return CONFIG | {key: {"name": value} if key == "act" else value for key, value in choices.items()}
 
 
 def usual(config):
-    """Measures that alpha makes worse."""
+    """Return metrics that get worse with alpha and vary a little with the seed."""
     draw = random.Random(repr((config["act"], config["alpha"], config["seed"])))
     return {
         "alpha": config["alpha"],

@@ -1,10 +1,10 @@
-"""The page of a report as a browser would see it."""
+"""Parse the page of a report into its tags, text and tables."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would see."""
+    """The tags, text, tables and titles of a page; fails if a tag is not closed."""
 
     VOID = frozenset({"meta", "img", "br", "link"})
 

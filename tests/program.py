@@ -1,4 +1,4 @@
-"""Running satae-train: in this process, which is quick, or in one of its own, which is what a user does."""
+"""Run satae-train for a test: in the process of the test (fast), or as a separate process, as a user does."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
 
 
 def typed(entry, name, *words):
-    """Call an entry point in this process, as if ``name words...`` had been typed."""
+    """Call an entry point in this process with the command line ``name words...``; returns code, output and errors."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", [name, *words]),
@@ -41,7 +41,7 @@ def typed(entry, name, *words):
 
 
 def here(folder, *words):
-    """Run ``satae-train words...`` in this process, from ``folder``."""
+    """Run ``satae-train words...`` in this process, in the working directory ``folder``."""
     with contextlib.chdir(folder):
         try:
             return typed(main, "satae-train", *words)
@@ -50,7 +50,7 @@ def here(folder, *words):
 
 
 def there(folder, *words, program=(PROGRAM,), **environment):
-    """Run ``satae-train words...`` as a program of its own, from ``folder``."""
+    """Run ``satae-train words...`` as a separate process in ``folder``, and wait for its end."""
     done = subprocess.run(
         [*program, *words],
         cwd=folder,
@@ -64,7 +64,7 @@ def there(folder, *words, program=(PROGRAM,), **environment):
 
 
 def started(folder, *words):
-    """``satae-train words...`` as a program of its own, in a group of its own, as a terminal starts it."""
+    """Start ``satae-train words...`` as a separate process in its own process group, as a terminal does."""
     return subprocess.Popen(
         [PROGRAM, *words],
         cwd=folder,
@@ -73,7 +73,7 @@ def started(folder, *words):
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         process_group=0,
-        # a shell's background job is started deaf to Ctrl-C
+        # a background job of a shell starts with Ctrl-C ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
@@ -87,14 +87,15 @@ def close_logs():
 
 
 def files(folder):
-    """Everything below a folder."""
+    """List all paths below a folder, relative to it."""
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*"))
 
 
 def runs(folder):
-    """The run directories below a folder, by their times or numbers."""
+    """List the run directories below a folder, sorted by path."""
     return sorted(path.parent for path in Path(folder).rglob("run.json"))
 
 
 def read(path):
+    """Read a JSON file."""
     return json.loads(Path(path).read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""A TensorBoard that runs, and what it answers."""
+"""Start a TensorBoard server for a test, and send it requests."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ class Served(NamedTuple):
     address: str
 
     def get(self, path, body=None, **query):
-        """The answer to a request, of the plugins for most."""
+        """Return the JSON answer of a plugin to a request."""
         sent = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json"}
         with urlopen(Request(f"{self.address}/data/{path}?{urlencode(query)}", sent, headers)) as answer:
             return json.load(answer)
 
     def comes_to(self, wanted, asked):
-        """Ask until the answer is the wanted one, or for long enough."""
+        """Repeat a request until the answer equals ``wanted``; fail after ``PATIENCE`` seconds."""
         end = time.monotonic() + PATIENCE
         while (found := asked(self)) != wanted and time.monotonic() < end:
             time.sleep(0.2)
@@ -35,13 +35,13 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def served(folder, *words):
-    """Serve a folder, on a free port of this machine."""
+    """Serve a folder on a free local port."""
     called = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
     with tempfile.NamedTemporaryFile() as log, subprocess.Popen([*called, *words], stderr=log) as server:
         try:
             yield Served(_address(Path(log.name)))
         finally:
-            server.terminate()  # killed, it would leave its data server behind
+            server.terminate()  # a kill would leave its data server running
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(PATIENCE)
             server.kill()
@@ -53,4 +53,4 @@ def _address(log):
         if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8")):
             return found[0]
         time.sleep(0.1)
-    raise TimeoutError("TensorBoard does not begin")
+    raise TimeoutError("TensorBoard does not start")

@@ -251,7 +251,7 @@ def test_each_series_of_growth_varies_one_number():
     assert growth.SERIES[0].command(10**9) == ["arch.widths=[16]", "epochs=2"]
 
 
-def test_the_report_names_what_is_not_valid(tmp_path):
+def test_the_report_names_invalid_measurements(tmp_path):
     found = [*series("satae", [30.0] * 5), *series("lightning", [10.0] * 5, quiet=BUSY)]
     text = report.write(tmp_path, found, {"cores": 2}, None)
     assert (

@@ -169,7 +169,7 @@ def until_it_ends(program):
 )
 def test_control_c_ends_the_program(tmp_path, words):
     command = [PROGRAM, *TINY, "epochs=100000", *words]
-    # a shell's background job is started deaf to Ctrl-C
+    # a background job of a shell starts with Ctrl-C ignored
     listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     program = subprocess.Popen(command, cwd=tmp_path, preexec_fn=listen, **pipes)

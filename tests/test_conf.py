@@ -180,7 +180,7 @@ def test_a_stored_configuration_comes_back_as_it_was():
     assert validate(config.to_dict()) == config
 
 
-def test_what_is_built_is_what_was_chosen():
+def test_built_objects_have_the_chosen_options():
     config = only("act=shrink", "act.threshold=0.25", "arch.widths=[7,3]", "optim=sgd", "optim.lr=0.125")
     network = build.model(config, (1, 8, 8))
     assert build.activation(config).lambd == 0.25

@@ -141,11 +141,22 @@ def test_an_interrupt_that_a_library_swallows_still_ends_the_program(tmp_path, m
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1", "hydra/launcher=joblib")], ids=["alone", "workers"])
-def test_control_c_at_any_time_shows_no_traceback(tmp_path, words):
+WORKERS = ("-m", "seed=0,1", "hydra/launcher=joblib")
+
+
+@pytest.mark.parametrize(
+    ("words", "waits"),
+    [
+        pytest.param((), (0.05, 0.9), id="alone"),
+        pytest.param(WORKERS, (1.5,), id="workers"),
+        pytest.param((), (0.4, 1.5), id="alone-more", marks=pytest.mark.slow),
+        pytest.param(WORKERS, (0.05, 0.4, 0.9), id="workers-more", marks=pytest.mark.slow),
+    ],
+)
+def test_control_c_at_any_time_shows_no_traceback(tmp_path, words, waits):
     code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "process_group": 0}
-    for wait in (0.05, 0.4, 0.9, 1.5):
+    for wait in waits:
         command = [sys.executable, "-c", code, *TINY, "epochs=100000", *words]
         with subprocess.Popen(command, cwd=tmp_path, **pipes, **IN_THE_FOREGROUND) as program:
             assert program.stdout.readline() == "up\n"

@@ -127,7 +127,7 @@ def test_jobs_and_threads_are_recorded(parallel):
         assert (record["jobs"], record["threads"]) == (2, 1)
 
 
-def test_the_command_is_what_was_typed(parallel):
+def test_the_recorded_command_equals_the_typed_one(parallel):
     command = read(parallel[0] / "sweep" / NAMES[2] / "run.json")["command"]
     assert command.startswith("satae-train data.limit=64 ")
     assert command.count("n_jobs") == 1
@@ -156,7 +156,7 @@ def test_a_log_holds_the_lines_of_its_own_run(parallel):
         assert [name for name in NAMES if f"sweep/{name}" in log and name != NAMES[number]] == []
 
 
-def test_control_c_ends_workers_and_shows_what_is_done(tmp_path):
+def test_control_c_ends_workers_and_shows_finished_runs(tmp_path):
     """Two short runs that finish, and two that would take forever."""
     with started(tmp_path, *TINY, "epochs=1,1000000", "seed=0,1", *JOBLIB) as program:
         while len([*tmp_path.glob("sweep/epochs=1000000,*/metrics.jsonl")]) < 2 and program.poll() is None:

@@ -70,7 +70,7 @@ def test_list_into_a_pipe_is_a_table_of_tabs(cache, stand_in, satae_data):
     assert rows["cifar10"] == ("not here", "", "satae-data fetch cifar10")
 
 
-def test_list_tells_what_is_incomplete(cache, stand_in, satae_data):
+def test_list_marks_incomplete_and_damaged_data_sets(cache, stand_in, satae_data):
     stand_in()
     files = dict(list(MAKERS["mnist"]().items())[:3])
     write(cache / "mnist", files)
@@ -138,7 +138,7 @@ def test_fetch_gets_every_file_once(cache, stand_in, satae_data):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_data_dir_finds_what_was_fetched_into_a_folder(name, cache, stand_in, satae_data):
+def test_data_dir_finds_files_that_were_fetched_into_a_folder(name, cache, stand_in, satae_data):
     files = MAKERS[name]()
     with mirror(files) as server:
         stand_in(server.address)
@@ -177,7 +177,7 @@ def test_check_passes_when_all_is_verified_or_absent(cache, stand_in, satae_data
 
 
 @pytest.mark.parametrize("names", [["cifar10"], ["mnist", "cifar10"], ["all"]])
-def test_check_fails_when_what_was_named_is_missing(names, cache, stand_in, satae_data):
+def test_check_fails_when_a_named_data_set_is_missing(names, cache, stand_in, satae_data):
     stand_in()
     write(cache / "mnist", MAKERS["mnist"]())
     code, out, _ = satae_data("check", *names)

@@ -179,7 +179,7 @@ def test_the_resume_command_names_the_launcher(tmp_path, monkeypatch):
     assert here(tmp_path, *words).out.splitlines()[-1].endswith("satae-train sweep=outputs/first hydra/launcher=basic")
 
 
-def test_what_a_sweep_varies_has_its_column_before_all_values_have_runs(tmp_path, monkeypatch):
+def test_a_varied_option_has_its_column_before_all_values_have_runs(tmp_path, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt(), at=[0.0])
     message = here(tmp_path, *WORDS).out.splitlines()
     assert [line.split()[:2] for line in message if line.startswith("alpha")] == [["alpha", "finished"]]

@@ -213,7 +213,7 @@ def test_columns_are_distinguished(tmp_path):
         ({"column": "label"}, "column label: holds int64; must be floating"),
     ],
 )
-def test_what_is_not_there_is_named_with_the_choices(tmp_path, asked, words):
+def test_a_missing_split_or_column_is_named_with_the_choices(tmp_path, asked, words):
     path = on_disk(tmp_path / "d", datasets.DatasetDict(train=table(), test=table()))
     with pytest.raises(ValueError, match=words) as refusal:
         hf(path=path, **asked)

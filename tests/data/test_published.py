@@ -83,7 +83,7 @@ def refusal(source, **choices):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_fetched_is_what_was_published_and_is_fetched_once(name, cache, use):
+def test_fetched_files_equal_the_published_ones_and_are_fetched_once(name, cache, use):
     files = MAKERS[name]()
     with mirror(files) as server:
         use(name, server.address)
@@ -198,7 +198,7 @@ def test_data_dir_may_be_what_the_archive_unpacks_to(cache, tmp_path, use):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_what_was_unpacked_is_verified_too(name, cache, tmp_path, use):
+def test_unpacked_files_are_verified_too(name, cache, tmp_path, use):
     files = unpacked(MAKERS[name]())
     victim = list(files)[2]
     use(name, nobody())

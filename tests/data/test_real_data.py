@@ -106,7 +106,7 @@ def test_the_command_trains_on_fashion_mnist(tmp_path):
         ),
     ],
 )
-def test_what_was_fetched(source, sizes, shape, test_labels):
+def test_fetched_data_have_the_published_sizes_and_labels(source, sizes, shape, test_labels):
     data = source()
     assert [len(split.x) for split in data.splits] == sizes
     assert data.shape == shape

@@ -170,7 +170,7 @@ def test_the_saturated_share_rises_with_alpha():
 
 
 @pytest.mark.parametrize(("every", "at"), [(None, []), (1, list(range(1, 16))), (4, [4, 8, 12]), (15, [15]), (16, [])])
-def test_the_decoder_is_normalized_every_so_many_steps(every, at, monkeypatch):
+def test_the_decoder_is_normalized_at_the_chosen_interval(every, at, monkeypatch):
     model, done = satae.mlp((6,), nn.ReLU, widths=[4]), []
     steps = []
 
