@@ -1,4 +1,4 @@
-"""Signals, heard and held."""
+"""Signals raise an error, are held back, and end a program without a traceback."""
 
 import contextlib
 import os
@@ -18,14 +18,14 @@ IN_THE_FOREGROUND = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.d
 
 @pytest.fixture(autouse=True)
 def _in_the_foreground():
-    """A shell's "&" has the programs behind it ignore an interrupt, these tests too."""
+    """Receive interrupts even if a shell started the tests in the background, where they are ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_signal_raises_where_nothing_is_held(number):
+def test_a_signal_raises_an_error_unless_signals_are_held(number):
     with pytest.raises(Interrupted) as error, signals.handle_signals(""):
         signal.raise_signal(number)
     assert (error.value.number, str(error.value)) == (number, number.name)
