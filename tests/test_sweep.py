@@ -383,16 +383,19 @@ def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, k
     assert "Traceback" not in outcome.out + outcome.err
 
 
-def test_a_killed_sweep_resumes_to_the_same_table(tmp_path, whole):
+@pytest.mark.parametrize(
+    "launcher", [pytest.param((), id="serial"), pytest.param(JOBLIB, id="joblib", marks=pytest.mark.slow)]
+)
+def test_a_killed_sweep_resumes_to_the_same_table(tmp_path, whole, launcher):
     sweep = tmp_path / "outputs" / "first"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [PROGRAM, *WORDS], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, process_group=0
+        [PROGRAM, *WORDS, *launcher], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, process_group=0
     ) as program:
         while not list(sweep.glob("*/metrics.jsonl")) and program.poll() is None:
             time.sleep(0.02)
         os.killpg(program.pid, signal.SIGKILL)
-    assert here(tmp_path, *WORDS).code == 0
+    assert here(tmp_path, *WORDS, *launcher).code == 0
     assert table(sweep) == table(whole[0])
     assert json.loads((sweep / "sweep.json").read_text())["varied"] == ["alpha", "seed"]
 
