@@ -322,6 +322,7 @@ def test_a_launchers_cost_is_the_time_outside_its_runs(tmp_path, monkeypatch):
     assert 0 < sweep.outside_record_s == pytest.approx((sweep.wall_s - inside) / 2)
 
 
+@pytest.mark.slow
 def test_the_export_gap_is_measured(tmp_path):
     run = export_gap.train(tmp_path, "gelu", TINY)  # gelu has no output reading
     assert 0 <= export_gap.export_difference(run, "torch_export") < TOLERANCE
