@@ -92,7 +92,7 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
 
 
 def describe(kind: TypeAdapter[Any]) -> dict[str, Any]:
-    """The JSON schema of a type, with ``nullable`` in place of a union with null."""
+    """The JSON schema of a type, with ``nullable`` instead of a union with null."""
     schema = kind.json_schema()
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     return {**options[0], "nullable": len(schema.get("anyOf", [])) > 1}

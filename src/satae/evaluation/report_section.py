@@ -210,7 +210,7 @@ def read_evaluations(
 
 
 def mark_stale(run: RunResult, summaries: Mapping[str, PartSummary]) -> dict[str, PartSummary]:
-    """Mark the parts of a run that were measured on weights of before, without reading the weights.
+    """Mark the parts of a run that were measured on earlier weights, without reading the weights.
 
     A part is stale if it was measured before the run ended, or has other weights than the part that was measured
     last. Parts of the best weights are compared only with each other: these may be of an earlier epoch.
