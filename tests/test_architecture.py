@@ -17,7 +17,7 @@ ROOMS = (
     *("cli", "launchers", "page", "evaluation", "sweeps", "loggers", "plots", "runs"),
     *("experiment", "training", "robustness", "data", "model", "config"),
 )
-LEAVES = ("errors", "atomic_write", "printable", "signals")  # they import the standard library alone
+LEAVES = ("errors", "atomic_write", "messages", "signals")  # they import the standard library alone
 UPWARDS = {  # imports that still point upwards; the list only gets shorter
 }
 HOMES = {  # the rooms, commands or files that may import a library

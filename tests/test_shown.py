@@ -12,7 +12,7 @@ from program import TINY, here
 from safetensors.torch import save_file
 
 import satae
-from satae.printable import MAX_BRIEF, brief, one_line
+from satae.messages import MAX_BRIEF, brief, one_line
 from satae.training import checkpoint
 from satae.training.checkpoint import list_checkpoints
 

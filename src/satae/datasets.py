@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from satae.cli import app
 from satae.cli.app import OK, REFUSED, LineErrorParser, print_error
-from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder
@@ -24,6 +23,7 @@ from satae.data.published import (
     read_archive,
     search_folders,
 )
+from satae.messages import unknown_choice
 
 PROGRAM: Final = "satae-data"
 VERIFIED: Final = "verified"

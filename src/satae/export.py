@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from satae import atomic_write
 from satae.cli import app
 from satae.config import ConfigError
-from satae.config.messages import did_you_mean, unknown_choice
-from satae.printable import first_line
+from satae.messages import did_you_mean, first_line, unknown_choice
 from satae.runs.layout import CONFIG_FILE, FINISHED
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Final
 
 from satae.cli import app
 from satae.config import ConfigError
-from satae.config.messages import did_you_mean
+from satae.messages import did_you_mean
 from satae.page import PROGRAM
 
 HELP: Final = f"""\

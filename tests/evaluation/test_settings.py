@@ -10,10 +10,10 @@ from program import ROOT
 from satae import evaluate
 from satae.cli.overrides import choice_names
 from satae.config import ConfigError
-from satae.config.messages import format_value
 from satae.config.option_types import describe, option_types
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import EVALUATION, Evaluation, setting_types
+from satae.messages import format_value
 
 PARTS = EVALUATION_PARTS.names()
 VALUES = yaml.safe_load((ROOT / "conf" / "eval.yaml").read_text())

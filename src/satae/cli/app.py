@@ -20,7 +20,7 @@ from typing import Final, NoReturn, TextIO
 
 from satae import signals
 from satae.errors import ConfigError
-from satae.printable import first_line, one_line
+from satae.messages import first_line, one_line
 
 OK: Final = 0
 FAILED: Final = 1  # a fault of the program or of the machine

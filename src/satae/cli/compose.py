@@ -24,11 +24,10 @@ from satae.cli import overrides
 from satae.cli.app import FULL_ERROR
 from satae.cli.jobs import RUN_FOLDER, SWEEP_FOLDER, check_writable
 from satae.config import Config, ConfigError, validate
-from satae.config.messages import format_value
 from satae.config.schema import TRAINING, Schema
 from satae.config.validation import chosen_names
 from satae.launchers import selection
-from satae.printable import first_line
+from satae.messages import first_line, format_value
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 

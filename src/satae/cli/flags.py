@@ -11,11 +11,11 @@ from string import Template
 from typing import Any, Final
 
 from satae.cli.app import OK, LineErrorParser
-from satae.config.messages import format_value
 from satae.config.option_types import MISSING
 from satae.config.registry import Registry, conf_folder, conf_values
 from satae.config.schema import GROUPS, PRESETS
 from satae.errors import ConfigError
+from satae.messages import format_value
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 HELP_WIDTH: Final = 120

@@ -18,7 +18,7 @@ from satae import atomic_write, signals
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
-from satae.printable import brief, first_line
+from satae.messages import brief, first_line
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 
 from satae.cli import jobs
 from satae.config import Config
-from satae.config.messages import format_value, unknown_choice
 from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config, read_json
 from satae.config.schema import (
@@ -29,7 +28,7 @@ from satae.config.schema import (
 from satae.config.validation import expected_type, unknown_key
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.printable import first_line
+from satae.messages import first_line, format_value, unknown_choice
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT

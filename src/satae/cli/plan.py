@@ -17,12 +17,11 @@ from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, read_run_options, task_overrides
-from satae.config.messages import count_words
 from satae.config.validation import check_changes
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.printable import first_line, one_line
+from satae.messages import count_words, first_line, one_line
 from satae.runs.layout import FINISHED, RECORD_FILE, RUNNING, shorten
 from satae.signals import Interrupted, hold_signals, raise_pending
 

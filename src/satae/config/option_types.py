@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from satae.config.messages import format_value, join_words, unknown_choice
 from satae.errors import ConfigError
+from satae.messages import format_value, join_words, unknown_choice
 
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_WIDTH: Final = 10**6

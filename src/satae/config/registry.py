@@ -21,9 +21,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import yaml
 
-from satae.config.messages import join_words, unknown_choice
 from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
+from satae.messages import join_words, unknown_choice
 
 T = TypeVar("T")
 Make = TypeVar("Make", bound=Callable[..., Any])

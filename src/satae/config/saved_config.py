@@ -15,7 +15,7 @@ from satae.config.registry import YAML_LOADER, conf_values
 from satae.config.schema import Config, default_choice
 from satae.config.validation import validate
 from satae.errors import ConfigError
-from satae.printable import brief, brief_line
+from satae.messages import brief, brief_line
 
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that

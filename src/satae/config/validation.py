@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from satae.config.messages import did_you_mean, format_value, join_words, unknown_choice
 from satae.config.option_types import MISSING, check_value, describe, option_types, type_words
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import (
@@ -23,6 +22,7 @@ from satae.config.schema import (
     is_among,
 )
 from satae.errors import ConfigError
+from satae.messages import did_you_mean, format_value, join_words, unknown_choice
 
 
 def validate(values: Mapping[str, Any]) -> Config:

@@ -27,8 +27,8 @@ from satae.data.local_files import cache_folder, make_once
 from satae.evaluation.subject import sha256
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
+from satae.messages import first_line
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.printable import first_line
 from satae.runs import provenance
 from satae.runs.loading import restore_model
 from satae.training import checkpoint, torch_settings

@@ -19,13 +19,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard import summary
 
 from satae import signals
-from satae.config.messages import format_compact
 from satae.config.saved_config import read_config_values
 from satae.config.schema import flatten
 from satae.evaluation.result import DIGITS, Cell, PartResult, ResultTable, format_cell
 from satae.loggers.console import MAX_SILENT_SECONDS, PipeSafeConsole
 from satae.loggers.tensorboard_logger import encode_events, replace_events
-from satae.printable import brief
+from satae.messages import brief, format_compact
 from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.messages import count_words
 from satae.errors import ConfigError
+from satae.messages import count_words
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps.results import run_directories
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final, NamedTuple
 
-from satae.config.messages import count_words, join_words
 from satae.config.registry import EVALUATION_PARTS, conf_values
 from satae.config.schema import flatten
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import StoredResult, as_typed, read_result
+from satae.messages import clean_text, count_words, first_line, join_words
 from satae.plots.charts import Chart
-from satae.printable import clean_text, first_line
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult, parse_time

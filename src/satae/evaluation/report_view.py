@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from satae.config.messages import count_words, join_words
 from satae.evaluation.part import BASELINE, OWN
 from satae.evaluation.report_section import (
     HOLDS,
@@ -20,6 +19,7 @@ from satae.evaluation.report_section import (
     ReportSection,
     interval_over_seeds,
 )
+from satae.messages import count_words, join_words
 from satae.plots.charts import Curve, Panel
 from satae.plots.style import COLORS, DASHES
 from satae.sweeps.aggregate import SeedStatistics

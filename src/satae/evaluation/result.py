@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from satae import atomic_write
-from satae.config.messages import format_value
 from satae.config.saved_config import read_file
 from satae.config.schema import flatten
-from satae.printable import brief, clean_text
+from satae.messages import brief, clean_text, format_value
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
 from satae.sweeps.results import parse_time

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from satae import atomic_write, signals
 from satae.config import ConfigError
-from satae.config.messages import count_words
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation
 from satae.evaluation.display import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import Cell, Key, PartResult, describe_replaced, read_if_current, write_result
 from satae.evaluation.subject import Subject, TrainedRun, choose_device
+from satae.messages import count_words
 from satae.runs import provenance
 from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
 from satae.runs.record import lock_directory, read_record

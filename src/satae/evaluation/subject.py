@@ -15,9 +15,9 @@ from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
 from satae.experiment.experiment import check_data, check_shape
+from satae.messages import first_line
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
-from satae.printable import first_line
 from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model

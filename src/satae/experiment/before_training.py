@@ -14,7 +14,7 @@ from satae.config.schema import all_path_options
 from satae.config.validation import check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
-from satae.printable import brief, brief_line, first_line, one_line
+from satae.messages import brief, brief_line, first_line, one_line
 from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler

@@ -15,11 +15,11 @@ from satae.config import Config
 from satae.config.registry import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
+from satae.messages import brief
 from satae.model.architectures import unit_variance
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.noise import Noise
 from satae.model.objective import Objective
-from satae.printable import brief
 from satae.training import optimizers, torch_settings
 from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient

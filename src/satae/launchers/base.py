@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from satae import signals
 from satae.errors import ConfigError
-from satae.printable import one_line
+from satae.messages import one_line
 
 STOP_FILE_POLL_S: Final = 0.5
 MAIN_PROCESS_POLL_S: Final = 1.0

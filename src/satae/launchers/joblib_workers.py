@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import signals
-from satae.config.messages import count_words
 from satae.launchers.base import (
     J,
     JobRunner,
@@ -27,6 +26,7 @@ from satae.launchers.base import (
     run_status,
     share_cores,
 )
+from satae.messages import count_words
 from satae.runs.layout import RUNNING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")

@@ -21,7 +21,7 @@ from satae.launchers.base import (
     print_outcome,
     share_machine,
 )
-from satae.printable import first_line
+from satae.messages import first_line
 
 POLL_S: Final = 0.2
 QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from satae.config.messages import did_you_mean, join_words, unknown_choice
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, Options
 from satae.launchers.joblib_workers import JoblibLauncher
 from satae.launchers.ray_tasks import RayLauncher
 from satae.launchers.submitit_jobs import SubmititLauncher
+from satae.messages import did_you_mean, join_words, unknown_choice
 
 LAUNCHER_GROUP: Final = "hydra/launcher"
 LAUNCHER_OPTION: Final = "hydra.launcher."  # prefix of their options

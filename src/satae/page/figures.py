@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from satae.config.messages import join_words
+from satae.messages import join_words
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
 from satae.sweeps.results import FVU, METRIC_NAMES, SATURATED, TOTAL, RunResult

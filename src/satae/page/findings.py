@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from satae.config.messages import count_words, join_words
 from satae.evaluation.report_section import ReportedEvaluations
+from satae.messages import count_words, join_words
 from satae.page.sources import RunCollection, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
 from satae.sweeps.results import FVU, SATURATED, RunResult

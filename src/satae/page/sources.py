@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.config.messages import count_words, format_value
-from satae.printable import clean_text, first_line
+from satae.messages import clean_text, count_words, first_line, format_value
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run

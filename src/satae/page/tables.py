@@ -8,12 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from satae.config.messages import count_words, format_compact, format_value
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
+from satae.messages import clean_text, count_words, format_compact, format_value
 from satae.page.sources import RunCollection
-from satae.printable import clean_text
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import FVU, METRIC_COLUMNS

@@ -22,12 +22,12 @@ from satae.evaluation.report_section import (
     figure_names,
     read_evaluations,
 )
+from satae.messages import clean_text
 from satae.page import PROGRAM, figures, findings, tables
 from satae.page.galleries import evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
 from satae.plots.style import Drawing
-from satae.printable import clean_text
 from satae.runs.layout import RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, group_runs, varying_keys
 from satae.sweeps.results import RunResult, UnreadableRun

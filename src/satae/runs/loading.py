@@ -9,8 +9,8 @@ import torch
 
 from satae.config.saved_config import restore_config
 from satae.experiment import build
+from satae.messages import brief_line
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.printable import brief_line
 from satae.training import checkpoint
 from satae.training.checkpoint import State, best_path, latest_checkpoint, list_checkpoints
 

@@ -20,7 +20,7 @@ from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_json
 from satae.config.schema import with_absolute_paths
-from satae.printable import first_line
+from satae.messages import first_line
 from satae.runs import metrics_log
 from satae.runs.layout import (
     CONFIG_FILE,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from satae.config.messages import format_compact, format_value
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
+from satae.messages import format_compact, format_value
 from satae.sweeps.results import RunResult
 
 CONFIDENCE: Final = 0.95

@@ -15,9 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from satae import atomic_write
 from satae.config import ConfigError
-from satae.config.messages import format_value
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, is_among
-from satae.printable import brief, first_line
+from satae.messages import brief, first_line, format_value
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
 from satae.runs.record import read_json_file
 from satae.sweeps.results import RunResult

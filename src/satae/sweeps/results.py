@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from satae.config import Config, ConfigError
 from satae.config.saved_config import read_config_values
 from satae.config.schema import SEED, flatten, with_absolute_paths
-from satae.printable import first_line
+from satae.messages import first_line
 from satae.runs import metrics_log
 from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, METRICS_LOG_FILE, RECORD_FILE
 from satae.runs.record import read_final_metrics, read_record

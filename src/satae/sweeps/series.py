@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from satae.config.messages import format_value
 from satae.config.schema import SEED
+from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 from satae.sweeps.results import RunResult
 from satae.sweeps.table import ALL_RUNS, format_configuration

@@ -17,10 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from satae import atomic_write
-from satae.config.messages import count_words, format_compact, format_value
 from satae.config.schema import SEED
 from satae.loggers.console import PipeSafeConsole, summary_line
-from satae.printable import brief
+from satae.messages import brief, count_words, format_compact, format_value
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument

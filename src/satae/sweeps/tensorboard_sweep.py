@@ -20,11 +20,10 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, RealInterval, hparams_config_pb, hparams_pb
 from torch.utils.tensorboard.summary import custom_scalars
 
-from satae.config.messages import format_value
 from satae.config.registry import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
-from satae.printable import brief_line
+from satae.messages import brief_line, format_value
 from satae.runs.layout import FAILED, FINISHED, LOCK_FILE, RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty

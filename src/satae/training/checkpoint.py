@@ -25,7 +25,7 @@ from torch import Tensor
 
 from satae import atomic_write
 from satae.config.schema import Checkpoints
-from satae.printable import brief, brief_line
+from satae.messages import brief, brief_line
 from satae.training import CHECKPOINTS, OLD_CHECKPOINT
 
 FORMAT: Final = 2

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from satae.config.messages import count_words
 from satae.config.option_types import LARGEST_VALUE, Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import ALONE, BASELINE, OWN, EvaluationPart, Track
@@ -37,6 +36,7 @@ from satae.evaluation.report_view import (
     verdict_marks,
 )
 from satae.evaluation.result import StoredResult, count, interval, number, text
+from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.series import SHARE, Comparison, examples

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from satae.config import ConfigError
-from satae.config.messages import unknown_choice
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
 from satae.evaluation.report_view import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
 from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, interval, number, text
+from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
