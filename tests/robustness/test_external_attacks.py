@@ -10,9 +10,9 @@ from victims import attacked, classifier, streams
 
 from satae.robustness import external_attacks
 from satae.robustness.attacks import dlr
+from satae.robustness.estimates import fraction_estimate
 from satae.robustness.norm_ball import NORMS, NormBall
 from satae.robustness.pgd import apgd, pgd
-from satae.robustness.proportion import Proportion
 
 RADII = {"linf": 0.07, "l2": 0.5}
 
@@ -28,7 +28,7 @@ def quietly(module):
 
 def agree(ours, theirs):
     """Whether two shares of the same images are within sampling error of one another."""
-    a, b = (Proportion.from_count(int(fooled.sum()), len(fooled)) for fooled in (ours, theirs))
+    a, b = (fraction_estimate(int(fooled.sum()), len(fooled)) for fooled in (ours, theirs))
     return a.low <= b.value <= a.high and b.low <= a.value <= b.high
 
 

@@ -9,12 +9,12 @@ from typing import Final, Literal, NamedTuple
 from torch import Tensor
 
 from satae.robustness.attack_suite import CROSS_ENTROPY, Attack, AttackKind
-from satae.robustness.proportion import Proportion
+from satae.robustness.estimates import Estimate, fraction_estimate
 
 CheckOutcome = Literal["passed", "failed", "open"]
 Verdict = Literal["holds", "masked", "inconclusive"]
 
-RARE: Final = 0.01  # proportion of offending examples that is tolerated
+RARE: Final = 0.01  # fraction of offending examples that is tolerated
 RARE_WITH_SLACK: Final = 0.05  # an upper confidence limit below it passes, since few examples cannot show 1 %
 CONTROL_TOLERANCE: Final = 0.05  # largest distance of the control's accuracy from the known level
 NOT_ALL_ATTACKS: Final = "not all of the attacks were made"
@@ -64,9 +64,9 @@ class AttackOutcomes(NamedTuple):
         return broken
 
     @property
-    def accuracy(self) -> Proportion:
-        """The proportion of examples that no attack broke: the mean over examples of the minimum over attacks."""
-        return Proportion.from_count(int((~self.broken).sum()), len(self.correct))
+    def accuracy(self) -> Estimate:
+        """The fraction of examples that no attack broke: the mean over examples of the minimum over attacks."""
+        return _fraction(~self.broken)
 
 
 class Control(NamedTuple):
@@ -116,31 +116,30 @@ def worst_outcome(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
     return next((outcome for outcome in ("failed", "open") if outcome in outcomes), "passed")
 
 
-def is_rare(offenders: Proportion) -> CheckOutcome:
-    """Failed if the proportion is surely above 1 %, passed if it is surely at most 5 %."""
+def is_rare(offenders: Estimate) -> CheckOutcome:
+    """Failed if the fraction is surely above 1 %, passed if it is surely at most 5 %."""
     if offenders.low > RARE:
         return "failed"
     return "passed" if offenders.high <= RARE_WITH_SLACK else "open"
 
 
-def is_at_chance(accuracy: Proportion, chance: float) -> CheckOutcome:
+def is_at_chance(accuracy: Estimate, chance: float) -> CheckOutcome:
     """Failed if the accuracy is surely above chance, passed if it is surely at most 5 points above."""
     if accuracy.low > chance:
         return "failed"
     return "passed" if accuracy.high <= chance + RARE_WITH_SLACK else "open"
 
 
-def _proportion(offending: Tensor) -> Proportion:
-    return Proportion.from_count(int(offending.sum()), len(offending))
+def _fraction(found: Tensor) -> Estimate:
+    return fraction_estimate(int(found.sum()), len(found))
 
 
 def _check_rare(number: int, title: str, offending: Mapping[str, Tensor]) -> Check:
-    """Check several proportions, each named by where it was found, by the worst of them."""
-    proportions = {where: _proportion(found) for where, found in offending.items()}
-    largest = max(proportions, key=lambda where: proportions[where].low)
-    outcome = worst_outcome([is_rare(proportion) for proportion in proportions.values()])
-    figure = f"{proportions[largest]}, {largest}" if proportions[largest].hits else str(proportions[largest])
-    return Check(number, title, figure, outcome)
+    """Check several fractions, each named by where it was found, by the worst of them."""
+    fractions = {where: _fraction(found) for where, found in offending.items()}
+    where, largest = max(fractions.items(), key=lambda item: item[1].low)
+    outcome = worst_outcome([is_rare(fraction) for fraction in fractions.values()])
+    return Check(number, title, f"{largest.in_percent()}{f', {where}' if largest.value > 0 else ''}", outcome)
 
 
 def _check_broken_only_by(
@@ -165,8 +164,8 @@ def whole_pipeline(evidence: Evidence) -> Check:
 
 def gradients_exist(evidence: Evidence) -> Check:
     """Check 2: an attack that follows a gradient fails if the gradient is exactly 0 or not finite."""
-    proportion = _proportion(evidence.no_gradient)
-    return Check(2, "inputs without a gradient", str(proportion), is_rare(proportion))
+    fraction = _fraction(evidence.no_gradient)
+    return Check(2, "inputs without a gradient", fraction.in_percent(), is_rare(fraction))
 
 
 def iterative_beats_single(evidence: Evidence) -> Check:
@@ -179,9 +178,9 @@ def grows_with_epsilon(evidence: Evidence) -> Check:
     title, found, radii = "left in the largest ball", evidence.outcomes, evidence.outcomes.epsilons
     if evidence.everything is None or not radii or radii[-1] < evidence.everything:
         return Check(4, title, "no radius was tried within which everything is possible", "open")
-    lost = [_proportion(found.at(a).broken & ~found.at(b).broken) for a, b in pairwise(radii)]
-    last, most = found.at(radii[-1]).accuracy, max((proportion.value for proportion in lost), default=0.0)
-    figure = f"{last}; broken in a ball, not in the next: {100 * most:.1f} %"
+    lost = [_fraction(found.at(a).broken & ~found.at(b).broken) for a, b in pairwise(radii)]
+    last, most = found.at(radii[-1]).accuracy, max((fraction.value for fraction in lost), default=0.0)
+    figure = f"{last.in_percent()}; broken in a ball, not in the next: {100 * most:.1f} %"
     return Check(4, title, figure, worst_outcome([is_at_chance(last, evidence.chance), *map(is_rare, lost)]))
 
 
@@ -206,11 +205,11 @@ def more_than_one_loss(evidence: Evidence) -> Check:
         entropy = exact.at(epsilon).where(lambda attack: attack.loss == CROSS_ENTROPY)
         margins = exact.at(epsilon).where(lambda attack: attack.loss != CROSS_ENTROPY)
         if entropy.results and margins.results:
-            alone.append(_proportion(margins.broken & ~entropy.broken))
+            alone.append(_fraction(margins.broken & ~entropy.broken))
     if not alone or len(alone) < len(evidence.outcomes.epsilons):
         return Check(7, title, "not with both losses at every radius", "open")
-    most = max(alone, key=lambda proportion: proportion.value)
-    return Check(7, title, f"{most} broken by them alone", "passed")
+    most = max(alone, key=lambda fraction: fraction.value)
+    return Check(7, title, f"{most.in_percent()} broken by them alone", "passed")
 
 
 def surrogates_add_nothing(evidence: Evidence) -> Check:
@@ -236,7 +235,7 @@ def baseline_is_broken(evidence: Evidence) -> Check:
     if baseline is None or everything is None or not baseline.epsilons or baseline.epsilons[-1] < everything:
         return Check(9, title, "not measured", "open")
     accuracy = baseline.at(baseline.epsilons[-1]).accuracy
-    return Check(9, title, str(accuracy), is_at_chance(accuracy, evidence.chance))
+    return Check(9, title, accuracy.in_percent(), is_at_chance(accuracy, evidence.chance))
 
 
 def control_is_seen(evidence: Evidence) -> Check:

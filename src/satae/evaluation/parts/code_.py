@@ -25,9 +25,9 @@ from satae.plots.style import Picture
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from satae.evaluation.estimates import Estimate
     from satae.evaluation.subject import Subject
     from satae.model.complement import Complement
+    from satae.robustness.estimates import Estimate
 
 Neighbors = Annotated[int, Field(ge=1, le=1000)]
 Distance = Annotated[float, Field(gt=0, le=1)]
@@ -66,7 +66,7 @@ class Code(EvaluationPart):
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Describe each encoder layer and the code on clean inputs, and train probes on the code."""
-        from satae.evaluation.estimates import mean_estimate, share_estimate
+        from satae.robustness.estimates import fraction_estimate, mean_estimate
         from satae.robustness.largest_change import jacobian_norm
 
         layers, notes = encoder_layers(subject), [CLEAN_NOTE, SLOPE_NOTE]
@@ -75,7 +75,7 @@ class Code(EvaluationPart):
             notes.append(
                 f"share at the levels: left out, {subject.config.act.name} has fewer than two levels; see bimodality"
             )
-        slope_0 = share_estimate(int((norms == 0).sum()), len(norms))
+        slope_0 = fraction_estimate(int((norms == 0).sum()), len(norms))
         rows = [
             *_layer_rows(subject, layers, self.near),
             CodeRow("encoder", "slope", *mean_estimate(norms)),
@@ -244,11 +244,11 @@ def _accuracy(classifier: Any, train: Labelled, test: Labelled) -> Estimate:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from satae.evaluation.estimates import share_estimate
+    from satae.robustness.estimates import fraction_estimate
 
     (x, y), (x_test, y_test) = ([part.x.flatten(1).cpu().numpy(), part.y.cpu().numpy()] for part in (train, test))
     model = make_pipeline(StandardScaler(), classifier).fit(x, y)
-    return share_estimate(int((model.predict(x_test) == y_test).sum()), len(y_test))
+    return fraction_estimate(int((model.predict(x_test) == y_test).sum()), len(y_test))
 
 
 # Statistics of units

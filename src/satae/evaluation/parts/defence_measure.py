@@ -21,9 +21,9 @@ from satae.plots.style import COLORS, MARKERS, Picture
 from satae.robustness import external_attacks
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients, steepen_activations
+from satae.robustness.estimates import Estimate
 from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, run_checks, verdict
 from satae.robustness.norm_ball import Norm, vector_norm
-from satae.robustness.proportion import Proportion
 
 if TYPE_CHECKING:
     from satae.evaluation.part import Track
@@ -169,7 +169,7 @@ class JudgedModel(NamedTuple):
     """A pipeline after all attacks, with its verdict."""
 
     runner: AttackRunner
-    accuracies: dict[float, Proportion]  # by radius, against the worst attack for each example; at 0 without an attack
+    accuracies: dict[float, Estimate]  # by radius, against the worst attack for each example; at 0 without an attack
     checks: Sequence[Check]
     verdict: Verdict
 

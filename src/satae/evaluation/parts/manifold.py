@@ -63,7 +63,7 @@ class Manifold(EvaluationPart):
         AUROC is the probability that the other one of a pair has the higher energy: 1/2 is chance; below it the others
         are reconstructed better than the data.
         """
-        from satae.evaluation.estimates import auroc
+        from satae.robustness.estimates import auroc
 
         own = _energies(subject, subject.x)
         other = other_data_set(self.other, subject.config.data.name, subject.data.shape)
@@ -172,7 +172,7 @@ def _energies(subject: Subject, x: Tensor) -> Tensor:
 
 def _plane_rows(subject: Subject, own: Tensor) -> list[list[Cell]]:
     """For data in the plane: their mean energy, and the share of the box that is reconstructed (E1, E2)."""
-    from satae.evaluation.estimates import mean_estimate
+    from satae.robustness.estimates import mean_estimate
     from satae.training.metrics import energy_map, low_energy_area
 
     if subject.data.shape != PLANE_SHAPE:
