@@ -14,12 +14,13 @@ import time
 import numpy
 import pytest
 import torch
-from program import PROGRAM, ROOT, TINY, files, here, read, runs, there
+from program import PROGRAM, ROOT, TINY, files, here, read, runs, there, typed
 
 import satae
+from satae import datasets, evaluate, export, report, train
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import choice_names, read_run_options
-from satae.config.schema import GROUPS, PRESETS, Config
+from satae.config.schema import GROUPS, PRESETS, Config, default_choice
 from satae.experiment import experiment
 from satae.training import loop
 from satae.training.checkpoint import latest_checkpoint
@@ -242,6 +243,17 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     for group, registry in GROUPS.items():
         for option in {option for name in registry.names() for option in registry.defaults(name)}:
             assert f"{group}.{option}" in shown
+
+
+@pytest.mark.parametrize("program", [train, evaluate, export, report, datasets])
+def test_help_fits_into_80_columns(program):
+    code, out, _ = typed(program.main, "satae", "--help")
+    assert (code, [line for line in out.splitlines() if len(line) > 80]) == (0, [])
+
+
+def test_help_marks_the_default_of_each_group(help_text):
+    marked = re.findall(r"^ {14}\(default: (\w+)", help_text, re.MULTILINE)
+    assert marked == [default_choice(group).name for group in GROUPS]
 
 
 def test_every_command_in_help_can_be_run(help_text):

@@ -203,8 +203,9 @@ def test_an_unknown_name_is_refused_with_the_choices(command, stand_in, satae_da
     stand_in()
     code, out, err = satae_data(command, "mnist", "minst")
     assert (code, out, len(err)) == (2, [], 1)
-    assert "minst" in err[0]
-    assert f"choose one of {', '.join(DATA_SOURCES.owners('dir'))}, all; did you mean mnist?" in err[0]
+    choices = f"choose one of {', '.join(DATA_SOURCES.owners('dir'))}, all"
+    assert err == [f"satae-data: minst: no such data set; {choices}; did you mean mnist?"]
+    assert satae_data(command, "digits")[2] == [f"satae-data: digits: has no files to fetch or check; {choices}"]
 
 
 @pytest.mark.parametrize("words", [[], ["fetch"], ["lits"], ["list", "mnist"], ["check", "--force"]])

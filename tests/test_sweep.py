@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from omegaconf import OmegaConf
 from program import PROGRAM, TINY, files, here, read, there
 
 from benchmarks.report_size import png
@@ -117,11 +118,26 @@ def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
 
 def test_another_configuration_is_refused_and_nothing_is_written(finished):
     before = files(finished)
-    outcome = here(finished, *WORDS, "epochs=3")
+    outcome = here(finished, *WORDS, "epochs=3", "batch_size=16")
     assert outcome.code == 2
-    assert outcome.err.startswith("satae-train: epochs=3: the runs of outputs/first have 2; take another name")
+    assert outcome.err == (
+        "satae-train: epochs=3 batch_size=16: the runs of outputs/first have epochs=2 batch_size=32; repeat the same"
+        " options, choose another sweep name, or give both values: epochs=2,3 batch_size=32,16\n"
+    )
     assert len(outcome.err.splitlines()) == 1
     assert files(finished) == before
+
+
+def test_a_sweep_records_the_values_that_interpolations_stand_for(tmp_path):
+    assert here(tmp_path, *TINY, "-m", "seed=1,2", "alpha=${seed}", "hydra.sweep.dir=sweep").code == 0
+    assert read(tmp_path / "sweep" / "seed=2" / "run.json")["overrides"] == [*TINY, "seed=2", "alpha=2.0"]
+    written = OmegaConf.load(tmp_path / "sweep" / "multirun.yaml")
+    assert written.hydra.sweep.dir == str(tmp_path / "sweep")
+
+
+def test_the_options_of_another_choice_are_not_named_one_by_one(finished):
+    told = here(finished, *WORDS, "noise=masking", "noise.level=0.5").err
+    assert told.startswith("satae-train: noise=masking: the runs of outputs/first have noise=gaussian; repeat")
 
 
 def test_execution_options_may_change(finished):

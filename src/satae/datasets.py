@@ -23,7 +23,7 @@ from satae.data.published import (
     read_archive,
     search_folders,
 )
-from satae.messages import unknown_choice
+from satae.messages import did_you_mean
 
 PROGRAM: Final = "satae-data"
 VERIFIED: Final = "verified"
@@ -127,7 +127,8 @@ def _select(names: list[str]) -> list[PublishedSet]:
     known = [*DATA_SOURCES.owners("dir"), "all"]
     for name in names:
         if name not in known:
-            raise ValueError(unknown_choice("name", name, known))
+            fault = "has no files to fetch or check" if name in DATA_SOURCES.names() else "no such data set"
+            raise ValueError(f"{name}: {fault}; choose one of {', '.join(known)}{did_you_mean(name, known)}")
     return [published for name, published in published_sets().items() if {name, "all"} & {*names}]
 
 

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Sequence
 from string import Template
-from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 from satae import signals
@@ -20,8 +19,9 @@ HELP: Final = """\
 satae-eval measures what a trained model is like, beyond what training shows.
 
   satae-eval run=outputs/2026-01-31/12-00-00-000000
-  satae-eval run=outputs/2026-01-31/12-00-00-000000 evaluation=denoising denoising.gaussian=[0.1,0.2]
-  satae-eval run=outputs/first evaluation=defence       each run of a sweep, and a table of all
+  satae-eval run=RUN evaluation=denoising denoising.gaussian=[0.1,0.2]
+  satae-eval run=outputs/first evaluation=defence
+      each run of a sweep, and a table of all
 
   run          a run directory, a sweep, or several: run=A,B
   evaluation   all, or some parts: evaluation=denoising,code
@@ -32,10 +32,12 @@ $settings
 Parts and their options, such as denoising.gaussian=[0.1,0.2]
 $parts
 
-Results go to evaluation/ in the run directory: numbers as JSON and CSV, pictures, TensorBoard events. A part that was
-measured with the same weights and settings is not measured again; a result with other settings is replaced. The parts
-perturbation and defence train the same model with alpha=0, and defence trains a classifier. These models, and the
-outcomes of attacks, are stored beside the data sets and used again.
+Results go to evaluation/ in the run directory: numbers as JSON and CSV,
+pictures, TensorBoard events. A part that was measured with the same weights and
+settings is not measured again; a result with other settings is replaced. The
+parts perturbation and defence train the same model with alpha=0, and defence
+trains a classifier. These models, and the outcomes of attacks, are stored
+beside the data sets and used again.
 
   --version    show the version"""
 
@@ -53,7 +55,7 @@ def help_text() -> str:
     from satae.cli.flags import describe_parts, describe_settings
     from satae.config.registry import EVALUATION_PARTS, conf_folder
 
-    settings = indent(describe_settings(conf_folder() / "eval.yaml"), "  ")
+    settings = describe_settings(conf_folder() / "eval.yaml", "  ")
     return Template(HELP).substitute(settings=settings, parts=describe_parts(EVALUATION_PARTS))
 
 

@@ -31,17 +31,21 @@ OPTIONS: Final = ("run", "format", "out", "best")
 HELP: Final = f"""\
 {PROGRAM} writes the trained model of a run for other programs.
 
-It takes inputs (N, ...) in the data's own range, any N, and gives two outputs: the reconstruction, in that range, and
-the code. The file is read back and compared with the model on validation data of the run.
+It takes inputs (N, ...) in the data's own range, any N, and gives two outputs:
+the reconstruction, in that range, and the code. The file is read back and
+compared with the model on validation data of the run.
 
   {PROGRAM} run=outputs/2026-01-31/12-00-00-000000 format=onnx
 
   run       a run directory
   format    safetensors     the weights, for satae.load("model.safetensors")
             torch_export    a program for torch.export.load
-            onnx            for ONNX Runtime and others; needs: pip install 'satae[onnx]'
-  out       the file; by default model.safetensors, model.pt2 or model.onnx in the run directory
-  best      true takes the weights with the lowest validation loss, instead of the last
+            onnx            for ONNX Runtime and others;
+                            needs: pip install 'satae[onnx]'
+  out       the file; by default model.safetensors, model.pt2 or model.onnx in
+            the run directory
+  best      true takes the weights with the lowest validation loss, instead of
+            the last
 
   --version    show the version"""
 

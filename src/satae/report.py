@@ -12,24 +12,31 @@ from satae.messages import did_you_mean
 from satae.page import PROGRAM
 
 HELP: Final = f"""\
-{PROGRAM} writes a report of runs: a page that opens in a browser, its figures as PNG and SVG, its numbers as CSV.
+{PROGRAM} writes a report of runs: a page that opens in a browser, its
+figures as PNG and SVG, its numbers as CSV.
 
   {PROGRAM} outputs/2026-01-31/12-00-00-000000
   {PROGRAM} outputs/first outputs/second out=both
 
-  FOLDER ...   run directories, or folders of sweeps; the runs of all folders go into one report
-  out          the folder of the report; the default is report/ in the named folder, or report-<n>/ in the current
-               folder if several are named. An earlier report there is replaced
+  FOLDER ...   run directories, or folders of sweeps; the runs of all folders go
+               into one report
+  out          the folder of the report; the default is report/ in the named
+               folder, or report-<n>/ in the current folder if several are
+               named. An earlier report there is replaced
 
-The page has a summary in words; reconstruction and saturated fraction against alpha, or against the first number
-that varies, for each configuration of the other options, with 95 % intervals over the seeds; one against the other;
-reconstructions and filters side by side; tables of configurations, runs and failures; commands and versions. The page
-of a single run shows its losses and its saturated fraction over the epochs instead. Results of satae-eval have a
-section with figures of their own, with a verdict beside every accuracy under attack.
+The page has a summary in words; reconstruction and saturated fraction against
+alpha, or against the first number that varies, for each configuration of the
+other options, with 95 % intervals over the seeds; one against the other;
+reconstructions and filters side by side; tables of configurations, runs and
+failures; commands and versions. The page of a single run shows its losses and
+its saturated fraction over the epochs instead. Results of satae-eval have a
+section with figures of their own, with a verdict beside every accuracy under
+attack.
 
   index.html      the page
   runs.csv        each run: status, options, final metrics
-  groups.csv      each configuration and metric: n, mean, standard deviation, 95 % interval
+  groups.csv      each configuration and metric: n, mean, standard deviation,
+                  95 % interval
   evaluation.csv  all numbers that satae-eval wrote for the runs"""
 
 

@@ -6,6 +6,7 @@ import os
 import pytest
 from program import TINY, files, here
 
+from satae.experiment import experiment
 from satae.launchers.base import Launcher
 
 
@@ -31,6 +32,22 @@ def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, er
 
 
 def test_job_logging_that_cannot_be_used_is_refused_with_its_cause(tmp_path):
-    code, _, errors = here(tmp_path, *TINY, "hydra/job_logging=disabled")
-    message = "hydra/job_logging: Unable to configure root logger (Unable to add handler 'file')"
-    assert (code, errors) == (2, f"satae-train: {message}\n")
+    code, _, errors = here(tmp_path, *TINY, "hydra.job_logging.formatters.simple.format=5")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert errors.startswith("satae-train: hydra/job_logging: Unable to configure formatter 'simple' (")
+
+
+@pytest.mark.parametrize("choice", ["disabled", "none", "stdout"])
+def test_a_run_can_do_without_a_log_file(tmp_path, monkeypatch, choice):
+    words = [*TINY, "-m", "seed=0", f"hydra/job_logging={choice}", "hydra.sweep.dir=sweep"]
+    outcome = here(tmp_path, *words)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [path.name for path in (tmp_path / "sweep" / "seed=0").glob("*.log")] == []
+
+
+def test_a_failed_run_without_a_log_file_names_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "fit", None)
+    outcome = here(tmp_path, *TINY, "-m", "seed=0", "hydra/job_logging=disabled", "hydra.sweep.dir=sweep")
+    assert outcome.err.endswith("; hydra/job_logging wrote no log file\n")
+    assert outcome.err.count("\n") == 1
+    assert ".log" not in outcome.out

@@ -184,7 +184,9 @@ UNREADABLE = [
     ("alpha=${oc.env:NOT_SET}", "alpha=${oc.env:NOT_SET}", "'NOT_SET' not found"),
     ("alpha=${foo:1}", "alpha=${foo:1}: Unsupported interpolation type foo"),
     ("alpha=0.1,0.2", "alpha=0.1,0.2", SEVERAL),
-    ("act=relu,tanh", "act=relu,tanh", SEVERAL),
+    ("act=relu,tanh", f"act=relu,tanh: {SEVERAL}"),
+    ("arch.widths=16,8", f"arch.widths=16,8: write arch.widths=[16,8] for one list; {SEVERAL}"),
+    ("arch.channels=16,8", f"arch.channels=16,8: write arch.channels=[16,8] for one list; {SEVERAL}"),
     ("seed=range(3)", "seed=range(3)", SEVERAL),
     ("~alpha", "~alpha: every run needs alpha; leave it out"),
     ("~act", "~act: every run needs act; leave it out"),
@@ -255,6 +257,10 @@ PLACES = [
     ("fail_fast=true", "fail_fast=true: is for sweeps"),
     ("fail_fast alpha=0,1 -m", "fail_fast: has no value; write fail_fast=true, for example"),
     ("sweep alpha=0,1", "sweep: has no value; write sweep=first, for example"),
+    (
+        "sweep=new alpha=0,1 hydra.job_logging.root.handlers=[zzz]",
+        "hydra.job_logging.root.handlers=[zzz]: no such handler; there are console and file\n",
+    ),
 ]
 KINDS = [
     *(UNKNOWN_OPTIONS + WRONG_TYPES + OUT_OF_RANGE + UNKNOWN_NAMES),

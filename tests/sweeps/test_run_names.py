@@ -59,7 +59,7 @@ def test_a_run_requested_twice_is_refused():
 
 
 def test_a_different_fixed_option_is_refused_with_a_remedy():
-    with pytest.raises(ConfigError, match=r"epochs=3: the runs of sweep have 2; .* epochs=2,3"):
+    with pytest.raises(ConfigError, match=r"epochs=3: the runs of sweep have epochs=2; .* epochs=2,3"):
         assign_run_names([RequestedRun(["alpha=1"], {"epochs": 3, "alpha": 1})], [there("a", alpha=0)], ["alpha"])
 
 

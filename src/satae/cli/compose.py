@@ -27,7 +27,7 @@ from satae.config import Config, ConfigError, validate
 from satae.config.schema import TRAINING, Schema
 from satae.config.validation import chosen_names
 from satae.launchers import selection
-from satae.messages import first_line, format_value
+from satae.messages import first_line, format_value, join_words
 
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 
@@ -44,7 +44,8 @@ class ComposedRun(NamedTuple):
         """Hydra's own options for the process that makes the run in a directory, without interpolations."""
         with _hydra_options(self.composed, runtime={"output_dir": str(directory)}) as composed:
             used = ("job", "job_logging", "output_subdir", "verbose")
-            return OmegaConf.create({key: _plain(composed.hydra[key]) for key in used})
+            options = {key: _plain(composed.hydra[key]) for key in used}
+            return OmegaConf.create({**options, "job_logging": _with_known_handlers(options["job_logging"])})
 
     def launcher_options(self, sweep: Path) -> dict[str, Any]:
         """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
@@ -52,11 +53,12 @@ class ComposedRun(NamedTuple):
             options: dict[str, Any] = _plain(composed.hydra.launcher)
             return options
 
-    def multirun_text(self, words: Sequence[str]) -> str:
-        """The content of ``multirun.yaml``: the configuration of a sweep's first run, with the words of the sweep."""
+    def multirun_text(self, words: Sequence[str], sweep: Path) -> str:
+        """The content of ``multirun.yaml``: the configuration of a sweep's first run, with its words and its folder."""
         composed = self.composed.copy()
         with read_write(composed.hydra), open_dict(composed.hydra):
             composed.hydra.mode = RunMode.MULTIRUN
+            composed.hydra.sweep.dir = str(sweep)
             composed.hydra.overrides.task = list(words)
         return OmegaConf.to_yaml(composed)
 
@@ -223,6 +225,19 @@ def plain_values(composed: DictConfig) -> dict[str, Any]:
 
 def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _with_known_handlers(job_logging: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run's log; ours asks for a log file, which the choices none, disabled and stdout lack."""
+    handlers, root = job_logging.get("handlers") or {}, job_logging.get("root") or {}
+    unknown = [name for name in root.get("handlers") or [] if name not in handlers]
+    if not unknown:
+        return job_logging
+    if unknown != ["file"]:
+        known = f"there are {join_words(handlers, 'and')}" if handlers else "there are none"
+        raise ConfigError(f"hydra.job_logging.root.handlers={format_value(unknown)}: no such handler; {known}")
+    handlers = handlers or {"nothing": {"class": "logging.NullHandler"}}
+    return {**job_logging, "handlers": handlers, "root": {**root, "handlers": [*handlers]}}
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from typing import Any, Final
 from satae.cli.app import OK, LineErrorParser
 from satae.config.option_types import MISSING
 from satae.config.registry import Registry, conf_folder, conf_values
-from satae.config.schema import GROUPS, PRESETS
+from satae.config.schema import GROUPS, PRESETS, default_choice
 from satae.errors import ConfigError
 from satae.messages import format_value
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-HELP_WIDTH: Final = 120
+HELP_WIDTH: Final = 80
 OPTION_LINE: Final = re.compile(r"^( *)(\w+):(?: +([^#]*?))?(?: +# *(.*))?$")
 
 
@@ -65,7 +65,7 @@ def only_shows(flags: argparse.Namespace) -> bool:
 def help_text() -> str:
     """The help of satae-train, read from ``conf/``: Hydra would take three times as long to compose it."""
     template = conf_values("config.yaml")["hydra"]["help"]["template"]
-    settings = textwrap.indent(describe_settings(conf_folder() / "config.yaml"), "  ")
+    settings = describe_settings(conf_folder() / "config.yaml", "  ")
     return Template(template).substitute(choices=describe_groups(), settings=settings).rstrip()
 
 
@@ -102,7 +102,8 @@ def describe_groups() -> str:
     presets = conf_folder() / PRESETS
     names = sorted(f"{folder.name}/{file.name[:-5]}" for folder in presets.iterdir() for file in folder.iterdir())
     lines = [line for registry in GROUPS.values() for line in _group_lines(registry)]
-    return "\n".join([*lines, f"  {PRESETS:10}  {' '.join(names)}    a whole setting; what you add overrides it"])
+    lines += [f"  {PRESETS:10}  {' '.join(names)}", f"{'':14}(a whole setting; what you add overrides it)"]
+    return "\n".join(lines)
 
 
 def _group_lines(registry: Registry[Any]) -> Iterator[str]:
@@ -122,10 +123,10 @@ def _group_lines(registry: Registry[Any]) -> Iterator[str]:
     width = max((len(name) for name in names if name not in bare), default=0)
     rows = textwrap.wrap(" ".join(bare), HELP_WIDTH - 14)
     for name in [name for name in names if name not in bare]:
-        texts = [text for text in (about[name], *textwrap.wrap(own[name], HELP_WIDTH - 16 - width)) if text]
+        texts = [line for text in (about[name], own[name]) for line in textwrap.wrap(text, HELP_WIDTH - 16 - width)]
         rows += [f"{word:{width}}  {text}" for word, text in zip([name, *[""] * len(texts)], texts, strict=False)]
-    if shared:
-        rows.append(f"(all: {' '.join(f'{registry.group}.{option}' for option in shared)})")
+    everywhere = f"; all have {' '.join(f'{registry.group}.{option}' for option in shared)}" if shared else ""
+    rows.append(f"(default: {default_choice(registry.group).name}{everywhere})")
     for label, row in zip([registry.group, *[""] * len(rows)], rows, strict=False):
         yield f"  {label:10}  {row}"
 
@@ -135,12 +136,12 @@ def describe_parts(registry: Registry[Any]) -> str:
     blocks = []
     for name in registry.names():
         file = conf_folder() / registry.group / f"{name}.yaml"
-        blocks.append(f"  {name}: {description(file)}")
-        blocks += [f"    .{line}" for line in describe_settings(file).splitlines()]
+        blocks += textwrap.wrap(f"  {name}: {description(file)}", HELP_WIDTH, subsequent_indent="    ")
+        blocks.append(describe_settings(file, "    ."))
     return "\n".join(blocks)
 
 
-def describe_settings(file: Traversable) -> str:
+def describe_settings(file: Traversable, indent: str) -> str:
     """Every setting of a YAML file with its value and the comment beside it, without the settings of Hydra."""
     rows, section = [], ""
     for line in file.read_text("utf-8").splitlines():
@@ -148,13 +149,18 @@ def describe_settings(file: Traversable) -> str:
             continue
         if found[2] == "hydra":
             break
-        indent, name, value, comment = found.groups("")
-        section = section if indent else ""
+        is_below, name, value, comment = found.groups("")
+        section = section if is_below else ""
+        rows.append((f"{indent}{section}{name}", value.replace(", ", ","), comment))
         if not value:
             section = f"{name}."
-        rows.append((f"{section if indent else ''}{name}", value.replace(", ", ","), comment))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {comment}".rstrip() for name, value, comment in rows)
+    lines = []
+    for name, value, comment in rows:
+        start = f"{name:{widths[0]}}  {value:{widths[1]}}  "
+        texts = textwrap.wrap(comment, HELP_WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+        lines += texts or [start.rstrip()]
+    return "\n".join(lines)
 
 
 def description(file: Traversable) -> str:

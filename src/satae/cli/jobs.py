@@ -139,9 +139,10 @@ def _report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
         return True
     log.error("the run failed", exc_info=error)
+    has_log = "file" in job.hydra.job_logging.root.handlers
     log_file = job.directory / f"{job.hydra.job.name}.log"
-    line = f"{_explain_fault(error)}; resume with: {job.resume_command}; the traceback is in {log_file}"
-    print_error(PROGRAM, line, FAILED)
+    traceback = f"the traceback is in {log_file}" if has_log else "hydra/job_logging wrote no log file"
+    print_error(PROGRAM, f"{_explain_fault(error)}; resume with: {job.resume_command}; {traceback}", FAILED)
     return True
 
 

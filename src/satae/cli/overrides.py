@@ -107,7 +107,12 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
         if re.fullmatch(r"\w+", key) and key not in {*schema.keys} | schema.presets:
             raise ConfigError(unknown_key(key, {}, schema))
     if several:
-        raise ConfigError(f"{several[0]}: {schema.several_values}")
+        key, _, values = str(several[0]).lstrip("+").partition("=")
+        group, _, option = key.partition(".")
+        owners = schema.groups[group].owners(option) if group in schema.groups else []
+        is_list = "in brackets" in expected_type(key, dict.fromkeys([group], owners[0] if owners else ""), schema)
+        one_list = f"write {key}=[{values}] for one list; " if is_list else ""
+        raise ConfigError(f"{several[0]}: {one_list}{schema.several_values}")
 
 
 def check_sweep_override(override: Override) -> None:

@@ -16,12 +16,13 @@ from satae.cli import jobs
 from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, read_run_options, task_overrides
+from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
+from satae.config.schema import flatten
 from satae.config.validation import check_changes
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, first_line, one_line
+from satae.messages import count_words, first_line, format_value, one_line
 from satae.runs.layout import FINISHED, RECORD_FILE, RUNNING, shorten
 from satae.signals import Interrupted, hold_signals, raise_pending
 
@@ -71,7 +72,12 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
 
 
 def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
-    words, hydra = task_overrides(run.overrides), run.process_options(directory)
+    values, words = flatten(run.config.to_dict()), task_overrides(run.overrides)
+    # a value such as ${seed} is recorded as the number that it stands for
+    for index, word in enumerate(words):
+        if "${" in word and (key := key_of(word)) in values:
+            words[index] = f"{key}={format_value(values[key])}"
+    hydra = run.process_options(directory)
     return Job(run.config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
 
 
@@ -202,7 +208,7 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
         tensorboard_sweep.start_sweep(sweep, [flat_choices(job.config) for job in plan.jobs], manifest.runs)
         write_manifest(sweep, manifest)
         if plan.jobs_to_run:
-            text = plan.first.multirun_text([word for words in plan.commands for word in words])
+            text = plan.first.multirun_text([word for words in plan.commands for word in words], sweep)
             atomic_write.replace(sweep / "multirun.yaml", text.encode())
         (sweep / STOP_FILE).unlink(missing_ok=True)  # from an earlier failure
     except BaseException as error:

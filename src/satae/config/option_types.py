@@ -40,8 +40,8 @@ Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest
 Share = Annotated[float, Field(ge=0, le=1)]
 HalfOpenShare = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
-FilePath = Annotated[str, Field(json_schema_extra={"path": True})]  # a file or folder of the user
-HubPath = Annotated[str, Field(json_schema_extra={"path": "if it exists"})]  # or a name on the Hugging Face hub
+FilePath = Annotated[str, Field(json_schema_extra={"path": True}, examples=["photos"])]  # a file or folder of the user
+HubPath = Annotated[str, Field(json_schema_extra={"path": "if it exists"}, examples=["ylecun/mnist"])]  # or on the hub
 
 TYPE_WORDS: Final[dict[str, str]] = {
     "number": "must be a number",
@@ -74,7 +74,8 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
         ConfigError: it has another type, or lies outside the range.
     """
     if value == MISSING:
-        raise ConfigError(f"{name}: is missing; give it a value")
+        example = "".join(f", such as {name}={value}" for value in describe(kind).get("examples", ())[:1])
+        raise ConfigError(f"{name}: is missing; give it a value{example}")
     if value == "" and describe(kind)["type"] == "string" and "enum" not in describe(kind):
         raise ConfigError(f"{name}=: is empty; give it a value, or leave it out")
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Span
@@ -25,7 +26,7 @@ Layout = Literal["auto", "channels_first", "channels_last"]
 @DATA_SOURCES.register("array", origin="a .npy or .npz file")
 def array(
     *,
-    path: FilePath,
+    path: Annotated[FilePath, Field(examples=["inputs.npy"])],
     labels: FilePath | None = None,
     test_path: FilePath | None = None,
     test_labels: FilePath | None = None,

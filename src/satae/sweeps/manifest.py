@@ -222,18 +222,26 @@ def _fixed_options(choices: Choices, varied: Sequence[str]) -> dict[str, str]:
 def _check_fixed_options(
     choices: Choices, fixed: Sequence[Mapping[str, str]], existing: Sequence[RunResult], varied: Sequence[str]
 ) -> None:
-    """Refuse a run that differs from existing runs in an option that the sweep does not vary."""
+    """Refuse a run that differs from existing runs in options that the sweep does not vary; all are named."""
     if PRESETS in varied:
         return
     wanted = _fixed_options(choices, varied)
     for options in fixed:
-        for key in {**options, **wanted}:
-            was, now = options.get(key, format_value(None)), wanted.get(key, format_value(None))
-            if was != now:
-                raise ConfigError(
-                    f"{key}={now}: the runs of {shorten(existing[0].directory.parent)} have {was}; take"
-                    f" another name for the sweep, or both values: {key}={was},{now}"
-                )
+        pairs = {
+            key: (options.get(key, format_value(None)), wanted.get(key, format_value(None)))
+            for key in {**options, **wanted}
+        }
+        differing = {key: (was, now) for key, (was, now) in pairs.items() if was != now}
+        # the options of another choice come with it
+        differing = {key: pair for key, pair in differing.items() if not is_among(key, {*differing} - {key})}
+        if differing:
+            typed = " ".join(f"{key}={now}" for key, (_, now) in differing.items())
+            had = " ".join(f"{key}={was}" for key, (was, _) in differing.items())
+            both = " ".join(f"{key}={was},{now}" for key, (was, now) in differing.items())
+            raise ConfigError(
+                f"{typed}: the runs of {shorten(existing[0].directory.parent)} have {had}; repeat the same options,"
+                f" choose another sweep name, or give both values: {both}"
+            )
 
 
 def _digest(text: str, letters: int = 8) -> str:

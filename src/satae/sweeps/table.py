@@ -203,7 +203,8 @@ def print_sweep(
         console.print(f"{deviation}every run: {shorten(sweep / RUNS_CSV_FILE)}", markup=False)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
-        console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG_FILE}", markup=False)
+        if any((run.directory / LOG_FILE).exists() for run in failed):  # hydra/job_logging may write none
+            console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG_FILE}", markup=False)
     for run in found:
         if isinstance(run, UnreadableRun):
             console.print(brief(f"{run.name}: {run.reason}; it is in no mean"), markup=False)
