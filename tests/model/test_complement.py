@@ -437,3 +437,12 @@ def test_a_flat_set_with_an_infinite_level_is_refused():
     assert satae.Complement(Isru()).levels == [-1.0]
     with pytest.raises(ValueError, match=r"Square: .*not finite"):
         satae.Complement(Square())
+
+
+@pytest.mark.parametrize("act", [nn.Sigmoid(), nn.Tanh(), nn.Softsign()])
+@pytest.mark.parametrize("eps", [0.05, 0.01, 1e-4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_distance_has_no_gradient_halfway_between_two_equal_tails(act, eps, dtype):
+    z = torch.zeros(1, dtype=dtype, requires_grad=True)
+    satae.complement(act, z, "input", eps).sum().backward()
+    assert z.grad == 0

@@ -22,6 +22,7 @@ FlatSet = Callable[[Any, float], Sequence[Interval]]  # (activation, eps) -> int
 
 FARTHEST_TAIL: Final = 1e6  # a tail must start within |z| <= FARTHEST_TAIL; enough for softsign down to eps = 1e-12
 SUBDIVISIONS: Final = 6  # of 1024 points each: beyond the resolution of float64
+ROUNDING: Final = 1e-12  # relative difference of two tails that only rounding tells apart
 aten: Final = torch.ops.aten
 
 
@@ -99,10 +100,14 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
         piecewise_linear: True for a slope that is constant between kinks: reading ``"slope"`` then has no gradient.
 
     Raises:
-        TypeError: ``act`` is not a class of modules.
+        TypeError: ``act`` is not a class of modules, or ``flat`` is no function.
     """
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
+    if not callable(flat):
+        raise TypeError(
+            f"flat={flat!r}: must be a function of (activation, eps), such as lambda act, eps: [(-1.0, 1.0)]"
+        )
     FACTS[act] = Facts(flat, monotone, piecewise_linear)
 
 
@@ -129,7 +134,11 @@ def tails(*sides: Side) -> FlatSet:
     """
 
     def flat_set(act: nn.Module, eps: float) -> list[Interval]:
-        return [_tail(act, eps, side) for side in sides]
+        found = [_tail(act, eps, side) for side in sides]
+        ends = [lo if hi == inf else hi for lo, hi in found]
+        if len(ends) == 2 and abs(sum(ends)) <= ROUNDING * abs(ends[0]):  # |f'| is even: both tails are equally near 0
+            found[1] = (-found[0][1], -found[0][0])
+        return found
 
     return flat_set
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import traceback
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
+from torch.nn import functional
 
 from satae.model.activations import FACTS, facts_of
 from satae.model.complement import Complement, Reading
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+CONVOLUTIONS: Final = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+BATCHED_INPUT: Final = (nn.Linear, *CONVOLUTIONS)  # modules that also take one sample without a batch dimension
+FUNCTIONS: Final = {  # functional activations, by identity
+    id(getattr(home, name)): name
+    for home in (torch, functional)
+    for name in (
+        *("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "softplus", "softsign"),
+        *("tanh", "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "hardshrink"),
+    )
+    if hasattr(home, name)
+}
+COMPILED: Final = "_orig_mod"  # the name that torch.compile gives to the module that it wraps
 
 
 def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
@@ -28,46 +48,106 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: choose one of {', '.join(REDUCTIONS)}")
     # the gradient of a quotient of a sum is one number; that of ``mean`` is written out for each element
-    return values.sum() / (values.numel() if reduction == "mean" else len(values))
+    return values.sum() / max(1, values.numel() if reduction == "mean" else len(values))
 
 
 class Saturation:
     """The saturation of a module's activations in its last forward pass.
 
-    Before the first one, all methods that read it raise RuntimeError.
+    Methods that read the pass raise RuntimeError before the first one, and where its numbers would be wrong: after
+    ``torch.func.vmap`` has ended, and for a layer that was compiled before the context or joined the module in it.
+
+    A forward pass without a batch dimension counts as one sample: N is 1.
     """
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        self._reduction: Reduction = reduction
+    def __init__(
+        self, module: nn.Module, complements: dict[str, Complement], reduction: Reduction, every: bool
+    ) -> None:
+        """Prepare to watch some activations of a module, which may be ``every`` one that it has."""
+        self._module, self._complements, self._reduction, self._every = module, complements, reduction, every
+        self._known = {*module.modules()}
         self._seen: dict[str, tuple[Complement, Tensor]] = {}
         self._uses: Counter[str] = Counter()
+        self._passes, self._running, self._in_checkpoint = 0, False, False
+        self._batched: bool | None = None  # whether the input has a batch dimension; None until a layer shows it
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Record every call of the module."""
+        hooks = [self._module.register_forward_pre_hook(self._start_pass)]
+        for part in self._known:
+            if isinstance(part, BATCHED_INPUT):
+                hooks += [part.register_forward_pre_hook(self._see_shape)]
+        for name, f_c in self._complements.items():
+            hooks += [f_c.act.register_forward_pre_hook(functools.partial(self._record, name, f_c), with_kwargs=True)]
+        hooks += [self._module.register_forward_hook(self._end_pass, always_call=True)]
+        ids = {hook.id for hook in hooks}
+        reductions = {part: vars(part).get("__reduce_ex__") for part in self._known}  # of a context around this one
+        for part, outer in reductions.items():
+            reduce: Any = outer or functools.partial(type(part).__reduce_ex__, part)
+            vars(part)["__reduce_ex__"] = functools.partial(_reduce_without_hooks, reduce, ids)
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for part, outer in reductions.items():
+                del vars(part)["__reduce_ex__"]
+                if outer is not None:
+                    vars(part)["__reduce_ex__"] = outer
+
+    def _start_pass(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._seen, self._uses, self._in_checkpoint = {}, Counter(), False
+        self._passes, self._running = self._passes + 1, True
+        self._batched = None
+
+    def _end_pass(self, *_: Any) -> None:
         self._running = False
 
-    def start_pass(self, *_: Any) -> None:
-        """Forget the last forward pass (a forward pre-hook of the attached module)."""
-        self._seen, self._uses, self._running = {}, Counter(), True
+    def _see_shape(self, part: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Notice whether a linear layer or a convolution receives one sample without a batch dimension."""
+        if self._running and inputs and self._batched is None:
+            sample = 1 if isinstance(part, nn.Linear) else 1 + len(cast(Sized, part.kernel_size))
+            self._batched = inputs[0].dim() > sample
 
-    def end_pass(self, *_: Any) -> None:
-        """Close the forward pass (a forward hook of the attached module)."""
-        self._running = False
-
-    def record(self, name: str, complement: Complement, z: Tensor) -> None:
-        """Store the pre-activation ``z`` of the activation called ``name``."""
+    def _record(
+        self, name: str, f_c: Complement, act: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]
+    ) -> None:
+        """Store the pre-activation of one call of an activation."""
         if self._running:
+            z = next(iter((*inputs, *named.values())))
             self._uses[name] += 1
             key = name if self._uses[name] == 1 else f"{name}#{self._uses[name]}"
-            self._seen[key] = complement, z.clone() if getattr(complement.act, "inplace", False) else z
+            self._seen[key] = f_c, z.clone() if getattr(act, "inplace", False) else z
+            self._in_checkpoint |= not torch.is_grad_enabled() and _is_in_reentrant_checkpoint()
 
     def pre_activations(self) -> dict[str, Tensor]:
         """The input of each activation, by layer name: (N, units...)."""
         return {name: z for name, (_, z) in self._last().items()}
 
     def by_layer(self) -> dict[str, Tensor]:
-        """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``."""
-        return {name: reduce_units(f_c(z), self._reduction) for name, (f_c, z) in self._last().items()}
+        """The penalty of each layer, differentiable scalars by layer name; the n-th use of one module is ``name#n``.
+
+        It is 0 for a layer that received no samples.
+
+        Raises:
+            RuntimeError: see the class; or the penalty would have no gradient, since
+                ``torch.utils.checkpoint.checkpoint(use_reentrant=True)`` computes the forward pass without one.
+        """
+        last = self._last()
+        if self._in_checkpoint and torch.is_grad_enabled():
+            raise RuntimeError(
+                "the penalty would have no gradient: checkpoint(use_reentrant=True) runs the forward pass without"
+                " gradients; use checkpoint(..., use_reentrant=False)"
+            )
+        return {name: reduce_units(f_c(z), self._reduction) for name, (f_c, z) in last.items()}
 
     def total(self) -> Tensor:
-        """The penalty of the last forward pass, summed over layers: a differentiable scalar."""
+        """The penalty of the last forward pass, summed over layers: a differentiable scalar.
+
+        Raises:
+            RuntimeError: as for :meth:`by_layer`.
+        """
         return torch.stack(list(self.by_layer().values())).sum()
 
     def saturated_fraction(self) -> Tensor:
@@ -76,13 +156,38 @@ class Saturation:
         return torch.stack([f.sum() for f in flat]).sum() / sum(f.numel() for f in flat)
 
     def saturated_fraction_by_layer(self) -> dict[str, Tensor]:
-        """The saturated share of each layer, by layer name."""
+        """The saturated share of each layer, by layer name; nan for a layer that received no samples."""
         return {name: f_c.is_flat(z).float().mean() for name, (f_c, z) in self._last().items()}
 
     def _last(self) -> dict[str, tuple[Complement, Tensor]]:
-        if not self._seen:
+        if not self._passes:
             raise RuntimeError("no forward pass yet: call the module that the regularizer is attached to first")
-        return self._seen
+        self._refuse_missing()
+        if not self._seen:
+            raise RuntimeError(f"the last forward pass called none of the activations {', '.join(self._complements)}")
+        first = next(iter(self._seen.values()))[1]
+        try:
+            first.view_as(first)
+        except RuntimeError:
+            raise RuntimeError(
+                "the forward pass was made inside torch.func.vmap, which has ended: ask for the penalty inside the"
+                " mapped function and return it"
+            ) from None
+        if self._batched or (self._batched is None and first.dim() > 1):
+            return self._seen
+        return {name: (f_c, z[None]) for name, (f_c, z) in self._seen.items()}
+
+    def _refuse_missing(self) -> None:
+        """Refuse to leave out a layer that the pass has used."""
+        for name, part in self._module.named_modules() if self._every else ():
+            if part not in self._known and isinstance(part, tuple(FACTS)):
+                raise RuntimeError(f"{name}: joined the module after the context had begun; begin a new context")
+        unseen = [name for name in self._complements if not self._uses[name]]
+        if compiled := [name for name in unseen if COMPILED in name.split(".")]:
+            raise RuntimeError(
+                f"{', '.join(compiled)}: not seen, since torch.compile has compiled the module before; call"
+                " torch.compiler.reset() first, or compile inside the context"
+            )
 
 
 @contextmanager
@@ -100,7 +205,8 @@ def saturating(
             loss = cross_entropy(classifier(x), y) + alpha * saturation.total()
 
     Call ``module`` itself, not its parts: only this call starts a forward pass. Functional activations such as
-    ``F.relu`` inside a ``forward`` cannot be seen; use modules.
+    ``F.relu`` inside a ``forward`` cannot be seen; use modules. A warning names what seems to be an activation but is
+    not watched. The module can be copied and saved inside the context; copies are not watched.
 
     Args:
         module: any module with activations as submodules, or an activation.
@@ -115,24 +221,12 @@ def saturating(
     Raises:
         ValueError: no activation to attach to, an activation without a flat set, or an unknown name.
     """
-    saturation = Saturation(reduction)
-
-    def recorder(name: str, f_c: Complement) -> Any:
-        def hook(act: nn.Module, positional: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-            saturation.record(name, f_c, next(iter((*positional, *named.values()))))
-
-        return hook
-
     complements = {name: Complement(act, reading, eps) for name, act in _select(module, layers).items()}
-    hooks = [module.register_forward_pre_hook(saturation.start_pass)]
-    for name, f_c in complements.items():
-        hooks += [f_c.act.register_forward_pre_hook(recorder(name, f_c), with_kwargs=True)]
-    hooks += [module.register_forward_hook(saturation.end_pass, always_call=True)]
-    try:
+    if layers is None and (unwatched := _unwatched(module)):
+        warnings.warn(f"not in the penalty: {unwatched}; or name the layers to watch with layers=[...]", stacklevel=3)
+    saturation = Saturation(module, complements, reduction, every=layers is None)
+    with saturation.watch():
         yield saturation
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
@@ -144,10 +238,10 @@ def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> di
     known = (*FACTS, *also)  # nn.Identity stands in models as a placeholder
     found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
     if not found:
-        raise ValueError(
-            f"{type(module).__name__} has no activation module to saturate"
-            " (functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule)"
+        unwatched = (
+            _unwatched(module) or "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
         )
+        raise ValueError(f"{type(module).__name__} has no activation module to saturate ({unwatched})")
     return found
 
 
@@ -164,3 +258,58 @@ def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
         except ValueError as error:
             raise ValueError(f"{name}: {error}; or name the layers to saturate with layers=[...]") from None
     return chosen
+
+
+def _unwatched(module: nn.Module) -> str:
+    """What seems to be an activation in a module but cannot be watched, with a remedy; empty if there is nothing."""
+    unknown, functions = list[str](), list[str]()
+    for name, part in module.named_modules():
+        title = f"{type(part).__name__} ({name})" if name else type(part).__name__
+        if _seems_an_activation(part):
+            unknown.append(title)
+        for used in _functional_activations(part):
+            functions.append(f"{used} in {title}")
+    remedies = []
+    if unknown:
+        remedies.append(f"{', '.join(unknown)}, unknown to satae: satae.register the class if it is flat somewhere")
+    if functions:
+        remedies.append(f"{', '.join(functions)}, called as a function: use a submodule such as nn.ReLU()")
+    return "; ".join(remedies)
+
+
+def _seems_an_activation(part: nn.Module) -> bool:
+    """Whether a module is an activation of torch, or a user's own module with at most single numbers as parameters."""
+    if isinstance(part, (*FACTS, nn.Identity, nn.MultiheadAttention)) or next(part.children(), None) is not None:
+        return False
+    is_torch = type(part).__module__.startswith("torch.")
+    is_simple = all(parameter.numel() == 1 for parameter in part.parameters())
+    return type(part).__module__ == nn.ReLU.__module__ if is_torch else is_simple
+
+
+def _functional_activations(part: nn.Module) -> list[str]:
+    """The names of activations that a module calls as functions, as far as its attributes tell."""
+    if isinstance(part, nn.RNNBase | nn.RNNCellBase):
+        return [part.nonlinearity if isinstance(part, nn.RNN | nn.RNNCell) else "sigmoid and tanh"]
+    return [FUNCTIONS[id(value)] for value in vars(part).values() if id(value) in FUNCTIONS]
+
+
+def _reduce_without_hooks(
+    reduce: Callable[[Any], tuple[Any, ...]], ids: Collection[int], protocol: Any
+) -> tuple[Any, ...]:
+    """What ``copy`` and ``pickle`` keep of a module: everything but the hooks of these ids."""
+    make, arguments, state, *rest = reduce(protocol)
+    kept = {
+        name: type(value)((key, own) for key, own in value.items() if key not in ids)
+        if isinstance(value, dict) and any(key in ids for key in value)
+        else value
+        for name, value in state.items()
+        if name != "__reduce_ex__"
+    }
+    return make, arguments, kept, *rest
+
+
+def _is_in_reentrant_checkpoint() -> bool:
+    """Whether this is called while ``torch.utils.checkpoint`` runs a forward pass without gradients."""
+    if torch.compiler.is_compiling():
+        return False
+    return any(frame.f_code.co_filename == torch.utils.checkpoint.__file__ for frame, _ in traceback.walk_stack(None))

@@ -1,0 +1,294 @@
+"""The regularizer on modules as people write, copy, compile and call them: nothing is left out without a word."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.checkpoint import checkpoint
+
+import satae
+
+
+def two_layers():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4), nn.ReLU())
+
+
+def hooks(module):
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+def x(*shape):
+    return torch.randn(shape or (7, 6), generator=torch.Generator().manual_seed(1))
+
+
+class Own(nn.Module):
+    def forward(self, z):
+        return z.clamp(0, 2)
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.beta = nn.Parameter(torch.ones(()))
+
+    def forward(self, z):
+        return z * torch.sigmoid(self.beta * z)
+
+
+# Copies and files
+
+
+def by_pickle(net):
+    return pickle.loads(pickle.dumps(net))
+
+
+def by_file(net):
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, by_pickle, by_file, lambda net: AveragedModel(net).module])
+def test_a_copy_made_inside_the_context_is_not_watched(make):
+    net, inputs = two_layers(), x()
+    with satae.saturating(net) as outer, satae.saturating(net, "input") as saturation:
+        net(inputs)
+        before = outer.total(), saturation.total()
+        twin = make(net)
+        assert hooks(twin) == 0
+        assert "__reduce_ex__" not in vars(twin)
+        twin(5 * inputs)
+        assert (outer.total(), saturation.total()) == before
+    assert torch.equal(twin(inputs), net(inputs))
+    assert hooks(net) == 0
+    assert not any("__reduce_ex__" in vars(part) for part in net.modules())
+
+
+def test_a_layer_copied_into_the_module_is_an_error_not_a_second_count():
+    net, inputs = nn.Sequential(nn.Linear(6, 6), nn.ReLU()), x()
+    with satae.saturating(net) as saturation:
+        net(inputs)
+        net.append(copy.deepcopy(net[1]))
+        net(inputs)
+        with pytest.raises(RuntimeError, match="2: joined the module after the context had begun"):
+            saturation.total()
+    with satae.saturating(net, layers=["1"]) as saturation:
+        net.append(copy.deepcopy(net[1]))
+        net(inputs)
+        assert list(saturation.by_layer()) == ["1"]
+
+
+# Compiled parts
+
+
+def test_a_part_compiled_before_is_an_error_with_a_remedy():
+    inputs = x()
+    part = torch.compile(nn.Sequential(nn.Linear(6, 5), nn.Tanh()), backend="eager")
+    part(inputs)
+    net = nn.Sequential(part, nn.ReLU())
+    with satae.saturating(net) as saturation:
+        net(inputs)
+        with pytest.raises(
+            RuntimeError, match=r"0\._orig_mod\.1: not seen, since torch.compile .* torch.compiler.reset"
+        ):
+            saturation.total()
+        torch.compiler.reset()
+        net(inputs)
+        assert list(saturation.by_layer()) == ["0._orig_mod.1", "1"]
+    torch.compiler.reset()
+
+
+def test_a_module_compiled_before_is_an_error_with_a_remedy():
+    fast, inputs = torch.compile(two_layers(), backend="eager"), x()
+    fast(inputs)
+    with satae.saturating(fast) as saturation:
+        fast(inputs)
+        with pytest.raises(RuntimeError, match=r"_orig_mod\.1, _orig_mod\.3: not seen, since torch.compile"):
+            saturation.saturated_fraction()
+    torch.compiler.reset()
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_checkpoint_without_gradients_is_an_error(whole):
+    class Checkpointed(nn.Module):
+        def __init__(self, reentrant):
+            super().__init__()
+            self.first, self.part, self.reentrant = nn.Linear(6, 6), two_layers(), reentrant
+
+        def forward(self, z):
+            return checkpoint(self.part, self.first(z), use_reentrant=self.reentrant)
+
+    inputs = x().requires_grad_()
+    net = two_layers() if whole else Checkpointed(reentrant=True)
+    with satae.saturating(net) as saturation:
+        checkpoint(net, inputs, use_reentrant=True) if whole else net(inputs)
+        with pytest.raises(RuntimeError, match="use_reentrant=False"):
+            saturation.total()
+        with torch.no_grad():
+            value = saturation.total()
+        assert saturation.saturated_fraction() >= 0
+        if not whole:
+            net.reentrant = False
+            net(inputs)
+            saturation.total().backward()
+            torch.testing.assert_close(saturation.total(), value)
+            assert net.part[0].weight.grad.abs().max() > 0
+
+
+def test_a_pass_without_gradients_is_no_checkpoint():
+    net = two_layers()
+    with satae.saturating(net) as saturation:
+        with torch.no_grad():
+            net(x())
+        assert saturation.total() > 0
+
+
+# Samples
+
+
+def test_a_layer_without_samples_adds_nothing():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.idle = nn.Sequential(nn.Linear(6, 4), nn.ReLU()), nn.Sequential(nn.Linear(6, 4), nn.Tanh())
+
+        def forward(self, z):
+            return torch.cat([self.used(z), self.idle(z[:0])])
+
+    for reduction in ("mean", "sum"):
+        net = Experts()
+        with satae.saturating(net, reduction=reduction) as saturation:
+            net(x())
+            assert saturation.by_layer()["idle.1"] == 0
+            assert saturation.total() == saturation.by_layer()["used.1"] > 0
+            assert saturation.saturated_fraction() == saturation.saturated_fraction_by_layer()["used.1"]
+            saturation.total().backward()
+            assert net.used[0].weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("make", "sample"),
+    [
+        (two_layers, x(6)),
+        (nn.ReLU, x(6)),
+        (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(-3), nn.Linear(36, 2), nn.ReLU()), x(3, 5, 5)),
+        (lambda: nn.Sequential(nn.ConvTranspose1d(3, 2, 3), nn.Sigmoid()), x(3, 5)),
+    ],
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_an_input_without_a_batch_dimension_is_one_sample(make, sample, reduction):
+    net = make()
+    with satae.saturating(net, reduction=reduction) as saturation:
+        net(sample)
+        alone = saturation.by_layer()
+        assert all(len(z) == 1 for z in saturation.pre_activations().values())
+        net(sample[None])
+        for name, penalty in saturation.by_layer().items():
+            torch.testing.assert_close(alone[name], penalty)
+
+
+def test_one_number_a_sample_is_a_batch():
+    net = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0), nn.Sigmoid())
+    with satae.saturating(net, reduction="sum") as saturation:
+        net(x())
+        squeezed = saturation.total()
+        assert saturation.pre_activations()["2"].shape == (7,)
+    plain = nn.Sequential(net[0], net[2])
+    with satae.saturating(plain, reduction="sum") as saturation:
+        plain(x())
+        torch.testing.assert_close(squeezed, saturation.total())
+
+
+def test_a_question_after_vmap_has_ended_is_an_error_and_inside_it_is_answered():
+    net = two_layers()
+    with satae.saturating(net, reduction="sum") as saturation:
+
+        def penalty(sample):
+            net(sample)
+            return saturation.total()
+
+        each = torch.vmap(penalty)(x())
+        for question in (saturation.total, saturation.saturated_fraction, saturation.pre_activations):
+            with pytest.raises(RuntimeError, match=r"inside torch\.func\.vmap, which has ended"):
+                question()
+        net(x())
+        torch.testing.assert_close(each.mean(), saturation.total())
+
+
+# Activations that cannot be watched
+
+TRANSFORMER = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (nn.Hardshrink(), r"Hardshrink \(1\), unknown to satae: satae.register"),
+        (nn.Threshold(0.1, 0.0), r"Threshold \(1\)"),
+        (nn.Softmax(-1), r"Softmax \(1\)"),
+        (nn.GLU(), r"GLU \(1\)"),
+        (nn.Softmin(-1), r"Softmin \(1\)"),
+        (Own(), r"Own \(1\)"),
+        (Scaled(), r"Scaled \(1\)"),
+        (TRANSFORMER, r"relu in TransformerEncoderLayer \(1\), called as a function"),
+        (nn.GRU(6, 6), r"sigmoid and tanh in GRU \(1\)"),
+        (nn.RNN(6, 6, nonlinearity="relu"), r"relu in RNN \(1\)"),
+    ],
+)
+def test_an_activation_that_cannot_be_watched_is_named(other, named):
+    net = nn.Sequential(nn.ReLU(), other)
+    with pytest.warns(UserWarning, match=f"not in the penalty: {named}"), satae.saturating(net):
+        pass
+    with pytest.raises(ValueError, match=named), satae.saturating(nn.Sequential(nn.Linear(6, 6), other)):
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with satae.saturating(net, layers=["0"]):
+            pass
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Flatten(), nn.Dropout(), nn.Identity(), nn.MaxPool2d(2), nn.LayerNorm(6), nn.Unflatten(1, (2, 3))]
+)
+def test_a_module_that_is_no_activation_is_not_named(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with satae.saturating(nn.Sequential(nn.ReLU(), module)):
+            pass
+
+
+def test_the_models_of_satae_need_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model in (satae.mlp((6,), nn.Tanh, widths=[4]), satae.conv((1, 8, 8), nn.ReLU, channels=[2])):
+            with satae.saturating(model):
+                pass
+
+
+def test_an_activation_that_a_forward_calls_as_a_function_is_explained():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(6, 6)
+
+        def forward(self, z):
+            return functional.relu(self.linear(z))
+
+    with pytest.raises(ValueError, match=r"F\.relu cannot be seen"), satae.saturating(Net()):
+        pass
+
+
+def test_registering_a_list_of_intervals_is_refused_at_once():
+    with pytest.raises(TypeError, match=r"flat=\[\(0, 1\)\]: .* a function of \(activation, eps\)"):
+        satae.register(Own, flat=[(0, 1)])
