@@ -29,7 +29,7 @@ from satae.page.tables import encode_evaluations
 from satae.page.writing import write_report
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.table import ALL_RUNS, NOTHING, format_number, format_statistics
+from satae.sweeps.text import ALL_RUNS, NOTHING, format_number, format_statistics
 
 PARTS = EVALUATION_PARTS.names()
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)

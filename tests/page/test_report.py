@@ -22,15 +22,15 @@ from program import files
 from satae import report as command
 from satae.config import ConfigError
 from satae.page import figures, sources
-from satae.page.tables import STATISTICS_COLUMNS
 from satae.page.writing import write_report
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.results import FVU, SATURATED
+from satae.sweeps.csv_files import STATISTICS_COLUMNS
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
-from satae.sweeps.table import NOTHING, format_change, format_duration, format_statistics
+from satae.sweeps.text import NOTHING, format_change, format_duration, format_statistics
+from satae.training.metric_titles import FVU, SATURATED
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(
@@ -521,7 +521,7 @@ def test_an_earlier_report_survives_a_failure(tmp_path, monkeypatch):
     made.whole(tmp_path / "0")
     page = write_report([tmp_path]).read_text()
     before = files(tmp_path)
-    monkeypatch.setattr("satae.page.tables.encode_groups", mock.Mock(side_effect=OSError(28, "No space left")))
+    monkeypatch.setattr("satae.page.writing.groups_csv", mock.Mock(side_effect=OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         write_report([tmp_path])
     assert files(tmp_path) == before

@@ -22,8 +22,8 @@ from satae.config.schema import flatten
 from satae.messages import brief, clean_text, format_value
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
+from satae.sweeps.csv_files import encode_csv
 from satae.sweeps.results import parse_time
-from satae.sweeps.table import encode_csv
 
 if TYPE_CHECKING:
     from torch import Tensor

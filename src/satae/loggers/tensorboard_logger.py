@@ -29,13 +29,14 @@ from satae.config.registry import LOGGERS
 from satae.loggers.base import Logger
 from satae.plots.style import Picture
 from satae.runs.layout import OUTPUTS_FOLDER, shorten
+from satae.training.metric_titles import TITLES
 
 CHART_LAYOUT: Final = {
     "satae": {
-        "error: fraction of variance unexplained": ["Multiline", ["^train/fvu$", "^valid/fvu$"]],
-        "saturated fraction of each layer": ["Multiline", ["^valid/saturated_fraction/"]],
+        f"error: {TITLES['fvu'].long}": ["Multiline", ["^train/fvu$", "^valid/fvu$"]],
+        f"{TITLES['saturated_fraction'].long} of each layer": ["Multiline", ["^valid/saturated_fraction/"]],
         "loss": ["Multiline", ["^valid/total$", "^valid/reconstruction$", "^valid/saturation$"]],
-        "dead fraction of each layer": ["Multiline", ["^valid/dead_fraction/"]],
+        f"{TITLES['dead_fraction'].long} of each layer": ["Multiline", ["^valid/dead_fraction/"]],
     }
 }
 EVENT_FILE_PREFIX: Final = "events.out.tfevents."

@@ -11,9 +11,10 @@ from satae.evaluation.report_section import ReportedEvaluations
 from satae.messages import count_words, join_words
 from satae.page.sources import RunCollection, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
-from satae.sweeps.results import FVU, SATURATED, RunResult
-from satae.sweeps.series import Comparison, Point, Series, spread_evenly
-from satae.sweeps.table import format_change, format_statistics, shorten_value
+from satae.sweeps.results import RunResult
+from satae.sweeps.series import Comparison, Series, spread_evenly
+from satae.sweeps.text import format_change, format_statistics, shorten_value
+from satae.training.metric_titles import FVU, SATURATED
 
 ENOUGH_SEEDS: Final = 3  # for a difference
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
@@ -74,11 +75,11 @@ def _along(x: str, series: Series) -> str:
     return f"{text}. {_changes(x, first, rest)}"
 
 
-def _at(point: Point, metric: str) -> str:
+def _at(point: SeedGroup, metric: str) -> str:
     return format_statistics(point.statistics(metric))
 
 
-def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
+def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     """How much the reconstruction error changes, and whether chance may explain it."""
     changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MOST_CHANGES)}
     if all(change.n < ENOUGH_SEEDS for change in changes.values()):

@@ -30,13 +30,13 @@ from satae.plots.charts import draw_chart
 from satae.plots.style import Drawing
 from satae.runs.layout import RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, group_runs, varying_keys
+from satae.sweeps.csv_files import GROUPS_CSV_FILE, RUNS_CSV_FILE, groups_csv, runs_csv
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.series import Comparison, compare
-from satae.sweeps.table import RUNS_CSV_FILE, runs_csv, shorten_value
+from satae.sweeps.text import shorten_value
 
 REPORT_FOLDER: Final = "report"
 PAGE_FILE: Final = "index.html"
-GROUPS_CSV_FILE: Final = "groups.csv"
 EVALUATION_CSV_FILE: Final = "evaluation.csv"
 FIGURE_FILES: Final = tuple(
     f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *figure_names()) for suffix in (".png", ".svg")
@@ -110,7 +110,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
     axes = varying_keys([run.choices for run in collection.runs], collection.varied)
     runs = [run for group in groups for run in group.runs]
     yield RUNS_CSV_FILE, [runs_csv([*runs, *collection.unreadable], collection.name)]
-    yield GROUPS_CSV_FILE, [tables.encode_groups(groups, axes)]
+    yield GROUPS_CSV_FILE, [groups_csv(groups, axes)]
     evaluated = read_evaluations(collection.runs, groups, collection.name)
     if evaluated.runs:
         yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, groups, evaluated)

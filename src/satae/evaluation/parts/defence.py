@@ -40,7 +40,7 @@ from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.series import SHARE, Comparison, examples
-from satae.sweeps.table import format_configuration, shorten_value
+from satae.sweeps.text import format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult

@@ -17,7 +17,7 @@ from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
-from satae.sweeps.table import shorten_value
+from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor

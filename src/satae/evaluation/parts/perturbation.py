@@ -16,7 +16,7 @@ from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult,
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS
 from satae.sweeps.series import Comparison
-from satae.sweeps.table import shorten_value
+from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
