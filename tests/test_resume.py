@@ -391,12 +391,15 @@ def test_execution_options_and_epochs_may_change_on_resume(interrupted):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with 0.2; these can: epochs, device"),
-        ("act=relu", "act=relu: cannot be changed in a run that started with tanh"),
+        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with alpha=0.2; these can: epochs, device"),
+        ("act=relu", "act=relu: cannot be changed in a run that started with act=tanh"),
         ("seed=3", "seed=3: cannot be changed"),
-        ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that started with [16,4]"),
-        ("batch_size=7", "batch_size=7: cannot be changed"),
-        ("data=manifold", "cannot be changed"),
+        ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that started with arch.widths=[16,4]"),
+        (
+            "batch_size=7 noise=masking",
+            "noise=masking batch_size=7: cannot be changed in a run that started with noise=gaussian batch_size=32;",
+        ),
+        ("data=manifold", "data=manifold: cannot be changed in a run that started with data=digits;"),
         ("precision=bf16", "precision=bf16: cannot be changed"),
         ("epochs=1", "epochs=1: this run has started 2 epochs; give epochs=2 or more"),
         ("experiment=paper/toy_satlin", "experiment=paper/toy_satlin: resume=run has a whole configuration of its own"),
@@ -422,9 +425,9 @@ def test_another_configuration_is_not_resumed(interrupted, words, message):
         (
             "alpha: 0.2",
             "alpha: 0.5",
-            "alpha=0.5: cannot be changed in a run that started with 0.2; these can: epochs",
+            "alpha=0.5: cannot be changed in a run that started with alpha=0.2; these can: epochs",
         ),
-        ("name: tanh", "name: relu", "act=relu: cannot be changed in a run that started with tanh"),
+        ("name: tanh", "name: relu", "act=relu: cannot be changed in a run that started with act=tanh"),
         ("lr: 0.001", "lr: 0.1", "optim.lr=0.1: cannot be changed"),
     ],
 )

@@ -22,10 +22,11 @@ from satae.config.schema import (
     TRAINING,
     Schema,
     all_path_options,
+    expected_type,
     flatten,
     is_among,
+    unknown_key,
 )
-from satae.config.validation import expected_type, unknown_key
 from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import first_line, format_value, unknown_choice

@@ -17,8 +17,7 @@ from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
-from satae.config.schema import flatten
-from satae.config.validation import check_changes
+from satae.config.schema import check_changes, flatten
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher

@@ -12,8 +12,7 @@ from typing import Any, Final
 import yaml
 
 from satae.config.registry import YAML_LOADER, conf_values
-from satae.config.schema import Config, default_choice
-from satae.config.validation import validate
+from satae.config.schema import Config, default_choice, validate
 from satae.errors import ConfigError
 from satae.messages import brief, brief_line
 

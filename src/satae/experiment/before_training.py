@@ -10,8 +10,7 @@ import torch
 
 from satae.config import Config, ConfigError, saved_config
 from satae.config.registry import NOISES
-from satae.config.schema import all_path_options
-from satae.config.validation import check_changes
+from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import brief, brief_line, first_line, one_line
