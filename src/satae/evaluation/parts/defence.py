@@ -35,7 +35,7 @@ from satae.evaluation.report_view import (
     verdict_legend,
     verdict_marks,
 )
-from satae.evaluation.result import StoredResult, count, interval, number, text
+from satae.evaluation.result import StoredResult
 from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
@@ -115,19 +115,19 @@ class Defence(EvaluationPart):
         """The accuracy of each model against epsilon, with its verdict and the checks behind it."""
         summary = PartSummary.of(stored)
         for row in stored.rows("defence"):
-            victim, verdict = text(row["victim"]), text(row["verdict"])
+            victim, verdict = row.text("victim"), row.text("verdict")
             if victim not in PIPELINES or verdict not in VERDICTS:
                 names = f"{shorten_value(victim)}: {shorten_value(verdict)}"
                 raise ValueError(f"{names}: no model, or no verdict, that is known")
-            epsilon = number(row["epsilon"])
-            summary.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
-            summary.curve_intervals.setdefault(victim, {})[epsilon] = interval(row)
-            summary.verdicts[victim], summary.inputs[victim] = verdict, count(row["n"])
+            epsilon = row.number("epsilon")
+            summary.curves.setdefault(victim, {})[epsilon] = row.number("accuracy")
+            summary.curve_intervals.setdefault(victim, {})[epsilon] = row.interval()
+            summary.verdicts[victim], summary.inputs[victim] = verdict, row.count("n")
         for row in stored.rows("checks"):
             if row["victim"] == OWN and row["outcome"] != PASSED:
-                summary.open_checks[count(row["check"])] = text(row["outcome"])
+                summary.open_checks[row.count("check")] = row.text("outcome")
         if summary.curves:
-            summary.numbers["epsilon"] = number(stored.result.headline["epsilon"])
+            summary.numbers["epsilon"] = stored.headline.number("epsilon")
         if OWN in summary.inputs:
             summary.inputs[CLEAN] = summary.inputs[OWN]
         return summary

@@ -12,7 +12,7 @@ from satae.config.registry import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
 from satae.evaluation.report_view import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
-from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, interval, number, text
+from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
 from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
@@ -94,7 +94,7 @@ class Manifold(EvaluationPart):
         """The area under the curve against each kind of what is not data."""
         summary = PartSummary.of(stored, label="AUROC against")
         for row in stored.rows("manifold"):
-            summary.add(text(row["against"]), number(row["auroc"]), count(row["n"]), interval(row))
+            summary.add(row.text("against"), row.number("auroc"), row.count("n"), row.interval())
         return summary
 
     @classmethod

@@ -12,7 +12,7 @@ from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import baseline_panels
-from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, number, text
+from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS
 from satae.sweeps.series import Comparison
@@ -118,12 +118,12 @@ class Perturbation(EvaluationPart):
         """The change of the code in the largest ball of the first norm."""
         rows = [row for row in stored.rows("perturbation") if row["output"] == "code"]
         rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
-        epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
-        label = f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}" if rows else ""
+        epsilon = max((row.number("epsilon") for row in rows), default=math.nan)
+        label = f"change of the code, {rows[0].text('norm')}, epsilon {epsilon:g}" if rows else ""
         summary = PartSummary.of(stored, label=label)
         for row in rows:
-            if (model := text(row["model"])) in (OWN, BASELINE) and row["epsilon"] == epsilon:
-                summary.add(model, number(row["change share"]), count(row["n"]))
+            if (model := row.text("model")) in (OWN, BASELINE) and row["epsilon"] == epsilon:
+                summary.add(model, row.number("change share"), row.count("n"))
         return summary
 
     @classmethod
