@@ -356,10 +356,10 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
     seen = page.seen()
     of = [results("satlin", 1.0, seed) for seed in SEEDS]
     for part in (
-        "Denoising.",
-        "Code.",
-        "Manifold, AUROC against.",
-        "Perturbation, change of the code, linf, epsilon 0.1.",
+        "Denoising:",
+        "Code:",
+        "Manifold, AUROC against:",
+        "Perturbation, change of the code, linf, epsilon 0.1:",
     ):
         assert part in seen
     verdicts_told = ", ".join(
@@ -369,13 +369,13 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
         "\N{NO-BREAK SPACE}", " "
     )
     assert re.search(
-        rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
+        rf"Defence, accuracy at epsilon 0.1: .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
     )
     assert "; 3 more in its table." in seen
     one = Page(write_report([run(tmp_path)])).seen()
     of_one = results("relu", 0.1, 0)
     own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
-    assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
+    assert re.search(rf"Defence, accuracy at epsilon 0.1: clean [\d.]+, {re.escape(own)}, twin", one)
 
 
 def test_masked_gradients_are_in_the_warnings(page, tmp_path):

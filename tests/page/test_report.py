@@ -137,6 +137,18 @@ def test_configurations_list_their_options_in_the_typed_order(tmp_path):
     assert "They differ in alpha (0, 0.01, 0.1, 1), act (relu, satlin) and seed (0, 1, 2)." in page.seen()
 
 
+def test_the_saturated_fraction_of_each_layer_is_beside_that_of_all(tmp_path):
+    for seed in range(3):
+        layers = {f"{SATURATED}/layer{n}": 0.1 * n + 0.01 * seed for n in (1, 2)}
+        made.whole(tmp_path / f"{seed}", {FVU: 0.3, SATURATED: 0.15 + 0.01 * seed, **layers}, seed=seed)
+    page = Page(write_report([tmp_path]))
+    head, row = page.tables[0]
+    place = head.index("saturated ± 95 %")
+    assert head[place + 1 : place + 3] == ["in layer1 ± 95 %", "in layer2 ± 95 %"]
+    assert [cell.partition("\N{NO-BREAK SPACE}")[0] for cell in row[place : place + 3]] == ["0.160", "0.110", "0.210"]
+    assert not any(title.startswith("in layer") for title in page.tables[1][0])
+
+
 def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
     assert len(page.tables[1]) == 1 + 24
     groups = {group.name: group for group in group_runs(sources.collect_runs([sweep]).runs)}
@@ -294,7 +306,12 @@ def test_a_single_run_gets_a_report_in_its_own_folder(tmp_path):
     run = made.whole(tmp_path / "run")
     assert write_report([run]) == run / "report" / "index.html"
     page = Page(run / "report" / "index.html")
-    assert "1 run of 1 configuration: 1 finished." in page.seen()
+    seen = page.seen()
+    assert "1 run: finished." in seen
+    assert "A single run says nothing about other seeds" in seen
+    assert "all runs" not in seen
+    assert "of each configuration" not in seen
+    assert page.tables[0][1][0] == "run"  # the configuration is named by its run
     assert len(page.all("img")) == 2
     assert page.all("svg") == []
 

@@ -28,6 +28,8 @@ def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
     if collection.unreadable:
         ends["not readable"] = len(collection.unreadable)
     started = len(collection.runs) + len(collection.unreadable)
+    if started == 1 and not collection.waiting:
+        return f"1 run: {shorten_value(next(iter(ends)))}."
     ended = join_words((f"{n:,} {shorten_value(how)}" for how, n in ends.most_common()), "and")
     text = f"{count_words(started, 'run')} of {count_words(len(groups), 'configuration')}: {ended}."
     waiting = collection.waiting
@@ -149,7 +151,9 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
         yield f"{has} no finished run and {'is' if missing == 1 else 'are'} in no figure."
     if few := [n for n in counts if 0 < n < ENOUGH_SEEDS]:
         which, single = count_words(len(few), "configuration has", "configurations have"), few.count(1)
-        if single == len(few):
+        if len(collection.runs) == 1:
+            yield "A single run says nothing about other seeds: its numbers have no interval over seeds."
+        elif single == len(few):
             yield f"{which} a single seed and so no interval."
         else:
             some = f", {single} of them a single one and so no interval" if single else ""

@@ -124,6 +124,8 @@ def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -
 
 def _same_inputs_note(runs: Sequence[RunResult]) -> str:
     """Every run draws the same inputs and noise if data, noise and device are the same."""
+    if len(runs) == 1:
+        return "The pictures show validation inputs."
     differ = [group for group in ("data", "noise") if len({repr(_options(run, group)) for run in runs}) > 1]
     differ += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
     first = "The pictures are of the first finished seed of each configuration"

@@ -25,15 +25,16 @@ from satae.sweeps.text import (
     table_keys,
     table_values,
 )
-from satae.training.metric_titles import FVU, TABLE_METRICS, column_title
+from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, column_title
 
+MOST_LAYERS: Final = 6  # that have a column; groups.csv has all
 MOST_DIFFERENT_VALUES: Final = 4  # of a fact
 EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
 
 
 def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
-    """One row for each configuration."""
-    keys, metrics = table_keys(axes), _known_metrics(groups)
+    """One row for each configuration; the saturated fraction of each encoder layer is beside that of all layers."""
+    keys, metrics = table_keys(axes), _known_metrics(groups, with_layers=True)
     interval = " ± 95 %" if any(len(group.finished_runs) > 2 for group in groups) else ""
     titles = [f"{title}{interval}" for title in metrics.values()]
     head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
@@ -104,11 +105,12 @@ def provenance(collection: RunCollection) -> dict[str, str]:
         "runs at once": _distinct(records, "jobs"),
         "started in folder": _distinct(records, "folder"),
         "first start, last end": f"{min(times)}, {max(times)}" if times else "",
-        "wall time": f"{format_duration(sum(walls))} for all runs together, {format_duration(sum(walls) / len(walls))}"
-        " per run"
-        if walls
-        else "",
     }
+    if len(walls) == 1:
+        facts["wall time"] = format_duration(walls[0])
+    elif walls:
+        mean = format_duration(sum(walls) / len(walls))
+        facts["wall time"] = f"{format_duration(sum(walls))} for all runs together, {mean} per run"
     return {name: value for name, value in facts.items() if value}
 
 
@@ -132,10 +134,17 @@ def _distinct(records: Sequence[Mapping[str, Any]], key: str, text: Callable[[An
     return f"{'; '.join(shown)}{more}"
 
 
-def _known_metrics(groups: Sequence[SeedGroup]) -> dict[str, str]:
+def _known_metrics(groups: Sequence[SeedGroup], *, with_layers: bool = False) -> dict[str, str]:
     """The metrics with a column that at least one run has, and the titles of their columns."""
-    known = {metric for group in groups for run in group.runs for metric in run.metrics}
-    return {metric: column_title(metric) for metric in TABLE_METRICS if metric in known}
+    known = dict.fromkeys(metric for group in groups for run in group.runs for metric in run.metrics)
+    layers = [metric for metric in known if metric.startswith(f"{SATURATED}/")]
+    titles = dict[str, str]()
+    for metric in TABLE_METRICS:
+        if metric in known:
+            titles[metric] = column_title(metric)
+        if metric == SATURATED and with_layers and len(layers) > 1:
+            titles |= {layer: f"in {layer.rpartition('/')[2]}" for layer in layers[:MOST_LAYERS]}
+    return titles
 
 
 def encode_evaluations(
