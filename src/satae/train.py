@@ -64,7 +64,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
         experiment.restore(resumed)
     done = experiment.epochs_done

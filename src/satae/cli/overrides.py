@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +13,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from satae.cli import jobs
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
+from satae.config.registry import choice_names
 from satae.config.saved_config import read_config, read_json
 from satae.config.schema import (
     EXECUTION_OPTIONS,
@@ -69,12 +69,6 @@ def config_overrides(config: Config) -> list[str]:
     plain = config.to_dict()
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
     return [*groups, *(f"{key}={quote_value(value)}" for key, value in flatten(plain).items())]
-
-
-def choice_names(group: str) -> list[str]:
-    """The names in a group of ``conf/``."""
-    with resources.as_file(resources.files("satae.conf") / group) as path:
-        return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
 def check_override(override: Override, schema: Schema) -> None:
@@ -174,8 +168,7 @@ class RunOptions(NamedTuple):
     # overrides, with the stored configuration of resume= or rerun=; of a sweep that resumes, those of each command line
     commands: list[list[str]]
     multirun: bool
-    resume: Path | None = None  # the directory of the run that is resumed
-    stored: Config | None = None  # the configuration of that run
+    resumed: Config | None = None  # the stored configuration of the run that is resumed
     rerun_of: Path | None = None  # the directory of the run whose configuration a new run takes
     sweep: Path | None = None  # the folder of a sweep with a name
     fail_fast: bool = False  # start no more runs after one has failed
@@ -258,14 +251,14 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     if elsewhere := [other for other in others if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} resumes in the run's own directory; leave it out")
     place = f"{jobs.RUN_FOLDER}={quote_value(str(directory))}"
-    return RunOptions([[*own, *others, place]], several, directory, config)
+    return RunOptions([[*own, *others, place]], several, config)
 
 
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
     try:
         threads = read_json(directory / RECORD_FILE, MAX_JSON_BYTES).get("threads")
-    except (OSError, ValueError, AttributeError):
+    except (ConfigError, AttributeError):
         threads = None
     known = type(threads) is int and 0 < threads <= MAX_THREADS
     return [f"threads={threads}" if known and word == "threads=null" else word for word in words]

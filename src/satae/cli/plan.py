@@ -61,13 +61,13 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     if options.multirun:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
-    if options.stored is not None:
-        check_changes(options.stored, run.config)
-    if options.resume is None and (run.folder / RECORD_FILE).exists():
+    if options.resumed is not None:
+        check_changes(options.resumed, run.config)
+    elif (run.folder / RECORD_FILE).exists():
         remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
         raise ConfigError(f"{run.folder} holds a run already; {remedy}")
     job = _job(run, run.folder, options, command)
-    return Plan([job._replace(resume=options.resume is not None)], run, command)
+    return Plan([job._replace(resume=options.resumed is not None)], run, command)
 
 
 def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:

@@ -72,7 +72,7 @@ def train_baseline_state(config: Config, steps: int) -> State:
         ValueError: it cannot be trained.
         Interrupted: a signal arrived.
     """
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     try:
         for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
             signals.raise_pending()

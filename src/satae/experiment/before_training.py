@@ -88,7 +88,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         check_config(config)
         if state is not None:
             check_data(state.facts, build.dataset(config))
-            experiment = Experiment.build(config)
+            experiment = Experiment.from_config(config)
             experiment.restore(state)
             alpha_jump(experiment, state)
             best_so_far(experiment, state, run, lambda line: None)

@@ -241,7 +241,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, cannot be read, or is not the record of a run.
     """
-    run = read_json_file(directory / RECORD_FILE)
+    run = read_json(directory / RECORD_FILE, MAX_JSON_BYTES)
     if (
         not isinstance(run, dict)
         or not run.keys() >= REQUIRED_KEYS
@@ -261,27 +261,13 @@ def read_final_metrics(directory: Path) -> dict[str, float]:
     path = directory / METRICS_FILE
     if not path.is_file():
         return {}
-    found = read_json_file(path)
+    found = read_json(path, MAX_JSON_BYTES)
     try:
         kinds = {type(value) for value in found.values()} if isinstance(found, dict) else {object}
         if not kinds <= {int, float, type(None)}:
             raise ValueError("it holds something other than numbers")
         return {key: float(value) for key, value in metrics_log.nan_for_null(found).items()}
     except (ValueError, OverflowError) as error:
-        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
-
-
-def read_json_file(path: Path) -> Any:
-    """Parse a JSON file that may be torn, too large or hostile.
-
-    Raises:
-        ConfigError: it cannot be read; the message is one line with the path and the reason.
-    """
-    try:
-        return read_json(path, MAX_JSON_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 

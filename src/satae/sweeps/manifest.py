@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from satae import atomic_write
 from satae.config import ConfigError
+from satae.config.saved_config import read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, differences, is_among
 from satae.messages import brief, first_line, format_value
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
-from satae.runs.record import read_json_file
 from satae.sweeps.results import RunResult
 
 RunIndex = Mapping[str, Mapping[str, str]]  # names of runs by a digest of their configuration, then by seed
@@ -70,7 +70,7 @@ def read_manifest(sweep: Path) -> Manifest:
     path = sweep / MANIFEST_FILE
     if not path.is_file():
         return EMPTY_MANIFEST
-    found = read_json_file(path)
+    found = read_json(path, MAX_JSON_BYTES)
     try:
         manifest = Manifest(found["commands"], found["words"], found["varied"], found.get("runs", {}))
         lists = [manifest.commands, manifest.varied, *manifest.words]

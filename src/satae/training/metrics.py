@@ -58,7 +58,7 @@ def measure(
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
         losses = objective.losses(trace, model.standardize(x), alpha)
-        error = model.unstandardize(trace.y) - x
+        error = model.unstandardize(trace.reconstruction) - x
         batch = torch.stack([*losses, error.square().mean(), *variances(error, x, statistics)])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():
