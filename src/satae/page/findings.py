@@ -87,13 +87,10 @@ def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     if all(change.n < ENOUGH_SEEDS for change in changes.values()):
         return f"With fewer than {ENOUGH_SEEDS} seeds in common, a change cannot be told from chance."
     counts = [change.n for change in changes.values()]
-    text = join_words((f"{format_change(change)} at {at:g}{_doubt(change)}" for at, change in changes.items()), "and")
+    doubts = {at: "" if is_significant(change) else " (may be chance)" for at, change in changes.items()}
+    text = join_words((f"{format_change(change)} at {at:g}{doubts[at]}" for at, change in changes.items()), "and")
     n = " to ".join(dict.fromkeys([str(min(counts)), str(max(counts))]))
     return f"Compared seed by seed with {x}={base.x:g}, it changes by {text}; n = {n}."
-
-
-def _doubt(change: SeedStatistics) -> str:
-    return "" if is_significant(change) else " (may be chance)"
 
 
 def is_significant(change: SeedStatistics) -> bool:

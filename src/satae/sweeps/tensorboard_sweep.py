@@ -171,7 +171,12 @@ def _show_run(run: RunResult, configuration: str) -> None:
     data = session.value[0].metadata.plugin_data  # its order differs between processes
     data.content = plugin_data_pb2.HParamsPluginData.FromString(data.content).SerializeToString(deterministic=True)
     replace_events(run.directory, SESSION_SUFFIX, encode_events([Event(summary=session)], started))
-    end = [Event(summary=_end_summary(HPARAMS_STATUS[run.status]))] if run.status in HPARAMS_STATUS else []
+    end = list[Event]()
+    if run.status in HPARAMS_STATUS:
+        status = plugin_data_pb2.SessionEndInfo(status=HPARAMS_STATUS[run.status])
+        about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=status))
+        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        end.append(Event(summary=Summary(value=[value])))
     replace_events(run.directory, END_SUFFIX, encode_events(end, started))
 
 
@@ -222,13 +227,6 @@ def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
 
 def _hparams_value(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else format_value(value)
-
-
-def _end_summary(status: int) -> Summary:
-    info = plugin_data_pb2.HParamsPluginData(session_end_info=plugin_data_pb2.SessionEndInfo(status=status))
-    about = metadata.create_summary_metadata(info)
-    end = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
-    return Summary(value=[end])
 
 
 def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:
