@@ -157,7 +157,11 @@ def _check_broken_only_by(
 
 
 def whole_pipeline(evidence: Evidence) -> Check:
-    """Check 1: an attack on a part, or on probabilities that round to 1, proves nothing about the whole."""
+    """Check 1: an attack on a part, or on probabilities that round to 1, proves nothing about the whole.
+
+    satae-eval always passes it, since it attacks nothing but whole pipelines on their logits: the check tells a reader
+    which path the gradients took, and refuses evidence that is collected in another way.
+    """
     passes = evidence.whole and evidence.on_logits
     return Check(1, "whole pipeline attacked, on logits", evidence.path, "passed" if passes else "failed")
 
@@ -255,7 +259,10 @@ def control_is_seen(evidence: Evidence) -> Check:
 
 
 def minimum_per_example(evidence: Evidence) -> Check:
-    """Check 11: the printed accuracy counts an example as robust only if it survives every attack."""
+    """Check 11: the printed accuracy counts an example as robust only if it survives every attack.
+
+    satae-eval takes both from the same outcomes, so a printed accuracy always passes: the check guards later changes.
+    """
     title, found, reported = "worst attack for each example", evidence.outcomes, evidence.reported
     if not reported or {*reported} != {*found.epsilons}:
         return Check(11, title, "not printed for every radius", "open")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
@@ -146,7 +146,15 @@ class Defence(EvaluationPart):
     @classmethod
     def remark(cls, summaries: Sequence[PartSummary]) -> str:
         """The checks that were not passed, by outcome: ``2, 3 failed``, ``8 open in 1 of 3``."""
-        return "\n".join(_open_checks(summaries))
+        found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
+        alike: dict[tuple[str, int], list[str]] = {}
+        for (check, outcome), times in sorted(found.items()):
+            alike.setdefault((outcome, times), []).append(str(check))
+        return "\n".join(
+            f"{', '.join(checks)} {shorten_value(outcome)}"
+            + (f" in {times} of {len(summaries)}" if times < len(summaries) else "")
+            for (outcome, times), checks in alike.items()
+        )
 
     @classmethod
     def warnings(cls, section: ReportSection) -> Iterator[str]:
@@ -181,17 +189,6 @@ def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
     numbers = {name: summary.value(*place) for name, place in places.items()}
     label = f"accuracy at epsilon {epsilon:g}"
     return replace(summary, numbers=numbers, intervals=intervals, label=label, radius=epsilon)
-
-
-def _open_checks(summaries: Iterable[PartSummary]) -> Iterator[str]:
-    summaries = [*summaries]
-    found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
-    alike: dict[tuple[str, int], list[str]] = {}
-    for (check, outcome), times in sorted(found.items()):
-        alike.setdefault((outcome, times), []).append(str(check))
-    for (outcome, times), checks in alike.items():
-        seldom = f" in {times} of {len(summaries)}" if times < len(summaries) else ""
-        yield f"{', '.join(checks)} {shorten_value(outcome)}{seldom}"
 
 
 def _bar_ends(summaries: Sequence[PartSummary], name: str, epsilon: float) -> tuple[float, float] | None:
