@@ -386,6 +386,15 @@ def test_masked_gradients_are_in_the_warnings(page, tmp_path):
     assert "is masked" not in Page(write_report([run(tmp_path, alpha=0.0)])).seen()
 
 
+def test_an_accuracy_of_zero_is_called_no_illusion(tmp_path):
+    headline, tables = results("relu", 1.0, 0)["defence"]
+    at_zero = [[*row[:2], 0.0, 0.0, 0.01, *row[5:]] if row[0] == "own" else row for row in tables["defence"]]
+    place = run(tmp_path, alpha=1.0)
+    evaluated.write_part(place, "defence", headline, tables | {"defence": at_zero})
+    seen = Page(write_report([place])).seen()
+    assert "Defence: own is masked in 1 run: a check failed, but no accuracy under attack is left" in seen
+
+
 def test_the_contents_lead_to_every_section(page):
     targets = {link["href"].removeprefix("#") for link in page.all("a")}
     known = {attributes.get("id") for _, attributes in page.tags}

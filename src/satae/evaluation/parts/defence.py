@@ -171,7 +171,11 @@ class Defence(EvaluationPart):
                 more = [f"{left} more"] if left > 0 else []
                 which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
-                why = "a check failed, so that its accuracy under attack may be an illusion"
+                found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
+                if all(each.value(victim) == 0 for each in found):
+                    why = "a check failed, but no accuracy under attack is left that could be an illusion"
+                else:
+                    why = "a check failed, so that its accuracy under attack may be an illusion"
                 yield f"{section.title}: {masked}: {why}."
 
     @classmethod
