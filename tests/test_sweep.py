@@ -101,7 +101,9 @@ def test_a_finished_sweep_is_not_trained_again(whole, monkeypatch):
         again = here(sweep.parents[1], *words)
         assert (again.code, again.err) == (0, "")
         assert again.out.splitlines()[0] == "4 of 4 runs exist already"
-        assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-6:-3]
+        lines = outcome.out.splitlines()
+        start = next(place for place, line in enumerate(lines) if line.startswith("alpha  "))
+        assert again.out.splitlines()[1:4] == lines[start : start + 3]
     assert {name: (sweep / name / "run.json").read_bytes() for name in NAMES} == before
 
 
