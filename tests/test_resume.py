@@ -255,12 +255,19 @@ def test_lost_best_weights_are_reported_and_replaced_by_the_next_epoch(best_of_f
 # what is asked of it
 
 
+@pytest.fixture(scope="module")
+def interrupted_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 5)
+        assert here(folder, *WORDS).code == 130
+    return folder
+
+
 @pytest.fixture
-def interrupted(tmp_path, monkeypatch):
+def interrupted(interrupted_once, tmp_path):
     """A folder with a run that was interrupted after five steps of twelve."""
-    stop_after(monkeypatch, 5)
-    assert here(tmp_path, *WORDS).code == 130
-    monkeypatch.undo()
+    shutil.copytree(interrupted_once, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -340,8 +347,8 @@ def test_a_resumed_run_keeps_its_number_of_threads(tmp_path, monkeypatch):
 
 
 def test_a_jump_of_alpha_is_a_warning(interrupted):
-    outcome = here(interrupted, "resume=run", "epochs=100")
-    assert "warning: alpha goes from 0.133 to 0.008 here: it rises over half of 100 epochs now, not of 6" in outcome.out
+    outcome = here(interrupted, "resume=run", "epochs=20")
+    assert "warning: alpha goes from 0.133 to 0.04 here: it rises over half of 20 epochs now, not of 6" in outcome.out
 
 
 def test_fewer_epochs_end_a_resumed_run_earlier(whole, tmp_path, monkeypatch):
