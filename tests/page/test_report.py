@@ -29,7 +29,7 @@ from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.csv_files import STATISTICS_COLUMNS
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
-from satae.sweeps.text import NOTHING, format_change, format_duration, format_statistics
+from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
 from satae.training.metric_titles import FVU, SATURATED
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
@@ -571,6 +571,11 @@ def test_numbers_are_formatted_with_their_intervals():
     ]
     assert format_statistics(SeedStatistics(1, 0.32094, math.nan, math.nan)) == "0.3209"
     assert format_statistics(SeedStatistics.from_values([0.53, 0.63])) == "0.580 (0.530, 0.630)"
+    assert format_statistics(SeedStatistics(3, 0.00042, 1.0, 0.00003)).split() == ["0.000420", "±", "0.000030"]
+    assert format_statistics(SeedStatistics(3, 4.2e-9, 1.0, 3e-10)).split() == ["4.200e-09", "±", "3e-10"]
+    assert format_statistics(SeedStatistics.from_values([4e-9, 5e-9])) == "4.500e-09 (4.000e-09, 5.000e-09)"
+    assert format_statistics(SeedStatistics.from_values([4.2e-300, 5.2e-300])).startswith("4.700e-300 (4.200e-300")
+    assert format_number(12_345.6) == "12346"
     assert format_statistics(SeedStatistics(0, math.nan, math.nan, math.nan)) == NOTHING
     large = format_statistics(SeedStatistics(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
     assert large == "1.500e+308 ± too large"

@@ -34,8 +34,11 @@ def format_statistics(statistics: SeedStatistics) -> str:
     mean, half = statistics.mean, statistics.half_width
     if statistics.n != 2 or not 1e-14 * abs(mean) < half < 1e6 or abs(mean) >= 1e6:
         return format_deviation(mean, half)
-    places = decimal_places(half)
-    center, low, high = (f"{value:.{places}f}" for value in (mean, mean - half, mean + half))
+    numbers = (mean, mean - half, mean + half)
+    if half < SMALLEST_WITH_PLACES:
+        center, low, high = map(format_number, numbers)
+        return f"{center} ({low}, {high})"
+    center, low, high = (f"{value:.{decimal_places(half)}f}" for value in numbers)
     return f"{center} ({low}, {high})".replace("-", "\N{MINUS SIGN}")
 
 
