@@ -36,7 +36,7 @@ def train_command(words: Sequence[str]) -> int:
     from satae.cli import jobs, plan  # take longer than the help
 
     runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
-    with plan.open_runs(runs, jobs.import_training) as (launcher, jobs_to_run):
+    with plan.open_runs(runs) as (launcher, jobs_to_run):
         launcher.run(partial(jobs.run_job, train), jobs_to_run)
     return plan.worst_exit_code(runs)
 

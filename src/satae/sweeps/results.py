@@ -12,9 +12,8 @@ from satae.config import Config, ConfigError
 from satae.config.saved_config import read_config_values
 from satae.config.schema import SEED, flatten, with_absolute_paths
 from satae.messages import first_line
-from satae.runs import metrics_log
-from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, METRICS_LOG_FILE, RECORD_FILE
-from satae.runs.record import read_final_metrics, read_record
+from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, RECORD_FILE
+from satae.runs.record import read_epochs, read_final_metrics, read_record
 from satae.training.metric_titles import COLLAPSED
 
 
@@ -65,7 +64,7 @@ class RunResult(NamedTuple):
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Read the metrics of each epoch, with its number under ``epoch``."""
-        return metrics_log.read_epochs(self.directory / METRICS_LOG_FILE)
+        return read_epochs(self.directory)
 
 
 def run_directories(folder: Path) -> list[Path]:
