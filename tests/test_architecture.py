@@ -1,6 +1,7 @@
 """The rooms of the house: which package may import which, where a library is used, and what no file may do."""
 
 import ast
+import functools
 import sys
 import tomllib
 from pathlib import Path
@@ -52,6 +53,7 @@ UNSAFE = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "ya
 SAFE_WITH = {"torch.load": "weights_only=True", "np.load": "allow_pickle=False", "numpy.load": "allow_pickle=False"}
 
 
+@functools.cache
 def tree(name):
     return ast.parse(FILES[name].read_text("utf-8"))
 
@@ -66,8 +68,9 @@ def imported(nodes):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
 def everything_imported(name):
-    return set(imported(ast.walk(tree(name))))
+    return frozenset(imported(ast.walk(tree(name))))
 
 
 def at_the_top(name):

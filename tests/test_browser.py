@@ -69,12 +69,12 @@ def shown(page, *texts):
 
 def test_hparams_has_a_row_for_each_configuration_with_its_mean(page, board):
     page.goto(f"{board}/#hparams")
-    shown(page, "Trial ID", "act", "alpha", "fvu (valid)", "saturated", "dead", "sensitivity")
+    shown(page, "Trial ID", "act", "alpha", "valid fvu", "saturated", "dead", "sensitivity")
     shown(page, "alpha=0,act=relu", "alpha=0.1,act=tanh")
     page.get_by_text("Parallel Coordinates View").click()
     axes = page.locator("text.axis-title")
     axes.first.wait_for()
-    titles = ["act", "alpha", "fvu (valid)", "saturated", "dead", "sensitivity", "total loss (valid)"]
+    titles = ["act", "alpha", "valid fvu", "saturated", "dead", "sensitivity", "valid total loss"]
     assert axes.all_text_contents() == titles
 
 

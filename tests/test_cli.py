@@ -19,7 +19,8 @@ from program import PROGRAM, ROOT, TINY, files, here, read, runs, there, typed
 import satae
 from satae import datasets, evaluate, export, report, train
 from satae.cli.compose import compose_runs
-from satae.cli.overrides import choice_names, read_run_options
+from satae.cli.overrides import read_run_options
+from satae.config.registry import choice_names
 from satae.config.schema import GROUPS, PRESETS, Config, default_choice
 from satae.experiment import experiment
 from satae.training import loop

@@ -11,10 +11,9 @@ import yaml
 from program import ROOT
 
 from satae.cli.compose import compose_runs
-from satae.cli.overrides import choice_names
 from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
-from satae.config.registry import OPTIMIZERS, conf_values
+from satae.config.registry import OPTIMIZERS, choice_names, conf_values
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_choice, setting_types
 from satae.data.published import is_complete, published_sets
 from satae.experiment import build

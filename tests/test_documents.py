@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from program import ROOT
 
 from satae import datasets, evaluate, report
@@ -43,6 +44,18 @@ def fewer_values(word):
     return "seed=0" if word.startswith("seed=") else word
 
 
+def one_run_for_each_value(words):
+    """Commands of one run each, which together have every value of a sweep's words."""
+    parsed = OverridesParser.create().parse_overrides(words)
+    axes = [
+        [f"{word.get_key_element()}={value}" for value in word.sweep_string_iterator()]
+        if word.is_sweep_override()
+        else [word.input_line]
+        for word in parsed
+    ]
+    return [[axis[number % len(axis)] for axis in axes] for number in range(max(map(len, axes), default=1))]
+
+
 def is_there(source):
     """Whether the data that a configuration names are on this machine."""
     if published := published_sets().get(source.name):
@@ -50,8 +63,8 @@ def is_there(source):
     return getattr(source, "path", None) is None
 
 
-@pytest.mark.parametrize("words", commands("satae-train"))
-def test_every_command_in_the_documents_can_be_run(words):
+def check_runs(words, commands_of):
+    """Compose and check the runs of the commands that a function makes of the words of one."""
     if {"--help", "--hydra-help", "--cfg"} & {*words}:
         pytest.skip("shows something")
     if [word for word in words if word.startswith(("resume=", "rerun="))] or (len(words) == 1 and "sweep=" in words[0]):
@@ -60,10 +73,22 @@ def test_every_command_in_the_documents_can_be_run(words):
         pytest.skip("pip install 'satae[ray]'")
     overrides = [fewer_values(word) for word in words if not word.startswith("-")]
     options = read_run_options(overrides, {"-m", "--multirun"} & {*words} != set())
-    for run in compose_runs(*options.commands, multirun=options.multirun)[0]:
+    checked = [command for typed in options.commands for command in commands_of([*typed])]
+    for run in compose_runs(*checked, multirun=options.multirun)[0]:
         if not is_there(run.config.data):
             pytest.skip("can be composed; its data are not on this machine")
         check_config(run.config)
+
+
+@pytest.mark.parametrize("words", commands("satae-train"))
+def test_every_command_in_the_documents_can_be_run_with_each_of_its_values(words):
+    check_runs(words, one_run_for_each_value)
+
+
+@pytest.mark.slow  # the same with every combination of the values
+@pytest.mark.parametrize("words", commands("satae-train"))
+def test_every_command_in_the_documents_can_be_run_with_all_combinations(words):
+    check_runs(words, lambda command: [command])
 
 
 @pytest.mark.parametrize("words", commands("satae-data"))

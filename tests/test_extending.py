@@ -107,7 +107,7 @@ def test_help_messages_and_sweeps_know_an_added_choice(run):
             yaml = (run.folder / name).read_text()
             shown = evaluation if "/evaluation/" in name else training
             choice, description = re.match(r"# (.*)\nname: (.*)\n", yaml).groups()[::-1]
-            assert re.search(rf"^ .*\b{choice}:? +{re.escape(description)}$", shown, re.MULTILINE), name
+            assert re.search(rf" {choice}:? {re.escape(description)} ", " ".join(shown.split())), name
             for option in re.findall(r"^(?!name)(\w+):", yaml, re.MULTILINE):
                 assert re.search(rf"\.{option}\b", shown), (name, option)
     assert refusal.endswith("did you mean worst?\n")

@@ -20,7 +20,7 @@ from satae.page import writing
 from satae.page.writing import write_report
 from satae.plots.style import Drawing
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
-from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
+from satae.sweeps.csv_files import RUN_FACTS, RUNS_CSV_FILE, metric_column
 from satae.training.loop import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -34,7 +34,7 @@ def untimed(run):
 
 def table(sweep):
     """The rows of runs.csv, but for times and where they were made."""
-    apart = {*CSV_FACTS, *map(metric_column, TIMED)}
+    apart = {*RUN_FACTS, *map(metric_column, TIMED)}
     with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 
@@ -101,7 +101,9 @@ def test_a_finished_sweep_is_not_trained_again(whole, monkeypatch):
         again = here(sweep.parents[1], *words)
         assert (again.code, again.err) == (0, "")
         assert again.out.splitlines()[0] == "4 of 4 runs exist already"
-        assert again.out.splitlines()[1:4] == outcome.out.splitlines()[-6:-3]
+        lines = outcome.out.splitlines()
+        start = next(place for place, line in enumerate(lines) if line.startswith("alpha  "))
+        assert again.out.splitlines()[1:4] == lines[start : start + 3]
     assert {name: (sweep / name / "run.json").read_bytes() for name in NAMES} == before
 
 

@@ -95,8 +95,7 @@ def settings(words: Sequence[str]) -> Evaluation:
         ConfigError: a word cannot be used.
     """
     from satae.cli.compose import compose_settings  # takes longer than the help
-    from satae.config.schema import EVALUATION
-    from satae.config.validation import validate_evaluation
+    from satae.config.schema import EVALUATION, validate_evaluation
 
     named = [word for word in words if word.startswith("evaluation=")]
     values = compose_settings([_with_decimals(word) for word in words if word not in named], EVALUATION)

@@ -36,7 +36,7 @@ def train_command(words: Sequence[str]) -> int:
     from satae.cli import jobs, plan  # take longer than the help
 
     runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
-    with plan.open_runs(runs, jobs.import_training) as (launcher, jobs_to_run):
+    with plan.open_runs(runs) as (launcher, jobs_to_run):
         launcher.run(partial(jobs.run_job, train), jobs_to_run)
     return plan.worst_exit_code(runs)
 
@@ -64,7 +64,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
         experiment.restore(resumed)
     done = experiment.epochs_done

@@ -40,7 +40,7 @@ def count(monkeypatch):
 def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
     baseline = train_baseline(config, EVERY, CPU)
-    experiment = Experiment.build(replace(config, alpha=0.0))
+    experiment = Experiment.from_config(replace(config, alpha=0.0))
     for _ in experiment.fit():
         pass
     for name, x in experiment.model.state_dict().items():
@@ -52,7 +52,7 @@ def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
 def test_the_baseline_of_an_interrupted_run_has_its_number_of_steps(configuration, steps):
     config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
     baseline = train_baseline(config, steps, CPU)
-    experiment = Experiment.build(replace(config, alpha=0.0))
+    experiment = Experiment.from_config(replace(config, alpha=0.0))
     for _ in experiment.fit(lambda step: True):
         if experiment.step == steps:
             break

@@ -29,7 +29,7 @@ from satae.page.tables import encode_evaluations
 from satae.page.writing import write_report
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.table import ALL_RUNS, NOTHING, format_number, format_statistics
+from satae.sweeps.text import ALL_RUNS, NOTHING, format_number, format_statistics
 
 PARTS = EVALUATION_PARTS.names()
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
@@ -356,10 +356,10 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
     seen = page.seen()
     of = [results("satlin", 1.0, seed) for seed in SEEDS]
     for part in (
-        "Denoising.",
-        "Code.",
-        "Manifold, AUROC against.",
-        "Perturbation, change of the code, linf, epsilon 0.1.",
+        "Denoising:",
+        "Code:",
+        "Manifold, AUROC against:",
+        "Perturbation, change of the code, linf, epsilon 0.1:",
     ):
         assert part in seen
     verdicts_told = ", ".join(
@@ -369,13 +369,13 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
         "\N{NO-BREAK SPACE}", " "
     )
     assert re.search(
-        rf"Defence, accuracy at epsilon 0.1\. .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
+        rf"Defence, accuracy at epsilon 0.1: .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
     )
     assert "; 3 more in its table." in seen
     one = Page(write_report([run(tmp_path)])).seen()
     of_one = results("relu", 0.1, 0)
     own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
-    assert re.search(rf"Defence, accuracy at epsilon 0.1\. clean [\d.]+, {re.escape(own)}, twin", one)
+    assert re.search(rf"Defence, accuracy at epsilon 0.1: clean [\d.]+, {re.escape(own)}, twin", one)
 
 
 def test_masked_gradients_are_in_the_warnings(page, tmp_path):
@@ -384,6 +384,15 @@ def test_masked_gradients_are_in_the_warnings(page, tmp_path):
     assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
     assert "Defence: own is masked in 1 run: a check failed" in Page(write_report([run(tmp_path, alpha=1.0)])).seen()
     assert "is masked" not in Page(write_report([run(tmp_path, alpha=0.0)])).seen()
+
+
+def test_an_accuracy_of_zero_is_called_no_illusion(tmp_path):
+    headline, tables = results("relu", 1.0, 0)["defence"]
+    at_zero = [[*row[:2], 0.0, 0.0, 0.01, *row[5:]] if row[0] == "own" else row for row in tables["defence"]]
+    place = run(tmp_path, alpha=1.0)
+    evaluated.write_part(place, "defence", headline, tables | {"defence": at_zero})
+    seen = Page(write_report([place])).seen()
+    assert "Defence: own is masked in 1 run: a check failed, but no accuracy under attack is left" in seen
 
 
 def test_the_contents_lead_to_every_section(page):

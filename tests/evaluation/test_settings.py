@@ -8,10 +8,9 @@ import yaml
 from program import ROOT
 
 from satae import evaluate
-from satae.cli.overrides import choice_names
 from satae.config import ConfigError
 from satae.config.option_types import describe, option_types
-from satae.config.registry import EVALUATION_PARTS
+from satae.config.registry import EVALUATION_PARTS, choice_names
 from satae.config.schema import EVALUATION, Evaluation, setting_types
 from satae.messages import format_value
 

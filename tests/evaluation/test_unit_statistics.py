@@ -46,4 +46,4 @@ def test_units_are_on_above_the_middle_of_two_levels_or_outside_the_flat_set():
 def test_the_share_at_the_levels():
     act = nn.Hardtanh()
     z = torch.tensor([-5.0, -0.96, 0.0, 0.94, 1.0])
-    assert code_.share_at_levels(Complement(act, "input"), act(z), 0.05) == pytest.approx(3 / 5)
+    assert code_.fraction_at_levels(Complement(act, "input"), act(z), 0.05) == pytest.approx(3 / 5)

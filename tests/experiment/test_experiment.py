@@ -17,7 +17,7 @@ CONV = ("arch=conv", "arch.channels=[3,4]", "arch.code=5", *SMALL[1:])
 
 
 def trained(config) -> Experiment:
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     for _ in experiment.fit():
         pass
     return experiment
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configurat
     torch.rand(5)
     assert same(trained(configuration(*overrides)), first)
     assert not same(trained(configuration(*overrides, "seed=1")), first)
-    assert not same(Experiment.build(configuration(*overrides)), first)  # it has learnt
+    assert not same(Experiment.from_config(configuration(*overrides)), first)  # it has learnt
 
 
 def test_the_global_generator_is_left_alone(configuration):
@@ -57,7 +57,7 @@ def test_the_global_generator_is_left_alone(configuration):
 
 def test_measuring_between_epochs_changes_nothing(configuration):
     config = configuration(*SMALL, "arch.batch_norm=true")
-    first, second = trained(config), Experiment.build(config)
+    first, second = trained(config), Experiment.from_config(config)
     for _ in second.fit():
         second.measure(EPOCH)
         second.measure_rare()
@@ -91,18 +91,18 @@ def test_compile_true_compiles_once_for_each_run(configuration, monkeypatch):
 
 @pytest.mark.parametrize("overrides", [SMALL, CONV])
 def test_weights_start_on_the_scale_of_the_activation(configuration, overrides):
-    experiment = Experiment.build(configuration(*overrides, "noise=none"))
+    experiment = Experiment.from_config(configuration(*overrides, "noise=none"))
     x = experiment.data.batch(experiment.data.train.x)
     for z in experiment.model.trace(x).zs.values():
         assert z.mean().item() == pytest.approx(0, abs=1e-4)
         assert z.var(correction=0).item() == pytest.approx(1, abs=1e-3)
-    plain = Experiment.build(configuration(*overrides, "noise=none", "init=torch")).model.trace(x).zs
+    plain = Experiment.from_config(configuration(*overrides, "noise=none", "init=torch")).model.trace(x).zs
     assert all(abs(z.var(correction=0).item() - 1) > 0.1 for z in plain.values())
 
 
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_standardize_sets_the_statistics_of_the_training_data(configuration, standardize):
-    experiment = Experiment.build(configuration(*SMALL, f"standardize={standardize}"))
+    experiment = Experiment.from_config(configuration(*SMALL, f"standardize={standardize}"))
     mean, std = experiment.data.statistics if standardize == "true" else (torch.zeros(()), torch.ones(()))
     assert torch.equal(experiment.model.mean, mean)
     assert torch.equal(experiment.model.std, std)
@@ -110,7 +110,7 @@ def test_standardize_sets_the_statistics_of_the_training_data(configuration, sta
 
 def test_decoder_norm_holds_from_the_start_to_the_end(configuration):
     config = configuration(*SMALL, "decoder_norm=1")
-    for experiment in (Experiment.build(config), trained(config)):
+    for experiment in (Experiment.from_config(config), trained(config)):
         for layer in (experiment.model.decoder.layer1.affine, experiment.model.decoder.layer2):
             lengths = layer.weight.norm(dim=0)
             torch.testing.assert_close(lengths, torch.ones_like(lengths))
@@ -127,7 +127,7 @@ def test_metrics_are_reproducible_and_cover_both_splits(configuration):
 
 
 def test_data_in_the_plane_have_an_area(configuration):
-    found = Experiment.build(configuration("data=manifold", "data.count=100", "arch.widths=[3]")).measure_rare()
+    found = Experiment.from_config(configuration("data=manifold", "data.count=100", "arch.widths=[3]")).measure_rare()
     assert 0 <= found["valid/low_energy_area"] <= 1
     assert found["valid/energy"] > 0
 
@@ -163,8 +163,10 @@ def test_every_option_has_an_effect(configuration, option):
 
 def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration):
     config = configuration(*SMALL)
-    draws = [Experiment.build(dataclasses.replace(config, seed=seed)).noise_generator for seed in (0, 1)]
-    experiments = [dataclasses.replace(Experiment.build(config), noise_generator=generator) for generator in draws]
+    draws = [Experiment.from_config(dataclasses.replace(config, seed=seed)).noise_generator for seed in (0, 1)]
+    experiments = [
+        dataclasses.replace(Experiment.from_config(config), noise_generator=generator) for generator in draws
+    ]
     for experiment in experiments:
         next(experiment.fit())
     assert not same(*experiments)
@@ -178,7 +180,7 @@ def test_large_examples_are_measured_in_small_parts():
 
 
 def test_rare_metrics_are_computed_on_the_validation_split(configuration):
-    experiment = Experiment.build(configuration("arch.widths=[4]", "threads=1"))
+    experiment = Experiment.from_config(configuration("arch.widths=[4]", "threads=1"))
     other = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, train=experiment.data.test))
     assert other.measure_rare() == experiment.measure_rare()
     other = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, valid=experiment.data.test))

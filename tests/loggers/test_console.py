@@ -37,9 +37,20 @@ def test_the_last_epoch_is_always_printed(capsys, metrics, epochs):
 
 
 def test_a_run_of_a_sweep_prints_one_line(capsys, metrics):
-    assert told(capsys, metrics, name="alpha=0") == "alpha=0  valid fvu 0.250  saturated 0.25\n"
+    assert told(capsys, metrics, name="alpha=0") == "alpha=0  valid fvu 0.250  saturated 0.250\n"
 
 
 def test_a_collapse_is_a_warning(capsys, metrics):
     assert "collapsed" not in told(capsys, metrics)
     assert "warning: collapsed" in told(capsys, metrics | {"valid/collapsed": 1.0})
+
+
+def test_a_collapse_in_a_sweep_is_a_word_on_the_printed_line_and_a_warning_in_the_log(capsys, caplog, metrics):
+    out = told(capsys, metrics | {"valid/collapsed": 1.0}, name="alpha=0")
+    assert out == "alpha=0  valid fvu 0.250  saturated 0.250  collapsed\n"
+    assert "collapsed: the reconstruction says no more" in caplog.text
+
+
+def test_the_printed_line_keeps_significant_digits(capsys, metrics):
+    small = metrics | {"valid/fvu": 0.00042, "valid/saturated_fraction": 0.99996}
+    assert told(capsys, small, name="alpha=0") == "alpha=0  valid fvu 0.000420  saturated 1.00\n"

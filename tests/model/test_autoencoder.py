@@ -39,7 +39,7 @@ def test_mlp_shapes(shape, widths, tied):
     model = satae.mlp(shape, nn.ReLU, widths=widths, tied=tied)
     x = torch.rand(5, *shape)
     trace = model.trace(x)
-    assert model(x).shape == model.unstandardize(trace.y).shape == x.shape
+    assert model(x).shape == model.unstandardize(trace.reconstruction).shape == x.shape
     assert model.encode(x).shape == trace.code.shape == (5, widths[-1])
     assert [tuple(z.shape) for z in trace.zs.values()] == [(5, width) for width in widths]
     assert [name for name, _ in model.layers()] == list(trace.zs) == [f"layer{i + 1}" for i in range(len(widths))]
@@ -64,7 +64,7 @@ def test_conv_gives_back_the_shape_of_its_input_or_says_why_not(shape, channels,
         return
     model, x = satae.conv(shape, nn.ReLU, **options), torch.rand(2, *shape)
     trace = model.trace(x)
-    assert model.unstandardize(trace.y).shape == x.shape
+    assert model.unstandardize(trace.reconstruction).shape == x.shape
     assert trace.code.shape == (2, 4)
     expected = [(2, depth, *side) for depth, side in zip(channels, sides[1:], strict=True)]
     assert [tuple(z.shape) for z in trace.zs.values()] == [*expected, (2, 4)]
@@ -110,9 +110,9 @@ def test_trace_encode_decode_and_forward_agree(name, batch_norm):
     model(x)  # moves the running statistics
     model.eval()
     trace = model.trace(x)
-    assert torch.equal(model.unstandardize(trace.y), model(x))
+    assert torch.equal(model.unstandardize(trace.reconstruction), model(x))
     assert torch.equal(trace.code, model.encode(x))
-    assert torch.equal(model.unstandardize(trace.y), model.decode(trace.code))
+    assert torch.equal(model.unstandardize(trace.reconstruction), model.decode(trace.code))
     assert torch.equal(trace.code, torch.tanh(list(trace.zs.values())[-1]))
 
 
@@ -130,7 +130,7 @@ def test_mlp_by_hand():
     trace = model.trace(x)
     torch.testing.assert_close(trace.zs, {"layer1": z1, "layer2": z2})
     torch.testing.assert_close(
-        model.unstandardize(trace.y), affine("decoder.layer2", h) * 2 + 0.25
+        model.unstandardize(trace.reconstruction), affine("decoder.layer2", h) * 2 + 0.25
     )  # the output is linear
 
 
@@ -146,7 +146,7 @@ def test_conv_by_hand():
     )
     trace = model.trace(x)
     torch.testing.assert_close(trace.zs, {"layer1": z1, "layer2": z2})
-    torch.testing.assert_close(model.unstandardize(trace.y), y)
+    torch.testing.assert_close(model.unstandardize(trace.reconstruction), y)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -156,7 +156,10 @@ def test_standardisation_makes_the_units_of_the_data_irrelevant(name):
     scaled.standardize_by(torch.full((1, 8, 8), -3.0), torch.full((1, 1, 1), 50.0))
     ours, theirs = model.trace(x), scaled.trace(50 * x - 3)
     torch.testing.assert_close(
-        scaled.unstandardize(theirs.y), 50 * model.unstandardize(ours.y) - 3, rtol=1e-4, atol=1e-3
+        scaled.unstandardize(theirs.reconstruction),
+        50 * model.unstandardize(ours.reconstruction) - 3,
+        rtol=1e-4,
+        atol=1e-3,
     )
     torch.testing.assert_close(theirs.zs, ours.zs, rtol=1e-4, atol=1e-5)
 
@@ -350,4 +353,4 @@ def test_an_inplace_activation_leaves_the_pre_activations_as_they_were(act):
     plain, inplace = (model.trace(x) for model in models)
     for name, z in plain.zs.items():
         assert torch.equal(inplace.zs[name], z)
-    assert torch.equal(inplace.y, plain.y)
+    assert torch.equal(inplace.reconstruction, plain.reconstruction)

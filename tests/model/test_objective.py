@@ -42,7 +42,7 @@ def test_the_losses_of_a_convolutional_model_equal_numpy(reduction):
     x, noisy = torch.rand(2, 5, 1, 6, 6)
     model.standardize_by(x.mean(0), torch.full((1, 1, 1), 0.3))
     losses, trace = relu_objective(reduction)(model, x, noisy, 0.7), model.trace(noisy)
-    errors = (model.unstandardize(trace.y) - x).detach().numpy().astype(numpy.float64) / 0.3
+    errors = (model.unstandardize(trace.reconstruction) - x).detach().numpy().astype(numpy.float64) / 0.3
     positive = [numpy.maximum(z.detach().numpy().astype(numpy.float64), 0) for z in trace.zs.values()]
     if reduction == "mean":
         reconstruction, saturation = (errors**2).mean() / 2, sum(part.mean() for part in positive)

@@ -7,9 +7,9 @@ import pytest
 
 from satae.page import figures, findings, sources
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.results import COLLAPSED, FVU, SATURATED
 from satae.sweeps.series import MOST_SERIES, compare
-from satae.sweeps.table import format_change, format_statistics
+from satae.sweeps.text import format_change, format_statistics
+from satae.training.metric_titles import COLLAPSED, FVU, SATURATED
 
 ALPHAS = (0.0, 0.1, 1.0)
 ACTS = ("relu", "satlin", "tanh")

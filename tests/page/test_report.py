@@ -22,15 +22,15 @@ from program import files
 from satae import report as command
 from satae.config import ConfigError
 from satae.page import figures, sources
-from satae.page.tables import STATISTICS_COLUMNS
 from satae.page.writing import write_report
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.results import FVU, SATURATED
+from satae.sweeps.csv_files import STATISTICS_COLUMNS
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
-from satae.sweeps.table import NOTHING, format_change, format_duration, format_statistics
+from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
+from satae.training.metric_titles import FVU, SATURATED
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(
@@ -135,6 +135,18 @@ def test_configurations_list_their_options_in_the_typed_order(tmp_path):
     assert page.tables[0][0][:2] == ["alpha", "act"]
     assert rows(tmp_path / "report" / "groups.csv")[0]["configuration"] == "alpha=0,act=relu"
     assert "They differ in alpha (0, 0.01, 0.1, 1), act (relu, satlin) and seed (0, 1, 2)." in page.seen()
+
+
+def test_the_saturated_fraction_of_each_layer_is_beside_that_of_all(tmp_path):
+    for seed in range(3):
+        layers = {f"{SATURATED}/layer{n}": 0.1 * n + 0.01 * seed for n in (1, 2)}
+        made.whole(tmp_path / f"{seed}", {FVU: 0.3, SATURATED: 0.15 + 0.01 * seed, **layers}, seed=seed)
+    page = Page(write_report([tmp_path]))
+    head, row = page.tables[0]
+    place = head.index("saturated ± 95 %")
+    assert head[place + 1 : place + 3] == ["in layer1 ± 95 %", "in layer2 ± 95 %"]
+    assert [cell.partition("\N{NO-BREAK SPACE}")[0] for cell in row[place : place + 3]] == ["0.160", "0.110", "0.210"]
+    assert not any(title.startswith("in layer") for title in page.tables[1][0])
 
 
 def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
@@ -294,7 +306,12 @@ def test_a_single_run_gets_a_report_in_its_own_folder(tmp_path):
     run = made.whole(tmp_path / "run")
     assert write_report([run]) == run / "report" / "index.html"
     page = Page(run / "report" / "index.html")
-    assert "1 run of 1 configuration: 1 finished." in page.seen()
+    seen = page.seen()
+    assert "1 run: finished." in seen
+    assert "A single run says nothing about other seeds" in seen
+    assert "all runs" not in seen
+    assert "of each configuration" not in seen
+    assert page.tables[0][1][0] == "run"  # the configuration is named by its run
     assert len(page.all("img")) == 2
     assert page.all("svg") == []
 
@@ -521,7 +538,7 @@ def test_an_earlier_report_survives_a_failure(tmp_path, monkeypatch):
     made.whole(tmp_path / "0")
     page = write_report([tmp_path]).read_text()
     before = files(tmp_path)
-    monkeypatch.setattr("satae.page.tables.encode_groups", mock.Mock(side_effect=OSError(28, "No space left")))
+    monkeypatch.setattr("satae.page.writing.groups_csv", mock.Mock(side_effect=OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         write_report([tmp_path])
     assert files(tmp_path) == before
@@ -554,6 +571,11 @@ def test_numbers_are_formatted_with_their_intervals():
     ]
     assert format_statistics(SeedStatistics(1, 0.32094, math.nan, math.nan)) == "0.3209"
     assert format_statistics(SeedStatistics.from_values([0.53, 0.63])) == "0.580 (0.530, 0.630)"
+    assert format_statistics(SeedStatistics(3, 0.00042, 1.0, 0.00003)).split() == ["0.000420", "±", "0.000030"]
+    assert format_statistics(SeedStatistics(3, 4.2e-9, 1.0, 3e-10)).split() == ["4.200e-09", "±", "3e-10"]
+    assert format_statistics(SeedStatistics.from_values([4e-9, 5e-9])) == "4.500e-09 (4.000e-09, 5.000e-09)"
+    assert format_statistics(SeedStatistics.from_values([4.2e-300, 5.2e-300])).startswith("4.700e-300 (4.200e-300")
+    assert format_number(12_345.6) == "12346"
     assert format_statistics(SeedStatistics(0, math.nan, math.nan, math.nan)) == NOTHING
     large = format_statistics(SeedStatistics(2, 1.5e308, math.inf, math.inf)).replace("\N{NO-BREAK SPACE}", " ")
     assert large == "1.500e+308 ± too large"

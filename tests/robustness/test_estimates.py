@@ -1,4 +1,4 @@
-"""Shares and areas are what they are called, and their intervals hold what they say they do."""
+"""Fractions and areas are what they are called, and their intervals hold what they say they do."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_an_area_without_overlap_has_a_wide_interval():
     assert same.low < 0.3
 
 
-def test_the_interval_of_a_share_is_wilsons():
+def test_the_interval_of_a_fraction_is_wilsons():
     # by hand: n = 10, z = 1.96: (x + z^2 / 2) / (n + z^2) +- z / (n + z^2) sqrt(x (n - x) / n + z^2 / 4)
     assert fraction_estimate(5, 10)[1:3] == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert fraction_estimate(0, 10)[:3] == pytest.approx((0, 0, 0.2775), abs=1e-4)

@@ -27,7 +27,7 @@ def quietly(module):
 
 
 def agree(ours, theirs):
-    """Whether two shares of the same images are within sampling error of one another."""
+    """Whether two fractions of the same images are within sampling error of one another."""
     a, b = (fraction_estimate(int(fooled.sum()), len(fooled)) for fooled in (ours, theirs))
     return a.low <= b.value <= a.high and b.low <= a.value <= b.high
 

@@ -5,15 +5,15 @@ import math
 
 import pytest
 
-from satae.runs import metrics_log
-from satae.runs.metrics_log import read_epochs
+from satae.runs import record
+from satae.runs.record import read_epochs
 
 
 @pytest.mark.parametrize("more", ["[" * 10**6, " " * 10**6 + "{}", '{"epoch": 3, "x": ' + "9" * 10**6 + "}"])
 def test_reading_stops_at_a_line_that_is_too_long(tmp_path, more):
     written = ['{"epoch": 1}', '{"epoch": 2, "valid/fvu": null}']
     (tmp_path / "metrics.jsonl").write_text("\n".join([*written, more, '{"epoch": 3}']))
-    assert [line["epoch"] for line in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
+    assert [line["epoch"] for line in read_epochs(tmp_path)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_reading_stops_at_a_line_that_is_too_long(tmp_path, more):
 def test_reading_stops_at_a_number_beyond_every_float(tmp_path, more):
     written = [{"epoch": 1}, {"epoch": 2, "x": 10**300, "y": math.inf}, more, {"epoch": 3}]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, written)))
-    assert [line["epoch"] for line in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
+    assert [line["epoch"] for line in read_epochs(tmp_path)] == [1, 2]
 
 
 def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
@@ -31,7 +31,7 @@ def test_an_endless_line_is_not_read_to_its_end(tmp_path, monkeypatch):
     with (tmp_path / "metrics.jsonl").open("ab") as file:
         file.truncate(2**33)  # of zeros, without a line's end
     parsed = []
-    real = metrics_log.json.loads
-    monkeypatch.setattr(metrics_log.json, "loads", lambda text: parsed.append(len(text)) or real(text))
-    assert [line["epoch"] for line in read_epochs(tmp_path / "metrics.jsonl")] == [1]
+    real = record.json.loads
+    monkeypatch.setattr(record.json, "loads", lambda text: parsed.append(len(text)) or real(text))
+    assert [line["epoch"] for line in read_epochs(tmp_path)] == [1]
     assert parsed == [len(line)]

@@ -9,6 +9,7 @@ from scipy import stats
 
 from satae.config.schema import flatten
 from satae.sweeps.aggregate import (
+    SeedGroup,
     SeedStatistics,
     group_runs,
     in_typed_order,
@@ -16,8 +17,8 @@ from satae.sweeps.aggregate import (
     student_quantile,
     varying_keys,
 )
-from satae.sweeps.results import FVU, RunResult
-from satae.sweeps.series import Point
+from satae.sweeps.results import RunResult
+from satae.training.metric_titles import FVU
 
 finite = st.floats(-1e3, 1e3)
 
@@ -146,7 +147,8 @@ def test_other_metrics_are_left_out_of_the_statistics_by_epoch():
 
 def test_paired_differences_are_taken_over_common_seeds():
     def point(values):
-        return Point(0.0, {}, {seed: result()._replace(metrics={FVU: value}) for seed, value in values.items()})
+        runs = [result()._replace(metrics={FVU: value}, choices={"seed": seed}) for seed, value in values.items()]
+        return SeedGroup({}, runs)
 
     first, second = point({0: 1.0, 1: 2.0, 2: 9.0}), point({1: 5.0, 0: 2.0, 3: 7.0})
     assert second.change(first, FVU) == SeedStatistics.from_values([1.0, 3.0])

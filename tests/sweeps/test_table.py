@@ -1,11 +1,15 @@
 import csv
+import re
+import sys
 
 import pytest
 from made import run
 
 from satae.sweeps import manifest
+from satae.sweeps.csv_files import RUNS_CSV_FILE
 from satae.sweeps.results import read_runs, run_directories, try_read_run
-from satae.sweeps.table import RUNS_CSV_FILE, print_sweep
+from satae.sweeps.table import print_sweep
+from satae.training.metric_titles import TABLE_METRICS, column_title
 
 
 @pytest.fixture
@@ -27,17 +31,17 @@ def test_the_table_aggregates_seeds_and_counts_failures(sweep, capsys):
     header, plain, saturated, *_ = lines(sweep, capsys)
     assert header.split()[:2] == ["alpha", "finished"]  # act does not vary, the seed is averaged over
     assert header.split()[-1] == "failed"
-    assert plain.split()[:5] == ["0", "2", "0.300", "±", "0.141"]
-    assert saturated.split()[:3] == ["0.1", "1", "0.500"]
+    assert plain.split()[:5] == ["0", "2", "0.30", "±", "0.14"]
+    assert saturated.split()[:3] == ["0.1", "1", "0.5000"]
     assert saturated.split()[-1] == "1"
 
 
 def test_the_table_names_its_deviation(sweep, tmp_path, capsys):
     head, *_ = told = lines(sweep, capsys)
-    assert "valid fvu ± sd" in head
-    assert any(line.startswith("sd: standard deviation over the seeds; every run: ") for line in told)
+    assert "valid fvu" in head
+    assert any(line.startswith("±: standard deviation over the seeds; every run: ") for line in told)
     run(tmp_path / "one" / "seed=0", {"valid/fvu": 0.5})
-    assert not {"±", "sd:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
+    assert not {"±", "±:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
 
 
 def test_columns_are_in_the_typed_order(tmp_path, capsys):
@@ -120,4 +124,49 @@ def test_large_numbers_are_printed_as_powers_of_ten(tmp_path, capsys):
     for seed, (fvu, dead) in enumerate([(1.7e308, 1e300), (-1.7e308, 1e300)]):
         run(tmp_path / f"{seed}", {"valid/fvu": fvu, "valid/dead_fraction": dead}, seed=seed)
     _, row, *_ = lines(tmp_path, capsys)
-    assert row.split()[1:8] == ["0.000", "±", "too", "large", "1.000e+300", "±", "0.000"]
+    assert row.split()[1:8] == ["0", "±", "too", "large", "1.000e+300", "±", "0"]
+
+
+@pytest.mark.parametrize("width", [30, 80, 140])
+def test_no_number_is_wrapped_and_what_has_no_room_is_named(tmp_path, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for act in ("relu", "satlin_with_a_long_name"):
+        for seed in range(3):
+            values = {metric: 1.1 + 0.03 * seed for metric in TABLE_METRICS}
+            options = {"act": act, "seed": seed, "arch.widths": [512, 64] if act == "relu" else [64, 8]}
+            run(tmp_path / f"{act}{seed}", values, **options)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines(tmp_path, capsys)))
+    titles = [column_title(metric) for metric in TABLE_METRICS]
+    head, _, rest = text.partition("\nrelu")
+    shown = [title for title in titles if title in head]
+    assert text.count("1.130 ± 0.030") == 2 * len(shown) == 2 * {30: 1, 80: 3, 140: 6}[width]
+    assert all(title in rest for title in titles if title not in shown)
+    assert ("no room for " in rest) == (width < 140)
+    if width > 30:
+        table = text.partition("\nno room")[0].partition("\n±")[0]
+        assert max(map(len, table.splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((4.2e-4, 3.9e-4, 4.5e-4), "0.000420 ± 0.000030"),
+        ((4.2e-9, 3.9e-9, 4.5e-9), "4.200e-09 ± 3e-10"),
+        ((0.5, 0.5, 0.5 + 3e-9), "0.5000 ± 1.7e-09"),
+        ((0.0, 0.0, 0.0), "0 ± 0"),
+        ((41_000.0, 43_000.0, 42_000.0), "42000 ± 1000"),
+    ],
+)
+def test_numbers_keep_their_significant_digits(tmp_path, capsys, values, shown):
+    for seed, value in enumerate(values):
+        run(tmp_path / f"{seed}", {"valid/fvu": value}, seed=seed)
+    assert shown in lines(tmp_path, capsys)[1]
+
+
+def test_collapsed_runs_are_explained_once(sweep, capsys):
+    assert not any(line.startswith("warning: ") for line in lines(sweep, capsys))
+    for seed in (2, 3):
+        run(sweep / f"alpha=0.1,seed={seed}", {"valid/fvu": 1.0, "valid/collapsed": 1.0}, alpha=0.1, seed=seed)
+    (told,) = [line for line in lines(sweep, capsys) if line.startswith("warning: ")]
+    assert told.startswith("warning: 2 of 5 finished runs collapsed: the reconstruction says no more than ")

@@ -7,9 +7,9 @@ import made
 import pytest
 
 from satae.sweeps import tensorboard_sweep
-from satae.sweeps.results import FVU
 from satae.sweeps.table import print_sweep
 from satae.sweeps.tensorboard_sweep import finish_sweep, update_run
+from satae.training.metric_titles import FVU
 
 NOT_SHOWN = [OverflowError("too large"), ValueError("first\nsecond"), TypeError(), OSError(28, "No space left")]
 

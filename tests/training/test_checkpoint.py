@@ -77,7 +77,7 @@ def test_the_memory_layout_is_not_saved(path, layout):
 
 def left_at(config, step):
     """An experiment that was left at a step."""
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     for _ in experiment.fit(lambda now: now == step):
         if experiment.step == step:
             return experiment
@@ -99,11 +99,11 @@ FEW = ("data.limit=60", "epochs=3", "batch_size=16", "alpha=0.3")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_restored_experiment_ends_like_an_uninterrupted_one(path, configuration, kind, step):
     config = configuration(*KINDS[kind], *FEW)
-    whole = Experiment.build(config)
+    whole = Experiment.from_config(config)
     expected = [epoch._replace(samples_per_s=0) for epoch in whole.fit()]
     experiment = left_at(config, step)
     checkpoint.save(checkpoint_path(path.parents[1], step), experiment.state())
-    again = Experiment.build(config)
+    again = Experiment.from_config(config)
     again.restore(latest_checkpoint(path.parents[1]))
     assert again.epochs_done == step // 4
     found = [epoch._replace(samples_per_s=0) for epoch in again.fit()]
@@ -159,7 +159,7 @@ def test_a_state_of_another_run_is_refused(configuration, change, reason):
     found = experiment.state()
     change(found.facts, found.tensors)
     with pytest.raises(ValueError, match=rf"the checkpoint is not of this run and its data \(.*({reason})"):
-        Experiment.build(config).restore(found)
+        Experiment.from_config(config).restore(found)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "sgd"])
@@ -171,7 +171,7 @@ def test_moments_without_a_shape_are_refused(configuration, kind):
     assert moments
     found.tensors.update(dict.fromkeys(moments, torch.tensor(0.5)))
     with pytest.raises(ValueError, match=r"optimiser/0/\w+ is float32 of shape \[\], not float32 of shape \[9"):
-        Experiment.build(config).restore(found)
+        Experiment.from_config(config).restore(found)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "sgd", "plain sgd"])
@@ -181,16 +181,16 @@ def test_an_optimizer_state_with_more_or_less_is_refused(configuration, kind):
     found = experiment.state()
     moments = [name for name in found.tensors if name.startswith("optimiser")]
     assert bool(moments) == (kind != "plain sgd")
-    Experiment.build(config).restore(found)
+    Experiment.from_config(config).restore(found)
     for name in moments[:1]:
         lacking = found._replace(tensors={key: x for key, x in found.tensors.items() if key != name})
         with pytest.raises(ValueError, match="incomplete"):
-            Experiment.build(config).restore(lacking)
+            Experiment.from_config(config).restore(lacking)
     without = found._replace(tensors={key: x for key, x in found.tensors.items() if key not in moments})
     more = without._replace(tensors=without.tensors | {"optimiser/0/momentum_buffer": torch.zeros(9, 64)})
     for refused in [more] if kind == "plain sgd" else [without, more]:
         with pytest.raises(ValueError, match=r"incomplete|belongs to no parameter"):
-            Experiment.build(config).restore(refused)
+            Experiment.from_config(config).restore(refused)
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
@@ -489,7 +489,7 @@ def changed(experiment, **facts):
 
 @pytest.mark.parametrize("missing", ["config", "shape", "model/mean"])
 def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, missing):
-    whole = Experiment.build(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
+    whole = Experiment.from_config(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
     (whole.tensors if "/" in missing else whole.facts).pop(missing)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match="does not hold a model of this program"):
@@ -499,7 +499,7 @@ def test_a_checkpoint_without_a_model_is_refused_by_load(path, configuration, mi
 @pytest.mark.parametrize("name", ["mean", "encoder.layer1.affine.weight"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
 def test_weights_of_another_type_are_refused_by_load(path, configuration, name, dtype):
-    whole = Experiment.build(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
+    whole = Experiment.from_config(configuration("arch.widths=[4]", "data.limit=20")).weights().with_facts(step=7)
     whole.tensors[f"model/{name}"] = whole.tensors[f"model/{name}"].to(dtype)
     checkpoint.save(path, whole)
     with pytest.raises(ValueError, match=rf"does not hold a model of this program \({name} is {dtype}"):
@@ -508,7 +508,9 @@ def test_weights_of_another_type_are_refused_by_load(path, configuration, name, 
 
 @pytest.mark.parametrize("shape", [[1, 9, 9], [1, 10**9, 10**9], [-1], "abc", [], None, [2.5], {"a": 1}])
 def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, shape):
-    checkpoint.save(path, changed(Experiment.build(configuration("arch.widths=[4]", "data.limit=20")), shape=shape))
+    checkpoint.save(
+        path, changed(Experiment.from_config(configuration("arch.widths=[4]", "data.limit=20")), shape=shape)
+    )
     with pytest.raises(ValueError, match="does not hold a model of this program"):
         satae.load(path.parents[1])
 
@@ -525,7 +527,7 @@ def test_a_checkpoint_of_another_shape_is_refused_by_load(path, configuration, s
     ],
 )
 def test_a_hostile_configuration_is_refused_by_load(path, configuration, key, value):
-    experiment = Experiment.build(configuration("arch.widths=[4]", "data.limit=20"))
+    experiment = Experiment.from_config(configuration("arch.widths=[4]", "data.limit=20"))
     config = {**experiment.weights().with_facts(step=7).facts["config"], key: value}
     checkpoint.save(path, changed(experiment, config=config))
     with pytest.raises(ValueError, match="does not hold a model of this program"):

@@ -10,8 +10,8 @@ from torch import Generator, nn
 import satae
 from satae.data.dataset import Dataset, Split
 from satae.training import metrics as module
+from satae.training.metric_titles import LOW_ENERGY
 from satae.training.metrics import (
-    LOW_ENERGY,
     PERTURBATION,
     code_sensitivity,
     energy,

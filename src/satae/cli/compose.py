@@ -22,10 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
 from satae.cli.app import FULL_ERROR
-from satae.cli.jobs import RUN_FOLDER, SWEEP_FOLDER, check_writable
+from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER, check_writable
 from satae.config import Config, ConfigError, validate
-from satae.config.schema import TRAINING, Schema
-from satae.config.validation import chosen_names
+from satae.config.schema import TRAINING, Schema, chosen_names
 from satae.launchers import selection
 from satae.messages import first_line, format_value, join_words
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from satae.cli.app import OK, LineErrorParser
 from satae.config.option_types import MISSING
-from satae.config.registry import Registry, conf_folder, conf_values
+from satae.config.registry import Registry, choice_names, conf_folder, conf_values
 from satae.config.schema import GROUPS, PRESETS, default_choice
 from satae.errors import ConfigError
 from satae.messages import format_value
@@ -99,11 +99,9 @@ def show(flags: argparse.Namespace) -> int:
 
 def describe_groups() -> str:
     """Every group with its choices and their options."""
-    presets = conf_folder() / PRESETS
-    names = sorted(f"{folder.name}/{file.name[:-5]}" for folder in presets.iterdir() for file in folder.iterdir())
     lines = [line for registry in GROUPS.values() for line in _group_lines(registry)]
-    lines += [f"  {PRESETS:10}  {' '.join(names)}", f"{'':14}(a whole setting; what you add overrides it)"]
-    return "\n".join(lines)
+    presets = f"  {PRESETS:10}  {' '.join(choice_names(PRESETS))}"
+    return "\n".join([*lines, presets, f"{'':14}(a whole setting; what you add overrides it)"])
 
 
 def _group_lines(registry: Registry[Any]) -> Iterator[str]:

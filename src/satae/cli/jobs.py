@@ -1,12 +1,9 @@
-"""One run in its directory: checks before it starts, logging, its record, and the line that says why it failed."""
+"""One run in its directory: logging, its record, and the line that says why it failed."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import shlex
-import tempfile
 from collections.abc import Callable
 from contextlib import chdir, nullcontext
 from pathlib import Path
@@ -18,7 +15,7 @@ from satae import atomic_write, signals
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
-from satae.messages import brief, first_line
+from satae.messages import first_line
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from satae.runs.record import RunRecord
 
 PROGRAM: Final = "satae-train"
-RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 
 log = logging.getLogger(__name__)
 
@@ -155,30 +151,3 @@ def _explain_fault(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: cannot be written or read ({error.strerror}); check it"
     return f"{type(error).__name__}: {first_line(error)}"
-
-
-# places
-
-
-def check_writable(folder: Path, word: str) -> None:
-    """Refuse, by a ConfigError, an absolute folder that cannot be created or written to; ``word`` is what was typed."""
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(existing, "PC_NAME_MAX"):
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
-
-
-def check_files(directory: Path) -> None:
-    """Refuse, by a ConfigError, a run directory with links, pipes or devices: what is written would go elsewhere."""
-    for path in directory.rglob("*"):
-        if path.is_symlink():
-            reason = f"is a link, which {PROGRAM} does not make, and would write to its end"
-        elif path.exists() and not path.is_file() and not path.is_dir():
-            reason = f"is neither a file nor a folder, which {PROGRAM} does not make, and could wait for it forever"
-        else:
-            continue
-        raise ConfigError(f"{path}: {reason}; remove it")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 
-from satae.cli import jobs
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
+from satae.config.registry import choice_names
 from satae.config.saved_config import read_config, read_json
 from satae.config.schema import (
     EXECUTION_OPTIONS,
@@ -22,17 +23,19 @@ from satae.config.schema import (
     TRAINING,
     Schema,
     all_path_options,
+    expected_type,
     flatten,
     is_among,
+    unknown_key,
 )
-from satae.config.validation import expected_type, unknown_key
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import first_line, format_value, unknown_choice
+from satae.messages import brief, first_line, format_value, unknown_choice
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 
+RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 PLAIN: Final = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
 GRAMMAR: Final = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # meant for Hydra
 
@@ -68,12 +71,6 @@ def config_overrides(config: Config) -> list[str]:
     plain = config.to_dict()
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
     return [*groups, *(f"{key}={quote_value(value)}" for key, value in flatten(plain).items())]
-
-
-def choice_names(group: str) -> list[str]:
-    """The names in a group of ``conf/``."""
-    with resources.as_file(resources.files("satae.conf") / group) as path:
-        return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
 def check_override(override: Override, schema: Schema) -> None:
@@ -173,8 +170,7 @@ class RunOptions(NamedTuple):
     # overrides, with the stored configuration of resume= or rerun=; of a sweep that resumes, those of each command line
     commands: list[list[str]]
     multirun: bool
-    resume: Path | None = None  # the directory of the run that is resumed
-    stored: Config | None = None  # the configuration of that run
+    resumed: Config | None = None  # the stored configuration of the run that is resumed
     rerun_of: Path | None = None  # the directory of the run whose configuration a new run takes
     sweep: Path | None = None  # the folder of a sweep with a name
     fail_fast: bool = False  # start no more runs after one has failed
@@ -200,9 +196,9 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
         raise ConfigError(f"fail_fast={fast[-1]}: must be true or false")
     for word in overrides if several else ():
         key = key_of(word)
-        if key == jobs.SUBFOLDER:
+        if key == SUBFOLDER:
             raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
-        if names and key in (jobs.SWEEP_FOLDER, jobs.RUN_FOLDER):
+        if names and key in (SWEEP_FOLDER, RUN_FOLDER):
             raise ConfigError(f"{word}: sweep= names the folder; leave one of them out")
     found = found._replace(commands=[overrides], fail_fast=fast[-1:] == ["true"])
     if not names:
@@ -249,22 +245,22 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
         return RunOptions([[*_with_threads(own, directory), *others]], several, rerun_of=directory)
     if "${" in str(directory):
         raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
-    jobs.check_files(directory)
+    check_files(directory)
     if (directory / OLD_CHECKPOINT).exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot resume; use rerun=")
     if several:
         raise ConfigError(f"{word}: resumes one run; leave out -m and sweep=")
     if elsewhere := [other for other in others if other.startswith("hydra.")]:
         raise ConfigError(f"{elsewhere[0]}: {word} resumes in the run's own directory; leave it out")
-    place = f"{jobs.RUN_FOLDER}={quote_value(str(directory))}"
-    return RunOptions([[*own, *others, place]], several, directory, config)
+    place = f"{RUN_FOLDER}={quote_value(str(directory))}"
+    return RunOptions([[*own, *others, place]], several, config)
 
 
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
     try:
         threads = read_json(directory / RECORD_FILE, MAX_JSON_BYTES).get("threads")
-    except (OSError, ValueError, AttributeError):
+    except (ConfigError, AttributeError):
         threads = None
     known = type(threads) is int and 0 < threads <= MAX_THREADS
     return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
@@ -278,7 +274,34 @@ def _sweep_folder(typed: str) -> Path:
         raise ConfigError(f"sweep={typed}: Hydra would take ${{ in the name for something else; choose another name")
     is_name = os.sep not in typed and typed not in (".", "..", "~")
     folder = Path(os.path.abspath(Path(OUTPUTS_FOLDER, typed) if is_name else os.path.expanduser(typed)))
-    jobs.check_writable(folder, f"sweep={typed}")
+    check_writable(folder, f"sweep={typed}")
     if (folder / RECORD_FILE).is_file() or (folder / CONFIG_FILE).is_file():
         raise ConfigError(f"sweep={typed}: is one run; resume it with resume={typed}")
     return folder
+
+
+# places
+
+
+def check_writable(folder: Path, word: str) -> None:
+    """Refuse, by a ConfigError, an absolute folder that cannot be created or written to; ``word`` is what was typed."""
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(existing, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
+
+
+def check_files(directory: Path) -> None:
+    """Refuse, by a ConfigError, a run directory with links, pipes or devices: what is written would go elsewhere."""
+    for path in directory.rglob("*"):
+        if path.is_symlink():
+            reason = "is a link, which satae-train does not make, and would write to its end"
+        elif path.exists() and not path.is_file() and not path.is_dir():
+            reason = "is neither a file nor a folder, which satae-train does not make, and could wait for it forever"
+        else:
+            continue
+        raise ConfigError(f"{path}: {reason}; remove it")

@@ -6,7 +6,7 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,9 +16,8 @@ from satae.cli import jobs
 from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
-from satae.config.schema import flatten
-from satae.config.validation import check_changes
+from satae.cli.overrides import RunOptions, check_files, key_of, read_run_options, task_overrides
+from satae.config.schema import check_changes, flatten
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
@@ -62,13 +61,13 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     if options.multirun:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
-    if options.stored is not None:
-        check_changes(options.stored, run.config)
-    if options.resume is None and (run.folder / RECORD_FILE).exists():
+    if options.resumed is not None:
+        check_changes(options.resumed, run.config)
+    elif (run.folder / RECORD_FILE).exists():
         remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
         raise ConfigError(f"{run.folder} holds a run already; {remedy}")
     job = _job(run, run.folder, options, command)
-    return Plan([job._replace(resume=options.resume is not None)], run, command)
+    return Plan([job._replace(resume=options.resumed is not None)], run, command)
 
 
 def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
@@ -96,7 +95,7 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
     planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
     for index, name in enumerate(names):
         if name in existing:
-            jobs.check_files(sweep / name)
+            check_files(sweep / name)
             ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
             planned[index] = planned[index]._replace(is_done=ended, resume=True)
     choices = {name: run.choices for name, run in zip(names, requested, strict=True)}
@@ -111,12 +110,11 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
 
 
 @contextmanager
-def open_runs(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launcher, list[Job]]]:
+def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     """Check every run, open the launcher and the sweep; at the end close the runs that could not close themselves.
 
     Args:
         plan: the runs of a command line.
-        prepare: imports what a run needs; worker processes call it as they start.
 
     Yields:
         The launcher, and the runs that are to be made.
@@ -129,9 +127,9 @@ def open_runs(plan: Plan, prepare: Callable[[], None]) -> Iterator[tuple[Launche
     if plan.sweep is not None and len(left) < len(plan.jobs):
         print(_count_existing(plan), flush=True)  # noqa: T201
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
-    with open_launcher(options, len(left), prepare, plan.stop_file) as launcher, ExitStack() as stack:
+    with open_launcher(options, len(left), jobs.import_training, plan.stop_file) as launcher, ExitStack() as stack:
         try:
-            prepare()
+            jobs.import_training()
             left = [job for job in left if _has_work(job)]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))

@@ -76,9 +76,8 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Every choice that has a YAML file; nothing heavy is imported."""
-        files = (file.name for file in (conf_folder() / self.group).iterdir())
-        found = sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
-        return sorted(found, key=lambda name: self.first.index(name) if name in self.first else len(self.first))
+        order = {name: place for place, name in enumerate(self.first)}
+        return sorted(choice_names(self.group), key=lambda name: order.get(name, len(order)))
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The options of a choice and their values in its YAML file; nothing heavy is imported.
@@ -210,6 +209,12 @@ LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")
 def conf_folder() -> Traversable:
     """The folder ``conf/`` of the installed package."""
     return resources.files("satae.conf")
+
+
+def choice_names(group: str) -> list[str]:
+    """The names in a group of ``conf/``, such as ``relu`` or ``paper/toy_satlin``, in alphabetical order."""
+    with resources.as_file(conf_folder() / group) as path:
+        return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
 
 
 def conf_values(name: str) -> dict[str, Any]:

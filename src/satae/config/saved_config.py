@@ -12,10 +12,9 @@ from typing import Any, Final
 import yaml
 
 from satae.config.registry import YAML_LOADER, conf_values
-from satae.config.schema import Config, default_choice
-from satae.config.validation import validate
+from satae.config.schema import Config, default_choice, validate
 from satae.errors import ConfigError
-from satae.messages import brief, brief_line
+from satae.messages import brief, brief_line, first_line
 
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
@@ -42,14 +41,22 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes
 
 
 def read_json(path: Path, max_bytes: int) -> Any:
-    """Read a JSON file; raises what :func:`read_file` does, and ValueError if it is not JSON."""
-    content = read_file(path, max_bytes)
+    """Parse a JSON file of limited size.
+
+    Raises:
+        ConfigError: it cannot be read; the message is one line with the path and the reason.
+    """
+    try:
+        content = read_file(path, max_bytes)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else first_line(error)
+        raise ConfigError(f"{path}: cannot be read ({reason})") from None
     try:
         return json.loads(content.decode("utf-8"))
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ConfigError(f"{path}: cannot be read (it is nested too deeply)") from None
     except ValueError:
-        raise ValueError("it is incomplete, or not JSON") from None
+        raise ConfigError(f"{path}: cannot be read (it is incomplete, or not JSON)") from None
 
 
 def read_yaml(path: Path) -> Any:

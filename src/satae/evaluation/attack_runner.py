@@ -48,34 +48,34 @@ class AttackCache:
         for line in file.read_bytes().splitlines() if file.exists() else ():
             try:
                 entry = json.loads(line)
-                attack, examples, fooled = entry["attack"], entry["examples"], entry["fooled"]
+                attack, inputs, fooled = entry["attack"], entry["examples"], entry["fooled"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
-            has_types = isinstance(attack, str) and isinstance(fooled, str) and isinstance(examples, list)
-            is_whole = has_types and len(examples) == len(fooled) and all(type(name) is str for name in examples)
+            has_types = isinstance(attack, str) and isinstance(fooled, str) and isinstance(inputs, list)
+            is_whole = has_types and len(inputs) == len(fooled) and all(type(name) is str for name in inputs)
             if is_whole and {*fooled} <= {*"01"}:
-                self._fooled[attack].update(zip(examples, (mark == "1" for mark in fooled), strict=True))
+                self._fooled[attack].update(zip(inputs, (mark == "1" for mark in fooled), strict=True))
 
-    def look_up(self, attack: str, examples: Iterable[str]) -> dict[str, bool]:
-        """Whether an attack fooled the model, for those of the examples that it was run on.
+    def look_up(self, attack: str, inputs: Iterable[str]) -> dict[str, bool]:
+        """Whether an attack fooled the model, for those of the inputs that it was run on.
 
         Args:
             attack: names the attack and everything that its outcome depends on.
-            examples: unique names of inputs.
+            inputs: their unique names.
         """
         known = self._fooled[attack]
-        return {example: known[example] for example in examples if example in known}
+        return {name: known[name] for name in inputs if name in known}
 
-    def add(self, attack: str, examples: Sequence[str], fooled: Sequence[bool]) -> None:
+    def add(self, attack: str, inputs: Sequence[str], fooled: Sequence[bool]) -> None:
         """Append the outcomes of one batch to the file.
 
         Raises:
             OSError: it cannot be written.
         """
-        entry = {"attack": attack, "examples": list(examples), "fooled": "".join("01"[broken] for broken in fooled)}
+        entry = {"attack": attack, "examples": list(inputs), "fooled": "".join("01"[broken] for broken in fooled)}
         atomic_write.make_folder(self.file.parent)
         atomic_write.append(self.file, f"\n{json.dumps(entry)}\n".encode())  # the first newline ends a torn line
-        self._fooled[attack].update(zip(examples, fooled, strict=True))
+        self._fooled[attack].update(zip(inputs, fooled, strict=True))
 
 
 class AttackSettings(NamedTuple):
@@ -95,7 +95,7 @@ class AttackRunner:
         correct: (n,), booleans: the inputs that are classified correctly without an attack.
         no_gradient: (n,), booleans: the inputs whose gradient is zero or not finite.
         chance: accuracy of the best constant answer.
-        tried: the number of examples that an attack was run on, by its name and radius.
+        tried: the number of inputs that an attack was run on, by its name and radius.
     """
 
     def __init__(self, subject: Subject, pipeline: Pipeline, settings: AttackSettings) -> None:
@@ -128,7 +128,7 @@ class AttackRunner:
         self._source_fingerprints = [source.fingerprint() for source in settings.sources.values()]
         self._results: list[AttackOutcome] = []
         self.tried: dict[tuple[str, float], int] = {}
-        self._examples = torch.arange(len(y), device=y.device)
+        self._numbers = torch.arange(len(y), device=y.device)
         self._names = [sha256({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
         self._cache = AttackCache(cache_folder() / CACHE_FOLDER / f"attacks-{pipeline.fingerprint()[:20]}.jsonl")
 
@@ -142,14 +142,14 @@ class AttackRunner:
         return [functools.partial(self._run_attack, attack, epsilon) for attack in self.attacks]
 
     def halving_radius(self, largest: float) -> float:
-        """The radius, as a share of the range, at which a short attack breaks about half of the correct inputs.
+        """The radius, as a fraction of the range, at which a short attack breaks about half of the correct inputs.
 
         Args:
             largest: upper end of the search.
         """
         attacks = attack_suite(self.pipeline.model, self.classes, SHORT_BUDGET)
         pgd = next(attack for attack in attacks if attack.name == "pgd-margin")
-        low, high, correct = 0.0, largest, self._examples[self.correct]
+        low, high, correct = 0.0, largest, self._numbers[self.correct]
         with self.pipeline.as_attacked():
             for _ in range(BISECTIONS if len(correct) else 0):
                 middle = (low + high) / 2
@@ -161,27 +161,27 @@ class AttackRunner:
         fooled = ~self.correct
         todo = self.correct & ~self.outcomes.at(epsilon).with_names(attack.after).broken
         self.tried[attack.name, epsilon] = int(todo.sum())
-        key, chosen = self._key(attack, epsilon), self._examples[todo].tolist()
-        known = self._cache.look_up(key, [self._names[example] for example in chosen])
-        for example in chosen:
-            if (broken := known.get(self._names[example])) is not None:
-                fooled[example], todo[example] = broken, False
+        key, chosen = self._key(attack, epsilon), self._numbers[todo].tolist()
+        known = self._cache.look_up(key, [self._names[number] for number in chosen])
+        for number in chosen:
+            if (broken := known.get(self._names[number])) is not None:
+                fooled[number], todo[number] = broken, False
         if todo.any():
             with self.pipeline.as_attacked():
-                fooled[todo] = self.run_on(attack, epsilon, self._examples[todo], key)
+                fooled[todo] = self.run_on(attack, epsilon, self._numbers[todo], key)
         self._results.append(AttackOutcome(attack, epsilon, ~fooled))
 
-    def run_on(self, attack: Attack, epsilon: float, examples: Tensor, cache_key: str | None = None) -> Tensor:
-        """Which of some examples an attack fools; the outcomes are cached under a key, if one is given."""
+    def run_on(self, attack: Attack, epsilon: float, numbers: Tensor, cache_key: str | None = None) -> Tensor:
+        """Which of the inputs with these numbers an attack fools; the outcomes are cached if a key is given."""
         ball = self.subject.norm_ball(self.settings.norm, epsilon)
 
-        def on_batch(x: Tensor, y: Tensor, examples: Tensor) -> Tensor:
-            fooled = attack.run(x, y, ball, RandomStreams.for_examples(self.subject.seed, examples)).fooled
+        def on_batch(x: Tensor, y: Tensor, numbers: Tensor) -> Tensor:
+            fooled = attack.run(x, y, ball, RandomStreams.for_examples(self.subject.seed, numbers)).fooled
             if cache_key is not None:
-                self._cache.add(cache_key, [self._names[example] for example in examples.tolist()], fooled.tolist())
+                self._cache.add(cache_key, [self._names[number] for number in numbers.tolist()], fooled.tolist())
             return fooled
 
-        return self.subject.map_batches(on_batch, self.subject.x[examples], self.subject.labels[examples], examples)
+        return self.subject.map_batches(on_batch, self.subject.x[numbers], self.subject.labels[numbers], numbers)
 
     def _key(self, attack: Attack, epsilon: float) -> str:
         """Everything that the outcome of an attack depends on, besides the pipeline and the input."""

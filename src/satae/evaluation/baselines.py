@@ -72,7 +72,7 @@ def train_baseline_state(config: Config, steps: int) -> State:
         ValueError: it cannot be trained.
         Interrupted: a signal arrived.
     """
-    experiment = Experiment.build(config)
+    experiment = Experiment.from_config(config)
     try:
         for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
             signals.raise_pending()
@@ -132,9 +132,14 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
         return two_layer_classifier(shape, labels, nn.ReLU)
     places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2
     layers = nn.Sequential(
-        *(nn.Conv2d(shape[0], 32, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Flatten(), nn.Linear(64 * places, HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, labels)),
+        nn.Conv2d(shape[0], 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64 * places, HIDDEN_UNITS),
+        nn.ReLU(),
+        nn.Linear(HIDDEN_UNITS, labels),
     )
     return Classifier(layers, shape, labels)
 
@@ -142,8 +147,12 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
 def two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Module]) -> Classifier:
     """An untrained classifier with two hidden layers."""
     layers = nn.Sequential(
-        *(nn.Flatten(), nn.Linear(math.prod(shape), HIDDEN_UNITS), act()),
-        *(nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS), act(), nn.Linear(HIDDEN_UNITS, labels)),
+        nn.Flatten(),
+        nn.Linear(math.prod(shape), HIDDEN_UNITS),
+        act(),
+        nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+        act(),
+        nn.Linear(HIDDEN_UNITS, labels),
     )
     return Classifier(layers, shape, labels)
 

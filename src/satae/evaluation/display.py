@@ -224,7 +224,7 @@ def _headline_table(part: str, groups: Sequence[SeedGroup], found: Mapping[Path,
 
 
 def _by_radius(headlines: Sequence[Mapping[str, Cell]]) -> Iterator[list[Mapping[str, Cell]]]:
-    """SeedGroup headlines by the radius that they were measured at: a mean over several radii would mean nothing."""
+    """Group headlines by the radius that they were measured at: a mean over several radii would mean nothing."""
     measured = [headline for headline in headlines if headline]
     for radius in dict.fromkeys(headline.get(RADIUS) for headline in measured):
         yield [headline for headline in measured if headline.get(RADIUS) == radius]

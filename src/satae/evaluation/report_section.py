@@ -23,8 +23,8 @@ from satae.plots.charts import Chart
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult, parse_time
-from satae.sweeps.series import Point, compare
-from satae.sweeps.table import shorten_value
+from satae.sweeps.series import compare
+from satae.sweeps.text import shorten_value
 
 BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
 MASKED, INCONCLUSIVE, HOLDS = VERDICTS = ("masked", "inconclusive", "holds")  # the worst first
@@ -113,12 +113,12 @@ class ReportSection(NamedTuple):
             axes: options in which the configurations differ.
         """
         comparison = compare(self.groups, axes)
-        if any(point.runs for point in comparison.points):
+        if any(point.finished_runs for point in comparison.points):
             yield from self.part.charts(self, comparison)
 
-    def of(self, point: Point) -> list[PartSummary]:
+    def of(self, point: SeedGroup) -> list[PartSummary]:
         """The summaries of the runs of a configuration, one for each seed."""
-        return [self.summaries[run.directory] for run in point.runs.values()]
+        return [self.summaries[run.directory] for run in point.finished_runs]
 
 
 class ReportedEvaluations(NamedTuple):

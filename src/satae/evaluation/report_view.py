@@ -22,10 +22,9 @@ from satae.evaluation.report_section import (
 from satae.messages import count_words, join_words
 from satae.plots.charts import Curve, Panel
 from satae.plots.style import COLORS, DASHES
-from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Point, Series, error_bars, spread_evenly
-from satae.sweeps.table import (
-    ALL_RUNS,
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics
+from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Series, error_bars, spread_evenly
+from satae.sweeps.text import (
     NOTHING,
     TextTable,
     format_configuration,
@@ -64,17 +63,16 @@ def section_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
     if part.remark_title and part.remark_after in titles:
         titles.insert(1 + titles.index(part.remark_after), part.remark_title)
 
-    def cell(point: Point, title: str) -> str:
+    def cell(point: SeedGroup, title: str) -> str:
         if title == part.remark_title:
             lines = part.remark(section.of(point)).splitlines()
             return "\n".join(line for text in lines for line in textwrap.wrap(text, REMARK_WIDTH)) or NOTHING
         return "\n".join(_value_lines(section, point, title))
 
     def rows() -> Iterator[list[str]]:
-        for group in section.groups:
-            point = Point.of_group(math.nan, group)
+        for point in section.groups:
             found = section.of(point)
-            key_cells = table_values(group, keys) or [ALL_RUNS]
+            key_cells = table_values(point, keys)
             yield [*key_cells, str(len(found)), _inputs(found, names), *(cell(point, title) for title in titles)]
 
     head = [*(keys or ["configuration"]), "n", "inputs", *titles]
@@ -89,13 +87,13 @@ def _value_names(section: ReportSection) -> list[str]:
     return [name for name in names if name in known][:MOST_VALUES]
 
 
-def _value(section: ReportSection, point: Point, name: str) -> str:
+def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
     """A number over the seeds; without a deviation if it does not depend on the seed."""
     found = point.statistics(name)
     return format_number(found.mean) if name in section.part.seedless else format_statistics(found)
 
 
-def _value_lines(section: ReportSection, point: Point, name: str) -> Iterator[str]:
+def _value_lines(section: ReportSection, point: SeedGroup, name: str) -> Iterator[str]:
     summaries = section.of(point)
     yield _value(section, point, name)
     if ends := interval_over_seeds(summaries, name):
@@ -118,7 +116,7 @@ def _inputs(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
 
 def section_sentence(section: ReportSection) -> tuple[str, str]:
     """The title of a section with what its numbers are, and the numbers of some configurations."""
-    some = spread_evenly([Point.of_group(math.nan, group) for group in section.groups], MOST_SENTENCES)
+    some = spread_evenly(section.groups, MOST_SENTENCES)
     sentences = [
         f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_known_values(section, point))
         for point in some
@@ -128,7 +126,7 @@ def section_sentence(section: ReportSection) -> tuple[str, str]:
     return title, f"{'; '.join(sentences)}{more}."
 
 
-def _known_values(section: ReportSection, point: Point) -> Iterator[str]:
+def _known_values(section: ReportSection, point: SeedGroup) -> Iterator[str]:
     names = [name for name in _value_names(section) if name not in section.part.seedless]
     for name in names[:MOST_IN_SENTENCE]:
         if point.statistics(name).n:
@@ -220,7 +218,7 @@ def interval_of_one_run(
 
 def bars_caption(comparison: Comparison, over_inputs_always: Sequence[str] = ()) -> str:
     """The sentence about bars: over the seeds, but over the inputs for one run, and for some models always."""
-    seeds = {len(point.runs) for point in comparison.points}
+    seeds = {len(point.finished_runs) for point in comparison.points}
     if max(seeds) == 1:
         return " Bars: 95 % intervals over other draws of the inputs."
     others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in over_inputs_always)]
@@ -232,8 +230,8 @@ def baseline_panels(
     comparison: Comparison,
     y_label: str,
     possible: tuple[float, float],
-    verdict: Callable[[Point, str], str] | None = None,
-    ends: Callable[[Point, str], tuple[float, float] | None] | None = None,
+    verdict: Callable[[SeedGroup, str], str] | None = None,
+    ends: Callable[[SeedGroup, str], tuple[float, float] | None] | None = None,
 ) -> list[Panel]:
     """Models beside their baselines, trained with alpha=0: a color for each series, a dash for each model.
 
@@ -268,7 +266,7 @@ def baseline_panels(
     return panels
 
 
-def _known_points(x: str | None, series: Series, model: str) -> Iterator[tuple[Point, str]]:
+def _known_points(x: str | None, series: Series, model: str) -> Iterator[tuple[SeedGroup, str]]:
     """The points at which the number of a model is known; a model trained with alpha=0 is its own baseline."""
     for point in series.points:
         of = OWN if x == ALPHA and point.x == 0 else model

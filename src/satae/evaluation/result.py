@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from satae import atomic_write
 from satae.config.saved_config import read_file
@@ -22,8 +22,8 @@ from satae.config.schema import flatten
 from satae.messages import brief, clean_text, format_value
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
+from satae.sweeps.csv_files import encode_csv
 from satae.sweeps.results import parse_time
-from satae.sweeps.table import encode_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +41,7 @@ MOST_PICTURES: Final = 20
 NO_RESULT: Final = "it is no result of satae-eval"
 
 Cell = str | int | float | None  # of a table; None if there is nothing to say
+T = TypeVar("T", list[Any], dict[str, Any])
 Key = Mapping[str, Any]  # everything that a result depends on, as plain data
 
 
@@ -49,6 +50,48 @@ def format_cell(cell: Cell, digits: int = DIGITS) -> str:
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return "-"
     return f"{cell:.{digits}g}" if isinstance(cell, float) else brief(cell)
+
+
+class ResultRow(dict[str, Cell]):
+    """Cells by column. The methods read a cell of one type; a ``KeyError`` says that there is no such column."""
+
+    def number(self, column: str) -> float:
+        """A number; nan if it is unknown.
+
+        Raises:
+            ValueError: it is text.
+        """
+        if isinstance(cell := self[column], str):
+            raise ValueError(f"{brief(format_value(cell))}: is no number")
+        return math.nan if cell is None else float(cell)
+
+    def count(self, column: str) -> int:
+        """A number of inputs.
+
+        Raises:
+            ValueError: it is no whole number.
+        """
+        if not isinstance(cell := self[column], int):
+            raise ValueError(f"{brief(format_value(cell))}: is no number of inputs")
+        return cell
+
+    def text(self, column: str) -> str:
+        """A name.
+
+        Raises:
+            ValueError: it is no text.
+        """
+        if not isinstance(cell := self[column], str):
+            raise ValueError(f"{brief(format_value(cell))}: is no name")
+        return cell
+
+    def interval(self) -> tuple[float, float]:
+        """The columns ``low`` and ``high``; nan if there is no interval.
+
+        Raises:
+            ValueError: an end is text.
+        """
+        return self.number("low"), self.number("high")
 
 
 class ResultTable(NamedTuple):
@@ -64,9 +107,9 @@ class ResultTable(NamedTuple):
         places = [[*self.columns].index(name) for name in self.shown]
         return [[row[place] for place in places] for row in self.rows]
 
-    def dicts(self) -> Iterator[dict[str, Cell]]:
+    def dicts(self) -> Iterator[ResultRow]:
         """The rows by column."""
-        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+        return (ResultRow(zip(self.columns, row, strict=True)) for row in self.rows)
 
 
 class PartResult(NamedTuple):
@@ -92,7 +135,12 @@ class StoredResult(NamedTuple):
     result: PartResult
     pictures: list[str]  # file names
 
-    def rows(self, table: str) -> Iterator[dict[str, Cell]]:
+    @property
+    def headline(self) -> ResultRow:
+        """The few values that stand for the run."""
+        return ResultRow(self.result.headline)
+
+    def rows(self, table: str) -> Iterator[ResultRow]:
         """The rows of all tables of one name, by column."""
         return (row for found in self.result.tables if found.name == table for row in found.dicts())
 
@@ -176,7 +224,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         return None
     try:
         found = json.loads(text.decode("utf-8"))
-        key = _mapping(found["key"])
+        key = _checked(found["key"], dict, MOST_ENTRIES)
         if key["format"] != RESULT_FORMAT:
             raise ValueError(f"it is of format {clean_text(key['format'])[:20]}, not {RESULT_FORMAT}; measure again")
         if key["part"] != part:
@@ -184,11 +232,12 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         settings = {
             clean_text(name): as_typed(value) for name, value in flatten(key).items() if name not in NO_SETTINGS
         }
-        headline = {sys.intern(clean_text(name)): _cell(value) for name, value in _mapping(found["headline"]).items()}
-        tables = [_table(_mapping(table)) for table in _list(found["tables"], MOST_TABLES)]
-        notes = [clean_text(note) for note in _list(found["notes"], MOST_ENTRIES)]
+        headline = _checked(found["headline"], dict, MOST_ENTRIES)
+        headline = {_word(name): _cell(value) for name, value in headline.items()}
+        tables = [_table(table) for table in _checked(found["tables"], list, MOST_TABLES)]
+        notes = [clean_text(note) for note in _checked(found["notes"], list, MOST_ENTRIES)]
         is_picture = re.compile(rf"{part}_\w{{1,60}}\.png", re.ASCII).fullmatch
-        names = _list(found["pictures"], MOST_PICTURES)
+        names = _checked(found["pictures"], list, MOST_PICTURES)
         pictures = [name for name in names if isinstance(name, str) and is_picture(name)]
         weights, measured = clean_text(key.get("weights", "")), parse_time(str(found.get("measured", "")))
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
@@ -200,10 +249,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
 
 def read_if_current(folder: Path, part: str, key: Key) -> PartResult | None:
     """The stored result of a part, if it depends on the same key; None if not, or if it cannot be read."""
-    try:
-        found = read_result(folder, part)
-    except (OSError, ValueError):
-        return None
+    found = _read_or_none(folder, part)
     return found.result if found and found.key == _as_json({"format": RESULT_FORMAT, **key}) else None
 
 
@@ -212,10 +258,7 @@ def describe_replaced(folder: Path, part: str, key: Key) -> str:
 
     It is empty if there is no such result, or if only weights, inputs or the program differ.
     """
-    try:
-        found = read_result(folder, part)
-    except (OSError, ValueError):
-        return ""
+    found = _read_or_none(folder, part)
     if found is None:
         return ""
     before, now = flatten(found.key), flatten(_as_json(key))
@@ -225,6 +268,13 @@ def describe_replaced(folder: Path, part: str, key: Key) -> str:
     return brief(f"replaces what was measured on {when} with other settings ({settings})") if names else ""
 
 
+def _read_or_none(folder: Path, part: str) -> StoredResult | None:
+    try:
+        return read_result(folder, part)
+    except (OSError, ValueError):
+        return None
+
+
 def as_typed(setting: Any) -> str:
     """A setting as a user types it: ``[10,0.5]``, also for ``[10.0, 0.5]``."""
     if isinstance(setting, list):
@@ -232,67 +282,20 @@ def as_typed(setting: Any) -> str:
     return clean_text(format_value(int(setting) if isinstance(setting, float) and setting.is_integer() else setting))
 
 
-def number(cell: Cell) -> float:
-    """A number of a table; nan if it is unknown.
-
-    Raises:
-        ValueError: it is text.
-    """
-    if isinstance(cell, str):
-        raise ValueError(f"{brief(format_value(cell))}: is no number")
-    return math.nan if cell is None else float(cell)
-
-
-def count(cell: Cell) -> int:
-    """A number of inputs.
-
-    Raises:
-        ValueError: it is no whole number.
-    """
-    if not isinstance(cell, int):
-        raise ValueError(f"{brief(format_value(cell))}: is no number of inputs")
-    return cell
-
-
-def text(cell: Cell) -> str:
-    """A name.
-
-    Raises:
-        ValueError: it is no text.
-    """
-    if not isinstance(cell, str):
-        raise ValueError(f"{brief(format_value(cell))}: is no name")
-    return cell
-
-
-def interval(row: Mapping[str, Cell]) -> tuple[float, float]:
-    """The interval of an estimate; nan if it has none.
-
-    Raises:
-        ValueError: an end is text.
-    """
-    return number(row["low"]), number(row["high"])
-
-
-def _table(found: Mapping[str, Any]) -> ResultTable:
-    columns = [_word(name) for name in _list(found["columns"], MOST_COLUMNS)]
-    rows = [[_cell(value) for value in _list(row, MOST_COLUMNS)] for row in _list(found["rows"], MOST_ROWS)]
-    shown = [_word(name) for name in _list(found.get("shown", []), MOST_COLUMNS)]
+def _table(found: Any) -> ResultTable:
+    entries = _checked(found, dict, MOST_ENTRIES)
+    columns = [_word(name) for name in _checked(entries["columns"], list, MOST_COLUMNS)]
+    rows = _checked(entries["rows"], list, MOST_ROWS)
+    rows = [[_cell(value) for value in _checked(row, list, MOST_COLUMNS)] for row in rows]
+    shown = [_word(name) for name in _checked(entries.get("shown", []), list, MOST_COLUMNS)]
     if len({*columns}) < len(columns) or any(len(row) != len(columns) for row in rows) or not {*shown} <= {*columns}:
         raise ValueError(NO_RESULT)
-    return ResultTable(_word(found["name"]), columns, rows, shown)
+    return ResultTable(_word(entries["name"]), columns, rows, shown)
 
 
-def _mapping(found: Any) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
-        raise ValueError(NO_RESULT)
-    if len(found) > MOST_ENTRIES:
-        raise ValueError("it is too large")
-    return found
-
-
-def _list(found: Any, most: int) -> list[Any]:
-    if not isinstance(found, list):
+def _checked(found: Any, kind: type[T], most: int) -> T:
+    """A list or a mapping, once its type and its length are checked."""
+    if not isinstance(found, kind):
         raise ValueError(NO_RESULT)
     if len(found) > most:
         raise ValueError("it is too large")

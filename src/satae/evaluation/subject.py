@@ -143,7 +143,7 @@ class Subject(NamedTuple):
         return self.data.span[1] - self.data.span[0]
 
     def norm_ball(self, norm: Norm, epsilon: float) -> NormBall:
-        """The perturbations up to a size; ``epsilon`` is a share of the range of the data.
+        """The perturbations up to a size; ``epsilon`` is a fraction of the range of the data.
 
         Perturbed inputs stay in that range, or in the range of the inputs if some of these leave it.
         """

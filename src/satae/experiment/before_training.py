@@ -10,8 +10,7 @@ import torch
 
 from satae.config import Config, ConfigError, saved_config
 from satae.config.registry import NOISES
-from satae.config.schema import all_path_options
-from satae.config.validation import check_changes
+from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import brief, brief_line, first_line, one_line
@@ -89,7 +88,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         check_config(config)
         if state is not None:
             check_data(state.facts, build.dataset(config))
-            experiment = Experiment.build(config)
+            experiment = Experiment.from_config(config)
             experiment.restore(state)
             alpha_jump(experiment, state)
             best_so_far(experiment, state, run, lambda line: None)

@@ -59,7 +59,7 @@ class Experiment:
     position: Position
 
     @classmethod
-    def build(cls, config: Config) -> Self:
+    def from_config(cls, config: Config) -> Self:
         """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
         device, data = build.device(config.device), build.dataset(config)
         torch_settings.use_deterministic_algorithms(device)

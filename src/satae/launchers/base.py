@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 from satae import signals
 from satae.errors import ConfigError
@@ -28,7 +28,7 @@ class Share(NamedTuple):
     threads: int  # most threads of torch in each run
 
 
-class Job(Protocol):
+class HasDirectory(Protocol):
     """A run to make; processes receive it as a pickle."""
 
     @property
@@ -36,8 +36,7 @@ class Job(Protocol):
         """The run's directory."""
 
 
-J = TypeVar("J", bound=Job)
-Work = Callable[[J, Share | None], bool]  # makes one run; returns whether it failed
+Work = Callable[[Any, Share | None], bool]  # makes one run; returns whether it failed
 Options = Mapping[str, Any]  # of ``hydra.launcher``
 
 
@@ -52,7 +51,7 @@ class Launcher(AbstractContextManager["Launcher"]):
     def __init__(self, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.prepare, self.stop_file = prepare, stop_file
 
-    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
         """Make runs, and wait for all of them.
 
         Args:
@@ -170,13 +169,13 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
 # in a worker process
 
 
-class JobRunner(Generic[J]):
+class JobRunner:
     """Makes one run in a worker process, which receives this object as a pickle."""
 
-    def __init__(self, work: Work[J], share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
+    def __init__(self, work: Work, share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.work, self.share, self.prepare, self.stop_file = work, share, prepare, stop_file
 
-    def run(self, job: J) -> int | None:
+    def run(self, job: HasDirectory) -> int | None:
         """Make a run, unless this process was asked to end or another run has failed.
 
         Returns:

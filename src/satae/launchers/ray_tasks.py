@@ -11,7 +11,7 @@ from typing import Any, Final
 from satae import signals
 from satae.errors import ConfigError
 from satae.launchers.base import (
-    J,
+    HasDirectory,
     JobRunner,
     Launcher,
     Options,
@@ -52,7 +52,7 @@ class RayLauncher(Launcher):
             self.share = Share(count, int(threads or 1))
             print(f"{count} runs for Ray", flush=True)  # noqa: T201
 
-    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
+    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
         """Make runs, each in a task."""
         import ray
 
@@ -93,7 +93,7 @@ class RayLauncher(Launcher):
             print_outcome(directory)
 
 
-def _run_task(runner: JobRunner[J], job: J, folder: str) -> None:
+def _run_task(runner: JobRunner, job: HasDirectory, folder: str) -> None:
     """Make one run in a process of Ray, in the folder of the main process instead of the cluster's."""
     signals.hold_signals_in_worker()
     os.chdir(folder)

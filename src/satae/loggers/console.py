@@ -16,27 +16,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from satae.runs.layout import PICTURES_FOLDER, shorten
+from satae.training.metric_titles import COLLAPSED, TITLES
 
 log = logging.getLogger(__name__)
 
 EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run, so that the program
 MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
-COLLAPSE_WARNING: Final = (
-    "collapsed: the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
+WARNING_STYLE: Final = "bold yellow"
+COLLAPSE_MEANING: Final = (
+    "the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
     " try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
 )
-FINAL_METRICS: Final = {
-    "total": "total loss",
-    "reconstruction": "reconstruction loss",
-    "fvu": "fraction of variance unexplained (fvu)",
-    "psnr": "peak signal-to-noise ratio, dB",
-    "saturation": "saturation penalty",
-    "saturated_fraction": "saturated fraction",
-    "dead_fraction": "dead fraction",
-    "code_sensitivity": "sensitivity of the code to small noise",
-    "energy": "energy ½‖x − x̂‖², without noise",
-    "low_energy_area": "share of the plane with energy below {low:g}",
-}
 
 
 class PipeSafeConsole(Console):
@@ -93,7 +83,7 @@ class RunConsole:
         """Log and print a warning."""
         log.warning(line)
         name = f"{self.name}: " if self.name else ""
-        self._console.print(f"warning: {name}{line}", style="bold yellow", markup=False)
+        self._console.print(f"warning: {name}{line}", style=WARNING_STYLE, markup=False)
 
     def show_epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Show the numbers of an epoch in the progress bar; log them now and then."""
@@ -117,11 +107,14 @@ class RunConsole:
             end_message: what the logger says at the end of a run.
         """
         self._progress.stop()
-        if metrics["valid/collapsed"]:
-            self.warn(COLLAPSE_WARNING)
+        warning = f"collapsed: {COLLAPSE_MEANING}"
         if self.name:
-            self._write(f"{self.name}  {summary_line(metrics)}")
+            if metrics[COLLAPSED]:
+                log.warning(warning)  # the sweep says it once, for all its runs
+            self._write(finished_line(self.name, metrics))
             return
+        if metrics[COLLAPSED]:
+            self.warn(warning)
         self._console.print(_final_table(metrics))
         self.info(f"results      {shorten(directory)}")
         if pictures:
@@ -137,20 +130,24 @@ class RunConsole:
 
 def summary_line(metrics: Mapping[str, float]) -> str:
     """The two numbers that say how well a run does."""
-    return "valid fvu {valid/fvu:.3f}  saturated {valid/saturated_fraction:.2f}".format_map(metrics)
+    return "valid fvu {valid/fvu:#.3g}  saturated {valid/saturated_fraction:#.3g}".format_map(metrics)
+
+
+def finished_line(name: str, metrics: Mapping[str, float]) -> str:
+    """The line for a finished run of a sweep."""
+    collapsed = "  collapsed" if metrics.get(COLLAPSED, 0) > 0 else ""
+    return f"{name}  {summary_line(metrics)}{collapsed}"
 
 
 def _final_table(metrics: Mapping[str, float]) -> Table:
     """One row for each metric, with indented rows for its layers; one column for each split."""
-    from satae.training.metrics import LOW_ENERGY  # imports torch, which other users of this module do without
-
     table = Table("", box=None, pad_edge=False)
     table.add_column("train", justify="right")
     table.add_column("valid", justify="right")
-    for key, title in FINAL_METRICS.items():
+    for key, title in TITLES.items():
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
         for metric in found:
-            label = title.format(low=LOW_ENERGY) if metric == key else f"  {metric.rpartition('/')[2]}"
+            label = title.long if metric == key else f"  {metric.rpartition('/')[2]}"
             values = (metrics.get(f"{split}/{metric}") for split in ("train", "valid"))
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table

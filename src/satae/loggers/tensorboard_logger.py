@@ -29,13 +29,14 @@ from satae.config.registry import LOGGERS
 from satae.loggers.base import Logger
 from satae.plots.style import Picture
 from satae.runs.layout import OUTPUTS_FOLDER, shorten
+from satae.training.metric_titles import TITLES
 
 CHART_LAYOUT: Final = {
     "satae": {
-        "error: fraction of variance unexplained": ["Multiline", ["^train/fvu$", "^valid/fvu$"]],
-        "saturated fraction of each layer": ["Multiline", ["^valid/saturated_fraction/"]],
+        f"error: {TITLES['fvu'].long}": ["Multiline", ["^train/fvu$", "^valid/fvu$"]],
+        f"{TITLES['saturated_fraction'].long} of each layer": ["Multiline", ["^valid/saturated_fraction/"]],
         "loss": ["Multiline", ["^valid/total$", "^valid/reconstruction$", "^valid/saturation$"]],
-        "dead fraction of each layer": ["Multiline", ["^valid/dead_fraction/"]],
+        f"{TITLES['dead_fraction'].long} of each layer": ["Multiline", ["^valid/dead_fraction/"]],
     }
 }
 EVENT_FILE_PREFIX: Final = "events.out.tfevents."
@@ -45,15 +46,12 @@ READ_SECONDS: Final = 60.0  # every reader has noticed an emptied file after thi
 
 @LOGGERS.register("tensorboard", writes_events=True)
 class TensorBoardLogger(Logger):
-    """Logs to an event file in the run's directory."""
+    """Logs to an event file in the run's directory; :class:`Logger` says what the methods do.
+
+    TensorBoard drops the epoch ``resume_from`` and later ones of earlier event files.
+    """
 
     def __init__(self, directory: Path, resume_from: int | None) -> None:
-        """Open a new event file.
-
-        Args:
-            directory: directory of the run.
-            resume_from: TensorBoard drops this epoch and later ones of earlier event files; None for a new run.
-        """
         _sort_before_now(directory)
         self._directory = directory
         earlier = {*directory.glob(f"{EVENT_FILE_PREFIX}*")}
@@ -62,22 +60,19 @@ class TensorBoardLogger(Logger):
         self._files = {*directory.glob(f"{EVENT_FILE_PREFIX}*")} - earlier
 
     def log_command(self, command: str) -> None:
-        """Log what the user typed, and the layout of the charts."""
         self._writer.add_custom_scalars(CHART_LAYOUT)
         self._writer.add_text("run", command)
 
     def log_scalars(self, values: Mapping[str, float], epoch: int) -> None:
-        """Log numbers by tag as one event, which takes a fifth of the time of one event for each."""
+        # one event takes a fifth of the time of an event for each number
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
         self._file_writer.add_summary(summary, epoch)
 
     def log_histograms(self, values: Mapping[str, Tensor], epoch: int) -> None:
-        """Log distributions by tag, given as tensors of any shape."""
         for tag, value in values.items():
             self._writer.add_histogram(tag, value.detach().flatten().cpu().numpy(), epoch)
 
     def log_images(self, images: Mapping[str, Picture], epoch: int) -> None:
-        """Log images by tag."""
         for tag, picture in images.items():
             image = Summary.Image(
                 height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png
@@ -85,17 +80,15 @@ class TensorBoardLogger(Logger):
             self._file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
 
     def flush(self) -> None:
-        """Force everything logged so far to the disk."""
         self._writer.flush()
         for path in self._files:
             atomic_write.sync(path)
 
     def close(self) -> None:
-        """Close the event file."""
         self._writer.close()
 
     def end_message(self) -> str:
-        """The command that starts TensorBoard on all runs in ``outputs``, or on this one."""
+        # TensorBoard shows all runs in outputs, or this one
         shown = shorten(self._directory)
         folder = OUTPUTS_FOLDER if shown.parts[:1] == (OUTPUTS_FOLDER,) else str(shown)
         return f"TensorBoard  tensorboard --logdir {shlex.quote(folder)}"

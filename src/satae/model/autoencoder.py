@@ -78,7 +78,7 @@ class Trace(NamedTuple):
 
     zs: dict[str, Tensor]  # encoder layer -> pre-activations z (N, units...)
     fs: dict[str, Tensor]  # encoder layer -> f(z), of the same shape; the last one is the code
-    y: Tensor  # (N, *shape), the reconstruction in standardized units
+    reconstruction: Tensor  # (N, *shape), in standardized units
 
     @property
     def code(self) -> Tensor:

@@ -57,7 +57,7 @@ class Objective(NamedTuple):
 
     def terms(self, trace: Trace, target: Tensor) -> tuple[Tensor, Tensor]:
         """The reconstruction loss and the penalty."""
-        squares = functional.mse_loss(widen(trace.y), target, reduction="none")
+        squares = functional.mse_loss(widen(trace.reconstruction), target, reduction="none")
         reconstruction = reduce_units(squares, self.reduction) / 2
         penalties = (self.complement(z, f_z) for z, f_z in zip(trace.zs.values(), trace.fs.values(), strict=True))
         layers = [reduce_units(f_c, self.reduction) for f_c in penalties]

@@ -10,9 +10,11 @@ from typing import Final
 from satae.messages import join_words
 from satae.plots.charts import Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
-from satae.sweeps.results import FVU, METRIC_NAMES, SATURATED, TOTAL, RunResult
-from satae.sweeps.series import SHARE, Comparison, Point, Series, error_bars, spread_evenly
-from satae.sweeps.table import shorten_value
+from satae.sweeps.aggregate import SeedGroup
+from satae.sweeps.results import RunResult
+from satae.sweeps.series import SHARE, Comparison, Series, error_bars, spread_evenly
+from satae.sweeps.text import shorten_value
+from satae.training.metric_titles import FVU, SATURATED, TOTAL, long_title
 
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"
@@ -22,7 +24,7 @@ ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
 MOST_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
     "loss": ("train/total", TOTAL, "train/reconstruction", "valid/reconstruction"),
-    METRIC_NAMES[SATURATED]: ("train/saturated_fraction", SATURATED),
+    long_title(SATURATED): ("train/saturated_fraction", SATURATED),
 }
 LARGEST_DRAWN: Final = 1e100
 MOST_EPOCHS_READ: Final = 100_000
@@ -69,7 +71,7 @@ def course_charts(run: RunResult) -> Iterator[Chart]:
 
 
 def _along_number(comparison: Comparison, metric: str) -> Chart:
-    x, name = shorten_value(comparison.x), METRIC_NAMES[metric]
+    x, name = shorten_value(comparison.x), long_title(metric)
     ticks = [point.x for series in comparison.series for point in series.points_with(metric)]
     panels = []
     for title, label_series in _panel_series(comparison):
@@ -116,11 +118,11 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
         x_possible=POSSIBLE_VALUES[metric],
         row_names=[shorten_value(one.label) for one in series[:MOST_CHART_ROWS]],
     )
-    caption = f"{metric}, the {METRIC_NAMES[metric]} on validation data, of each configuration."
+    caption = f"{metric}, the {long_title(metric)} on validation data, of each configuration."
     if len(series) > MOST_CHART_ROWS:
         caption += f" {len(series) - MOST_CHART_ROWS} more are in the table only."
     chart = _chart(
-        metric.replace("/", "_"), METRIC_NAMES[metric].capitalize(), caption, [panel], comparison._replace(left_out="")
+        metric.replace("/", "_"), long_title(metric).capitalize(), caption, [panel], comparison._replace(left_out="")
     )
     return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
 
@@ -139,7 +141,7 @@ def _curves(
     label: str,
     x: Sequence[float],
     y: Sequence[float],
-    points: Sequence[Point],
+    points: Sequence[SeedGroup],
     x_bars: ErrorBars | None = None,
     y_bars: ErrorBars | None = None,
 ) -> list[Curve]:
@@ -163,6 +165,6 @@ def _what_varies(comparison: Comparison) -> str:
     return shorten_value(f"; one {mark} for each {join_words(keys, 'and')}", 80) if keys else ""
 
 
-def _means_and_bars(points: Sequence[Point], metric: str) -> tuple[list[float], ErrorBars]:
+def _means_and_bars(points: Sequence[SeedGroup], metric: str) -> tuple[list[float], ErrorBars]:
     statistics = [point.statistics(metric) for point in points]
     return [one.mean for one in statistics], error_bars(statistics, POSSIBLE_VALUES[metric])

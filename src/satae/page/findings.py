@@ -11,9 +11,10 @@ from satae.evaluation.report_section import ReportedEvaluations
 from satae.messages import count_words, join_words
 from satae.page.sources import RunCollection, waiting_text
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
-from satae.sweeps.results import FVU, SATURATED, RunResult
-from satae.sweeps.series import Comparison, Point, Series, spread_evenly
-from satae.sweeps.table import format_change, format_statistics, shorten_value
+from satae.sweeps.results import RunResult
+from satae.sweeps.series import Comparison, Series, spread_evenly
+from satae.sweeps.text import format_change, format_statistics, shorten_value
+from satae.training.metric_titles import FVU, SATURATED
 
 ENOUGH_SEEDS: Final = 3  # for a difference
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
@@ -27,6 +28,8 @@ def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
     if collection.unreadable:
         ends["not readable"] = len(collection.unreadable)
     started = len(collection.runs) + len(collection.unreadable)
+    if started == 1 and not collection.waiting:
+        return f"1 run: {shorten_value(next(iter(ends)))}."
     ended = join_words((f"{n:,} {shorten_value(how)}" for how, n in ends.most_common()), "and")
     text = f"{count_words(started, 'run')} of {count_words(len(groups), 'configuration')}: {ended}."
     waiting = collection.waiting
@@ -74,23 +77,20 @@ def _along(x: str, series: Series) -> str:
     return f"{text}. {_changes(x, first, rest)}"
 
 
-def _at(point: Point, metric: str) -> str:
+def _at(point: SeedGroup, metric: str) -> str:
     return format_statistics(point.statistics(metric))
 
 
-def _changes(x: str, base: Point, rest: Sequence[Point]) -> str:
+def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     """How much the reconstruction error changes, and whether chance may explain it."""
     changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MOST_CHANGES)}
     if all(change.n < ENOUGH_SEEDS for change in changes.values()):
         return f"With fewer than {ENOUGH_SEEDS} seeds in common, a change cannot be told from chance."
     counts = [change.n for change in changes.values()]
-    text = join_words((f"{format_change(change)} at {at:g}{_doubt(change)}" for at, change in changes.items()), "and")
+    doubts = {at: "" if is_significant(change) else " (may be chance)" for at, change in changes.items()}
+    text = join_words((f"{format_change(change)} at {at:g}{doubts[at]}" for at, change in changes.items()), "and")
     n = " to ".join(dict.fromkeys([str(min(counts)), str(max(counts))]))
     return f"Compared seed by seed with {x}={base.x:g}, it changes by {text}; n = {n}."
-
-
-def _doubt(change: SeedStatistics) -> str:
-    return "" if is_significant(change) else " (may be chance)"
 
 
 def is_significant(change: SeedStatistics) -> bool:
@@ -148,7 +148,9 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
         yield f"{has} no finished run and {'is' if missing == 1 else 'are'} in no figure."
     if few := [n for n in counts if 0 < n < ENOUGH_SEEDS]:
         which, single = count_words(len(few), "configuration has", "configurations have"), few.count(1)
-        if single == len(few):
+        if len(collection.runs) == 1:
+            yield "A single run says nothing about other seeds: its numbers have no interval over seeds."
+        elif single == len(few):
             yield f"{which} a single seed and so no interval."
         else:
             some = f", {single} of them a single one and so no interval" if single else ""

@@ -13,8 +13,8 @@ from satae.config.saved_config import read_file
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult
-from satae.sweeps.series import Comparison, Point, examples
-from satae.sweeps.table import format_configuration
+from satae.sweeps.series import Comparison, examples
+from satae.sweeps.text import configuration_label
 
 PICTURE_TITLES: Final = {
     "reconstructions": ("Reconstructions", "clean inputs, the noisy inputs of the model, and its reconstructions"),
@@ -63,7 +63,7 @@ def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[
         return [], notes
     finished, taken = sum(bool(group.finished_runs) for group in groups), sum(map(len, rows))
     left_out = [f"{finished - taken} of {finished} configurations are left out."] if taken < finished else []
-    same_inputs = _same_inputs_note([_first_run(point) for row in rows for point in row])
+    same_inputs = _same_inputs_note([point.finished_runs[0] for row in rows for point in row])
     return galleries, [same_inputs, *left_out, *notes]
 
 
@@ -97,13 +97,9 @@ def _description(kind: str, descriptions: Mapping[str, str]) -> str:
     return descriptions.get(kind, kind.replace("_", ": ", 1).replace("_", " "))
 
 
-def _first_run(point: Point) -> RunResult:
-    return point.runs[min(point.runs)]
-
-
-def _run_picture(point: Point, kind: str, notes: list[str]) -> EmbeddedPicture | None:
+def _run_picture(point: SeedGroup, kind: str, notes: list[str]) -> EmbeddedPicture | None:
     """A picture of the first run; None if it is missing or cannot be shown."""
-    run, name, (title, what) = _first_run(point), format_configuration(point.values), PICTURE_TITLES[kind]
+    run, name, (title, what) = point.finished_runs[0], configuration_label(point), PICTURE_TITLES[kind]
     path = run.directory / PICTURES_FOLDER / f"{kind}.png"
     if not os.path.lexists(path):  # not every model has every picture
         return None
@@ -128,6 +124,8 @@ def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -
 
 def _same_inputs_note(runs: Sequence[RunResult]) -> str:
     """Every run draws the same inputs and noise if data, noise and device are the same."""
+    if len(runs) == 1:
+        return "The pictures show validation inputs."
     differ = [group for group in ("data", "noise") if len({repr(_options(run, group)) for run in runs}) > 1]
     differ += ["device"] if len({run.record.get("device") for run in runs}) > 1 else []
     first = "The pictures are of the first finished seed of each configuration"

@@ -16,8 +16,16 @@ from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
 
 RECORD_KEYS: Final = (
-    *("status", "exit_code", "command", "folder", "device", "threads", "jobs"),
-    *("started", "ended", "wall_s"),
+    "status",
+    "exit_code",
+    "command",
+    "folder",
+    "device",
+    "threads",
+    "jobs",
+    "started",
+    "ended",
+    "wall_s",
 )
 MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 

@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
-from satae.messages import clean_text, count_words, format_compact, format_value
+from satae.messages import clean_text, count_words, format_compact
 from satae.page.sources import RunCollection
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
-from satae.sweeps.results import FVU, METRIC_COLUMNS
-from satae.sweeps.table import (
-    ALL_RUNS,
+from satae.sweeps.csv_files import UNREADABLE, encode_csv
+from satae.sweeps.text import (
     NOTHING,
-    UNREADABLE,
     TextTable,
-    encode_csv,
     format_duration,
     format_number,
     format_statistics,
-    metric_column,
     shorten_value,
     table_keys,
     table_values,
 )
+from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, column_title
 
+MOST_LAYERS: Final = 6  # that have a column; groups.csv has all
 MOST_DIFFERENT_VALUES: Final = 4  # of a fact
 EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
-STATISTICS_COLUMNS: Final = (
-    *("n", "mean", "standard_deviation"),
-    *("interval95_half", "interval95_low", "interval95_high"),
-)
 
 
 def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> TextTable:
-    """One row for each configuration."""
-    keys, metrics = table_keys(axes), _known_metrics(groups)
+    """One row for each configuration; the saturated fraction of each encoder layer is beside that of all layers."""
+    keys, metrics = table_keys(axes), _known_metrics(groups, with_layers=True)
     interval = " ± 95 %" if any(len(group.finished_runs) > 2 for group in groups) else ""
     titles = [f"{title}{interval}" for title in metrics.values()]
     head = [*(keys or ["configuration"]), "n", *titles, "collapsed", "not finished"]
@@ -49,10 +42,14 @@ def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Te
     def rows() -> Iterator[list[str]]:
         for group in groups:
             numbers = [format_statistics(group.statistics(metric)) for metric in metrics]
-            collapsed = sum(run.is_collapsed for run in group.finished_runs)
             unfinished = sum(not run.is_finished for run in group.runs)
-            names = table_values(group, keys) or [ALL_RUNS]
-            yield [*names, str(group.statistics(FVU).n), *numbers, str(collapsed), str(unfinished)]
+            yield [
+                *table_values(group, keys),
+                str(group.statistics(FVU).n),
+                *numbers,
+                str(group.collapsed_runs),
+                str(unfinished),
+            ]
 
     return TextTable.from_rows("Configurations", head, rows(), len(metrics) + 3)
 
@@ -67,7 +64,7 @@ def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Seq
             for run in group.runs:
                 numbers = [format_number(run.metrics.get(metric)) for metric in metrics]
                 wall_time = format_duration(run.record.get("wall_s", math.nan))
-                facts = [*table_values(group, keys), shorten_value(run.status), str(run.seed)]
+                facts = [*(table_values(group, keys) if keys else []), shorten_value(run.status), str(run.seed)]
                 yield [collection.name(run), *facts, *numbers, wall_time]
         for unreadable in collection.unreadable:
             unknown = [NOTHING] * (len(metrics) + 2)
@@ -108,11 +105,12 @@ def provenance(collection: RunCollection) -> dict[str, str]:
         "runs at once": _distinct(records, "jobs"),
         "started in folder": _distinct(records, "folder"),
         "first start, last end": f"{min(times)}, {max(times)}" if times else "",
-        "wall time": f"{format_duration(sum(walls))} for all runs together, {format_duration(sum(walls) / len(walls))}"
-        " per run"
-        if walls
-        else "",
     }
+    if len(walls) == 1:
+        facts["wall time"] = format_duration(walls[0])
+    elif walls:
+        mean = format_duration(sum(walls) / len(walls))
+        facts["wall time"] = f"{format_duration(sum(walls))} for all runs together, {mean} per run"
     return {name: value for name, value in facts.items() if value}
 
 
@@ -136,27 +134,17 @@ def _distinct(records: Sequence[Mapping[str, Any]], key: str, text: Callable[[An
     return f"{'; '.join(shown)}{more}"
 
 
-def _known_metrics(groups: Sequence[SeedGroup]) -> dict[str, str]:
+def _known_metrics(groups: Sequence[SeedGroup], *, with_layers: bool = False) -> dict[str, str]:
     """The metrics with a column that at least one run has, and the titles of their columns."""
-    known = {metric for group in groups for run in group.runs for metric in run.metrics}
-    return {metric: title for metric, title in METRIC_COLUMNS.items() if metric in known}
-
-
-def encode_groups(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
-    """``groups.csv``: a row for each metric of each configuration, with its statistics over the seeds."""
-    keys = [key for key in axes if key != SEED]
-    head = ["configuration", *keys, "measure", *STATISTICS_COLUMNS, "collapsed", "runs"]
-
-    def rows() -> Iterator[list[object]]:
-        for group in groups:
-            values = [format_value(group.values[key]) if key in group.values else None for key in keys]
-            counts = [sum(run.is_collapsed for run in group.finished_runs), len(group.runs)]
-            for metric in dict.fromkeys(key for run in group.finished_runs for key in run.metrics):
-                statistics = group.statistics(metric)
-                ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
-                yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
-
-    return encode_csv(chain([head], rows()))
+    known = dict.fromkeys(metric for group in groups for run in group.runs for metric in run.metrics)
+    layers = [metric for metric in known if metric.startswith(f"{SATURATED}/")]
+    titles = dict[str, str]()
+    for metric in TABLE_METRICS:
+        if metric in known:
+            titles[metric] = column_title(metric)
+        if metric == SATURATED and with_layers and len(layers) > 1:
+            titles |= {layer: f"in {layer.rpartition('/')[2]}" for layer in layers[:MOST_LAYERS]}
+    return titles
 
 
 def encode_evaluations(

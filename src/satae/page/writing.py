@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,14 +29,14 @@ from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
 from satae.plots.style import Drawing
 from satae.runs.layout import RECORD_FILE
-from satae.sweeps.aggregate import SeedGroup, group_runs, varying_keys
+from satae.sweeps.aggregate import group_runs, varying_keys
+from satae.sweeps.csv_files import GROUPS_CSV_FILE, RUNS_CSV_FILE, groups_csv, runs_csv
 from satae.sweeps.results import RunResult, UnreadableRun
-from satae.sweeps.series import Comparison, compare
-from satae.sweeps.table import RUNS_CSV_FILE, runs_csv, shorten_value
+from satae.sweeps.series import compare
+from satae.sweeps.text import shorten_value
 
 REPORT_FOLDER: Final = "report"
 PAGE_FILE: Final = "index.html"
-GROUPS_CSV_FILE: Final = "groups.csv"
 EVALUATION_CSV_FILE: Final = "evaluation.csv"
 FIGURE_FILES: Final = tuple(
     f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *figure_names()) for suffix in (".png", ".svg")
@@ -85,10 +85,7 @@ def write_report(
 def _default_place(folders: Sequence[Path]) -> Path:
     if len(folders) == 1:
         return folders[0] / REPORT_FOLDER
-    number = 1
-    while (place := Path(f"{REPORT_FOLDER}-{number}")).exists():
-        number += 1
-    return place
+    return next(place for number in count(1) if not (place := Path(f"{REPORT_FOLDER}-{number}")).exists())
 
 
 def _check_place(place: Path) -> None:
@@ -105,46 +102,35 @@ def _check_place(place: Path) -> None:
 
 
 def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """The names and the contents of the files of a report."""
+    """The names and the contents of the files of a report; the page contains all its figures and pictures."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # takes .1 s
+
     groups = group_runs(collection.runs, collection.varied)
     axes = varying_keys([run.choices for run in collection.runs], collection.varied)
     runs = [run for group in groups for run in group.runs]
     yield RUNS_CSV_FILE, [runs_csv([*runs, *collection.unreadable], collection.name)]
-    yield GROUPS_CSV_FILE, [tables.encode_groups(groups, axes)]
+    yield GROUPS_CSV_FILE, [groups_csv(groups, axes)]
     evaluated = read_evaluations(collection.runs, groups, collection.name)
     if evaluated.runs:
         yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, groups, evaluated)
+
     comparison, is_single = compare(groups, axes), len(collection.runs) == 1
     charts = figures.course_charts(collection.runs[0]) if is_single else figures.sweep_charts(comparison)
     drawings = [draw_chart(chart) for chart in charts]
     evaluation_drawings = {
-        section.name: [draw_chart(chart) for chart in section.charts(axes)]
-        for section in ([] if is_single else evaluated.sections)
+        section.name: [] if is_single else [draw_chart(chart) for chart in section.charts(axes)]
+        for section in evaluated.sections
     }
     for drawing in chain(drawings, *evaluation_drawings.values()):
         yield f"{drawing.name}.png", [drawing.png]
         yield f"{drawing.name}.svg", [drawing.svg.encode()]
-    yield PAGE_FILE, [_render_page(collection, groups, axes, comparison, drawings, evaluated, evaluation_drawings)]
-
-
-def _render_page(
-    collection: RunCollection,
-    groups: Sequence[SeedGroup],
-    axes: Sequence[str],
-    comparison: Comparison,
-    drawings: Sequence[Drawing],
-    evaluated: ReportedEvaluations,
-    evaluation_drawings: Mapping[str, Sequence[Drawing]],
-) -> bytes:
-    """Render the page; it contains all its figures and pictures."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # takes .1 s
 
     galleries, picture_notes = run_galleries(groups, comparison)
     all_groups = [*groups, *(group for section in evaluated.sections for group in section.groups)]
     environment = Environment(
         loader=PackageLoader("satae.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    text = environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         program=PROGRAM,
         version=__version__,
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -159,7 +145,7 @@ def _render_page(
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
         evaluation_notes=evaluated.notes,
         sections=[
-            _section(section, collection, axes, evaluated, evaluation_drawings.get(section.name, ()))
+            _section(section, collection, axes, evaluated, evaluation_drawings[section.name])
             for section in evaluated.sections
         ],
         galleries=galleries,
@@ -171,7 +157,7 @@ def _render_page(
         commands_left_out=max(0, len(collection.commands) - MOST_COMMANDS),
         provenance=tables.provenance(collection),
     )
-    return text.encode("utf-8", "backslashreplace")
+    yield PAGE_FILE, [page.encode("utf-8", "backslashreplace")]
 
 
 def _section(

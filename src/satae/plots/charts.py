@@ -88,7 +88,7 @@ def draw_chart(chart: Chart) -> Drawing:
     labels = dict.fromkeys(curve.label for panel in chart.panels for curve in panel.curves if curve.label)
     alternative = f"{chart.title}: {chart.caption}" + (f" Lines: {', '.join(labels)}." if labels else "")
     with figure_style():
-        figure = draw_panels(chart.panels, chart.columns, chart.size, chart.legend, is_shared=chart.is_shared)
+        figure = draw_panels(chart)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # both files get the same layout
         _place_texts(figure)
@@ -100,24 +100,19 @@ def draw_chart(chart: Chart) -> Drawing:
 
 def draw_picture(panels: Sequence[Panel], columns: int) -> Picture:
     """Draw panels as a picture for TensorBoard; the first panel holds the legend."""
+    size = SMALL_PANEL_SIZE if len(panels) > 1 else PANEL_SIZE
     with figure_style():
-        return to_picture(draw_panels(panels, columns, SMALL_PANEL_SIZE if len(panels) > 1 else PANEL_SIZE, "inside"))
+        return to_picture(draw_panels(Chart("", "", "", panels, columns, size, legend="inside")))
 
 
-def draw_panels(
-    panels: Sequence[Panel],
-    columns: int,
-    size: tuple[float, float],
-    legend: Literal["each panel", "all panels", "inside"],
-    *,
-    is_shared: bool = False,
-) -> Figure:
-    """Draw panels in rows of ``columns``; see ``Chart`` for the arguments."""
+def draw_panels(chart: Chart) -> Figure:
+    """Draw the panels of a chart in rows."""
+    panels, columns, size, legend = chart.panels, chart.columns, chart.size, chart.legend
     is_small = size[0] < PANEL_SIZE[0]
     more_height = 0.7 if legend == "all panels" else 0.0
     if legend == "all panels" and min(columns, len(panels)) < 3:
         size = (1.5 * size[0], size[1])
-    figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=is_shared)
+    figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=chart.is_shared)
     entries: dict[str, Any] = {}
     for place, (ax, panel) in enumerate(zip(all_axes, panels, strict=True)):
         handles = {curve.label: _draw_curve(ax, curve) for curve in panel.curves}
@@ -133,8 +128,8 @@ def draw_panels(
             ax.legend(handles.values(), handles.keys(), fontsize=8 if is_small else 10)
     if entries and legend == "all panels":
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, handlelength=3)
-    for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if is_shared else None]:
-        _limit_axes(ax, panel, panels if is_shared else [panel])
+    for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if chart.is_shared else None]:
+        _limit_axes(ax, panel, panels if chart.is_shared else [panel])
     return figure
 
 

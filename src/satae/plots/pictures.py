@@ -16,7 +16,8 @@ from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.plots.style import COLORS, Picture, figure_style, panel_grid, to_picture
 from satae.runs.layout import PICTURES_FOLDER
-from satae.training.metrics import LOW_ENERGY, energy_map
+from satae.training.metric_titles import LOW_ENERGY
+from satae.training.metrics import energy_map
 
 TILE_SIZE: Final = 56  # pixels at least; an image is enlarged by a whole factor, without smoothing
 TILE_GAP: Final = 3  # pixels

@@ -24,12 +24,28 @@ MARKERS: Final = "osD^vP*"
 PANEL_SIZE: Final = (5.4, 3.6)  # inches
 SMALL_PANEL_SIZE: Final = (3.7, 3.0)  # inches, where a figure has many panels
 STYLE: Final[Any] = {
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon", "axes.formatter.useoffset"), False),
-    **{"font.size": 10.5, "axes.titlesize": 10.5, "legend.fontsize": 10, "figure.dpi": 110},
-    **{"axes.grid": True, "grid.color": INK, "grid.alpha": 0.15},
-    **{"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "satae-report"},
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.grid": True,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "font.size": 10.5,
+    "axes.titlesize": 10.5,
+    "figure.dpi": 110,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "satae-report",
 }
 
 
@@ -47,7 +63,8 @@ class Picture(NamedTuple):
 
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "png", compress_level=1)
-        return cls(file.getvalue(), *pixels.shape[:2])
+        height, width, _ = pixels.shape
+        return cls(file.getvalue(), height, width)
 
 
 class Drawing(NamedTuple):

@@ -12,7 +12,7 @@ from torch import Tensor
 from satae.robustness.attacks import ActiveBatch, AttackResult, Model, margin, select_examples
 from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
-FIRST_SHARE: Final = 0.8  # of the image that the first windows cover; it is halved nine times
+FIRST_FRACTION: Final = 0.8  # of the image that the first windows cover; it is halved nine times
 TILES_PER_SIDE: Final = 5  # of the first point of the L_2 attack
 FIRST_POINT_DRAW: Final = 1 << 40  # number of the random draw of the first point; no query reaches it
 HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000; arXiv 1912.00049
@@ -64,7 +64,7 @@ def square(
             trial = point
         else:  # the authors' schedule for 10,000 queries, stretched
             halvings = sum(query * 10_000 // queries > mark for mark in HALVING_QUERIES)
-            trial = propose(state.point, active, ball, query, FIRST_SHARE * 0.5**halvings)
+            trial = propose(state.point, active, ball, query, FIRST_FRACTION * 0.5**halvings)
         logits = model(trial)
         value = margin(logits, active.labels)
         better = value > state.value
@@ -76,19 +76,19 @@ def square(
     return active.result()
 
 
-def _propose_linf(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, share: float) -> Tensor:
+def _propose_linf(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, fraction: float) -> Tensor:
     """Move one window to the border of the ball, each channel up or down."""
     image = as_image(point)
-    window = Windows.draw(active.streams, window_sides(image, share), image, 4 * query)
+    window = Windows.draw(active.streams, window_sides(image, fraction), image, 4 * query)
     signs = active.streams.signs(4 * query + 2, (image.shape[1], 1, 1)).to(point.dtype)
     moved = as_image(active.x) + ball.epsilon * signs
     return ball.project(torch.where(window.mask(), moved, image).reshape(point.shape), active.x)
 
 
-def _propose_l2(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, share: float) -> Tensor:
+def _propose_l2(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, fraction: float) -> Tensor:
     """Spend the distance used by a second window on a bump in the first (algorithm 3 of the paper)."""
     change = as_image(point - active.x)
-    sides = window_sides(change, share, least=3)
+    sides = window_sides(change, fraction, least=3)
     window, other = (Windows.draw(active.streams, sides, change, 8 * query + i) for i in (0, 2))
     either = window.mask() | other.mask()
     signs = active.streams.signs(8 * query + 4, (change.shape[1], 1, 1)).to(point.dtype)
@@ -113,12 +113,12 @@ def as_image(x: Tensor) -> Tensor:
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
 
 
-def window_sides(image: Tensor, share: float, least: int = 1) -> tuple[int, int]:
-    """Height and width of a window that covers a share of the image; a square if one fits."""
+def window_sides(image: Tensor, fraction: float, least: int = 1) -> tuple[int, int]:
+    """Height and width of a window that covers a fraction of the image; a square if one fits."""
     height, width = image.shape[-2:]
-    side = max(round(math.sqrt(share * height * width)), least)
+    side = max(round(math.sqrt(fraction * height * width)), least)
     rows = min(side, height)
-    return rows, min(max(round(share * height * width / rows), least), width)
+    return rows, min(max(round(fraction * height * width / rows), least), width)
 
 
 class Windows(NamedTuple):

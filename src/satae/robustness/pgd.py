@@ -23,9 +23,9 @@ from satae.robustness.attacks import (
 from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
 PGD_REACH: Final = 2.5  # path length of PGD, in radii of the ball; Madry et al. (2018)
-MOMENTUM: Final = 0.75  # share of the new direction in a step of APGD
-RISING_SHARE: Final = 0.75  # share of the steps between two checkpoints of APGD that must raise the loss
-FIRST_PERIOD, PERIOD_DECREASE, SHORTEST_PERIOD = 0.22, 0.03, 0.06  # of the checkpoints, as shares of all steps
+MOMENTUM: Final = 0.75  # fraction of the new direction in a step of APGD
+RISING_FRACTION: Final = 0.75  # fraction of the steps between two checkpoints of APGD that must raise the loss
+FIRST_PERIOD, PERIOD_DECREASE, SHORTEST_PERIOD = 0.22, 0.03, 0.06  # of the checkpoints, as fractions of all steps
 
 
 def fgsm(model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams) -> AttackResult:
@@ -142,10 +142,10 @@ def apgd(
 
 def apgd_checkpoints(steps: int) -> list[int]:
     """The steps after which APGD may halve its step size: ceil(p_j steps), p_1 = .22, with ever shorter periods."""
-    shares = [0.0, FIRST_PERIOD]
-    while shares[-1] < 1:
-        shares.append(shares[-1] + max(shares[-1] - shares[-2] - PERIOD_DECREASE, SHORTEST_PERIOD))
-    return sorted({math.ceil(round(share * steps, 9)) for share in shares[1:] if share <= 1})
+    fractions = [0.0, FIRST_PERIOD]
+    while fractions[-1] < 1:
+        fractions.append(fractions[-1] + max(fractions[-1] - fractions[-2] - PERIOD_DECREASE, SHORTEST_PERIOD))
+    return sorted({math.ceil(round(fraction * steps, 9)) for fraction in fractions[1:] if fraction <= 1})
 
 
 def _record_step(state: _ApgdState, point: Tensor, here: LossGradient) -> _ApgdState:
@@ -163,7 +163,7 @@ def _record_step(state: _ApgdState, point: Tensor, here: LossGradient) -> _ApgdS
 
 
 def _halve_where_stuck(state: _ApgdState, period: int) -> _ApgdState:
-    too_few_rises = state.rises < RISING_SHARE * period
+    too_few_rises = state.rises < RISING_FRACTION * period
     unchanged = (state.size == state.checkpoint_size) & (state.best_value == state.checkpoint_best_value)
     stuck = too_few_rises | unchanged
     return state._replace(

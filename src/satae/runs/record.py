@@ -1,13 +1,16 @@
-"""The files of a run: ``run.json``, ``config.yaml`` and ``metrics.json``, written here and read back safely."""
+"""The files of a run: ``run.json``, ``config.yaml``, ``metrics.jsonl`` and ``metrics.json``, read back safely."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,7 +24,6 @@ from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_json
 from satae.config.schema import with_absolute_paths
 from satae.messages import first_line
-from satae.runs import metrics_log
 from satae.runs.layout import (
     CONFIG_FILE,
     FAILED,
@@ -48,6 +50,8 @@ RECORD_TYPES: Final[dict[str, type]] = {
     "exit_code": int,
 }
 REQUIRED_KEYS: Final = {"status", "command", "overrides"}
+MAX_EPOCH: Final = 2**63 - 1  # the largest step that TensorBoard can store
+MAX_LINE_BYTES: Final = 2**20  # of metrics.jsonl: a network of a hundred layers needs a hundredth of that
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +186,7 @@ class RunRecord:
 
     def add_epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Append the metrics of an epoch to ``metrics.jsonl``."""
-        metrics_log.append_epoch(self.directory / METRICS_LOG_FILE, number, metrics)
+        atomic_write.append(self.directory / METRICS_LOG_FILE, _encode_line({"epoch": number, **metrics}))
 
     def sync(self) -> None:
         """Force ``metrics.jsonl`` to the disk."""
@@ -198,13 +202,16 @@ class RunRecord:
         Raises:
             ValueError: the metrics of an earlier epoch are missing.
         """
-        metrics = metrics_log.truncate(self.directory / METRICS_LOG_FILE, epoch)
+        path, kept = self.directory / METRICS_LOG_FILE, [*islice(read_epochs(self.directory), epoch)]
+        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
+            raise ValueError(f"{path}: the first {epoch} epochs are not complete; train again")
+        atomic_write.replace(path, b"".join(map(_encode_line, kept)))
         _write_config(self.directory, config)
-        return metrics
+        return {key: value for key, value in kept[-1].items() if key != "epoch"} if kept else {}
 
     def write_final_metrics(self, metrics: Mapping[str, float]) -> None:
         """Write ``metrics.json``, with the wall time of all processes that trained this run."""
-        final = metrics_log.null_for_nan({**metrics, "wall_s": self._wall_seconds()})
+        final = _null_for_nan({**metrics, "wall_s": self._wall_seconds()})
         _write_json(self.directory / METRICS_FILE, final)
 
     def _wall_seconds(self) -> float:
@@ -241,7 +248,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, cannot be read, or is not the record of a run.
     """
-    run = read_json_file(directory / RECORD_FILE)
+    run = read_json(directory / RECORD_FILE, MAX_JSON_BYTES)
     if (
         not isinstance(run, dict)
         or not run.keys() >= REQUIRED_KEYS
@@ -261,28 +268,58 @@ def read_final_metrics(directory: Path) -> dict[str, float]:
     path = directory / METRICS_FILE
     if not path.is_file():
         return {}
-    found = read_json_file(path)
+    found = read_json(path, MAX_JSON_BYTES)
     try:
         kinds = {type(value) for value in found.values()} if isinstance(found, dict) else {object}
         if not kinds <= {int, float, type(None)}:
             raise ValueError("it holds something other than numbers")
-        return {key: float(value) for key, value in metrics_log.nan_for_null(found).items()}
+        return {key: float(value) for key, value in _nan_for_null(found).items()}
     except (ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
-def read_json_file(path: Path) -> Any:
-    """Parse a JSON file that may be torn, too large or hostile.
+def read_epochs(directory: Path) -> Iterator[dict[str, float]]:
+    """Read ``metrics.jsonl``: yield the metrics of each epoch, with its number under ``epoch``; nan if not finite.
 
-    Raises:
-        ConfigError: it cannot be read; the message is one line with the path and the reason.
+    Reading stops at the first line that is torn, too long, or holds anything but numbers.
     """
-    try:
-        return read_json(path, MAX_JSON_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: cannot be read ({first_line(error)})") from None
+    path = directory / METRICS_LOG_FILE
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        while len(line := file.readline(MAX_LINE_BYTES + 1)) <= MAX_LINE_BYTES:
+            try:
+                found = json.loads(line.decode("utf-8", "replace"))
+            except (ValueError, RecursionError):
+                return
+            if not _is_epoch(found):
+                return
+            yield _nan_for_null(found)
+
+
+def _is_epoch(found: object) -> bool:
+    """Whether a parsed line has the number of an epoch, and numbers that a float can hold."""
+    if not isinstance(found, dict) or type(found.get("epoch")) is not int or abs(found["epoch"]) > MAX_EPOCH:
+        return False
+    # a whole number in a file may have any number of digits
+    return all(
+        value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= sys.float_info.max)
+        for value in found.values()
+    )
+
+
+def _null_for_nan(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics as JSON allows them: None for every number that is not finite."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
+
+
+def _nan_for_null(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics read back from JSON: nan for every None."""
+    return {key: math.nan if value is None else value for key, value in found.items()}
+
+
+def _encode_line(metrics: Mapping[str, float]) -> bytes:
+    return f"{json.dumps(_null_for_nan(metrics))}\n".encode()
 
 
 def _failure(error: BaseException, exit_code: int) -> dict[str, object]:

@@ -57,6 +57,7 @@ class SeedGroup:
 
     values: dict[str, Any]  # the options that vary between configurations, and their values in this one
     runs: list[RunResult]  # ordered by seed
+    x: float = math.nan  # the place in a series, if it is in one
 
     @property
     def name(self) -> str:
@@ -77,9 +78,20 @@ class SeedGroup:
         """The runs in ``one_per_seed`` that are finished."""
         return [run for run in self.one_per_seed if run.is_finished]
 
+    @property
+    def collapsed_runs(self) -> int:
+        """The number of finished runs that collapsed."""
+        return sum(run.is_collapsed for run in self.finished_runs)
+
     def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds that have it."""
         return SeedStatistics.from_values(run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+
+    def change(self, base: SeedGroup, metric: str) -> SeedStatistics:
+        """Statistics of the change of a final metric from ``base`` to this configuration, seed by seed."""
+        first = {run.seed: run.metrics.get(metric, math.nan) for run in base.finished_runs}
+        common = [run for run in self.finished_runs if run.seed in first]
+        return SeedStatistics.from_values(run.metrics.get(metric, math.nan) - first[run.seed] for run in common)
 
 
 def group_runs(runs: Sequence[RunResult], typed: Sequence[str] = ()) -> list[SeedGroup]:

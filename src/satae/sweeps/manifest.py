@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from satae import atomic_write
 from satae.config import ConfigError
-from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, is_among
+from satae.config.saved_config import read_json
+from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, differences, is_among
 from satae.messages import brief, first_line, format_value
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
-from satae.runs.record import read_json_file
 from satae.sweeps.results import RunResult
 
 RunIndex = Mapping[str, Mapping[str, str]]  # names of runs by a digest of their configuration, then by seed
@@ -70,7 +70,7 @@ def read_manifest(sweep: Path) -> Manifest:
     path = sweep / MANIFEST_FILE
     if not path.is_file():
         return EMPTY_MANIFEST
-    found = read_json_file(path)
+    found = read_json(path, MAX_JSON_BYTES)
     try:
         manifest = Manifest(found["commands"], found["words"], found["varied"], found.get("runs", {}))
         lists = [manifest.commands, manifest.varied, *manifest.words]
@@ -227,17 +227,10 @@ def _check_fixed_options(
         return
     wanted = _fixed_options(choices, varied)
     for options in fixed:
-        pairs = {
-            key: (options.get(key, format_value(None)), wanted.get(key, format_value(None)))
-            for key in {**options, **wanted}
-        }
-        differing = {key: (was, now) for key, (was, now) in pairs.items() if was != now}
-        # the options of another choice come with it
-        differing = {key: pair for key, pair in differing.items() if not is_among(key, {*differing} - {key})}
-        if differing:
-            typed = " ".join(f"{key}={now}" for key, (_, now) in differing.items())
-            had = " ".join(f"{key}={was}" for key, (was, _) in differing.items())
-            both = " ".join(f"{key}={was},{now}" for key, (was, now) in differing.items())
+        if found := differences(options, wanted):
+            typed = " ".join(f"{key}={now}" for key, (_, now) in found.items())
+            had = " ".join(f"{key}={was}" for key, (was, _) in found.items())
+            both = " ".join(f"{key}={was},{now}" for key, (was, now) in found.items())
             raise ConfigError(
                 f"{typed}: the runs of {shorten(existing[0].directory.parent)} have {had}; repeat the same options,"
                 f" choose another sweep name, or give both values: {both}"

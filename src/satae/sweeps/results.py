@@ -6,31 +6,15 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.saved_config import read_config_values
 from satae.config.schema import SEED, flatten, with_absolute_paths
 from satae.messages import first_line
-from satae.runs import metrics_log
-from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, METRICS_LOG_FILE, RECORD_FILE
-from satae.runs.record import read_final_metrics, read_record
-
-FVU: Final = "valid/fvu"
-SATURATED: Final = "valid/saturated_fraction"
-DEAD: Final = "valid/dead_fraction"
-SENSITIVITY: Final = "valid/code_sensitivity"
-TOTAL: Final = "valid/total"
-COLLAPSED: Final = "valid/collapsed"
-METRIC_COLUMNS: Final = {  # titles in tables; a table shows those that its runs have
-    FVU: "valid fvu",
-    SATURATED: "saturated",
-    DEAD: "dead",
-    SENSITIVITY: "sensitivity",
-    "valid/energy": "energy",
-    "valid/low_energy_area": "low-energy area",
-}
-METRIC_NAMES: Final = {FVU: "fraction of variance unexplained", SATURATED: "saturated fraction"}
+from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, RECORD_FILE
+from satae.runs.record import read_epochs, read_final_metrics, read_record
+from satae.training.metric_titles import COLLAPSED
 
 
 class UnreadableRun(NamedTuple):
@@ -80,7 +64,7 @@ class RunResult(NamedTuple):
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Read the metrics of each epoch, with its number under ``epoch``."""
-        return metrics_log.read_epochs(self.directory / METRICS_LOG_FILE)
+        return read_epochs(self.directory)
 
 
 def run_directories(folder: Path) -> list[Path]:

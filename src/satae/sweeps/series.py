@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 from satae.config.schema import SEED
 from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.results import RunResult
-from satae.sweeps.table import ALL_RUNS, format_configuration
+from satae.sweeps.text import ALL_RUNS, format_configuration
 
 ALPHA: Final = "alpha"
 MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
@@ -22,46 +22,18 @@ SHARE: Final = (0.0, 1.0)  # the values that a share can have
 T = TypeVar("T")
 
 
-class Point(NamedTuple):
-    """A configuration in a series."""
-
-    x: float
-    values: dict[str, Any]  # of the options that vary between configurations
-    runs: dict[int, RunResult]  # finished runs by seed
-
-    @classmethod
-    def of_group(cls, x: float, group: SeedGroup) -> Point:
-        """The finished runs of a configuration, at ``x``."""
-        return cls(x, group.values, {run.seed: run for run in group.finished_runs})
-
-    @property
-    def collapsed_runs(self) -> int:
-        """The number of runs that collapsed."""
-        return sum(run.is_collapsed for run in self.runs.values())
-
-    def statistics(self, metric: str) -> SeedStatistics:
-        """Statistics of a final metric over the seeds."""
-        return SeedStatistics.from_values(run.metrics.get(metric, math.nan) for run in self.runs.values())
-
-    def change(self, base: Point, metric: str) -> SeedStatistics:
-        """Statistics of the change of a final metric from ``base`` to this point, seed by seed."""
-        pairs = [(base.runs[seed], run) for seed, run in self.runs.items() if seed in base.runs]
-        values = ([run.metrics.get(metric, math.nan) for run in pair] for pair in pairs)
-        return SeedStatistics.from_values(second - first for first, second in values)
-
-
 class Series(NamedTuple):
     """Configurations that differ in one number only."""
 
     values: dict[str, Any]  # of all other options that vary
-    points: list[Point]  # in the order of that number
+    points: list[SeedGroup]  # in the order of that number
 
     @property
     def label(self) -> str:
         """Such as ``relu``, or ``relu, gaussian, noise.level=0.3``."""
         return ", ".join(_label(key, value) for key, value in self.values.items()) or ALL_RUNS
 
-    def points_with(self, metric: str) -> list[Point]:
+    def points_with(self, metric: str) -> list[SeedGroup]:
         """The points at which a metric is known."""
         return [point for point in self.points if point.statistics(metric).n]
 
@@ -82,13 +54,13 @@ class Comparison(NamedTuple):
     left_out: str  # in words; empty if nothing is left out
 
     @property
-    def points(self) -> list[Point]:
+    def points(self) -> list[SeedGroup]:
         """The points of all series."""
         return [point for series in self.series for point in series.points]
 
     def bars_caption(self) -> str:
         """The sentence of a caption that explains the error bars."""
-        seeds = {len(point.runs) for point in self.points} - {0, 1}
+        seeds = {len(point.finished_runs) for point in self.points} - {0, 1}
         if not seeds:
             return " One run each: no intervals."
         of_more = ["95 % intervals of the mean over the seeds"] if seeds != {2} else []
@@ -115,11 +87,11 @@ def compare(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Comparison:
     return Comparison(x, series, panels[:MOST_PANELS], left_out)
 
 
-def examples(comparison: Comparison) -> list[list[Point]]:
+def examples(comparison: Comparison) -> list[list[SeedGroup]]:
     """At most ``MOST_EXAMPLES`` configurations, spread over all series: a row for each series, or one row of all."""
     series = spread_evenly(comparison.series, MOST_EXAMPLES)
     each = MOST_EXAMPLES // max(1, len(series))
-    rows = [spread_evenly([point for point in one.points if point.runs], each) for one in series]
+    rows = [spread_evenly([point for point in one.points if point.finished_runs], each) for one in series]
     return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
 
 
@@ -160,10 +132,10 @@ def _series(groups: Sequence[SeedGroup], x: str | None) -> Iterator[Series]:
         if at is not None:
             others = {key: value for key, value in group.values.items() if key != x}
             key = tuple((name, format_value(value)) for name, value in others.items())
-            found.setdefault(key, Series(others, [])).points.append(Point.of_group(at, group))
+            found.setdefault(key, Series(others, [])).points.append(replace(group, x=at))
     for series in found.values():
         series.points.sort(key=lambda point: point.x)
-        if any(point.runs for point in series.points):
+        if any(point.finished_runs for point in series.points):
             yield series
 
 

@@ -1,183 +1,33 @@
-"""Runs and configurations as text: numbers for people, tables, CSV files, and what a sweep prints at its end."""
+"""What a sweep prints at its end: a table with a row for each configuration, its failures, and how to resume it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from satae import atomic_write
 from satae.config.schema import SEED
-from satae.loggers.console import PipeSafeConsole, summary_line
-from satae.messages import brief, count_words, format_compact, format_value
+from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
+from satae.messages import brief, count_words, format_compact, join_words
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
+from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
+from satae.sweeps.csv_files import RUNS_CSV_FILE, runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
-from satae.sweeps.results import METRIC_COLUMNS, RunResult, UnreadableRun
+from satae.sweeps.results import RunResult, UnreadableRun
+from satae.sweeps.text import format_deviation
+from satae.training.metric_titles import TABLE_METRICS, column_title
 
 PIPED_WIDTH: Final = 140  # letters of a line if the output is not a terminal
-RUNS_CSV_FILE: Final = "runs.csv"
-CSV_FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
-UNREADABLE: Final = "unreadable"  # stands for the status of an unreadable run
-NOTHING: Final = "–"  # stands where a number is unknown
-PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
-ALL_RUNS: Final = "all runs"  # the name of the only configuration
-MOST_KEY_COLUMNS: Final = 8  # options that have a column in a table
-MOST_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
-FOLDED_ROWS: Final = 60  # a longer table is folded on the page
-TOO_LARGE: Final = "too large"  # stands for a deviation that exceeds every float
-
-
-def format_number(value: float | None) -> str:
-    """A number with four significant digits."""
-    return NOTHING if value is None or math.isnan(value) else f"{value:#.4g}" if value else "0"
-
-
-def format_statistics(statistics: SeedStatistics) -> str:
-    """``0.321 ± 0.007``: the mean and half of its interval, with two digits of the latter.
-
-    For two seeds both values: ``0.32 (0.31, 0.33)``.
-    """
-    half, mean = statistics.half_width, statistics.mean
-    if math.isnan(half):
-        return format_number(mean)
-    if half <= 1e-14 * abs(mean):  # equal numbers; what is left is rounding
-        return f"{format_number(mean)}{PLUS_MINUS}0"
-    if not half < 1e6 or abs(mean) >= 1e6:
-        return f"{format_number(mean)}{PLUS_MINUS}{TOO_LARGE if math.isinf(half) else format_number(half)}"
-    digits = min(6, max(0, 1 - math.floor(math.log10(half))))
-    center, low, high = (f"{value:.{digits}f}" for value in (mean, mean - half, mean + half))
-    text = f"{center} ({low}, {high})" if statistics.n == 2 else f"{center}{PLUS_MINUS}{half:.{digits}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def format_change(statistics: SeedStatistics) -> str:
-    """A difference with its sign: ``+0.02 ± 0.01``."""
-    return format_statistics(statistics) if statistics.mean < 0 else f"+{format_statistics(statistics)}"
-
-
-def format_configuration(values: Mapping[str, Any]) -> str:
-    """A configuration: ``act=relu, alpha=0.1``."""
-    return ", ".join(f"{shorten_value(key)}={shorten_value(value)}" for key, value in values.items()) or ALL_RUNS
-
-
-def format_duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s`` or ``4.2 s``."""
-    if not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds) // 60
-    return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
-
-
-def shorten_value(value: object, most: int = 40) -> str:
-    """A value as a user types it, cut after ``most`` characters."""
-    text = " ".join(format_compact(value).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-class TextTable(NamedTuple):
-    """A table of text; the first cell of a row names the row."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    numbers: int  # the last columns, which hold numbers
-    left_out: int  # rows that the page does not show
-    files: str = "runs.csv and groups.csv"  # hold all rows
-    caption: str = ""
-
-    @classmethod
-    def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
-        """A table with at most ``MOST_TABLE_ROWS`` of the rows."""
-        all_rows = [*rows]
-        return cls(title, [*head], all_rows[:MOST_TABLE_ROWS], numbers, max(0, len(all_rows) - MOST_TABLE_ROWS))
-
-    @property
-    def is_folded(self) -> bool:
-        """Whether the page shows the table only on demand."""
-        return len(self.rows) > FOLDED_ROWS
-
-
-def table_keys(axes: Sequence[str]) -> list[str]:
-    """The varied options that get a column of their own: all but the seed, ``MOST_KEY_COLUMNS`` at most."""
-    return [key for key in axes if key != SEED][:MOST_KEY_COLUMNS]
-
-
-def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:
-    """The cells of a configuration in these columns."""
-    return [shorten_value(group.values[key]) if key in group.values else NOTHING for key in keys]
-
-
-# CSV files
-
-
-def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResult | UnreadableRun], str]) -> bytes:
-    """A CSV file with one row for each run: status, facts, choices and final metrics.
-
-    Args:
-        found: the runs.
-        name: returns the name of a run.
-    """
-    every = [*found]
-    known = [run for run in every if isinstance(run, RunResult)]
-    choices = [*dict.fromkeys(key for run in known for key in run.choices)]
-    metrics = [*dict.fromkeys(key for run in known for key in run.metrics)]
-    facts = [f"{fact}_used" if fact in ("device", "threads") else fact for fact in CSV_FACTS]  # also names of options
-    head = ["run", "status", "exit_code", "error", *facts, *choices, *map(metric_column, metrics)]
-
-    def rows() -> Iterator[list[object]]:
-        for run in every:
-            if isinstance(run, UnreadableRun):
-                yield [name(run), UNREADABLE, None, run.reason, *[None] * (len(head) - 4)]
-                continue
-            known_facts = [run.record.get(key) for key in ("exit_code", "error", *CSV_FACTS)]
-            chosen = [format_value(run.choices[key]) if key in run.choices else None for key in choices]
-            yield [name(run), run.status, *known_facts, *chosen, *(run.metrics.get(key) for key in metrics)]
-
-    return encode_csv(chain([head], rows()))
-
-
-def metric_column(metric: str) -> str:
-    """The CSV column of a final metric; without a split, such as ``alpha``, it could be mistaken for an option."""
-    return metric if "/" in metric else f"final/{metric}"
-
-
-def encode_csv(rows: Iterable[Sequence[object]]) -> bytes:
-    """The rows of a CSV file, the first of which may be its head."""
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows([_csv_cell(value) for value in row] for row in rows)
-    return file.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _csv_cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula; nothing for nan."""
-    if value is None or isinstance(value, int | float):
-        return None if isinstance(value, float) and math.isnan(value) else value
-    text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-# the console
+NARROWEST_OPTION: Final = 12  # letters of a column of options whose values are longer
+COLUMN_GAP: Final = 2  # letters
 
 
 def print_sweep(
@@ -197,10 +47,15 @@ def print_sweep(
         atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
     manifest = read_manifest_or_empty(sweep)
     if runs:
-        has_deviations = len({run.seed for run in runs}) > 1
-        console.print(_table(runs, manifest.varied, has_deviations))
-        deviation = "sd: standard deviation over the seeds; " if has_deviations else ""
+        table, left_out = _table(runs, manifest.varied, console.width)
+        console.print(table)
+        if left_out:
+            console.print(f"no room for {join_words(left_out, 'and')}, which {RUNS_CSV_FILE} has")
+        deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
         console.print(f"{deviation}every run: {shorten(sweep / RUNS_CSV_FILE)}", markup=False)
+    if collapsed := sum(run.is_collapsed for run in runs):
+        of = count_words(sum(run.is_finished for run in runs), "finished run")
+        console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE_MEANING}", style=WARNING_STYLE)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
         if any((run.directory / LOG_FILE).exists() for run in failed):  # hydra/job_logging may write none
@@ -221,30 +76,61 @@ def print_sweep(
 def result_line(run: RunResult) -> str:
     """One line with the name of a run and how it ended."""
     if run.is_finished:
-        return f"{run.name}  {summary_line(run.metrics)}"
+        return finished_line(run.name, run.metrics)
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _table(runs: Sequence[RunResult], typed: Sequence[str], has_deviations: bool) -> Table:
-    """One row for each configuration; the first columns are the options that vary."""
+def _table(runs: Sequence[RunResult], typed: Sequence[str], width: int) -> tuple[Table, list[str]]:
+    """One row for each configuration; the first columns are the options that vary.
+
+    Returns:
+        The table, and the titles of the metrics that have no room in ``width`` letters; numbers are never wrapped.
+    """
     differ = dict.fromkeys([*varying_keys([run.choices for run in runs]), *typed])
     varied = [key for key in in_typed_order(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
-    metrics = [key for key in METRIC_COLUMNS if any(key in run.metrics for run in runs)]
-    statuses = [status for status in dict.fromkeys(run.status for run in runs) if status != FINISHED]
-    deviation = " ± sd" if has_deviations else ""  # the page of the report shows intervals instead
+    groups = group_runs(runs, typed)
+    options = {
+        brief(key): [brief(format_compact(group.runs[0].choices.get(key, "-"))) for group in groups] for key in varied
+    }
+    metrics = {
+        column_title(key): [_mean_and_deviation(group.statistics(key)) for group in groups]
+        for key in TABLE_METRICS
+        if any(key in run.metrics for run in runs)
+    }
+    finished = {"finished": [str(len(group.finished_runs)) for group in groups]}
+    counts = {"collapsed": [sum(run.is_collapsed for run in group.runs) for group in groups]}
+    for status in dict.fromkeys(run.status for run in runs if not run.is_finished):
+        counts[brief(status)] = [sum(run.status == status for run in group.runs) for group in groups]
+    others = {title: [str(n or "") for n in column] for title, column in counts.items() if any(column)}
+
+    def is_too_wide() -> bool:
+        widths = [_narrowest(*column) for column in options.items()]
+        widths += [_width(*column) for column in (finished | metrics | others).items()]
+        return sum(widths) + COLUMN_GAP * (len(widths) - 1) > width
+
+    if is_too_wide():
+        options = {title.replace(".", ".\n"): column for title, column in options.items()}
+    left_out = list[str]()
+    while len(metrics) > 1 and is_too_wide():
+        left_out.insert(0, metrics.popitem()[0])
     table = Table(box=None, pad_edge=False, header_style="bold")  # of Text, in which rich reads no markup
-    for key in varied:
-        table.add_column(Text(brief(key)))
-    for title in ["finished", *(f"{METRIC_COLUMNS[key]}{deviation}" for key in metrics), "collapsed", *statuses]:
-        table.add_column(Text(brief(title)), justify="right")
-    for group in group_runs(runs, typed):
-        choices = group.runs[0].choices
-        values = [Text(brief(format_compact(choices[key]) if key in choices else "-")) for key in varied]
-        numbers = [_mean_and_deviation(group.statistics(key)) for key in metrics]
-        counts = [sum(run.is_collapsed for run in group.runs)]
-        counts += [sum(run.status == status for run in group.runs) for status in statuses]
-        table.add_row(*values, str(len(group.finished_runs)), *numbers, *(str(count or "") for count in counts))
-    return table
+    for title, cells in options.items():
+        table.add_column(Text(title), overflow="fold", min_width=_narrowest(title, cells))
+    for title, cells in (finished | metrics | others).items():
+        table.add_column(Text(title), justify="right", min_width=_width(title, cells))
+    columns = [*options.values(), *finished.values(), *metrics.values(), *others.values()]
+    for row in zip(*columns, strict=True):
+        table.add_row(*map(Text, row))
+    return table, left_out
+
+
+def _narrowest(title: str, cells: Sequence[str]) -> int:
+    """The letters that a column of options needs: longer values go on in the next line."""
+    return min(NARROWEST_OPTION, _width(title, cells))
+
+
+def _width(title: str, cells: Sequence[str]) -> int:
+    return max(map(cell_len, [*title.splitlines(), *cells]))
 
 
 def _failures(failed: Sequence[RunResult]) -> str:
@@ -258,14 +144,5 @@ def _failures(failed: Sequence[RunResult]) -> str:
 
 
 def _mean_and_deviation(statistics: SeedStatistics) -> str:
-    if not statistics.n:
-        return "-"
-    mean = _three_decimals(statistics.mean)
-    return f"{mean} ± {_three_decimals(statistics.deviation)}" if statistics.n > 1 else mean
-
-
-def _three_decimals(value: float) -> str:
-    """Three decimals, or a power of ten for a large number."""
-    if math.isinf(value):
-        return TOO_LARGE
-    return f"{value:.3f}" if abs(value) < 1e6 else f"{value:.3e}"
+    text = format_deviation(statistics.mean, statistics.deviation) if statistics.n else "-"
+    return text.replace("\N{NO-BREAK SPACE}", " ")

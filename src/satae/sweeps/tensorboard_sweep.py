@@ -28,12 +28,6 @@ from satae.runs.layout import FAILED, FINISHED, LOCK_FILE, RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
 from satae.sweeps.results import (
-    DEAD,
-    FVU,
-    METRIC_COLUMNS,
-    SATURATED,
-    SENSITIVITY,
-    TOTAL,
     RunResult,
     UnreadableRun,
     earliest_start,
@@ -42,6 +36,7 @@ from satae.sweeps.results import (
     run_directories,
     try_read_run,
 )
+from satae.training.metric_titles import DEAD, FVU, SATURATED, SENSITIVITY, TOTAL, column_title
 
 BANDS_FOLDER: Final = "over seeds"
 SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
@@ -56,11 +51,7 @@ BAND_LAYOUT: Final = {
         for name in reversed(BAND_METRICS)
     }
 }
-HPARAMS_METRICS: Final = {
-    FVU: "fvu (valid)",
-    **{key: METRIC_COLUMNS[key] for key in (SATURATED, DEAD, SENSITIVITY)},
-    TOTAL: "total loss (valid)",
-}
+HPARAMS_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, TOTAL)
 HPARAMS_STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
 MAX_LISTED_VALUES: Final = 12  # a number with more values is shown as an interval
 ONLY_CONFIGURATION: Final = "all"  # the name of the configuration in a sweep that varies nothing but the seed
@@ -156,7 +147,7 @@ def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
     values = {key: [_hparams_value(one[key]) for one in choices if key in one] for key in varied if key != SEED}
     settings = hparams_config_pb(
         [HParam(key, _domain(of_key)) for key, of_key in values.items()],
-        [Metric(tag, display_name=name) for tag, name in HPARAMS_METRICS.items()],
+        [Metric(tag, display_name=column_title(tag)) for tag in HPARAMS_METRICS],
     )
     layout = custom_scalars({**(BAND_LAYOUT if SEED in varied else {}), **CHART_LAYOUT})
     content = encode_events([Event(summary=settings), Event(summary=layout)])
@@ -180,7 +171,12 @@ def _show_run(run: RunResult, configuration: str) -> None:
     data = session.value[0].metadata.plugin_data  # its order differs between processes
     data.content = plugin_data_pb2.HParamsPluginData.FromString(data.content).SerializeToString(deterministic=True)
     replace_events(run.directory, SESSION_SUFFIX, encode_events([Event(summary=session)], started))
-    end = [Event(summary=_end_summary(HPARAMS_STATUS[run.status]))] if run.status in HPARAMS_STATUS else []
+    end = list[Event]()
+    if run.status in HPARAMS_STATUS:
+        status = plugin_data_pb2.SessionEndInfo(status=HPARAMS_STATUS[run.status])
+        about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=status))
+        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        end.append(Event(summary=Summary(value=[value])))
     replace_events(run.directory, END_SUFFIX, encode_events(end, started))
 
 
@@ -231,13 +227,6 @@ def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
 
 def _hparams_value(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else format_value(value)
-
-
-def _end_summary(status: int) -> Summary:
-    info = plugin_data_pb2.HParamsPluginData(session_end_info=plugin_data_pb2.SessionEndInfo(status=status))
-    about = metadata.create_summary_metadata(info)
-    end = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
-    return Summary(value=[end])
 
 
 def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:

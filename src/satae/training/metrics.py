@@ -13,10 +13,10 @@ from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
+from satae.training.metric_titles import LOW_ENERGY
 
 LARGEST_BATCH: Final = 1000  # samples in one forward pass
 COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than the mean of the data
-LOW_ENERGY: Final = 0.01  # a place with less energy counts as reconstructed; in the data's units squared
 MAP_SIDE: Final = 101  # points of an energy map along each axis
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 
@@ -58,7 +58,7 @@ def measure(
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
         losses = objective.losses(trace, model.standardize(x), alpha)
-        error = model.unstandardize(trace.y) - x
+        error = model.unstandardize(trace.reconstruction) - x
         batch = torch.stack([*losses, error.square().mean(), *variances(error, x, statistics)])
         sums += len(x) * batch.cpu().double()
         for name, z in trace.zs.items():

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from satae.config.option_types import Count
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary
-from satae.evaluation.result import PartResult, ResultTable, StoredResult, count, interval, number
+from satae.evaluation.result import PartResult, ResultTable, StoredResult
 from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture
 
@@ -37,7 +38,7 @@ COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
 LINEAR_PROBE, NEAREST_NEIGHBORS = "linear probe", "nearest neighbours"
 HEADLINE_ESTIMATES: Final = {"slope": ("encoder", "slope"), "probe": ("code", LINEAR_PROBE)}  # the rows that they are
 PROBE_ITERATIONS: Final = 1000  # of the optimizer, at most
-ROUNDING: Final = 1e-12  # share of the mean square below which a variance is rounding
+ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 CLEAN_NOTE: Final = "saturated and dead: measured on clean inputs; what training prints is measured on noisy ones"
 SLOPE_NOTE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
 
@@ -81,7 +82,7 @@ class Code(EvaluationPart):
             CodeRow("encoder", "slope", *mean_estimate(norms)),
             CodeRow("encoder", "share with slope 0", *slope_0),
         ]
-        rows += [probe() for probe in track(_probes(subject, self, notes))]
+        rows += _probe_rows(subject, self, track, notes)
         found = {(row.of, row.measure): row.value for row in rows}
         headline = {"saturated": ([*layers][-1], "saturated fraction"), **HEADLINE_ESTIMATES}
         return PartResult(
@@ -97,12 +98,13 @@ class Code(EvaluationPart):
     def summarize(cls, stored: StoredResult) -> PartSummary:
         """Saturation, slope and probe, as far as they were measured."""
         summary, rows = PartSummary.of(stored), {(row["of"], row["measure"]): row for row in stored.rows("code")}
-        headline = stored.result.headline
+        headline = stored.headline
         if "saturated" in headline:
-            summary.add("saturated", number(headline["saturated"]), next((count(row["n"]) for row in rows.values()), 0))
+            inputs = next((row.count("n") for row in rows.values()), 0)
+            summary.add("saturated", headline.number("saturated"), inputs)
         for name, of in HEADLINE_ESTIMATES.items():
             if name in headline:
-                summary.add(name, number(headline[name]), count(rows[of]["n"]), interval(rows[of]))
+                summary.add(name, headline.number(name), rows[of].count("n"), rows[of].interval())
         return summary
 
 
@@ -160,7 +162,7 @@ def _layer_rows(subject: Subject, layers: Mapping[str, EncoderLayer], near: floa
             "active units": (1 - saturated) * layer.z.shape[1],
         }
         if len(f_c.levels) > 1:
-            facts["share at the levels"] = share_at_levels(f_c, layer.f_z, near)
+            facts["share at the levels"] = fraction_at_levels(f_c, layer.f_z, near)
         if len(found := bimodality(layer.f_z)):
             facts["bimodality"] = found.mean().item()
         facts["entropy"] = entropy(is_on(f_c, layer.z, layer.f_z)).mean().item()
@@ -181,74 +183,60 @@ def _pictures(subject: Subject, layers: Mapping[str, EncoderLayer], norms: Tenso
 # Probes: classifiers that tell how much of the labels is in a representation
 
 
-class Labelled(NamedTuple):
-    """Examples with their labels."""
-
-    x: Tensor  # (N, features...)
-    y: Tensor  # (N,)
-
-
-def _probes(subject: Subject, options: Code, notes: list[str]) -> Sequence[Callable[[], CodeRow]]:
-    """Equal probes on the code and on the inputs themselves; each is trained when it is called."""
-    split, data = subject.data.train, subject.data
-    y, y_test = split.y, subject.y
-    if y is None or y_test is None:
+def _probe_rows(subject: Subject, options: Code, track: Track, notes: list[str]) -> Iterator[CodeRow]:
+    """The accuracies of equal probes on the code and on the inputs themselves; notes say what was left out."""
+    data = subject.data
+    if data.train.y is None or subject.y is None:
         notes.append("no accuracies: the data have no labels")
-        return []
-    n = data.few(min(options.train, len(y)))
-    y = y[:n]
+        return
+    n = data.few(min(options.train, len(data.train.y)))
+    y = data.train.y[:n]
     if len(y.unique()) < 2:
         notes.append(f"no accuracies: the {n} training inputs have one label")
-        return []
-    x = data.batch(split.x[:n]).to(subject.x.device)
-    encode = partial(subject.map_batches, subject.model.encode)
-    neighbors = min(options.neighbours, n)
-    notes.append(f"{LINEAR_PROBE} and {NEAREST_NEIGHBORS} ({neighbors}): accuracy after {n} training inputs")
-
-    def linear(of: str, train: Labelled, test: Labelled) -> CodeRow:
-        accuracy, converged = linear_probe(train, test)
-        if not converged:
-            notes.append(f"the linear probe of the {of} had not converged after {PROBE_ITERATIONS} passes")
-        return CodeRow(of, LINEAR_PROBE, *accuracy)
-
-    def nearest(of: str, train: Labelled, test: Labelled) -> CodeRow:
-        return CodeRow(of, NEAREST_NEIGHBORS, *nearest_neighbors(train, test, neighbors))
-
-    representations = {"code": (encode(x), encode(subject.x)), "input": (x, subject.x)}
-    return [
-        partial(probe, of, Labelled(train, y), Labelled(test, y_test))
-        for of, (train, test) in representations.items()
-        for probe in (linear, nearest)
-    ]
-
-
-def linear_probe(train: Labelled, test: Labelled) -> tuple[Estimate, bool]:
-    """The accuracy of multinomial logistic regression on standardized features, and whether it converged."""
-    from sklearn.exceptions import ConvergenceWarning
+        return
     from sklearn.linear_model import LogisticRegression
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        accuracy = _accuracy(LogisticRegression(max_iter=PROBE_ITERATIONS), train, test)
-    return accuracy, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-
-
-def nearest_neighbors(train: Labelled, test: Labelled, neighbors: int) -> Estimate:
-    """The accuracy of a vote of the nearest neighbors, by Euclidean distance of standardized features."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _accuracy(KNeighborsClassifier(neighbors), train, test)
+    neighbors = min(options.neighbours, n)
+    notes.append(f"{LINEAR_PROBE} and {NEAREST_NEIGHBORS} ({neighbors}): accuracy after {n} training inputs")
+    x = data.batch(data.train.x[:n]).to(subject.x.device)
+    encode = partial(subject.map_batches, subject.model.encode)
+    representations = {"code": (encode(x), encode(subject.x)), "input": (x, subject.x)}
+    probes = {
+        LINEAR_PROBE: partial(LogisticRegression, max_iter=PROBE_ITERATIONS),
+        NEAREST_NEIGHBORS: partial(KNeighborsClassifier, neighbors),
+    }
+    for of, probe in track([*product(representations, probes)]):
+        train, test = representations[of]
+        accuracy, converged = probe_accuracy(probes[probe](), (train, y), (test, subject.y))
+        if not converged:
+            notes.append(f"the linear probe of the {of} had not converged after {PROBE_ITERATIONS} passes")
+        yield CodeRow(of, probe, *accuracy)
 
 
-def _accuracy(classifier: Any, train: Labelled, test: Labelled) -> Estimate:
+def probe_accuracy(classifier: Any, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> tuple[Estimate, bool]:
+    """Train a classifier of scikit-learn on standardized features.
+
+    Args:
+        classifier: an untrained one.
+        train: representations (N, features...) and labels (N,).
+        test: likewise.
+
+    Returns:
+        The accuracy on ``test``, and whether the training converged.
+    """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     from satae.robustness.estimates import fraction_estimate
 
-    (x, y), (x_test, y_test) = ([part.x.flatten(1).cpu().numpy(), part.y.cpu().numpy()] for part in (train, test))
-    model = make_pipeline(StandardScaler(), classifier).fit(x, y)
-    return fraction_estimate(int((model.predict(x_test) == y_test).sum()), len(y_test))
+    (x, y), (x_test, y_test) = ((x.flatten(1).cpu().numpy(), y.cpu().numpy()) for x, y in (train, test))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        correct = make_pipeline(StandardScaler(), classifier).fit(x, y).predict(x_test) == y_test
+    converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    return fraction_estimate(int(correct.sum()), len(y_test)), converged
 
 
 # Statistics of units
@@ -310,6 +298,6 @@ def is_on(complement: Complement, z: Tensor, f_z: Tensor) -> Tensor:
     return ~complement.is_flat(z)
 
 
-def share_at_levels(complement: Complement, f_z: Tensor, near: float) -> float:
-    """The share of units and inputs within ``near`` of a level of the activation: a value f(z) where f is flat."""
+def fraction_at_levels(complement: Complement, f_z: Tensor, near: float) -> float:
+    """The fraction of units and inputs within ``near`` of a level of the activation: a value f(z) where f is flat."""
     return (complement.from_output(f_z) <= near).double().mean().item()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
@@ -35,12 +35,12 @@ from satae.evaluation.report_view import (
     verdict_legend,
     verdict_marks,
 )
-from satae.evaluation.result import StoredResult, count, interval, number, text
+from satae.evaluation.result import StoredResult
 from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.series import SHARE, Comparison, examples
-from satae.sweeps.table import format_configuration, shorten_value
+from satae.sweeps.text import format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult
@@ -115,19 +115,19 @@ class Defence(EvaluationPart):
         """The accuracy of each model against epsilon, with its verdict and the checks behind it."""
         summary = PartSummary.of(stored)
         for row in stored.rows("defence"):
-            victim, verdict = text(row["victim"]), text(row["verdict"])
+            victim, verdict = row.text("victim"), row.text("verdict")
             if victim not in PIPELINES or verdict not in VERDICTS:
                 names = f"{shorten_value(victim)}: {shorten_value(verdict)}"
                 raise ValueError(f"{names}: no model, or no verdict, that is known")
-            epsilon = number(row["epsilon"])
-            summary.curves.setdefault(victim, {})[epsilon] = number(row["accuracy"])
-            summary.curve_intervals.setdefault(victim, {})[epsilon] = interval(row)
-            summary.verdicts[victim], summary.inputs[victim] = verdict, count(row["n"])
+            epsilon = row.number("epsilon")
+            summary.curves.setdefault(victim, {})[epsilon] = row.number("accuracy")
+            summary.curve_intervals.setdefault(victim, {})[epsilon] = row.interval()
+            summary.verdicts[victim], summary.inputs[victim] = verdict, row.count("n")
         for row in stored.rows("checks"):
             if row["victim"] == OWN and row["outcome"] != PASSED:
-                summary.open_checks[count(row["check"])] = text(row["outcome"])
+                summary.open_checks[row.count("check")] = row.text("outcome")
         if summary.curves:
-            summary.numbers["epsilon"] = number(stored.result.headline["epsilon"])
+            summary.numbers["epsilon"] = stored.headline.number("epsilon")
         if OWN in summary.inputs:
             summary.inputs[CLEAN] = summary.inputs[OWN]
         return summary
@@ -146,7 +146,15 @@ class Defence(EvaluationPart):
     @classmethod
     def remark(cls, summaries: Sequence[PartSummary]) -> str:
         """The checks that were not passed, by outcome: ``2, 3 failed``, ``8 open in 1 of 3``."""
-        return "\n".join(_open_checks(summaries))
+        found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
+        alike: dict[tuple[str, int], list[str]] = {}
+        for (check, outcome), times in sorted(found.items()):
+            alike.setdefault((outcome, times), []).append(str(check))
+        return "\n".join(
+            f"{', '.join(checks)} {shorten_value(outcome)}"
+            + (f" in {times} of {len(summaries)}" if times < len(summaries) else "")
+            for (outcome, times), checks in alike.items()
+        )
 
     @classmethod
     def warnings(cls, section: ReportSection) -> Iterator[str]:
@@ -163,7 +171,11 @@ class Defence(EvaluationPart):
                 more = [f"{left} more"] if left > 0 else []
                 which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
-                why = "a check failed, so that its accuracy under attack may be an illusion"
+                found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
+                if all(each.value(victim) == 0 for each in found):
+                    why = "a check failed, but no accuracy under attack is left that could be an illusion"
+                else:
+                    why = "a check failed, so that its accuracy under attack may be an illusion"
                 yield f"{section.title}: {masked}: {why}."
 
     @classmethod
@@ -181,17 +193,6 @@ def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
     numbers = {name: summary.value(*place) for name, place in places.items()}
     label = f"accuracy at epsilon {epsilon:g}"
     return replace(summary, numbers=numbers, intervals=intervals, label=label, radius=epsilon)
-
-
-def _open_checks(summaries: Iterable[PartSummary]) -> Iterator[str]:
-    summaries = [*summaries]
-    found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
-    alike: dict[tuple[str, int], list[str]] = {}
-    for (check, outcome), times in sorted(found.items()):
-        alike.setdefault((outcome, times), []).append(str(check))
-    for (outcome, times), checks in alike.items():
-        seldom = f" in {times} of {len(summaries)}" if times < len(summaries) else ""
-        yield f"{', '.join(checks)} {shorten_value(outcome)}{seldom}"
 
 
 def _bar_ends(summaries: Sequence[PartSummary], name: str, epsilon: float) -> tuple[float, float] | None:

@@ -61,8 +61,8 @@ NO_LABELS_NOTE: Final = (
 def measure_defence(subject: Subject, options: Defence, track: Track) -> PartResult:
     """The accuracy of a classifier under attack: alone, behind the unregularized baseline, and behind the autoencoder.
 
-    Radii are shares of the range of the data. The accuracy at a radius is that against the worst attack for each
-    example. The verdict of eleven checks stands beside it.
+    Radii are fractions of the range of the data. The accuracy at a radius is that against the worst attack for each
+    input. The verdict of eleven checks stands beside it.
 
     Raises:
         ConfigError: the labels cannot be learned, or a library cannot attack such a model.
@@ -94,7 +94,8 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
         _headline(judged),
         [*_notes(judged), *_input_notes(subject, largest)],
         curves={
-            name: [(epsilon, share.value) for epsilon, share in one.accuracies.items()] for name, one in judged.items()
+            name: [(epsilon, accuracy.value) for epsilon, accuracy in one.accuracies.items()]
+            for name, one in judged.items()
         },
         pictures={"accuracy": _picture(judged, (0.0, *options.epsilons))},
     )
@@ -133,7 +134,7 @@ def _library_names(options: Defence) -> list[str]:
 
 
 def grey_radius(subject: Subject, norm: Norm) -> float:
-    """The radius, as a share of the range of the data, within which every input can become an even grey.
+    """The radius, as a fraction of the range of the data, within which every input can become an even grey.
 
     It is larger than usual if some inputs lie outside the range.
     """
@@ -169,7 +170,7 @@ class JudgedModel(NamedTuple):
     """A pipeline after all attacks, with its verdict."""
 
     runner: AttackRunner
-    accuracies: dict[float, Estimate]  # by radius, against the worst attack for each example; at 0 without an attack
+    accuracies: dict[float, Estimate]  # by radius, against the worst attack for each input; at 0 without an attack
     checks: Sequence[Check]
     verdict: Verdict
 
@@ -204,9 +205,9 @@ def judge(runner: AttackRunner, baseline: AttackRunner, control: Control | None,
 def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) -> list[ResultTable]:
     """The accuracies, the attacks one by one, the positive control, and the checks."""
     accuracies: list[list[Cell]] = [
-        [name, epsilon, share.value, share.low, share.high, share.n, one.verdict]
+        [name, epsilon, *accuracy, one.verdict]
         for name, one in judged.items()
-        for epsilon, share in one.accuracies.items()
+        for epsilon, accuracy in one.accuracies.items()
     ]
     attacks = [row for name, one in judged.items() for row in _attack_rows(name, one.runner)]
     checks: dict[str, list[list[Cell]]] = {
@@ -253,10 +254,10 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
     """The accuracies of all models at some radii, with their intervals and verdicts."""
     curves = []
     for (name, one), color, marker in zip(judged.items(), COLORS, MARKERS, strict=False):
-        found = {epsilon: share for epsilon, share in one.accuracies.items() if epsilon in epsilons}
-        values = [share.value for share in found.values()]
-        down = [max(0.0, share.value - share.low) for share in found.values()]
-        up = [max(0.0, share.high - share.value) for share in found.values()]
+        found = {epsilon: accuracy for epsilon, accuracy in one.accuracies.items() if epsilon in epsilons}
+        values = [accuracy.value for accuracy in found.values()]
+        down = [max(0.0, accuracy.value - accuracy.low) for accuracy in found.values()]
+        up = [max(0.0, accuracy.high - accuracy.value) for accuracy in found.values()]
         label = f"{LABELS[name]}: {one.verdict}"
         curves.append(Curve([*found], values, label, color, marker=marker, marker_size=4, y_bars=(down, up)))
     title = f"worst case over all attacks, of {len(judged[OWN].runner.correct)} inputs"
@@ -314,7 +315,7 @@ class ControlModel(NamedTuple):
     def cells(self, epsilon: float) -> list[Cell]:
         """The row of this model in the table of controls."""
         runner, outcomes = self.runner, self.runner.outcomes
-        clean, none = (share.float().mean().item() for share in (runner.correct, runner.no_gradient))
+        clean, none = (found.float().mean().item() for found in (runner.correct, runner.no_gradient))
         suites = outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes
         left = [suite.accuracy.value for suite in suites]
         return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict]
@@ -334,7 +335,7 @@ class PositiveControls:
         Args:
             subject: subject with labels; its inputs are perturbed, the classifier learns from its training data.
             settings: attacks to run.
-            largest: largest radius, as a share of the range.
+            largest: largest radius, as a fraction of the range.
         """
         device = subject.x.device
         model = load_classifier(subject.config, subject.data, "saturable").to(device)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from satae.config.option_types import Level, Share
 from satae.config.registry import EVALUATION_PARTS, NOISES
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import MOST_CHART_PANELS, curve_over_seeds, mean_curve
-from satae.evaluation.result import PartResult, ResultTable, StoredResult, count, number, text
+from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
 from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
-from satae.sweeps.table import format_configuration, shorten_value
+from satae.sweeps.text import format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,9 +33,9 @@ UNITS: Final = {"psnr": "psnr, dB"}
 
 NO_NOISE: Final = "none"
 QUALITY_MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
-COLUMNS: Final = ("noise", "level", "seen", *QUALITY_MEASURES, *(f"noisy {name}" for name in QUALITY_MEASURES), "n")
+COLUMNS: Final = ("noise", "level", "seen", *QUALITY_MEASURES, *(f"{NOISY} {name}" for name in QUALITY_MEASURES), "n")
 SHOWN_COLUMNS: Final = tuple(column for column in COLUMNS if "mse" not in column)  # psnr says the same as mse
-CURVES: Final = tuple(column for column in SHOWN_COLUMNS if column.removeprefix("noisy ") in QUALITY_MEASURES)
+CURVES: Final = tuple(column for column in SHOWN_COLUMNS if column.removeprefix(f"{NOISY} ") in QUALITY_MEASURES)
 SMALLEST_SIDE: Final = 7  # of images that ssim compares
 SMALL_SIDE: Final = 16  # of images of which the usual window would cover most
 USUAL_WINDOW, SMALL_WINDOW = 7, 3
@@ -67,18 +67,17 @@ class Denoising(EvaluationPart):
         the same random draws. ``seen`` says whether the training had such noise.
         """
         rows = [_row(subject, level) for level in track(noise_levels(subject, asdict(self)))]
-        cells = [(*row.at, row.seen, *row.reconstructed, *row.noisy, len(subject.x)) for row in rows]
-        as_trained = next((row for row in rows if row.seen == "level"), rows[0]).reconstructed
-        clean = rows[0].reconstructed
-        kinds: dict[str, list[NoiseRow]] = {}
-        for row in rows[1:]:
-            kinds.setdefault(row.at.noise, []).append(row)
+        clean, *noisy = rows
+        as_trained = next((row for row in rows if row["seen"] == "level"), clean)
+        kinds: dict[str, list[ResultRow]] = {}
+        for row in noisy:
+            kinds.setdefault(row.text("noise"), []).append(row)
         points = {f"{kind}/{name}": _points(found, name) for kind, found in kinds.items() for name in CURVES}
         return PartResult(
-            tables=[ResultTable("denoising", COLUMNS, cells, SHOWN_COLUMNS)],
-            headline={"fvu": as_trained.fvu, "psnr": as_trained.psnr},
+            tables=[ResultTable("denoising", COLUMNS, [[*row.values()] for row in rows], SHOWN_COLUMNS)],
+            headline={"fvu": as_trained["fvu"], "psnr": as_trained["psnr"]},
             notes=[*_notes(subject, rows)],
-            scalars={f"{NO_NOISE}/psnr": clean.psnr, f"{NO_NOISE}/fvu": clean.fvu},
+            scalars={f"{NO_NOISE}/{name}": clean.number(name) for name in ("psnr", "fvu")},
             curves={name.replace(" ", "_"): each for name, each in points.items() if each},
             pictures=_pictures(subject, kinds),
         )
@@ -88,20 +87,20 @@ class Denoising(EvaluationPart):
         """Both measures against the level of each kind of noise, and those of the noisy inputs themselves."""
         summary, rows = PartSummary.of(stored), [*stored.rows("denoising")]
         for row in rows:
-            kind = text(row["noise"])
+            kind = row.text("noise")
             for measure in (*MEASURES, *(f"{NOISY} {measure}" for measure in MEASURES)):
                 places = summary.curves.setdefault(f"{kind}/{measure}", {})
-                places[number(row["level"])] = number(row[measure])
+                places[row.number("level")] = row.number(measure)
             if summary.noise_seen.get(kind) != SEEN:
                 summary.noise_seen[kind] = UNSEEN if row["seen"] == UNSEEN else SEEN
         for measure in MEASURES if rows else ():
-            summary.add(measure, number(stored.result.headline[measure]), count(rows[0]["n"]))
+            summary.add(measure, stored.headline.number(measure), rows[0].count("n"))
         return summary
 
     @classmethod
     def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
         """A chart for each measure, with a panel for each kind of noise."""
-        all_points = [point for point in comparison.points if point.runs]
+        all_points = [point for point in comparison.points if point.finished_runs]
         points = spread_evenly(all_points, MOST_SERIES - 1)
         found = [(shorten_value(format_configuration(point.values), 30), section.of(point)) for point in points]
         known = dict.fromkeys(kind for _, some in found for each in some for kind in each.noise_seen)
@@ -154,30 +153,6 @@ class NoiseLevel(NamedTuple):
     level: float
 
 
-class Quality(NamedTuple):
-    """How close images are to the clean inputs."""
-
-    mse: float  # in the data's units, squared
-    psnr: float  # dB
-    ssim: float | None  # None if the inputs are no images
-    fvu: float
-
-
-class NoiseRow(NamedTuple):
-    """One kind and level of noise, measured."""
-
-    at: NoiseLevel
-    seen: str  # in training: "level", only the "kind", or "no"
-    reconstructed: Quality
-    noisy: Quality
-
-    def value(self, measure: str) -> float | None:
-        """A measure of the reconstructions, or with the prefix ``noisy`` of the noisy inputs."""
-        quality = self.noisy if measure.startswith("noisy ") else self.reconstructed
-        value: float | None = getattr(quality, measure.removeprefix("noisy "))
-        return value
-
-
 def noise_levels(subject: Subject, chosen: Mapping[str, Sequence[float]]) -> list[NoiseLevel]:
     """No noise first; then each chosen kind by rising level, including the level of the training.
 
@@ -196,7 +171,7 @@ def _trained_noise(subject: Subject) -> NoiseLevel:
     return NoiseLevel(noise.name, noise.options.get("level", 0.0))
 
 
-def _notes(subject: Subject, rows: Sequence[NoiseRow]) -> Iterator[str]:
+def _notes(subject: Subject, rows: Sequence[ResultRow]) -> Iterator[str]:
     (low, high), window = subject.data.span, ssim_window(subject.data.shape)
     shape, smallest = "x".join(map(str, subject.data.shape)), f"{SMALLEST_SIDE}x{SMALLEST_SIDE}"
     yield (
@@ -208,9 +183,9 @@ def _notes(subject: Subject, rows: Sequence[NoiseRow]) -> Iterator[str]:
     else:
         yield f"ssim in windows of {window}x{window}, of images of {shape}"
     in_data_units = {entry.name for entry in NOISES.entries() if entry.facts.get("in_data_units")}
-    wide = [row.at for row in rows if row.at.noise in in_data_units and row.at.level > subject.range_width]
+    wide = [row for row in rows if row["noise"] in in_data_units and row.number("level") > subject.range_width]
     if wide:  # the level may be meant in other units
-        levels = ", ".join(f"{noise} {level:g}" for noise, level in wide)
+        levels = ", ".join(f"{row['noise']} {row['level']:g}" for row in wide)
         yield f"{levels}: more than the whole range of the data, which is {subject.range_width:g}"
 
 
@@ -224,16 +199,22 @@ def add_noise(subject: Subject, at: NoiseLevel) -> Tensor:
     return corruption(at.noise, span=subject.data.span, **options)(subject.x, subject.generator(f"noise {at.noise}"))
 
 
-def _row(subject: Subject, at: NoiseLevel) -> NoiseRow:
-    x_noisy = add_noise(subject, at)
-    x_hat = subject.map_batches(subject.model, x_noisy)
-    trained = _trained_noise(subject)
-    seen = ("level" if trained == at else "kind") if trained.noise == at.noise else "no"
-    return NoiseRow(at, seen, compare_to_clean(subject, x_hat), compare_to_clean(subject, x_noisy))
+def _row(subject: Subject, at: NoiseLevel) -> ResultRow:
+    """Measure one kind and level of noise; the cells are in the order of ``COLUMNS``."""
+    x_noisy, trained = add_noise(subject, at), _trained_noise(subject)
+    seen = ("level" if trained == at else "kind") if trained.noise == at.noise else UNSEEN
+    row = ResultRow(noise=at.noise, level=at.level, seen=seen)
+    row |= compare_to_clean(subject, subject.map_batches(subject.model, x_noisy))
+    row |= {f"{NOISY} {name}": value for name, value in compare_to_clean(subject, x_noisy).items()}
+    row["n"] = len(subject.x)
+    return row
 
 
-def compare_to_clean(subject: Subject, y: Tensor) -> Quality:
-    """How close some images (n, *shape) are to the clean inputs."""
+def compare_to_clean(subject: Subject, y: Tensor) -> dict[str, float | None]:
+    """How close some inputs (n, *shape) are to the clean ones: each of ``QUALITY_MEASURES``.
+
+    ``mse`` is in the data's units, squared; ``psnr`` in dB; ``ssim`` is None for inputs that are no images.
+    """
     from satae.training.metrics import psnr, variances
 
     error = y - subject.x
@@ -241,14 +222,14 @@ def compare_to_clean(subject: Subject, y: Tensor) -> Quality:
     mse, window = error.square().mean().item(), ssim_window(subject.data.shape)
     similarity = None if window is None else ssim(subject.x, y, subject.range_width, window).mean().item()
     fvu = (unexplained / variance).item() if variance else math.nan
-    return Quality(mse, psnr(mse, subject.range_width), similarity, fvu)
+    return {"mse": mse, "psnr": psnr(mse, subject.range_width), "ssim": similarity, "fvu": fvu}
 
 
-def _points(rows: Sequence[NoiseRow], measure: str) -> list[tuple[float, float]]:
-    return [(row.at.level, value) for row in rows if (value := row.value(measure)) is not None]
+def _points(rows: Sequence[ResultRow], measure: str) -> list[tuple[float, float]]:
+    return [(row.number("level"), row.number(measure)) for row in rows if row[measure] is not None]
 
 
-def _pictures(subject: Subject, kinds: Mapping[str, Sequence[NoiseRow]]) -> Mapping[str, Picture]:
+def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Mapping[str, Picture]:
     from satae.plots.pictures import is_image, sheet
 
     pictures = {}
@@ -260,22 +241,23 @@ def _pictures(subject: Subject, kinds: Mapping[str, Sequence[NoiseRow]]) -> Mapp
     if is_image(subject.data.shape):
         images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}
         for kind, rows in kinds.items():
-            at = next((row.at for row in rows if row.seen == "level"), rows[len(rows) // 2].at)
-            x_noisy = add_noise(subject, at)[:8]
-            images |= {f"{kind} {at.level:g}": x_noisy, f"x_hat  of {kind} {at.level:g}": subject.model(x_noisy)}
+            level = next((row for row in rows if row["seen"] == "level"), rows[len(rows) // 2]).number("level")
+            x_noisy = add_noise(subject, NoiseLevel(kind, level))[:8]
+            images |= {f"{kind} {level:g}": x_noisy, f"x_hat  of {kind} {level:g}": subject.model(x_noisy)}
         pictures["reconstructions"] = Picture.encode(sheet(images, subject.data.span))
     return pictures
 
 
-def _curves(rows: Sequence[NoiseRow], measure: str) -> list[Curve]:
-    levels = [row.at.level for row in rows]
-    own, noisy = ([value for _, value in _points(rows, name)] for name in (measure, f"noisy {measure}"))
-    stars = _points([row for row in rows if row.seen == "level"], measure)
-    star_levels, star_values = [level for level, _ in stars], [value for _, value in stars]
+def _curves(rows: Sequence[ResultRow], measure: str) -> list[Curve]:
+    def curve(rows: Sequence[ResultRow], measure: str, **style: Any) -> Curve:
+        levels, values = ([row.number(column) for row in rows] for column in ("level", measure))
+        return Curve(levels, values, color=COLORS[0], **style)
+
+    as_trained = [row for row in rows if row["seen"] == "level"]
     return [
-        Curve(levels, own, "reconstruction", COLORS[0], marker="o", marker_size=4),
-        Curve(levels, noisy, "noisy input", COLORS[0], "--", "o", 4, is_hollow=True),
-        Curve(star_levels, star_values, color=COLORS[0], dash="none", marker="*", marker_size=13),
+        curve(rows, measure, label="reconstruction", marker="o", marker_size=4),
+        curve(rows, f"{NOISY} {measure}", label="noisy input", dash="--", marker="o", marker_size=4, is_hollow=True),
+        curve(as_trained, measure, dash="none", marker="*", marker_size=13),
     ]
 
 

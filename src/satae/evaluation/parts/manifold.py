@@ -12,12 +12,12 @@ from satae.config.registry import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
 from satae.evaluation.report_view import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
-from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, interval, number, text
+from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
 from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
-from satae.sweeps.table import shorten_value
+from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ class Manifold(EvaluationPart):
         """The area under the curve against each kind of what is not data."""
         summary = PartSummary.of(stored, label="AUROC against")
         for row in stored.rows("manifold"):
-            summary.add(text(row["against"]), number(row["auroc"]), count(row["n"]), interval(row))
+            summary.add(row.text("against"), row.number("auroc"), row.count("n"), row.interval())
         return summary
 
     @classmethod
@@ -171,7 +171,7 @@ def _energies(subject: Subject, x: Tensor) -> Tensor:
 
 
 def _plane_rows(subject: Subject, own: Tensor) -> list[list[Cell]]:
-    """For data in the plane: their mean energy, and the share of the box that is reconstructed (E1, E2)."""
+    """For data in the plane: their mean energy, and the fraction of the box that is reconstructed (E1, E2)."""
     from satae.robustness.estimates import mean_estimate
     from satae.training.metrics import energy_map, low_energy_area
 

@@ -12,11 +12,11 @@ from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import baseline_panels
-from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult, count, number, text
+from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS
 from satae.sweeps.series import Comparison
-from satae.sweeps.table import shorten_value
+from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,9 +25,20 @@ if TYPE_CHECKING:
     from satae.robustness.norm_ball import Norm
 
 COLUMNS: Final = (
-    *("model", "output", "norm", "epsilon", "change", "change share", "largest change", "slope"),
-    *("certified", "by norms", "by intervals", "n"),
+    "model",
+    "output",
+    "norm",
+    "epsilon",
+    "change",
+    "change share",
+    "largest change",
+    "slope",
+    "certified",
+    "by norms",
+    "by intervals",
+    "n",
 )
+CERTIFIED_SHARE: Final = "certified share"  # in figures alone
 SHOWN_COLUMNS: Final = ("model", "output", "norm", "epsilon", "change", "change share", "slope", "certified", "n")
 NOTES: Final = (
     "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
@@ -71,8 +82,8 @@ class Perturbation(EvaluationPart):
         """Find and certify the largest change of the code and of the reconstruction in a ball around each input.
 
         Projected gradient ascent finds a lower bound on the largest change, the certificate is an upper bound. A change
-        is measured in the norm of its ball, and as a share of the mean distance between the outputs of two inputs, so
-        that models of different scales can be compared. The unregularized baseline is measured beside the model.
+        is measured in the norm of its ball, and as a fraction of the mean distance between the outputs of two inputs,
+        so that models of different scales can be compared. The unregularized baseline is measured beside the model.
         """
         from satae.evaluation.baselines import train_baseline
         from satae.robustness.ibp import Encoder
@@ -89,25 +100,26 @@ class Perturbation(EvaluationPart):
             for output in OUTPUTS
             for name, model in models.items()
         ]
-        rows = [measure_output(subject, f, of, self) for of, f in track(cases)]
+        rows = [measure_output(subject, f, at, self) for at, f in track(cases)]
         if not rows:
             return PartResult([], {}, notes=["no perturbation: no radius is given"])
         largest = {
-            row.of.model: row.relative(row.change)
+            row["model"]: row["change share"]
             for row in rows
-            if row.of.output == CODE and row.of.norm == rows[0].of.norm
+            if row["output"] == CODE and row["norm"] == rows[0]["norm"]
         }
         names = {OWN: "code change", BASELINE: "of its twin"}
         baseline = f"; {BASELINE}: the same trained with alpha=0" if BASELINE in models else ""
-        by_curve: dict[tuple[str, str, str], list[PerturbationRow]] = {}
+        by_curve: dict[tuple[str, str, str], list[ResultRow]] = {}
         for row in rows:
-            by_curve.setdefault((row.of.model, row.of.norm, row.of.output), []).append(row)
+            by_curve.setdefault((row.text("model"), row.text("norm"), row.text("output")), []).append(row)
+        cells = [[row[column] for column in COLUMNS] for row in rows]
         return PartResult(
-            tables=[ResultTable("perturbation", COLUMNS, [row.cells() for row in rows], SHOWN_COLUMNS)],
+            tables=[ResultTable("perturbation", COLUMNS, cells, SHOWN_COLUMNS)],
             headline={name: largest[model] for model, name in names.items() if model in largest},
             notes=[*NOTES, f"{OWN}: the model of the run{baseline}"],
             curves={
-                f"{model}/{norm}_{output}": [(row.of.epsilon, row.relative(row.change)) for row in found]
+                f"{model}/{norm}_{output}": [(row.number("epsilon"), row.number("change share")) for row in found]
                 for (model, norm, output), found in by_curve.items()
             },
             pictures={"curves": draw_picture(_panels(by_curve), 2)},
@@ -118,12 +130,12 @@ class Perturbation(EvaluationPart):
         """The change of the code in the largest ball of the first norm."""
         rows = [row for row in stored.rows("perturbation") if row["output"] == "code"]
         rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
-        epsilon = max((number(row["epsilon"]) for row in rows), default=math.nan)
-        label = f"change of the code, {text(rows[0]['norm'])}, epsilon {epsilon:g}" if rows else ""
+        epsilon = max((row.number("epsilon") for row in rows), default=math.nan)
+        label = f"change of the code, {rows[0].text('norm')}, epsilon {epsilon:g}" if rows else ""
         summary = PartSummary.of(stored, label=label)
         for row in rows:
-            if (model := text(row["model"])) in (OWN, BASELINE) and row["epsilon"] == epsilon:
-                summary.add(model, number(row["change share"]), count(row["n"]))
+            if (model := row.text("model")) in (OWN, BASELINE) and row["epsilon"] == epsilon:
+                summary.add(model, row.number("change share"), row.count("n"))
         return summary
 
     @classmethod
@@ -146,7 +158,7 @@ def check_radii(option: str, radii: Sequence[float], largest: float) -> None:
 
     Args:
         option: name of the option.
-        radii: chosen radii, as shares of the range.
+        radii: chosen radii, as fractions of the range.
         largest: size of the largest change; in the norm linf that of the whole range, 1.
 
     Raises:
@@ -167,63 +179,55 @@ class PerturbedOutput(NamedTuple):
     model: str
     output: str
     norm: Norm
-    epsilon: float  # as a share of the range of the data
+    epsilon: float  # as a fraction of the range of the data
 
 
-class PerturbationRow(NamedTuple):
-    """An output, measured on each input: (n,) each."""
+def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options: Perturbation) -> ResultRow:
+    """Attack and certify one output ``f`` of a model on every input.
 
-    of: PerturbedOutput
-    change: Tensor  # the largest change that was found
-    slope: Tensor  # the largest ratio of the change to that of the input
-    certified: Tensor  # no change can be larger
-    by_norms: Tensor
-    by_intervals: Tensor
-    output_distance: float  # mean distance between the outputs of two inputs
-
-    def relative(self, change: Tensor) -> float:
-        """The mean of a change (n,), in distances between the outputs of two inputs."""
-        return change.mean().item() / self.output_distance if self.output_distance else math.nan
-
-    def cells(self) -> list[Cell]:
-        """The row in the order of ``COLUMNS``."""
-        change = [self.change.mean().item(), self.relative(self.change), self.change.max().item()]
-        bounds = [bound.mean().item() for bound in (self.certified, self.by_norms, self.by_intervals)]
-        return [*self.of, *change, self.slope.mean().item(), *bounds, len(self.change)]
-
-
-def measure_output(subject: Subject, f: nn.Module, of: PerturbedOutput, options: Perturbation) -> PerturbationRow:
-    """Attack and certify one output ``f`` of a model on every input."""
+    A share is a fraction of the mean distance between the outputs of two inputs.
+    """
     import torch
 
     from satae.robustness.ibp import certified_bound
     from satae.robustness.largest_change import largest_change
     from satae.robustness.norm_ball import RandomStreams, vector_norm
 
-    ball = subject.norm_ball(of.norm, of.epsilon)
-    examples = torch.arange(len(subject.x), device=subject.x.device)
+    ball = subject.norm_ball(at.norm, at.epsilon)
+    numbers = torch.arange(len(subject.x), device=subject.x.device)
 
-    def on_batch(x: Tensor, examples: Tensor) -> Tensor:
-        draws = RandomStreams.for_examples(subject.seed, examples)
+    def on_batch(x: Tensor, numbers: Tensor) -> Tensor:
+        draws = RandomStreams.for_examples(subject.seed, numbers)
         moved = largest_change(f, x, ball, draws, steps=options.steps, restarts=options.restarts)
         bound = certified_bound(f, x, ball)
         by_norms = torch.full_like(bound.change, bound.by_norms)
         columns = [moved.change, moved.slope, bound.change, by_norms, bound.by_intervals]
         return torch.stack([values.double() for values in columns], dim=1)
 
-    change, slope, bound, by_norms, by_intervals = subject.map_batches(on_batch, subject.x, examples).unbind(1)
+    change, slope, bound, by_norms, by_intervals = subject.map_batches(on_batch, subject.x, numbers).unbind(1)
     outputs = subject.map_batches(f, subject.x)
-    distance = vector_norm(outputs - outputs.roll(1, 0), of.norm).mean().item()  # of each input and the next one
-    return PerturbationRow(of, change, slope, bound, by_norms, by_intervals, distance)
+    distance = vector_norm(outputs - outputs.roll(1, 0), at.norm).mean().item()  # of each input and the next one
+    cells = {
+        "change": change.mean().item(),
+        "change share": change.mean().item() / distance if distance else math.nan,
+        "largest change": change.max().item(),
+        "slope": slope.mean().item(),
+        "certified": bound.mean().item(),
+        CERTIFIED_SHARE: bound.mean().item() / distance if distance else math.nan,
+        "by norms": by_norms.mean().item(),
+        "by intervals": by_intervals.mean().item(),
+        "n": len(change),
+    }
+    return ResultRow({**at._asdict(), **cells})
 
 
-def _panels(by_curve: dict[tuple[str, str, str], list[PerturbationRow]]) -> list[Panel]:
+def _panels(by_curve: dict[tuple[str, str, str], list[ResultRow]]) -> list[Panel]:
     """A panel for each output and norm: what was found and what is certified, for each model."""
     curves: dict[str, list[Curve]] = {}
     for (model, norm, output), rows in by_curve.items():
-        radii = [row.of.epsilon for row in rows]
-        found = [row.relative(row.change) for row in rows]
-        bound = [row.relative(row.certified) for row in rows]
+        radii, found, bound = (
+            [row.number(column) for row in rows] for column in ("epsilon", "change share", CERTIFIED_SHARE)
+        )
         some = curves.setdefault(f"{output}, {norm}", [])
         color, marker = COLORS[len(some) // 2], MARKERS[len(some) // 2]
         some.append(Curve(radii, found, f"{model}: found", color, marker=marker, marker_size=4))

@@ -1,0 +1,128 @@
+"""Results as text: numbers with their deviations, configurations, durations, and tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from satae.config.schema import SEED
+from satae.messages import clean_text, format_compact
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics
+
+NOTHING: Final = "–"  # stands where a number is unknown
+PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+ALL_RUNS: Final = "all runs"  # the name of the only configuration
+MOST_KEY_COLUMNS: Final = 8  # options that have a column in a table
+MOST_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
+FOLDED_ROWS: Final = 60  # a longer table is folded on the page
+SMALLEST_WITH_PLACES: Final = 1e-5  # a smaller deviation is written with a power of ten
+TOO_LARGE: Final = "too large"  # stands for a deviation that exceeds every float
+
+
+def format_number(value: float | None) -> str:
+    """A number with four significant digits, or with all digits before the point up to a million."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:#.4g}"
+
+
+def format_statistics(statistics: SeedStatistics) -> str:
+    """``0.3209 ± 0.0072``: the mean and half of its interval; for two seeds both values: ``0.32 (0.31, 0.33)``."""
+    mean, half = statistics.mean, statistics.half_width
+    if statistics.n != 2 or not 1e-14 * abs(mean) < half < 1e6 or abs(mean) >= 1e6:
+        return format_deviation(mean, half)
+    numbers = (mean, mean - half, mean + half)
+    if half < SMALLEST_WITH_PLACES:
+        center, low, high = map(format_number, numbers)
+        return f"{center} ({low}, {high})"
+    center, low, high = (f"{value:.{decimal_places(half)}f}" for value in numbers)
+    return f"{center} ({low}, {high})".replace("-", "\N{MINUS SIGN}")
+
+
+def format_deviation(mean: float, deviation: float) -> str:
+    """``0.3209 ± 0.0072``: a number and what it may deviate by, with two significant digits of the latter."""
+    if math.isnan(deviation):
+        return format_number(mean)
+    if deviation <= 1e-14 * abs(mean):  # equal numbers; what is left is rounding
+        return f"{format_number(mean)}{PLUS_MINUS}0"
+    if math.isinf(deviation):
+        return f"{format_number(mean)}{PLUS_MINUS}{TOO_LARGE}"
+    if not SMALLEST_WITH_PLACES <= deviation < 1e6 or abs(mean) >= 1e6:
+        return f"{format_number(mean)}{PLUS_MINUS}{deviation:.2g}"
+    places = decimal_places(deviation)
+    return f"{mean:.{places}f}{PLUS_MINUS}{deviation:.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def decimal_places(deviation: float) -> int:
+    """The decimal places that show two significant digits of a deviation."""
+    return max(0, 1 - math.floor(math.log10(deviation)))
+
+
+def format_change(statistics: SeedStatistics) -> str:
+    """A difference with its sign: ``+0.02 ± 0.01``."""
+    return format_statistics(statistics) if statistics.mean < 0 else f"+{format_statistics(statistics)}"
+
+
+def format_configuration(values: Mapping[str, Any]) -> str:
+    """A configuration: ``act=relu, alpha=0.1``."""
+    return ", ".join(f"{shorten_value(key)}={shorten_value(value)}" for key, value in values.items()) or ALL_RUNS
+
+
+def configuration_label(group: SeedGroup) -> str:
+    """A configuration by what varies; if nothing varies, the name of its only run, or that it is of all runs."""
+    if group.values or len(group.runs) > 1:
+        return format_configuration(group.values)
+    return shorten_value(clean_text(group.runs[0].name))
+
+
+def format_duration(seconds: float) -> str:
+    """``1 h 02 min``, ``3 min 20 s`` or ``4.2 s``."""
+    if not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    return f"{minutes} min {round(seconds) % 60:02} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def shorten_value(value: object, most: int = 40) -> str:
+    """A value as a user types it, cut after ``most`` characters."""
+    text = " ".join(format_compact(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+class TextTable(NamedTuple):
+    """A table of text; the first cell of a row names the row."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    numbers: int  # the last columns, which hold numbers
+    left_out: int  # rows that the page does not show
+    files: str = "runs.csv and groups.csv"  # hold all rows
+    caption: str = ""
+
+    @classmethod
+    def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
+        """A table with at most ``MOST_TABLE_ROWS`` of the rows."""
+        all_rows = [*rows]
+        return cls(title, [*head], all_rows[:MOST_TABLE_ROWS], numbers, max(0, len(all_rows) - MOST_TABLE_ROWS))
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the page shows the table only on demand."""
+        return len(self.rows) > FOLDED_ROWS
+
+
+def table_keys(axes: Sequence[str]) -> list[str]:
+    """The varied options that get a column of their own: all but the seed, ``MOST_KEY_COLUMNS`` at most."""
+    return [key for key in axes if key != SEED][:MOST_KEY_COLUMNS]
+
+
+def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:
+    """The cells of a configuration in these columns; its label if there are none."""
+    values = [shorten_value(group.values[key]) if key in group.values else NOTHING for key in keys]
+    return values or [configuration_label(group)]
