@@ -75,6 +75,8 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     ):
         record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
         console.info(experiment.summary())
+        for note in experiment.data.notes:
+            console.info(f"data: {note}")
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
         if not resumed:

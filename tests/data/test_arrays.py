@@ -166,7 +166,9 @@ def test_the_arrays_of_an_npz_file(tmp_path, keys):
     assert data.train.x.max() < 100
     for split in data.splits:
         assert (split.y is None) == (not any(key[0] == "y" for key in keys))
-        assert split.y is None or torch.equal(split.y, split.x[:, 0].long())
+        wanted = split.x[:, 0].long()
+        wanted = torch.where(wanted >= 100, wanted - 60, wanted)  # classes are numbered without a gap
+        assert split.y is None or torch.equal(split.y, wanted)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", ">i4"])
@@ -340,7 +342,9 @@ def test_the_first_example_that_is_not_finite_is_named(tmp_path, monkeypatch, wr
     values[place, 4] = values[39, 5] = float(wrong)
     file = tmp_path / f"x{suffix}"
     path = saved(file, values) if suffix == ".npy" else zipped(file, x=values)
-    with pytest.raises(ValueError, match=f"example {place} holds {wrong}, not a finite number; fix") as refusal:
+    with pytest.raises(
+        ValueError, match=f"example {place}, column 4 holds {wrong}, not a finite number; fix"
+    ) as refusal:
         array(path=path, span=span)
     assert path in str(refusal.value)
 
@@ -351,7 +355,7 @@ def test_a_value_outside_the_promised_span_is_named(tmp_path, monkeypatch, where
     parts = {"x": numpy.linspace(0, 1, 80).reshape(40, 2), "t": numpy.linspace(0, 1, 80).reshape(40, 2)}
     parts[where][place, 1] = 1.5
     paths = {name: saved(tmp_path / f"{name}.npy", values) for name, values in parts.items()}
-    with pytest.raises(ValueError, match=rf"example {place} holds 1.5, outside span=\[0, 1\]") as refusal:
+    with pytest.raises(ValueError, match=rf"example {place}, column 1 holds 1.5, outside span=\[0, 1\]") as refusal:
         array(path=paths["x"], test_path=paths["t"], span=[0, 1])
     assert paths[where] in str(refusal.value)
 
@@ -359,7 +363,7 @@ def test_a_value_outside_the_promised_span_is_named(tmp_path, monkeypatch, where
 def test_a_number_too_large_for_float32_is_named(tmp_path):
     values = VECTORS.astype("float64")
     values[7, 2] = 1e300
-    with pytest.raises(ValueError, match="example 7 holds"):
+    with pytest.raises(ValueError, match=r"example 7, column 2 holds 1e\+300, too large for float32"):
         array(path=saved(tmp_path / "x.npy", values))
 
 
@@ -370,7 +374,7 @@ def test_bytes_take_no_span(tmp_path):
     assert path in str(refusal.value)
 
 
-WRONG_LABELS = [numpy.arange(39), numpy.arange(40.0), numpy.ones((40, 2), int), numpy.ones(40, bool)]
+WRONG_LABELS = [numpy.arange(39), numpy.arange(40) / 2, numpy.ones((40, 2), int), numpy.ones(40, complex)]
 
 
 @pytest.mark.parametrize("labels", WRONG_LABELS, ids=lambda y: f"{y.dtype}{y.shape}")

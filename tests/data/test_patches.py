@@ -156,10 +156,10 @@ def test_an_empty_split_is_refused(count, valid, test):
         patches(count=count, valid=valid, test=test)
 
 
-def test_a_blank_photograph_has_deviation_1(tmp_path):
-    data = patches(path=album(tmp_path / "in", numpy.full((30, 100), 7, "uint8")), size=SIZE, count=100)
-    assert data.scale == 1
-    assert not data.batch(data.train.x).any()
+def test_a_blank_photograph_is_refused(tmp_path):
+    path = album(tmp_path / "in", numpy.full((30, 100), 7, "uint8"))
+    with pytest.raises(ValueError, match=r"every number is 7, so that there is nothing to learn"):
+        patches(path=path, size=SIZE, count=100)
 
 
 def test_more_photographs_than_patches(tmp_path):

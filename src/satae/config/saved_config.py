@@ -12,13 +12,14 @@ from typing import Any, Final
 import yaml
 
 from satae.config.registry import YAML_LOADER, conf_values
-from satae.config.schema import Config, default_choice, validate
+from satae.config.schema import GROUPS, Config, default_choice, validate
 from satae.errors import ConfigError
 from satae.messages import brief, brief_line, first_line
 
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
 ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
+OPTIONS_ADDED_LATER: Final = {"data": ("background",)}  # of each group: options that they do not have
 
 
 def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes:
@@ -106,7 +107,20 @@ def read_config_values(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a configuration ({brief_line(error)})") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"{path}: is not a configuration")
-    return values
+    return _add_later_options(values)
+
+
+def _add_later_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give options that an earlier version did not have their default values, with which nothing changes."""
+    added = dict(values)
+    for group, options in OPTIONS_ADDED_LATER.items():
+        chosen = values.get(group)
+        if not isinstance(chosen, Mapping) or chosen.get("name") not in GROUPS[group].names():
+            continue
+        defaults = GROUPS[group].defaults(chosen["name"])
+        later = {option: defaults[option] for option in options if option in defaults}
+        added[group] = {**later, **chosen}
+    return added
 
 
 def restore_config(values: object, where: str) -> Config:
@@ -126,7 +140,7 @@ def restore_config(values: object, where: str) -> Config:
     defaults = conf_values("config.yaml")
     added = {key: defaults[key] if key in defaults else vars(default_choice(key)) for key in ADDED_LATER}
     try:
-        return validate({**added, **values})
+        return validate({**added, **_add_later_options(values)})
     except ConfigError as error:
         raise ConfigError(f"{where}: {brief(error)}") from None
     except Exception as error:  # keys that are not words, and whatever else YAML can hold

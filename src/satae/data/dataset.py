@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +40,7 @@ class OnDisk:
     axes: tuple[int, ...]  # axes of the file, in the order of the tensor's axes; 0 is the first
     index: Tensor  # (N,): numbers of the rows, on the CPU
     device: torch.device = CPU  # of the tensors that ``load`` returns
+    center: np.ndarray | None = None  # subtracted from each row of the file; a number, or one for each column
 
     @classmethod
     def of(cls, array: np.memmap) -> OnDisk:
@@ -85,6 +87,17 @@ class OnDisk:
         Raises:
             OSError: the file is missing, or has become shorter.
         """
+        rows = self.read_rows()
+        stored = as_stored((rows if self.center is None else rows - self.center).transpose(self.axes))
+        on_gpu = self.device.type == "cuda"
+        return (stored.pin_memory() if on_gpu else stored).to(self.device, non_blocking=on_gpu)
+
+    def read_rows(self) -> np.ndarray:
+        """Read the rows as they are in the file, (N, *row).
+
+        Raises:
+            OSError: the file is missing, or has become shorter.
+        """
         rows = np.empty((len(self), *self.row), self.dtype)
         places = rows.reshape(len(self), math.prod(self.row)).view(np.uint8)
         index = self.index.numpy()
@@ -95,9 +108,7 @@ class OnDisk:
                 file.seek(self.offset + int(index[start]) * places.shape[1])
                 if file.readinto(run.data) != run.nbytes:
                     raise OSError(f"{self.file}: has become shorter while it was read")
-        stored = as_stored(rows.transpose(self.axes))
-        on_gpu = self.device.type == "cuda"
-        return (stored.pin_memory() if on_gpu else stored).to(self.device, non_blocking=on_gpu)
+        return rows
 
 
 Stored = Tensor | OnDisk  # (N, *shape): images as uint8, other data as float32 (in a file, any float)
@@ -153,6 +164,7 @@ class Dataset:
     span: tuple[float, float]  # smallest and largest value, after scaling
     scale: float = 1.0  # stored values times the scale, plus the offset, are in the data's own units
     offset: float = 0.0
+    notes: tuple[str, ...] = ()  # what was guessed, dropped or converted, for the user; one line each
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -246,7 +258,13 @@ def split_sizes(count: int, valid: float, test: float | None) -> list[int]:
 
 
 def shuffled_splits(
-    pool: Split, *, valid: float, test: float | Split, seed: int, limit: int | None = None
+    pool: Split,
+    *,
+    valid: float,
+    test: float | Split,
+    seed: int,
+    limit: int | None = None,
+    groups: Tensor | None = None,
 ) -> tuple[Split, Split, Split]:
     """Divide a pool of examples at random into train, valid and test. Small splits are read into memory.
 
@@ -256,6 +274,8 @@ def shuffled_splits(
         test: share of the pool for the test, or the test split that the data set has.
         seed: of the order; not the seed of training, so that every run is measured on the same examples.
         limit: keep only the first ``limit`` examples of each split.
+        groups: numbers (N,) from 0; examples with the same number stay in one split. If there are too few groups, each
+            split takes the next examples in their order.
 
     Raises:
         ValueError: a split would be empty, or ``limit`` is below 1.
@@ -263,9 +283,64 @@ def shuffled_splits(
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit}: must be at least 1, or null for all")
     order = torch.randperm(len(pool.x), generator=torch.Generator().manual_seed(seed))
-    parts = order.split(split_sizes(len(order), valid, None if isinstance(test, Split) else test))
+    sizes = split_sizes(len(order), valid, None if isinstance(test, Split) else test)
+    parts: Sequence[Tensor] = order.split(sizes)
+    if groups is not None:
+        number = _split_groups(groups, sizes, seed)
+        parts = [order[number[order] == part] for part in range(len(sizes))]
     splits = [pool.rows(part[:limit]) for part in parts]
     if isinstance(test, Split):
         splits.append(test.rows(torch.arange(len(test.x))[:limit]))
     train_split, valid_split, test_split = (split.in_memory_if_small() for split in splits)
     return train_split, valid_split, test_split
+
+
+def can_split_groups(groups: Tensor, parts: int) -> bool:
+    """Whether there are enough groups to give each of some splits a group of its own."""
+    return len(groups.unique()) >= parts
+
+
+def _split_groups(groups: Tensor, sizes: list[int], seed: int) -> Tensor:
+    """The number (N,) of the split of each example: 0 to train, 1 to validate, 2 to test."""
+    if not can_split_groups(groups, len(sizes)):
+        return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    counts = groups.bincount()
+    order = torch.randperm(len(counts), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = [group for group in order if counts[group]]
+    split_of = torch.zeros(len(counts), dtype=torch.long)
+    for part in range(1, len(sizes)):
+        size, later = sizes[part], len(sizes) - part  # splits that still need a group: these and the training
+        chosen = list[int]()
+        for group in order:
+            if counts[group] <= size and len(order) - len(chosen) > later:
+                chosen.append(group)
+                size -= int(counts[group])
+        chosen = chosen or [min(order, key=lambda group: int(counts[group]))]
+        split_of[chosen] = part
+        order = [group for group in order if group not in chosen]
+    return split_of[groups]
+
+
+def refuse_constant(where: str, train: Split) -> None:
+    """Refuse training examples that are all the same: nothing can be learned from them.
+
+    Args:
+        where: their origin, for messages.
+        train: the training split.
+
+    Raises:
+        ValueError: they are all the same, or there is only one.
+    """
+    if len(train.x) == 1:
+        raise ValueError(f"{where}: one example is left to train on, from which there is nothing to learn; use more")
+    first, parts = _load(train.x[:1]), train.x.split(chunk(tuple(train.x.shape[1:])))
+    if all(torch.equal(numbers, first.expand_as(numbers)) for numbers in map(_load, parts)):
+        same = f"every number is {first.flatten()[0].item():g}" if len(first.unique()) == 1 else "all are the same"
+        raise ValueError(
+            f"{where}: of {len(train.x):,} examples to train on, {same}, so that there is nothing to learn; check the"
+            " file"
+        )
+
+
+def _load(x: Stored) -> Tensor:
+    return x.load() if isinstance(x, OnDisk) else x

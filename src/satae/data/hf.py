@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from satae.config.option_types import Count, HubPath, OpenShare, Seed, Width
 from satae.config.registry import DATA_SOURCES
 from satae.data import images
-from satae.data.arrays import split_user_data, to_examples, to_labels
-from satae.data.dataset import Dataset, Split, Stored
+from satae.data.dataset import Dataset
+from satae.data.decoding import Background
+from satae.data.labels import read_labels
 from satae.data.local_files import expand_path, reason
+from satae.data.numeric_arrays import Center, find_center, to_examples
+from satae.data.user_data import Part, split_user_data
 
 
 @DATA_SOURCES.register("hf", origin="the Hugging Face hub, or a folder in its formats")
@@ -26,6 +31,7 @@ def hf(
     test_split: str | None = None,
     size: Width | None = None,
     colour: bool = False,
+    background: Background = "auto",
     valid: OpenShare = 0.15,
     test: OpenShare = 0.15,
     split_seed: Seed = 0,
@@ -41,12 +47,29 @@ def hf(
     """
     where = f"path={path}"
     found = _load(where, path, config)
-    parts = [
-        (f"{where}, {name}", _read_split(where, found, name, column, label, size, colour))
-        for name in (train_split, test_split)
-        if name
-    ]
-    return split_user_data("hf", parts, valid, test, split_seed, limit, remedy="set size")
+    parts = list[Part]()
+    first: images.DecodedImages | Center | None = None
+    for name in (train_split, test_split):
+        if name is None:
+            continue
+        table = _find_split(where, found, name, column, label)
+        labels = None
+        if label:
+            labels = read_labels(f"{where}, column {label}", np.asarray(table[label][:]), len(table))
+        place, column_place = f"{where}, {name}", f"{where}, column {column}"
+        if isinstance(table.features[column], _image_type()):
+            decoded = _decode(column_place, table, column, size, colour, background, first)
+            first = first or decoded
+            labels = None if labels is None else labels[decoded.file_numbers.numpy()]
+            parts.append(Part(place, decoded.x, labels, decoded.groups, notes=decoded.notes))
+        else:
+            values = _read_numbers(table, column)
+            center = first if isinstance(first, Center) else find_center(place, values)
+            first = center
+            x = to_examples(column_place, values, center=center.values)
+            parts.append(Part(place, x, labels, center=center.values, notes=center.notes))
+    are_images = isinstance(first, images.DecodedImages)
+    return split_user_data("hf", parts, valid, test, split_seed, limit, remedy="set size", is_brightness=are_images)
 
 
 def _load(where: str, path: str, config: str | None) -> dict[str, Any]:
@@ -70,37 +93,58 @@ def _load(where: str, path: str, config: str | None) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {"train": found}
 
 
-def _read_split(
-    where: str, found: dict[str, Any], name: str, column: str, label: str | None, size: int | None, colour: bool
-) -> Split:
+def _find_split(where: str, found: dict[str, Any], name: str, column: str, label: str | None) -> Any:
+    """A split of the data set, which has the columns.
+
+    Raises:
+        ValueError: there is no such split or column.
+    """
     if name not in found:
         raise ValueError(f"{where}: has no split {name}; there are {', '.join(found)}")
     part = found[name]
     for wanted in (column, label):
         if wanted and wanted not in part.features:
             raise ValueError(f"{where}: has no column {wanted}; there are {', '.join(part.features)}")
-    y = to_labels(f"{where}, column {label}", np.asarray(part[label][:]), len(part)) if label else None
-    return Split(_read_column(f"{where}, column {column}", part, column, size, colour), y)
+    return part
 
 
-def _read_column(where: str, part: Any, column: str, size: int | None, colour: bool) -> Stored:
+def _image_type() -> type:
     import datasets
 
+    kind: type = datasets.Image
+    return kind
+
+
+def _read_numbers(part: Any, column: str) -> np.ndarray:
     leaf = part.features[column]
-    if not isinstance(leaf, datasets.Image):
-        while hasattr(leaf, "feature"):
-            leaf = leaf.feature
-        kind = str(getattr(leaf, "dtype", "object"))
-        # without its own type, the library would make the column int64 or float32
-        own_type = {"dtype": np.dtype(kind)} if kind.startswith(("uint", "int", "float")) else {}
-        return to_examples(where, np.asarray(part.with_format("numpy", **own_type)[column][:]))
+    while hasattr(leaf, "feature"):
+        leaf = leaf.feature
+    kind = str(getattr(leaf, "dtype", "object"))
+    # without its own type, the library would make the column int64 or float32
+    own_type = {"dtype": np.dtype(kind)} if kind.startswith(("uint", "int", "float")) else {}
+    return np.asarray(part.with_format("numpy", **own_type)[column][:])
 
-    def describe(number: int) -> str:
-        return f"{where}, image {number}"
 
-    def load(number: int) -> images.Pixels:
-        with images.explain_image_errors(describe(number)):
-            return images.to_pixels(part[number][column], size, colour)
+def _decode(
+    where: str, part: Any, column: str, size: int | None, colour: bool, background: Background, like: Any
+) -> images.DecodedImages:
+    """The images of a column, decoded like those in ``like`` if that are images."""
+    import datasets
+    import PIL.Image
+
+    PIL.Image.init()
+    formats = tuple(name for name in PIL.Image.OPEN if name != "EPS")  # which would start a program
+    packed = part.cast_column(column, datasets.Image(decode=False))
+
+    def open_image(number: int) -> BinaryIO:
+        found = packed[number][column]
+        if found is None:
+            raise ValueError("there is none")
+        if found["bytes"] is not None:
+            return io.BytesIO(found["bytes"])
+        import fsspec  # type: ignore[import-untyped]
+
+        return cast(BinaryIO, fsspec.open(found["path"], "rb").open())
 
     files = [file["filename"] for file in part.cache_files]
     origin = [
@@ -110,4 +154,12 @@ def _read_column(where: str, part: Any, column: str, size: int | None, colour: b
         str(len(part)),
         *(f"{file} {os.stat(file).st_mtime_ns}" for file in files),
     ]
-    return images.decode_once(f"hf-{part.split}", origin, len(part), load, describe, size=size, colour=colour)
+    return images.decode_once(
+        f"hf-{part.split}",
+        origin,
+        [images.ImageFile(f"{where}, image {n}", partial(open_image, n), formats) for n in range(len(part))],
+        background,
+        size=size,
+        colour=colour,
+        like=like.rendering if isinstance(like, images.DecodedImages) else None,
+    )

@@ -3,24 +3,86 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from threading import Condition
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 import numpy as np
+import PIL
 import PIL.Image
-import PIL.ImageOps
+import torch
+from torch import Tensor
 
 from satae.data.dataset import OnDisk
+from satae.data.decoding import (
+    LARGEST_16_BITS,
+    Background,
+    PageFacts,
+    Pixels,
+    Rendering,
+    check_pixels,
+    choose_rendering,
+    describe_rendering,
+    examine_page,
+    page_numbers,
+    to_pixels,
+)
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
+from satae.data.numeric_arrays import is_fill_value
 
-Pixels = np.ndarray  # (C, height, width), uint8
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
+PILLOW_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    AttributeError,
+    MemoryError,
+    PIL.Image.DecompressionBombError,
+    PIL.Image.DecompressionBombWarning,  # where warnings are errors
+)
 IMAGES_PER_WRITE: Final = 256  # images decoded between two writes
+PIXELS_AT_ONCE: Final = 2**26  # of images that are decoded at the same time, or a single larger image
+DECODER: Final = "decoder 2"  # another one does not read what an earlier one left in the cache
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+class ImageFile(NamedTuple):
+    """A file with one image or several pages."""
+
+    name: str  # for messages
+    open: Callable[[], BinaryIO]
+    formats: tuple[str, ...] = PILLOW_FORMATS
+
+
+class Survey(NamedTuple):
+    """What was found in some image files before they are decoded."""
+
+    pages: list[list[int]]  # of each file: the numbers of its pages that are read
+    largest: int  # number of pixels of the largest page
+    rendering: Rendering
+    notes: list[str]  # what the user should know
+
+
+class DecodedImages(NamedTuple):
+    """Images in a file, and where they come from."""
+
+    x: OnDisk  # (N, C, H, W)
+    file_numbers: Tensor  # (N,): of the file that each image is in
+    rendering: Rendering
+    notes: list[str]
+
+    @property
+    def groups(self) -> Tensor | None:
+        """The number of the file that each image is in, if a file holds several."""
+        return self.file_numbers if len(self.file_numbers.unique()) < len(self.file_numbers) else None
 
 
 def find_images(folder: str, option: str = "path") -> list[Path]:
@@ -60,110 +122,248 @@ def find_images(folder: str, option: str = "path") -> list[Path]:
     return sorted(files)
 
 
-def read_image(file: Path, size: int | None, colour: bool) -> Pixels:
-    """The pixels of an image file, as :func:`to_pixels` returns them.
+def local_image(file: Path) -> ImageFile:
+    """An image file on this machine."""
+    return ImageFile(str(file), lambda: open(file, "rb"))
+
+
+@contextmanager
+def open_image(file: ImageFile) -> Iterator[tuple[PIL.Image.Image, BinaryIO]]:
+    """Open an image file; errors that Pillow raises inside the context become one line with its name.
 
     Raises:
         ValueError: it cannot be read as an image.
     """
-    with explain_image_errors(str(file)), PIL.Image.open(file, formats=PILLOW_FORMATS) as image:
-        return to_pixels(image, size, colour)
-
-
-@contextmanager
-def explain_image_errors(name: str) -> Iterator[None]:
-    """Turn the errors that Pillow raises for an image into one line with its name.
-
-    Raises:
-        ValueError: an error was raised inside the context.
-    """
     try:
-        yield
-    except (OSError, SyntaxError, ValueError, AttributeError, MemoryError, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: cannot be read as an image ({reason(error)}); replace it or remove it") from None
+        with file.open() as stream, PIL.Image.open(stream, formats=file.formats) as image:
+            yield image, stream
+    except PILLOW_ERRORS as error:
+        why = "its format is unknown" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
+        raise ValueError(f"{file.name}: cannot be read as an image ({why}); replace it or remove it") from None
 
 
-def to_pixels(image: PIL.Image.Image, size: int | None, colour: bool) -> Pixels:
-    """Convert an image to grey levels, or to red, green and blue.
+def survey(
+    files: Sequence[ImageFile], background: Background, *, size: int | None, colour: bool, like: Rendering | None = None
+) -> Survey:
+    """Look into every image file, and decide for all of them how they are decoded.
 
     Args:
-        image: the image. It is turned as its EXIF data say; numbers of 16 bits are reduced to 8.
-        size: side of the square to which the middle of the image is scaled; None leaves it as it is.
-        colour: three channels rather than one.
+        files: the files.
+        background: what transparent pixels are drawn on.
+        size: side of the images, as for :func:`satae.data.decoding.to_pixels`.
+        colour: as for :func:`satae.data.decoding.to_pixels`.
+        like: decoded like other images, rather than by what these contain.
 
     Raises:
-        ValueError: its numbers are fractions.
+        ValueError: a file cannot be read as an image.
     """
-    image = PIL.ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("its numbers are fractions without a range")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode.startswith("I"):
-        image = PIL.Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
-    image = image.convert("RGB" if colour else "L")
-    if size:
-        image = PIL.ImageOps.fit(image, (size, size), PIL.Image.Resampling.BICUBIC)
-    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+    budget = _PixelBudget()
+
+    def look(file: ImageFile) -> tuple[list[int], int, list[PageFacts]]:
+        with open_image(file) as (image, stream):
+            check_pixels(image)
+            with budget.take(image.width * image.height):
+                pages, left_out = page_numbers(image)
+                facts = []
+                for page in pages:
+                    image.seek(page)
+                    facts.append(examine_page(image, stream))
+                return pages, left_out, facts
+
+    found = [one for part in _in_threads(look, files, IMAGES_PER_WRITE, "looking at") for one in part]
+    facts = [page for _, _, pages in found for page in pages]
+    rendering = choose_rendering(facts, background, like)
+    notes = describe_rendering(facts, rendering, background)
+    notes += _find_fill_values(files, [pages for _, _, pages in found], rendering)
+    several = [len(pages) for pages, _, _ in found if len(pages) > 1]
+    if several:
+        notes.append(
+            f"{len(several):,} of {len(files):,} files hold several pages or frames: each is an image,"
+            f" {len(facts):,} in all"
+        )
+    if left_out := sum(number for _, number, _ in found):
+        notes.append(f"{left_out:,} previews or masks inside the files are left out")
+    in_color = sum(page.has_color for page in facts)
+    if in_color and not colour:
+        notes.append(f"{in_color:,} of {len(facts):,} images are saved in color and become grey; colour=true keeps it")
+    cut = [min(page.size) / max(page.size) for page in facts if page.size[0] != page.size[1]]
+    if size and cut:
+        share = (sum(cut) + len(facts) - len(cut)) / len(facts)
+        notes.append(
+            f"{len(cut):,} of {len(facts):,} images are no squares: their middle is read, {share:.0%} of all pixels"
+        )
+    largest = max(page.size[0] * page.size[1] for page in facts)
+    return Survey([pages for pages, _, _ in found], largest, rendering, notes)
+
+
+def _find_fill_values(
+    files: Sequence[ImageFile], found: Sequence[Sequence[PageFacts]], rendering: Rendering
+) -> list[str]:
+    """A line for each end of the scale that may stand for missing numbers."""
+    lines = []
+    for number in rendering.scale or ():
+        if number < 0 or number > LARGEST_16_BITS:
+            holds = [
+                file for file, pages in zip(files, found, strict=True) if any(_holds(page, number) for page in pages)
+            ]
+            if holds and is_fill_value(number):
+                lines.append(
+                    f"{holds[0].name}: holds {number:g}: a fill value? All others are scaled by it; replace it by a"
+                    " number in their range"
+                )
+    return lines
+
+
+def _holds(page: PageFacts, number: float) -> bool:
+    return page.wide is not None and number in (page.wide.low, page.wide.high)
+
+
+def decode(
+    files: Sequence[ImageFile], found: Survey, *, size: int | None, colour: bool
+) -> Iterator[tuple[int, Pixels]]:
+    """The pixels of every page of some files, with the number of its file, in their order.
+
+    Args:
+        files: the files.
+        found: what :func:`survey` found in them.
+        size: side of the images, as for :func:`satae.data.decoding.to_pixels`.
+        colour: as for :func:`satae.data.decoding.to_pixels`.
+
+    Raises:
+        ValueError: an image cannot be read.
+    """
+    budget = _PixelBudget()
+
+    def load(part: tuple[int, list[int]]) -> list[tuple[int, Pixels]]:
+        number, pages = part
+        with open_image(files[number]) as (image, stream), budget.take(image.width * image.height):
+            loaded = []
+            for page in pages:
+                image.seek(page)
+                loaded.append((number, to_pixels(image, size, colour, found.rendering, stream)))
+            return loaded
+
+    few = IMAGES_PER_WRITE if size else max(1, min(IMAGES_PER_WRITE, PIXELS_AT_ONCE // found.largest))
+    most = min(few, max(map(len, found.pages)))  # pages that are decoded one after the other
+    parts = [
+        (number, pages[start : start + most])
+        for number, pages in enumerate(found.pages)
+        for start in range(0, len(pages), most)
+    ]
+    for done in _in_threads(load, parts, few // most, "decoding"):
+        for loaded in done:
+            yield from loaded
 
 
 def decode_once(
     name: str,
     origin: Sequence[str],
-    count: int,
-    load: Callable[[int], Pixels],
-    describe: Callable[[int], str],
+    files: Sequence[ImageFile],
+    background: Background,
     *,
     size: int | None,
     colour: bool,
-) -> OnDisk:
+    like: Rendering | None = None,
+) -> DecodedImages:
     """Images (N, C, H, W) from a file in the user's cache, which the first call writes.
+
+    A file beside it with the ending ``.json`` holds how many pages each image file has, and what the user should know.
 
     Args:
         name: beginning of the name of that file.
         origin: everything that the images depend on; other contents make another file.
-        count: number of images.
-        load: returns the pixels of the n-th image.
-        describe: says which image the n-th is, for messages.
-        size: side of the images, as for :func:`to_pixels`.
-        colour: as for :func:`to_pixels`.
+        files: the image files.
+        background: what transparent pixels are drawn on.
+        size: side of the images, as for :func:`satae.data.decoding.to_pixels`.
+        colour: as for :func:`satae.data.decoding.to_pixels`.
+        like: decoded like other images, rather than by what these contain.
 
     Raises:
         ValueError: an image cannot be read or has another shape than the first, or the file cannot be written.
     """
     kind = f"{size or 'full'}-{'colour' if colour else 'grey'}"
-    contents = "\n".join([PIL.__version__, kind, *origin]).encode("utf-8", "surrogateescape")
-    key = hashlib.sha256(contents).hexdigest()[:16]
+    contents = "\n".join([PIL.__version__, kind, DECODER, background, repr(like), *origin])
+    key = hashlib.sha256(contents.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def write(part: Path) -> None:
+        found = survey(files, background, size=size, colour=colour, like=like)
         with part.open("wb") as output:
-            for number, image in enumerate(_decode_all(count, load, describe)):
-                if number == 0:
-                    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *image.shape)}
-                    np.lib.format.write_array_header_1_0(output, header)
-                output.write(np.ascontiguousarray(image).tobytes())
+            _write_images(output, files, found, size, colour)
+        facts = {"pages": [len(pages) for pages in found.pages], "rendering": found.rendering, "notes": found.notes}
+        beside = part.with_suffix(".json")
+        beside.write_text(json.dumps(facts))
+        beside.replace(file.with_suffix(".json"))
 
-    file = make_once(cache_folder() / "decoded" / f"{name.lstrip('.')[:60]}-{kind}-{key}.npy", write)
+    file = cache_folder() / "decoded" / f"{name.lstrip('.')[:60]}-{kind}-{key}.npy"
+    make_once(file, write)
     try:
-        return OnDisk.of(np.load(file, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+        x = OnDisk.of(np.load(file, mmap_mode="r", allow_pickle=False))
+        facts = json.loads(file.with_suffix(".json").read_text())
+        numbers = torch.arange(len(files)).repeat_interleave(torch.tensor(facts["pages"]))
+        if len(numbers) != len(x):
+            raise ValueError("it has another number of images")
+        return DecodedImages(x, numbers, _restore_rendering(*facts["rendering"]), facts["notes"])
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{file}: is damaged ({reason(error)}); delete it, and it is made again") from None
 
 
-def _decode_all(count: int, load: Callable[[int], Pixels], describe: Callable[[int], str]) -> Iterator[Pixels]:
+def _restore_rendering(background: int | None, scale: list[float] | None, fractions: bool) -> Rendering:
+    return Rendering(background, (scale[0], scale[1]) if scale else None, fractions)
+
+
+def _write_images(output: BinaryIO, files: Sequence[ImageFile], found: Survey, size: int | None, colour: bool) -> None:
+    """Write all pages as one array in the format of ``.npy``."""
+    first: Pixels | None = None
+    page, last = 0, -1
+    for number, image in decode(files, found, size=size, colour=colour):
+        page, last = page + 1 if number == last else 1, number
+        if first is None:
+            first = image
+            header = {
+                "descr": np.lib.format.dtype_to_descr(image.dtype),
+                "fortran_order": False,
+                "shape": (sum(map(len, found.pages)), *image.shape),
+            }
+            np.lib.format.write_array_header_1_0(output, header)
+        if image.shape != first.shape:
+            sizes = [f"{pixels.shape[2]}x{pixels.shape[1]}" for pixels in (image, first)]
+            where = files[number].name + (f", page {page}" if len(found.pages[number]) > 1 else "")
+            raise ValueError(f"{where}: is {sizes[0]}, and the first image {sizes[1]}; set size")
+        output.write(np.ascontiguousarray(image).tobytes())
+
+
+class _PixelBudget:
+    """Lets threads wait until few enough pixels are decoded at the same time."""
+
+    def __init__(self) -> None:
+        self._free, self._change = PIXELS_AT_ONCE, Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        """Hold the memory of an image inside the context."""
+        pixels = min(pixels, PIXELS_AT_ONCE)
+        with self._change:
+            self._change.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._change:
+                self._free += pixels
+                self._change.notify_all()
+
+
+def _in_threads(
+    work: Callable[[Work], Result], items: Sequence[Work], at_once: int, what: str
+) -> Iterator[list[Result]]:
+    """The results of some work, in order, a few at a time, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    first = None
     with (
         ThreadPoolExecutor() as pool,
-        tqdm(total=count, desc="decoding", unit=" images", disable=None, leave=False) as bar,
+        tqdm(total=len(items), desc=what, unit=" images", disable=None, leave=False) as bar,
     ):
-        for start in range(0, count, IMAGES_PER_WRITE):
-            numbers = range(start, min(count, start + IMAGES_PER_WRITE))
-            for number, image in zip(numbers, pool.map(load, numbers), strict=True):
-                first = image if first is None else first
-                if image.shape != first.shape:
-                    sizes = [f"{pixels.shape[2]}x{pixels.shape[1]}" for pixels in (image, first)]
-                    raise ValueError(f"{describe(number)}: is {sizes[0]}, and the first image {sizes[1]}; set size")
-                yield image
-            bar.update(len(numbers))
+        for start in range(0, len(items), at_once):
+            part = items[start : start + at_once]
+            yield list(pool.map(work, part))
+            bar.update(len(part))

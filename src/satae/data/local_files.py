@@ -19,8 +19,17 @@ def reason(error: BaseException) -> str:
 
 
 def expand_path(name: str) -> Path:
-    """The absolute path of a name as a user types it, with ``~`` for the home folder."""
-    return Path(os.path.expanduser(name)).absolute()
+    """The absolute path of a name as a user types it, with ``~`` for the home folder.
+
+    Raises:
+        ValueError: it is not UTF-8, so that no file can record it.
+    """
+    path = Path(os.path.expanduser(name)).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: this name is not UTF-8; rename it") from None
+    return path
 
 
 def cache_folder() -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Final
 
 import numpy as np
@@ -14,8 +13,9 @@ from pydantic import Field
 
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
 from satae.config.registry import DATA_SOURCES
-from satae.data.dataset import Dataset, Split, split_sizes
-from satae.data.images import find_images, read_image
+from satae.data.dataset import Dataset, Split, refuse_constant, split_sizes
+from satae.data.decoding import Background, Pixels
+from satae.data.images import decode, find_images, local_image, survey
 from satae.data.local_files import scikit_learn_file
 
 SCIKIT_LEARN_PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # 640x427 pixels each
@@ -28,6 +28,7 @@ def patches(
     size: Width = 12,
     count: Annotated[int, Field(ge=3, le=10**8)] = 50_000,
     colour: bool = False,
+    background: Background = "auto",
     valid: OpenShare = 0.15,
     test: OpenShare = 0.15,
     split_seed: Seed = 0,
@@ -45,40 +46,46 @@ def patches(
     files = (
         find_images(path) if path else [scikit_learn_file("datasets", "images", n) for n in SCIKIT_LEARN_PHOTOGRAPHS]
     )
+    photographs = [local_image(file) for file in files]
+    found = survey(photographs, background, size=None, colour=colour)
+    names = [photographs[number].name for number, pages in enumerate(found.pages) for _ in pages]
     draw = np.random.default_rng(split_seed)
     sizes = split_sizes(count, valid, test)
-    shares = draw.multinomial(sizes, np.full(len(files), 1 / len(files)))  # (3, photographs)
+    shares = draw.multinomial(sizes, np.full(len(names), 1 / len(names)))  # (3, photographs)
     cuts = np.cumsum([0.0, 1 - valid - test, valid, test])
+    images = decode(photographs, found, size=None, colour=colour)
     squares = [
-        list(_cut_patches(file, numbers, cuts, size, colour, draw))
-        for file, numbers in zip(files, shares.T, strict=True)
+        list(_cut_patches(name, image, numbers, cuts, size, draw))
+        for name, numbers, (_, image) in zip(names, shares.T, images, strict=True)
         if numbers.any()  # there may be more photographs than patches
     ]
     parts = [draw.permutation(np.concatenate(part))[:limit] for part in zip(*squares, strict=True)]
-    mean, std = float(parts[0].mean()), float(parts[0].std()) or 1.0  # 1 for blank photographs
+    refuse_constant(f"path={path}", Split(torch.from_numpy(parts[0])))
+    mean, std = float(parts[0].mean()), float(parts[0].std())
     train_split, valid_split, test_split = (Split(torch.from_numpy(part)) for part in parts)
+    brightest = 1 if found.rendering.fractions else 255
     return Dataset(
         "patches",
         train_split,
         valid_split,
         test_split,
-        span=(-mean / std, (255 - mean) / std),
+        span=(-mean / std, (brightest - mean) / std),
         scale=1 / std,
         offset=-mean / std,
+        notes=tuple(found.notes) if path else (),
     )
 
 
 def _cut_patches(
-    file: Path, numbers: np.ndarray, cuts: np.ndarray, size: int, colour: bool, draw: np.random.Generator
+    name: str, image: Pixels, numbers: np.ndarray, cuts: np.ndarray, size: int, draw: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Patches (n, C, size, size) for each split, from its own part of the width."""
-    image = read_image(file, None, colour)
     _, height, width = image.shape
     for number, (left, right) in zip(numbers, pairwise((cuts * width).round().astype(int)), strict=True):
         if min(height, right - left) < size:
             least = math.ceil((size + 1) / np.diff(cuts).min())
             raise ValueError(
-                f"{file}: is {width}x{height}; for size={size} and these shares, photographs must be at least"
+                f"{name}: is {width}x{height}; for size={size} and these shares, photographs must be at least"
                 f" {least}x{size}; remove it, or choose a smaller size"
             )
         places = np.lib.stride_tricks.sliding_window_view(image[:, :, left:right], (size, size), axis=(1, 2))

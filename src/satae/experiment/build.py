@@ -11,7 +11,7 @@ from torch import Generator, nn
 
 from satae.config import Config, ConfigError
 from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
-from satae.data.dataset import Dataset
+from satae.data.dataset import Dataset, refuse_constant
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.objective import Objective
@@ -19,8 +19,13 @@ from satae.model.objective import Objective
 
 @functools.lru_cache(maxsize=1)
 def load_data(name: str, options: str) -> Dataset:
-    """A data set by its name and its options (as JSON); all runs of a process that use the same one share it."""
+    """A data set by its name and its options (as JSON); all runs of a process that use the same one share it.
+
+    Raises:
+        ValueError: it cannot be read, or there is nothing to learn from it.
+    """
     data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, json.loads(options)))
+    refuse_constant(f"data={name}", data.train)
     return data
 
 

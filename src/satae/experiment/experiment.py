@@ -248,11 +248,12 @@ class Experiment:
         return f"step {self.step:,}, after {self.epochs_done} epochs"
 
     def facts(self) -> dict[str, Any]:
-        """The device; and the sizes of the splits, the shape, the range and the number of labels; as plain values."""
+        """The device; the sizes, shape, range and number of labels of the data; and what was assumed about them."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
         data = {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
-        return {"device": str(self.device), "data": data}
+        notes = {"assumptions": list(self.data.notes)} if self.data.notes else {}
+        return {"device": str(self.device), "data": data, **notes}
 
     def summary(self) -> str:
         """Describe the data and the model in two lines."""

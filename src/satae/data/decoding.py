@@ -1,0 +1,391 @@
+"""Decodes one page of an image: what is transparent, and numbers that 8 bits cannot hold."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from typing import BinaryIO, Final, Literal, NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+Pixels = np.ndarray  # (C, height, width): uint8, or float32 in [0, 1]
+Background = Literal["auto", "white", "black"]
+
+MAX_PIXELS: Final = 2**26  # in one image: 0.3 GB with red, green, blue and alpha
+ROWS_AT_ONCE: Final = 1024  # of a transparent image
+BLACK: Final = 0
+WHITE: Final = 255
+EVEN_BITS: Final = (8, 10, 12, 14, 16)  # of a camera or a scanner
+LARGEST_16_BITS: Final = 65535
+LUMA: Final = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey level: ITU-R BT.601, as in Pillow
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+PNG_CHANNELS: Final = {2: 3, 4: 2, 6: 4}  # by color type: RGB, grey and alpha, RGBA
+ORIENTATION: Final = 0x0112  # tags of TIFF and EXIF
+BITS_PER_SAMPLE: Final = 258
+PHOTOMETRIC: Final = 262
+WHITE_IS_ZERO: Final = 0
+SUBFILE_TYPE: Final = 254
+SAMPLE_FORMAT: Final = 339
+NO_PAGE: Final = 1 | 4  # in SUBFILE_TYPE: a page in a lower resolution, or a mask
+
+# images up to MAX_PIXELS are wanted, larger ones are refused by check_pixels
+warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+
+
+class Rendering(NamedTuple):
+    """How all images of a data set become brightness from 0 to 1: one decision for all of them."""
+
+    background: int | None = None  # grey level behind transparent pixels; None: there are none
+    scale: tuple[float, float] | None = None  # the numbers that become 0 and 1, if 8 bits cannot hold the numbers
+    fractions: bool = False  # float32, because uint8 would lose levels
+
+
+class PageFacts(NamedTuple):
+    """What one page of an image contains, as far as a :class:`Rendering` depends on it."""
+
+    size: tuple[int, int]  # width, height
+    has_color: bool  # saved in color, even if every pixel is grey
+    loses_bits: bool = False  # more than 8 bits for each color, of which Pillow reads 8
+    visible: tuple[float, float] | None = None  # sum of alpha times grey level, and of alpha; None if nothing is hidden
+    wide: WideFacts | None = None  # of numbers that 8 bits cannot hold
+
+
+class WideFacts(NamedTuple):
+    """The numbers of a page that 8 bits may not hold."""
+
+    low: float
+    high: float
+    is_whole: bool  # every number is a whole one
+    step: int  # 257 or 256 if every number is a multiple of it (8 bits saved as 16), else 1
+
+
+def check_pixels(image: PIL.Image.Image) -> None:
+    """Refuse an image that is too large to decode.
+
+    Raises:
+        ValueError: it has more than ``MAX_PIXELS`` pixels.
+    """
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"it is {width}x{height}, more than {MAX_PIXELS:,} pixels; make it smaller")
+
+
+def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
+    """The numbers of the pages or frames of an open image that are read, and how many are not.
+
+    Previews are not read: pages of a TIFF in a lower resolution, masks, and what a camera adds to a JPEG.
+    """
+    count = int(getattr(image, "n_frames", 1))
+    if count == 1 or image.format == "MPO":
+        return [0], count - 1
+    pages = list(range(count))
+    if image.format == "TIFF":
+        pages = [page for page in pages if not _tag(image, page, SUBFILE_TYPE, 0) & NO_PAGE] or [0]
+    return pages, count - len(pages)
+
+
+def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
+    """What the current page of an open image contains; its pixels are decoded only if that depends on them.
+
+    Args:
+        image: the image.
+        stream: its file.
+
+    Raises:
+        ValueError: a number is not finite, or the image is too large.
+    """
+    check_pixels(image)
+    has_color = image.mode not in ("1", "L", "LA", "La", "F") and not image.mode.startswith("I")
+    loses_bits = _loses_bits(image, stream)
+    found = _wide_numbers(image, stream)
+    if found is not None:
+        values, alpha = found
+        if not np.isfinite(values).all():
+            raise ValueError("it holds numbers that are not finite")
+        step = next((step for step in (257, 256) if not (values % step).any()), 1)
+        wide = WideFacts(float(values.min()), float(values.max()), bool((values == np.floor(values)).all()), step)
+        visible = None
+        if alpha is not None and alpha.min() < 1:
+            grey = (_grey(values) - wide.low) / max(wide.high - wide.low, 1) * 255
+            visible = float((grey * alpha).sum()), float(alpha.sum())
+        return PageFacts(image.size, values.shape[2] == 3, False, visible, wide)
+    visible = None
+    if image.has_transparency_data:
+        layers = image if image.mode == "RGBA" else image.convert("RGBA")
+        if layers.getchannel("A").getextrema()[0] != 255:
+            alpha_bytes, grey_bytes = np.asarray(layers.getchannel("A")), np.asarray(layers.convert("L"))
+            rows = zip(grey_bytes, alpha_bytes, strict=True)
+            visible = (
+                sum(float(np.dot(grey.astype(float), alpha)) for grey, alpha in rows) / 255,
+                float(alpha_bytes.sum(dtype=np.float64)) / 255,
+            )
+    return PageFacts(image.size, has_color, loses_bits, visible)
+
+
+def choose_rendering(pages: Sequence[PageFacts], background: Background, like: Rendering | None = None) -> Rendering:
+    """One rendering for all pages.
+
+    Args:
+        pages: what is in them.
+        background: what transparent pixels are drawn on; ``"auto"`` takes white if the visible pixels are dark.
+        like: the rendering of other images, which is kept as far as those were such images.
+    """
+    own = Rendering(_choose_background(pages, background), *_choose_scale(pages))
+    if like is None:
+        return own
+    return Rendering(
+        own.background if like.background is None else like.background,
+        like.scale or own.scale,
+        like.fractions if like.scale else own.fractions,
+    )
+
+
+def _choose_background(pages: Sequence[PageFacts], background: Background) -> int | None:
+    """The grey level behind transparent pixels; None if there are none."""
+    seen = [page.visible for page in pages if page.visible]
+    if not seen:
+        return None
+    brightness = sum(grey for grey, _ in seen) / max(sum(alpha for _, alpha in seen), 1e-9)
+    return {"white": WHITE, "black": BLACK, "auto": WHITE if brightness < WHITE / 2 else BLACK}[background]
+
+
+def _choose_scale(pages: Sequence[PageFacts]) -> tuple[tuple[float, float] | None, bool]:
+    """The numbers that become 0 and 1, and whether 8 bits would lose levels; None if all images have 8 bits."""
+    wide = [page.wide for page in pages if page.wide]
+    if not wide:
+        return None, False
+    low, high = min(one.low for one in wide), max(one.high for one in wide)
+    is_whole = all(one.is_whole for one in wide)
+    if low >= 0 and high <= 1 and not is_whole:
+        return (0.0, 1.0), True
+    if low < 0 or high > LARGEST_16_BITS or not is_whole:
+        return (low, high if high > low else low + 1), True
+    for step in (257, 256):
+        if high > LARGEST_16_BITS / 2 and all(one.step % step == 0 for one in wide):  # 8 bits, saved as 16
+            return (0.0, 255.0 * step), False
+    bits = next(bits for bits in EVEN_BITS if high < 2**bits)
+    return (0.0, 2.0**bits - 1), bits > 8
+
+
+def to_pixels(
+    image: PIL.Image.Image,
+    size: int | None,
+    colour: bool,
+    rendering: Rendering = Rendering(),  # noqa: B008
+    stream: BinaryIO | None = None,
+) -> Pixels:
+    """Convert the current page of an image to grey levels, or to red, green and blue.
+
+    Args:
+        image: the image. It is turned as its EXIF data say.
+        size: side of the square to which the middle of the image is scaled; None leaves it as it is.
+        colour: three channels rather than one.
+        rendering: what becomes of transparent pixels and of numbers that 8 bits cannot hold.
+        stream: the file of the image.
+    """
+    check_pixels(image)
+    found = _wide_numbers(image, stream)
+    if found is None:
+        drawn = _draw(_upright(image), rendering.background or BLACK, colour)
+        if not rendering.fractions:
+            return _to_array(_fit(drawn, size))
+        numbers = np.atleast_3d(np.asarray(drawn)) / 255
+    else:
+        values, alpha = found
+        low, high = rendering.scale or (0, LARGEST_16_BITS)
+        numbers = values - low
+        numbers /= high - low
+        np.clip(numbers, 0, 1, out=numbers)
+        if image.format == "TIFF" and _tag(image, None, PHOTOMETRIC, 1) == WHITE_IS_ZERO:
+            np.subtract(1, numbers, out=numbers)
+        if alpha is not None:
+            numbers = numbers * alpha[..., None] + (rendering.background or BLACK) / 255 * (1 - alpha[..., None])
+        if not colour:
+            numbers = _grey(numbers)[..., None]
+        elif numbers.shape[2] == 1:
+            numbers = numbers.repeat(3, axis=2)
+        if not rendering.fractions:
+            levels = (numbers * 255).round().astype(np.uint8)
+            return _to_array(_fit(PIL.Image.fromarray(levels if colour else levels[..., 0]), size))
+    planes = [_fit(PIL.Image.fromarray(plane.astype(np.float32)), size) for plane in np.moveaxis(numbers, 2, 0)]
+    return np.stack([np.asarray(plane) for plane in planes]).clip(0, 1)
+
+
+def _to_array(image: PIL.Image.Image) -> Pixels:
+    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+
+
+def _fit(image: PIL.Image.Image, size: int | None) -> PIL.Image.Image:
+    return PIL.ImageOps.fit(image, (size, size), PIL.Image.Resampling.BICUBIC) if size else image
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Grey levels (H, W) of numbers (H, W, 1 or 3)."""
+    return values[..., 0] if values.shape[2] == 1 else values @ np.array(LUMA)
+
+
+def _draw(image: PIL.Image.Image, background: int, colour: bool) -> PIL.Image.Image:
+    """An image of 8 bits in grey or in color, drawn on a background if a part of it is transparent."""
+    mode = "RGB" if colour else "L"
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    layers = image if image.mode == "RGBA" else image.convert("RGBA")
+    if layers.getchannel("A").getextrema()[0] == 255:
+        return (layers if image.mode == "P" else image).convert(mode)
+    drawn = PIL.Image.new(mode, image.size)
+    for top in range(0, image.height, ROWS_AT_ONCE):
+        part = layers.crop((0, top, image.width, min(image.height, top + ROWS_AT_ONCE)))
+        solid = PIL.Image.new("RGBA", part.size, (background, background, background, 255))
+        drawn.paste(PIL.Image.alpha_composite(solid, part).convert(mode), (0, top))
+    return drawn
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image, turned as the EXIF tag of a camera says."""
+    return image if image.getexif().get(ORIENTATION, 1) == 1 else PIL.ImageOps.exif_transpose(image)
+
+
+def _wide_numbers(image: PIL.Image.Image, stream: BinaryIO | None) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """The numbers (H, W, 1 or 3) of a page and its alpha (H, W) in [0, 1]; None if 8 bits hold them."""
+    formats = _tag(image, None, SAMPLE_FORMAT, 1) if image.format == "TIFF" else 1
+    bits = _tag(image, None, BITS_PER_SAMPLE, 8) if image.format == "TIFF" else 8
+    if image.mode == "F" or image.mode.startswith("I") or (image.mode == "L" and formats == 2):
+        key = image.info.get("transparency")
+        values = np.asarray(_upright(image))
+        if image.mode == "L":
+            values = values.view(np.int8)
+        elif image.mode == "I" and formats == 1 and bits == 32:
+            values = values.view(np.uint32)
+        alpha = (values != key).astype(float) if isinstance(key, int) else None
+        return values.astype(np.float64)[..., None], alpha
+    if image.format != "PNG" or stream is None or getattr(image, "n_frames", 1) > 1:
+        return None
+    packed = _read_png_of_16_bits(stream)
+    if packed is None:
+        return None
+    values, alpha = _turn(packed, image.getexif().get(ORIENTATION)).astype(np.float64), None
+    key = image.info.get("transparency")
+    if values.shape[2] in (2, 4):
+        values, alpha = values[..., :-1], values[..., -1] / LARGEST_16_BITS
+    elif isinstance(key, tuple):
+        alpha = (values != key).any(axis=2).astype(float)
+    return values, alpha
+
+
+def _loses_bits(image: PIL.Image.Image, stream: BinaryIO) -> bool:
+    """Whether an image in color has more than 8 bits for each color, of which Pillow reads the upper 8."""
+    if image.mode in ("1", "L", "P", "F") or image.mode.startswith("I"):
+        return False
+    if image.format == "TIFF":
+        return _tag(image, None, BITS_PER_SAMPLE, 8) > 8
+    if image.format not in ("PNG", "PPM"):
+        return False
+    stream.seek(0)
+    head = stream.read(1024)
+    if image.format == "PNG":
+        return head[24] == 16
+    numbers = re.findall(rb"\d+", re.sub(rb"#[^\n]*", b"", head)[2:])
+    return len(numbers) > 2 and int(numbers[2][:9]) > 255
+
+
+def _tag(image: PIL.Image.Image, page: int | None, tag: int, default: int) -> int:
+    """A number in the tags of the current page of a TIFF, or of another page."""
+    if page is not None:
+        image.seek(page)
+    value = getattr(image, "tag_v2", {}).get(tag, default)
+    value = value[0] if isinstance(value, tuple) else value
+    return value if isinstance(value, int) else default
+
+
+def _turn(values: np.ndarray, orientation: int | None) -> np.ndarray:
+    """Turn numbers (H, W, C) as the EXIF tag of a camera says."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values[::-1] if orientation in (3, 4, 7, 8) else values
+
+
+def _read_png_of_16_bits(stream: BinaryIO) -> np.ndarray | None:
+    """The numbers (H, W, C) of a PNG with 16 bits and several channels, of which Pillow reads 8; None for another file.
+
+    A filter of PNG combines the same byte of neighboring pixels. So the bytes of one channel, with the filters of the
+    whole, are a grey image, which Pillow reads.
+
+    Raises:
+        ValueError: the file is not complete.
+    """
+    stream.seek(0)
+    content = stream.read(29)
+    if content[:8] != PNG_SIGNATURE or len(content) < 29:
+        return None
+    width, height, depth, kind, _, _, is_interlaced = struct.unpack(">IIBBBBB", content[16:])
+    if depth != 16 or kind not in PNG_CHANNELS or is_interlaced:
+        return None
+    stream.seek(8)
+    content, packed, place = stream.read(), [], 0
+    while place + 8 <= len(content):
+        length, name = struct.unpack(">I4s", content[place : place + 8])
+        if name == b"IDAT":
+            packed.append(content[place + 8 : place + 8 + length])
+        place += 12 + length
+    channels = PNG_CHANNELS[kind]
+    stride = 1 + 2 * channels * width
+    try:
+        rows = zlib.decompressobj().decompress(b"".join(packed), height * stride)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if len(rows) != height * stride:
+        raise ValueError("image file is truncated")
+    lines = np.frombuffer(rows, np.uint8).reshape(height, stride)
+    pairs = lines[:, 1:].reshape(height, width, channels, 2)
+    planes = [
+        np.concatenate([lines[:, :1], pairs[:, :, channel].reshape(height, 2 * width)], axis=1)
+        for channel in range(channels)
+    ]
+    return np.stack([_read_grey_png(width, height, plane.tobytes()) for plane in planes], axis=2)
+
+
+def _read_grey_png(width: int, height: int, filtered: bytes) -> np.ndarray:
+    """The numbers (H, W) of a grey PNG of 16 bits, from its filtered lines."""
+    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+    parts = [PNG_SIGNATURE]
+    for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered, 1)), (b"IEND", b"")):
+        parts += [struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(name + content))]
+    with PIL.Image.open(io.BytesIO(b"".join(parts)), formats=("PNG",)) as image:
+        return np.asarray(image)
+
+
+def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, background: Background) -> list[str]:
+    """Lines that say what becomes of transparent pixels and of numbers that 8 bits cannot hold."""
+    lines, count = list[str](), len(pages)
+    if seen := [page for page in pages if page.visible]:
+        name, other = ("white", "black") if rendering.background == WHITE else ("black", "white")
+        why = f", since they are {'dark' if name == 'white' else 'bright'}" if background == "auto" else ""
+        lines.append(
+            f"{len(seen):,} of {count:,} images are transparent: they are drawn on {name}{why};"
+            f" background={other} draws them on {other}"
+        )
+    wide = [page.wide for page in pages if page.wide]
+    if wide and rendering.scale:
+        low, high = min(one.low for one in wide), max(one.high for one in wide)
+        scale_low, scale_high = rendering.scale
+        kept = "as float32" if rendering.fractions else "as 8 bits, which lose nothing"
+        rest = "" if len(wide) == count else "; the others have 8 bits, of which 255 becomes 1"
+        cut = "; what lies outside is cut off" if low < scale_low or high > scale_high else ""
+        lines.append(
+            f"{len(wide):,} of {count:,} images are not of 8 bits: they hold numbers from {low:g} to {high:g}; in all,"
+            f" {scale_low:g} becomes 0 and {scale_high:g} becomes 1, {kept}{rest}{cut}"
+        )
+    if lossy := sum(page.loses_bits for page in pages):
+        lines.append(
+            f"{lossy:,} of {count:,} images have more than 8 bits for each color, of which the upper 8 are read; save"
+            " them as PNG without interlacing to keep all"
+        )
+    return lines
