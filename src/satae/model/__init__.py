@@ -1,1 +1,1 @@
-"""The science in pure torch: nothing here reads a file, writes a log or knows a configuration."""
+"""The science in torch: nothing here trains or writes a log; of ``config`` it uses only registries and types."""
