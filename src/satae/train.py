@@ -59,6 +59,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.experiment.before_training import best_so_far, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
+    from satae.messages import one_line
     from satae.plots import pictures
     from satae.training import torch_settings
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
@@ -76,7 +77,7 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
         record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
         console.info(experiment.summary())
         for note in experiment.data.notes:
-            console.info(f"data: {note}")
+            console.info(f"data: {one_line(note)}")
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
         if not resumed:

@@ -130,7 +130,8 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     with open_launcher(options, len(left), jobs.import_training, plan.stop_file) as launcher, ExitStack() as stack:
         try:
             jobs.import_training()
-            left = [job for job in left if _has_work(job)]
+            said = set[str]()
+            left = [job for job in left if _has_work(job, said)]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))
         except Interrupted as error:
@@ -169,13 +170,21 @@ def _count_existing(plan: Plan) -> str:
     return f"{text}; {count_words(resumed, 'resumes', 'resume')}, {count_words(started, 'starts', 'start')}"
 
 
-def _has_work(job: Job) -> bool:
-    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not."""
+def _has_work(job: Job, said: set[str]) -> bool:
+    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not.
+
+    The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.
+    """
+    from satae.experiment import build
     from satae.experiment.before_training import check_config, check_resume
     from satae.runs.record import read_record
 
     if not job.resume:
         check_config(job.config)
+        notes = build.dataset(job.config).notes if job.in_sweep else ()
+        for note in [note for note in notes if note not in said]:
+            print(f"data: {one_line(note)}", flush=True)  # noqa: T201
+            said.add(note)
         return True
     finished = read_record(job.directory)["status"] == FINISHED
 

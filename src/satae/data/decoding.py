@@ -266,7 +266,9 @@ def _wide_numbers(image: PIL.Image.Image, stream: BinaryIO | None) -> tuple[np.n
         return values.astype(np.float64)[..., None], alpha
     if image.format != "PNG" or stream is None or getattr(image, "n_frames", 1) > 1:
         return None
+    place = stream.tell()
     packed = _read_png_of_16_bits(stream)
+    stream.seek(place)
     if packed is None:
         return None
     values, alpha = _turn(packed, image.getexif().get(ORIENTATION)).astype(np.float64), None
@@ -286,8 +288,10 @@ def _loses_bits(image: PIL.Image.Image, stream: BinaryIO) -> bool:
         return _tag(image, None, BITS_PER_SAMPLE, 8) > 8
     if image.format not in ("PNG", "PPM"):
         return False
+    place = stream.tell()
     stream.seek(0)
     head = stream.read(1024)
+    stream.seek(place)
     if image.format == "PNG":
         return head[24] == 16
     numbers = re.findall(rb"\d+", re.sub(rb"#[^\n]*", b"", head)[2:])
