@@ -101,7 +101,10 @@ def test_the_commands_of_the_page_print_what_it_shows(run):
 def test_help_messages_and_sweeps_know_an_added_choice(run):
     misspelt = [f"satae-train {group}={name}x" for group, name in ADDED.items()]
     lines = ["satae-train --help", "satae-eval --help", "satae-eval run=x evaluation=wrost", *misspelt]
-    (_, training), (_, evaluation), (_, refusal), *refusals = run(*lines)
+    sweep = "satae-train -m act='glob(er*)' data=rings logger=snapshots epochs=1 arch.widths=[3] hydra.sweep.dir=sweep"
+    (_, training), (_, evaluation), (_, refusal), *refusals, (code, printed) = run(*lines, sweep)
+    assert (code, "act=erf  valid fvu" in printed or "erf" in shlex.split(printed)) == (0, True), printed
+    assert [*(run.folder / "sweep").rglob("events*.sweep")]
     for name in added_files():
         if name.startswith("conf/"):
             yaml = (run.folder / name).read_text()
@@ -114,7 +117,3 @@ def test_help_messages_and_sweeps_know_an_added_choice(run):
     for name, (code, printed) in zip(ADDED.values(), refusals, strict=True):
         assert (code, printed.count("\n")) == (2, 1)
         assert re.search(rf"\b{name}\b.*; did you mean {name}\?$", printed)
-    sweep = "satae-train -m act='glob(er*)' data=rings logger=snapshots epochs=1 arch.widths=[3] hydra.sweep.dir=sweep"
-    ((code, printed),) = run(sweep)
-    assert (code, "act=erf  valid fvu" in printed or "erf" in shlex.split(printed)) == (0, True), printed
-    assert [*(run.folder / "sweep").rglob("events*.sweep")]
