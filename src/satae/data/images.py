@@ -20,7 +20,6 @@ from torch import Tensor
 
 from satae.data.dataset import OnDisk
 from satae.data.decoding import (
-    LARGEST_16_BITS,
     Background,
     PageFacts,
     Pixels,
@@ -34,6 +33,7 @@ from satae.data.decoding import (
 )
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
 from satae.data.numeric_arrays import is_fill_value
+from satae.data.wide_images import LARGEST_16_BITS
 
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
