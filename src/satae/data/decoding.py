@@ -243,7 +243,7 @@ def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, backgro
         why = f", since they are {'dark' if name == 'white' else 'bright'}" if background == "auto" else ""
         lines.append(
             f"{len(seen):,} of {count:,} images are transparent: they are drawn on {name}{why};"
-            f" background={other} draws them on {other}"
+            f" data.background={other} draws them on {other}"
         )
     wide = [page.wide for page in pages if page.wide]
     if wide and rendering.scale:

@@ -185,7 +185,9 @@ def survey(
         notes.append(f"{left_out:,} previews or masks inside the files are left out")
     in_color = sum(page.has_color for page in facts)
     if in_color and not colour:
-        notes.append(f"{in_color:,} of {len(facts):,} images are saved in color and become grey; colour=true keeps it")
+        notes.append(
+            f"{in_color:,} of {len(facts):,} images are saved in color and become grey; data.colour=true keeps it"
+        )
     cut = [min(page.size) / max(page.size) for page in facts if page.size[0] != page.size[1]]
     if size and cut:
         share = (sum(cut) + len(facts) - len(cut)) / len(facts)
