@@ -19,8 +19,9 @@ from satae.experiment import experiment
 from satae.page import writing
 from satae.page.writing import write_report
 from satae.plots.style import Drawing
+from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
-from satae.sweeps.csv_files import RUN_FACTS, RUNS_CSV_FILE, metric_column
+from satae.sweeps.csv_files import RUN_FACTS, metric_column
 from satae.training.loop import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")

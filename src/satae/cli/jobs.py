@@ -41,6 +41,15 @@ class Job(NamedTuple):
     rerun_of: Path | None = None  # the directory of the run whose configuration it has
 
     @property
+    def other_names(self) -> set[str]:
+        """What Hydra's options let the run write in its directory, besides what every run writes there."""
+        handlers = self.hydra.job_logging.get("handlers") or {}
+        files = [handler.get("filename") for handler in handlers.values()]
+        places = [Path(str(file)) for file in [*files, self.hydra.output_subdir] if file]
+        inside = [self.directory.joinpath(place) for place in places]
+        return {place.relative_to(self.directory).parts[0] for place in inside if self.directory in place.parents}
+
+    @property
     def resume_command(self) -> str:
         """The command that resumes this run."""
         return f"{PROGRAM} resume={shlex.quote(str(shorten(self.directory)))}"

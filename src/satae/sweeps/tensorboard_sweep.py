@@ -24,7 +24,7 @@ from satae.config.registry import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
 from satae.messages import brief_line, format_value
-from satae.runs.layout import FAILED, FINISHED, LOCK_FILE, RECORD_FILE
+from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, LOCK_FILE, RECORD_FILE
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
 from satae.sweeps.results import (
@@ -38,7 +38,6 @@ from satae.sweeps.results import (
 )
 from satae.training.metric_titles import DEAD, FVU, SATURATED, SENSITIVITY, TOTAL, column_title
 
-BANDS_FOLDER: Final = "over seeds"
 SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
 BAND_METRICS: Final = (FVU, SATURATED, DEAD, TOTAL, "valid/reconstruction", "train/fvu")
 # a band has its mean twice: under the name of the metric, beside the runs, and under a name of its own, since
@@ -207,8 +206,9 @@ def _configuration_of(directory: Path) -> tuple[str, list[Path]]:
 
 
 def _without_seed(run_name: str) -> str:
-    """The part of a run's name that says its configuration."""
-    return re.sub(rf"(^|,){SEED}=[^,]*", "", run_name).lstrip(",") or ONLY_CONFIGURATION
+    """The part of a run's name that says its configuration; never ``.`` or ``..``, since it names a folder."""
+    name = re.sub(rf"(^|,){SEED}=[^,]*", "", run_name).lstrip(",")
+    return name if name.strip(".") else ONLY_CONFIGURATION
 
 
 def _longest(names: Iterable[str]) -> str:
