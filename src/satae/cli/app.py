@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import functools
 import gc
 import io
@@ -79,11 +80,11 @@ def run(
                 print(help_text)  # noqa: T201
                 return OK if words else REFUSED
             try:
-                with signals.handle_signals(f"{program}: {last_words}"):
+                with signals.handle_signals(f"{program}: {last_words}", at_hangup=discard_unread_output):
                     try:
                         result = work(words)
                     except Exception as error:
-                        if not _is_output_unread(error):
+                        if not is_output_unread(error):
                             signals.raise_pending()  # the interrupt may have become another error on its way
                         raise
                     signals.raise_pending()
@@ -91,15 +92,15 @@ def run(
                         print(result)  # noqa: T201
                     return OK if isinstance(result, str) else result
             except (KeyboardInterrupt, Exception) as error:
-                if isinstance(error, Exception) and _is_output_unread(error):
+                if isinstance(error, Exception) and is_output_unread(error):
                     raise
                 if os.environ.get(FULL_ERROR) == "1" and not isinstance(error, (KeyboardInterrupt, *refusals)):
                     raise
                 return _print_failure(program, error, refusals)
-    except BrokenPipeError as error:
-        if not _is_output_unread(error):
+    except OSError as error:
+        if not is_output_unread(error):
             raise
-        _discard_unread_output()
+        discard_unread_output()
         return BROKEN_PIPE
 
 
@@ -132,8 +133,10 @@ def tolerant_output() -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         try:
             sys.stdout.reconfigure(errors="replace")
-        except BrokenPipeError:  # from what was printed before
-            _discard_unread_output()
+        except OSError as error:  # from what was printed before
+            if not is_output_unread(error):
+                raise
+            discard_unread_output()
     hook, threading.excepthook = threading.excepthook, _log_thread_error
     raises, logging.raiseExceptions = logging.raiseExceptions, False  # else a full disk shows tracebacks of the log
     try:
@@ -147,12 +150,13 @@ def _log_thread_error(error: threading.ExceptHookArgs) -> None:
     log.error("a thread ended: %s", error.exc_value, exc_info=error.exc_value)
 
 
-# the output and its reader
+# the output and its reader: a pipe whose other end is closed, a terminal that is gone
 
 
-def _is_output_unread(error: Exception) -> bool:
+def is_output_unread(error: Exception) -> bool:
     """Whether an error says that nobody reads the output any more."""
-    return isinstance(error, BrokenPipeError) and any(map(_has_no_reader, (sys.stdout, sys.stderr)))
+    is_unread = isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO) and error.filename is None
+    return is_unread and any(map(_has_no_reader, (sys.stdout, sys.stderr)))
 
 
 def _has_no_reader(stream: TextIO) -> bool:
@@ -164,7 +168,7 @@ def _has_no_reader(stream: TextIO) -> bool:
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
-def _discard_unread_output() -> None:
+def discard_unread_output() -> None:
     """Send output without a reader to nowhere, since Python writes the rest of it at exit."""
     for stream in filter(_has_no_reader, (sys.stdout, sys.stderr)):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -178,10 +182,9 @@ def _flushed_output() -> Iterator[None]:
     finally:
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError:  # the interpreter reports it at exit
-            pass
+        except OSError as error:  # the interpreter reports another one at exit
+            if is_output_unread(error):
+                raise
 
 
 # the garbage collector, which finds nothing among the half a million objects of the libraries

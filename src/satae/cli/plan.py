@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from satae import atomic_write
 from satae.cli import jobs
-from satae.cli.app import DIVERGED, FAILED, OK
+from satae.cli.app import DIVERGED, FAILED, OK, is_output_unread
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
@@ -253,6 +253,8 @@ def _write_errors_refused() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if is_output_unread(error):
+            raise
         if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
             raise ConfigError(first_line(error) or type(error).__name__) from None
         place = error.filename or "standard output"
