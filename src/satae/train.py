@@ -59,15 +59,13 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     from satae.experiment.before_training import best_so_far, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
-    from satae.messages import one_line
     from satae.plots import pictures
     from satae.training import torch_settings
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    experiment = Experiment.from_config(config)
-    if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
-        experiment.restore(resumed)
+    resumed = latest_checkpoint(record.directory) if record.is_resumed else None
+    experiment = Experiment.from_state(config, resumed) if resumed else Experiment.from_config(config)
     done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
@@ -76,8 +74,6 @@ def train(config: Config, record: RunRecord, share: Share | None = None, name: s
     ):
         record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
         console.info(experiment.summary())
-        for note in experiment.data.notes:
-            console.info(f"data: {one_line(note)}")
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
         if not resumed:

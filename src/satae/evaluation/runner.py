@@ -27,6 +27,7 @@ from satae.signals import Interrupted
 from satae.training import torch_settings
 
 RESUME_HINT: Final = "; type the same line again to resume: finished parts and finished attacks are kept"
+UNIT_NOTE: Final = "noise, lengths, epsilon and errors are in units of the range of each column"
 SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # no result depends on device, threads or batch size
 
 
@@ -155,6 +156,8 @@ def _measure(
             if samples > chosen.samples:
                 note = f"{name}.samples={samples}: no more than samples={chosen.samples}"
                 result = result._replace(notes=[*result.notes, note])
+            if subject.data.columns:
+                result = result._replace(notes=[*result.notes, UNIT_NOTE])
             write_result(folder, name, key, result, time.perf_counter() - start)
     except Interrupted as error:
         raise Interrupted(error.number, RESUME_HINT) from None

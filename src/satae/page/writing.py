@@ -138,6 +138,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
         evaluation_summary=[report_view.section_sentence(section) for section in evaluated.sections if section.groups],
+        assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
         warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated)],
         drawings=drawings,
