@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import re
+import runpy
 import shlex
 import signal
 import subprocess
@@ -41,6 +42,13 @@ def stopped_by(error, *, after=1, at_alpha=None):
                 raise error
 
     return broken
+
+
+@pytest.mark.parametrize("module", [train, evaluate, report, export, datasets], ids=lambda module: module.__name__)
+def test_each_command_also_starts_as_a_module(module):
+    shown = typed(lambda: runpy.run_path(module.__file__, run_name="__main__"), "satae", "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert "usage: satae-" in shown.out or shown.out.startswith("satae-")
 
 
 # exit codes

@@ -166,3 +166,7 @@ def _print_table(rows: list[ListedSet]) -> None:
         color = STATE_COLORS.get(row.state, "default")
         table.add_row(row.name, f"[{color}]{row.state}[/]", size, escape(row.where))
     Console(highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,9 @@ attack.
   runs.csv        each run: status, options, final metrics
   groups.csv      each configuration and metric: n, mean, standard deviation,
                   95 % interval
-  evaluation.csv  all numbers that satae-eval wrote for the runs"""
+  evaluation.csv  all numbers that satae-eval wrote for the runs
+
+  --version    show the version"""
 
 
 def main() -> int:
@@ -80,3 +83,7 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
     if not folders:
         raise ConfigError("no folder is named; name run directories or folders of sweeps")
     return folders, out
+
+
+if __name__ == "__main__":
+    sys.exit(main())

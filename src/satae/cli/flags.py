@@ -51,9 +51,9 @@ def parse_flags(words: Sequence[str]) -> argparse.Namespace:
     if flags.config_path:
         raise ConfigError("--config-path: not offered; add a folder of your own with --config-dir")
     if flags.resolve and not (flags.cfg or flags.help):
-        raise ConfigError("The --resolve flag can only be used in conjunction with --cfg or --help")
+        raise ConfigError("--resolve: needs --cfg or --help")
     if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
-        raise ConfigError("Only one of --run, --multirun, --cfg, --info and --shell-completion can be specified")
+        raise ConfigError("--run, --multirun, --cfg, --info, --shell-completion: give only one")
     return flags
 
 
@@ -82,7 +82,8 @@ def show(flags: argparse.Namespace) -> int:
 
     asked = plan.make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
     if asked is not None and asked.sweep is not None:
-        raise ConfigError("sweep=: makes runs; leave it out where something is only shown")
+        typed = next((word for word in flags.overrides if word.startswith("sweep=")), "-m")
+        raise ConfigError(f"{typed}: makes runs; leave it out where something is only shown")
     if flags.help:
         print(help_text())  # noqa: T201
     elif flags.cfg and asked is not None:

@@ -114,18 +114,17 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
 
 
 def check_sweep_override(override: Override) -> None:
-    """Refuse, by a ConfigError, a sweep over nothing, an interval, Hydra's options or the numbers of its runs."""
+    """Refuse, by a ConfigError, a sweep over nothing, an interval or Hydra's options, and values Hydra counts up."""
     typed, is_hydras = str(override.input_line), str(override.key_or_group).startswith("hydra")
     if override.is_interval_sweep():
-        raise ConfigError(f"{typed}: has no end of values; write some, such as alpha=0,0.1 or 'seed=range(3)'")
+        raise ConfigError(f"{typed}: an interval cannot be swept; list values, such as alpha=0,0.1")
     if "${hydra" in typed and not is_hydras:
-        raise ConfigError(
-            f"{typed}: the numbers of a sweep's runs change when it resumes; write 'seed=range(3)', for example"
-        )
+        remedy = "write the values, such as 'seed=range(3)'"
+        raise ConfigError(f"{typed}: ${{hydra:...}} has another value when the sweep resumes; {remedy}")
     if override.is_sweep_override() and not list(override.sweep_string_iterator()):
         raise ConfigError(f"{typed}: gives no values, so nothing can be run")
     if override.is_sweep_override() and is_hydras:
-        raise ConfigError(f"{typed}: give one value; only what is run can be varied")
+        raise ConfigError(f"{typed}: Hydra's own options cannot vary within a sweep; give one value")
 
 
 def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING) -> str:
@@ -245,7 +244,7 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     if not resume:
         return RunOptions([[*_with_threads(own, directory), *others]], several, rerun_of=directory)
     if "${" in str(directory):
-        raise ConfigError(f"{word}: Hydra would take ${{ in the name for something else; rename the directory")
+        raise ConfigError(f"{word}: the name contains ${{, which Hydra replaces; rename the directory")
     own_files.check_run(directory)
     if (directory / OLD_CHECKPOINT).exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot resume; use rerun=")
@@ -272,7 +271,7 @@ def _sweep_folder(typed: str) -> Path:
     if not typed:
         raise ConfigError("sweep=: is empty; give a name, such as sweep=first, or the folder of a sweep")
     if "${" in typed:
-        raise ConfigError(f"sweep={typed}: Hydra would take ${{ in the name for something else; choose another name")
+        raise ConfigError(f"sweep={typed}: the name contains ${{, which Hydra replaces; choose another name")
     is_name = os.sep not in typed and typed not in (".", "..", "~")
     folder = Path(os.path.abspath(Path(OUTPUTS_FOLDER, typed) if is_name else os.path.expanduser(typed)))
     check_writable(folder, f"sweep={typed}")

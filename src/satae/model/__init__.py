@@ -1,1 +1,1 @@
-"""The science in pure torch: nothing here reads a file, writes a log or knows a configuration."""
+"""The science in torch: nothing here writes a log or trains; of the configuration only registries and types."""

@@ -1,4 +1,4 @@
-"""Training and measuring: no logger, no configuration; losses and metrics are yielded and returned."""
+"""Training and measuring, without loggers: losses and metrics are yielded and returned."""
 
 from typing import Final
 
