@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from satae import atomic_write, signals
+from satae.cli import output
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
@@ -82,6 +83,8 @@ def run_job(train: Callable[[Config, RunRecord, Share | None, str], object], job
     if job.in_sweep and read_status(directory) == FINISHED:  # by another process, meanwhile
         return False
     resume_garbage_collector()
+    output.open_lasting_streams()  # a worker process has its own
+    output.drop_unread_output()
     directory.mkdir(parents=True, exist_ok=True)
     with tolerant_output(), chdir(directory) if options.job.chdir else nullcontext(), env_override(options.job.env_set):
         try:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from satae import atomic_write
-from satae.cli import jobs
-from satae.cli.app import DIVERGED, FAILED, OK, is_output_unread
+from satae.cli import jobs, output
+from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
@@ -125,6 +125,8 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         Interrupted: a signal asked the program to end.
     """
     left = plan.jobs_to_run
+    if plan.sweep is not None:
+        output.drop_unread_output()
     if plan.sweep is not None and len(left) < len(plan.jobs):
         print(_count_existing(plan), flush=True)  # noqa: T201
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
@@ -253,7 +255,7 @@ def _write_errors_refused() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if is_output_unread(error):
+        if output.is_unread(error):
             raise
         if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
             raise ConfigError(first_line(error) or type(error).__name__) from None
