@@ -248,7 +248,7 @@ def test_lost_best_weights_are_reported_and_replaced_by_the_next_epoch(best_of_f
     assert outcome.code == 0
     (line,) = (line for line in outcome.out.splitlines() if "lost" in line)
     assert line.startswith("warning: ")
-    assert line.endswith("; the best weights so far are lost: the next epoch with all of alpha is the best now")
+    assert line.endswith("; the best weights are lost; the next epoch with the full alpha becomes the best")
     assert best_step(best_of_four / "run") == 10
 
 

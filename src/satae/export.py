@@ -206,7 +206,7 @@ def _write_onnx(path: Path, state: State, model: DenoisingAutoencoder, x: Tensor
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError:
-        raise ConfigError("format=onnx: is not installed; install it with pip install 'satae[onnx]'") from None
+        raise ConfigError("format=onnx: needs onnxruntime and onnxscript; pip install 'satae[onnx]'") from None
     logging.disable(logging.WARNING)  # torch warns about packages that are not needed
     try:
         with warnings.catch_warnings(action="ignore"):

@@ -13,7 +13,7 @@ from satae import signals
 
 if TYPE_CHECKING:
     from satae.config import Config
-    from satae.launchers.base import Share
+    from satae.launchers.base import CoreShare
     from satae.runs.record import RunRecord
 
 
@@ -41,7 +41,7 @@ def train_command(words: Sequence[str]) -> int:
     return plan.worst_exit_code(runs)
 
 
-def train(config: Config, record: RunRecord, share: Share | None = None, name: str = "") -> float:
+def train(config: Config, record: RunRecord, share: CoreShare | None = None, name: str = "") -> float:
     """Build an autoencoder, train, measure, log and save it; returns its reconstruction error on validation data.
 
     Args:

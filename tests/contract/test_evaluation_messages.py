@@ -85,7 +85,10 @@ REFUSED = [
     ("run=run samples=[", "samples=[: cannot be read"),
     ("run=bare", "bare: no checkpoint there"),
     ("run=torn", "config.yaml: is not a configuration"),
-    ("run=other", "other: cannot be evaluated on its data (there were 32 inputs to train on, and are 64 now)"),
+    (
+        "run=other",
+        "cannot be evaluated on its data (the run was trained on 32 inputs, but the data now have 64)",
+    ),
 ]
 
 

@@ -251,7 +251,7 @@ def test_runs_measured_with_other_settings_are_in_no_mean(tmp_path, part, change
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=parts)
     run(tmp_path, seed=3, parts=parts, changed={part: changed})
     page = Page(write_report([tmp_path]))
-    assert f"1 run of 4 measured with other settings ({told}): in no mean and no figure" in page.seen()
+    assert f"1 of 4 runs was measured with other settings ({told}). It is only in evaluation.csv." in page.seen()
     assert [run.seed for run in part_of(tmp_path, part).groups[0].runs] == [0, 1, 2]
     assert len(part_of(tmp_path, "perturbation").groups[0].runs) == 4
     written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}
@@ -262,7 +262,7 @@ def test_other_weights_count_and_unfinished_runs_do_not(tmp_path):
     sweep(tmp_path, acts=["relu"], alphas=[0.1], parts=["code"])
     run(tmp_path, seed=3, parts=["code"], changed={"code": {"weights": "1" * 64}})
     run(tmp_path, seed=4, parts=["code"], record={"status": "running", "exit_code": None, "ended": None})
-    assert part_of(tmp_path, "code").notes == ["1 evaluated run not finished: in no mean, but in evaluation.csv."]
+    assert part_of(tmp_path, "code").notes == ["1 evaluated run is not finished. It is only in evaluation.csv."]
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2, 3]
 
 
@@ -317,7 +317,10 @@ def test_parts_with_other_weights_than_the_last_are_stale(tmp_path):
         evaluated.write_part(place, part, *results("relu", 0.1, 0)[part], measured="2026-01-31T12:30:00+00:00")
     page = Page(write_report([tmp_path]))
     names = "denoising, manifold, perturbation and defence"
-    assert f"1 run was trained further after {names} had been measured: what was found of earlier" in page.seen()
+    assert (
+        f"1 run was trained further after {names} had been measured. The results of the earlier weights are only in"
+        in page.seen()
+    )
     assert [run.seed for run in part_of(tmp_path, "code").groups[0].runs] == [0, 1, 2]
     assert [run.seed for run in part_of(tmp_path, "defence").groups[0].runs] == [1, 2]
     written = {(row["part"], row["seed"], row["in_means"]) for row in rows(tmp_path / "report" / "evaluation.csv")}

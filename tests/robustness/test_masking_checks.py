@@ -42,7 +42,7 @@ def honest(**changes):
         path="exact",
         whole=True,
         on_logits=True,
-        everything=0.5,
+        grey_radius=0.5,
         baseline=AttackOutcomes(robust(190), twin),
         control=Control(("inconclusive", 0.5), {"faded by 5": ("masked", 0.48), "faded by 20": ("masked", 0.52)}),
         reported={0.1: 0.5, 0.5: 0.0},
@@ -182,8 +182,8 @@ def test_few_examples_leave_the_verdict_inconclusive():
         (without("doubled"), 5),
         (without("transfer"), 6),
         (without("surrogate"), 8),
-        (honest(everything=None), 4),
-        (honest(everything=0.9), 4),
+        (honest(grey_radius=None), 4),
+        (honest(grey_radius=0.9), 4),
         (honest(baseline=None), 9),
         (honest(control=None), 10),
         (honest(reported=None), 11),
@@ -236,7 +236,7 @@ def gathered(victim, epsilons, twin, count=150):
             results += [AttackOutcome(attack, epsilon, ~found.fooled)]
     correct = victim(x).argmax(dim=1) == y
     gone = has_no_gradient(victim, x, y)
-    return Evidence(AttackOutcomes(correct, results), 0.15, gone, "exact", whole=True, on_logits=True, everything=0.5)
+    return Evidence(AttackOutcomes(correct, results), 0.15, gone, "exact", whole=True, on_logits=True, grey_radius=0.5)
 
 
 @pytest.mark.parametrize("act", [pytest.param("relu", marks=pytest.mark.slow), "tanh", "satlin"])

@@ -20,7 +20,7 @@ from satae.messages import first_line
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:
-    from satae.launchers.base import Share
+    from satae.launchers.base import CoreShare
     from satae.runs.record import RunRecord
 
 PROGRAM: Final = "satae-train"
@@ -66,7 +66,9 @@ def import_training() -> None:
         import satae.runs.record  # noqa: F401
 
 
-def run_job(train: Callable[[Config, RunRecord, Share | None, str], object], job: Job, share: Share | None) -> bool:
+def run_job(
+    train: Callable[[Config, RunRecord, CoreShare | None, str], object], job: Job, share: CoreShare | None
+) -> bool:
     """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
 
     Raises:

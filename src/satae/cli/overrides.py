@@ -114,7 +114,7 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
 
 
 def check_sweep_override(override: Override) -> None:
-    """Refuse, by a ConfigError, a sweep over nothing, an interval or Hydra's options, and values Hydra counts up."""
+    """Refuse, by a ConfigError, a sweep over nothing, an interval, Hydra's options or what Hydra counts up."""
     typed, is_hydras = str(override.input_line), str(override.key_or_group).startswith("hydra")
     if override.is_interval_sweep():
         raise ConfigError(f"{typed}: an interval cannot be swept; list values, such as alpha=0,0.1")

@@ -63,7 +63,9 @@ def read_json(path: Path, max_bytes: int) -> Any:
 def read_yaml(path: Path) -> Any:
     """Read a YAML file that holds plain data: no tags, no references, at most ``MAX_DEPTH`` levels.
 
-    Raises what :func:`read_file` does, and ValueError if it is not plain YAML.
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is larger than ``MAX_CONFIG_BYTES``, no regular file, or not plain YAML.
     """
     content = read_file(path, MAX_CONFIG_BYTES)
     try:

@@ -57,7 +57,7 @@ class EvaluationPart(ABC):
 
         Raises:
             ValueError: they do not fit; the text begins with the name of the option.
-            ConfigError: likewise, with a whole line for the user.
+            ConfigError: they do not fit; the text is a whole line for the user.
         """
 
     @abstractmethod

@@ -26,7 +26,9 @@ from satae.sweeps.results import RunResult, parse_time
 from satae.sweeps.series import compare
 from satae.sweeps.text import shorten_value
 
-BRACKETS: Final = "95 % interval over other draws of the inputs, of several seeds the mean of the ends"
+BRACKETS: Final = (
+    "95 % interval over other draws of the inputs; for several seeds, the mean of their lower and of their upper ends"
+)
 MASKED, INCONCLUSIVE, HOLDS = VERDICTS = ("masked", "inconclusive", "holds")  # the worst first
 PASSED: Final = "passed"
 MOST_REFUSED: Final = 20  # results that a note names one by one
@@ -276,16 +278,18 @@ def _usual_settings(summaries: Iterable[PartSummary]) -> dict[str, str]:
 
 
 def _left_out(found: Mapping[Path, PartSummary], finished: set[Path]) -> Iterator[str]:
-    """Notes on runs that are in no mean because nothing was measured, or that are not finished, or stale."""
+    """Notes on runs that are left out of all means: nothing was measured, or they are not finished, or stale."""
     nothing = Counter(", ".join(each.notes) for each in found.values() if each.is_empty)
     for why, number in nothing.items():
         reason = f": {shorten_value(why, 200)}" if why else ""
         yield f"{count_words(number, 'run')} of which nothing was measured{reason}."
     if unfinished := sum(at not in finished for at in found):
-        yield f"{count_words(unfinished, 'evaluated run')} not finished: in no mean, but in evaluation.csv."
+        is_only = "is not finished. It is" if unfinished == 1 else "are not finished. They are"
+        yield f"{count_words(unfinished, 'evaluated run')} {is_only} only in evaluation.csv."
     if stale := sum(each.is_stale for at, each in found.items() if at in finished):
-        runs = f"{count_words(stale, 'run was', 'runs were')} trained further after that: in no mean and no figure"
-        yield f"{runs}, but in evaluation.csv; measure again."
+        theirs, they = ("its", "It is") if stale == 1 else ("their", "They are")
+        runs = f"{count_words(stale, 'run was', 'runs were')} trained further after {theirs} evaluation"
+        yield f"{runs}. {they} only in evaluation.csv; run satae-eval again."
 
 
 def _measured_otherwise(usual: Mapping[str, str], valid: Mapping[Path, PartSummary]) -> Iterator[str]:
@@ -301,5 +305,6 @@ def _measured_otherwise(usual: Mapping[str, str], valid: Mapping[Path, PartSumma
             differences.append(f"{shorten_value(key)}={theirs}, not {shorten_value(usual.get(key, 'given'))}")
     left = len(differences) - MOST_SETTINGS
     shown = "; ".join([*differences[:MOST_SETTINGS], *([f"{left} more"] if left > 0 else [])])
-    runs = f"{count_words(len(others), 'run')} of {len(valid)} measured with other settings ({shown})"
-    yield f"{runs}: in no mean and no figure, but in evaluation.csv."
+    was, they = ("was", "It is") if len(others) == 1 else ("were", "They are")
+    runs = f"{len(others)} of {count_words(len(valid), 'run')} {was} measured with other settings ({shown})"
+    yield f"{runs}. {they} only in evaluation.csv."

@@ -147,7 +147,7 @@ def warnings(evaluations: ReportedEvaluations) -> Iterator[str]:
     if some := [parts for parts in stale if parts]:
         names = join_words(dict.fromkeys(part for parts in some for part in parts), "and")
         runs = f"{count_words(len(some), 'run was', 'runs were')} trained further after {names} had been measured"
-        yield f"{runs}: what was found of earlier weights is in no mean and no figure; satae-eval measures it again."
+        yield f"{runs}. The results of the earlier weights are only in evaluation.csv; run satae-eval again."
     for key in ("best", "split", "seed"):  # settings that should be the same in all sections
         values: dict[str, list[str]] = {}
         for section in evaluations.sections:

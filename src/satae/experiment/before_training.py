@@ -121,7 +121,7 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
     try:
         experiment.check_weights(checkpoint.load(best_path(run)))
     except (FileNotFoundError, ValueError) as error:
-        warn(f"{one_line(error)}; the best weights so far are lost: the next epoch with all of alpha is the best now")
+        warn(f"{one_line(error)}; the best weights are lost; the next epoch with the full alpha becomes the best")
         return None
     return state.best
 

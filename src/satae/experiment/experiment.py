@@ -305,7 +305,7 @@ def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = N
     samples = len(data.train.x)
     check_shape(facts, data)
     if facts["samples"] != samples:
-        raise ValueError(f"there were {brief(facts['samples'])} inputs to train on, and are {samples} now")
+        raise ValueError(f"the run was trained on {brief(facts['samples'])} inputs, but the data now have {samples}")
     if not is_fingerprint(facts["data"]):
         raise ValueError("an earlier version wrote it, which looked at only a few of the data")
     if facts["data"] != (fingerprint or data.fingerprint):

@@ -21,7 +21,7 @@ MAIN_PROCESS_POLL_S: Final = 1.0
 GRACE_S: Final = 5  # for a checkpoint, after the main process has died
 
 
-class Share(NamedTuple):
+class CoreShare(NamedTuple):
     """What each of several runs at once gets of a machine."""
 
     jobs: int  # runs at once
@@ -36,7 +36,7 @@ class HasDirectory(Protocol):
         """The run's directory."""
 
 
-Work = Callable[[Any, Share | None], bool]  # makes one run; returns whether it failed
+Work = Callable[[Any, CoreShare | None], bool]  # makes one run; returns whether it failed
 Options = Mapping[str, Any]  # of ``hydra.launcher``
 
 
@@ -46,7 +46,7 @@ class Launcher(AbstractContextManager["Launcher"]):
     This class makes one run after another in this process; its subclasses make several at once in other processes.
     """
 
-    share: Share | None = None  # None where runs are made one after another
+    share: CoreShare | None = None  # None where runs are made one after another
 
     def __init__(self, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.prepare, self.stop_file = prepare, stop_file
@@ -101,7 +101,7 @@ def available_cores() -> int:
         raise ConfigError(f"LOKY_MAX_CPU_COUNT={value}: is not a number of cores; set it to one, or unset it") from None
 
 
-def share_cores(cores: int, n_jobs: int, runs: int) -> Share:
+def share_cores(cores: int, n_jobs: int, runs: int) -> CoreShare:
     """Divide cores among runs: jobs * threads <= cores, unless more jobs are wanted than there are cores.
 
     Args:
@@ -116,16 +116,16 @@ def share_cores(cores: int, n_jobs: int, runs: int) -> Share:
         raise ConfigError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for one run a core")
     wanted = max(1, cores + 1 + n_jobs) if n_jobs < 0 else n_jobs
     jobs = min(wanted, runs)
-    return Share(jobs, max(1, cores // jobs))
+    return CoreShare(jobs, max(1, cores // jobs))
 
 
-def share_machine(threads: int | None, runs: int) -> Share:
+def share_machine(threads: int | None, runs: int) -> CoreShare:
     """Divide this machine's cores among runs, with a fixed number of threads each or, if None, one run a core."""
     cores = available_cores()
     if not threads:
         return share_cores(cores, -1, runs)
     threads = min(threads, cores)
-    return Share(min(cores // threads, runs), threads)
+    return CoreShare(min(cores // threads, runs), threads)
 
 
 def print_outcome(directory: Path) -> None:
@@ -172,7 +172,7 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
 class JobRunner:
     """Makes one run in a worker process, which receives this object as a pickle."""
 
-    def __init__(self, work: Work, share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
+    def __init__(self, work: Work, share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.work, self.share, self.prepare, self.stop_file = work, share, prepare, stop_file
 
     def run(self, job: HasDirectory) -> int | None:

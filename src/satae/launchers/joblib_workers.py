@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from satae import signals
 from satae.launchers.base import (
+    CoreShare,
     HasDirectory,
     JobRunner,
     Launcher,
     Options,
-    Share,
     Work,
     available_cores,
     close_lost_run,
@@ -46,7 +46,7 @@ class JoblibLauncher(Launcher):
     new process, since one of them may be the cause. Then the other runs follow.
     """
 
-    share: Share
+    share: CoreShare
 
     def __init__(self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None) -> None:
         super().__init__(prepare, stop_file)

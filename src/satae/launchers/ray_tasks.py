@@ -11,11 +11,11 @@ from typing import Any, Final
 from satae import signals
 from satae.errors import ConfigError
 from satae.launchers.base import (
+    CoreShare,
     HasDirectory,
     JobRunner,
     Launcher,
     Options,
-    Share,
     Work,
     close_lost_run,
     print_outcome,
@@ -36,7 +36,7 @@ class RayLauncher(Launcher):
     On this machine the cores limit how many runs are made at once. If a task is lost, the others continue.
     """
 
-    share: Share
+    share: CoreShare
 
     def __init__(self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None) -> None:
         super().__init__(prepare, stop_file)
@@ -49,7 +49,7 @@ class RayLauncher(Launcher):
             self._init["num_cpus"], self._remote["num_cpus"] = self.share.jobs * self.share.threads, self.share.threads
             print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
         else:
-            self.share = Share(count, int(threads or 1))
+            self.share = CoreShare(count, int(threads or 1))
             print(f"{count} runs for Ray", flush=True)  # noqa: T201
 
     def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:

@@ -15,11 +15,11 @@ from typing import Any, Final, cast
 
 from satae import signals
 from satae.launchers.base import (
+    CoreShare,
     HasDirectory,
     JobRunner,
     Launcher,
     Options,
-    Share,
     Work,
     close_lost_run,
     end_after_main_process,
@@ -41,7 +41,7 @@ class SubmititLauncher(Launcher):
     If a job is lost, the others continue. Jobs on Slurm also continue if the terminal of this program is closed.
     """
 
-    share: Share
+    share: CoreShare
 
     def __init__(
         self, options: Options, count: int, prepare: Callable[[], None], stop_file: Path | None, *, cluster: str
@@ -52,7 +52,7 @@ class SubmititLauncher(Launcher):
             self.share = share_machine(options["cpus_per_task"], count)
             print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
         else:
-            self.share = Share(min(options["array_parallelism"], count), options["cpus_per_task"] or 1)
+            self.share = CoreShare(min(options["array_parallelism"], count), options["cpus_per_task"] or 1)
             print(f"{count} runs for Slurm, at most {self.share.jobs} at once", flush=True)  # noqa: T201
 
     def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
@@ -128,7 +128,7 @@ class SubmititRunner(JobRunner):
     first ends with a checkpoint, then the handler is called.
     """
 
-    def __init__(self, work: Work, share: Share, prepare: Callable[[], None], stop_file: Path | None) -> None:
+    def __init__(self, work: Work, share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
         super().__init__(work, share, prepare, stop_file)
         self.main_process = os.getpid()
 

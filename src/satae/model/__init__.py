@@ -1,1 +1,1 @@
-"""The science in torch: nothing here writes a log or trains; of the configuration only registries and types."""
+"""The science in torch: nothing here trains or writes a log; of ``config`` it uses only registries and types."""

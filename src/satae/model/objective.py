@@ -59,6 +59,6 @@ class Objective(NamedTuple):
         """The reconstruction loss and the penalty."""
         squares = functional.mse_loss(widen(trace.reconstruction), target, reduction="none")
         reconstruction = reduce_units(squares, self.reduction) / 2
-        penalties = (self.complement(z, f_z) for z, f_z in zip(trace.zs.values(), trace.fs.values(), strict=True))
-        layers = [reduce_units(f_c, self.reduction) for f_c in penalties]
-        return reconstruction, sum(layers[1:], start=layers[0])
+        by_unit = (self.complement(z, f_z) for z, f_z in zip(trace.zs.values(), trace.fs.values(), strict=True))
+        by_layer = [reduce_units(f_c, self.reduction) for f_c in by_unit]
+        return reconstruction, sum(by_layer[1:], start=by_layer[0])

@@ -85,7 +85,7 @@ class Evidence(NamedTuple):
     path: str  # gradient path, such as "exact, through classifier(autoencoder(x))"
     whole: bool  # the whole pipeline was attacked, not the autoencoder or the classifier alone
     on_logits: bool  # the attacked output is logits
-    everything: float | None = None  # radius at which every input can become the same grey image
+    grey_radius: float | None = None  # radius at which every input can become the same grey image
     baseline: AttackOutcomes | None = None  # outcomes of the same attacks on the model trained with alpha=0
     control: Control | None = None
     reported: dict[float, float] | None = None  # radius -> robust accuracy that is printed
@@ -187,8 +187,8 @@ def iterative_beats_single(evidence: Evidence) -> Finding:
 def grows_with_epsilon(evidence: Evidence) -> Finding:
     """Check 4: a larger ball contains every smaller one, and the largest contains the same grey image for all."""
     found, radii = evidence.outcomes, evidence.outcomes.epsilons
-    if evidence.everything is None or not radii or radii[-1] < evidence.everything:
-        return Finding("no radius was tried within which everything is possible", "open")
+    if evidence.grey_radius is None or not radii or radii[-1] < evidence.grey_radius:
+        return Finding("no radius reaches the one at which every input can become the same grey image", "open")
     lost = [_fraction(found.at(a).broken & ~found.at(b).broken) for a, b in pairwise(radii)]
     last, most = found.at(radii[-1]).accuracy, max((fraction.value for fraction in lost), default=0.0)
     figure = f"{last.in_percent()}; broken in a ball, not in the next: {100 * most:.1f} %"
@@ -240,8 +240,8 @@ def surrogates_add_nothing(evidence: Evidence) -> Finding:
 
 def baseline_is_broken(evidence: Evidence) -> Finding:
     """Check 9: attacks that cannot break the unregularized baseline in the largest ball prove nothing."""
-    baseline, everything = evidence.baseline, evidence.everything
-    if baseline is None or everything is None or not baseline.epsilons or baseline.epsilons[-1] < everything:
+    baseline, grey_radius = evidence.baseline, evidence.grey_radius
+    if baseline is None or grey_radius is None or not baseline.epsilons or baseline.epsilons[-1] < grey_radius:
         return Finding("not measured", "open")
     accuracy = baseline.at(baseline.epsilons[-1]).accuracy
     return Finding(accuracy.in_percent(), is_at_chance(accuracy, evidence.chance))

@@ -114,7 +114,7 @@ def group_runs(runs: Sequence[RunResult], typed: Sequence[str] = ()) -> list[See
 def statistics_by_epoch(
     logs: Iterable[Iterable[Mapping[str, float]]], metrics: Sequence[str]
 ) -> dict[int, dict[str, SeedStatistics]]:
-    """Statistics of some metrics after each epoch, of those that at least two runs have.
+    """Statistics over the runs after each epoch, for each metric that at least two runs have.
 
     Args:
         logs: for each run, the metrics of its epochs, with their numbers under ``epoch``.

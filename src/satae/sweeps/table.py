@@ -16,7 +16,7 @@ from rich.text import Text
 from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
-from satae.messages import brief, count_words, format_compact, join_words
+from satae.messages import brief, count_words, format_compact
 from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, shorten
 from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.csv_files import runs_csv
@@ -50,7 +50,7 @@ def print_sweep(
         table, left_out = _table(runs, manifest.varied, console.width)
         console.print(table)
         if left_out:
-            console.print(f"no room for {join_words(left_out, 'and')}, which {RUNS_CSV_FILE} has")
+            console.print(f"not shown here for lack of width: {', '.join(left_out)} (see {RUNS_CSV_FILE})")
         deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
         console.print(f"{deviation}every run: {shorten(sweep / RUNS_CSV_FILE)}", markup=False)
     if collapsed := sum(run.is_collapsed for run in runs):
@@ -62,7 +62,7 @@ def print_sweep(
             console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG_FILE}", markup=False)
     for run in found:
         if isinstance(run, UnreadableRun):
-            console.print(brief(f"{run.name}: {run.reason}; it is in no mean"), markup=False)
+            console.print(brief(f"{run.name}: {run.reason}; left out of all means"), markup=False)
     started = {run.name for run in found}
     interrupted = sum(run.status not in (FINISHED, FAILED) for run in runs)
     waiting = len({*(directory.name for directory in requested), *manifest.run_names} - started)

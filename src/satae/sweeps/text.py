@@ -72,7 +72,7 @@ def format_configuration(values: Mapping[str, Any]) -> str:
 
 
 def configuration_label(group: SeedGroup) -> str:
-    """A configuration by what varies; if nothing varies, the name of its only run, or that it is of all runs."""
+    """The values of a configuration; without any, the name of its only run, or ``all runs``."""
     if group.values or len(group.runs) > 1:
         return format_configuration(group.values)
     return shorten_value(clean_text(group.runs[0].name))

@@ -134,7 +134,7 @@ def fit(
     take_step = plain_step(optimizer)
     step, order = start.step, Generator()
     order.set_state(start.order)
-    alpha, losses_so_far = schedule(step / (epochs * per_epoch)), _LossCheck(step)
+    loss_check = _LossCheck(step)
     for number in range(step // per_epoch + 1, epochs + 1):
         epoch_order, first_step, seconds, since = order.get_state(), step, 0.0, time.perf_counter()
         model.train()
@@ -146,17 +146,17 @@ def fit(
             step += 1
             if decoder_norm and step % decoder_norm == 0:
                 model.normalize_decoder()
-            losses_so_far.add(losses.total)
+            loss_check.add(losses.total)
             if should_pause(step) and step % per_epoch:
-                losses_so_far.check()
+                loss_check.check()
                 seconds += time.perf_counter() - since
                 yield Pause(Position(step, epoch_order), None)
                 model.train()
                 since = time.perf_counter()
-        losses_so_far.check()
+        loss_check.check()
         seconds += time.perf_counter() - since
         samples = len(dataset.train.x) - (first_step % per_epoch) * batch_size
-        epoch = Epoch(number, alpha, samples / seconds, optimizer.param_groups[0]["lr"], losses_so_far.last)
+        epoch = Epoch(number, alpha, samples / seconds, optimizer.param_groups[0]["lr"], loss_check.last)
         yield Pause(Position(step, order.get_state()), epoch)
 
 

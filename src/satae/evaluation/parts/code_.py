@@ -112,11 +112,11 @@ class Code(EvaluationPart):
 
 
 class EncoderLayer(NamedTuple):
-    """What one encoder layer does with the inputs."""
+    """The pre-activations and activations of one encoder layer for all inputs, and its weights."""
 
-    z: Tensor  # (n, units)
-    f_z: Tensor  # (n, units)
-    weight: Tensor
+    z: Tensor  # pre-activations (n, units)
+    f_z: Tensor  # activations (n, units)
+    weight: Tensor  # of the layer, as torch stores it
 
 
 class CodeRow(NamedTuple):
@@ -220,7 +220,7 @@ def probe_accuracy(classifier: Any, train: tuple[Tensor, Tensor], test: tuple[Te
     Args:
         classifier: an untrained one.
         train: representations (N, features...) and labels (N,).
-        test: likewise.
+        test: representations (M, features...) and labels (M,) on which the classifier is tried.
 
     Returns:
         The accuracy on ``test``, and whether the training converged.

@@ -193,7 +193,7 @@ def judge(runner: AttackRunner, baseline: AttackRunner, control: Control | None,
         path=f"exact, through {GRADIENT_PATHS[runner.pipeline.name]}",
         whole=True,
         on_logits=True,
-        everything=grey_radius,
+        grey_radius=grey_radius,
         baseline=baseline.outcomes,
         control=control,
         reported={epsilon: accuracies[epsilon].value for epsilon in outcomes.epsilons},
@@ -280,9 +280,9 @@ def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
     ]
 
 
-def _input_notes(subject: Subject, largest: float) -> Iterator[str]:
+def _input_notes(subject: Subject, grey_radius: float) -> Iterator[str]:
     why = "within it every input can become an even grey, so accuracy must fall to chance"
-    yield f"epsilon {largest:g} is added: {why}"
+    yield f"epsilon {grey_radius:g} is added: {why}"
     present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
     if present < known:  # few inputs, or a file in the order of its labels
         yield f"only {present} of {known} classes are among the inputs"

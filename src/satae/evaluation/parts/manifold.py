@@ -235,7 +235,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
 
 
 def other_images(name: str, subject: Subject) -> Tensor:
-    """Training images of another data set, made like those of a model: (m, *shape), m at most the model's number.
+    """Training images of another data set in the form of a run's inputs: (m, *shape), at most as many as the run's.
 
     Their range is stretched to the range of the data, and they are smoothly scaled to the size. Grey images are
     repeated for all channels, color images averaged to grey. Patches are cut at the size.
