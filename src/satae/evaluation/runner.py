@@ -22,7 +22,8 @@ from satae.evaluation.subject import Subject, TrainedRun, choose_device
 from satae.messages import count_words
 from satae.runs import provenance
 from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
-from satae.runs.record import lock_directory, read_record
+from satae.runs.locks import lock_directory
+from satae.runs.record import read_record
 from satae.signals import Interrupted
 from satae.training import torch_settings
 
