@@ -8,10 +8,13 @@ import sys
 import time
 
 import pytest
-from program import TINY, files
+from program import TINY, close_logs, files, read
 
 from satae import signals
+from satae.experiment.experiment import Experiment
 from satae.signals import Interrupted
+from satae.train import main
+from satae.training.checkpoint import latest_checkpoint
 
 IN_THE_FOREGROUND = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 
@@ -80,14 +83,65 @@ def test_handlers_are_restored_unless_the_program_ends():
     assert signals.pending_signal() is None
 
 
-def test_a_signal_that_the_shell_ignores_is_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_shell_ignores_is_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with signals.handle_signals(""):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             assert signals.pending_signal() is None
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_worker_handles_every_signal_but_ignores_a_hangup_that_the_program_ignores(tmp_path):
+    code = """
+import signal
+from satae import signals
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signals.hold_signals_in_worker()
+signal.raise_signal(signal.SIGHUP)
+print(signals.pending_signal())
+signal.raise_signal(signal.SIGTERM)
+print(signals.pending_signal())
+"""
+    assert _run(tmp_path, code).stdout == "None\n15\n"
+
+
+@pytest.fixture
+def terminal():
+    """Both ends of a terminal; the first is closed by the test."""
+    ends = os.openpty()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["hangup", "no signal"])
+def test_a_closed_terminal_ends_a_run_with_a_checkpoint_only_if_it_is_told(tmp_path, monkeypatch, terminal, is_told):
+    master, slave = terminal
+    measure = Experiment.measure
+
+    def closing(experiment, epoch):
+        if epoch.number == 2:
+            os.close(master)
+            if is_told:
+                signal.raise_signal(signal.SIGHUP)
+        return measure(experiment, epoch)
+
+    monkeypatch.setattr(Experiment, "measure", closing)
+    with os.fdopen(slave, "w", buffering=1) as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(sys, "stderr", output)
+        monkeypatch.setattr(sys, "argv", ["satae-train", *TINY, "epochs=4", f"hydra.run.dir={tmp_path / 'run'}"])
+        code = main()
+    close_logs()
+    record = read(tmp_path / "run" / "run.json")
+    assert (record["status"], record["exit_code"]) == (("interrupted", 129) if is_told else ("finished", 0))
+    assert code in ((129,) if is_told else (0, 141))
+    assert latest_checkpoint(tmp_path / "run").step == (4 if is_told else 8)
 
 
 def _run(folder, code, *words):

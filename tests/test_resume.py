@@ -625,6 +625,7 @@ ONE_OF_A_SWEEP = ("-m", "hydra.sweep.dir=.")  # which is called run
     [
         (signal.SIGINT, ()),
         (signal.SIGTERM, ONE_OF_A_SWEEP),
+        pytest.param(signal.SIGHUP, (), marks=pytest.mark.slow),
         pytest.param(signal.SIGUSR1, (), marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, (), marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, ONE_OF_A_SWEEP, marks=pytest.mark.slow),

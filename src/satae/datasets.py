@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.cli import app
-from satae.cli.app import OK, REFUSED, LineErrorParser, print_error
+from satae.cli.app import OK, REFUSED, LineErrorParser, print_error, printed
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder
@@ -65,8 +65,8 @@ def run_command(words: Sequence[str]) -> int:
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
     given = parser.parse_args(words)
     if given.command == "list":
-        return list_sources(given.dir)
-    return {"fetch": fetch, "check": check}[given.command](given.names, given.dir)
+        return list_sources(given.dir) or printed()
+    return {"fetch": fetch, "check": check}[given.command](given.names, given.dir) or printed()
 
 
 def list_sources(folder: str | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -82,7 +83,7 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
     out = Path(given.get("out") or run / name).expanduser()
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
-    if out.exists():
+    if os.path.lexists(out):
         raise ConfigError(f"out={out}: exists already; name another file, or delete it")
     if not out.parent.is_dir():
         raise ConfigError(f"out={out}: there is no folder {out.parent}")

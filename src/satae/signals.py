@@ -1,4 +1,4 @@
-"""Signals that ask a program to end: Ctrl-C, a time limit, a preemption."""
+"""Signals that ask a program to end: Ctrl-C, a closed terminal, a time limit, a preemption."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Slurm can send the last one ahead of its limit
+# SIGHUP: the terminal was closed; SIGUSR1, SIGUSR2: schedulers can send them ahead of a time limit; SIGXCPU: the limit
+# of ``ulimit -t``. SIGQUIT (Ctrl and backslash) stays what ends a program at once, even where it hangs.
+SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGXCPU,
+)
+ALWAYS_HANDLED: Final = (signal.SIGINT, signal.SIGTERM)  # in workers: launchers end runs by them
+OTHERS: Final = tuple(
+    number for number in SIGNALS if number not in ALWAYS_HANDLED
+)  # these end multiprocessing's helpers
 REPEAT_SECONDS: Final = 0.5  # a second Ctrl-C within this time counts as the first one
 
 
@@ -33,6 +46,7 @@ class _State:
     """The signal that this process received, and how it handles signals."""
 
     last_words: str = ""
+    at_hangup: Callable[[], object] | None = None
     pending: int | None = None
     received_at = 0.0
     holds = 0  # contexts that hold signals back
@@ -72,18 +86,19 @@ def end_without_traceback() -> None:
 
 
 @contextmanager
-def handle_signals(last_words: str) -> Iterator[None]:
+def handle_signals(last_words: str, at_hangup: Callable[[], object] | None = None) -> Iterator[None]:
     """Raise :class:`Interrupted` for signals; a second Ctrl-C ends the program at once.
 
     After a signal and this context, further signals are ignored: they would show a traceback during the exit.
 
     Args:
         last_words: printed when the program ends at once.
+        at_hangup: called when the terminal was closed, before the interrupt is raised.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _State.pending, _State.last_words = None, last_words
+    _State.pending, _State.last_words, _State.at_hangup = None, last_words, at_hangup
     handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, a shell's "&"
     before = {number: signal.signal(number, _receive) for number in handled}
     try:
@@ -118,12 +133,16 @@ def hold_signals() -> Iterator[None]:
 def hold_signals_in_worker(*others: int) -> None:
     """Hold signals back for good in a worker process: its runs look at :func:`pending_signal` themselves.
 
+    A signal that the program was told to ignore, as ``nohup`` does, stays ignored, except those by which launchers
+    end runs.
+
     Args:
         others: further signals that ask the worker to end.
     """
     _State.holds += 1
     _State.is_worker = True
-    install_handlers(*SIGNALS, *others)
+    ignored = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN]
+    install_handlers(*(number for number in SIGNALS if number not in OTHERS or number not in ignored), *others)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [*SIGNALS, *others])
 
 
@@ -149,7 +168,8 @@ def block_signals_for_workers() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     with hold_signals():
-        resource_tracker.ensure_running()  # it would unblock the signals when it starts
+        with block_signals(OTHERS):
+            resource_tracker.ensure_running()  # it would unblock the first two signals when it starts
         with block_signals(SIGNALS):
             yield
 
@@ -157,6 +177,8 @@ def block_signals_for_workers() -> Iterator[None]:
 def _receive(number: int, frame: Any) -> None:
     if _State.pending is None:
         _State.pending, _State.received_at = number, time.monotonic()
+        if number == signal.SIGHUP and _State.at_hangup is not None:
+            _State.at_hangup()
         _forward_to_workers(number)
         if not _State.holds:
             raise Interrupted(number)

@@ -64,9 +64,8 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    experiment = Experiment.from_config(config)
-    if resumed := latest_checkpoint(record.directory) if record.is_resumed else None:
-        experiment.restore(resumed)
+    resumed = latest_checkpoint(record.directory) if record.is_resumed else None
+    experiment = Experiment.from_state(config, resumed) if resumed else Experiment.from_config(config)
     done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
@@ -75,8 +74,6 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
     ):
         record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
         console.info(experiment.summary())
-        for note in experiment.data.notes:
-            console.info(f"data: {note}")
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
         if not resumed:

@@ -1,15 +1,17 @@
 """The frame of the programs: errors in one line, exit codes, output without a reader, the garbage collector."""
 
 import gc
+import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from program import PROGRAM, TINY, here, read, runs, typed
 
-from satae.cli import app
+from satae.cli import app, output
 
 FAULTS = {
     "an error of the system": (FileNotFoundError(2, "No such file or directory", "there"), "there: No such file"),
@@ -58,6 +60,8 @@ def test_a_text_is_printed_and_gives_0():
 
 
 # output without a reader
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")  # prints a line before any run
 
 AT_THE_END_AND_AT_ONCE = ("", "1")  # when Python writes: values of PYTHONUNBUFFERED
 
@@ -108,7 +112,7 @@ def test_a_program_that_finds_nothing_to_do_exits_silently_without_a_reader(tmp_
     ("words", "buffered"),
     [
         pytest.param((), "1", id="run-at once"),
-        pytest.param(("-m", "seed=0,1"), "", id="sweep-at the end"),
+        pytest.param(("-m", "seed=0,1", *JOBLIB), "", id="sweep-at the end"),
         pytest.param((), "", id="run-at the end", marks=pytest.mark.slow),
         pytest.param(("-m", "seed=0,1"), "1", id="sweep-at once", marks=pytest.mark.slow),
     ],
@@ -124,6 +128,62 @@ def test_a_refusal_without_a_reader_is_still_printed(tmp_path):
 
 def test_another_broken_pipe_is_a_fault():
     assert ended_by(BrokenPipeError()).code == 1
+
+
+# output that cannot be written
+
+
+def redirected(folder, line, *words):
+    """The outcome of a program whose streams a shell has redirected, as ``>&-`` and ``>/dev/full`` do."""
+    program, _, where = line.partition(" ")
+    command = f'{Path(PROGRAM).with_name(program)} "$@" {where}'
+    done = subprocess.run(["sh", "-c", command, "sh", *words], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+LOST = "standard output: No space left on device; what cannot be written there is lost\n"
+
+
+@pytest.mark.parametrize("program", ["satae-train", "satae-data"])
+def test_help_that_cannot_be_written_is_no_success(tmp_path, program):
+    assert redirected(tmp_path, f"{program} >/dev/full", "--help") == (1, "", f"{program}: {LOST}")
+
+
+@pytest.mark.parametrize(
+    "program", ["satae-report", *(pytest.param(f"satae-{name}", marks=pytest.mark.slow) for name in ("eval", "export"))]
+)
+def test_a_closed_output_is_like_an_empty_one(tmp_path, program):
+    assert redirected(tmp_path, f"{program} >&-", "--help") == (0, "", "")
+    assert redirected(tmp_path, f"{program} <&- >&- 2>&-", "no-such-thing") == (2, "", "")
+
+
+@pytest.mark.parametrize(
+    ("where", "launcher"), [(">/dev/full", ()), pytest.param("<&- >&- 2>&-", JOBLIB, marks=pytest.mark.slow)]
+)
+def test_a_sweep_keeps_its_table_and_report_without_output(tmp_path, where, launcher):
+    words = (*TINY, "epochs=1", "sweep=./S", "seed=0,1", *launcher)
+    lost = f"satae-train: {LOST}" if "full" in where else ""
+    assert redirected(tmp_path, f"satae-train {where}", *words) == (0, "", lost)
+    assert [read(run / "run.json")["status"] for run in runs(tmp_path)] == ["finished"] * 2
+    assert (tmp_path / "S" / "runs.csv").exists()
+    assert (tmp_path / "S" / "report" / "index.html").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"S"}
+
+
+def test_a_stream_that_has_no_room_now_is_waited_for():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    content = bytes(2**18)  # more than a pipe holds
+    with open(writer, "wb", buffering=0) as pipe, open(reader, "rb") as source:
+        thread = threading.Thread(target=lambda: read_back.append(source.read(len(content))))
+        read_back = []
+        thread.start()
+        stream = io.TextIOWrapper(io.BufferedWriter(pipe), "latin-1")
+        lasting = output._lasting(stream)
+        lasting.write(content.decode("latin-1"))
+        lasting.flush()
+        thread.join()
+    assert read_back == [content]
 
 
 # the garbage collector

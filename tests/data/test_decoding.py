@@ -49,21 +49,26 @@ def numbers(high, low=0, dtype="uint16", count=COUNT, shape=(SIDE, SIDE)):
     return x.astype(dtype)
 
 
-def tiff(values, order="<", kind=1, white=1, **more):
-    """A TIFF of plain strips; Pillow does not write every kind of number."""
-    values = numpy.ascontiguousarray(values.astype(values.dtype.newbyteorder(order)))
-    (height, width), body = values.shape[:2], values.tobytes()
-    channels = 1 if values.ndim == 2 else values.shape[2]
+def tiff(values, order="<", kind=1, white=1, compression=1, predictor=1):
+    """A TIFF of one strip; Pillow does not write every kind of number."""
+    (height, width), channels = values.shape[:2], 1 if values.ndim == 2 else values.shape[2]
+    if predictor == 2:
+        values = numpy.diff(values, axis=1, prepend=numpy.zeros_like(values[:, :1]))
+    body = numpy.ascontiguousarray(values.astype(values.dtype.newbyteorder(order))).tobytes()
+    body = zlib.compress(body) if compression == 8 else body
+    body += bytes(len(body) % 2)
     bits = struct.pack(f"{order}{channels}H", *[values.itemsize * 8] * channels)
-    tags = {256: width, 257: height, 258: values.itemsize * 8, 259: 1, 262: 2 if channels == 3 else white, 273: 8}
-    tags |= {277: channels, 278: height, 279: len(body), 339: kind, **more}
+    tags = {256: width, 257: height, 258: values.itemsize * 8, 259: compression, 262: 2 if channels == 3 else white}
+    tags |= {273: 8, 277: channels, 278: height, 279: len(body), 317: predictor, 339: kind}
     out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(body) + len(bits)) + body + bits
     out += struct.pack(f"{order}H", len(tags))
     for tag, value in sorted(tags.items()):
         if tag == 258 and channels == 3:
             out += struct.pack(f"{order}HHII", tag, 3, channels, 8 + len(body))
-        else:
+        elif tag in (256, 257, 273, 278, 279):
             out += struct.pack(f"{order}HHII", tag, 4, 1, value)
+        else:
+            out += struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
     return out + bytes(4)
 
 
@@ -257,6 +262,17 @@ def test_png_of_16_bits_and_several_channels(tmp_path, channels, chosen_filter):
         numpy.testing.assert_allclose(
             everything(folder(path=path, size=None))[:, 0], (wanted @ LUMA)[order] / 4095, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("predictor", [1, 2])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_tiff_of_16_bits_in_color(tmp_path, order, predictor, compression):
+    values = numbers(4095, shape=(SIDE, SIDE, 3))
+    files = [tiff(x, order, compression=compression, predictor=predictor if compression == 8 else 1) for x in values]
+    data = folder(path=fill(tmp_path / "in", *files, suffix="tif"), size=None, colour=True)
+    numpy.testing.assert_allclose(everything(data), values.transpose(0, 3, 1, 2) / 4095, atol=1e-6)
+    assert not [note for note in data.notes if "more than 8 bits for each color" in note]
 
 
 def test_transparency_of_16_bits_is_drawn_on_the_background(tmp_path):

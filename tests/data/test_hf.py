@@ -149,6 +149,50 @@ def test_splits_are_seeded_and_limited(tmp_path):
     assert first.train.y is None
 
 
+# What images contain is kept
+
+
+def test_icons_are_drawn_on_white_or_as_chosen(tmp_path):
+    x = numpy.zeros((COUNT, 6, 6, 4), "uint8")
+    x[:, 1, 1, 3] = 10 * numpy.arange(COUNT)
+    path = on_disk(tmp_path / "d", table(x))
+    data = hf(path=path)
+    assert everything(data)[:, 0, 0, 0].tolist() == [255] * COUNT
+    assert any("12 of 12 images are transparent: they are drawn on white" in note for note in data.notes)
+    with pytest.raises(ValueError, match="every number is 0, so that there is nothing to learn"):
+        hf(path=path, background="black")
+
+
+def test_images_of_12_bits_keep_their_levels(tmp_path):
+    x = RANDOM.integers(0, 4096, (COUNT, 6, 5)).astype("uint16")
+    x[:, 0, 0], x[:, 0, 1] = 9 * numpy.arange(COUNT), 4095
+    found = everything(hf(path=on_disk(tmp_path / "d", table(x))))
+    torch.testing.assert_close(found, torch.from_numpy(x / 4095).float()[:, None])
+
+
+def test_frames_are_images_with_the_label_of_their_file(tmp_path):
+    files = []
+    for number in range(COUNT):
+        frames = [Image.fromarray(numpy.full((6, 5), 10 * number + frame, "uint8")) for frame in range(3)]
+        files.append(io.BytesIO())
+        frames[0].save(files[-1], "tiff", save_all=True, append_images=frames[1:])
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    rows = {"image": [{"bytes": file.getvalue(), "path": None} for file in files], "label": list(range(COUNT))}
+    data = hf(path=on_disk(tmp_path / "d", datasets.Dataset.from_dict(rows, features=features)), label="label")
+    assert sum(len(split.x) for split in data.splits) == 3 * COUNT
+    for split in data.splits:
+        assert torch.equal(split.y, split.x[:, 0, 0, 0].long() // 10)
+    train, valid, test = (set(split.y.tolist()) for split in data.splits)
+    assert not (train | valid) & test
+    assert not train & valid
+
+
+def test_times_stay_distinct(tmp_path):
+    x = numpy.stack([numpy.arange(60.0), 1.7e9 + numpy.arange(60.0)], axis=1)
+    path = on_disk(tmp_path / "d", of_numbers(x.tolist(), datasets.List(datasets.Value("float64"))))
+    assert everything(hf(path=path, column="x"))[:, 1].diff().tolist() == [1] * 59
+
+
 # Numbers
 
 

@@ -265,3 +265,23 @@ def test_a_configuration_without_the_background_is_read(tmp_path, configuration,
 
 def test_a_configuration_of_another_source_gets_no_background(configuration):
     assert "background" not in restore_config(configuration("data=digits").to_dict(), "config").data.options
+
+
+# What was assumed is printed and stored
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_was_assumed_is_printed_once_and_stored(tmp_path, capsys, monkeypatch, sweep):
+    from satae.train import train_command
+
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, with_column(TIMES))
+    alpha = ["-m", "alpha=0,0.1", "hydra.sweep.dir=out"] if sweep else ["hydra.run.dir=out"]
+    assert train_command(["data=array", "data.path=x.npy", "epochs=1", "arch.widths=[4]", "logger=none", *alpha]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("is subtracted from column 1") == 1
+    files = sorted((tmp_path / "out").rglob("run.json"))
+    assert len(files) == (2 if sweep else 1)
+    for file in files:
+        [note] = build.json.loads(file.read_text())["assumptions"]
+        assert f"data: {note}\n" in printed

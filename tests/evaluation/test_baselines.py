@@ -39,7 +39,7 @@ def count(monkeypatch):
 
 def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
     config = configuration(*TINY, "alpha=0.3")
-    baseline = train_baseline(config, EVERY, CPU)
+    baseline = train_baseline(config, build.dataset(config), EVERY, CPU)
     experiment = Experiment.from_config(replace(config, alpha=0.0))
     for _ in experiment.fit():
         pass
@@ -51,7 +51,7 @@ def test_the_baseline_is_the_run_with_alpha_0(configuration, count):
 @pytest.mark.parametrize("steps", [1, 3, 4, 5])
 def test_the_baseline_of_an_interrupted_run_has_its_number_of_steps(configuration, steps):
     config = configuration(*TINY, "alpha=0.3", "batch_size=32")  # of 3 steps an epoch, or 4
-    baseline = train_baseline(config, steps, CPU)
+    baseline = train_baseline(config, build.dataset(config), steps, CPU)
     experiment = Experiment.from_config(replace(config, alpha=0.0))
     for _ in experiment.fit(lambda step: True):
         if experiment.step == steps:
@@ -62,29 +62,32 @@ def test_the_baseline_of_an_interrupted_run_has_its_number_of_steps(configuratio
 
 def test_a_baseline_is_trained_once_for_all_alphas_and_again_for_other_settings(configuration, count):
     for words in (["alpha=0.3"], ["alpha=0.1"], ["alpha=0.1", "threads=2"], ["alpha=0.1", "checkpoint.keep=5"]):
-        train_baseline(configuration(*TINY, *words), EVERY, CPU)
+        config = configuration(*TINY, *words)
+        train_baseline(config, build.dataset(config), EVERY, CPU)
     assert len(count) == 1
     for words in (["seed=1"], ["act=tanh"], ["noise=none"], ["epochs=3"], ["data.limit=100"], ["precision=medium"]):
-        train_baseline(configuration(*TINY, *words), EVERY, CPU)
+        config = configuration(*TINY, *words)
+        train_baseline(config, build.dataset(config), EVERY, CPU)
     assert len(count) == 7
 
 
 def test_a_baseline_that_cannot_be_trained_is_refused(configuration):
+    config = configuration(*TINY, "optim.lr=1e30")
     with pytest.raises(ConfigError, match="its twin without the penalty cannot be trained"):
-        train_baseline(configuration(*TINY, "optim.lr=1e30"), EVERY, CPU)
+        train_baseline(config, build.dataset(config), EVERY, CPU)
 
 
 def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
     config = configuration("data.limit=600", "threads=1")
     data = build.dataset(config)
-    model = load_classifier(config, data)
+    model = load_classifier(data)
     assert (model(data.batch(data.valid.x)).argmax(1) == data.valid.y).float().mean() > 0.8
-    again = load_classifier(configuration("data.limit=600", "threads=1", "seed=5", "alpha=1"), data)
+    again = load_classifier(data)
     assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
     assert count == ["train_classifier"]
-    load_classifier(config, data, "saturable")
+    load_classifier(data, "saturable")
     other = dataclasses.replace(data, train=Split(data.train.x, data.train.y.flip(0)))
-    load_classifier(config, other)  # the same inputs with other labels
+    load_classifier(other)  # the same inputs with other labels
     assert count == ["train_classifier"] * 3
 
 
@@ -96,20 +99,24 @@ def test_classifiers_fit_every_shape():
 
 def test_a_damaged_baseline_is_trained_again(configuration, count, tmp_path):
     config = configuration(*TINY, "alpha=0.3")
-    weights = [x.clone() for x in train_baseline(config, EVERY, CPU).parameters()]  # those of a file are part of it
+    weights = [
+        x.clone() for x in train_baseline(config, build.dataset(config), EVERY, CPU).parameters()
+    ]  # those of a file are part of it
     (file,) = (tmp_path / "cache" / "evaluation").glob("twin-*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
-    again = train_baseline(config, EVERY, CPU)
+    again = train_baseline(config, build.dataset(config), EVERY, CPU)
     assert len(count) == 2
     assert all(torch.equal(x, y) for x, y in zip(weights, again.parameters(), strict=True))
 
 
 def test_a_signal_ends_the_training_of_a_baseline(configuration, tmp_path, monkeypatch):
     monkeypatch.setattr(signals, "pending_signal", lambda: signal.SIGTERM)
+    config = configuration(*TINY, "epochs=100000")
     with pytest.raises(Interrupted):
-        train_baseline(configuration(*TINY, "epochs=100000"), EVERY, CPU)
+        train_baseline(config, build.dataset(config), EVERY, CPU)
     assert not [*(tmp_path / "cache" / "evaluation").glob("*.safetensors")]
 
 
 def test_a_baseline_is_trained_on_the_device_of_the_evaluation(configuration):
-    assert train_baseline(configuration(*TINY, "device=cuda"), EVERY, CPU).mean.device == CPU
+    config = configuration(*TINY, "device=cuda")
+    assert train_baseline(config, build.dataset(config), EVERY, CPU).mean.device == CPU

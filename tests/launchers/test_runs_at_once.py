@@ -108,7 +108,10 @@ def test_a_failed_run_ends_the_runs_after_it_if_asked(tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["serial", *AT_ONCE])
-@pytest.mark.parametrize(("number", "send"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)])
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill), (signal.SIGHUP, os.killpg)],
+)
 def test_a_signal_ends_all_runs_with_a_checkpoint(launcher, number, send, tmp_path):
     going_on = 1 if launcher == "serial" else 2
     with program(launcher, "stays", "stays", "ends") as process:

@@ -84,3 +84,16 @@ def test_an_interrupt_cancels_the_array_and_runs_leave_a_checkpoint(slurm, tmp_p
         wait_until(lambda: statuses(tmp_path) == {"0": "interrupted", "1": "interrupted"})
     # the program waited for Slurm's accounting to say that the jobs had ended, which it does not do here
     assert (tmp_path / "cancelled").read_text() == "7\n"
+
+
+def test_a_closed_terminal_ends_the_program_but_not_its_jobs(slurm, tmp_path):
+    with program(tmp_path, slurm, "stays", "stays") as process:
+        wait_until(lambda: len(statuses(tmp_path)) == 2)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGHUP
+    assert not (tmp_path / "cancelled").exists()
+    assert statuses(tmp_path) == {"0": "running", "1": "running"}
+    for record in records(tmp_path).values():
+        os.kill(record["pid"], signal.SIGTERM)
+    wait_until(lambda: statuses(tmp_path) == {"0": "interrupted", "1": "interrupted"})

@@ -5,8 +5,8 @@ import sys
 import pytest
 from made import run
 
+from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps import manifest
-from satae.sweeps.csv_files import RUNS_CSV_FILE
 from satae.sweeps.results import read_runs, run_directories, try_read_run
 from satae.sweeps.table import print_sweep
 from satae.training.metric_titles import TABLE_METRICS, column_title

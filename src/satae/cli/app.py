@@ -9,16 +9,16 @@ import gc
 import io
 import logging
 import os
-import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, nullcontext
-from typing import Final, NoReturn, TextIO
+from typing import Final, NoReturn
 
 from satae import signals
+from satae.cli import output
 from satae.errors import ConfigError
 from satae.messages import first_line, one_line
 
@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 class LineErrorParser(argparse.ArgumentParser):
     """A parser that refuses words in one line, instead of printing its usage."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the program after its help."""
+        super().exit(status or printed(), message)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the words of the command line."""
@@ -69,21 +73,22 @@ def run(
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
     words = sys.argv[1:]
     try:
+        output.open_lasting_streams(program)
         with _flushed_output(), tolerant_output(), _paused_collector() if pause_garbage_collector else nullcontext():
             if "--version" in words:
                 from importlib import metadata
 
                 print(f"satae {metadata.version('satae')}")  # noqa: T201
-                return OK
+                return printed()
             if help_text is not None and (not words or {"--help", "-h"} & {*words}):
                 print(help_text)  # noqa: T201
-                return OK if words else REFUSED
+                return printed() if words else REFUSED
             try:
-                with signals.handle_signals(f"{program}: {last_words}"):
+                with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
                     try:
                         result = work(words)
                     except Exception as error:
-                        if not _is_output_unread(error):
+                        if not output.is_unread(error):
                             signals.raise_pending()  # the interrupt may have become another error on its way
                         raise
                     signals.raise_pending()
@@ -91,15 +96,15 @@ def run(
                         print(result)  # noqa: T201
                     return OK if isinstance(result, str) else result
             except (KeyboardInterrupt, Exception) as error:
-                if isinstance(error, Exception) and _is_output_unread(error):
+                if isinstance(error, Exception) and output.is_unread(error):
                     raise
                 if os.environ.get(FULL_ERROR) == "1" and not isinstance(error, (KeyboardInterrupt, *refusals)):
                     raise
                 return _print_failure(program, error, refusals)
-    except BrokenPipeError as error:
-        if not _is_output_unread(error):
+    except OSError as error:
+        if not output.is_unread(error):
             raise
-        _discard_unread_output()
+        output.discard_unread()
         return BROKEN_PIPE
 
 
@@ -120,6 +125,11 @@ def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exce
     return print_error(program, fault, FAILED)
 
 
+def printed() -> int:
+    """The exit code of a program that only prints: it has failed if some of its output is lost."""
+    return OK if output.is_complete() else FAILED
+
+
 def print_error(program: str, message: object, code: int) -> int:
     """Print what went wrong in one line on standard error; returns the exit code."""
     print(f"{program}: {one_line(message)}", file=sys.stderr)  # noqa: T201
@@ -132,8 +142,10 @@ def tolerant_output() -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         try:
             sys.stdout.reconfigure(errors="replace")
-        except BrokenPipeError:  # from what was printed before
-            _discard_unread_output()
+        except OSError as error:  # from what was printed before
+            if not output.is_unread(error):
+                raise
+            output.discard_unread()
     hook, threading.excepthook = threading.excepthook, _log_thread_error
     raises, logging.raiseExceptions = logging.raiseExceptions, False  # else a full disk shows tracebacks of the log
     try:
@@ -147,29 +159,6 @@ def _log_thread_error(error: threading.ExceptHookArgs) -> None:
     log.error("a thread ended: %s", error.exc_value, exc_info=error.exc_value)
 
 
-# the output and its reader
-
-
-def _is_output_unread(error: Exception) -> bool:
-    """Whether an error says that nobody reads the output any more."""
-    return isinstance(error, BrokenPipeError) and any(map(_has_no_reader, (sys.stdout, sys.stderr)))
-
-
-def _has_no_reader(stream: TextIO) -> bool:
-    poll = select.poll()
-    try:
-        poll.register(stream.fileno(), select.POLLOUT)
-    except ValueError:  # not a file
-        return False
-    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
-
-
-def _discard_unread_output() -> None:
-    """Send output without a reader to nowhere, since Python writes the rest of it at exit."""
-    for stream in filter(_has_no_reader, (sys.stdout, sys.stderr)):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 @contextmanager
 def _flushed_output() -> Iterator[None]:
     """Write all output at the end, where a missing reader is still noticed."""
@@ -178,10 +167,9 @@ def _flushed_output() -> Iterator[None]:
     finally:
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError:  # the interpreter reports it at exit
-            pass
+        except OSError as error:  # the interpreter reports another one at exit
+            if output.is_unread(error):
+                raise
 
 
 # the garbage collector, which finds nothing among the half a million objects of the libraries

@@ -31,6 +31,7 @@ from satae.config.schema import (
 from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, first_line, unknown_choice
+from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
@@ -226,7 +227,7 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
         return RunOptions([[*_with_threads(own, directory), *others]], several, rerun_of=directory)
     if "${" in str(directory):
         raise ConfigError(f"{word}: the name contains ${{, which Hydra replaces; rename the directory")
-    check_files(directory)
+    own_files.check_run(directory)
     if (directory / OLD_CHECKPOINT).exists():
         raise ConfigError(f"{word}: has a checkpoint of format 1, which this version cannot resume; use rerun=")
     if several:
@@ -274,15 +275,3 @@ def check_writable(folder: Path, word: str) -> None:
             pass
     except OSError as error:
         raise ConfigError(f"{brief(word)}: cannot write there ({error.strerror}); name another folder") from None
-
-
-def check_files(directory: Path) -> None:
-    """Refuse, by a ConfigError, a run directory with links, pipes or devices: what is written would go elsewhere."""
-    for path in directory.rglob("*"):
-        if path.is_symlink():
-            reason = "is a link, which satae-train does not make, and would write to its end"
-        elif path.exists() and not path.is_file() and not path.is_dir():
-            reason = "is neither a file nor a folder, which satae-train does not make, and could wait for it forever"
-        else:
-            continue
-        raise ConfigError(f"{path}: {reason}; remove it")

@@ -9,26 +9,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from satae import atomic_write
-from satae.cli import jobs
+from satae.cli import jobs, output
 from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, check_files, key_of, read_run_options, task_overrides
+from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
 from satae.config.schema import check_changes, flatten
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, first_line, format_value, one_line
-from satae.runs.layout import FINISHED, RECORD_FILE, RUNNING, shorten
+from satae.runs import own_files
+from satae.runs.layout import FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten
 from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
     from satae.sweeps.manifest import Manifest, RunIndex
-
-STOP_FILE: Final = ".failed"  # in the folder of a sweep with fail_fast=true, once a run has failed
 
 
 class Plan(NamedTuple):
@@ -67,6 +66,8 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
         remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
         raise ConfigError(f"{run.folder} holds a run already; {remedy}")
     job = _job(run, run.folder, options, command)
+    if options.resumed is None:
+        own_files.check_new_run(run.folder, job.other_names)
     return Plan([job._replace(resume=options.resumed is not None)], run, command)
 
 
@@ -92,10 +93,10 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
         runs = list({identity(flat_choices(run.config), varied): run for run in runs}.values())
     requested = [RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
     names = assign_run_names(requested, [*existing.values()], varied)
+    own_files.check_sweep(sweep, {*names, *read_manifest(sweep).run_names})
     planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
     for index, name in enumerate(names):
         if name in existing:
-            check_files(sweep / name)
             ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
             planned[index] = planned[index]._replace(is_done=ended, resume=True)
     choices = {name: run.choices for name, run in zip(names, requested, strict=True)}
@@ -124,13 +125,16 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         Interrupted: a signal asked the program to end.
     """
     left = plan.jobs_to_run
+    if plan.sweep is not None:
+        output.drop_unread_output()
     if plan.sweep is not None and len(left) < len(plan.jobs):
         print(_count_existing(plan), flush=True)  # noqa: T201
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
     with open_launcher(options, len(left), jobs.import_training, plan.stop_file) as launcher, ExitStack() as stack:
         try:
             jobs.import_training()
-            left = [job for job in left if _has_work(job)]
+            said = set[str]()
+            left = [job for job in left if _has_work(job, said)]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))
         except Interrupted as error:
@@ -169,13 +173,21 @@ def _count_existing(plan: Plan) -> str:
     return f"{text}; {count_words(resumed, 'resumes', 'resume')}, {count_words(started, 'starts', 'start')}"
 
 
-def _has_work(job: Job) -> bool:
-    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not."""
+def _has_work(job: Job, said: set[str]) -> bool:
+    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not.
+
+    The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.
+    """
+    from satae.experiment import build
     from satae.experiment.before_training import check_config, check_resume
     from satae.runs.record import read_record
 
     if not job.resume:
         check_config(job.config)
+        notes = build.dataset(job.config).notes if job.in_sweep else ()
+        for note in [note for note in notes if note not in said]:
+            print(f"data: {one_line(note)}", flush=True)  # noqa: T201
+            said.add(note)
         return True
     finished = read_record(job.directory)["status"] == FINISHED
 
@@ -192,7 +204,7 @@ def _has_work(job: Job) -> bool:
 @contextmanager
 def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
     """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written."""
-    from satae.runs.record import lock_directory
+    from satae.runs.locks import lock_directory
     from satae.sweeps import tensorboard_sweep
     from satae.sweeps.manifest import encode_manifest, write_manifest
     from satae.sweeps.results import flat_choices
@@ -207,7 +219,7 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
         write_manifest(sweep, manifest)
         if plan.jobs_to_run:
             text = plan.first.multirun_text([word for words in plan.commands for word in words], sweep)
-            atomic_write.replace(sweep / "multirun.yaml", text.encode())
+            atomic_write.replace(sweep / MULTIRUN_FILE, text.encode())
         (sweep / STOP_FILE).unlink(missing_ok=True)  # from an earlier failure
     except BaseException as error:
         if lock is not None:
@@ -243,6 +255,8 @@ def _write_errors_refused() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if output.is_unread(error):
+            raise
         if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
             raise ConfigError(first_line(error) or type(error).__name__) from None
         place = error.filename or "standard output"

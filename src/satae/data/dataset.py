@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -153,6 +153,25 @@ class Statistics(NamedTuple):
         return Statistics(self.mean.to(device), self.std.to(device))
 
 
+class ColumnRanges(NamedTuple):
+    """The range of each column of vectors in the training split, which is mapped to 0..1."""
+
+    low: Tensor  # (D,), as stored
+    width: Tensor  # (D,); 1 where nothing varies
+    center: Tensor  # (D,), float64: stored numbers plus this are those in the file
+    shared: tuple[float, float]  # smallest and largest value of all columns, as stored
+    note: str  # says so to the user
+
+    def to(self, device: torch.device) -> ColumnRanges:
+        """Move the ranges to a device."""
+        return self._replace(low=self.low.to(device), width=self.width.to(device))
+
+    def facts(self) -> dict[str, list[float]]:
+        """The smallest and the largest value of each column, in the units of the file."""
+        low = self.low.cpu().double() + self.center
+        return {"low": low.tolist(), "high": (low + self.width.cpu().double()).tolist()}
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set in three splits, with the range of its values."""
@@ -164,6 +183,7 @@ class Dataset:
     span: tuple[float, float]  # smallest and largest value, after scaling
     scale: float = 1.0  # stored values times the scale, plus the offset, are in the data's own units
     offset: float = 0.0
+    columns: ColumnRanges | None = None  # then the own unit of each column is its range
     notes: tuple[str, ...] = ()  # what was guessed, dropped or converted, for the user; one line each
 
     @property
@@ -183,13 +203,24 @@ class Dataset:
     def to(self, device: torch.device) -> Dataset:
         """Move the splits to a device."""
         train, valid, test = (split.to(device) for split in self.splits)
-        return replace(self, train=train, valid=valid, test=test)
+        columns = self.columns and self.columns.to(device)
+        return replace(self, train=train, valid=valid, test=test, columns=columns)
 
     def batch(self, stored: Stored) -> Tensor:
         """Stored examples (N, *shape) as float32 in the data's own units."""
         x = stored.load() if isinstance(stored, OnDisk) else stored
+        if self.columns is not None:
+            return (x - self.columns.low).div_(self.columns.width)
         x = x.float() if self.scale == 1 else x * self.scale
         return x if self.offset == 0 else x + self.offset
+
+    def as_seen_by(self, facts: Mapping[str, Any]) -> Dataset:
+        """The data set as a run with these facts saw it: earlier versions had one range for all columns."""
+        if self.columns is None:
+            return self
+        notes = tuple(note for note in self.notes if note != self.columns.note)
+        shared = replace(self, columns=None, span=self.columns.shared, notes=notes)
+        return shared if facts.get("data") == shared.fingerprint else self
 
     @functools.cached_property
     def statistics(self) -> Statistics:
@@ -216,7 +247,7 @@ class Dataset:
         If the examples stay in a file, it covers the size of the file and some of the examples, evenly spread, since
         memory does not hold all. It does not depend on the test split.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.columns is None else b"a range for each column")
         for x in (self.train.x, self.valid.x):
             digest.update(f"{len(x)} {tuple(x.shape)}".encode())
             if isinstance(x, OnDisk):

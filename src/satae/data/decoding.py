@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import re
-import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 from typing import BinaryIO, Final, Literal, NamedTuple
 
@@ -14,24 +10,18 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from satae.data.wide_images import LARGEST_16_BITS, MAX_PIXELS, PHOTOMETRIC, loses_bits, read_tag, upright, wide_numbers
+
 Pixels = np.ndarray  # (C, height, width): uint8, or float32 in [0, 1]
 Background = Literal["auto", "white", "black"]
 
-MAX_PIXELS: Final = 2**26  # in one image: 0.3 GB with red, green, blue and alpha
 ROWS_AT_ONCE: Final = 1024  # of a transparent image
 BLACK: Final = 0
 WHITE: Final = 255
 EVEN_BITS: Final = (8, 10, 12, 14, 16)  # of a camera or a scanner
-LARGEST_16_BITS: Final = 65535
 LUMA: Final = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey level: ITU-R BT.601, as in Pillow
-PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-PNG_CHANNELS: Final = {2: 3, 4: 2, 6: 4}  # by color type: RGB, grey and alpha, RGBA
-ORIENTATION: Final = 0x0112  # tags of TIFF and EXIF
-BITS_PER_SAMPLE: Final = 258
-PHOTOMETRIC: Final = 262
 WHITE_IS_ZERO: Final = 0
 SUBFILE_TYPE: Final = 254
-SAMPLE_FORMAT: Final = 339
 NO_PAGE: Final = 1 | 4  # in SUBFILE_TYPE: a page in a lower resolution, or a mask
 
 # images up to MAX_PIXELS are wanted, larger ones are refused by check_pixels
@@ -86,7 +76,7 @@ def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
         return [0], count - 1
     pages = list(range(count))
     if image.format == "TIFF":
-        pages = [page for page in pages if not _tag(image, page, SUBFILE_TYPE, 0) & NO_PAGE] or [0]
+        pages = [page for page in pages if not read_tag(image, page, SUBFILE_TYPE, 0) & NO_PAGE] or [0]
     return pages, count - len(pages)
 
 
@@ -102,8 +92,7 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
     """
     check_pixels(image)
     has_color = image.mode not in ("1", "L", "LA", "La", "F") and not image.mode.startswith("I")
-    loses_bits = _loses_bits(image, stream)
-    found = _wide_numbers(image, stream)
+    found = wide_numbers(image, stream)
     if found is not None:
         values, alpha = found
         if not np.isfinite(values).all():
@@ -125,7 +114,7 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
                 sum(float(np.dot(grey.astype(float), alpha)) for grey, alpha in rows) / 255,
                 float(alpha_bytes.sum(dtype=np.float64)) / 255,
             )
-    return PageFacts(image.size, has_color, loses_bits, visible)
+    return PageFacts(image.size, has_color, loses_bits(image, stream), visible)
 
 
 def choose_rendering(pages: Sequence[PageFacts], background: Background, like: Rendering | None = None) -> Rendering:
@@ -190,9 +179,9 @@ def to_pixels(
         stream: the file of the image.
     """
     check_pixels(image)
-    found = _wide_numbers(image, stream)
+    found = wide_numbers(image, stream)
     if found is None:
-        drawn = _draw(_upright(image), rendering.background or BLACK, colour)
+        drawn = _draw(upright(image), rendering.background or BLACK, colour)
         if not rendering.fractions:
             return _to_array(_fit(drawn, size))
         numbers = np.atleast_3d(np.asarray(drawn)) / 255
@@ -202,7 +191,7 @@ def to_pixels(
         numbers = values - low
         numbers /= high - low
         np.clip(numbers, 0, 1, out=numbers)
-        if image.format == "TIFF" and _tag(image, None, PHOTOMETRIC, 1) == WHITE_IS_ZERO:
+        if image.format == "TIFF" and read_tag(image, None, PHOTOMETRIC, 1) == WHITE_IS_ZERO:
             np.subtract(1, numbers, out=numbers)
         if alpha is not None:
             numbers = numbers * alpha[..., None] + (rendering.background or BLACK) / 255 * (1 - alpha[..., None])
@@ -246,122 +235,6 @@ def _draw(image: PIL.Image.Image, background: int, colour: bool) -> PIL.Image.Im
     return drawn
 
 
-def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
-    """The image, turned as the EXIF tag of a camera says."""
-    return image if image.getexif().get(ORIENTATION, 1) == 1 else PIL.ImageOps.exif_transpose(image)
-
-
-def _wide_numbers(image: PIL.Image.Image, stream: BinaryIO | None) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """The numbers (H, W, 1 or 3) of a page and its alpha (H, W) in [0, 1]; None if 8 bits hold them."""
-    formats = _tag(image, None, SAMPLE_FORMAT, 1) if image.format == "TIFF" else 1
-    bits = _tag(image, None, BITS_PER_SAMPLE, 8) if image.format == "TIFF" else 8
-    if image.mode == "F" or image.mode.startswith("I") or (image.mode == "L" and formats == 2):
-        key = image.info.get("transparency")
-        values = np.asarray(_upright(image))
-        if image.mode == "L":
-            values = values.view(np.int8)
-        elif image.mode == "I" and formats == 1 and bits == 32:
-            values = values.view(np.uint32)
-        alpha = (values != key).astype(float) if isinstance(key, int) else None
-        return values.astype(np.float64)[..., None], alpha
-    if image.format != "PNG" or stream is None or getattr(image, "n_frames", 1) > 1:
-        return None
-    packed = _read_png_of_16_bits(stream)
-    if packed is None:
-        return None
-    values, alpha = _turn(packed, image.getexif().get(ORIENTATION)).astype(np.float64), None
-    key = image.info.get("transparency")
-    if values.shape[2] in (2, 4):
-        values, alpha = values[..., :-1], values[..., -1] / LARGEST_16_BITS
-    elif isinstance(key, tuple):
-        alpha = (values != key).any(axis=2).astype(float)
-    return values, alpha
-
-
-def _loses_bits(image: PIL.Image.Image, stream: BinaryIO) -> bool:
-    """Whether an image in color has more than 8 bits for each color, of which Pillow reads the upper 8."""
-    if image.mode in ("1", "L", "P", "F") or image.mode.startswith("I"):
-        return False
-    if image.format == "TIFF":
-        return _tag(image, None, BITS_PER_SAMPLE, 8) > 8
-    if image.format not in ("PNG", "PPM"):
-        return False
-    stream.seek(0)
-    head = stream.read(1024)
-    if image.format == "PNG":
-        return head[24] == 16
-    numbers = re.findall(rb"\d+", re.sub(rb"#[^\n]*", b"", head)[2:])
-    return len(numbers) > 2 and int(numbers[2][:9]) > 255
-
-
-def _tag(image: PIL.Image.Image, page: int | None, tag: int, default: int) -> int:
-    """A number in the tags of the current page of a TIFF, or of another page."""
-    if page is not None:
-        image.seek(page)
-    value = getattr(image, "tag_v2", {}).get(tag, default)
-    value = value[0] if isinstance(value, tuple) else value
-    return value if isinstance(value, int) else default
-
-
-def _turn(values: np.ndarray, orientation: int | None) -> np.ndarray:
-    """Turn numbers (H, W, C) as the EXIF tag of a camera says."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return values[::-1] if orientation in (3, 4, 7, 8) else values
-
-
-def _read_png_of_16_bits(stream: BinaryIO) -> np.ndarray | None:
-    """The numbers (H, W, C) of a PNG with 16 bits and several channels, of which Pillow reads 8; None for another file.
-
-    A filter of PNG combines the same byte of neighboring pixels. So the bytes of one channel, with the filters of the
-    whole, are a grey image, which Pillow reads.
-
-    Raises:
-        ValueError: the file is not complete.
-    """
-    stream.seek(0)
-    content = stream.read(29)
-    if content[:8] != PNG_SIGNATURE or len(content) < 29:
-        return None
-    width, height, depth, kind, _, _, is_interlaced = struct.unpack(">IIBBBBB", content[16:])
-    if depth != 16 or kind not in PNG_CHANNELS or is_interlaced:
-        return None
-    stream.seek(8)
-    content, packed, place = stream.read(), [], 0
-    while place + 8 <= len(content):
-        length, name = struct.unpack(">I4s", content[place : place + 8])
-        if name == b"IDAT":
-            packed.append(content[place + 8 : place + 8 + length])
-        place += 12 + length
-    channels = PNG_CHANNELS[kind]
-    stride = 1 + 2 * channels * width
-    try:
-        rows = zlib.decompressobj().decompress(b"".join(packed), height * stride)
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
-    if len(rows) != height * stride:
-        raise ValueError("image file is truncated")
-    lines = np.frombuffer(rows, np.uint8).reshape(height, stride)
-    pairs = lines[:, 1:].reshape(height, width, channels, 2)
-    planes = [
-        np.concatenate([lines[:, :1], pairs[:, :, channel].reshape(height, 2 * width)], axis=1)
-        for channel in range(channels)
-    ]
-    return np.stack([_read_grey_png(width, height, plane.tobytes()) for plane in planes], axis=2)
-
-
-def _read_grey_png(width: int, height: int, filtered: bytes) -> np.ndarray:
-    """The numbers (H, W) of a grey PNG of 16 bits, from its filtered lines."""
-    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
-    parts = [PNG_SIGNATURE]
-    for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered, 1)), (b"IEND", b"")):
-        parts += [struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(name + content))]
-    with PIL.Image.open(io.BytesIO(b"".join(parts)), formats=("PNG",)) as image:
-        return np.asarray(image)
-
-
 def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, background: Background) -> list[str]:
     """Lines that say what becomes of transparent pixels and of numbers that 8 bits cannot hold."""
     lines, count = list[str](), len(pages)
@@ -370,7 +243,7 @@ def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, backgro
         why = f", since they are {'dark' if name == 'white' else 'bright'}" if background == "auto" else ""
         lines.append(
             f"{len(seen):,} of {count:,} images are transparent: they are drawn on {name}{why};"
-            f" background={other} draws them on {other}"
+            f" data.background={other} draws them on {other}"
         )
     wide = [page.wide for page in pages if page.wide]
     if wide and rendering.scale:

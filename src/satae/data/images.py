@@ -20,7 +20,6 @@ from torch import Tensor
 
 from satae.data.dataset import OnDisk
 from satae.data.decoding import (
-    LARGEST_16_BITS,
     Background,
     PageFacts,
     Pixels,
@@ -34,6 +33,7 @@ from satae.data.decoding import (
 )
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
 from satae.data.numeric_arrays import is_fill_value
+from satae.data.wide_images import LARGEST_16_BITS
 
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
@@ -185,7 +185,9 @@ def survey(
         notes.append(f"{left_out:,} previews or masks inside the files are left out")
     in_color = sum(page.has_color for page in facts)
     if in_color and not colour:
-        notes.append(f"{in_color:,} of {len(facts):,} images are saved in color and become grey; colour=true keeps it")
+        notes.append(
+            f"{in_color:,} of {len(facts):,} images are saved in color and become grey; data.colour=true keeps it"
+        )
     cut = [min(page.size) / max(page.size) for page in facts if page.size[0] != page.size[1]]
     if size and cut:
         share = (sum(cut) + len(facts) - len(cut)) / len(facts)

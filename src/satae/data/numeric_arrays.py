@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satae.data.dataset import OnDisk, Stored, as_stored, chunk
+from satae.data.dataset import ColumnRanges, OnDisk, Stored, as_stored, chunk
 
 CHANNEL_COUNTS: Final = (1, 2, 3, 4)  # lengths by which an axis of channels is recognised
 SAMPLE_NUMBERS: Final = 2**20  # numbers of a file that are compared with each other
 SAMPLE_EXAMPLES: Final = 4096
 LOST_SHARE: Final = 0.05  # of distinct numbers: one that float32 loses by chance is below it
+DIFFERENT_RANGES: Final = 10  # ranges of columns that differ by a larger factor have no unit in common
 FAR: Final = 1000  # times the range of the others: the distance of a suspicious number
 MOST_NAMED: Final = 3  # columns in a message
 FILL_VALUES: Final = (32767, 32768, 65535, 2**31 - 1, 2**31, 999.9, 999.25, 9999.9, 99999.9)
@@ -229,6 +230,31 @@ def value_range(where: str, x: Stored, span: Sequence[float] | None = None) -> t
     if min(ends) == max(ends):
         raise ValueError(f"{where}: every number is {ends[0]:g}, so that there is nothing to learn")
     return (low, high) if span else (min(ends), max(ends))
+
+
+def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> ColumnRanges | None:
+    """The ranges of the columns of vectors, if they differ by more than ``DIFFERENT_RANGES``: they have no common unit.
+
+    Args:
+        where: the origin of the examples, for messages.
+        x: the examples to train on, (N, D) as stored.
+        center: what was subtracted from each column.
+    """
+    if len(x.shape) != 2 or x.itemsize == 1:
+        return None
+    lowest, highest = (end.value for end in _find_ends(x, is_table=True))
+    width = highest - lowest
+    varying = width[width > 0]
+    least, most = varying.min().item(), varying.max().item()
+    if most <= DIFFERENT_RANGES * least:
+        return None
+    shift = torch.as_tensor(np.asarray(0.0 if center is None else center, np.float64)).expand_as(width)
+    note = (
+        f"{where}: the ranges of the columns differ, from {least:g} to {most:g}: each column is scaled to 0..1 by its"
+        " range in the training split, and noise.level, epsilon and errors are in units of that range"
+    )
+    shared = (lowest.min().item(), highest.max().item())
+    return ColumnRanges(lowest.float(), torch.where(width > 0, width, 1.0).float(), shift, shared, note)
 
 
 def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from satae.data.dataset import Dataset, Split, Stored, can_split_groups, refuse_constant, shuffled_splits
 from satae.data.labels import number_labels
-from satae.data.numeric_arrays import find_fill_values, value_range
+from satae.data.numeric_arrays import column_ranges, find_fill_values, value_range
 
 
 class Part(NamedTuple):
@@ -70,6 +70,9 @@ def split_user_data(
         pool, valid=valid, test=tests[0] if tests else test, seed=seed, limit=limit, groups=first.groups
     )
     refuse_constant(first.where, splits[0])
-    span = value_range(first.where, splits[0].x, span)  # of the training split alone: the noise may know no more
+    # of the training split alone: the noise may know no more
+    columns = None if span else column_ranges(first.where, splits[0].x, first.center)
+    span = value_range(first.where, splits[0].x, span) if columns is None else (0.0, 1.0)
     scale = 1 / 255 if pool.x.itemsize == 1 else 1.0
-    return Dataset(name, *splits, span=span, scale=scale, notes=(*dict.fromkeys([*notes, *label_notes]),))
+    said = tuple(dict.fromkeys([*notes, *([columns.note] if columns else []), *label_notes]))
+    return Dataset(name, *splits, span=span, scale=scale, columns=columns, notes=said)

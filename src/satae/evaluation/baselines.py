@@ -25,7 +25,6 @@ from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is
 from satae.data.dataset import Dataset, Statistics
 from satae.data.local_files import cache_folder, make_once
 from satae.evaluation.subject import sha256
-from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.messages import first_line
 from satae.model.autoencoder import DenoisingAutoencoder
@@ -42,11 +41,12 @@ HIDDEN_UNITS: Final = 200  # in each hidden layer of a classifier
 # The baseline
 
 
-def train_baseline(config: Config, steps: int, device: torch.device) -> DenoisingAutoencoder:
+def train_baseline(config: Config, data: Dataset, steps: int, device: torch.device) -> DenoisingAutoencoder:
     """The unregularized baseline of a run: the same autoencoder trained in the same way, with alpha=0.
 
     Args:
         config: configuration of the run.
+        data: the data set as the run saw it.
         steps: optimizer steps behind the weights of the run; fewer than its configuration says if the run was
             interrupted, or with best=true.
         device: device to train on.
@@ -58,21 +58,25 @@ def train_baseline(config: Config, steps: int, device: torch.device) -> Denoisin
     without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
     left_out = (*EXECUTION_OPTIONS, *all_path_options())
     settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
-    made_of = {**settings, "fingerprint": build.dataset(without).fingerprint, "steps": steps}
-    file = _train_once("twin", made_of, lambda part: checkpoint.save(part, train_baseline_state(without, steps)))
+    made_of = {**settings, "fingerprint": data.fingerprint, "steps": steps}
+
+    def make(part: Path) -> None:
+        checkpoint.save(part, train_baseline_state(without, data, steps))
+
+    file = _train_once("twin", made_of, make)
     model = restore_model(checkpoint.load(file), str(file)).eval().requires_grad_(False).to(device)
     torch_settings.set_precision(model, "fp32", device)  # whatever precision it was trained with
     return model
 
 
-def train_baseline_state(config: Config, steps: int) -> State:
+def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:
     """The state of a baseline after some optimizer steps.
 
     Raises:
         ValueError: it cannot be trained.
         Interrupted: a signal arrived.
     """
-    experiment = Experiment.from_config(config)
+    experiment = Experiment.from_config(config, {"data": data.fingerprint})
     try:
         for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
             signals.raise_pending()
@@ -163,12 +167,11 @@ CLASSIFIERS: Final[dict[str, Callable[[tuple[int, ...], int], Classifier]]] = {
 }
 
 
-def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Classifier:
+def load_classifier(data: Dataset, kind: str = "plain") -> Classifier:
     """A classifier trained on the clean training data of a run; it is trained if it is not stored yet.
 
     Args:
-        config: configuration of the run; its seed is not used: all runs on the same data meet the same classifier.
-        data: data with labels, on any device.
+        data: data with labels, as the run saw them; all runs on the same data meet the same classifier.
         kind: one of ``CLASSIFIERS``.
 
     Raises:
@@ -176,7 +179,7 @@ def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Class
     """
     assert data.train.y is not None
     made_of = {
-        "data": build.dataset(config).fingerprint,
+        "data": data.fingerprint,
         "labels": sha256({"labels": data.train.y}),
         "kind": kind,
         "layers": str(CLASSIFIERS[kind](data.shape, 1)),
@@ -184,7 +187,7 @@ def load_classifier(config: Config, data: Dataset, kind: str = "plain") -> Class
     }
 
     def make(part: Path) -> None:
-        model = train_classifier(kind, data, build.dataset(config).statistics)
+        model = train_classifier(kind, data, data.statistics)
         checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
 
     state = checkpoint.load(_train_once("classifier", made_of, make))

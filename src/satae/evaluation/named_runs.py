@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from satae.errors import ConfigError
 from satae.messages import count_words
+from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps.results import run_directories
 
@@ -43,6 +44,10 @@ def read_named_runs(words: Sequence[str]) -> NamedRuns:
         for folder in _named_folders(value):
             folders[folder] = None
             runs |= dict.fromkeys(_runs_of(folder, word))
+    for run in runs:
+        if run.is_symlink() and run not in folders:
+            raise ConfigError(f"{run}: is a link in a sweep, and its end would change; name its end itself in run=")
+        own_files.check_evaluation(run)
     others = [others for folder in folders if folder not in runs and (others := ", ".join(_deeper_runs(folder)))]
     left_out = f"left out: {'; '.join(others)}; name them in run= too" if others else ""
     return NamedRuns([*folders], [*runs], left_out)

@@ -22,11 +22,13 @@ from satae.evaluation.subject import Subject, TrainedRun, choose_device
 from satae.messages import count_words
 from satae.runs import provenance
 from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
-from satae.runs.record import lock_directory, read_record
+from satae.runs.locks import lock_directory
+from satae.runs.record import read_record
 from satae.signals import Interrupted
 from satae.training import torch_settings
 
 RESUME_HINT: Final = "; type the same line again to resume: finished parts and finished attacks are kept"
+UNIT_NOTE: Final = "noise, lengths, epsilon and errors are in units of the range of each column"
 SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # no result depends on device, threads or batch size
 
 
@@ -155,6 +157,8 @@ def _measure(
             if samples > chosen.samples:
                 note = f"{name}.samples={samples}: no more than samples={chosen.samples}"
                 result = result._replace(notes=[*result.notes, note])
+            if subject.data.columns:
+                result = result._replace(notes=[*result.notes, UNIT_NOTE])
             write_result(folder, name, key, result, time.perf_counter() - start)
     except Interrupted as error:
         raise Interrupted(error.number, RESUME_HINT) from None

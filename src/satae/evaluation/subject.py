@@ -104,7 +104,7 @@ class Subject(NamedTuple):
         try:
             model = restore_model(run.state, where).to(device).eval().requires_grad_(False)
             torch_settings.set_precision(model, "fp32", device)
-            data = build.dataset(config)
+            data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
             statistics = data.statistics.to(device)
         except OSError as error:
@@ -131,7 +131,7 @@ class Subject(NamedTuple):
     def training_data_fingerprint(self) -> str:
         """SHA-256 of the inputs of training and validation, and of the training labels."""
         y = self.data.train.y
-        return sha256({} if y is None else {"labels": y}, build.dataset(self.config).fingerprint)
+        return sha256({} if y is None else {"labels": y}, self.data.fingerprint)
 
     def first(self, count: int) -> Subject:
         """This subject with only its first inputs."""

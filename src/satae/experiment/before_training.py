@@ -87,9 +87,8 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
                 return False
         check_config(config)
         if state is not None:
-            check_data(state.facts, build.dataset(config))
-            experiment = Experiment.from_config(config)
-            experiment.restore(state)
+            check_data(state.facts, build.dataset(config).as_seen_by(state.facts))
+            experiment = Experiment.from_state(config, state)
             alpha_jump(experiment, state)
             best_so_far(experiment, state, run, lambda line: None)
     except ConfigError:
@@ -143,9 +142,10 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
     low, high = experiment.data.span
     in_data_units = NOISES[config.noise.name].facts.get("in_data_units", False)
     if in_data_units and 0 < config.noise.level < FAINT_NOISE * (high - low):
+        unit = "in units of the range of each column" if experiment.data.columns else "in the data's own units"
         lines.append(
-            f"noise.level={config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is in the"
-            " data's own units; choose a higher one, or save brightness as uint8"
+            f"noise.level={config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is {unit};"
+            " choose a higher one, or save brightness as uint8"
         )
     for layer, z in experiment.model.eval().trace(experiment.examples()[1]).zs.items():
         if (share := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:

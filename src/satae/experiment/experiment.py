@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ from satae.config import Config
 from satae.config.registry import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
-from satae.messages import brief
+from satae.messages import brief, one_line
 from satae.model.architectures import unit_variance
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.noise import Noise
@@ -59,9 +59,15 @@ class Experiment:
     position: Position
 
     @classmethod
-    def from_config(cls, config: Config) -> Self:
-        """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized."""
+    def from_config(cls, config: Config, facts: Mapping[str, Any] | None = None) -> Self:
+        """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized.
+
+        Args:
+            config: what to build.
+            facts: those of the state that will be restored: an earlier version may have scaled the data differently.
+        """
         device, data = build.device(config.device), build.dataset(config)
+        data = data.as_seen_by(facts or {})
         torch_settings.use_deterministic_algorithms(device)
         noise: Noise = NOISES.build(config.noise, data.span)
         statistics, fingerprint, data = data.statistics.to(device), data.fingerprint, data.to(device)
@@ -90,6 +96,17 @@ class Experiment:
             OPTIMIZERS.build(config.optim, model.parameters()),
             Position(0, build.random_generator(config.seed, "order").get_state()),
         )
+
+    @classmethod
+    def from_state(cls, config: Config, state: State) -> Self:
+        """Build the experiment and put it where it was when ``state`` was saved.
+
+        Raises:
+            ValueError: the state belongs to another model, or to other data.
+        """
+        experiment = cls.from_config(config, state.facts)
+        experiment.restore(state)
+        return experiment
 
     @property
     def device(self) -> torch.device:
@@ -251,12 +268,18 @@ class Experiment:
         """The device; the sizes, shape, range and number of labels of the data; and what was assumed about them."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
-        data = {**splits, "shape": list(self.data.shape), "span": list(self.data.span), "labels": labels}
+        data: dict[str, Any] = {
+            **splits,
+            "shape": list(self.data.shape),
+            "span": list(self.data.span),
+            "labels": labels,
+        }
+        data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         notes = {"assumptions": list(self.data.notes)} if self.data.notes else {}
         return {"device": str(self.device), "data": data, **notes}
 
     def summary(self) -> str:
-        """Describe the data and the model in two lines."""
+        """Describe the data and the model in two lines; then what was assumed about the data, a line each."""
         weights = sum(p.numel() for p in self.model.parameters())
         facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
         noise = "no" if self.config.noise.name == "none" else self.config.noise.name
@@ -266,7 +289,7 @@ class Experiment:
             f" {facts['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {noise} noise, on {self.device}"
-        )
+        ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:
         return lambda x: self.noise(x, generator)

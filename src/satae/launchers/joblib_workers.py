@@ -88,9 +88,10 @@ class JoblibLauncher(Launcher):
 
         self.__exit__()
         threads = {name: os.environ.get(name, str(self.share.threads)) for name in THREAD_VARIABLES}
-        self._pool = ProcessPoolExecutor(
-            number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
-        )
+        with signals.block_signals(signals.OTHERS):  # its helper process starts here
+            self._pool = ProcessPoolExecutor(
+                number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
+            )
         try:
             with signals.block_signals_for_workers():
                 self._pool.submit(os.getpid)  # the first task starts all workers

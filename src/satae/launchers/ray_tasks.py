@@ -57,7 +57,8 @@ class RayLauncher(Launcher):
         import ray
 
         try:
-            ray.init(**self._init)
+            with signals.block_signals([signal.SIGHUP]):  # Ray's servers live on while runs end with a checkpoint
+                ray.init(**self._init)
         except ConnectionError as error:
             raise ConfigError(first_line(error) or type(error).__name__) from None
         signals.install_handlers(signal.SIGTERM)  # ray.init has replaced ours

@@ -31,14 +31,14 @@ from satae.runs.layout import shorten
 
 POLL_S: Final = 0.2
 CANCEL_TIMEOUT_S: Final = 60  # for the checkpoints of jobs that were cancelled
-# a terminal sends Ctrl-C to all processes, and submitit's controllers kill their jobs at these signals
-CONTROLLER_MASK: Final = (signal.SIGINT, signal.SIGUSR1)
+# a terminal sends Ctrl-C to all processes, and submitit's controllers kill their jobs at these signals, or die
+CONTROLLER_MASK: Final = [number for number in signals.SIGNALS if number != signal.SIGTERM]
 
 
 class SubmititLauncher(Launcher):
     """Makes each run in a job of its own, waits for all jobs, and cancels them when this program ends.
 
-    If a job is lost, the others continue.
+    If a job is lost, the others continue. Jobs on Slurm also continue if the terminal of this program is closed.
     """
 
     share: CoreShare
@@ -107,6 +107,8 @@ class SubmititLauncher(Launcher):
 
     def _cancel(self, submissions: Sequence[Any]) -> None:
         """Ask jobs to end, and wait while their runs write a checkpoint."""
+        if self._cluster == "slurm" and signals.pending_signal() == signal.SIGHUP:
+            return
         if self._cluster == "slurm" and submissions:
             arrays = {submission.job_id.partition("_")[0] for submission in submissions}
             subprocess.run(["scancel", *arrays], capture_output=True, check=False)

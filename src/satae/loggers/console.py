@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Collection, Mapping
@@ -30,7 +32,16 @@ COLLAPSE_MEANING: Final = (
 
 
 class PipeSafeConsole(Console):
-    """A console that stops printing, instead of ending the program, when its reader closes the pipe."""
+    """A console that stops printing, instead of ending the program, when its pipe or terminal is closed."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Write what was printed."""
+        try:
+            super().__exit__(kind, error, _)
+        except OSError as fault:
+            if fault.errno != errno.EIO or not stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode):
+                raise
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Print nothing from now on."""

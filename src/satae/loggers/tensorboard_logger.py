@@ -28,7 +28,7 @@ from satae import atomic_write
 from satae.config.registry import LOGGERS
 from satae.loggers.base import Logger
 from satae.plots.style import Picture
-from satae.runs.layout import OUTPUTS_FOLDER, shorten
+from satae.runs.layout import EVENT_FILE_PREFIX, OUTPUTS_FOLDER, shorten
 from satae.training.metric_titles import TITLES
 
 CHART_LAYOUT: Final = {
@@ -39,7 +39,6 @@ CHART_LAYOUT: Final = {
         f"{TITLES['dead_fraction'].long} of each layer": ["Multiline", ["^valid/dead_fraction/"]],
     }
 }
-EVENT_FILE_PREFIX: Final = "events.out.tfevents."
 EVENT_FILE_NAME: Final = re.compile(re.escape(EVENT_FILE_PREFIX) + r"(\d{10})(\..*)", re.ASCII)  # second, rest
 READ_SECONDS: Final = 60.0  # every reader has noticed an emptied file after this time
 

@@ -128,6 +128,15 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
     return " ".join(notes)
 
 
+def assumptions(runs: Sequence[RunResult]) -> Iterator[str]:
+    """What was guessed, dropped or converted in the data, with the number of runs if it is not true of all."""
+    counts = Counter(note for run in runs for note in run.record.get("assumptions", ()))
+    for note, count in counts.most_common(MOST_LISTED_VALUES):
+        yield note if count == len(runs) else f"{note} ({count_words(count, 'run')})"
+    if len(counts) > MOST_LISTED_VALUES:
+        yield f"{len(counts) - MOST_LISTED_VALUES} more are in the run.json of the runs."
+
+
 def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) -> str:
     """How many runs were evaluated; empty if none was."""
     if not evaluated.runs and not evaluated.notes:

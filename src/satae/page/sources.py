@@ -27,6 +27,7 @@ RECORD_KEYS: Final = (
     "ended",
     "wall_s",
 )
+MOST_ASSUMPTIONS: Final = 50  # of a run
 MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
 
@@ -142,4 +143,6 @@ def _reduce_record(record: Mapping[str, Any]) -> dict[str, Any]:
         reduced["versions"] = sys.intern(clean_text(", ".join(f"{name} {number}" for name, number in versions.items())))
     if "error" in record:
         reduced["error"] = clean_text(record["error"])
+    if isinstance(notes := record.get("assumptions"), list):
+        reduced["assumptions"] = [clean_text(note) for note in notes[:MOST_ASSUMPTIONS]]
     return reduced

@@ -28,14 +28,13 @@ from satae.page.galleries import evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
 from satae.plots.style import Drawing
-from satae.runs.layout import RECORD_FILE
+from satae.runs.layout import RECORD_FILE, REPORT_FOLDER, RUNS_CSV_FILE
 from satae.sweeps.aggregate import group_runs, varying_keys
-from satae.sweeps.csv_files import GROUPS_CSV_FILE, RUNS_CSV_FILE, groups_csv, runs_csv
+from satae.sweeps.csv_files import GROUPS_CSV_FILE, groups_csv, runs_csv
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.series import compare
 from satae.sweeps.text import shorten_value
 
-REPORT_FOLDER: Final = "report"
 PAGE_FILE: Final = "index.html"
 EVALUATION_CSV_FILE: Final = "evaluation.csv"
 FIGURE_FILES: Final = tuple(
@@ -139,6 +138,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
         evaluation_summary=[report_view.section_sentence(section) for section in evaluated.sections if section.groups],
+        assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
         warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated)],
         drawings=drawings,

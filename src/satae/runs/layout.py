@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
+
+from satae.atomic_write import PARTIAL_SUFFIX
+from satae.training import CHECKPOINTS as CHECKPOINTS_FOLDER
 
 OUTPUTS_FOLDER: Final = "outputs"  # runs go here unless another folder is given; runs below it can be compared
 CONFIG_FILE: Final = "config.yaml"
@@ -14,10 +18,37 @@ EVALUATION_FOLDER: Final = "evaluation"
 PICTURES_FOLDER: Final = "pictures"
 LOG_FILE: Final = "satae-train.log"
 LOCK_FILE: Final = ".lock"
-MANIFEST_FILE: Final = "sweep.json"  # in the folder of a sweep
+HOLDER_FILE: Final = ".lock-holder"  # names the process that works here, where the file system has no locks
+EVENT_FILE_PREFIX: Final = "events.out.tfevents."
+
+# in the folder of a sweep
+MANIFEST_FILE: Final = "sweep.json"
+MULTIRUN_FILE: Final = "multirun.yaml"
+RUNS_CSV_FILE: Final = "runs.csv"
+STOP_FILE: Final = ".failed"  # of a sweep with fail_fast=true, once a run has failed
+BANDS_FOLDER: Final = "over seeds"
+SUBMITIT_FOLDER: Final = ".submitit"  # the logs of submitit's jobs
+REPORT_FOLDER: Final = "report"  # of a run, too
+
+# what satae-train writes directly in the directory of a run, and in the folder of a sweep, besides event files
+RUN_NAMES: Final = (
+    *(CONFIG_FILE, RECORD_FILE, METRICS_LOG_FILE, METRICS_FILE, LOG_FILE, LOCK_FILE, HOLDER_FILE),
+    *(CHECKPOINTS_FOLDER, PICTURES_FOLDER),
+)
+SWEEP_NAMES: Final = (
+    *(MANIFEST_FILE, MULTIRUN_FILE, RUNS_CSV_FILE, STOP_FILE, LOCK_FILE, HOLDER_FILE),
+    *(BANDS_FOLDER, SUBMITIT_FOLDER, REPORT_FOLDER),
+)
+
 MAX_JSON_BYTES: Final = 2**24  # a larger record, metrics file, manifest or evaluation result is not read
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"  # the status of a run
+
+
+def is_written_name(name: str, names: Collection[str]) -> bool:
+    """Whether a file or folder has one of these names, or is an event file, or is only half written."""
+    is_partial = name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+    return name in names or name.startswith(EVENT_FILE_PREFIX) or is_partial
 
 
 def shorten(path: Path) -> Path:

@@ -14,7 +14,6 @@ from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult, UnreadableRun
 
-RUNS_CSV_FILE: Final = "runs.csv"
 GROUPS_CSV_FILE: Final = "groups.csv"
 RUN_FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
 STATISTICS_COLUMNS: Final = (

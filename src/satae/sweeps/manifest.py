@@ -68,7 +68,7 @@ def read_manifest(sweep: Path) -> Manifest:
         ConfigError: the file cannot be read, or is not a manifest.
     """
     path = sweep / MANIFEST_FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return EMPTY_MANIFEST
     found = read_json(path, MAX_JSON_BYTES)
     try:

@@ -17,9 +17,9 @@ from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
 from satae.messages import brief, count_words, format_compact
-from satae.runs.layout import FAILED, FINISHED, LOG_FILE, shorten
+from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, shorten
 from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
-from satae.sweeps.csv_files import RUNS_CSV_FILE, runs_csv
+from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.text import format_deviation

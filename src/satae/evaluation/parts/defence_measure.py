@@ -146,10 +146,10 @@ def grey_radius(subject: Subject, norm: Norm) -> float:
 def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
     """The pipelines to attack, by name; the baseline is among them only if it differs from the model."""
     device = subject.x.device
-    classifier = load_classifier(subject.config, subject.data).to(device)
+    classifier = load_classifier(subject.data).to(device)
     modules: dict[str, list[nn.Module]] = {ALONE: [classifier]}
     if subject.config.alpha > 0:
-        modules[BASELINE] = [train_baseline(subject.config, subject.steps, device), classifier]
+        modules[BASELINE] = [train_baseline(subject.config, subject.data, subject.steps, device), classifier]
     modules[OWN] = [subject.model, classifier]
     return {name: Pipeline.of(name, *chain) for name, chain in modules.items()}
 
@@ -338,14 +338,14 @@ class PositiveControls:
             largest: largest radius, as a fraction of the range.
         """
         device = subject.x.device
-        model = load_classifier(subject.config, subject.data, "saturable").to(device)
+        model = load_classifier(subject.data, "saturable").to(device)
         plain = Pipeline.of("control", model)
         pipelines = [("unchanged", 1.0, plain)]
         for kind, change in GRADIENT_HIDING.items():
             for s in CONTROL_FACTORS:
                 hidden = plain._replace(hide_gradients=partial(change, factor=s), hidden_how=f"{kind} by {s:g}")
                 pipelines.append((kind, s, hidden))
-        alone = Pipeline.of(ALONE, load_classifier(subject.config, subject.data).to(device))
+        alone = Pipeline.of(ALONE, load_classifier(subject.data).to(device))
         settings = settings._replace(sources={ALONE: alone}, libraries=())  # its own gradients are not hidden
         self.models = [ControlModel(kind, s, AttackRunner(subject, found, settings)) for kind, s, found in pipelines]
         self.epsilon = self.models[0].runner.halving_radius(largest)

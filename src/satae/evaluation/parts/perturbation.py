@@ -91,7 +91,7 @@ class Perturbation(EvaluationPart):
         subject = subject.first(self.samples)
         models = {OWN: subject.model}
         if subject.config.alpha > 0:
-            models[BASELINE] = train_baseline(subject.config, subject.steps, subject.x.device)
+            models[BASELINE] = train_baseline(subject.config, subject.data, subject.steps, subject.x.device)
         radii: dict[Norm, Sequence[float]] = {"linf": self.linf, "l2": self.l2}
         cases = [
             (PerturbedOutput(name, output, norm, epsilon), Encoder(model) if output == CODE else model)

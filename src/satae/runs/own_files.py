@@ -1,0 +1,116 @@
+"""Refuses a directory in which links, pipes or devices would lead a program to files elsewhere.
+
+A directory may come from a stranger. The programs check what they will write or remove there before they write
+anything. The directory that a user names may be a link itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from satae.errors import ConfigError
+from satae.runs.layout import (
+    BANDS_FOLDER,
+    EVALUATION_FOLDER,
+    EVENT_FILE_PREFIX,
+    METRICS_LOG_FILE,
+    RECORD_FILE,
+    RUN_NAMES,
+    SUBMITIT_FOLDER,
+    SWEEP_NAMES,
+    is_written_name,
+)
+
+
+def check_run(directory: Path) -> None:
+    """Check everything in the directory of a run.
+
+    Raises:
+        ConfigError: something there is no file or folder of its own.
+    """
+    _check_below(directory)
+
+
+def check_new_run(directory: Path, others: Collection[str] = ()) -> None:
+    """Check what a new run will write in a folder that may exist; other files there may be anything.
+
+    Args:
+        directory: the directory of the run.
+        others: names that this run writes besides those that all runs write.
+
+    Raises:
+        ConfigError: something that would be written is no file or folder of its own.
+    """
+    for entry in _entries(directory):
+        if is_written_name(entry.name, {*RUN_NAMES, *others}):
+            _check(entry)
+
+
+def check_sweep(sweep: Path, names: Collection[str]) -> None:
+    """Check what the runs of a sweep, and the sweep itself, will write in its folder; other files may be anything.
+
+    Args:
+        sweep: the folder of the sweep.
+        names: of the runs that are asked for; every other folder with a record is a run, too.
+
+    Raises:
+        ConfigError: something that would be written is no file or folder of its own.
+    """
+    for entry in _entries(sweep):
+        if is_written_name(entry.name, SWEEP_NAMES):
+            # the content of a report is not changed: a new folder replaces it
+            _check(entry, with_content=entry.name in (BANDS_FOLDER, SUBMITIT_FOLDER))
+        elif entry.name in names or os.path.lexists(os.path.join(entry.path, RECORD_FILE)):
+            _check(entry)
+
+
+def check_evaluation(run: Path) -> None:
+    """Check the folder with the evaluation of a run.
+
+    Raises:
+        ConfigError: something there is no file or folder of its own.
+    """
+    for entry in _entries(run):
+        if entry.name == EVALUATION_FOLDER:
+            _check(entry)
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return [*entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def _check_below(folder: Path | str) -> None:
+    for entry in _entries(folder):
+        _check(entry)
+
+
+def _check(entry: os.DirEntry[str], *, with_content: bool = True) -> None:
+    """Refuse, by a ConfigError, what is no file or folder of its own."""
+    if entry.is_symlink():
+        fault = "is a link, which satae does not make: what is written there would go elsewhere"
+    elif entry.is_dir(follow_symlinks=False):
+        if with_content:
+            _check_below(entry.path)
+        return
+    elif not entry.is_file(follow_symlinks=False):
+        fault = "is neither a file nor a folder, which satae does not make, and could wait for it forever"
+    elif _is_changed_in_place(entry.name) and entry.stat(follow_symlinks=False).st_nlink > 1:
+        fault = "has a second name (a hard link), under which it would change, too"
+        raise ConfigError(f"{entry.path}: {fault}; copy the directory with cp -r, and name the copy")
+    else:
+        return
+    raise ConfigError(f"{entry.path}: {fault}; remove it")
+
+
+def _is_changed_in_place(name: str) -> bool:
+    """Whether a file is appended to or emptied; every other file is replaced by a new one."""
+    return name.startswith(EVENT_FILE_PREFIX) or name == METRICS_LOG_FILE or name.endswith(".log")
