@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from torch.nn.modules import module
 import satae
 from satae.config import validate
 from satae.config.registry import NOISES
+from satae.config.saved_config import read_config
+from satae.data.local_files import CACHE_VARIABLE, cache_folder
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint
@@ -289,6 +292,30 @@ def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path):
     assert [program.wait(timeout=60) for program in programs] == [0, 0]
     assert len(runs(tmp_path)) == 2
     assert all(len(history(run)) == 1 for run in runs(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["hydra.run.dir=run"], ["-m", "alpha=0,1", "hydra.sweep.dir=run"]],
+    ids=["run", "sweep"],
+)
+def test_a_run_in_its_own_directory_reads_records_and_names_what_the_user_named(tmp_path, words):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((64, 4)))
+    data = ("data=array", "data.path=x.npy", "epochs=1", "arch.widths=[2]")
+    outcome = here(tmp_path, *TINY, *data, *words, "hydra.job.chdir=true")
+    assert (outcome.code, outcome.err) == (0, "")
+    for run in runs(tmp_path):
+        assert read_config(run / "config.yaml").data.path == str(tmp_path / "x.npy")
+        assert read(run / "run.json")["folder"] == str(tmp_path)
+    assert f"tensorboard --logdir {runs(tmp_path)[0] if len(words) == 1 else 'run'}\n" in outcome.out
+
+
+def test_a_run_in_its_own_directory_finds_the_relative_folder_of_data_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, "own")
+    folders = []
+    monkeypatch.setattr("satae.train.train", lambda *_: folders.append((cache_folder(), Path.cwd())))
+    assert here(tmp_path, *TINY, "hydra.run.dir=run", "hydra.job.chdir=true").code == 0
+    assert folders == [(tmp_path / "own", tmp_path / "run")]
 
 
 def test_a_sweep_has_its_table_if_each_run_works_in_its_own_directory(tmp_path):

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hydra.core.override_parser.types import Override
 
@@ -37,6 +37,7 @@ from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 
 RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
+MULTIRUN: Final = re.compile(r"\+*hydra\.mode=(RunMode\.)?MULTIRUN", re.IGNORECASE)
 
 
 def key_of(word: str) -> str:
@@ -164,7 +165,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     Raises:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
     """
-    several = multirun or any(word.startswith("sweep=") for word in words)
+    several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
     found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(found.commands[0])
     for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):

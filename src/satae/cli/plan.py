@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.app import DIVERGED, FAILED, OK
-from satae.cli.compose import ComposedRun, compose_runs
+from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
-from satae.config.schema import check_changes, flatten
+from satae.config.schema import check_changes, flatten, with_absolute_paths
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
@@ -56,6 +56,10 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     """
     options = read_run_options(flags.overrides, flags.multirun)
     names = {"config_name": flags.config_name, "config_dir": flags.config_dir}
+    grids = [add_grid(words, options.multirun, **names) for words in options.commands]
+    options = options._replace(commands=[words for words, _ in grids], multirun=any(several for _, several in grids))
+    if options.multirun and options.resumed is not None:
+        raise ConfigError("hydra.mode=MULTIRUN: resume= resumes one run; leave one of them out")
     runs, varied = compose_runs(*options.commands, multirun=options.multirun, **names)
     if options.multirun:
         return _plan_sweep(runs, varied, options, command)
@@ -78,7 +82,8 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
         if "${" in word and (key := key_of(word)) in values:
             words[index] = f"{key}={format_value(values[key])}"
     hydra = run.process_options(directory)
-    return Job(run.config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
+    config = with_absolute_paths(run.config) if hydra.job.chdir else run.config
+    return Job(config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
 
 
 def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:
@@ -129,6 +134,8 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         output.drop_unread_output()
     if plan.sweep is not None and len(left) < len(plan.jobs):
         print(_count_existing(plan), flush=True)  # noqa: T201
+    if left:
+        jobs.check_log(plan.first.process_options)
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
     with open_launcher(options, len(left), jobs.import_training, plan.stop_file) as launcher, ExitStack() as stack:
         try:

@@ -52,5 +52,9 @@ def is_written_name(name: str, names: Collection[str]) -> bool:
 
 
 def shorten(path: Path) -> Path:
-    """The path relative to the current folder if it lies below it, else the path itself."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    """The path relative to the current folder if it lies below it, else the path itself.
+
+    A run that works in its own directory (``hydra.job.chdir``) prints whole paths: the user is elsewhere.
+    """
+    is_below = path.is_relative_to(Path.cwd()) and not Path(RECORD_FILE).is_file()
+    return path.relative_to(Path.cwd()) if is_below else path
