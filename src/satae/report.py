@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.cli import app
 from satae.config import ConfigError
-from satae.messages import did_you_mean
+from satae.messages import did_you_mean, one_line
 from satae.page import PROGRAM
 
 HELP: Final = f"""\
@@ -54,11 +54,11 @@ def report(words: Sequence[str]) -> str:
     from satae.page.writing import write_report
 
     folders, out = parse_words(words)
-    lines = [str(write_report(folders, out))]
+    lines = [one_line(write_report(folders, out))]
     for folder in dict.fromkeys(folders):
         if waiting := len(waiting_runs(folder)):
             text = waiting_text(waiting, waiting + len(find_runs(folder)))
-            lines.append(f"{folder}: {text}; {resume_hint(folder)}")
+            lines.append(f"{one_line(folder)}: {text}; {resume_hint(folder)}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable
 from contextlib import chdir, nullcontext
 from pathlib import Path
@@ -16,7 +15,7 @@ from satae.cli import output
 from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.errors import ConfigError
-from satae.messages import first_line
+from satae.messages import first_line, quote_word
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Job(NamedTuple):
     @property
     def resume_command(self) -> str:
         """The command that resumes this run."""
-        return f"{PROGRAM} resume={shlex.quote(str(shorten(self.directory)))}"
+        return f"{PROGRAM} resume={quote_word(shorten(self.directory))}"
 
 
 def import_training() -> None:

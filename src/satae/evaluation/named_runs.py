@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.errors import ConfigError
-from satae.messages import count_words
+from satae.messages import count_words, one_line
 from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
 from satae.sweeps.results import run_directories
@@ -82,7 +82,7 @@ def _deeper_runs(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := run_directories(path)):
             kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
-            yield f"{path.name} ({kind}{count_words(len(runs), 'run')})"
+            yield f"{one_line(path.name)} ({kind}{count_words(len(runs), 'run')})"
 
 
 def _suggest_folder(folder: Path) -> str:

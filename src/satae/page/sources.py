@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.messages import clean_text, count_words, first_line, format_value
+from satae.messages import clean_text, count_words, first_line, format_value, quote_word
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
@@ -109,7 +108,7 @@ def waiting_text(waiting: int, all_runs: int) -> str:
 
 def resume_hint(sweep: Path) -> str:
     """The command that starts the missing runs of a sweep."""
-    return f"resume with: satae-train {shlex.quote(sweep_argument(sweep))}"
+    return f"resume with: satae-train {quote_word(sweep_argument(sweep))}"
 
 
 def _reduce(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
