@@ -1,12 +1,20 @@
 """Faults of the disk: reported in one line, nothing is lost, and the run resumes from its checkpoint."""
 
+import builtins
+import contextlib
 import errno
+import fcntl
 import os
+import shutil
+import socket
 
+import evaluated
 import pytest
-from program import TINY, here, read
+from program import TINY, here, read, typed
 
 from satae import atomic_write as files
+from satae import report
+from satae.runs import locks
 from satae.training import checkpoint
 from satae.training.checkpoint import latest_checkpoint
 
@@ -19,10 +27,15 @@ def untimed(run):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     assert here(folder, *WORDS).code == 0
-    return untimed(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def whole(finished):
+    return untimed(finished)
 
 
 def failing(monkeypatch, owner, name, number, after, wanted=lambda *args: True):
@@ -112,3 +125,138 @@ def test_an_out_of_memory_error_names_a_remedy(tmp_path, monkeypatch):
     outcome = here(tmp_path, *WORDS)
     assert outcome.code == 1
     assert outcome.err.startswith("satae-train: out of memory; choose a smaller batch_size, arch or n_jobs")
+
+
+# file systems without locks, and folders that cannot be written when a run starts or resumes
+
+HOLDER = ".lock-holder"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS)  # EOPNOTSUPP takes the same way as the first
+
+
+def without_locks(monkeypatch, number):
+    def fault(handle, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fault)
+
+
+@pytest.mark.parametrize("number", NO_LOCKS)
+def test_runs_start_and_resume_on_a_file_system_without_locks(tmp_path, monkeypatch, whole, number):
+    without_locks(monkeypatch, number)
+    with pytest.MonkeyPatch.context() as patch:
+        failing(patch, files, "append", errno.EIO, 2)
+        assert here(tmp_path, *WORDS).code == 1
+    assert (tmp_path / "run" / ".lock").exists() or number == errno.ENOSYS
+    (tmp_path / "run" / ".lock").touch()  # as it is left where there are locks
+    outcome = here(tmp_path, "resume=run")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert untimed(tmp_path / "run") == whole
+    assert not (tmp_path / "run" / HOLDER).exists()
+
+
+@pytest.mark.parametrize("number", NO_LOCKS)
+def test_a_run_has_one_process_at_a_time_on_a_file_system_without_locks(tmp_path, monkeypatch, number):
+    without_locks(monkeypatch, number)
+    (tmp_path / "run").mkdir()
+    with locks.lock_directory(tmp_path / "run"):
+        outcome = here(tmp_path, *WORDS)
+    place, file = tmp_path / "run", tmp_path / "run" / HOLDER
+    by = f"another process (process {os.getpid()} on {socket.gethostname()}) is at work here"
+    remedy = f"wait for it, or end it; if it has ended already, delete {file}"
+    assert (outcome.code, outcome.err) == (2, f"satae-train: {place}: {by}; {remedy}\n")
+    assert not (place / "run.json").exists()
+
+
+def test_a_sweep_works_on_a_file_system_without_locks(tmp_path, monkeypatch):
+    without_locks(monkeypatch, errno.ENOLCK)
+    outcome = here(tmp_path, *TINY, "sweep=first", "seed=0,1")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert not [*tmp_path.rglob(HOLDER)]
+    assert len([*tmp_path.glob("outputs/first/over seeds/*/events*")]) == 1
+
+
+def fail_to_open_the_lock(monkeypatch, number):
+    failing(monkeypatch, os, "open", number, 0, lambda path, *_: str(path).endswith("run/.lock"))
+
+
+def fail_to_lock(monkeypatch, number):
+    failing(monkeypatch, fcntl, "flock", number, 0)
+
+
+def fail_to_write_the_record(monkeypatch, number):
+    failing(monkeypatch, files, "replace", number, 0, lambda path, content: path.name == "run.json")
+
+
+def fail_to_open_the_log(monkeypatch, number):
+    failing(monkeypatch, builtins, "open", number, 0, lambda path, *_: str(path).endswith("satae-train.log"))
+
+
+FAULTS = {
+    fail_to_open_the_lock: ".lock",
+    fail_to_lock: ".lock",
+    fail_to_write_the_record: "",
+    fail_to_open_the_log: "",
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "number"),
+    [
+        *((fail_to_open_the_lock, number) for number in (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT)),
+        *((fail_to_lock, number) for number in (errno.EIO,)),
+        *((fail_to_write_the_record, number) for number in (errno.ENOSPC,)),
+        (fail_to_open_the_log, errno.EROFS),
+    ],
+)
+def test_a_run_that_cannot_open_its_record_says_so_in_one_line_and_does_not_give_0(
+    tmp_path, monkeypatch, finished, fault, number
+):
+    remedy = "make room there" if number in (errno.ENOSPC, errno.EDQUOT) else "make the folder writable"
+    shutil.copytree(finished, tmp_path / "old" / "run")
+    for folder, words, what in (
+        ("new", WORDS, f"the run has not started; {remedy}, or name another folder (hydra.run.dir=...)"),
+        ("old", ("resume=run", "epochs=5"), f"the run is as it was; {remedy}"),
+    ):
+        place = tmp_path / folder / "run"
+        place.parent.mkdir(exist_ok=True)
+        fault(monkeypatch, number)
+        outcome = here(place.parent, *words)
+        monkeypatch.undo()
+        line = f"satae-train: {place / FAULTS[fault]}: cannot write there ({os.strerror(number)}); {what}\n"
+        assert (outcome.code, outcome.err) == (2, line)
+    assert here(tmp_path / "new", *WORDS).code == 0
+    assert here(tmp_path / "old", "resume=run", "epochs=5").code == 0
+
+
+def test_a_run_of_a_sweep_that_cannot_open_its_record_counts_as_failed(tmp_path, monkeypatch):
+    where = "seed=0/run.json"
+    failing(monkeypatch, files, "replace", errno.EDQUOT, 0, lambda path, content: str(path).endswith(where))
+    outcome = here(tmp_path, *TINY, "sweep=first", "seed=0,1")
+    assert outcome.code == 1
+    assert "cannot write there (Disk quota exceeded); the run has not started; make room there\n" in outcome.err
+    assert len([*tmp_path.rglob("metrics.json")]) == 1
+
+
+# figures
+
+
+def test_a_figure_that_fails_ends_no_training_no_evaluation_and_no_report(tmp_path, monkeypatch):
+    def fail(*given, **named):
+        raise RuntimeError("latex was not found")
+
+    for place in ("pictures.to_picture", "charts.to_picture", "charts.encode_figure"):
+        monkeypatch.setattr(f"satae.plots.{place}", fail)
+    why = "(RuntimeError: latex was not found)"
+    trained = here(tmp_path, "data=manifold", *TINY, "epochs=12", "hydra.run.dir=run")
+    assert (trained.code, trained.err) == (0, "")
+    assert trained.out.count("not drawn") == trained.out.count(f"warning: not drawn: energy {why}") == 1
+    words = ("evaluation=code,manifold", "code.train=40", "manifold.other=none")
+    evaluation = evaluated.typed(tmp_path, "run=run", *words)
+    left_out = ("pre_activations, slope", "energies, map")
+    assert (evaluation.code, evaluation.err) == (0, "".join(f"warning: not drawn: {some} {why}\n" for some in left_out))
+    with contextlib.chdir(tmp_path):
+        outcome = typed(report.main, "satae-report", "run")
+    assert outcome.code == 0
+    assert outcome.err.startswith("warning: not drawn: ")
+    assert outcome.err.endswith(f" {why}\n")
+    assert "latex was not found" in (tmp_path / "run" / "report" / "index.html").read_text()

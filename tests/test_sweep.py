@@ -19,6 +19,7 @@ from satae.experiment import experiment
 from satae.page import writing
 from satae.page.writing import write_report
 from satae.plots.style import Drawing
+from satae.runs import locks
 from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
 from satae.sweeps.csv_files import RUN_FACTS, metric_column
@@ -248,10 +249,8 @@ def test_a_manifest_that_is_too_long_is_refused_before_anything_is_written(tmp_p
 
 
 def test_a_sweep_has_one_process_at_a_time(tmp_path, whole):
-    from satae.runs import record
-
     (tmp_path / "outputs" / "first").mkdir(parents=True)
-    with record.lock_directory(tmp_path / "outputs" / "first"):
+    with locks.lock_directory(tmp_path / "outputs" / "first"):
         outcome = here(tmp_path, *WORDS)
     assert outcome.code == 2
     assert "outputs/first: another process is at work here" in outcome.err

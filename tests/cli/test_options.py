@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from program import TINY, files, here
 
 from satae.cli.compose import compose_runs
-from satae.cli.overrides import config_overrides, quote_value
+from satae.cli.overrides import config_overrides
+from satae.cli.typed_text import quote_value
 from satae.config.option_types import MISSING
 from satae.config.schema import GROUPS
 

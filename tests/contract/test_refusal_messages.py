@@ -227,7 +227,10 @@ SWEEPS = [
     ("-m alpha=range(0)", "alpha=range(0): gives no values"),
     ("-m act=glob(zzz*)", "act=glob(zzz*): gives no values"),
     ("-m alpha=0,,1", "alpha=0,,1: cannot be read"),
-    ("-m hydra.sweep.dir=a,b", "hydra.sweep.dir=a,b: Hydra's own options cannot vary within a sweep; give one value"),
+    (
+        "-m hydra.sweep.dir=choice(a,b)",
+        "hydra.sweep.dir=choice(a,b): Hydra's own options cannot vary within a sweep; give one value",
+    ),
 ]
 PLACES = [
     ("hydra.run.dir=/proc/x/y", "hydra.run.dir=/proc/x/y: cannot write there", "name another folder"),
@@ -235,7 +238,6 @@ PLACES = [
     ("hydra.run.dir=file/below", "hydra.run.dir=file/below: cannot write there (Not a directory)"),
     (f"hydra.run.dir={'long' * 80}", "cannot write there (File name too long)"),
     ("hydra.run.dir=", "hydra.run.dir=: is empty; name a folder, or leave it out"),
-    ("hydra.run.dir=null", "hydra.run.dir=null"),
     ("hydra.run.dir=${nokey}", "hydra.run.dir: Interpolation key 'nokey' not found"),
     ("hydra.run.dir=taken", "taken holds a run already; name another folder", "resume="),
     ("-m alpha=0,1 hydra.sweep.dir=/proc/x/y", "hydra.sweep.dir=/proc/x/y", "cannot write there"),

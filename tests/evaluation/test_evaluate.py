@@ -26,7 +26,7 @@ from satae.evaluation.result import PartResult, ResultTable, read_if_current
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.runs import provenance
-from satae.runs.record import lock_directory
+from satae.runs.locks import lock_directory
 
 PARTS = EVALUATION_PARTS.names()
 

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from satae.cli import overrides
 from satae.cli.app import FULL_ERROR
 from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER, check_writable
+from satae.cli.typed_text import keep_text, looks_like_number, quote_value
 from satae.config import Config, ConfigError, validate
 from satae.config.schema import TRAINING, Schema, chosen_names
 from satae.launchers import selection
@@ -79,9 +80,12 @@ def compose_runs(
     Raises:
         ConfigError: one of the runs cannot be made.
     """
-    if config_dir and not Path(config_dir).is_dir():
+    folder = Path(config_dir).expanduser().absolute() if config_dir else None
+    if folder is not None and not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir}: no such folder")
-    own = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"] if config_dir else []
+    if "${" in str(folder):
+        raise ConfigError(f"--config-dir {config_dir}: Hydra would take ${{ in the name for something else; rename it")
+    own = [f"hydra.searchpath=[{quote_value(f'file://{folder}')}]"] if folder is not None else []
     primary = config_name or TRAINING.primary
     with initialize_config_module("satae.conf", version_base="1.3"):
         if not multirun:
@@ -102,6 +106,7 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     Raises:
         ConfigError: one of the words cannot be used.
     """
+    words = [keep_text(word, schema) for word in words]
     with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
         return plain_values(_compose(list(words), parts, schema.primary, schema))
@@ -164,7 +169,8 @@ def _combine(parsed: Sequence[Override]) -> Iterator[tuple[str, ...]]:
         overrides.check_sweep_override(override)
         key = override.get_key_element()
         values = override.sweep_string_iterator() if override.is_sweep_override() else None
-        axes[key] = [str(override.input_line)] if values is None else [f"{key}={value}" for value in values]
+        words = [str(override.input_line)] if values is None else [f"{key}={value}" for value in values]
+        axes[key] = [keep_text(word, TRAINING, is_single=True) for word in words]  # Hydra's functions drop quotes
     yield from itertools.product(*axes.values())
 
 
@@ -181,7 +187,12 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             typed = OmegaConf.select(composed, key)
             if not typed:
                 raise ConfigError(f"{key}=: is empty; name a folder, or leave it out")
-            folder = Path(typed).absolute()
+            if looks_like_number(typed) and not any(overrides.key_of(word) == key for word in words):
+                read = "YAML may have read a number here, instead of a name such as 2022_02_02"
+                raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
+            folder = Path(typed).expanduser().absolute()
+            if "${" in str(folder):
+                raise ConfigError(f"{folder}: Hydra would take ${{ in the name for something else; rename the folder")
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
             return ComposedRun(words, validate(plain_values(composed)), folder, composed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
-from contextlib import chdir, nullcontext
+from contextlib import ExitStack, chdir, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -71,12 +72,12 @@ def run_job(
     """Train one run in its directory, here or in a worker process; returns whether it failed, which is printed.
 
     Raises:
-        ConfigError: another process works in the directory of a single run, or ``hydra.job_logging`` cannot be used.
+        ConfigError: a single run cannot start: another process works in its directory, something cannot be written
+            there, or ``hydra.job_logging`` cannot be used.
         Interrupted: a signal ended the run; it has left a checkpoint, and the message says how to resume.
     """
-    from hydra.core.utils import configure_log, env_override
+    from hydra.core.utils import env_override
 
-    from satae.runs.record import RunRecord
     from satae.sweeps.results import read_status
     from satae.sweeps.tensorboard_sweep import update_run
 
@@ -86,24 +87,20 @@ def run_job(
     resume_garbage_collector()
     output.open_lasting_streams()  # a worker process has its own
     output.drop_unread_output()
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _report_no_start(error, job)
     with tolerant_output(), chdir(directory) if options.job.chdir else nullcontext(), env_override(options.job.env_set):
+        opened = ExitStack()
         try:
-            configure_log(options.job_logging, options.verbose)
-        except ValueError as error:
-            raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
-        if options.output_subdir:  # Hydra's own record of a run
-            for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
-                file = directory / options.output_subdir / f"{name}.yaml"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
+            record = opened.enter_context(_open_record(job))
+        except OSError as error:
+            return _report_no_start(error, job)
+        except ConfigError as error:
+            return _report_failure(error, job)
         try:
-            if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-                record = RunRecord.resume(directory, job.command, exit_code)
-            else:
-                start = (directory, job.config, job.command, job.overrides)
-                record = RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
-            with record:
+            with opened:
                 if job.in_sweep:
                     update_run(directory)
                 train(job.config, record, share, directory.name if job.in_sweep else "")
@@ -118,6 +115,35 @@ def run_job(
     return False
 
 
+def _open_record(job: Job) -> RunRecord:
+    """Open the log and the record of a run, new or resumed.
+
+    Raises:
+        ConfigError: another process works in its directory, or ``hydra.job_logging`` cannot be used.
+        OSError: something cannot be written.
+    """
+    from hydra.core.utils import configure_log
+
+    from satae.runs.record import RunRecord
+
+    directory, options = job.directory, job.hydra
+    try:
+        configure_log(options.job_logging, options.verbose)
+    except ValueError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
+    if options.output_subdir:  # Hydra's own record of a run
+        for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
+            file = directory / options.output_subdir / f"{name}.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
+    if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
+        return RunRecord.resume(directory, job.command, exit_code)
+    start = (directory, job.config, job.command, job.overrides)
+    return RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code of a run that an error ends."""
     from satae.training.loop import NonFinite
@@ -125,6 +151,24 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signals.signal_number(error)
     return DIVERGED if isinstance(error, NonFinite) else FAILED
+
+
+def _report_no_start(error: OSError, job: Job) -> bool:
+    """Print why a run of a sweep cannot start or resume; returns that it counts as a failure.
+
+    Raises:
+        ConfigError: it is a single run.
+    """
+    log.error("the run cannot start", exc_info=error)
+    reason = error.strerror or first_line(error) or type(error).__name__
+    what = "the run is as it was" if job.resume else "the run has not started"
+    remedy = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make the folder writable"
+    other = "" if job.resume or job.in_sweep else ", or name another folder (hydra.run.dir=...)"
+    line = f"{error.filename or job.directory}: cannot write there ({reason}); {what}; {remedy}{other}"
+    if not job.in_sweep:
+        raise ConfigError(line) from None
+    print_error(PROGRAM, line, FAILED)
+    return True
 
 
 def _report_failure(error: Exception, job: Job) -> bool:

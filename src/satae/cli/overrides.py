@@ -8,10 +8,11 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
 
+from satae.cli.typed_text import keep_text, quote_value
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
 from satae.config.registry import choice_names
@@ -22,7 +23,6 @@ from satae.config.schema import (
     PRESETS,
     TRAINING,
     Schema,
-    all_path_options,
     expected_type,
     flatten,
     is_among,
@@ -30,15 +30,13 @@ from satae.config.schema import (
 )
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import brief, first_line, format_value, is_utf8, unknown_choice
+from satae.messages import brief, first_line, is_utf8, unknown_choice
 from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 
 RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
-PLAIN: Final = re.compile(r"[\w./:@%+-]*", re.ASCII)  # what Hydra reads without quotes
-GRAMMAR: Final = re.compile(r"""['"]|.*,|.*\$\{|(choice|glob|range|interval|sort|shuffle|tag)\(""")  # meant for Hydra
 
 
 def key_of(word: str) -> str:
@@ -49,22 +47,6 @@ def key_of(word: str) -> str:
 def task_overrides(words: Iterable[str]) -> list[str]:
     """The overrides that say what is run, without those that say how Hydra works."""
     return [word for word in words if not key_of(word).startswith(("hydra.", "hydra/"))]
-
-
-def quote_path(word: str) -> str:
-    """Put quotes around the name of a file or folder if Hydra needs them: a shell removes those that a user types."""
-    key, equals, value = word.partition("=")
-    if not equals or PLAIN.fullmatch(value) or GRAMMAR.match(value) or key.lstrip("+") not in all_path_options():
-        return word
-    mark = '"' if "'" in value else "'"
-    return f"{key}={mark}{value}{mark}"
-
-
-def quote_value(value: Any) -> str:
-    """A value as Hydra reads it."""
-    if isinstance(value, str):
-        return QuotedString(text=value, quote=Quote.single).with_quotes()
-    return format_value(value)
 
 
 def config_overrides(config: Config) -> list[str]:
@@ -183,7 +165,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
     """
     several = multirun or any(word.startswith("sweep=") for word in words)
-    found = _read_stored_run([quote_path(word) for word in words], several)
+    found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(found.commands[0])
     for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):
         if key in overrides:

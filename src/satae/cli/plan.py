@@ -204,7 +204,7 @@ def _has_work(job: Job, said: set[str]) -> bool:
 @contextmanager
 def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
     """Write down what is asked of a sweep, and lock it; leave everything as it was if that cannot be written."""
-    from satae.runs.record import lock_directory
+    from satae.runs.locks import lock_directory
     from satae.sweeps import tensorboard_sweep
     from satae.sweeps.manifest import encode_manifest, write_manifest
     from satae.sweeps.results import flat_choices

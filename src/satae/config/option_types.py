@@ -84,11 +84,6 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
         return kind.validate_python(value, strict=not has_text)
     except ValidationError as error:
         reason = error.errors()[0]["type"]
-    if isinstance(value, bool | int | float):
-        try:
-            return kind.validate_python(str(value), strict=True)  # a folder may be called 123
-        except ValidationError:
-            pass
     raise ConfigError(_refusal(name, value, describe(kind), reason))
 
 
@@ -117,6 +112,9 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
         return f"{name}: has {len(value)} values; give at most {schema['maxItems']}"  # type: ignore[arg-type]
     if reason == "too_short" and schema["minItems"] == 1:
         return f"{name}={format_value(value)}: give at least one value"
+    if schema["type"] == "string" and not choices and isinstance(value, bool | int | float):
+        read = "true or false" if isinstance(value, bool) else "a number"  # 20210101 for 2021_01_01, false for no
+        return f"{name}={format_value(value)}: YAML reads {read} here, not text; put the text in quotes"
     if reason in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
         return _out_of_range(name, value, schema.get("items", schema))
     return f"{name}={format_value(value)}: {type_words(schema)}"

@@ -360,6 +360,20 @@ def expected_type(key: str, chosen: Mapping[str, str], schema: Schema = TRAINING
     return "" if kind is None else type_words(describe(kind))
 
 
+def text_types(key: str, schema: Schema) -> list[dict[str, Any]]:
+    """The JSON schema of an option's type in each choice where it is any text; such choices are imported."""
+    group, _, option = key.partition(".")
+    is_section = schema.parts is not None and group in schema.parts.names()
+    if not option:
+        kinds = [kind for name, kind in schema.settings.items() if name == key]
+    elif registry := schema.parts if is_section else schema.groups.get(group):
+        owners = [name for name in registry.owners(option) if isinstance(registry.defaults(name)[option], str | None)]
+        kinds = [option_types(registry[name].build)[option] for name in owners]
+    else:
+        kinds = []
+    return [found for found in map(describe, kinds) if found["type"] == "string" and "enum" not in found]
+
+
 def check_changes(saved: Config, wanted: Config, leave_out: Collection[str] = ()) -> None:
     """Refuse to resume a run with changes that would make it another run.
 

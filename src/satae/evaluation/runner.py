@@ -21,7 +21,8 @@ from satae.evaluation.subject import Subject, TrainedRun, choose_device
 from satae.messages import count_words, one_line, quote_word
 from satae.runs import provenance
 from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten, show_path
-from satae.runs.record import lock_directory, read_record
+from satae.runs.locks import lock_directory
+from satae.runs.record import read_record
 from satae.signals import Interrupted
 from satae.training import torch_settings
 

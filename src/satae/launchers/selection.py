@@ -41,6 +41,10 @@ SLURM_OPTIONS: Final = (
     "signal_delay_s",
     "array_parallelism",
 )
+TEXT_OPTIONS: Final = (  # of Slurm's and submitit's, those of type text
+    *("partition", "account", "qos", "constraint", "gres", "comment", "exclude", "name"),
+    *("mem_per_gpu", "mem_per_cpu", "submitit_folder"),
+)
 LAUNCHERS: Final = {
     "joblib": LauncherChoice("joblib", "joblib", "joblib", ("n_jobs",)),
     "submitit_local": LauncherChoice("submitit", "submitit_local", "submitit_here", ("cpus_per_task",)),

@@ -82,6 +82,7 @@ class RunConsole:
             disable=bool(name) or not self._console.is_terminal,
         )
         self._last_line = time.monotonic()
+        self._warnings = set[str]()  # printed already
         self._task = self._progress.add_task("", total=epochs, completed=finished_epochs)
 
     def __enter__(self) -> Self:
@@ -96,7 +97,10 @@ class RunConsole:
         self._write(line, printed=not self.name)
 
     def warn(self, line: str) -> None:
-        """Log and print a warning."""
+        """Log and print a warning, once in a run."""
+        if line in self._warnings:
+            return
+        self._warnings.add(line)
         log.warning(line)
         name = f"{self.name}: " if self.name else ""
         self._console.print(f"warning: {name}{line}", style=WARNING_STYLE, markup=False)

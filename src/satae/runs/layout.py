@@ -19,6 +19,7 @@ EVALUATION_FOLDER: Final = "evaluation"
 PICTURES_FOLDER: Final = "pictures"
 LOG_FILE: Final = "satae-train.log"
 LOCK_FILE: Final = ".lock"
+HOLDER_FILE: Final = ".lock-holder"  # names the process that works here, where the file system has no locks
 EVENT_FILE_PREFIX: Final = "events.out.tfevents."
 
 # in the folder of a sweep
@@ -32,11 +33,11 @@ REPORT_FOLDER: Final = "report"  # of a run, too
 
 # what satae-train writes directly in the directory of a run, and in the folder of a sweep, besides event files
 RUN_NAMES: Final = (
-    *(CONFIG_FILE, RECORD_FILE, METRICS_LOG_FILE, METRICS_FILE, LOG_FILE, LOCK_FILE),
+    *(CONFIG_FILE, RECORD_FILE, METRICS_LOG_FILE, METRICS_FILE, LOG_FILE, LOCK_FILE, HOLDER_FILE),
     *(CHECKPOINTS_FOLDER, PICTURES_FOLDER),
 )
 SWEEP_NAMES: Final = (
-    *(MANIFEST_FILE, MULTIRUN_FILE, RUNS_CSV_FILE, STOP_FILE, LOCK_FILE),
+    *(MANIFEST_FILE, MULTIRUN_FILE, RUNS_CSV_FILE, STOP_FILE, LOCK_FILE, HOLDER_FILE),
     *(BANDS_FOLDER, SUBMITIT_FOLDER, REPORT_FOLDER),
 )
 

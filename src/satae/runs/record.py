@@ -8,14 +8,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock
 from omegaconf import OmegaConf
 
 from satae import atomic_write
@@ -29,7 +29,6 @@ from satae.runs.layout import (
     FAILED,
     FINISHED,
     INTERRUPTED,
-    LOCK_FILE,
     LOG_FILE,
     MAX_JSON_BYTES,
     METRICS_FILE,
@@ -37,6 +36,7 @@ from satae.runs.layout import (
     RECORD_FILE,
     RUNNING,
 )
+from satae.runs.locks import lock_directory
 from satae.runs.provenance import git_state, package_versions
 
 RECORD_TYPES: Final[dict[str, type]] = {
@@ -97,6 +97,7 @@ class RunRecord:
 
         Raises:
             ConfigError: the directory already holds a run, or another process works there.
+            OSError: something cannot be written; the lock is released.
         """
         facts = {
             "status": RUNNING,
@@ -111,11 +112,12 @@ class RunRecord:
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
-        if (directory / RECORD_FILE).exists() or (directory / METRICS_LOG_FILE).is_file():
-            raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
-        _write_config(directory, config)
-        _write_json(directory / RECORD_FILE, facts)
-        atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
+        with _released_after_errors(lock):
+            if (directory / RECORD_FILE).exists() or (directory / METRICS_LOG_FILE).is_file():
+                raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
+            _write_config(directory, config)
+            _write_json(directory / RECORD_FILE, facts)
+            atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
         return cls(directory, facts, lock, exit_code)
 
     @classmethod
@@ -129,18 +131,20 @@ class RunRecord:
 
         Raises:
             ConfigError: another process works there, or the record cannot be read.
+            OSError: the lock file cannot be written.
         """
         lock = lock_directory(directory)
-        earlier = read_record(directory)
-        resumed = {
-            "command": command,
-            "at": _now(),
-            "versions": package_versions(),
-            "sources": git_state(),
-            "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
-        }
-        facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
-        facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
+        with _released_after_errors(lock):
+            earlier = read_record(directory)
+            resumed = {
+                "command": command,
+                "at": _now(),
+                "versions": package_versions(),
+                "sources": git_state(),
+                "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
+            }
+            facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
+            facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
         return cls(directory, facts, lock, exit_code)
 
     @property
@@ -165,7 +169,9 @@ class RunRecord:
         return " ".join(self._facts["overrides"])
 
     def __enter__(self) -> Self:
-        self.add_facts()
+        """Write the record; if that fails, an earlier one is unchanged, and the lock is released."""
+        with _released_after_errors(self._lock):
+            self.add_facts()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -218,6 +224,15 @@ class RunRecord:
         return self._earlier_seconds + time.perf_counter() - self._started
 
 
+@contextmanager
+def _released_after_errors(lock: BaseFileLock) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        lock.release()
+        raise
+
+
 def close_unfinished(directory: Path, error: BaseException, exit_code: int) -> None:
     """Record what ended a run whose own process could not, because it was killed."""
     with suppress(ConfigError), lock_directory(directory):  # a process that holds the lock still works on the run
@@ -226,20 +241,6 @@ def close_unfinished(directory: Path, error: BaseException, exit_code: int) -> N
             _write_json(directory / RECORD_FILE, run | _failure(error, exit_code) | {"ended": _now()})
             line = f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n"
             atomic_write.append(directory / LOG_FILE, line.encode())
-
-
-def lock_directory(directory: Path) -> BaseFileLock:
-    """Lock the directory of a run or a sweep; the system releases the lock if the process dies.
-
-    Raises:
-        ConfigError: another process holds the lock.
-    """
-    lock = FileLock(directory / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"{directory}: another process is at work here; wait for it, or end it") from None
-    return lock
 
 
 def read_record(directory: Path) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
@@ -24,7 +23,8 @@ from satae.config.registry import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
 from satae.messages import brief_line, format_value
-from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, LOCK_FILE, RECORD_FILE
+from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, RECORD_FILE
+from satae.runs.locks import acquire_lock
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
 from satae.sweeps.results import (
@@ -248,8 +248,14 @@ def _remove_band(folder: Path) -> None:
         folder.rmdir()
 
 
-def _sweep_lock(sweep: Path) -> FileLock:
-    return FileLock(_bands_folder(sweep) / LOCK_FILE)
+@contextmanager
+def _sweep_lock(sweep: Path) -> Iterator[None]:
+    """Wait for the lock of the bands of a sweep, and hold it."""
+    lock = acquire_lock(_bands_folder(sweep), -1)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _bands_folder(sweep: Path) -> Path:
