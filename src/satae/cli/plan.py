@@ -179,11 +179,11 @@ def _has_work(job: Job, said: set[str]) -> bool:
     The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.
     """
     from satae.experiment import build
-    from satae.experiment.before_training import check_config, check_resume
+    from satae.experiment.before_training import check_new, check_resume
     from satae.runs.record import read_record
 
     if not job.resume:
-        check_config(job.config)
+        check_new(job.config)
         notes = build.dataset(job.config).notes if job.in_sweep else ()
         for note in [note for note in notes if note not in said]:
             print(f"data: {one_line(note)}", flush=True)  # noqa: T201
