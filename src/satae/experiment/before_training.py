@@ -140,7 +140,7 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 @torch.no_grad()
 def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
-    """Warnings: a jump of alpha, a penalty without gradient, pixels that are not read, a slow precision, faint noise, saturated layers."""
+    """Warnings about what trains nothing, is not read, is slow, is hardly noise, or may never learn."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
     if resumed and (jump := alpha_jump(experiment, resumed)):
         lines.append(jump)
