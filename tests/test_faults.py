@@ -1,16 +1,19 @@
 """Faults of the disk: reported in one line, nothing is lost, and the run resumes from its checkpoint."""
 
 import builtins
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
 import socket
 
+import evaluated
 import pytest
-from program import TINY, here, read
+from program import TINY, here, read, typed
 
 from satae import atomic_write as files
+from satae import report
 from satae.runs import locks
 from satae.training import checkpoint
 from satae.training.checkpoint import latest_checkpoint
@@ -232,3 +235,28 @@ def test_a_run_of_a_sweep_that_cannot_open_its_record_counts_as_failed(tmp_path,
     assert outcome.code == 1
     assert "cannot write there (Disk quota exceeded); the run has not started; make room there\n" in outcome.err
     assert len([*tmp_path.rglob("metrics.json")]) == 1
+
+
+# figures
+
+
+def test_a_figure_that_fails_ends_no_training_no_evaluation_and_no_report(tmp_path, monkeypatch):
+    def fail(*given, **named):
+        raise RuntimeError("latex was not found")
+
+    for place in ("pictures.to_picture", "charts.to_picture", "charts.encode_figure"):
+        monkeypatch.setattr(f"satae.plots.{place}", fail)
+    why = "(RuntimeError: latex was not found)"
+    trained = here(tmp_path, "data=manifold", *TINY, "epochs=12", "hydra.run.dir=run")
+    assert (trained.code, trained.err) == (0, "")
+    assert trained.out.count("not drawn") == trained.out.count(f"warning: not drawn: energy {why}") == 1
+    words = ("evaluation=code,manifold", "code.train=40", "manifold.other=none")
+    evaluation = evaluated.typed(tmp_path, "run=run", *words)
+    left_out = ("pre_activations, slope", "energies, map")
+    assert (evaluation.code, evaluation.err) == (0, "".join(f"warning: not drawn: {some} {why}\n" for some in left_out))
+    with contextlib.chdir(tmp_path):
+        outcome = typed(report.main, "satae-report", "run")
+    assert outcome.code == 0
+    assert outcome.err.startswith("warning: not drawn: ")
+    assert outcome.err.endswith(f" {why}\n")
+    assert "latex was not found" in (tmp_path / "run" / "report" / "index.html").read_text()

@@ -67,6 +67,7 @@ def work(words: Sequence[str]) -> str:
     """
     from satae.config import ConfigError
     from satae.evaluation.named_runs import read_named_runs
+    from satae.messages import printable
 
     for word in words:
         if word.startswith("-"):
@@ -79,7 +80,7 @@ def work(words: Sequence[str]) -> str:
     chosen = settings([word for word in words if word not in named])
     found = read_named_runs(named)
     if found.left_out:
-        print(found.left_out)  # noqa: T201
+        print(printable(found.left_out))  # noqa: T201
     with signals.hold_signals():  # an import would swallow an interrupt
         from satae.evaluation.runner import evaluate_runs
 

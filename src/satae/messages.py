@@ -6,6 +6,7 @@ A stranger's file must not send control characters to a terminal.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 from typing import Final
 
@@ -61,10 +62,42 @@ def unknown_choice(name: str, value: object, choices: Iterable[str]) -> str:
 # text that is safe to print
 
 
+def printable(text: object) -> str:
+    """Text with line breaks and tabs, but without other control characters."""
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else REPLACEMENT for sign in shown)
+
+
 def one_line(text: object) -> str:
-    """Text in one line, without control characters."""
+    """Text in one line, without control characters: every name of a file or folder is printed so."""
     line = " ".join(str(text).splitlines())
     return line if line.isprintable() else "".join(sign if sign.isprintable() else REPLACEMENT for sign in line)
+
+
+def is_utf8(text: object) -> bool:
+    """Whether text, such as the name of a file, can be stored in a file; Python reads other bytes as surrogates."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def quote_word(text: object) -> str:
+    """A word of a command line as a shell reads it; control characters are written as bash's ``$'...'`` has them."""
+    word = str(text)
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_quote_sign, word))}'"
+
+
+def _quote_sign(sign: str) -> str:
+    if sign.isprintable():
+        return f"\\{sign}" if sign in "\\'" else sign
+    is_byte = "\udc80" <= sign <= "\udcff"  # of a name that is not UTF-8
+    return "".join(f"\\x{byte:02x}" for byte in sign.encode("utf-8", "surrogateescape" if is_byte else "replace"))
 
 
 def brief(text: object) -> str:
@@ -85,7 +118,5 @@ def brief_line(error: BaseException) -> str:
 
 def clean_text(text: object) -> str:
     """Text with line breaks but without control characters, cut after ``MAX_TEXT`` characters."""
-    shown = str(text)[: MAX_TEXT + 1]
-    if not shown.isprintable():
-        shown = "".join(letter if letter.isprintable() or letter == "\n" else REPLACEMENT for letter in shown)
+    shown = printable(str(text)[: MAX_TEXT + 1]).replace("\t", REPLACEMENT)
     return f"{shown[:MAX_TEXT]} ..." if len(shown) > MAX_TEXT else shown

@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.cli import app
 from satae.config import ConfigError
-from satae.messages import did_you_mean
+from satae.messages import did_you_mean, one_line
 from satae.page import PROGRAM
 
 HELP: Final = f"""\
@@ -50,15 +50,17 @@ def main() -> int:
 
 def report(words: Sequence[str]) -> str:
     """Write the report that the words of the command line ask for; returns what to print."""
-    from satae.page.sources import find_runs, resume_hint, waiting_runs, waiting_text
+    from satae.page.sources import find_runs, left_out_text, resume_hint, waiting_runs, waiting_text
     from satae.page.writing import write_report
 
     folders, out = parse_words(words)
-    lines = [str(write_report(folders, out))]
+    lines = [one_line(write_report(folders, out))]
+    if left_out := left_out_text(folders):
+        lines.append(left_out)
     for folder in dict.fromkeys(folders):
         if waiting := len(waiting_runs(folder)):
             text = waiting_text(waiting, waiting + len(find_runs(folder)))
-            lines.append(f"{folder}: {text}; {resume_hint(folder)}")
+            lines.append(f"{one_line(folder)}: {text}; {resume_hint(folder)}")
     return "\n".join(lines)
 
 

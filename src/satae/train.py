@@ -89,7 +89,7 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
                 metrics = experiment.measure(epoch)
                 if is_due or math.log10(epoch.number).is_integer():  # these cost more: at 1, 10, 100, ... epochs
                     metrics |= experiment.measure_rare()
-                    logger.log_images(pictures.draw_examples(experiment), epoch.number)
+                    logger.log_images(pictures.draw_examples(experiment, console.warn), epoch.number)
                     logger.log_histograms(experiment.distributions(), epoch.number)
                 record.add_epoch(epoch.number, metrics)
                 logger.log_scalars(metrics, epoch.number)
@@ -109,7 +109,7 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
 
         if "valid/code_sensitivity" not in metrics:  # resumed with fewer epochs: none was left to train
             metrics |= experiment.measure_rare()
-        drawn = pictures.save(pictures.draw_examples(experiment), record.directory)
+        drawn = pictures.save(pictures.draw_examples(experiment, console.warn), record.directory)
         record.write_final_metrics(metrics)
         console.show_result(metrics, record.directory, drawn, logger.end_message())
     return metrics["valid/reconstruction"]

@@ -2,7 +2,9 @@
 
 import numpy
 import pytest
+from program import here, read
 
+from satae.experiment import before_training
 from satae.experiment.before_training import startup_warnings
 from satae.experiment.experiment import Experiment
 
@@ -39,3 +41,42 @@ def test_faint_noise_gives_a_warning(configuration, tmp_path):
         startup_warnings(Experiment.from_config(configuration(*base, f"noise.level={level}"))) for level in (0.3, 30)
     ]
     assert [any("hardly any noise" in line for line in lines) for lines in told] == [True, False]
+
+
+GAPS = ("data=array", "arch=conv", "arch.channels=[4,4]", "arch.code=3", "batch_size=16", "epochs=1", "threads=1")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A file of images of 14x14 pixels."""
+    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).integers(0, 256, (60, 14, 14, 1), dtype="uint8"))
+    return f"data.path={tmp_path / 'x.npy'}"
+
+
+def test_pixels_at_the_border_that_no_convolution_reads_give_a_warning_and_are_recorded(tmp_path, images):
+    outcome = here(tmp_path, *GAPS, images, "arch.kernel=2", "arch.stride=2", "hydra.run.dir=run")
+    line = (
+        "arch.kernel=2, arch.stride=2: 27 % of the pixels at the border are not read by the convolutions, and reach"
+        " neither the code nor the reconstruction; choose arch.kernel=3"
+    )
+    assert outcome.code == 0
+    assert f"warning: {line}\n" in outcome.out
+    assert line in read(tmp_path / "run" / "run.json")["assumptions"]
+    outcome = here(tmp_path, *GAPS, images, "arch.kernel=3", "arch.stride=2", "hydra.run.dir=other")
+    assert (outcome.code, "not read by" in outcome.out) == (0, False)
+
+
+def test_a_new_run_with_gaps_between_its_windows_is_refused_but_an_earlier_one_resumes(tmp_path, images, monkeypatch):
+    words = (*GAPS, images, "arch.kernel=2", "arch.stride=3", "hydra.run.dir=run")
+    outcome = here(tmp_path, *words)
+    assert (outcome.code, (tmp_path / "run").exists()) == (2, False)
+    assert outcome.err.startswith("satae-train: arch.kernel=2, arch.stride=3: 67 % of the pixels lie between the")
+    assert outcome.err.endswith("; choose arch.kernel=3\n")
+    remedy = outcome.err.split("choose ")[1].strip()
+    assert here(tmp_path, *words, remedy, "hydra.run.dir=remedy").code == 0
+    sweep = here(tmp_path, *words[:-1], "sweep=gaps", "seed=0,1")
+    assert (sweep.code, (tmp_path / "outputs").exists()) == (2, False)
+    monkeypatch.setattr(before_training, "check_new", before_training.check_config)  # as before
+    assert here(tmp_path, *words).code == 0
+    monkeypatch.undo()
+    assert here(tmp_path, "resume=run", "epochs=2").code == 0

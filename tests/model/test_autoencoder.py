@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import satae
+from satae.model.architectures import option_that_reads_all, unread_fraction
 
 MAKERS = {
     "mlp": lambda **options: satae.mlp((1, 8, 8), nn.Tanh, widths=[12, 5], **options),
@@ -354,3 +355,27 @@ def test_an_inplace_activation_leaves_the_pre_activations_as_they_were(act):
     for name, z in plain.zs.items():
         assert torch.equal(inplace.zs[name], z)
     assert torch.equal(inplace.reconstruction, plain.reconstruction)
+
+
+@pytest.mark.parametrize("side", [(28, 28), (9, 14), (32, 20)])
+@pytest.mark.parametrize("channels", [[2], [2, 3], [2, 2, 2]])
+def test_the_fraction_of_unread_pixels_is_that_of_the_gradient(side, channels):
+    found = set()
+    for kernel in range(1, 8):
+        for stride in range(1, 5):
+            try:
+                unread = unread_fraction((1, *side), channels, kernel, stride)
+            except ValueError:
+                continue
+            x = torch.zeros(1, 1, *side, dtype=torch.float64, requires_grad=True)
+            y = x
+            for _ in channels:
+                y = nn.functional.conv2d(y, torch.ones(1, 1, kernel, kernel).double(), None, stride, (kernel - 1) // 2)
+            (gradient,) = torch.autograd.grad(y.sum(), x)
+            assert unread == pytest.approx((gradient == 0).double().mean().item())
+            found.add(unread > 0)
+            if unread:
+                name, _, value = option_that_reads_all((1, *side), channels, kernel, stride).partition("=")
+                changed = {"kernel": kernel, "stride": stride} | {name: int(value)}
+                assert unread_fraction((1, *side), channels, **changed) == 0
+    assert found == {True, False}

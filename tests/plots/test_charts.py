@@ -1,15 +1,22 @@
 """What is drawn lies where the data of a chart say, within the panels, and becomes a PNG and an SVG."""
 
 import io
+import os
+import subprocess
+import sys
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
 from matplotlib.container import ErrorbarContainer
 from PIL import Image
+from torch import nn
 
+from satae.model.architectures import mlp
+from satae.plots import pictures
 from satae.plots.charts import Chart, Curve, Panel, draw_chart, draw_histograms, draw_panels, draw_picture
-from satae.plots.style import COLORS, DASHES, INK, MARKERS, PANEL_SIZE, PAPER, SMALL_PANEL_SIZE
+from satae.plots.style import COLORS, DASHES, INK, MARKERS, PANEL_SIZE, PAPER, SMALL_PANEL_SIZE, draw_each
 
 X, Y = [0.0, 0.1, 1.0], [0.3, 0.2, 0.6]
 BARS = ([0.1, 0.05, 0.2], [0.2, 0.05, 0.4])
@@ -96,3 +103,75 @@ def test_pictures_have_their_size(count):
     assert Image.open(io.BytesIO(picture.png)).size == (picture.width, picture.height)
     drawn = draw_histograms({"layer": {"clean": torch.randn(100)}} | {"more": {"x": torch.ones(3)}}, "z", [(-9, 0)])
     assert drawn.width > drawn.height
+
+
+# the settings of the user
+
+SETTINGS = {
+    "text.usetex": True,
+    "image.cmap": "gray",
+    "font.size": 30.0,
+    "font.family": ["monospace"],
+    "axes.prop_cycle": matplotlib.cycler(color=["red"]),
+    "savefig.bbox": "tight",
+    "savefig.dpi": 30.0,
+    "lines.linewidth": 9.0,
+    "xtick.labelsize": 20.0,
+    "hist.bins": 3,
+    "path.sketch": (1.0, 100.0, 2.0),
+    "contour.linewidth": 7.0,
+}
+
+
+def everything():
+    values = torch.linspace(-1, 1, 50)
+    energy = pictures.energy(mlp((2,), nn.ReLU, widths=[4]), torch.zeros(3, 2), (-1.0, 1.0))
+    drawing = draw_chart(Chart("a", "t", "c", [Panel([Curve(X, Y, "relu", y_bars=BARS[1])], "x", "y", "title")]))
+    return draw_histograms({"a": {"b": values}}, "x"), energy, drawing
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_figures_are_the_same_whatever_the_settings_of_the_user():
+    torch.manual_seed(1)
+    usual = everything()
+    torch.manual_seed(1)
+    with matplotlib.rc_context(SETTINGS):
+        before = dict(matplotlib.rcParams)
+        assert everything() == usual
+        assert dict(matplotlib.rcParams) == before
+
+
+DRAW = """
+import hashlib, os
+from satae.plots.charts import Chart, Curve, Panel, draw_chart
+drawn = draw_chart(Chart("a", "t", "c", [Panel([Curve([1, 2], [1, 3], "relu")], "x", "y", "title")]))
+print(hashlib.sha256(drawn.png).hexdigest(), hashlib.sha256(drawn.svg.encode()).hexdigest(), os.environ["MPLBACKEND"])
+"""
+
+
+def test_figures_are_the_same_with_a_backend_and_a_file_of_settings_that_cannot_be_used(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nimage.cmap: nothing\nfigure.size: x\nfont.size: 30\n")
+    (tmp_path / "without").mkdir()
+
+    def drawn(folder, backend):
+        environment = {**os.environ, "MPLBACKEND": backend}
+        command = [sys.executable, "-c", DRAW]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        *pictures, kept = done.stdout.split()
+        assert kept == backend
+        return pictures
+
+    unusable = drawn(tmp_path, "module://matplotlib_inline.backend_inline")
+    assert unusable == drawn(tmp_path / "without", "agg")
+
+
+def test_a_figure_that_fails_is_left_out_with_one_warning(capsys):
+    def fail():
+        raise ValueError("no font\nat all")
+
+    assert draw_each({"a": fail, "b": lambda: 1, "c": fail}) == {"b": 1}
+    assert capsys.readouterr().err == "warning: not drawn: a, c (ValueError: no font)\n"
+    lines = []
+    draw_each({"a": fail}, lines.append)
+    assert lines == ["not drawn: a (ValueError: no font)"]

@@ -1,20 +1,29 @@
 """A directory from a stranger: no program writes to, empties, removes or waits for anything outside it."""
 
 import ast
+import errno
 import json
 import os
 import re
 import shutil
+import subprocess
 
 import evaluated
 import pytest
-from program import ROOT, TINY, files, here, typed
+from program import ROOT, TINY, Outcome, files, here, typed
 
-from satae import export, report
+from satae import datasets, evaluate, export, report, train
 from satae.cli.overrides import ConfigError
+from satae.config.schema import Checkpoints
+from satae.evaluation.result import describe_replaced, read_if_current
+from satae.messages import quote_word
 from satae.runs import layout
 from satae.runs.own_files import check_evaluation, check_new_run, check_run, check_sweep
 from satae.sweeps import tensorboard_sweep
+from satae.sweeps.manifest import read_manifest
+from satae.sweeps.results import run_directories, try_read_run
+from satae.sweeps.table import print_sweep, result_line
+from satae.training import checkpoint
 
 EVENTS = f"{layout.EVENT_FILE_PREFIX}0000000001.band"
 PARTIAL = f".{layout.RECORD_FILE}.partial"
@@ -237,3 +246,159 @@ def test_a_stored_word_that_would_change_hydra_is_refused(word, sweep):
     outcome = here(sweep.parent, "sweep=./S")
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1), outcome
     assert not (sweep / "seed=5").exists()
+
+
+# names that a terminal would obey
+
+BAD = "x\x1b[31m\x9b2J\u202ey\nsatae-train: all is well\x07"
+
+
+def check_printed(outcome):
+    assert outcome.out + outcome.err != ""
+    for text in (outcome.out, outcome.err):
+        assert {sign for sign in text if not sign.isprintable()} <= {"\n", "\t", "\N{NO-BREAK SPACE}"}
+        assert "\nsatae-train: all is well" not in text
+    return outcome
+
+
+@pytest.fixture
+def strange(sweep):
+    """A sweep in a folder with a bad name, with runs of such names: one failed, one interrupted, one that is torn."""
+    place = sweep.parent / BAD
+    shutil.move(sweep, place)
+    for name, status in ((f"a{BAD}", "failed"), (f"b{BAD}", "interrupted"), (f"c{BAD}", "torn")):
+        shutil.copytree(place / "seed=0", place / name)
+        record = json.loads((place / name / "run.json").read_text()) | {"status": status, "error": BAD}
+        (place / name / "run.json").write_text(json.dumps(record) if status != "torn" else "{")
+        config = (place / name / "config.yaml").read_text().replace("\nseed: 0", f"\nseed: {ord(name[0])}")
+        (place / name / "config.yaml").write_text(config)
+    return place
+
+
+def test_a_table_prints_no_control_characters(strange, capsys):
+    print_sweep(strange, [try_read_run(path) for path in run_directories(strange)], [strange / f"d{BAD}"])
+    outcome = check_printed(Outcome(0, *capsys.readouterr()))
+    assert "failed " in outcome.out
+    assert "resume with: satae-train $'sweep=" in outcome.out
+    for name in (f"a{BAD}", f"b{BAD}"):
+        check_printed(Outcome(0, result_line(try_read_run(strange / name)), ""))
+
+
+@pytest.mark.parametrize("words", [(), (f"run=b{BAD}",)])
+def test_an_evaluation_prints_no_control_characters(strange, words):
+    named = words or (f"run={strange.parent},{strange}/a{BAD}",)
+    folder = strange if words and words[0].startswith("run=b") else strange.parent
+    outcome = check_printed(evaluated.typed(folder, *named, "evaluation=code", "code.train=40", "samples=20"))
+    assert "x\N{REPLACEMENT CHARACTER}" in outcome.out + outcome.err
+    assert outcome.code == 2 or "weights" in outcome.out
+
+
+def test_a_report_prints_no_control_characters(strange):
+    outcome = check_printed(typed(report.main, "satae-report", str(strange), f"{strange}/b{BAD}", f"out={strange}/r"))
+    assert outcome.code == 0
+    check_printed(typed(report.main, "satae-report", f"{strange}/none{BAD}"))
+
+
+@pytest.mark.parametrize("words", [("resume=run",), ("sweep=./run",), ("hydra.run.dir=run", "sweep=./run")])
+def test_satae_train_prints_no_control_characters(strange, words):
+    check_printed(here(strange.parent, *(word.replace("run", f"{BAD}/b{BAD}", 1) for word in words)))
+
+
+def test_a_resume_command_with_a_strange_name_is_typed_as_it_is_printed(tmp_path):
+    (tmp_path / BAD).mkdir()
+    command = f"cd {quote_word(BAD)} && pwd"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=True)
+    assert os.fsdecode(done.stdout) == f"{tmp_path / BAD}\n"
+
+
+# names that no file can record, and what must not be deleted
+
+NOT_UTF8 = os.fsdecode(b"o\xff")
+MAINS = {"train": train, "eval": evaluate, "report": report, "export": export, "data": datasets}
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("train", (*TINY, "hydra.run.dir=@")),
+        ("train", (*TINY, "sweep=@")),
+        ("train", ("data=array", "data.path=@")),
+        ("train", ("resume=@",)),
+        ("eval", ("run=@",)),
+        ("report", ("@",)),
+        ("report", ("S", "out=@")),
+        ("export", ("run=S/seed=0", "format=safetensors", "out=@")),
+        ("data", ("check", "mnist", "--dir", "@")),
+    ],
+)
+def test_a_word_that_is_not_utf8_is_refused_before_anything_is_written(program, words, made, monkeypatch):
+    monkeypatch.chdir(made)
+    before = files(made)
+    words = [word.replace("@", NOT_UTF8) for word in words]
+    refused(typed(MAINS[program].main, f"satae-{program}", *words), "is not UTF-8")
+    assert files(made) == before
+
+
+@pytest.mark.parametrize("kind", ["not UTF-8", "gone"])
+def test_a_current_folder_that_cannot_be_used_is_refused(kind, tmp_path, monkeypatch):
+    (tmp_path / NOT_UTF8).mkdir()
+    monkeypatch.chdir(tmp_path / NOT_UTF8)
+    if kind == "gone":
+        (tmp_path / NOT_UTF8).rmdir()
+    refused(typed(train.main, "satae-train", *TINY), "current folder")
+    monkeypatch.undo()
+    assert files(tmp_path) in ([], [NOT_UTF8])
+
+
+def test_a_variable_that_is_not_utf8_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", NOT_UTF8)
+    refused(here(tmp_path, *TINY, "hydra.run.dir=${oc.env:PLACE}"), "is not UTF-8")
+    assert files(tmp_path) == []
+
+
+def test_a_whole_checkpoint_in_a_folder_that_is_not_utf8_is_not_damaged(sweep, tmp_path):
+    shutil.move(sweep / "seed=0", tmp_path / NOT_UTF8)
+    ((step, path),) = checkpoint.list_checkpoints(tmp_path / NOT_UTF8)
+    assert not checkpoint.is_damaged(path)
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        checkpoint.latest_checkpoint(tmp_path / NOT_UTF8)
+    schedule = Checkpoints(keep=1, every_steps=None, every_epochs=None, every_minutes=None)
+    checkpoint.CheckpointManager(tmp_path / NOT_UTF8, schedule).save(step - 1, checkpoint.State({}, {}))
+    assert path.exists()
+
+
+def test_a_checkpoint_is_not_skipped_where_no_more_files_can_be_opened(sweep, monkeypatch):
+    def no_more_files(path, framework):
+        raise FileNotFoundError(f"No such file or directory: {path}")  # what safetensors makes of it
+
+    monkeypatch.setattr(checkpoint, "safe_open", no_more_files)
+    with pytest.raises(OSError, match="cannot be opened"):
+        checkpoint.latest_checkpoint(sweep / "seed=0")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_result_that_cannot_be_opened_is_not_measured_again(number, tmp_path, monkeypatch):
+    (tmp_path / "code.json").write_text("{}")
+
+    def failing(path, flags):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "open", failing)
+    for call in (read_if_current, describe_replaced):
+        with pytest.raises(ConfigError, match=os.strerror(number)):
+            call(tmp_path, "code", {})
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_manifest_that_cannot_be_read_is_not_replaced(number, sweep, monkeypatch):
+    lstat = os.lstat
+
+    def failing(path, **options):
+        if str(path).endswith("sweep.json"):
+            raise OSError(number, os.strerror(number), str(path))
+        return lstat(path, **options)
+
+    monkeypatch.setattr(os, "lstat", failing)
+    monkeypatch.setattr(os, "stat", lambda path, **named: failing(path) if str(path).endswith("json") else lstat(path))
+    with pytest.raises(ConfigError, match=os.strerror(number)):
+        read_manifest(sweep)

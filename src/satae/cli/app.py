@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 from satae import signals
 from satae.cli import output
 from satae.errors import ConfigError
-from satae.messages import first_line, one_line
+from satae.messages import first_line, is_utf8, one_line, printable
 
 OK: Final = 0
 FAILED: Final = 1  # a fault of the program or of the machine
@@ -86,6 +86,7 @@ def run(
             try:
                 with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
                     try:
+                        _check_names(words)
                         result = work(words)
                     except Exception as error:
                         if not output.is_unread(error):
@@ -93,7 +94,7 @@ def run(
                         raise
                     signals.raise_pending()
                     if isinstance(result, str):
-                        print(result)  # noqa: T201
+                        print(printable(result))  # noqa: T201
                     return OK if isinstance(result, str) else result
             except (KeyboardInterrupt, Exception) as error:
                 if isinstance(error, Exception) and output.is_unread(error):
@@ -108,13 +109,26 @@ def run(
         return BROKEN_PIPE
 
 
+def _check_names(words: Sequence[str]) -> None:
+    """Refuse, by a ConfigError, words and a current folder that no file can record, and a folder that is gone."""
+    for word in words:
+        if not is_utf8(word):
+            raise ConfigError(f"{word}: is not UTF-8, which no file of a run can record; rename what it names")
+    try:
+        folder = os.getcwd()
+    except OSError as error:
+        raise ConfigError(f"the current folder cannot be used ({error.strerror}); change to another one") from None
+    if not is_utf8(folder):
+        raise ConfigError(f"{folder}: the name of the current folder is not UTF-8; rename it, or change to another one")
+
+
 def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exception], ...]) -> int:
     """Print what ended a program; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
         number = signals.signal_number(error)
         by = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
         return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
-    if isinstance(error, refusals):
+    if isinstance(error, (ConfigError, *refusals)):
         return print_error(program, error if isinstance(error, ConfigError) else first_line(error), REFUSED)
     if isinstance(error, OSError) and error.strerror is not None:
         return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)

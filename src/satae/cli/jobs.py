@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shlex
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, chdir, nullcontext, suppress
@@ -20,7 +19,7 @@ from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage
 from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
 from satae.errors import ConfigError
-from satae.messages import first_line
+from satae.messages import first_line, quote_word
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Job(NamedTuple):
     @property
     def resume_command(self) -> str:
         """The command that resumes this run."""
-        return f"{PROGRAM} resume={shlex.quote(str(shorten(self.directory)))}"
+        return f"{PROGRAM} resume={quote_word(shorten(self.directory))}"
 
 
 def import_training() -> None:

@@ -30,7 +30,7 @@ from satae.config.schema import (
 )
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import brief, first_line, unknown_choice
+from satae.messages import brief, first_line, is_utf8, unknown_choice
 from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps import manifest
@@ -268,6 +268,8 @@ def _sweep_folder(typed: str) -> Path:
 
 def check_writable(folder: Path, word: str) -> None:
     """Refuse, by a ConfigError, an absolute folder that cannot be created or written to; ``word`` is what was typed."""
+    if not is_utf8(folder):
+        raise ConfigError(f"{brief(word)}: is not UTF-8, which no file of a run can record; name another folder")
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(existing, "PC_NAME_MAX"):

@@ -21,9 +21,9 @@ from satae.config.schema import check_changes, flatten, with_absolute_paths
 from satae.errors import ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, first_line, format_value, one_line
+from satae.messages import count_words, first_line, format_value, one_line, quote_word
 from satae.runs import own_files
-from satae.runs.layout import FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten
+from satae.runs.layout import FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
 from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
@@ -186,11 +186,11 @@ def _has_work(job: Job, said: set[str]) -> bool:
     The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.
     """
     from satae.experiment import build
-    from satae.experiment.before_training import check_config, check_resume
+    from satae.experiment.before_training import check_new, check_resume
     from satae.runs.record import read_record
 
     if not job.resume:
-        check_config(job.config)
+        check_new(job.config)
         notes = build.dataset(job.config).notes if job.in_sweep else ()
         for note in [note for note in notes if note not in said]:
             print(f"data: {one_line(note)}", flush=True)  # noqa: T201
@@ -204,7 +204,7 @@ def _has_work(job: Job, said: set[str]) -> bool:
     has_work = check_resume(job.config, job.directory, finished, warn)
     if not has_work and not job.in_sweep:
         more = "to train further, give more (epochs=...)"
-        print(f"{shorten(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
+        print(f"{show_path(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
     return job.in_sweep or has_work
 
 
@@ -298,7 +298,7 @@ def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
 
         try:
             page = write_report([sweep], known=found)
-            print(f"report       {shorten(page)}")  # noqa: T201
-            print(f"TensorBoard  tensorboard --logdir {shlex.quote(str(shorten(sweep)))}", flush=True)  # noqa: T201
+            print(f"report       {show_path(page)}")  # noqa: T201
+            print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
         except (OSError, ConfigError) as error:
-            print(f"no report: {error}", file=sys.stderr)  # noqa: T201
+            print(f"no report: {one_line(error)}", file=sys.stderr)  # noqa: T201

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from satae import atomic_write
 from satae.config.saved_config import read_file
 from satae.config.schema import flatten
+from satae.errors import ConfigError
 from satae.messages import brief, clean_text, format_value
 from satae.runs.layout import MAX_JSON_BYTES
 from satae.runs.provenance import git_state, package_versions
@@ -248,7 +249,11 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
 
 
 def read_if_current(folder: Path, part: str, key: Key) -> PartResult | None:
-    """The stored result of a part, if it depends on the same key; None if not, or if it cannot be read."""
+    """The stored result of a part, if it depends on the same key; None if not, or if it is torn.
+
+    Raises:
+        ConfigError: the system refuses to read it.
+    """
     found = _read_or_none(folder, part)
     return found.result if found and found.key == _as_json({"format": RESULT_FORMAT, **key}) else None
 
@@ -257,6 +262,9 @@ def describe_replaced(folder: Path, part: str, key: Key) -> str:
     """A line about a stored result with other settings, which a new result will replace.
 
     It is empty if there is no such result, or if only weights, inputs or the program differ.
+
+    Raises:
+        ConfigError: the system refuses to read the stored result.
     """
     found = _read_or_none(folder, part)
     if found is None:
@@ -269,9 +277,16 @@ def describe_replaced(folder: Path, part: str, key: Key) -> str:
 
 
 def _read_or_none(folder: Path, part: str) -> StoredResult | None:
+    """The stored result of a part; None if there is none, or if it cannot be used and may be replaced.
+
+    Raises:
+        ConfigError: the system refuses to read it; it may be whole.
+    """
     try:
         return read_result(folder, part)
-    except (OSError, ValueError):
+    except OSError as error:
+        raise ConfigError(f"{folder / part}.json: cannot be read ({error.strerror}); check it") from None
+    except ValueError:
         return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -19,9 +18,9 @@ from satae.evaluation.display import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import Cell, Key, PartResult, describe_replaced, read_if_current, write_result
 from satae.evaluation.subject import Subject, TrainedRun, choose_device
-from satae.messages import count_words
+from satae.messages import count_words, one_line, quote_word
 from satae.runs import provenance
-from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten
+from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten, show_path
 from satae.runs.locks import lock_directory
 from satae.runs.record import read_record
 from satae.signals import Interrupted
@@ -56,8 +55,8 @@ def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Pa
         except ConfigError as error:
             if len(runs) == 1:
                 raise
-            refused.append(str(shorten(run)))
-            printer.print_line(f"{refused[-1]}: {error}")
+            refused.append(show_path(run))
+            printer.print_line(f"{refused[-1]}: {one_line(error)}")
     for title, columns, rows in headline_tables(headlines) if len(runs) > 1 else ():
         printer.print_line(f"\n{title}")
         printer.print_table(columns, rows)
@@ -69,13 +68,13 @@ def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Pa
 def _where_results_are(runs: Sequence[Path], folders: Sequence[Path]) -> str:
     home = shorten(Path(os.path.commonpath(runs)))
     each = f"{EVALUATION_FOLDER}/ in each run: tables, notes and all figures"
-    here = str(home / EVALUATION_FOLDER) if len(runs) == 1 else each
+    here = one_line(home / EVALUATION_FOLDER) if len(runs) == 1 else each
     board = OUTPUTS_FOLDER if home.parts[:1] == (OUTPUTS_FOLDER,) else str(home)
     lines = {
         "results": here,
         "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION_FOLDER}/*.png in each run",
-        "TensorBoard": shlex.join(["tensorboard", "--logdir", board]),
-        "page": shlex.join(["satae-report", *(str(shorten(folder)) for folder in folders)]),
+        "TensorBoard": f"tensorboard --logdir {quote_word(board)}",
+        "page": " ".join(["satae-report", *(quote_word(shorten(folder)) for folder in folders)]),
     }
     return "\n".join(f"{name:{len('TensorBoard')}}  {line}" for name, line in lines.items())
 
@@ -181,6 +180,6 @@ def _describe_run(run: TrainedRun, weights: str) -> str:
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
     noise = "no" if config.noise.name == "none" else config.noise.name
     return (
-        f"{shorten(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
+        f"{show_path(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
         f" {config.alpha:g}, {noise} noise; {kind} {weights[:12]} at step {run.state.step:,}{more}"
     )

@@ -58,6 +58,18 @@ def check_config(config: Config) -> None:
         raise ConfigError(f"{error.filename or 'data'}: cannot be read ({error.strerror or error})") from None
 
 
+def check_new(config: Config) -> None:
+    """Check the configuration of a new run, which must also keep rules that runs of earlier versions need not keep.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    check_config(config)
+    has_gaps = config.arch.name == "conv" and config.arch.stride > config.arch.kernel
+    if has_gaps and (unread := build.unread_pixels(config, build.dataset(config).shape)):
+        raise ConfigError(unread)
+
+
 def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str], object]) -> bool:
     """Check that a run can resume; returns whether anything is left to train.
 
@@ -128,7 +140,7 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 @torch.no_grad()
 def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
-    """Warnings: a jump of alpha, a penalty without gradient, a slow precision, faint noise, saturated layers."""
+    """Warnings about what trains nothing, is not read, is slow, is hardly noise, or may never learn."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
     if resumed and (jump := alpha_jump(experiment, resumed)):
         lines.append(jump)
@@ -137,6 +149,8 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
             f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"
             " kinks: the penalty is reported but trains nothing; choose output or input"
         )
+    if unread := build.unread_pixels(config, experiment.data.shape):
+        lines.append(unread)
     if torch_settings.is_slow(config.precision, experiment.device):
         lines.append(f"precision={config.precision}: this processor has no bfloat16 products; fp32 is quicker here")
     low, high = experiment.data.span

@@ -12,6 +12,7 @@ from torch import Generator, nn
 from satae.config import Config, ConfigError
 from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset, refuse_constant
+from satae.model.architectures import option_that_reads_all, unread_fraction
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.objective import Objective
@@ -44,6 +45,22 @@ def model(config: Config, shape: tuple[int, ...]) -> DenoisingAutoencoder:
     """A new model for inputs of ``shape``, its weights drawn by torch's own generator."""
     autoencoder: DenoisingAutoencoder = ARCHITECTURES.build(config.arch, shape, functools.partial(activation, config))
     return autoencoder
+
+
+def unread_pixels(config: Config, shape: tuple[int, ...]) -> str:
+    """Say which fraction of the pixels the convolutions do not read, with a remedy; "" if they read all."""
+    arch = config.arch
+    if arch.name != "conv":
+        return ""
+    options = (shape, arch.channels, arch.kernel, arch.stride)
+    if not (unread := unread_fraction(*options)):
+        return ""
+    what = "lie between the windows of" if arch.stride > arch.kernel else "at the border are not read by"
+    return (
+        f"arch.kernel={arch.kernel}, arch.stride={arch.stride}: {100 * unread:.2g} % of the pixels {what} the"
+        " convolutions, and reach neither the code nor the reconstruction; choose"
+        f" arch.{option_that_reads_all(*options)}"
+    )
 
 
 def objective(config: Config) -> Objective:

@@ -265,7 +265,7 @@ class Experiment:
         return f"step {self.step:,}, after {self.epochs_done} epochs"
 
     def facts(self) -> dict[str, Any]:
-        """The device; the sizes, shape, range and number of labels of the data; and what was assumed about them."""
+        """The device; the sizes, shape, range and number of labels of the data; and what was assumed."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
         data: dict[str, Any] = {
@@ -275,8 +275,8 @@ class Experiment:
             "labels": labels,
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
-        notes = {"assumptions": list(self.data.notes)} if self.data.notes else {}
-        return {"device": str(self.device), "data": data, **notes}
+        assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
+        return {"device": str(self.device), "data": data, **({"assumptions": assumptions} if assumptions else {})}
 
     def summary(self) -> str:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""

@@ -27,7 +27,7 @@ from satae.launchers.base import (
     print_outcome,
     share_machine,
 )
-from satae.runs.layout import shorten
+from satae.runs.layout import show_path
 
 POLL_S: Final = 0.2
 CANCEL_TIMEOUT_S: Final = 60  # for the checkpoints of jobs that were cancelled
@@ -102,7 +102,7 @@ class SubmititLauncher(Launcher):
             print_outcome(directory)
         else:
             state = f" ({submission.state})" if self._cluster == "slurm" else ""
-            log = shorten(submission.paths.stderr)
+            log = show_path(submission.paths.stderr)
             close_lost_run(directory, self.stop_file, f"{state}; the job's log: {log}")
 
     def _cancel(self, submissions: Sequence[Any]) -> None:

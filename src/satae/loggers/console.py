@@ -11,13 +11,14 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from satae.runs.layout import PICTURES_FOLDER, shorten
+from satae.messages import one_line, printable
+from satae.runs.layout import PICTURES_FOLDER, show_path
 from satae.training.metric_titles import COLLAPSED, TITLES
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,10 @@ class PipeSafeConsole(Console):
                 raise
             self.on_broken_pipe()
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; text sends no control characters to a terminal, wherever it comes from."""
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
     def on_broken_pipe(self) -> None:
         """Print nothing from now on."""
         self.quiet = True
@@ -63,7 +68,7 @@ class RunConsole:
             finished_epochs: number of epochs finished earlier.
             name: name of a run of a sweep; empty for a run on its own.
         """
-        self.epochs, self.name = epochs, name
+        self.epochs, self.name = epochs, one_line(name)
         self._console = PipeSafeConsole(highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("epoch"),
@@ -77,6 +82,7 @@ class RunConsole:
             disable=bool(name) or not self._console.is_terminal,
         )
         self._last_line = time.monotonic()
+        self._warnings = set[str]()  # printed already
         self._task = self._progress.add_task("", total=epochs, completed=finished_epochs)
 
     def __enter__(self) -> Self:
@@ -91,7 +97,10 @@ class RunConsole:
         self._write(line, printed=not self.name)
 
     def warn(self, line: str) -> None:
-        """Log and print a warning."""
+        """Log and print a warning, once in a run."""
+        if line in self._warnings:
+            return
+        self._warnings.add(line)
         log.warning(line)
         name = f"{self.name}: " if self.name else ""
         self._console.print(f"warning: {name}{line}", style=WARNING_STYLE, markup=False)
@@ -127,9 +136,9 @@ class RunConsole:
         if metrics[COLLAPSED]:
             self.warn(warning)
         self._console.print(_final_table(metrics))
-        self.info(f"results      {shorten(directory)}")
+        self.info(f"results      {show_path(directory)}")
         if pictures:
-            self.info(f"pictures     {shorten(directory) / PICTURES_FOLDER}")
+            self.info(f"pictures     {show_path(directory / PICTURES_FOLDER)}")
         if end_message is not None:
             self.info(end_message)
 

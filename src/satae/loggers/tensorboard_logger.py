@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 from satae import atomic_write
 from satae.config.registry import LOGGERS
 from satae.loggers.base import Logger
+from satae.messages import quote_word
 from satae.plots.style import Picture
 from satae.runs.layout import EVENT_FILE_PREFIX, OUTPUTS_FOLDER, shorten
 from satae.training.metric_titles import TITLES
@@ -90,7 +90,7 @@ class TensorBoardLogger(Logger):
         # TensorBoard shows all runs in outputs, or this one
         shown = shorten(self._directory)
         folder = OUTPUTS_FOLDER if shown.parts[:1] == (OUTPUTS_FOLDER,) else str(shown)
-        return f"TensorBoard  tensorboard --logdir {shlex.quote(folder)}"
+        return f"TensorBoard  tensorboard --logdir {quote_word(folder)}"
 
 
 def _sort_before_now(directory: Path) -> None:

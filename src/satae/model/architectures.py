@@ -115,6 +115,47 @@ def _conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stri
     return sides
 
 
+def unread_fraction(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> float:
+    """The fraction of the pixels that no convolution of ``conv`` reads: they reach neither code nor reconstruction.
+
+    Windows are rectangles, so a pixel is read if its row and its column are.
+
+    Args:
+        shape: the shape of one input: (C, H, W).
+        channels: as in ``conv``.
+        kernel: as in ``conv``.
+        stride: as in ``conv``.
+
+    Raises:
+        ValueError: ``conv`` cannot be built so.
+    """
+    sides, pad, share = _conv_sides(shape, channels, kernel, stride), (kernel - 1) // 2, 1.0
+    for axis in (0, 1):
+        read = set(range(sides[-1][axis]))
+        for side in reversed(sides[:-1]):
+            starts = [place * stride - pad for place in read]
+            read = {place for start in starts for place in range(max(0, start), min(side[axis], start + kernel))}
+        share *= len(read) / sides[0][axis]
+    return 1 - share
+
+
+def option_that_reads_all(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> str:
+    """The change with which ``conv`` reads every pixel: the nearest kernel, or else the nearest stride."""
+    kernels = sorted(range(1, max(shape[1:]) + 1), key=lambda size: (abs(size - kernel), -size))
+    for size in kernels:
+        if size >= stride and _reads_all(shape, channels, size, stride):
+            return f"kernel={size}"
+    strides = range(min(stride, kernel), 0, -1)
+    return next(f"stride={step}" for step in strides if _reads_all(shape, channels, kernel, step))
+
+
+def _reads_all(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> bool:
+    try:
+        return unread_fraction(shape, channels, kernel, stride) == 0
+    except ValueError:  # the kernel is too large
+        return False
+
+
 @torch.no_grad()
 def unit_variance(model: DenoisingAutoencoder, x: Tensor) -> None:
     """Scale the weights and shift the bias of each hidden layer so that its z has mean 0 and variance 1 on a batch.

@@ -151,6 +151,8 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
 
 def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator[str]:
     """What a reader must know before relying on the rest."""
+    if collection.left_out:
+        yield f"{collection.left_out[:1].upper()}{collection.left_out[1:]}."
     counts = [group.statistics(FVU).n for group in groups]
     if missing := sum(not group.finished_runs for group in groups):
         has = count_words(missing, "configuration has", "configurations have")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
-from satae.messages import clean_text, count_words, first_line, format_value
+from satae.messages import clean_text, count_words, first_line, format_value, quote_word
 from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
-from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
+from satae.sweeps.results import RunResult, UnreadableRun, left_out_folders, run_directories, try_read_run
 
 RECORD_KEYS: Final = (
     "status",
@@ -41,6 +40,7 @@ class RunCollection(NamedTuple):
     root: Path  # the common folder of all runs
     varied: list[str]  # options that the commands vary, in their order
     waiting: int  # runs of the sweeps that have not started
+    left_out: str  # a line on folders with further runs; empty if there are none
 
     def name(self, run: RunResult | UnreadableRun) -> str:
         """The directory of a run, relative to the root."""
@@ -71,7 +71,14 @@ def collect_runs(folders: Sequence[Path], known: Sequence[RunResult | Unreadable
         root=Path(os.path.commonpath([place.parent for place in directories])),
         varied=list(dict.fromkeys(key for manifest in manifests for key in manifest.varied)),
         waiting=sum(len(waiting_runs(folder)) for folder in {folder.resolve() for folder in folders}),
+        left_out=left_out_text(folders),
     )
+
+
+def left_out_text(folders: Sequence[Path]) -> str:
+    """Name the folders with runs inside the named ones, which the report leaves out; empty if there are none."""
+    others = left_out_folders(folders)
+    return f"{others}; name them too" if others else ""
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -109,7 +116,7 @@ def waiting_text(waiting: int, all_runs: int) -> str:
 
 def resume_hint(sweep: Path) -> str:
     """The command that starts the missing runs of a sweep."""
-    return f"resume with: satae-train {shlex.quote(sweep_argument(sweep))}"
+    return f"resume with: satae-train {quote_word(sweep_argument(sweep))}"
 
 
 def _reduce(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +29,7 @@ from satae.page import PROGRAM, figures, findings, tables
 from satae.page.galleries import evaluation_galleries, run_galleries
 from satae.page.sources import RunCollection, collect_runs, find_runs
 from satae.plots.charts import draw_chart
-from satae.plots.style import Drawing
+from satae.plots.style import Drawing, draw_each
 from satae.runs.layout import RECORD_FILE, REPORT_FOLDER, RUNS_CSV_FILE
 from satae.sweeps.aggregate import group_runs, varying_keys
 from satae.sweeps.csv_files import GROUPS_CSV_FILE, groups_csv, runs_csv
@@ -114,13 +116,14 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, groups, evaluated)
 
     comparison, is_single = compare(groups, axes), len(collection.runs) == 1
-    charts = figures.course_charts(collection.runs[0]) if is_single else figures.sweep_charts(comparison)
-    drawings = [draw_chart(chart) for chart in charts]
-    evaluation_drawings = {
-        section.name: [] if is_single else [draw_chart(chart) for chart in section.charts(axes)]
-        for section in evaluated.sections
-    }
-    for drawing in chain(drawings, *evaluation_drawings.values()):
+    charts = [*(figures.course_charts(collection.runs[0]) if is_single else figures.sweep_charts(comparison))]
+    sections = {section.name: [] if is_single else [*section.charts(axes)] for section in evaluated.sections}
+    not_drawn = list[str]()
+    draws = {chart.name: partial(draw_chart, chart) for chart in chain(charts, *sections.values())}
+    drawn = draw_each(draws, not_drawn.append)
+    for line in not_drawn:
+        print(f"warning: {line}", file=sys.stderr)  # noqa: T201
+    for drawing in drawn.values():
         yield f"{drawing.name}.png", [drawing.png]
         yield f"{drawing.name}.svg", [drawing.svg.encode()]
 
@@ -140,12 +143,18 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         evaluation_summary=[report_view.section_sentence(section) for section in evaluated.sections if section.groups],
         assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
-        warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated)],
-        drawings=drawings,
+        warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated), *not_drawn],
+        drawings=[drawn[chart.name] for chart in charts if chart.name in drawn],
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
         evaluation_notes=evaluated.notes,
         sections=[
-            _section(section, collection, axes, evaluated, evaluation_drawings[section.name])
+            _section(
+                section,
+                collection,
+                axes,
+                evaluated,
+                [drawn[chart.name] for chart in sections[section.name] if chart.name in drawn],
+            )
             for section in evaluated.sections
         ],
         galleries=galleries,

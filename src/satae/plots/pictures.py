@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from satae.experiment.experiment import Experiment
 from satae.model.autoencoder import DenoisingAutoencoder
-from satae.plots.style import COLORS, Picture, figure_style, panel_grid, to_picture
+from satae.plots.style import COLORS, Picture, draw_each, figure_style, panel_grid, to_picture
 from satae.runs.layout import PICTURES_FOLDER
 from satae.training.metric_titles import LOW_ENERGY
 from satae.training.metrics import energy_map
@@ -31,33 +31,39 @@ Pixels = np.ndarray  # (height, width, 3), uint8
 
 
 @torch.no_grad()
-def draw(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, span: tuple[float, float]) -> dict[str, Picture]:
-    """Draw all pictures that exist for a model and the shape of its data, by name.
+def draw(
+    model: DenoisingAutoencoder,
+    x: Tensor,
+    x_noisy: Tensor,
+    span: tuple[float, float],
+    warn: Callable[[str], object] | None = None,
+) -> dict[str, Picture]:
+    """Draw all pictures that exist for a model and the shape of its data, by name; one that fails is left out.
 
     Args:
         model: in evaluation mode.
         x: examples (N, *shape) in the units of the data.
         x_noisy: the corrupted examples.
         span: the smallest and the largest value of the data.
+        warn: gets a warning that names the pictures that failed; by default, standard error does.
     """
     shape = x.shape[1:]
-    pictures = {}
+    draws: dict[str, Callable[[], Picture]] = {}
     if is_image(shape):
-        pictures["reconstructions"] = Picture.encode(
-            sheet({"clean  x": x, "noisy": x_noisy, "x_hat": model(x_noisy)}, span)
-        )
-    if (weights := encoder_filters(model, shape)) is not None:
-        pictures["encoder_filters"] = Picture.encode(filters(weights, "first encoder layer"))
-    if (weights := decoder_atoms(model, shape)) is not None:
-        pictures["decoder_atoms"] = Picture.encode(filters(weights, "last decoder layer"))
+        rows = {"clean  x": x, "noisy": x_noisy, "x_hat": model(x_noisy)}
+        draws["reconstructions"] = lambda: Picture.encode(sheet(rows, span))
+    if (in_encoder := encoder_filters(model, shape)) is not None:
+        draws["encoder_filters"] = lambda: Picture.encode(filters(in_encoder, "first encoder layer"))
+    if (atoms := decoder_atoms(model, shape)) is not None:
+        draws["decoder_atoms"] = lambda: Picture.encode(filters(atoms, "last decoder layer"))
     if shape == (2,):
-        pictures["energy"] = energy(model, x, span)
-    return pictures
+        draws["energy"] = lambda: energy(model, x, span)
+    return draw_each(draws, warn)
 
 
-def draw_examples(experiment: Experiment) -> dict[str, Picture]:
-    """Draw all pictures of an experiment on its validation examples, by name."""
-    return draw(experiment.model.eval(), *experiment.examples(), experiment.data.span)
+def draw_examples(experiment: Experiment, warn: Callable[[str], object] | None = None) -> dict[str, Picture]:
+    """Draw all pictures of an experiment on its validation examples, by name; one that fails is left out."""
+    return draw(experiment.model.eval(), *experiment.examples(), experiment.data.span, warn)
 
 
 def save(pictures: Mapping[str, Picture], directory: Path) -> list[str]:

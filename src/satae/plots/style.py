@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
 import re
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from satae.messages import brief_line
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# matplotlib takes a second to import, so only the functions that draw import it
+# matplotlib takes a second to import, so only the functions that draw import it, inside figure_style
+
+T = TypeVar("T")
 
 INK: Final = "#202327"
 PAPER: Final = "#fefefd"  # the page replaces ink and paper by its own colors, for its light and its dark theme
@@ -88,12 +95,55 @@ class Drawing(NamedTuple):
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Set matplotlib to the style; characters that its font lacks are drawn as boxes, without warnings."""
-    import matplotlib
+    """Set matplotlib to the style, whatever the user's ``matplotlibrc`` and ``MPLBACKEND`` say.
 
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    Characters that the font lacks are drawn as boxes, without warnings.
+    """
+    with _without_user_settings():
+        import matplotlib
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of settings that will be removed
+        style = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | STYLE
+    with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield
+
+
+@contextmanager
+def _without_user_settings() -> Iterator[None]:
+    """Import matplotlib here: a backend that does not exist would be an error, a bad setting a warning."""
+    backend, log = os.environ.pop("MPLBACKEND", None), logging.getLogger("matplotlib")
+    is_disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = is_disabled
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+
+
+def draw_each(draws: Mapping[str, Callable[[], T]], warn: Callable[[str], object] | None = None) -> dict[str, T]:
+    """Draw figures by name; those that fail are left out, with one warning for all of them.
+
+    Args:
+        draws: functions that draw a figure each.
+        warn: gets the warning; by default, standard error does.
+    """
+    drawn, failed = dict[str, T](), dict[str, Exception]()
+    for name, draw in draws.items():
+        try:
+            drawn[name] = draw()
+        except Exception as fault:  # no figure is worth a training or an evaluation
+            failed[name] = fault
+    if failed:
+        error = next(iter(failed.values()))
+        line = f"not drawn: {', '.join(failed)} ({type(error).__name__}: {brief_line(error)})"
+        if warn is None:
+            print(f"warning: {line}", file=sys.stderr)  # noqa: T201
+        else:
+            warn(line)
+    return drawn
 
 
 def panel_grid(

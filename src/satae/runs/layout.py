@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from satae.atomic_write import PARTIAL_SUFFIX
+from satae.messages import one_line
 from satae.training import CHECKPOINTS as CHECKPOINTS_FOLDER
 
 OUTPUTS_FOLDER: Final = "outputs"  # runs go here unless another folder is given; runs below it can be compared
@@ -49,6 +50,11 @@ def is_written_name(name: str, names: Collection[str]) -> bool:
     """Whether a file or folder has one of these names, or is an event file, or is only half written."""
     is_partial = name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
     return name in names or name.startswith(EVENT_FILE_PREFIX) or is_partial
+
+
+def show_path(path: Path) -> str:
+    """A path as it is printed: relative to the current folder if it lies below it, in one line, and harmless."""
+    return one_line(shorten(path))
 
 
 def shorten(path: Path) -> Path:

@@ -9,7 +9,7 @@ import torch
 
 from satae.config.saved_config import restore_config
 from satae.experiment import build
-from satae.messages import brief_line
+from satae.messages import brief_line, one_line
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training import checkpoint
 from satae.training.checkpoint import State, best_path, latest_checkpoint, list_checkpoints
@@ -48,16 +48,18 @@ def read_state(path: Path, *, best: bool = False) -> State:
     """
     if path.is_file():
         if best:
-            raise ValueError(f"{path}: is one file; best is for run directories")
+            raise ValueError(f"{one_line(path)}: is one file; best is for run directories")
         return checkpoint.load(path)
     if best:
         if not best_path(path).is_file() and list_checkpoints(path):
             raise FileNotFoundError(
-                f"{path}: no best weights yet: no epoch has ended with all of alpha; take the newest"
+                f"{one_line(path)}: no best weights yet: no epoch has ended with all of alpha; take the newest"
             )
         return checkpoint.load(best_path(path))
     if (state := latest_checkpoint(path)) is None:
-        raise FileNotFoundError(f"{path}: no checkpoint there; name a run directory that satae-train has made")
+        raise FileNotFoundError(
+            f"{one_line(path)}: no checkpoint there; name a run directory that satae-train has made"
+        )
     return state
 
 
@@ -84,5 +86,5 @@ def restore_model(state: State, where: str) -> DenoisingAutoencoder:
         model.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = brief_line(error)
-        raise ValueError(f"{where}: does not hold a model of this program ({reason}); train again") from None
+        raise ValueError(f"{one_line(where)}: does not hold a model of this program ({reason}); train again") from None
     return model

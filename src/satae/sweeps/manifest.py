@@ -17,7 +17,7 @@ from satae import atomic_write
 from satae.config import ConfigError
 from satae.config.saved_config import read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, differences, is_among
-from satae.messages import brief, first_line, format_value
+from satae.messages import brief, first_line, format_value, is_utf8
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
 from satae.sweeps.results import RunResult
 
@@ -68,15 +68,20 @@ def read_manifest(sweep: Path) -> Manifest:
         ConfigError: the file cannot be read, or is not a manifest.
     """
     path = sweep / MANIFEST_FILE
-    if not os.path.lexists(path):
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return EMPTY_MANIFEST
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     found = read_json(path, MAX_JSON_BYTES)
     try:
         manifest = Manifest(found["commands"], found["words"], found["varied"], found.get("runs", {}))
         lists = [manifest.commands, manifest.varied, *manifest.words]
         are_lists = all(isinstance(one, list) and all(isinstance(word, str) for word in one) for one in lists)
         # a name must be that of a folder directly inside the sweep
-        if not are_lists or not all(re.fullmatch(r"[^./\0][^/\0]*", name) for name in manifest.run_names):
+        names = manifest.run_names
+        if not are_lists or not all(re.fullmatch(r"[^./\0][^/\0]*", name) and is_utf8(name) for name in names):
             raise ValueError("not the manifest of a sweep")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__}: {first_line(error)})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from operator import attrgetter
@@ -16,8 +15,8 @@ from rich.text import Text
 from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
-from satae.messages import brief, count_words, format_compact
-from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, shorten
+from satae.messages import brief, count_words, format_compact, one_line, quote_word
+from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, show_path
 from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
@@ -52,14 +51,14 @@ def print_sweep(
         if left_out:
             console.print(f"not shown here for lack of width: {', '.join(left_out)} (see {RUNS_CSV_FILE})")
         deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
-        console.print(f"{deviation}every run: {shorten(sweep / RUNS_CSV_FILE)}", markup=False)
+        console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
     if collapsed := sum(run.is_collapsed for run in runs):
         of = count_words(sum(run.is_finished for run in runs), "finished run")
         console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE_MEANING}", style=WARNING_STYLE)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
         if any((run.directory / LOG_FILE).exists() for run in failed):  # hydra/job_logging may write none
-            console.print(f"each has its log: {shorten(sweep)}/<run>/{LOG_FILE}", markup=False)
+            console.print(f"each has its log: {show_path(sweep)}/<run>/{LOG_FILE}", markup=False)
     for run in found:
         if isinstance(run, UnreadableRun):
             console.print(brief(f"{run.name}: {run.reason}; left out of all means"), markup=False)
@@ -69,14 +68,14 @@ def print_sweep(
     rest = [f"{count_words(interrupted, 'was', 'were')} interrupted"] if interrupted else []
     rest += [f"{count_words(waiting, 'has', 'have')} not started"] if waiting else []
     if rest:
-        command = shlex.join(["satae-train", sweep_argument(sweep), *launcher])
+        command = " ".join(map(quote_word, ["satae-train", sweep_argument(sweep), *launcher]))
         console.print(f"{' and '.join(rest)}; resume with: {command}", markup=False)
 
 
 def result_line(run: RunResult) -> str:
     """One line with the name of a run and how it ended."""
     if run.is_finished:
-        return finished_line(run.name, run.metrics)
+        return finished_line(one_line(run.name), run.metrics)
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
@@ -135,11 +134,12 @@ def _width(title: str, cells: Sequence[str]) -> int:
 
 def _failures(failed: Sequence[RunResult]) -> str:
     """A line for each failed run; a table of rich would cut long reasons."""
-    width = max(len(run.name) for run in failed)
+    names = [one_line(run.name) for run in failed]
+    width = max(map(cell_len, names))
     lines = [f"{'failed':{width}}  exit code  why"]
-    for run in failed:
+    for run, name in zip(failed, names, strict=True):
         code, reason = (brief(run.record.get(key, "-")) for key in ("exit_code", "error"))
-        lines.append(f"{run.name:{width}}  {code:>9}  {reason}")
+        lines.append(f"{name}{' ' * (width - cell_len(name))}  {code:>9}  {reason}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ written, so a file from a stranger cannot run code.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from satae import atomic_write
 from satae.config.schema import Checkpoints
-from satae.messages import brief, brief_line
+from satae.messages import brief, brief_line, is_utf8, one_line
 from satae.training import CHECKPOINTS, OLD_CHECKPOINT
 
 FORMAT: Final = 2
@@ -44,7 +45,7 @@ class DamagedCheckpoint(UnreadableCheckpoint):
     """The file's content is provably not what was written."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: not a checkpoint that can be read ({reason})")
+        super().__init__(f"{one_line(path)}: not a checkpoint that can be read ({reason})")
 
 
 class State(NamedTuple):
@@ -122,17 +123,23 @@ def load(path: Path) -> State:
         ValueError: it has another format.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; name a run directory that satae-train has made")
+        raise FileNotFoundError(f"{one_line(path)}: no such checkpoint; name a run directory that satae-train has made")
     if (size := path.stat().st_size) > memory():
         reason = f"of {size / 1e9:,.0f} GB, which is more than the memory of this machine"
-        raise UnreadableCheckpoint(f"{path}: not a checkpoint that can be read ({reason})")
+        raise UnreadableCheckpoint(f"{one_line(path)}: not a checkpoint that can be read ({reason})")
     with atomic_write.name_file_in_errors(path), path.open("rb") as probe:
         probe.read(1)  # safetensors does not say why it cannot read
+    if not is_utf8(path):
+        raise UnreadableCheckpoint(f"{one_line(path)}: this name is not UTF-8; rename it")
     try:
         with safe_open(path, "pt") as file:  # it checks that the file is as long as its header says
             metadata = file.metadata() or {}
             facts = _read_facts(path, metadata)
             tensors = {name: file.get_tensor(name) for name in [*file.keys()]}
+    except FileNotFoundError as error:  # also raised where no more files can be opened
+        if os.path.lexists(path):
+            raise OSError(errno.EIO, "cannot be opened", str(path)) from error
+        raise
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except (MemoryError, UnreadableCheckpoint):
@@ -140,7 +147,7 @@ def load(path: Path) -> State:
     except SafetensorError as error:
         raise DamagedCheckpoint(path, brief_line(error)) from None
     except Exception as error:  # safetensors and torch raise many kinds, and not every one is the file's fault
-        raise ValueError(f"{path}: cannot be read ({brief_line(error)})") from None
+        raise ValueError(f"{one_line(path)}: cannot be read ({brief_line(error)})") from None
     if _digest(metadata["facts"], tensors) != metadata["sha256"]:
         raise DamagedCheckpoint(path, "it is damaged: its SHA-256 does not match")
     return State(facts, tensors)
@@ -150,7 +157,7 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """The facts in a checkpoint's header; they are checked before any tensor is read."""
     if (found := metadata.get("format")) != str(FORMAT):
         raise UnreadableCheckpoint(
-            f"{path}: a checkpoint of format {brief(found)}; this version of satae reads format {FORMAT}"
+            f"{one_line(path)}: a checkpoint of format {brief(found)}; this version of satae reads format {FORMAT}"
         )
     if len(metadata.get("sha256", "")) != SHA256_DIGITS:
         raise DamagedCheckpoint(path, "it has no SHA-256")
@@ -229,7 +236,7 @@ def latest_checkpoint(run: Path, warn: Callable[[str], object] = log.warning) ->
             damaged.append(str(error))
             continue
         if state.facts.get("step") != step:
-            raise ValueError(f"{path}: says that it belongs to step {brief(state.facts.get('step'))}")
+            raise ValueError(f"{one_line(path)}: says that it belongs to step {brief(state.facts.get('step'))}")
         for reason in damaged:
             warn(f"{reason}; resuming from {path.name}")
         return state
@@ -237,7 +244,7 @@ def latest_checkpoint(run: Path, warn: Callable[[str], object] = log.warning) ->
         raise ValueError(damaged[0])
     if (run / OLD_CHECKPOINT).is_file():
         raise ValueError(
-            f"{run / OLD_CHECKPOINT}: a checkpoint of format 1; this version of satae reads format {FORMAT}"
+            f"{one_line(run / OLD_CHECKPOINT)}: a checkpoint of format 1; this version of satae reads format {FORMAT}"
         )
     return None
 

@@ -21,7 +21,7 @@ from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.report_section import BRACKETS, PartSummary
 from satae.evaluation.result import PartResult, ResultTable, StoredResult
 from satae.plots.charts import draw_histograms
-from satae.plots.style import Picture
+from satae.plots.style import Picture, draw_each
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -174,10 +174,12 @@ def _layer_rows(subject: Subject, layers: Mapping[str, EncoderLayer], near: floa
 def _pictures(subject: Subject, layers: Mapping[str, EncoderLayer], norms: Tensor) -> dict[str, Picture]:
     zs = {f"{name}, {layer.z.shape[1]} units": {"z": layer.z} for name, layer in layers.items()}
     slopes = {f"encoder, {len(norms)} inputs": {"slope": norms}}
-    return {
-        "pre_activations": draw_histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
-        "slope": draw_histograms(slopes, "‖J‖, slope of the code by the input"),
-    }
+    return draw_each(
+        {
+            "pre_activations": lambda: draw_histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
+            "slope": lambda: draw_histograms(slopes, "‖J‖, slope of the code by the input"),
+        }
+    )
 
 
 # Probes: classifiers that tell how much of the labels is in a representation

@@ -17,7 +17,7 @@ from satae.evaluation.part import ALONE, BASELINE, OWN
 from satae.evaluation.result import Cell, PartResult, ResultTable
 from satae.evaluation.subject import Subject
 from satae.plots.charts import Curve, Panel, draw_picture
-from satae.plots.style import COLORS, MARKERS, Picture
+from satae.plots.style import COLORS, MARKERS, Picture, draw_each
 from satae.robustness import external_attacks
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients, steepen_activations
@@ -97,7 +97,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
             name: [(epsilon, accuracy.value) for epsilon, accuracy in one.accuracies.items()]
             for name, one in judged.items()
         },
-        pictures={"accuracy": _picture(judged, (0.0, *options.epsilons))},
+        pictures=draw_each({"accuracy": lambda: _picture(judged, (0.0, *options.epsilons))}),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import MOST_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
-from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
 from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
 from satae.sweeps.text import format_configuration, shorten_value
@@ -235,20 +235,20 @@ def _points(rows: Sequence[ResultRow], measure: str) -> list[tuple[float, float]
 def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Mapping[str, Picture]:
     from satae.plots.pictures import is_image, sheet
 
-    pictures = {}
+    draws: dict[str, Callable[[], Picture]] = {}
     if kinds:
         shown = [name for name in ("fvu", "ssim") if all(_points(rows, name) for rows in kinds.values())]
         label = "level of the noise (star: as in training)"
         panels = [Panel(_curves(rows, name), label, name, kind) for name in shown for kind, rows in kinds.items()]
-        pictures["curves"] = draw_picture(panels, len(kinds))
+        draws["curves"] = lambda: draw_picture(panels, len(kinds))
     if is_image(subject.data.shape):
         images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}
         for kind, rows in kinds.items():
             level = next((row for row in rows if row["seen"] == "level"), rows[len(rows) // 2]).number("level")
             x_noisy = add_noise(subject, NoiseLevel(kind, level))[:8]
             images |= {f"{kind} {level:g}": x_noisy, f"x_hat  of {kind} {level:g}": subject.model(x_noisy)}
-        pictures["reconstructions"] = Picture.encode(sheet(images, subject.data.span))
-    return pictures
+        draws["reconstructions"] = lambda: Picture.encode(sheet(images, subject.data.span))
+    return draw_each(draws)
 
 
 def _curves(rows: Sequence[ResultRow], measure: str) -> list[Curve]:

@@ -15,7 +15,7 @@ from satae.evaluation.report_view import MOST_CHART_PANELS, bars_caption, interv
 from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
 from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
-from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture
+from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
 from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
 from satae.sweeps.text import shorten_value
 
@@ -190,10 +190,11 @@ def _pictures(subject: Subject, own: Tensor, energies: Mapping[str, Tensor]) -> 
     from satae.plots import pictures
 
     panels = {name: {"data": _log(own), name: _log(others)} for name, others in energies.items()}
-    drawn = {"energies": draw_histograms(panels, "log10 of the energy ½‖x − x̂‖²", columns=3)}
+    label = "log10 of the energy ½‖x − x̂‖²"
+    draws = {"energies": lambda: draw_histograms(panels, label, columns=3)}
     if subject.data.shape == PLANE_SHAPE:
-        drawn["map"] = pictures.energy(subject.model, subject.x, subject.data.span)
-    return drawn
+        draws["map"] = lambda: pictures.energy(subject.model, subject.x, subject.data.span)
+    return draw_each(draws)
 
 
 # Another data set

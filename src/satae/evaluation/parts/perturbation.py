@@ -14,7 +14,7 @@ from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import baseline_panels
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
-from satae.plots.style import COLORS, MARKERS
+from satae.plots.style import COLORS, MARKERS, draw_each
 from satae.sweeps.series import Comparison
 from satae.sweeps.text import shorten_value
 
@@ -122,7 +122,7 @@ class Perturbation(EvaluationPart):
                 f"{model}/{norm}_{output}": [(row.number("epsilon"), row.number("change share")) for row in found]
                 for (model, norm, output), found in by_curve.items()
             },
-            pictures={"curves": draw_picture(_panels(by_curve), 2)},
+            pictures=draw_each({"curves": lambda: draw_picture(_panels(by_curve), 2)}),
         )
 
     @classmethod
