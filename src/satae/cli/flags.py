@@ -10,11 +10,11 @@ from importlib.resources.abc import Traversable
 from string import Template
 from typing import Any, Final
 
-from satae.cli.app import OK, LineErrorParser
+from satae.cli.app import LineErrorParser
 from satae.config.option_types import MISSING
 from satae.config.registry import Registry, choice_names, conf_folder, conf_values
 from satae.config.schema import GROUPS, PRESETS, default_choice
-from satae.errors import ConfigError
+from satae.errors import OK, ConfigError
 from satae.messages import format_value
 
 INFORMATION: Final = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")

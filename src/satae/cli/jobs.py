@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from satae import atomic_write, signals
-from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
+from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
-from satae.errors import ConfigError
+from satae.errors import DIVERGED, FAILED, REFUSED, ConfigError, exit_code
 from satae.messages import first_line
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
@@ -88,10 +88,10 @@ def run_job(
                 atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
         try:
             if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-                record = RunRecord.resume(directory, job.command, exit_code)
+                record = RunRecord.resume(directory, job.command)
             else:
                 start = (directory, job.config, job.command, job.overrides)
-                record = RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
+                record = RunRecord.start(*start, rerun_of=job.rerun_of)
             with record:
                 if job.in_sweep:
                     update_run(directory)
@@ -105,15 +105,6 @@ def run_job(
             if job.in_sweep:
                 update_run(directory)
     return False
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of a run that an error ends."""
-    from satae.training.loop import NonFinite
-
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signals.signal_number(error)
-    return DIVERGED if isinstance(error, NonFinite) else FAILED
 
 
 def _report_failure(error: Exception, job: Job) -> bool:

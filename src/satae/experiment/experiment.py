@@ -36,8 +36,8 @@ from satae.training.metrics import code_sensitivity, energy, energy_map, low_ene
 from satae.training.torch_settings import set_precision
 
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
-METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run
-MEASURED_SAMPLES: Final = 10_000  # of a split, at most, after each epoch
+METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same in every epoch and every run
+MEASURED_SAMPLES: Final = 10_000  # most samples of a split that are measured after each epoch
 OPTIMIZER_PART: Final = "optimiser"  # of a checkpoint; the spelling of existing files
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
