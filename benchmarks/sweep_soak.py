@@ -22,7 +22,7 @@ from typing import Final
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED, compare
 from benchmarks.ways import ROOT
-from satae.sweeps.table import CSV_FACTS, RUNS_CSV_FILE, metric_column
+from satae.sweeps.csv_files import RUN_FACTS, RUNS_CSV_FILE, metric_column
 
 WORDS: Final = (
     *("sweep=soak", "act=relu,satlin", "alpha=0,0.01,0.1,1", "seed=range(5)", "threads=1", "epochs=4"),
@@ -89,7 +89,7 @@ def check(folder: Path, undisturbed: Path) -> None:
 
 def rows(sweep: Path) -> list[dict[str, str]]:
     """The rows of ``runs.csv`` without times and places."""
-    apart = {*CSV_FACTS, *map(metric_column, TIMED)}
+    apart = {*RUN_FACTS, *map(metric_column, TIMED)}
     with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 
