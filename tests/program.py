@@ -79,8 +79,11 @@ def started(folder, *words):
 
 
 def close_logs():
-    """Close the log file that Hydra leaves open for the end of a process."""
+    """Close the log file that Hydra leaves open for the end of a process, and enable loggers that it disabled."""
     root = logging.getLogger()
+    for logger in root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
     for handler in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
         root.removeHandler(handler)
         handler.close()

@@ -93,7 +93,7 @@ def test_a_full_disk_is_a_fault_in_one_line(tmp_path):
 def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_value(tmp_path):
     outcome = here(tmp_path, *TINY, "optim=sgd", "optim.lr=1e30", "reduction=sum")
     assert outcome.code == 3
-    assert re.search(r"the loss is (nan|inf) at step \d+, after [\d.e+]+ the step before", outcome.err)
+    assert re.search(r"the training loss is (nan|inf) at step \d+, after [\d.e+]+ the step before", outcome.err)
     assert len(outcome.err.splitlines()) == 1
     (run,) = runs(tmp_path)
     assert read(run / "run.json")["status"] == "failed"
@@ -105,7 +105,9 @@ def test_the_last_good_checkpoint_survives_a_loss_that_is_not_finite(tmp_path, m
     outcome = here(tmp_path, *TINY, "checkpoint.every_epochs=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
-    assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
+    assert outcome.err.startswith(
+        f"satae-train: {run}: the training loss is nan at step 7, after 0.25 the step before; try"
+    )
     state = latest_checkpoint(run)
     assert state.facts["step"] == 2
     assert all(torch.isfinite(value).all() for value in state.part("model").values())

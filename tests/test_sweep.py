@@ -396,7 +396,7 @@ def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, k
         logs[name] = (sweep / name / "satae-train.log").read_text()
         assert status_in_tensorboard(sweep / name) == {"finished": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}[ending]
     assert "IsADirectoryError" in logs["alpha=0,optim.lr=0.0001,seed=1"]
-    assert "the loss is" in logs["alpha=0,optim.lr=1e+30,seed=0"]
+    assert "the training loss is" in logs["alpha=0,optim.lr=1e+30,seed=0"]
     assert "its process was killed" in logs["alpha=0.1,optim.lr=0.0001,seed=1"]
     assert "Traceback" not in outcome.out + outcome.err
 

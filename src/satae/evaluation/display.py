@@ -37,7 +37,7 @@ DEVIATION_DIGITS: Final = 2
 WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
 RADIUS: Final = "epsilon"  # headline entry that says where a run was measured, and is no measure itself
 HISTOGRAM_BINS: Final = 64
-STEPS_PER_UNIT: Final = 1000  # of the axis of a curve: TensorBoard has only whole steps
+STEPS_PER_UNIT: Final = 1000  # steps of TensorBoard, which are whole, for a length of 1 on the axis of a curve
 STEP_MEANING: Final = f"step {STEPS_PER_UNIT} is the level of the noise, or the radius (epsilon), of 1"
 MARKDOWN_SIGNS: Final = "\\`*_{}[]()<>#|!"
 
@@ -156,7 +156,7 @@ def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], widt
         return
     most = max(map(len, rows), default=0)
     tells_apart = (count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows))
-    count = next(tells_apart, most)  # of the first columns, which are in every table
+    count = next(tells_apart, most)  # the first columns, which are in every table
     keys, part = choices[0][:count], list[_Column]()
     for column in choices[0][count:]:
         if part and _total_width([*keys, *part, column]) > width:

@@ -25,6 +25,8 @@ from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient
 from satae.training.loop import (
     Epoch,
+    NonFinite,
+    NonFiniteData,
     NonFiniteLoss,
     NonFiniteWeights,
     Position,
@@ -36,8 +38,8 @@ from satae.training.metrics import code_sensitivity, energy, energy_map, low_ene
 from satae.training.torch_settings import set_precision
 
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
-METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run
-MEASURED_SAMPLES: Final = 10_000  # of a split, at most, after each epoch
+METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same in every epoch and every run
+MEASURED_SAMPLES: Final = 10_000  # most samples of a split that are measured after each epoch
 OPTIMIZER_PART: Final = "optimiser"  # of a checkpoint; the spelling of existing files
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
@@ -139,7 +141,7 @@ class Experiment:
             measured and saved.
 
         Raises:
-            NonFiniteLoss: a loss was nan or infinite.
+            NonFinite: a training loss was nan or infinite.
         """
         pauses = fit(
             self.model,
@@ -154,8 +156,11 @@ class Experiment:
             decoder_norm=self.config.decoder_norm,
             should_pause=should_pause,
         )
-        for self.position, epoch in pauses:
-            yield epoch
+        try:
+            for self.position, epoch in pauses:
+                yield epoch
+        except NonFiniteLoss as error:
+            raise self._with_cause(error, self.data.train) from None
 
     def weights(self) -> State:
         """The model's weights and how to build it; they change with the next step."""
@@ -224,7 +229,7 @@ class Experiment:
         dead more often on fewer. Training is not affected.
 
         Raises:
-            NonFiniteLoss: the last step made the weights useless.
+            NonFinite: the last step made the weights useless, or the validation data cannot be measured.
         """
         data, metrics = self.data, epoch.scalars()
         count = min(len(data.valid.x), len(data.train.x), MEASURED_SAMPLES)
@@ -235,8 +240,28 @@ class Experiment:
             metrics |= {f"{name}/{key}": value for key, value in measured.items()}
         metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
         if not math.isfinite(metrics["valid/total"]):
-            raise NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss)
+            error = NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss, "validation")
+            raise self._with_cause(error, self.data.valid)
         return metrics
+
+    def _with_cause(self, error: NonFiniteLoss, split: Split) -> NonFinite:
+        """The error, with what is wrong with the examples of its split if they cause it whatever the weights are."""
+        remedy = "" if self.config.standardize else ", or set standardize=true"
+        for start in range(0, len(split.x), MEASURED_SAMPLES):
+            x = self.data.batch(split.x[start : start + MEASURED_SAMPLES])
+            target = self.model.standardize(x)
+            for values, fault in (
+                (x, "is not finite in the data"),
+                (target, "is not finite once it is standardized: the data are too large for float32; scale them"),
+                (
+                    target.square(),
+                    f"has a square that is too large for float32; scale the data{remedy}",
+                ),
+            ):
+                bad = ~values.flatten(1).isfinite().all(dim=1)
+                if bad.any():
+                    return NonFiniteData(error, f"example {start + int(bad.nonzero()[0])} of its data {fault}")
+        return error
 
     def measure_rare(self) -> dict[str, float]:
         """Slower metrics, on clean validation data: the code's sensitivity and, for data in the plane, energies."""

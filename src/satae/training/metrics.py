@@ -50,7 +50,8 @@ def measure(
         saturated_fraction, and /<layer>: share of encoder units and samples in the flat set.
         dead_fraction, and /<layer>: share of encoder units that stay in one flat interval for every sample.
         active_code_units: code units outside the flat set, mean over the samples.
-        collapsed: 1 where some encoder layer has only dead units, or ``fvu`` is at least 0.99; else 0.
+        collapsed: 1 where some encoder layer has only dead units, or ``fvu`` is not below 0.99, or is nan because all
+            examples of the split are the mean of the training split; else 0.
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
@@ -75,7 +76,7 @@ def measure(
         "fvu": fvu,
         "psnr": psnr(mse, peak),
         **shares,
-        "collapsed": float(bool(dead_layers) or fvu >= COLLAPSED_FVU),
+        "collapsed": float(bool(dead_layers) or not fvu < COLLAPSED_FVU),
     }
 
 
@@ -88,7 +89,9 @@ def variances(error: Tensor, x: Tensor, statistics: Statistics) -> tuple[Tensor,
 
 
 def psnr(mse: float, peak: float) -> float:
-    """The peak signal-to-noise ratio in dB of a mean squared error: 10 log10(peak^2 / mse)."""
+    """The peak signal-to-noise ratio in dB of a mean squared error: 10 log10(peak^2 / mse); nan without a range."""
+    if not peak:
+        return math.nan
     return 10 * (math.log10(peak**2) - math.log10(mse)) if mse else math.inf
 
 
@@ -157,4 +160,4 @@ def code_sensitivity(model: DenoisingAutoencoder, x: Tensor, width: float, gener
     noise = torch.empty_like(x).normal_(generator=generator)
     code, moved = model.encode(x), model.encode(x + PERTURBATION * width * noise)
     variance = (code - code.mean(dim=0)).square().sum()
-    return ((moved - code).square().sum() / variance).item()
+    return ((moved - code).square().sum() / variance).item() if variance else math.nan
