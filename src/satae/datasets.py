@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.cli import app
-from satae.cli.app import OK, REFUSED, LineErrorParser, print_error, printed
+from satae.cli.app import LineErrorParser, print_error, printed
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder
@@ -23,6 +23,7 @@ from satae.data.published import (
     read_archive,
     search_folders,
 )
+from satae.errors import OK, REFUSED
 from satae.messages import did_you_mean
 
 PROGRAM: Final = "satae-data"
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def run_command(words: Sequence[str]) -> int:
-    """Parse the words and run one of the three commands; returns the exit code."""
+    """List, fetch or check, as the words of a command line ask; returns the exit code."""
     parser = LineErrorParser(prog=PROGRAM, description="The data sets for satae-train data=NAME, on this machine.")
     commands = parser.add_subparsers(required=True, metavar="list|fetch|check", dest="command")
     for name, text, names in (
@@ -53,8 +54,8 @@ def run_command(words: Sequence[str]) -> int:
         ("fetch", "fetch data sets, for machines that have no network later", "+"),
         (
             "check",
-            "verify every file; exit code 2 if one is damaged or missing, but a data set without any file counts only"
-            " if it is named",
+            "verify every file; exit code 2 if one is damaged or missing. A data set that has no file here is"
+            " skipped, unless it is named",
             "*",
         ),
     ):

@@ -43,11 +43,11 @@ beside the data sets and used again.
 
 
 def main() -> int:
-    """The entry point; returns the exit code."""
+    """Run ``satae-eval``; returns the exit code."""
     signals.end_without_traceback()  # imports take a while
     from satae.cli import app
 
-    return app.run(PROGRAM, work, help_text=help_text())
+    return app.run(PROGRAM, run_command, help_text=help_text())
 
 
 def help_text() -> str:
@@ -59,8 +59,8 @@ def help_text() -> str:
     return Template(HELP).substitute(settings=settings, parts=describe_parts(EVALUATION_PARTS))
 
 
-def work(words: Sequence[str]) -> str:
-    """Evaluate the runs that the words name; returns lines that say where the results are.
+def run_command(words: Sequence[str]) -> str:
+    """Evaluate the runs that the words of a command line name; returns the lines to print.
 
     Raises:
         ConfigError: a word cannot be used, or a run cannot be evaluated.

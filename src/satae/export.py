@@ -53,7 +53,7 @@ compared with the model on validation data of the run.
 
 def main() -> int:
     """Run ``satae-export``; returns the exit code."""
-    return app.run(PROGRAM, export, help_text=HELP, refusals=(ValueError, FileNotFoundError))
+    return app.run(PROGRAM, run_command, help_text=HELP, refusals=(ValueError, FileNotFoundError))
 
 
 def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
@@ -90,11 +90,11 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
     return run, given["format"], out, best
 
 
-def export(words: Sequence[str]) -> str:
-    """Write the file that the words ask for, and compare its outputs with the model's.
+def run_command(words: Sequence[str]) -> str:
+    """Write the file that the words of a command line ask for; returns the line to print.
 
-    Returns:
-        A line for the user: the file, how far its weights were trained, and the largest difference.
+    The outputs of the file are compared with the model's. The line names the file, how far its weights were trained,
+    and the largest difference.
 
     Raises:
         FileNotFoundError: the run has no checkpoint.

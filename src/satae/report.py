@@ -44,12 +44,12 @@ attack.
 
 
 def main() -> int:
-    """Run the command; returns the exit code."""
-    return app.run(PROGRAM, report, help_text=HELP)
+    """Run ``satae-report``; returns the exit code."""
+    return app.run(PROGRAM, run_command, help_text=HELP)
 
 
-def report(words: Sequence[str]) -> str:
-    """Write the report that the words of the command line ask for; returns what to print."""
+def run_command(words: Sequence[str]) -> str:
+    """Write the report that the words of a command line ask for; returns the lines to print."""
     from satae.page.sources import find_runs, left_out_text, resume_hint, waiting_runs, waiting_text
     from satae.page.writing import write_report
 

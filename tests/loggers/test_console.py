@@ -48,7 +48,7 @@ def test_a_collapse_is_a_warning(capsys, metrics):
 def test_a_collapse_in_a_sweep_is_a_word_on_the_printed_line_and_a_warning_in_the_log(capsys, caplog, metrics):
     out = told(capsys, metrics | {"valid/collapsed": 1.0}, name="alpha=0")
     assert out == "alpha=0  valid fvu 0.250  saturated 0.250  collapsed\n"
-    assert "collapsed: the reconstruction says no more" in caplog.text
+    assert "collapsed: the reconstruction is no better" in caplog.text
 
 
 def test_the_printed_line_keeps_significant_digits(capsys, metrics):

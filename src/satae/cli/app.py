@@ -1,4 +1,4 @@
-"""The frame of the five programs: exit codes, errors in one line, signals, broken pipes, garbage collection."""
+"""The frame of the five commands: exit codes, errors in one line, signals, broken pipes, garbage collection."""
 
 from __future__ import annotations
 
@@ -19,15 +19,10 @@ from typing import Final, NoReturn
 
 from satae import signals
 from satae.cli import output
-from satae.errors import ConfigError
+from satae.errors import FAILED, OK, REFUSED, ConfigError
 from satae.messages import first_line, is_utf8, one_line, printable
 
-OK: Final = 0
-FAILED: Final = 1  # a fault of the program or of the machine
-REFUSED: Final = 2  # a choice that cannot be run
-DIVERGED: Final = 3  # the loss was not finite
 BROKEN_PIPE: Final = 128 + signal.SIGPIPE  # nobody reads the output any more
-# 128 + n: ended by signal n, such as 130 for Ctrl-C
 
 FULL_ERROR: Final = "HYDRA_FULL_ERROR"  # the environment variable of Hydra: 1 shows tracebacks
 

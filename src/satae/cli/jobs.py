@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from satae import atomic_write, signals
 from satae.cli import output
-from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
+from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
-from satae.errors import ConfigError
+from satae.errors import DIVERGED, FAILED, REFUSED, ConfigError, exit_code
 from satae.messages import first_line, quote_word
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
@@ -181,18 +181,9 @@ def _open_record(job: Job) -> RunRecord:
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
     if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-        return RunRecord.resume(directory, job.command, exit_code)
+        return RunRecord.resume(directory, job.command)
     start = (directory, job.config, job.command, job.overrides)
-    return RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of a run that an error ends."""
-    from satae.training.loop import NonFinite
-
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signals.signal_number(error)
-    return DIVERGED if isinstance(error, NonFinite) else FAILED
+    return RunRecord.start(*start, rerun_of=job.rerun_of)
 
 
 def _report_no_start(error: OSError, job: Job) -> bool:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from satae import atomic_write
 from satae.cli import jobs, output
-from satae.cli.app import DIVERGED, FAILED, OK
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
 from satae.config.schema import check_changes, flatten, with_absolute_paths
-from satae.errors import ConfigError
+from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, first_line, format_value, one_line, quote_word
@@ -280,7 +279,7 @@ def _close(plan: Plan, error: BaseException | None) -> None:
         # a run that could not write its own end has printed why; the table names a record that cannot be read
         with suppress(OSError, ConfigError):
             if read_status(job.directory) == RUNNING:
-                close_unfinished(job.directory, cause, jobs.exit_code(cause))
+                close_unfinished(job.directory, cause)
     if plan.sweep is not None and plan.sweep.is_dir():
         _show_sweep(plan, plan.sweep, with_report=error is None)
 

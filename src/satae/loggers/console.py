@@ -19,17 +19,14 @@ from rich.table import Table
 
 from satae.messages import one_line, printable
 from satae.runs.layout import PICTURES_FOLDER, show_path
-from satae.training.metric_titles import COLLAPSED, TITLES
+from satae.training.metric_titles import COLLAPSE, COLLAPSED, TITLES
 
 log = logging.getLogger(__name__)
 
 EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run, so that the program
 MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
 WARNING_STYLE: Final = "bold yellow"
-COLLAPSE_MEANING: Final = (
-    "the reconstruction says no more than the mean of the data, or every unit of some encoder layer is dead;"
-    " try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
-)
+COLLAPSE_MEANING: Final = f"{COLLAPSE}; try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
 
 
 class PipeSafeConsole(Console):

@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,6 +23,7 @@ from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_json
 from satae.config.schema import with_absolute_paths
+from satae.errors import exit_code
 from satae.messages import first_line
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -51,7 +52,7 @@ RECORD_TYPES: Final[dict[str, type]] = {
 }
 REQUIRED_KEYS: Final = {"status", "command", "overrides"}
 MAX_EPOCH: Final = 2**63 - 1  # the largest step that TensorBoard can store
-MAX_LINE_BYTES: Final = 2**20  # of metrics.jsonl: a network of a hundred layers needs a hundredth of that
+MAX_LINE_BYTES: Final = 2**20  # longest line of metrics.jsonl: a network of a hundred layers needs a hundredth of that
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +67,10 @@ class RunRecord:
     metrics.json     metrics of the last epoch, the speed and the wall time
     """
 
-    def __init__(
-        self, directory: Path, facts: dict[str, Any], lock: BaseFileLock, exit_code: Callable[[BaseException], int]
-    ) -> None:
+    def __init__(self, directory: Path, facts: dict[str, Any], lock: BaseFileLock) -> None:
         """Use :meth:`start` or :meth:`resume`."""
         self.directory = directory
-        self._exit_code, self._facts, self._lock = exit_code, facts, lock
+        self._facts, self._lock = facts, lock
         self._started, self._earlier_seconds = time.perf_counter(), float(facts.get("wall_s", 0.0))
 
     @classmethod
@@ -81,7 +80,6 @@ class RunRecord:
         config: Config,
         command: str,
         overrides: list[str],
-        exit_code: Callable[[BaseException], int],
         *,
         rerun_of: Path | None = None,
     ) -> Self:
@@ -92,7 +90,6 @@ class RunRecord:
             config: its configuration.
             command: the command line as the user typed it.
             overrides: the overrides of this run; a command line can start several.
-            exit_code: returns the exit code that stands for an error.
             rerun_of: directory of the run whose configuration is reused.
 
         Raises:
@@ -118,16 +115,15 @@ class RunRecord:
             _write_config(directory, config)
             _write_json(directory / RECORD_FILE, facts)
             atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
-        return cls(directory, facts, lock, exit_code)
+        return cls(directory, facts, lock)
 
     @classmethod
-    def resume(cls, directory: Path, command: str, exit_code: Callable[[BaseException], int]) -> Self:
+    def resume(cls, directory: Path, command: str) -> Self:
         """Open the record of a run that was interrupted, or that is trained for more epochs.
 
         Args:
             directory: directory of the run.
             command: the command line that resumes it.
-            exit_code: returns the exit code that stands for an error.
 
         Raises:
             ConfigError: another process works there, or the record cannot be read.
@@ -145,7 +141,7 @@ class RunRecord:
             }
             facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
             facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
-        return cls(directory, facts, lock, exit_code)
+        return cls(directory, facts, lock)
 
     @property
     def is_resumed(self) -> bool:
@@ -176,7 +172,7 @@ class RunRecord:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error, self._exit_code(error))
+            end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error)
             self.add_facts(**end, ended=_now(), wall_s=self._wall_seconds())
         except OSError:
             if error is None:
@@ -233,12 +229,12 @@ def _released_after_errors(lock: BaseFileLock) -> Iterator[None]:
         raise
 
 
-def close_unfinished(directory: Path, error: BaseException, exit_code: int) -> None:
+def close_unfinished(directory: Path, error: BaseException) -> None:
     """Record what ended a run whose own process could not, because it was killed."""
     with suppress(ConfigError), lock_directory(directory):  # a process that holds the lock still works on the run
         run = read_record(directory)
         if run["status"] == RUNNING:
-            _write_json(directory / RECORD_FILE, run | _failure(error, exit_code) | {"ended": _now()})
+            _write_json(directory / RECORD_FILE, run | _failure(error) | {"ended": _now()})
             line = f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n"
             atomic_write.append(directory / LOG_FILE, line.encode())
 
@@ -323,9 +319,9 @@ def _encode_line(metrics: Mapping[str, float]) -> bytes:
     return f"{json.dumps(_null_for_nan(metrics))}\n".encode()
 
 
-def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
+def _failure(error: BaseException) -> dict[str, object]:
     status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
-    return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
+    return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code(error)}
 
 
 def _write_config(directory: Path, config: Config) -> None:

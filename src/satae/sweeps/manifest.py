@@ -24,7 +24,7 @@ from satae.sweeps.results import RunResult
 RunIndex = Mapping[str, Mapping[str, str]]  # names of runs by a digest of their configuration, then by seed
 Choices = Mapping[str, Any]
 
-MAX_NAME_BYTES: Final = 150  # of 255 that file systems allow, without the seed
+MAX_NAME_BYTES: Final = 150  # without the seed; file systems allow 255
 NO_RUNS: Final[RunIndex] = {}
 
 

@@ -112,7 +112,7 @@ def _table(runs: Sequence[RunResult], typed: Sequence[str], width: int) -> tuple
     left_out = list[str]()
     while len(metrics) > 1 and is_too_wide():
         left_out.insert(0, metrics.popitem()[0])
-    table = Table(box=None, pad_edge=False, header_style="bold")  # of Text, in which rich reads no markup
+    table = Table(box=None, pad_edge=False, header_style="bold")  # filled with Text, in which rich reads no markup
     for title, cells in options.items():
         table.add_column(Text(title), overflow="fold", min_width=_narrowest(title, cells))
     for title, cells in (finished | metrics | others).items():

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset, Stored
+from satae.errors import DIVERGED
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.training.gradients import Gradient
 from satae.training.optimizers import plain_step
@@ -66,6 +67,8 @@ class Pause(NamedTuple):
 
 class NonFinite(ArithmeticError):
     """The loss or a weight is no longer a finite number."""
+
+    exit_code = DIVERGED
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; try a smaller optim.lr or alpha")

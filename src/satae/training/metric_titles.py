@@ -30,6 +30,7 @@ DEAD: Final = "valid/dead_fraction"
 SENSITIVITY: Final = "valid/code_sensitivity"
 TOTAL: Final = "valid/total"
 COLLAPSED: Final = "valid/collapsed"
+COLLAPSE: Final = "the reconstruction is no better than the mean of the data, or a whole encoder layer is dead"
 TABLE_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, "valid/energy", "valid/low_energy_area")
 
 

@@ -37,7 +37,7 @@ Distance = Annotated[float, Field(gt=0, le=1)]
 COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
 LINEAR_PROBE, NEAREST_NEIGHBORS = "linear probe", "nearest neighbours"
 HEADLINE_ESTIMATES: Final = {"slope": ("encoder", "slope"), "probe": ("code", LINEAR_PROBE)}  # the rows that they are
-PROBE_ITERATIONS: Final = 1000  # of the optimizer, at most
+PROBE_ITERATIONS: Final = 1000  # most iterations of the probe's optimizer
 ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 CLEAN_NOTE: Final = "saturated and dead: measured on clean inputs; what training prints is measured on noisy ones"
 SLOPE_NOTE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
@@ -116,7 +116,7 @@ class EncoderLayer(NamedTuple):
 
     z: Tensor  # pre-activations (n, units)
     f_z: Tensor  # activations (n, units)
-    weight: Tensor  # of the layer, as torch stores it
+    weight: Tensor  # weights, as torch stores them
 
 
 class CodeRow(NamedTuple):

@@ -51,7 +51,7 @@ GRADIENT_PATHS: Final = {
 }
 LABELS: Final = {ALONE: "the classifier alone", BASELINE: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
 LARGEST_LABEL: Final = 9999
-GREY_DISTANCE: Final = 0.5  # of the range of the data: within it each value can become the middle of the range
+GREY_DISTANCE: Final = 0.5  # share of the range of the data: within it each value can become the middle of the range
 NO_LABELS_NOTE: Final = (
     "no defence: the data have no labels; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with"
     " data.labels, data=folder with a folder for each class, data=hf with data.label"

@@ -206,7 +206,7 @@ def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options:
 
     change, slope, bound, by_norms, by_intervals = subject.map_batches(on_batch, subject.x, numbers).unbind(1)
     outputs = subject.map_batches(f, subject.x)
-    distance = vector_norm(outputs - outputs.roll(1, 0), at.norm).mean().item()  # of each input and the next one
+    distance = vector_norm(outputs - outputs.roll(1, 0), at.norm).mean().item()  # from each input to the next one
     cells = {
         "change": change.mean().item(),
         "change share": change.mean().item() / distance if distance else math.nan,
