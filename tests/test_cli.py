@@ -15,7 +15,7 @@ import time
 import numpy
 import pytest
 import torch
-from program import PROGRAM, ROOT, TINY, files, here, read, runs, there, typed
+from program import PROGRAM, ROOT, TINY, files, here, read, replaced, runs, there, typed
 
 import satae
 from satae import datasets, evaluate, export, report, train
@@ -180,7 +180,7 @@ def until_it_ends(program):
     "words", [[], pytest.param(["-m", "seed=0,1,2"], marks=pytest.mark.slow)], ids=["run", "sweep"]
 )
 def test_control_c_ends_the_program(tmp_path, words):
-    command = [PROGRAM, *TINY, "epochs=100000", *words]
+    command = [PROGRAM, *replaced([*TINY, "epochs=100000", *words])]
     # a background job of a shell starts with Ctrl-C ignored
     listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -229,7 +229,7 @@ def test_a_terminal_without_our_characters_ends_no_run(tmp_path):
 
 
 def test_a_run_finishes_when_nobody_reads_its_output(tmp_path):
-    line = f"{shlex.join([PROGRAM, *TINY, 'epochs=30'])} | head -1"
+    line = f"{shlex.join([PROGRAM, *replaced([*TINY, 'epochs=30'])])} | head -1"
     subprocess.run(line, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     (run,) = runs(tmp_path)
     deadline = time.monotonic() + 60

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from program import PROGRAM, TINY, here, read, runs
+from program import PROGRAM, TINY, here, read, replaced, runs
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.modules import module
@@ -41,7 +41,7 @@ MEASURES = [
     *("dead_fraction", *(f"dead_fraction/{layer}" for layer in LAYERS)),
 ]
 EPOCHS = 3
-WORDS = (*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5")
+WORDS = replaced([*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5"])
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +287,7 @@ def test_a_run_leaves_nothing_behind_in_the_process(tmp_path, words):
 
 
 def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path):
-    command = [PROGRAM, *TINY, "epochs=1"]
+    command = [PROGRAM, *replaced([*TINY, "epochs=1"])]
     programs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [program.wait(timeout=60) for program in programs] == [0, 0]
     assert len(runs(tmp_path)) == 2

@@ -54,8 +54,8 @@ def run_command(words: Sequence[str]) -> int:
         ("fetch", "fetch data sets, for machines that have no network later", "+"),
         (
             "check",
-            "verify every file; exit code 2 if one is damaged or missing, but a data set without any file counts only"
-            " if it is named",
+            "verify every file; exit code 2 if one is damaged or missing. A data set that has no file here is"
+            " skipped, unless it is named",
             "*",
         ),
     ):

@@ -27,6 +27,7 @@ from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.runs import provenance
 from satae.runs.locks import lock_directory
+from satae.sweeps.text import format_deviation
 
 PARTS = EVALUATION_PARTS.names()
 
@@ -379,7 +380,9 @@ def test_a_sweep_prints_a_line_for_each_run_and_part_and_a_table_at_the_end(tmp_
     rows = table(outcome.out, "alpha")
     assert [(row["alpha"], row["seeds"]) for row in rows] == [("0", "2"), ("1", "2")]
     two = [told[f"alpha=1,seed={seed}"] for seed in (0, 1)]
-    assert rows[1]["fvu"] == f"{statistics.mean(two):.4g} ± {statistics.stdev(two):.2g}"
+    assert rows[1]["fvu"] == format_deviation(statistics.mean(two), statistics.stdev(two)).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     again = typed(sweep, f"run={names[0]},{names[1]}", *words)  # names with commas
     assert again.out.count("(already measured)") == 2
     assert again.out.endswith(f"satae-report '{names[0]}' '{names[1]}'\n".replace("'", ""))

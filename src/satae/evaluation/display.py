@@ -29,11 +29,11 @@ from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs
 from satae.sweeps.results import RunResult
+from satae.sweeps.text import format_deviation
 
 T = TypeVar("T")
 NAME_WIDTH: Final = 12  # letters, for the name of a part
 DIGIT_CHOICES: Final = (DIGITS, DIGITS - 1)  # digits of a number; fewer if the columns then fit side by side
-DEVIATION_DIGITS: Final = 2
 WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
 RADIUS: Final = "epsilon"  # headline entry that says where a run was measured, and is no measure itself
 HISTOGRAM_BINS: Final = 64
@@ -113,10 +113,11 @@ class ResultPrinter:
 
 def format_seed_cell(value: SeedCell, digits: int = DIGITS) -> str:
     """A value as text; over several seeds with its standard deviation."""
-    if isinstance(value, SeedStatistics):
-        mean = format_cell(value.mean, digits)
-        return f"{mean} ± {format_cell(value.deviation, DEVIATION_DIGITS)}" if value.n > 1 else mean
-    return format_cell(value, digits)
+    if not isinstance(value, SeedStatistics):
+        return format_cell(value, digits)
+    if value.n < 2:
+        return format_cell(value.mean, digits)
+    return format_deviation(value.mean, value.deviation).replace("\N{NO-BREAK SPACE}", " ")
 
 
 class _Column(NamedTuple):

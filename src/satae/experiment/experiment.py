@@ -40,7 +40,6 @@ from satae.training.torch_settings import set_precision
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
 METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same in every epoch and every run
 MEASURED_SAMPLES: Final = 10_000  # most samples of a split that are measured after each epoch
-OPTIMIZER_PART: Final = "optimiser"  # of a checkpoint; the spelling of existing files
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
 
@@ -175,7 +174,7 @@ class Experiment:
         """
         generators = {"noise": self.noise_generator.get_state(), "order": self.position.order}
         facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
-        state = self.weights().with_part(OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
+        state = self.weights().with_part(optimizers.OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
         state = state.with_part("generator", generators).with_facts(**facts)
         if not state.is_finite:
             raise NonFiniteWeights(self.step)
@@ -194,7 +193,7 @@ class Experiment:
             check_data(facts, self.data, self.fingerprint)
             self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
-            optimizers.load_state(self.optimizer, state.part(OPTIMIZER_PART), after_a_step=state.step > 0)
+            optimizers.load_state(self.optimizer, state.part(optimizers.OPTIMIZER_PART), after_a_step=state.step > 0)
             if facts["device"] == self.device.type:
                 self.noise_generator.set_state(state.tensors["generator/noise"])
             else:

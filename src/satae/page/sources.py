@@ -26,8 +26,8 @@ RECORD_KEYS: Final = (
     "ended",
     "wall_s",
 )
-MOST_ASSUMPTIONS: Final = 50  # of a run
 STILL_RUNNING: Final = "still running, or killed"  # a run whose record says that it runs
+MOST_ASSUMPTIONS: Final = 50  # of a run
 MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
 
