@@ -15,7 +15,7 @@ from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
+from satae.cli.overrides import SWEEP_FOLDER, RunOptions, key_of, read_run_options, task_overrides
 from satae.config.schema import check_changes, flatten, with_absolute_paths
 from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
@@ -96,7 +96,11 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
     if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
         runs = list({identity(flat_choices(run.config), varied): run for run in runs}.values())
     requested = [RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
-    names = assign_run_names(requested, [*existing.values()], varied)
+    earlier = read_manifest(sweep).words
+    typed = [word for word in options.commands[-1] if key_of(word) != SWEEP_FOLDER] if not options.rerun_of else []
+    names = assign_run_names(
+        requested, [*existing.values()], varied, typed=typed, earlier=earlier[-1] if earlier else ()
+    )
     own_files.check_sweep(sweep, {*names, *read_manifest(sweep).run_names})
     planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
     for index, name in enumerate(names):
