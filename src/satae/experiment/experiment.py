@@ -297,6 +297,7 @@ class Experiment:
             "shape": list(self.data.shape),
             "span": list(self.data.span),
             "labels": labels,
+            "fingerprint": self.fingerprint,
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
