@@ -34,7 +34,14 @@ from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, first_line, is_utf8, unknown_choice
 from satae.runs import own_files
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
+from satae.runs.layout import (
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    MAX_JSON_BYTES,
+    OUTPUTS_FOLDER,
+    RECORD_FILE,
+    name_one_run,
+)
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 
@@ -230,6 +237,8 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     resume = word.startswith("resume=")
     if resume and os.path.isfile(directory / MANIFEST_FILE):
         raise ConfigError(f"{word}: is a sweep; resume all of it with sweep={typed}")
+    if os.path.isfile(directory / MANIFEST_FILE):
+        raise ConfigError(f"{word}: {name_one_run(directory, 'rerun=')}")
     if not os.path.isfile(directory / CONFIG_FILE):
         raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has written")
     others = [other for other in words if other != word]
