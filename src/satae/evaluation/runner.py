@@ -31,13 +31,16 @@ UNIT_NOTE: Final = "noise, lengths, epsilon and errors are in units of the range
 SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # no result depends on device, threads or batch size
 
 
-def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) -> str:
+def evaluate_runs(
+    runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path], paths: Mapping[str, str] | None = None
+) -> str:
     """Measure the chosen parts of each run and print them; for several runs print a table of each part.
 
     Args:
         runs: directories of the runs.
         chosen: what to measure, and how.
         folders: the folders of runs and sweeps that the user named.
+        paths: where the data of the runs lie now, by option, if they have moved.
 
     Returns:
         Lines that say where the results are.
@@ -51,7 +54,7 @@ def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Pa
     printer, headlines, refused, said = ResultPrinter(), dict[Path, Headlines](), list[str](), set[str]()
     for run in runs:
         try:
-            headlines[run] = _evaluate_run(run, chosen, printer, said, alone=len(runs) == 1)
+            headlines[run] = _evaluate_run(run, chosen, printer, said, paths or {}, alone=len(runs) == 1)
         except ConfigError as error:
             if len(runs) == 1:
                 raise
@@ -92,12 +95,14 @@ def build_part(name: str, chosen: Evaluation) -> EvaluationPart:
     return part
 
 
-def _evaluate_run(run: Path, chosen: Evaluation, printer: ResultPrinter, said: set[str], alone: bool) -> Headlines:
+def _evaluate_run(
+    run: Path, chosen: Evaluation, printer: ResultPrinter, said: set[str], paths: Mapping[str, str], alone: bool
+) -> Headlines:
     """Measure and print the chosen parts of a run; returns their headlines.
 
     What must be left out is printed first, unless it was ``said`` for another run.
     """
-    trained = TrainedRun.read(run, chosen.best)
+    trained = TrainedRun.read(run, chosen.best).with_data_at(paths)
     parts = {name: build_part(name, chosen) for name in chosen.parts}
     for name, part in parts.items():
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from satae.config import Config, ConfigError, saved_config
+from satae.config.registry import Choice
 from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
@@ -72,6 +74,19 @@ class TrainedRun(NamedTuple):
         except (KeyError, TypeError):
             raise ConfigError(f"{directory}: its checkpoint holds no model; train again") from None
 
+    def with_data_at(self, paths: Mapping[str, str]) -> TrainedRun:
+        """This run with its data in another place, by option such as ``data.path``.
+
+        Raises:
+            ConfigError: its data source has no such option.
+        """
+        options = {key.removeprefix("data."): path for key, path in paths.items()}
+        data = self.config.data
+        for option, path in options.items():
+            if option not in data.options:
+                raise ConfigError(f"data.{option}={path}: data={data.name} of {self.directory} has no such option")
+        return self._replace(config=replace(self.config, data=Choice(**{**vars(data), **options})))
+
     def fingerprint(self) -> str:
         """SHA-256 of the weights and their names."""
         return sha256(self.state.part("model"))
@@ -108,6 +123,8 @@ class Subject(NamedTuple):
             torch_settings.set_precision(model, "fp32", device)
             data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
+            if run.best and config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:
+                check_data(read_state(run.directory).facts, data)  # the best weights do not say what the data were
             statistics = data.statistics.to(device)
         except OSError as error:
             raise ConfigError(f"{error.filename or where}: cannot be read ({error.strerror or error})") from None

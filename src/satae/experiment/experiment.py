@@ -297,6 +297,7 @@ class Experiment:
             "shape": list(self.data.shape),
             "span": list(self.data.span),
             "labels": labels,
+            "fingerprint": self.fingerprint,
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
@@ -306,13 +307,17 @@ class Experiment:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""
         weights = sum(p.numel() for p in self.model.parameters())
         facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
-        noise = "no" if self.config.noise.name == "none" else self.config.noise.name
+        noise, level = f"{self.config.noise.name} noise", getattr(self.config.noise, "level", None)
+        if level is not None:
+            noise += f" {level:g} (data from {self.data.span[0]:g} to {self.data.span[1]:g})"
+        if self.config.noise.name == "none":
+            noise = "no noise"
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
             f" {facts['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
-            f" {noise} noise, on {self.device}"
+            f" {noise}, on {self.device}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:
