@@ -142,11 +142,11 @@ def test_the_saturated_fraction_of_each_layer_is_beside_that_of_all(tmp_path):
         layers = {f"{SATURATED}/layer{n}": 0.1 * n + 0.01 * seed for n in (1, 2)}
         made.whole(tmp_path / f"{seed}", {FVU: 0.3, SATURATED: 0.15 + 0.01 * seed, **layers}, seed=seed)
     page = Page(write_report([tmp_path]))
-    head, row = page.tables[0]
+    head, row = page.tables[page.titles.index("Configurations")]
     place = head.index("saturated ± 95 %")
     assert head[place + 1 : place + 3] == ["in layer1 ± 95 %", "in layer2 ± 95 %"]
     assert [cell.partition("\N{NO-BREAK SPACE}")[0] for cell in row[place : place + 3]] == ["0.160", "0.110", "0.210"]
-    assert not any(title.startswith("in layer") for title in page.tables[1][0])
+    assert not any(title.startswith("in layer") for title in page.tables[page.titles.index("Runs")][0])
 
 
 def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
@@ -279,9 +279,9 @@ def test_a_configuration_counts_only_seeds_with_a_finite_number(tmp_path):
     for seed, fvu in enumerate([0.2, None, 0.4, None]):
         made.whole(tmp_path / f"{seed}", {FVU: fvu, SATURATED: 0.5}, seed=seed)
     page = Page(write_report([tmp_path]))
-    (row,) = page.tables[0][1:]
+    head, row = page.tables[page.titles.index("Configurations")]
     told = format_statistics(SeedStatistics.from_values([0.2, 0.4]))
-    assert row[page.tables[0][0].index("n") :][:2] == ["2", told]
+    assert row[head.index("n") :][:2] == ["2", told]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
     assert "2 finished runs have no finite valid/fvu." in page.seen()
 

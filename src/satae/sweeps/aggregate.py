@@ -14,6 +14,7 @@ from satae.messages import format_compact, format_value
 from satae.sweeps.results import RunResult
 
 CONFIDENCE: Final = 0.95
+ENOUGH_SEEDS: Final = 3  # for a difference
 
 
 class SeedStatistics(NamedTuple):
@@ -49,6 +50,15 @@ class SeedStatistics(NamedTuple):
         Student's t makes the interval of two seeds twelve times as wide as the distance between them.
         """
         return self.deviation / math.sqrt(2) if self.n == 2 else self.margin
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a difference has enough seeds, and its confidence interval does not contain zero.
+
+        Exactly the same difference for every seed comes from a coarse measure, such as a share of a few inputs, and
+        settles nothing.
+        """
+        return self.n >= ENOUGH_SEEDS and abs(self.mean) > self.margin > 1e-14 * abs(self.mean)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,11 @@ class SeedGroup:
     def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds that have it."""
         return SeedStatistics.from_values(run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+
+    def difference(self, metric: str, other: str) -> SeedStatistics:
+        """Statistics of how much more one metric is than another, over the finished runs that have both."""
+        found = [run.metrics for run in self.finished_runs if metric in run.metrics and other in run.metrics]
+        return SeedStatistics.from_values(metrics[metric] - metrics[other] for metrics in found)
 
     def change(self, base: SeedGroup, metric: str) -> SeedStatistics:
         """Statistics of the change of a final metric from ``base`` to this configuration, seed by seed."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count, pairwise
 from typing import Any, Final, NamedTuple
 
 from satae.config.schema import SEED
@@ -92,6 +95,54 @@ def shorten_value(value: object, most: int = 40) -> str:
     """A value as a user types it, cut after ``most`` characters."""
     text = " ".join(format_compact(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def distinct_labels(texts: Iterable[str], most: int = 40) -> dict[str, str]:
+    """A label of at most ``most`` characters for each text; different texts have different labels.
+
+    A long text keeps its start and the place where it begins to differ from all others.
+    """
+    in_one_line = {text: " ".join(text.split()) for text in texts}
+    ordered = sorted({*in_one_line.values()})
+    differs = dict.fromkeys(ordered, 0)  # the first place at which a text is unlike all others
+    for text, following in pairwise(ordered):
+        letters = enumerate(zip(text, following, strict=False))
+        alike = next((place for place, (a, b) in letters if a != b), min(len(text), len(following)))
+        differs[text], differs[following] = max(differs[text], alike), max(differs[following], alike)
+    labels = {text: _cut_around(line, differs[line], most) for text, line in in_one_line.items()}
+    taken = Counter(labels.values())
+    for text, label in labels.items():
+        if taken[label] > 1:
+            endings = (f" ({number})" for number in count(1))
+            labels[text] = next(new for end in endings if (new := f"{label[: most - len(end)]}{end}") not in taken)
+            taken[labels[text]] = 1
+    return labels
+
+
+def _cut_around(text: str, place: int, most: int) -> str:
+    """A text cut to ``most`` characters: its start, and what stands around a place."""
+    if len(text) <= most or place < most - 1:
+        return shorten_value(text, most)
+    start = most // 4
+    room = most - start - 2
+    begin = min(place - room // 2, len(text) - room)
+    end = begin + room
+    return f"{text[:start]}…{text[begin:end]}{'…' if end < len(text) else ''}"
+
+
+def with_short_values(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
+    """The same configurations with short labels for long words, which stay different from one another."""
+    words: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for key, value in group.values.items():
+            if isinstance(value, str):
+                words.setdefault(key, {})[value] = None
+    labels = {key: distinct_labels(some) for key, some in words.items()}
+
+    def short(key: str, value: Any) -> Any:
+        return labels[key][value] if isinstance(value, str) else value
+
+    return [replace(group, values={key: short(key, value) for key, value in group.values.items()}) for group in groups]
 
 
 class TextTable(NamedTuple):
