@@ -155,8 +155,8 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
     assert all(f"<caption>{caption}</caption>" in page.content for caption in captions)
 
 
-def largest_change(of, model="own"):
-    return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, "code", "linf", 0.1])
+def largest_change(of, model="own", output="code"):
+    return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, output, "linf", 0.1])
 
 
 def ends(of, victim, epsilon=0.1):
@@ -568,15 +568,18 @@ def test_bars_of_areas_of_one_run_are_over_inputs(tmp_path):
     assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
 
-def test_the_change_of_the_code_and_areas_are_drawn_against_alpha(whole):
-    (panel,) = charts(whole, "perturbation")["perturbation_code"].panels
+@pytest.mark.parametrize("output", ["code", "reconstruction"])
+def test_the_change_of_the_code_and_of_the_reconstruction_are_drawn_against_alpha(whole, output):
+    (panel,) = charts(whole, "perturbation")[f"perturbation_{output}"].panels
     own, twin = [points for _, points, _ in lines(panel)][:2]
     for points, model in ((own, "own"), (twin, "twin")):
         for x, y in points:
-            of = [results("relu", x, seed) for seed in SEEDS]
-            which = model if x else "own"
-            assert y == pytest.approx(SeedStatistics.from_values(largest_change(each, which) for each in of).mean)
+            of = [largest_change(results("relu", x, seed), model if x else "own", output) for seed in SEEDS]
+            assert y == pytest.approx(SeedStatistics.from_values(of).mean)
     assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
+
+
+def test_areas_are_drawn_against_alpha(whole):
     chart = charts(whole, "manifold")["manifold_auroc"]
     assert [panel.title for panel in chart.panels] == ["against uniform", "against gaussian", "against shuffled"]
     (_, points, _), *_ = lines(chart.panels[2])
@@ -606,6 +609,58 @@ def test_figures_against_an_option_are_left_out_if_no_number_varies(tmp_path):
     write_report([tmp_path])
     drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*figure_names()}
     assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
+
+
+# models beside their twins, in sentences
+
+
+def defence_with(folder, differences, verdicts=("holds", "holds"), alpha=1.0):
+    """One run a seed, whose accuracy is that of its twin, .5, and a difference."""
+    for seed, difference in enumerate(differences):
+        rows = [
+            ["own", 0.1, 0.5 + difference, 0.4, 0.9, 500, verdicts[0]],
+            ["twin", 0.1, 0.5, 0.4, 0.6, 500, verdicts[1]],
+        ]
+        place = run(folder, alpha=alpha, seed=seed, parts=())
+        evaluated.write_part(place, "defence", {"epsilon": 0.1}, {"defence": rows[: 1 + (alpha > 0)]})
+    (sentence,) = report_view.section_summary(part_of(folder, "defence"))[1]
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("differences", "word", "how"),
+    [
+        ((0.1, 0.12, 0.14), "more", "95 % interval, 3 seeds"),
+        ((-0.1, -0.12, -0.14), "less", "95 % interval, 3 seeds"),
+        ((0.1, 0.4, -0.1), "not settled", "95 % interval, 3 seeds"),
+        ((0.1, 0.1, 0.1), "not settled", "95 % interval, 3 seeds"),
+        ((0.1, 0.12), "not settled", "2 seeds"),
+        ((0.3,), "not settled", "1 seed"),
+    ],
+)
+def test_a_model_has_more_or_less_than_its_twin_only_where_the_seeds_settle_it(tmp_path, differences, word, how):
+    sentence = defence_with(tmp_path, differences)
+    assert sentence.startswith(f"{word}; ")
+    assert sentence.endswith(f"({how}).")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "doubt"),
+    [
+        (("masked", "holds"), "; but own is masked in 3 of 3 runs, so this may be an illusion."),
+        (("holds", "inconclusive"), "; but twin is inconclusive in 3 of 3 runs, so this is not confirmed."),
+        (
+            ("inconclusive", "masked"),
+            "own is inconclusive in 3 of 3 runs and twin is masked in 3 of 3 runs, so this may be",
+        ),
+    ],
+)
+def test_a_comparison_names_the_verdicts_against_it(tmp_path, verdicts, doubt):
+    assert doubt in defence_with(tmp_path, (0.1, 0.12, 0.14), verdicts)
+
+
+def test_models_trained_without_saturation_have_nothing_to_compare(tmp_path):
+    assert "No run has a twin trained with alpha=0" in defence_with(tmp_path, (0.1,), alpha=0.0)
 
 
 # the file

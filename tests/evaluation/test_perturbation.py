@@ -1,5 +1,6 @@
 """How far a perturbation moves the code and the reconstruction: found from below, certified from above."""
 
+import dataclasses
 import math
 
 import pytest
@@ -45,6 +46,20 @@ def test_a_found_change_never_exceeds_the_certified_one(run):
         assert row["certified"] <= min(row["by norms"], row["by intervals"]) * (1 + 1e-6)
         assert row["change share"] > 0
     assert len(table(outcome.out, "model")) == len(rows)
+
+
+def test_the_headline_names_norm_epsilon_and_unit(run):
+    outcome = typed(run, "run=.", *SMALL, "perturbation.linf=[0.02,0.05]", "perturbation.l2=[]")
+    found = read(run / "evaluation" / "perturbation.json")["headline"]
+    assert {key: found[key] for key in ("norm", "epsilon", "unit")} == {
+        "norm": "linf",
+        "epsilon": 0.05,
+        "unit": "range of the data",
+    }
+    assert "epsilon: a share of the range of the data" in outcome.out
+    subject = in_the_middle(run)
+    scaled = subject._replace(data=dataclasses.replace(subject.data, columns=object()))
+    assert scaled.range_name == "range of each column"
 
 
 def test_a_larger_ball_has_larger_changes(run):
