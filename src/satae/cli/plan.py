@@ -15,12 +15,12 @@ from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
+from satae.cli.overrides import RunOptions, key_of, quote_value, read_run_options, task_overrides
 from satae.config.schema import check_changes, flatten, with_absolute_paths
 from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, first_line, format_value, one_line, quote_word
+from satae.messages import count_words, first_line, one_line, quote_word
 from satae.runs import own_files
 from satae.runs.layout import FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
 from satae.signals import Interrupted, hold_signals, raise_pending
@@ -79,7 +79,7 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
     # a value such as ${seed} is recorded as the number that it stands for
     for index, word in enumerate(words):
         if "${" in word and (key := key_of(word)) in values:
-            words[index] = f"{key}={format_value(values[key])}"
+            words[index] = f"{key}={quote_value(values[key])}"
     hydra = run.process_options(directory)
     config = with_absolute_paths(run.config) if hydra.job.chdir else run.config
     return Job(config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
@@ -286,8 +286,9 @@ def _close(plan: Plan, error: BaseException | None) -> None:
 
 def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
     """Show what a sweep came to: in TensorBoard, as a table, and on a page."""
+    from satae.sweeps.results import RunResult
     from satae.sweeps.table import print_sweep
-    from satae.sweeps.tensorboard_sweep import finish_sweep
+    from satae.sweeps.tensorboard_sweep import finish_sweep, writes_events
 
     found = finish_sweep(sweep)
     launcher = [word for word in shlex.split(plan.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
