@@ -5,7 +5,7 @@ import logging
 import os
 
 import pytest
-from program import TINY, files, here
+from program import TINY, close_logs, files, here
 
 from satae.cli.compose import _with_known_handlers
 from satae.experiment import experiment
@@ -46,6 +46,7 @@ def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, er
 )
 @pytest.mark.parametrize("several", [[], ["-m", "seed=0"]])
 def test_a_log_that_cannot_be_opened_is_refused_before_anything_is_written(tmp_path, word, refusal, several):
+    close_logs()  # pytest has one, too
     handlers = logging.getLogger().handlers[:]
     code, _, errors = here(tmp_path, *TINY, *several, word)
     assert (code, errors.count("\n")) == (2, 1)

@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from program import TINY, files, here
 
 from satae.cli.compose import compose_runs
-<<<<<<< HEAD
 from satae.cli.overrides import config_overrides
-from satae.cli.typed_text import quote_value
-=======
-from satae.cli.overrides import config_overrides, quote_value
 from satae.cli.plan import make_plan
->>>>>>> 1c0d9e2 (Quote the recorded words of interpolations, and name TensorBoard only where events are written)
+from satae.cli.typed_text import quote_value
 from satae.config.option_types import MISSING
 from satae.config.schema import GROUPS
 

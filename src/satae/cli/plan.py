@@ -15,7 +15,8 @@ from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, key_of, quote_value, read_run_options, task_overrides
+from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
+from satae.cli.typed_text import quote_value
 from satae.config.schema import check_changes, flatten, with_absolute_paths
 from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
@@ -299,6 +300,7 @@ def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
         try:
             page = write_report([sweep], known=found)
             print(f"report       {show_path(page)}")  # noqa: T201
-            print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
+            if any(isinstance(run, RunResult) and writes_events(run.choices) for run in found):
+                print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
         except (OSError, ConfigError) as error:
             print(f"no report: {one_line(error)}", file=sys.stderr)  # noqa: T201
