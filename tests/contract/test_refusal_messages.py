@@ -331,7 +331,7 @@ def test_every_name_of_a_group_is_offered_for_one_that_is_not_there(folder, grou
 REAL = [
     ("aplha=1", "did you mean alpha?"),
     pytest.param("alpha=-1", "must be at least 0", marks=pytest.mark.slow),
-    pytest.param("act=gelu", "choose input or slope", marks=pytest.mark.slow),
+    pytest.param("act=gelu", "choose complement=input or complement=slope", marks=pytest.mark.slow),
     pytest.param("--foo", "no such flag", marks=pytest.mark.slow),
     ("-m alpha=0,-1", "must be at least 0"),
     ("hydra.run.dir=file/below", "cannot write there"),
