@@ -316,7 +316,17 @@ def test_the_line_that_help_gives_for_completion_works(tmp_path, help_text):
 
 @pytest.mark.parametrize(
     "line",
-    ["--help", "--cfg job", "aplha=1", "alpha=-1", "act=rleu", "-m alpha=0,-1", "--shell-completion query=bash"],
+    [
+        "--help",
+        "--cfg job",
+        "aplha=1",
+        "alpha=-1",
+        "act=rleu",
+        "optim.lr=0.1,0.2",
+        "arch.widths=16,8",
+        "-m alpha=0,-1",
+        "--shell-completion query=bash",
+    ],
 )
 def test_nothing_heavy_is_imported_where_nothing_is_built(tmp_path, line):
     code = (

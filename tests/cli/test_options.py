@@ -1,5 +1,6 @@
 """Stored configurations as overrides, and what resume= and rerun= refuse."""
 
+import argparse
 import contextlib
 import shlex
 from dataclasses import replace
@@ -13,6 +14,7 @@ from program import TINY, files, here, typed
 from satae import evaluate, export, report
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import config_overrides
+from satae.cli.plan import make_plan
 from satae.cli.typed_text import quote_value
 from satae.config import ConfigError
 from satae.config.option_types import MISSING
@@ -140,3 +142,13 @@ def test_a_stored_configuration_is_no_repetition(tmp_path):
     assert here(tmp_path, *TINY, *words, "hydra.run.dir=run").code == 0
     assert here(tmp_path, "resume=run", "epochs=2").code == 0
     assert here(tmp_path, "rerun=run", "alpha=0.2", "epochs=1").code == 0
+
+
+@pytest.mark.parametrize("name", ["it's a file", "null", "[1,2]"])
+def test_an_interpolated_word_is_recorded_so_that_it_can_be_typed_again(monkeypatch, name):
+    monkeypatch.setenv("PLACE", name)
+    words = ["data=array", "data.path=${oc.env:PLACE}"]
+    flags = argparse.Namespace(overrides=words, multirun=False, config_name=None, config_dir=None)
+    recorded = make_plan(flags, "satae-train").jobs[0].overrides
+    assert recorded[0] == "data=array"
+    assert OverridesParser.create().parse_overrides(recorded)[1].value() == name

@@ -408,6 +408,21 @@ def test_an_accuracy_of_zero_is_called_no_illusion(tmp_path):
     assert "Defence: own is masked in 1 run: a check failed, but no accuracy under attack is left" in seen
 
 
+def test_an_accuracy_that_is_left_at_a_smaller_radius_may_be_an_illusion(tmp_path):
+    headline, tables = results("relu", 1.0, 0)["defence"]
+    own = [row for row in tables["defence"] if row[0] == "own"]
+    radii = sorted({float(row[1]) for row in own})
+    kept = next(radius for radius in radii if 0 < radius < headline["epsilon"])
+    changed = [
+        [*row[:2], 0.9 if row[1] == kept else 0.0, 0.0, 0.95, *row[5:]] if row[0] == "own" else row
+        for row in tables["defence"]
+    ]
+    place = run(tmp_path, alpha=1.0)
+    evaluated.write_part(place, "defence", headline, tables | {"defence": changed})
+    seen = Page(write_report([place])).seen()
+    assert "own is masked in 1 run: a check failed, so that its accuracy under attack may be an illusion" in seen
+
+
 def test_the_contents_lead_to_every_section(page):
     targets = {link["href"].removeprefix("#") for link in page.all("a")}
     known = {attributes.get("id") for _, attributes in page.tags}

@@ -243,7 +243,7 @@ def test_an_invalid_manifest_is_ignored(tmp_path, content):
 def test_unfinished_runs_are_listed_with_reason_and_log(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
     failed = {"status": "failed", "exit_code": 3, "error": "NonFiniteLoss: nan at step 12"}
-    (made.whole(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").touch()
+    (made.whole(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").write_text("why")
     made.whole(tmp_path / "cut", {}, {"status": "interrupted", "exit_code": 130}, seed=8)
     made.whole(tmp_path / "on", {}, {"status": "running", "exit_code": None, "ended": None}, seed=9)
     (made.whole(tmp_path / "bare", seed=5) / "config.yaml").unlink()

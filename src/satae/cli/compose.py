@@ -306,16 +306,25 @@ def _plain(node: Any) -> Any:
 
 
 def _with_known_handlers(job_logging: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a run's log; ours asks for a log file, which the choices none, disabled and stdout lack."""
+    """The configuration of a run's log, in which the root logger has at least one handler, and only existing ones.
+
+    ``conf/config.yaml`` asks for a log file, which the choices none, disabled and stdout lack: they get their own
+    handlers, if they have any. Without a handler, Python would print errors.
+
+    Raises:
+        ConfigError: another handler is asked for that does not exist.
+    """
     handlers, root = job_logging.get("handlers") or {}, job_logging.get("root") or {}
-    unknown = [name for name in root.get("handlers") or [] if name not in handlers]
-    if not unknown:
-        return job_logging
-    if unknown != ["file"]:
+    asked = root.get("handlers") or []
+    unknown = [name for name in asked if name not in handlers]
+    if unknown not in ([], ["file"]):
         known = f"there are {join_words(handlers, 'and')}" if handlers else "there are none"
         raise ConfigError(f"hydra.job_logging.root.handlers={format_value(unknown)}: no such handler; {known}")
-    handlers = handlers or {"nothing": {"class": "logging.NullHandler"}}
-    return {**job_logging, "handlers": handlers, "root": {**root, "handlers": [*handlers]}}
+    used = [name for name in asked if name in handlers] or (list(handlers) if unknown else [])
+    if not used:  # a handler without a logger would still open its file
+        others = handlers if job_logging.get("loggers") else {}
+        handlers, used = {**others, "nothing": {"class": "logging.NullHandler"}}, ["nothing"]
+    return {**job_logging, "handlers": handlers, "root": {**root, "handlers": used}}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
 from satae.messages import clean_text, count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection
-from satae.runs.layout import EVALUATION_FOLDER, RUNNING
+from satae.runs.layout import EVALUATION_FOLDER, RUNNING, find_log
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.csv_files import UNREADABLE, encode_csv
 from satae.sweeps.text import (
@@ -80,7 +80,7 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
 
     def rows() -> Iterator[list[str]]:
         for run in (run for group in groups for run in group.runs if not run.is_finished):
-            log = next(iter(sorted(run.directory.glob("*.log"))), None)
+            log = find_log(run.directory)
             place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
             reason = run.record.get("error") or (STILL_RUNNING if run.status == RUNNING else NOTHING)

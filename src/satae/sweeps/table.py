@@ -15,8 +15,8 @@ from rich.text import Text
 from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
-from satae.messages import brief, count_words, format_compact, one_line, quote_word
-from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, show_path
+from satae.messages import brief, count_words, format_compact, join_words, one_line, quote_word
+from satae.runs.layout import FAILED, FINISHED, RUNS_CSV_FILE, find_log, show_path
 from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
@@ -57,8 +57,11 @@ def print_sweep(
         console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE_MEANING}", style=WARNING_STYLE)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
-        if any((run.directory / LOG_FILE).exists() for run in failed):  # hydra/job_logging may write none
-            console.print(f"each has its log: {show_path(sweep)}/<run>/{LOG_FILE}", markup=False)
+        logs = [log for run in failed if (log := find_log(run.directory))]  # hydra/job_logging may write none
+        if logs:
+            have = "each has" if len(logs) == len(failed) else count_words(len(logs), "of them has", "of them have")
+            names = join_words(dict.fromkeys(one_line(log.name) for log in logs))
+            console.print(f"{have} its log: {show_path(sweep)}/<run>/{names}", markup=False)
     for run in found:
         if isinstance(run, UnreadableRun):
             console.print(brief(f"{run.name}: {run.reason}; left out of all means"), markup=False)

@@ -73,12 +73,12 @@ def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunInd
         OSError: something cannot be written.
     """
     existing = read_runs(sweep)
-    shown = [one for one in [*(run.choices for run in existing), *choices] if _writes_events(one)]
+    shown = [one for one in [*(run.choices for run in existing), *choices] if writes_events(one)]
     if not shown:
         return
     _show_settings(sweep, shown)
     with _sweep_lock(sweep):
-        groups = _named_groups([run for run in existing if _writes_events(run.choices)], index)
+        groups = _named_groups([run for run in existing if writes_events(run.choices)], index)
         if any(folder.name not in groups for folder in _band_folders(sweep)):
             _show_groups(sweep, groups)
 
@@ -88,12 +88,12 @@ def update_run(directory: Path) -> None:
     if not (directory / RECORD_FILE).exists():
         return
     try:
-        if not _writes_events(read_run(directory).choices):
+        if not writes_events(read_run(directory).choices):
             return
         with _sweep_lock(directory.parent):
             name, seeds = _configuration_of(directory)
             _show_run(read_run(directory), name)
-            runs = [run for run in map(read_run, seeds) if _writes_events(run.choices)]
+            runs = [run for run in map(read_run, seeds) if writes_events(run.choices)]
             show_band(directory.parent / BANDS_FOLDER / name, runs)
     except Exception as error:  # the directory of another run can hold anything
         log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
@@ -102,7 +102,7 @@ def update_run(directory: Path) -> None:
 def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
     """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
     found = [try_read_run(path) for path in run_directories(sweep)]
-    runs = [run for run in found if isinstance(run, RunResult) and _writes_events(run.choices)]
+    runs = [run for run in found if isinstance(run, RunResult) and writes_events(run.choices)]
     if not runs:
         return found
     try:
@@ -134,7 +134,7 @@ def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
         _remove_band(folder)
 
 
-def _writes_events(choices: Mapping[str, Any]) -> bool:
+def writes_events(choices: Mapping[str, Any]) -> bool:
     """Whether TensorBoard shows a run with these choices; early versions had no choice of a logger."""
     logger = choices.get("logger", "tensorboard")
     return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))

@@ -173,7 +173,7 @@ class Defence(EvaluationPart):
                 which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
                 found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
-                if all(each.value(victim) == 0 for each in found):
+                if all(_has_no_accuracy_left(each, victim) for each in found):
                     why = "a check failed, but no accuracy under attack is left that could be an illusion"
                 else:
                     why = "a check failed, so that its accuracy under attack may be an illusion"
@@ -185,6 +185,12 @@ class Defence(EvaluationPart):
         yield _accuracy_against_epsilon(section, comparison)
         if comparison.x is not None and section.radius is not None:
             yield _accuracy_at_radius(section, comparison, section.radius)
+
+
+def _has_no_accuracy_left(summary: PartSummary, victim: str) -> bool:
+    """Whether a model gets nothing right under attack, at any radius above 0."""
+    attacked = [accuracy for radius, accuracy in summary.curves.get(victim, {}).items() if radius > 0]
+    return bool(attacked) and not any(attacked)
 
 
 def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
