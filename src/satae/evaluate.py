@@ -70,6 +70,7 @@ def run_command(words: Sequence[str]) -> str:
     from satae.config import ConfigError
     from satae.evaluation.named_runs import read_named_runs
     from satae.messages import printable
+    from satae.page.sources import waiting_lines
 
     for word in words:
         if word.startswith("-"):
@@ -85,6 +86,8 @@ def run_command(words: Sequence[str]) -> str:
     found = read_named_runs(named)
     if found.left_out:
         print(printable(found.left_out))  # noqa: T201
+    for line in waiting_lines(found.folders):
+        print(printable(line))  # noqa: T201
     with signals.hold_signals():  # an import would swallow an interrupt
         from satae.evaluation.runner import evaluate_runs
 

@@ -51,10 +51,10 @@ def evaluate_runs(
     """
     choose_device(chosen.device)  # refuse it before anything else
     torch_settings.configure_torch(chosen.threads)
-    printer, headlines, refused = ResultPrinter(), dict[Path, Headlines](), list[str]()
+    printer, headlines, refused, said = ResultPrinter(), dict[Path, Headlines](), list[str](), set[str]()
     for run in runs:
         try:
-            headlines[run] = _evaluate_run(run, chosen, printer, paths or {}, alone=len(runs) == 1)
+            headlines[run] = _evaluate_run(run, chosen, printer, said, paths or {}, alone=len(runs) == 1)
         except ConfigError as error:
             if len(runs) == 1:
                 raise
@@ -96,9 +96,12 @@ def build_part(name: str, chosen: Evaluation) -> EvaluationPart:
 
 
 def _evaluate_run(
-    run: Path, chosen: Evaluation, printer: ResultPrinter, paths: Mapping[str, str], alone: bool
+    run: Path, chosen: Evaluation, printer: ResultPrinter, said: set[str], paths: Mapping[str, str], alone: bool
 ) -> Headlines:
-    """Measure and print the chosen parts of a run; returns their headlines."""
+    """Measure and print the chosen parts of a run; returns their headlines.
+
+    What must be left out is printed first, unless it was ``said`` for another run.
+    """
     trained = TrainedRun.read(run, chosen.best).with_data_at(paths)
     parts = {name: build_part(name, chosen) for name in chosen.parts}
     for name, part in parts.items():
@@ -121,7 +124,16 @@ def _evaluate_run(
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
     on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    missing = {name: part.find_missing(subject) for name, part in parts.items()}
+    for name, part in parts.items():
+        if "" in missing[name] and not chosen.is_all:
+            track: Any = iter  # nothing can be measured: it is quick
+            _check_measured(name, part.measure(subject, track), chosen)
     printer.print_line(f"{_describe_run(trained, weights)}; {on}")
+    for line in _describe_missing(missing):
+        if line not in said:
+            printer.print_line(f"left out: {line}")
+            said.add(line)
     if measures_something:
         atomic_write.make_folder(folder)
     headlines = dict[str, Mapping[str, Cell]]()
@@ -177,6 +189,15 @@ def _check_measured(name: str, result: PartResult, chosen: Evaluation) -> None:
     """
     if not (result.tables or chosen.is_all):
         raise ConfigError(f"evaluation={name}: {'; '.join(result.notes)}")
+
+
+def _describe_missing(missing: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What cannot be measured, a line for each reason: ``"defence, code probes: the data have no labels"``."""
+    by_reason = dict[str, list[str]]()
+    for name, faults in missing.items():
+        for what, why in faults.items():
+            by_reason.setdefault(why, []).append(f"{name} {what}".rstrip())
+    return [f"{', '.join(whats)}: {why}" for why, whats in by_reason.items()]
 
 
 def _describe_run(run: TrainedRun, weights: str) -> str:

@@ -17,7 +17,7 @@ from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
 from satae.experiment.experiment import check_data, check_shape
-from satae.messages import first_line
+from satae.messages import first_line, join_words
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.robustness.norm_ball import Norm, NormBall
@@ -105,6 +105,8 @@ class Subject(NamedTuple):
     y: Tensor | None  # (n,): their labels
     seed: int
     batch_size: int | None  # None for as many inputs as fit into memory
+    split: str = "test"  # of the inputs
+    directory: Path | None = None  # of the run
 
     @classmethod
     def of(cls, run: TrainedRun, chosen: Evaluation) -> Subject:
@@ -133,13 +135,26 @@ class Subject(NamedTuple):
         x = data.batch(split.x[:n]).to(device)
         y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # only its flat set is used
-        return cls(config, run.state.step, model, f_c, data, statistics, x, y, chosen.seed, chosen.batch_size)
+        settings = (chosen.seed, chosen.batch_size, chosen.split, run.directory)
+        return cls(config, run.state.step, model, f_c, data, statistics, x, y, *settings)
 
     @property
     def labels(self) -> Tensor:
         """The labels (n,) of data that have labels."""
         assert self.y is not None
         return self.y
+
+    def why_no_labels(self) -> str:
+        """Why nothing can be said of labels: ``"the test split has no labels; split=valid has"``; empty if it can."""
+        splits = {"training": self.data.train, "valid": self.data.valid, "test": self.data.test}
+        having = [name for name, split in splits.items() if split.y is not None]
+        if not having:
+            return "the data have no labels"
+        if "training" not in having:
+            return "the training split has no labels"
+        others = [f"split={name}" for name in having if name != "training"]
+        remedy = f"; {join_words(others, 'and')} has" if others else ""
+        return f"the {self.split} split has no labels{remedy}" if self.y is None else ""
 
     def inputs_fingerprint(self) -> str:
         """SHA-256 of the inputs and labels that the model is measured on."""

@@ -38,7 +38,7 @@ from satae.runs.layout import (
     RUNNING,
 )
 from satae.runs.locks import lock_directory
-from satae.runs.provenance import git_state, package_versions
+from satae.runs.provenance import git_state, package_versions, program_version
 
 RECORD_TYPES: Final[dict[str, type]] = {
     "status": str,
@@ -62,7 +62,8 @@ class RunRecord:
     """Writes the files of a run while it trains; no other process can write to its directory meanwhile.
 
     config.yaml      every option, as plain data
-    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code;
+    run.json         command, folder, versions, state and digest of the sources, data, threads, device, times,
+                     status, exit code;
                      for each time that the run was resumed: command, versions, sources, earlier threads and device
     metrics.jsonl    one line an epoch
     metrics.json     metrics of the last epoch, the speed and the wall time
@@ -110,6 +111,7 @@ class RunRecord:
             "started": _now(),
             "versions": package_versions(),
             "sources": git_state(),
+            "program": program_version(),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
@@ -141,6 +143,7 @@ class RunRecord:
                 "at": _now(),
                 "versions": package_versions(),
                 "sources": git_state(),
+                "program": program_version(),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
             facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}

@@ -13,10 +13,9 @@ from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
-from satae.training.metric_titles import LOW_ENERGY
+from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY
 
 LARGEST_BATCH: Final = 1000  # samples in one forward pass
-COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than the mean of the data
 MAP_SIDE: Final = 101  # points of an energy map along each axis
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 

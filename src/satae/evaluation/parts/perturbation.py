@@ -96,13 +96,13 @@ class Perturbation(EvaluationPart):
         is measured in the norm of its ball, and as a fraction of the mean distance between the outputs of two inputs,
         so that models of different scales can be compared. The unregularized baseline is measured beside the model.
         """
-        from satae.evaluation.baselines import train_baseline
+        from satae.evaluation.baselines import load_baseline
         from satae.robustness.ibp import Encoder
 
         subject = subject.first(self.samples)
-        models = {OWN: subject.model}
+        models, origin = {OWN: subject.model}, ""
         if subject.config.alpha > 0:
-            models[BASELINE] = train_baseline(subject.config, subject.data, subject.steps, subject.x.device)
+            models[BASELINE], origin = load_baseline(subject)
         radii: dict[Norm, Sequence[float]] = {"linf": self.linf, "l2": self.l2}
         cases = [
             (PerturbedOutput(name, output, norm, epsilon), Encoder(model) if output == CODE else model)
@@ -120,7 +120,7 @@ class Perturbation(EvaluationPart):
             if row["output"] == CODE and row["norm"] == rows[0]["norm"]
         }
         names = {OWN: "code change", BASELINE: "of its twin"}
-        baseline = f"; {BASELINE}: the same trained with alpha=0" if BASELINE in models else ""
+        baseline = f"; {BASELINE}: {origin}" if origin else ""
         by_curve: dict[tuple[str, str, str], list[ResultRow]] = {}
         for row in rows:
             by_curve.setdefault((row.text("model"), row.text("norm"), row.text("output")), []).append(row)
