@@ -250,7 +250,7 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     shown = set(re.findall(r"[\w./]+", help_text))
     assert {*GROUPS, *(name for registry in GROUPS.values() for name in registry.names())} <= shown
     assert {item for item in Config.__dataclass_fields__} <= shown
-    assert set(choice_names(PRESETS)) <= shown
+    assert set(choice_names(PRESETS, is_nested=True)) <= shown
     for group, registry in GROUPS.items():
         for option in {option for name in registry.names() for option in registry.defaults(name)}:
             assert f"{group}.{option}" in shown

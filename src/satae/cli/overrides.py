@@ -85,7 +85,7 @@ def check_override(override: Override, schema: Schema) -> None:
     is_name = isinstance(value, str) and bool(value) and "${" not in value
     is_preset = key in schema.presets and (override.is_delete() or isinstance(value, list))
     if key in schema.group_keys and not is_name and not is_preset:
-        raise ConfigError(unknown_choice(key, value, choice_names(key)))
+        raise ConfigError(unknown_choice(key, value, choice_names(key, is_nested=key in schema.presets)))
 
 
 def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
@@ -170,7 +170,8 @@ def _explain_missing_file(error: Any, schema: Schema) -> str:
     root, _, below = group.partition("/")
     if root in schema.group_keys:
         own = [f"{below}/{option}" if below else option for option in error.options or []]  # from --config-dir too
-        return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*choice_names(root), *own]))
+        known = [*choice_names(root, is_nested=root in schema.presets), *own]
+        return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys(known))
     if group == selection.LAUNCHER_GROUP:
         return selection.unknown_launcher_message(name, error.options or [])
     return unknown_choice(group, name, error.options) if group and error.options else first_line(error)

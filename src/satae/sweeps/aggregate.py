@@ -24,6 +24,8 @@ class SeedStatistics(NamedTuple):
     mean: float  # nan if n is 0
     deviation: float  # sample standard deviation; nan if n < 2, inf if it exceeds every float
     margin: float  # half the width of the confidence interval of the mean; nan and inf as for the deviation
+    low: float = math.nan  # the smallest value
+    high: float = math.nan  # the largest value
 
     @classmethod
     def from_values(cls, values: Iterable[float]) -> SeedStatistics:
@@ -38,10 +40,12 @@ class SeedStatistics(NamedTuple):
         unit = 2.0 ** (math.frexp(max(map(abs, finite), default=1.0))[1] - 1)
         scaled = [value / unit for value in finite]
         n, mean = len(scaled), statistics.fmean(scaled) if scaled else math.nan
+        low, high = min(finite, default=math.nan), max(finite, default=math.nan)
         if n < 2:
-            return cls(n, mean * unit, math.nan, math.nan)
+            return cls(n, mean * unit, math.nan, math.nan, low, high)
         deviation = math.dist(scaled, [mean] * n) / math.sqrt(n - 1)  # ten times as fast as statistics.stdev
-        return cls(n, mean * unit, deviation * unit, student_quantile(n - 1) * deviation / math.sqrt(n) * unit)
+        margin = student_quantile(n - 1) * deviation / math.sqrt(n)
+        return cls(n, mean * unit, deviation * unit, margin * unit, low, high)
 
     @property
     def half_width(self) -> float:

@@ -65,7 +65,7 @@ def groups_csv(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
             for metric in dict.fromkeys(key for run in group.finished_runs for key in run.metrics):
                 statistics = group.statistics(metric)
                 ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
-                yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
+                yield [group.name, *values, metric_column(metric), *statistics[:4], *ends, *counts]
 
     return encode_csv(chain([head], rows()))
 
