@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -123,8 +122,8 @@ def export(words: Sequence[str]) -> str:
     x = data.batch(data.valid.x[:COMPARED_INPUTS])
     x = x if len(x) > 1 else torch.cat([x, x])  # for a single input torch would fix the number of inputs to one
     form = EXPORT_FORMATS[name]
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder, torch.no_grad():
-        file = Path(folder) / out.name
+    with atomic_write.hidden_folder(out.parent, "export") as folder, torch.no_grad():
+        file = folder / out.name
         form.write(file, state, model, x)
         differences = [largest_difference(model, form.read(file), part) for part in (x, x[:1])]
         if not all(difference <= TOLERANCE for difference in differences):  # also refuses nan
