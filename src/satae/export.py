@@ -80,9 +80,9 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         raise ConfigError(unknown_choice("format", given["format"], EXPORT_FORMATS))
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
-    run, best = Path(given["run"]).expanduser(), given.get("best") == "true"
+    run, best = Path(os.path.expanduser(given["run"])), given.get("best") == "true"
     name = ("model-best" if best else "model") + EXPORT_FORMATS[given["format"]].suffix
-    out = Path(given.get("out") or run / name).expanduser()
+    out = Path(os.path.expanduser(given.get("out") or run / name))
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
     if os.path.lexists(out):
