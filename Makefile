@@ -57,13 +57,13 @@ launchers: $(READY) ## One sweep under each launcher: the same numbers, and what
 export-gap: $(READY) ## How far exported models are from the model, in each format, a few minutes
 	$(BIN)/python -m benchmarks.export_gap $(ARGS)
 
-control: $(READY) ## Attack models whose gradients are hidden on purpose, and tell what is seen of it, a few minutes
+control: $(READY) ## Attack models whose gradients are hidden on purpose, and print which are detected, a few minutes
 	GOMP_SPINCOUNT=2000 $(BIN)/python -m benchmarks.control $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)
 
-soak-sweep: $(READY) ## Kill a sweep of 40 runs at 20 random moments, go on with it and compare, about 15 minutes
+soak-sweep: $(READY) ## Kill a sweep of 40 runs at 20 random moments, resume it and compare, about 15 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sweep_soak $(ARGS)
 
 lint: $(READY) ## Check style and types

@@ -70,9 +70,9 @@ def train(folder: Path, act: str, words: tuple[str, ...]) -> Path:
 
 def export_difference(run: Path, form: str) -> float:
     """Export a run and return the largest difference that the program prints."""
-    from satae.export import export
+    from satae.export import run_command
 
-    line = export([f"run={run}", f"format={form}"])
+    line = run_command([f"run={run}", f"format={form}"])
     return float(line.partition("difference from the model ")[2].partition(",")[0])
 
 

@@ -86,11 +86,11 @@ def train(folder: Path, words: list[str]) -> float:
 
     ((composed, *_), *_) = compose_runs(words)
     config = composed.config
-    with RunRecord.start(folder, config, "side_costs", words, lambda error: 1) as record:
+    with RunRecord.start(folder, config, "side_costs", words) as record:
         satae_train(config, record)
     samples = json.loads((folder / "run.json").read_text("utf-8"))["data"]["train"]
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    return sum(samples / json.loads(line)["samples_per_s"] for line in lines)
+    return sum(float(samples / json.loads(line)["samples_per_s"]) for line in lines)
 
 
 def main() -> None:

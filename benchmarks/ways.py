@@ -60,7 +60,8 @@ def _run(setting: Setting, command: Sequence[str | Path], variables: Mapping[str
 
 
 def _last_line(setting: Setting) -> dict[str, Any]:
-    return json.loads((setting.folder / "log").read_text("utf-8").splitlines()[-1])
+    line: dict[str, Any] = json.loads((setting.folder / "log").read_text("utf-8").splitlines()[-1])
+    return line
 
 
 def _workload(setting: Setting, name: str) -> Workload:
@@ -148,11 +149,11 @@ def _side_costs(setting: Setting, workload: str, tool: str, alternation: int) ->
 
 
 def _start(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
-    command = {
+    commands: dict[str, list[str | Path]] = {
         "satae-train --help": [setting.python.with_name("satae-train"), "--help"],
         "import torch": [setting.python, "-c", "import torch"],
-    }[tool]
-    ran = _run(setting, [setting.python, "-m", "benchmarks.repeat", str(STARTS), *command])
+    }
+    ran = _run(setting, [setting.python, "-m", "benchmarks.repeat", str(STARTS), *commands[tool]])
     return ran.quiet, {"figures": _last_line(setting)}
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 from program import TINY, here
-from served import served
+from tensorboard_server import served
 
 from satae.sweeps.tensorboard_sweep import BAND_METRICS
 

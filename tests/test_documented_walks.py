@@ -16,6 +16,23 @@ def documented_walk(title):
     return [(function, file.strip("`")) for function, file in rows]
 
 
+def calls_in(folder, *words):
+    """Every call of a function of the program, in order, as (function, file, caller)."""
+    found = []
+
+    def look(frame, event, _):
+        if event == "call" and "/src/satae/" in frame.f_code.co_filename:
+            file = frame.f_code.co_filename.rpartition("/src/satae/")[2]
+            found.append((frame.f_code.co_qualname, file, frame.f_back.f_code.co_qualname))
+
+    sys.setprofile(look)
+    try:
+        here(folder, *words)
+    finally:
+        sys.setprofile(None)
+    return found
+
+
 def stack_at(function, caller, folder, *words):
     """The functions of the program on the stack when ``caller`` first calls ``function``."""
     stacks = []
@@ -50,3 +67,12 @@ def test_a_documented_walk_is_the_stack_of_the_program(tmp_path, title, function
     assert steps[-1][0] == function
     assert len(steps) <= 9
     assert stack_at(function, caller, tmp_path, *words) == [step for step in steps if step[1] != "torch"]
+
+
+def test_the_documented_calls_of_a_resumed_run_happen_in_their_order(tmp_path):
+    section = PAGE.partition("## From `resume=RUN` to the next step\n")[2].partition("\n## ")[0]
+    steps = re.findall(r"^\| \d+ \| `([\w.]+)` \| `(\S+)` \| `([\w.]+)` \|", section, re.MULTILINE)
+    assert len(steps) == section.count("\n| ") - 1
+    assert here(tmp_path, *TINY, "hydra.run.dir=run").code == 0
+    calls = iter(calls_in(tmp_path, "resume=run", "epochs=3"))
+    assert [step for step in steps if step not in calls] == []

@@ -13,19 +13,23 @@ import sys
 import threading
 import warnings
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from program import PROGRAM, TINY, here, read, runs
+from program import PROGRAM, TINY, here, read, replaced, runs
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.modules import module
 
 import satae
+from benchmarks.report_size import RECORD
 from satae.config import validate
 from satae.config.registry import NOISES
+from satae.config.saved_config import read_config
+from satae.data.local_files import CACHE_VARIABLE, cache_folder
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
 from satae.training import CHECKPOINTS, checkpoint
@@ -38,7 +42,7 @@ MEASURES = [
     *("dead_fraction", *(f"dead_fraction/{layer}" for layer in LAYERS)),
 ]
 EPOCHS = 3
-WORDS = (*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5")
+WORDS = replaced([*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5"])
 
 
 @pytest.fixture(scope="module")
@@ -284,11 +288,35 @@ def test_a_run_leaves_nothing_behind_in_the_process(tmp_path, words):
 
 
 def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path):
-    command = [PROGRAM, *TINY, "epochs=1"]
+    command = [PROGRAM, *replaced([*TINY, "epochs=1"])]
     programs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [program.wait(timeout=60) for program in programs] == [0, 0]
     assert len(runs(tmp_path)) == 2
     assert all(len(history(run)) == 1 for run in runs(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["hydra.run.dir=run"], ["-m", "alpha=0,1", "hydra.sweep.dir=run"]],
+    ids=["run", "sweep"],
+)
+def test_a_run_in_its_own_directory_reads_records_and_names_what_the_user_named(tmp_path, words):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((64, 4)))
+    data = ("data=array", "data.path=x.npy", "epochs=1", "arch.widths=[2]")
+    outcome = here(tmp_path, *TINY, *data, *words, "hydra.job.chdir=true")
+    assert (outcome.code, outcome.err) == (0, "")
+    for run in runs(tmp_path):
+        assert read_config(run / "config.yaml").data.path == str(tmp_path / "x.npy")
+        assert read(run / "run.json")["folder"] == str(tmp_path)
+    assert f"tensorboard --logdir {runs(tmp_path)[0] if len(words) == 1 else 'run'}\n" in outcome.out
+
+
+def test_a_run_in_its_own_directory_finds_the_relative_folder_of_data_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, "own")
+    folders = []
+    monkeypatch.setattr("satae.train.train", lambda *_: folders.append((cache_folder(), Path.cwd())))
+    assert here(tmp_path, *TINY, "hydra.run.dir=run", "hydra.job.chdir=true").code == 0
+    assert folders == [(tmp_path / "own", tmp_path / "run")]
 
 
 def test_a_sweep_has_its_table_if_each_run_works_in_its_own_directory(tmp_path):
@@ -302,3 +330,19 @@ def test_runs_of_a_sweep_are_named_by_what_varies(tmp_path):
     assert here(tmp_path, *TINY, "-m", "alpha=0,1", "hydra.sweep.dir=sweep").code == 0
     assert [run.relative_to(tmp_path).as_posix() for run in runs(tmp_path)] == ["sweep/alpha=0", "sweep/alpha=1"]
     assert not math.isclose(*(read(run / "metrics.json")["alpha"] for run in runs(tmp_path)))
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_loading_a_sweep_or_a_diverged_run_says_what_it_is(tmp_path, best):
+    sweep, run = tmp_path / "sweep", tmp_path / "sweep" / "seed=0"
+    run.mkdir(parents=True)
+    (sweep / "sweep.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"is a sweep; name one of its runs$"):
+        satae.load(sweep, best=best)
+    (run / "run.json").write_text(json.dumps({**RECORD, "status": "failed", "exit_code": 3}))
+    with pytest.raises(FileNotFoundError, match=f"is a sweep; name one of its runs, such as {run}$"):
+        satae.load(sweep, best=best)
+    with pytest.raises(FileNotFoundError, match=r"the run failed in training \(exit code 3\) before its first one"):
+        satae.load(run, best=best)
+    refused = here(tmp_path, "rerun=sweep")
+    assert refused.err == "satae-train: rerun=sweep: is a sweep; name one of its runs, such as rerun=sweep/seed=0\n"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mirrors import MAKERS, SOURCES, mirror, nobody, published, unpacked, use_instead, write
+from fake_mirrors import MAKERS, SOURCES, mirror, nobody, published, unpacked, use_instead, write
 from program import ROOT
 
 from satae import datasets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,22 +45,20 @@ attack.
 
 
 def main() -> int:
-    """Run the command; returns the exit code."""
-    return app.run(PROGRAM, report, help_text=HELP)
+    """Run ``satae-report``; returns the exit code."""
+    return app.run(PROGRAM, run_command, help_text=HELP)
 
 
-def report(words: Sequence[str]) -> str:
-    """Write the report that the words of the command line ask for; returns what to print."""
-    from satae.page.sources import find_runs, resume_hint, waiting_runs, waiting_text
+def run_command(words: Sequence[str]) -> str:
+    """Write the report that the words of a command line ask for; returns the lines to print."""
+    from satae.page.sources import left_out_text, waiting_lines
     from satae.page.writing import write_report
 
     folders, out = parse_words(words)
     lines = [one_line(write_report(folders, out))]
-    for folder in dict.fromkeys(folders):
-        if waiting := len(waiting_runs(folder)):
-            text = waiting_text(waiting, waiting + len(find_runs(folder)))
-            lines.append(f"{one_line(folder)}: {text}; {resume_hint(folder)}")
-    return "\n".join(lines)
+    if left_out := left_out_text(folders):
+        lines.append(left_out)
+    return "\n".join([*lines, *waiting_lines(folders)])
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
@@ -68,18 +67,19 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
     Raises:
         ConfigError: a word is neither a folder nor the option ``out``, or no folder is named.
     """
+    app.check_repetition([word for word in words if word.startswith("out=")])
     folders, out = list[Path](), None
     for word in words:
         key, equals, value = word.partition("=")
         if key == "out" and equals:
             if not value:
                 raise ConfigError("out=: is empty; name a folder")
-            out = Path(value).expanduser()
-        elif word.startswith("-") or (equals and key.isidentifier() and not Path(word).expanduser().exists()):
+            out = Path(os.path.expanduser(value))
+        elif word.startswith("-") or (equals and key.isidentifier() and not Path(os.path.expanduser(word)).exists()):
             hint = did_you_mean(key.strip("-"), ["out"])
             raise ConfigError(f"{word}: no such option{hint}; the only option is out (see --help)")
         else:
-            folders.append(Path(word).expanduser())
+            folders.append(Path(os.path.expanduser(word)))
     if not folders:
         raise ConfigError("no folder is named; name run directories or folders of sweeps")
     return folders, out

@@ -37,6 +37,11 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
         self.remedy = remedy  # for the message
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of what the signal ends."""
+        return 128 + self.number
+
     def __str__(self) -> str:
         """The name of the signal."""
         return signal.Signals(self.number).name

@@ -23,11 +23,11 @@ def main() -> int:
     from satae.cli import app
 
     last_words = "ended at once; the last checkpoint is kept"
-    return app.run("satae-train", train_command, last_words=last_words, pause_garbage_collector=True)
+    return app.run("satae-train", run_command, last_words=last_words, pause_garbage_collector=True)
 
 
-def train_command(words: Sequence[str]) -> int:
-    """Train every run that a command line asks for, or show what its flags ask for; returns the exit code."""
+def run_command(words: Sequence[str]) -> int:
+    """Train the runs that the words of a command line ask for, or show what they ask to see; returns the exit code."""
     from satae.cli import flags
 
     typed = flags.parse_flags(words)

@@ -1,6 +1,7 @@
 """What becomes of errors of the launchers."""
 
 import errno
+import logging
 import os
 
 import pytest
@@ -31,10 +32,25 @@ def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, er
     assert files(tmp_path) == []
 
 
-def test_job_logging_that_cannot_be_used_is_refused_with_its_cause(tmp_path):
-    code, _, errors = here(tmp_path, *TINY, "hydra.job_logging.formatters.simple.format=5")
+@pytest.mark.parametrize(
+    ("word", "refusal"),
+    [
+        ("hydra.job_logging.formatters.simple.format=5", "hydra/job_logging: Unable to configure formatter"),
+        (
+            "hydra.job_logging.handlers.file.class=zzz.Handler",
+            "hydra/job_logging: Unable to configure handler",
+        ),
+        ("hydra.verbose=3", "hydra.verbose=3: must be true, false, or names of loggers"),
+    ],
+)
+@pytest.mark.parametrize("several", [[], ["-m", "seed=0"]])
+def test_a_log_that_cannot_be_opened_is_refused_before_anything_is_written(tmp_path, word, refusal, several):
+    handlers = logging.getLogger().handlers[:]
+    code, _, errors = here(tmp_path, *TINY, *several, word)
     assert (code, errors.count("\n")) == (2, 1)
-    assert errors.startswith("satae-train: hydra/job_logging: Unable to configure formatter 'simple' (")
+    assert errors.startswith(f"satae-train: {refusal}")
+    assert files(tmp_path) == []
+    assert logging.getLogger().handlers == handlers
 
 
 @pytest.mark.parametrize("choice", ["disabled", "none", "stdout"])

@@ -14,7 +14,7 @@ import filelock
 import numpy as np
 import pytest
 import torch
-from mirrors import (
+from fake_mirrors import (
     MAKERS,
     SOURCES,
     arrays,
@@ -28,7 +28,7 @@ from mirrors import (
     use_instead,
     write,
 )
-from mirrors import python2_pickle as pickled
+from fake_mirrors import python2_pickle as pickled
 from program import here
 
 from satae.data import published as published_module

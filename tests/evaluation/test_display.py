@@ -62,7 +62,7 @@ def test_only_long_text_is_broken_between_words():
 
 
 def test_a_number_over_several_seeds_has_its_deviation():
-    assert format_seed_cell(SeedStatistics.from_values([0.1, 0.2])) == "0.15 ± 0.071"
+    assert format_seed_cell(SeedStatistics.from_values([0.1, 0.2])) == "0.150 ± 0.071"
     assert format_seed_cell(SeedStatistics.from_values([0.25])) == "0.25"
     assert format_seed_cell(SeedStatistics.from_values([])) == "-"
 
@@ -86,7 +86,7 @@ def test_a_mean_takes_only_runs_measured_at_one_radius(tmp_path):
     assert found.title == "defence: mean ± standard deviation over the seeds"
     assert found.columns == ["alpha", "seeds", "epsilon", "robust accuracy", "verdict"]
     assert [[format_seed_cell(cell) for cell in row] for row in found.rows] == [
-        ["0", "2", "0.1", "0.6 ± 0.14", "1 masked, 1 holds"],
+        ["0", "2", "0.1", "0.60 ± 0.14", "1 masked, 1 holds"],
         ["0", "1", "0.2", "0.1", "holds"],
         ["1", "1", "0.1", "0.25", "holds"],
     ]
@@ -97,7 +97,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_row(tmp_path):
     (found,) = headline_tables(runs)
     assert (found.columns, [[format_seed_cell(cell) for cell in found.rows[0]]]) == (
         ["seeds", "slope"],
-        [["2", "2 ± 1.4"]],
+        [["2", "2.0 ± 1.4"]],
     )
 
 

@@ -589,3 +589,18 @@ def test_synthetic_runs_of_the_benchmark_are_readable(tmp_path):
     found = sources.collect_runs([tmp_path])
     assert (len(found.runs), found.unreadable) == (60, [])
     assert json.loads((found.runs[0].directory / "run.json").read_text())["status"] == "finished"
+
+
+def test_sweeps_beside_single_runs_are_reported_as_left_out_unless_they_are_named(tmp_path):
+    day = tmp_path / "day"
+    made.whole(day / "run")
+    first = made.sweep(day / "First", acts=("relu",), alphas=(0.1, 1.0), seeds=(0,))
+    manifest.write_manifest(first, manifest.Manifest(["x"], [], []))
+    made.whole(day / "more" / "run", seed=1)
+    left_out = "left out: First (a sweep of 2 runs), more (1 run); name them too"
+    assert left_out in typed(str(day)).out.splitlines()
+    assert f"L{left_out[1:]}." in Page(day / "report" / "index.html").seen()
+    out = f"out={tmp_path / 'both'}"
+    assert "left out: more (1 run); name them too" in typed(*map(str, [day, first, day / "run"]), out).out.splitlines()
+    assert "left out" not in typed(*map(str, [day, first, day / "more"]), out).out
+    assert "left out" not in typed(*map(str, [day / "run", first]), out).out

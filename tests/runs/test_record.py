@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -8,18 +9,14 @@ from satae import atomic_write as files
 from satae.config import ConfigError
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.record import RunRecord, close_unfinished, read_record
-
-CODES = {KeyboardInterrupt: 130, ArithmeticError: 3}
-
-
-def code_of(error):
-    return CODES.get(type(error), 1)
+from satae.signals import Interrupted
+from satae.training.loop import NonFiniteWeights
 
 
 @pytest.fixture
 def begin(tmp_path, configuration):
     def begun(*overrides, command="satae-train -m act=relu alpha=0,1"):
-        return RunRecord.start(tmp_path, configuration(), command, list(overrides), code_of)
+        return RunRecord.start(tmp_path, configuration(), command, list(overrides))
 
     return begun
 
@@ -41,8 +38,9 @@ def test_a_second_run_cannot_start_in_the_directory(tmp_path, begin):
     [
         (None, "finished", 0),
         (RuntimeError("x"), "failed", 1),
-        (ArithmeticError("x"), "failed", 3),
+        (NonFiniteWeights(7), "failed", 3),
         (KeyboardInterrupt(), "interrupted", 130),
+        (Interrupted(signal.SIGTERM), "interrupted", 143),
     ],
 )
 def test_the_end_of_a_run_is_recorded(tmp_path, begin, error, status, code):
@@ -60,16 +58,18 @@ def test_the_end_of_a_run_is_recorded(tmp_path, begin, error, status, code):
     found = read_record(tmp_path)
     assert (found["status"], found["exit_code"]) == (status, code)
     assert found["ended"] >= found["started"]
-    close_unfinished(tmp_path, OSError("too late"), 1)
+    close_unfinished(tmp_path, OSError("too late"))
     assert read_record(tmp_path) == found
 
 
-@pytest.mark.parametrize(("error", "status"), [(OSError("killed"), "failed"), (KeyboardInterrupt(), "interrupted")])
-def test_a_run_whose_process_was_killed_is_closed(tmp_path, begin, error, status):
+@pytest.mark.parametrize(
+    ("error", "status", "code"), [(OSError("killed"), "failed", 1), (KeyboardInterrupt(), "interrupted", 130)]
+)
+def test_a_run_whose_process_was_killed_is_closed(tmp_path, begin, error, status, code):
     begin("alpha=0")
-    close_unfinished(tmp_path, error, 7)
+    close_unfinished(tmp_path, error)
     found = json.loads((tmp_path / "run.json").read_text())
-    assert (found["status"], found["exit_code"], found["overrides"]) == (status, 7, ["alpha=0"])
+    assert (found["status"], found["exit_code"], found["overrides"]) == (status, code, ["alpha=0"])
     assert found["error"] == f"{type(error).__name__}: {error}"
 
 
@@ -84,7 +84,7 @@ def test_an_interrupted_run_is_rewound_to_its_checkpoint(tmp_path, begin, config
         cut_off()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "valid')  # torn
-    record = RunRecord.resume(tmp_path, "satae-train resume=x", code_of)
+    record = RunRecord.resume(tmp_path, "satae-train resume=x")
     last = record.rewind(2, configuration("epochs=7"))
     assert last["valid/fvu"] == 0.5
     assert last["valid/psnr"] != last["valid/psnr"]
@@ -109,7 +109,7 @@ def test_the_name_of_a_new_run_directory_is_on_the_disk(tmp_path, configuration,
 
     monkeypatch.setattr(files.os, "fsync", fsync)
     directory = tmp_path / "outputs" / "day" / "time"
-    RunRecord.start(directory, configuration(), "satae-train", [], code_of)
+    RunRecord.start(directory, configuration(), "satae-train", [])
     assert {path.stat().st_ino for path in (directory, *[*directory.parents][:3])} <= synced
 
 
@@ -117,7 +117,7 @@ def test_a_log_with_missing_epochs_is_not_resumed(tmp_path, begin, configuration
     with begin("alpha=0") as record:
         record.add_epoch(1, {})
         record.add_epoch(3, {})
-    record = RunRecord.resume(tmp_path, "satae-train resume=x", code_of)
+    record = RunRecord.resume(tmp_path, "satae-train resume=x")
     with pytest.raises(ValueError, match="the first 3 epochs are not complete"):
         record.rewind(3, configuration())
 
@@ -134,7 +134,7 @@ def test_the_wall_time_sums_all_processes(tmp_path, begin, configuration, monkey
     with pytest.raises(KeyboardInterrupt):
         cut_off()
     now[0] = 100.0
-    with RunRecord.resume(tmp_path, "satae-train resume=x", code_of) as record:
+    with RunRecord.resume(tmp_path, "satae-train resume=x") as record:
         now[0] = 105.0
         record.write_final_metrics({})
     assert json.loads((tmp_path / "metrics.json").read_text())["wall_s"] == 15.0

@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 
 import pytest
 from made import run
-from served import served
+from tensorboard_server import served
 from torch.utils.tensorboard import SummaryWriter
 
 from satae.sweeps.tensorboard_sweep import finish_sweep, update_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,14 +22,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
-from satae.cli.app import FULL_ERROR
+from satae.cli.app import FULL_ERROR, check_repetition
 from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER, check_writable
 from satae.cli.typed_text import keep_text, looks_like_number, quote_value
 from satae.config import Config, ConfigError, validate
-from satae.config.schema import TRAINING, Schema, chosen_names
+from satae.config.schema import PRESETS, TRAINING, Schema, chosen_names
 from satae.launchers import selection
 from satae.messages import first_line, format_value, join_words
 
+GRID: Final = "hydra.sweeper.params"
+ASK_FOR_RUNS: Final = ("hydra.mode", "hydra.sweeper", "hydra/sweeper")  # options that can ask for several runs
 UNUSABLE: Final = (HydraException, OmegaConfBaseException, ValueError)  # what Hydra raises for what was typed
 
 
@@ -80,13 +83,7 @@ def compose_runs(
     Raises:
         ConfigError: one of the runs cannot be made.
     """
-    folder = Path(config_dir).expanduser().absolute() if config_dir else None
-    if folder is not None and not folder.is_dir():
-        raise ConfigError(f"--config-dir {config_dir}: no such folder")
-    if "${" in str(folder):
-        raise ConfigError(f"--config-dir {config_dir}: Hydra would take ${{ in the name for something else; rename it")
-    own = [f"hydra.searchpath=[{quote_value(f'file://{folder}')}]"] if folder is not None else []
-    primary = config_name or TRAINING.primary
+    own, primary = _search_path(config_dir), config_name or TRAINING.primary
     with initialize_config_module("satae.conf", version_base="1.3"):
         if not multirun:
             return [_compose_run([*commands[0]], own, primary, None)], []
@@ -97,7 +94,78 @@ def compose_runs(
                 varied |= dict.fromkeys(str(item.key_or_group) for item in parsed if item.is_sweep_override())
                 combinations |= dict.fromkeys(_combine(parsed))
         jobs = [_compose_run([*words], own, primary, number) for number, words in enumerate(combinations)]
+        asked = {word for words in commands for word in words}
+        if any(word not in asked for job in jobs for word in _grid(job.composed)):
+            raise ConfigError(f"{GRID}: cannot be followed in one of several presets; name one preset")
         return jobs, [*varied]
+
+
+def _search_path(config_dir: str | None) -> list[str]:
+    """The override that adds a folder with configurations of the user's own.
+
+    Raises:
+        ConfigError: it does not exist, or Hydra cannot use its name.
+    """
+    if not config_dir:
+        return []
+    folder = Path(os.path.expanduser(config_dir)).absolute()
+    if not folder.is_dir():
+        raise ConfigError(f"--config-dir {config_dir}: no such folder")
+    if "${" in str(folder):
+        raise ConfigError(f"--config-dir {config_dir}: Hydra would take ${{ in the name for something else; rename it")
+    return [f"hydra.searchpath=[{quote_value(f'file://{folder}')}]"]
+
+
+def add_grid(
+    words: Sequence[str], multirun: bool, config_name: str | None = None, config_dir: str | None = None
+) -> tuple[list[str], bool]:
+    """Put the grid before overrides that files and words ask for in ``hydra.sweeper.params``, as Hydra does.
+
+    Args:
+        words: overrides.
+        multirun: whether the command line asks for several runs; ``hydra.mode`` may do that, too.
+        config_name: the primary configuration; None for ``conf/config.yaml``.
+        config_dir: a folder with configurations of the user's own.
+
+    Returns:
+        The overrides, and whether they ask for several runs.
+
+    Raises:
+        ConfigError: Hydra cannot use the words, or there is a grid where one run is asked for.
+    """
+    keys = [overrides.key_of(word) for word in words]
+    if typed := [word for word, key in zip(words, keys, strict=True) if key.startswith(GRID)]:
+        raise ConfigError(f"{typed[0]}: is for files; on the command line write the values themselves: -m alpha=0,0.1")
+    if not (config_dir or config_name or any(key == PRESETS or key.startswith(ASK_FOR_RUNS) for key in keys)):
+        return [*words], multirun
+    own, primary = _search_path(config_dir), config_name or TRAINING.primary
+    with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, TRAINING):
+        last = {override.get_key_element(): override for override in _parse(words)}
+        fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
+        composed = _compose(fixed, own, primary, TRAINING)
+        params = _grid(composed)
+    if composed.hydra.mode == RunMode.MULTIRUN:
+        multirun = True
+    if params and not multirun:
+        raise ConfigError(
+            f"{GRID}: {' '.join(params)} needs -m (--multirun), which makes one run of each; or remove it"
+        )
+    return [*(word for word in params if word not in words), *words], multirun
+
+
+def _grid(composed: DictConfig) -> list[str]:
+    """The overrides that ``hydra.sweeper.params`` asks for.
+
+    Raises:
+        ConfigError: YAML may have read a number instead of a text.
+    """
+    params = []
+    for key, value in (OmegaConf.select(composed, GRID) or {}).items():
+        word = f"{key}={value}"
+        params.append(keep_text(word, TRAINING))
+        if params[-1] != word and looks_like_number(value):
+            raise ConfigError(f"{GRID}.{word}: YAML may have read a number here, not text; write \"'{value}'\"")
+    return params
 
 
 def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
@@ -106,6 +174,7 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     Raises:
         ConfigError: one of the words cannot be used.
     """
+    check_repetition(words)
     words = [keep_text(word, schema) for word in words]
     with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
@@ -190,7 +259,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             if looks_like_number(typed) and not any(overrides.key_of(word) == key for word in words):
                 read = "YAML may have read a number here, instead of a name such as 2022_02_02"
                 raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
-            folder = Path(typed).expanduser().absolute()
+            folder = Path(os.path.expanduser(typed)).absolute()
             if "${" in str(folder):
                 raise ConfigError(f"{folder}: Hydra would take ${{ in the name for something else; rename the folder")
             if not number:  # the first run stands for all of a sweep

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack, chdir, nullcontext
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, chdir, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from satae import atomic_write, signals
 from satae.cli import output
-from satae.cli.app import DIVERGED, FAILED, REFUSED, print_error, resume_garbage_collector, tolerant_output
+from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
-from satae.errors import ConfigError
+from satae.data.local_files import CACHE_VARIABLE, expand_path
+from satae.errors import DIVERGED, FAILED, REFUSED, ConfigError, exit_code
 from satae.messages import first_line, quote_word
 from satae.runs.layout import FINISHED, RECORD_FILE, shorten
 
@@ -40,6 +43,7 @@ class Job(NamedTuple):
     resume: bool = False  # whether the directory holds a run that is resumed
     is_done: bool = False  # whether nothing is left to do: the run has finished, or would diverge again
     rerun_of: Path | None = None  # the directory of the run whose configuration it has
+    first_paths: Mapping[str, str] = {}  # the files that earlier runs of the sweep read, if the same data were moved
 
     @property
     def other_names(self) -> set[str]:
@@ -91,7 +95,10 @@ def run_job(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return _report_no_start(error, job)
-    with tolerant_output(), chdir(directory) if options.job.chdir else nullcontext(), env_override(options.job.env_set):
+    variables = dict(options.job.env_set)
+    if options.job.chdir and (folder := os.environ.get(CACHE_VARIABLE)):  # relative to the folder that the user is in
+        variables.setdefault(CACHE_VARIABLE, str(expand_path(folder)))
+    with tolerant_output(), env_override(variables):
         opened = ExitStack()
         try:
             record = opened.enter_context(_open_record(job))
@@ -103,7 +110,8 @@ def run_job(
             with opened:
                 if job.in_sweep:
                     update_run(directory)
-                train(job.config, record, share, directory.name if job.in_sweep else "")
+                with chdir(directory) if options.job.chdir else nullcontext():
+                    train(job.config, record, share, directory.name if job.in_sweep else "")
         except signals.Interrupted as error:
             remedy = "" if job.in_sweep else f"; resume with: {job.resume_command}"
             raise signals.Interrupted(error.number, remedy) from None
@@ -115,6 +123,47 @@ def run_job(
     return False
 
 
+def check_log(options: Callable[[Path], DictConfig]) -> None:
+    """Refuse, by a ConfigError, a log that cannot be opened; it is tried in a folder that is deleted.
+
+    Args:
+        options: gives Hydra's own options for a run in a directory.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder):
+        try:
+            with suppress(OSError):  # reported where the run itself cannot write
+                _open_log(options(Path(folder)))
+        finally:
+            for handler in [handler for handler in root.handlers if handler not in handlers]:
+                root.removeHandler(handler)
+                handler.close()
+            for handler in handlers:
+                root.addHandler(handler)
+            root.setLevel(level)
+
+
+def _open_log(options: DictConfig) -> None:
+    """Open the log that ``hydra.job_logging`` describes.
+
+    Raises:
+        ConfigError: it cannot be used.
+        OSError: a file cannot be written.
+    """
+    from hydra.core.utils import configure_log
+    from hydra.errors import HydraException
+
+    if not (isinstance(options.verbose, bool | str) or OmegaConf.is_list(options.verbose)):
+        raise ConfigError(f"hydra.verbose={options.verbose}: must be true, false, or names of loggers in brackets")
+    try:
+        configure_log(options.job_logging, options.verbose)
+    except (ValueError, HydraException) as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
+
+
 def _open_record(job: Job) -> RunRecord:
     """Open the log and the record of a run, new or resumed.
 
@@ -122,35 +171,20 @@ def _open_record(job: Job) -> RunRecord:
         ConfigError: another process works in its directory, or ``hydra.job_logging`` cannot be used.
         OSError: something cannot be written.
     """
-    from hydra.core.utils import configure_log
-
     from satae.runs.record import RunRecord
 
     directory, options = job.directory, job.hydra
-    try:
-        configure_log(options.job_logging, options.verbose)
-    except ValueError as error:
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from None
-        raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
+    with chdir(directory) if options.job.chdir else nullcontext():
+        _open_log(options)
     if options.output_subdir:  # Hydra's own record of a run
         for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
             file = directory / options.output_subdir / f"{name}.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
     if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-        return RunRecord.resume(directory, job.command, exit_code)
+        return RunRecord.resume(directory, job.command)
     start = (directory, job.config, job.command, job.overrides)
-    return RunRecord.start(*start, exit_code, rerun_of=job.rerun_of)
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of a run that an error ends."""
-    from satae.training.loop import NonFinite
-
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signals.signal_number(error)
-    return DIVERGED if isinstance(error, NonFinite) else FAILED
+    return RunRecord.start(*start, rerun_of=job.rerun_of, first_paths=job.first_paths)
 
 
 def _report_no_start(error: OSError, job: Job) -> bool:
@@ -185,7 +219,12 @@ def _report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, error, REFUSED)
         return False
     if exit_code(error) == DIVERGED:
+        from satae.training.loop import NonFiniteData
+
         log.error("%s", error)
+        if isinstance(error, NonFiniteData):
+            print_error(PROGRAM, f"{job.directory}: {first_line(error)}", DIVERGED)
+            return True
         rerun, optimizer = job.resume_command.replace(" resume=", " rerun=", 1), job.config.optim.options
         slower = f"optim.lr={optimizer['lr'] / 10:g}" if "lr" in optimizer else "alpha=0"
         remedy = f"such as with: {rerun} {slower}"

@@ -21,7 +21,7 @@ from satae.messages import format_value, join_words, unknown_choice
 
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_WIDTH: Final = 10**6
-LARGEST_VALUE: Final = 1e6  # of numbers that are compared with the data's own
+LARGEST_VALUE: Final = 1e6  # largest number that is compared with the data's own
 MAX_LAYERS: Final = 256
 MAX_THREADS: Final = 1024
 MISSING: Final = "???"  # in YAML: the user must give a value

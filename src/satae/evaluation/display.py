@@ -29,15 +29,15 @@ from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs
 from satae.sweeps.results import RunResult
+from satae.sweeps.text import format_deviation
 
 T = TypeVar("T")
 NAME_WIDTH: Final = 12  # letters, for the name of a part
 DIGIT_CHOICES: Final = (DIGITS, DIGITS - 1)  # digits of a number; fewer if the columns then fit side by side
-DEVIATION_DIGITS: Final = 2
 WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
 RADIUS: Final = "epsilon"  # headline entry that says where a run was measured, and is no measure itself
 HISTOGRAM_BINS: Final = 64
-STEPS_PER_UNIT: Final = 1000  # of the axis of a curve: TensorBoard has only whole steps
+STEPS_PER_UNIT: Final = 1000  # steps of TensorBoard, which are whole, for a length of 1 on the axis of a curve
 STEP_MEANING: Final = f"step {STEPS_PER_UNIT} is the level of the noise, or the radius (epsilon), of 1"
 MARKDOWN_SIGNS: Final = "\\`*_{}[]()<>#|!"
 
@@ -113,10 +113,11 @@ class ResultPrinter:
 
 def format_seed_cell(value: SeedCell, digits: int = DIGITS) -> str:
     """A value as text; over several seeds with its standard deviation."""
-    if isinstance(value, SeedStatistics):
-        mean = format_cell(value.mean, digits)
-        return f"{mean} ± {format_cell(value.deviation, DEVIATION_DIGITS)}" if value.n > 1 else mean
-    return format_cell(value, digits)
+    if not isinstance(value, SeedStatistics):
+        return format_cell(value, digits)
+    if value.n < 2:
+        return format_cell(value.mean, digits)
+    return format_deviation(value.mean, value.deviation).replace("\N{NO-BREAK SPACE}", " ")
 
 
 class _Column(NamedTuple):
@@ -156,7 +157,7 @@ def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], widt
         return
     most = max(map(len, rows), default=0)
     tells_apart = (count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows))
-    count = next(tells_apart, most)  # of the first columns, which are in every table
+    count = next(tells_apart, most)  # the first columns, which are in every table
     keys, part = choices[0][:count], list[_Column]()
     for column in choices[0][count:]:
         if part and _total_width([*keys, *part, column]) > width:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.errors import ConfigError
-from satae.messages import count_words, one_line
 from satae.runs import own_files
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, OUTPUTS_FOLDER, RECORD_FILE, shorten
-from satae.sweeps.results import run_directories
+from satae.runs.layout import CONFIG_FILE, OUTPUTS_FOLDER, shorten
+from satae.sweeps.results import left_out_folders, nested_folders, run_directories
 
 SAMPLE_NAME: Final = "outputs/2026-01-31/12-00-00-000000"
 
@@ -48,9 +47,8 @@ def read_named_runs(words: Sequence[str]) -> NamedRuns:
         if run.is_symlink() and run not in folders:
             raise ConfigError(f"{run}: is a link in a sweep, and its end would change; name its end itself in run=")
         own_files.check_evaluation(run)
-    others = [others for folder in folders if folder not in runs and (others := ", ".join(_deeper_runs(folder)))]
-    left_out = f"left out: {'; '.join(others)}; name them in run= too" if others else ""
-    return NamedRuns([*folders], [*runs], left_out)
+    others = left_out_folders([*folders])
+    return NamedRuns([*folders], [*runs], f"{others}; name them in run= too" if others else "")
 
 
 def _named_folders(value: str) -> list[Path]:
@@ -71,18 +69,10 @@ def _runs_of(folder: Path, word: str) -> list[Path]:
     if (folder / CONFIG_FILE).is_file():
         return [folder]
     if not (runs := run_directories(folder)):
-        others = ", ".join(_deeper_runs(folder))
+        others = ", ".join(nested_folders(folder).values())
         remedy = f"it holds {others}; name one" if others else "name run directories, or a sweep"
         raise ConfigError(f"{word}: no run in {folder.name} (no {CONFIG_FILE}); {remedy}")
     return runs
-
-
-def _deeper_runs(folder: Path) -> Iterator[str]:
-    """The folders directly below one that are not runs and hold some, with the number of their runs."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := run_directories(path)):
-            kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
-            yield f"{one_line(path.name)} ({kind}{count_words(len(runs), 'run')})"
 
 
 def _suggest_folder(folder: Path) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from satae.plots.style import Picture
 
-RESULT_FORMAT: Final = 1  # of the JSON files; results of another format are measured again
+RESULT_FORMAT: Final = 1  # version of the JSON files; results of another version are measured again
 DIGITS: Final = 4  # digits of a number that a user reads
 NO_SETTINGS: Final = ("format", "part", "weights", "inputs", "data")  # entries of a key that are not settings
 NOT_TYPED: Final = (*NO_SETTINGS, "satae", "torch")  # entries that no user types
@@ -41,7 +41,7 @@ MOST_ENTRIES: Final = 200  # of a mapping or a list
 MOST_PICTURES: Final = 20
 NO_RESULT: Final = "it is no result of satae-eval"
 
-Cell = str | int | float | None  # of a table; None if there is nothing to say
+Cell = str | int | float | None  # a cell of a table; None if there is nothing to say
 T = TypeVar("T", list[Any], dict[str, Any])
 Key = Mapping[str, Any]  # everything that a result depends on, as plain data
 

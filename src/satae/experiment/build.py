@@ -12,6 +12,7 @@ from torch import Generator, nn
 from satae.config import Config, ConfigError
 from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset, refuse_constant
+from satae.model.activations import facts_of
 from satae.model.architectures import option_that_reads_all, unread_fraction
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
@@ -69,8 +70,12 @@ def objective(config: Config) -> Objective:
     Raises:
         ConfigError: the complement is not defined for the activation.
     """
+    act = activation(config)
+    if config.complement == "output" and not facts_of(act).monotone:
+        needs = f"needs a monotone activation, and {type(act).__name__} is not"
+        raise ConfigError(f"complement=output: {needs}; choose complement=input or complement=slope")
     try:
-        complement = Complement(activation(config), config.complement, config.eps)
+        complement = Complement(act, config.complement, config.eps)
     except ConfigError:
         raise
     except ValueError as error:

@@ -25,6 +25,8 @@ from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient
 from satae.training.loop import (
     Epoch,
+    NonFinite,
+    NonFiniteData,
     NonFiniteLoss,
     NonFiniteWeights,
     Position,
@@ -36,9 +38,8 @@ from satae.training.metrics import code_sensitivity, energy, energy_map, low_ene
 from satae.training.torch_settings import set_precision
 
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
-METRICS_SEED: Final = 0  # of the noise in metrics and pictures: the same in every epoch and every run
-MEASURED_SAMPLES: Final = 10_000  # of a split, at most, after each epoch
-OPTIMIZER_PART: Final = "optimiser"  # of a checkpoint; the spelling of existing files
+METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same in every epoch and every run
+MEASURED_SAMPLES: Final = 10_000  # most samples of a split that are measured after each epoch
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
 
@@ -139,7 +140,7 @@ class Experiment:
             measured and saved.
 
         Raises:
-            NonFiniteLoss: a loss was nan or infinite.
+            NonFinite: a training loss was nan or infinite.
         """
         pauses = fit(
             self.model,
@@ -154,8 +155,11 @@ class Experiment:
             decoder_norm=self.config.decoder_norm,
             should_pause=should_pause,
         )
-        for self.position, epoch in pauses:
-            yield epoch
+        try:
+            for self.position, epoch in pauses:
+                yield epoch
+        except NonFiniteLoss as error:
+            raise self._with_cause(error, self.data.train) from None
 
     def weights(self) -> State:
         """The model's weights and how to build it; they change with the next step."""
@@ -170,7 +174,7 @@ class Experiment:
         """
         generators = {"noise": self.noise_generator.get_state(), "order": self.position.order}
         facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
-        state = self.weights().with_part(OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
+        state = self.weights().with_part(optimizers.OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
         state = state.with_part("generator", generators).with_facts(**facts)
         if not state.is_finite:
             raise NonFiniteWeights(self.step)
@@ -189,7 +193,7 @@ class Experiment:
             check_data(facts, self.data, self.fingerprint)
             self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
-            optimizers.load_state(self.optimizer, state.part(OPTIMIZER_PART), after_a_step=state.step > 0)
+            optimizers.load_state(self.optimizer, state.part(optimizers.OPTIMIZER_PART), after_a_step=state.step > 0)
             if facts["device"] == self.device.type:
                 self.noise_generator.set_state(state.tensors["generator/noise"])
             else:
@@ -224,7 +228,7 @@ class Experiment:
         dead more often on fewer. Training is not affected.
 
         Raises:
-            NonFiniteLoss: the last step made the weights useless.
+            NonFinite: the last step made the weights useless, or the validation data cannot be measured.
         """
         data, metrics = self.data, epoch.scalars()
         count = min(len(data.valid.x), len(data.train.x), MEASURED_SAMPLES)
@@ -235,8 +239,28 @@ class Experiment:
             metrics |= {f"{name}/{key}": value for key, value in measured.items()}
         metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
         if not math.isfinite(metrics["valid/total"]):
-            raise NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss)
+            error = NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss, "validation")
+            raise self._with_cause(error, self.data.valid)
         return metrics
+
+    def _with_cause(self, error: NonFiniteLoss, split: Split) -> NonFinite:
+        """The error, with what is wrong with the examples of its split if they cause it whatever the weights are."""
+        remedy = "" if self.config.standardize else ", or set standardize=true"
+        for start in range(0, len(split.x), MEASURED_SAMPLES):
+            x = self.data.batch(split.x[start : start + MEASURED_SAMPLES])
+            target = self.model.standardize(x)
+            for values, fault in (
+                (x, "is not finite in the data"),
+                (target, "is not finite once it is standardized: the data are too large for float32; scale them"),
+                (
+                    target.square(),
+                    f"has a square that is too large for float32; scale the data{remedy}",
+                ),
+            ):
+                bad = ~values.flatten(1).isfinite().all(dim=1)
+                if bad.any():
+                    return NonFiniteData(error, f"example {start + int(bad.nonzero()[0])} of its data {fault}")
+        return error
 
     def measure_rare(self) -> dict[str, float]:
         """Slower metrics, on clean validation data: the code's sensitivity and, for data in the plane, energies."""
@@ -273,6 +297,7 @@ class Experiment:
             "shape": list(self.data.shape),
             "span": list(self.data.span),
             "labels": labels,
+            "fingerprint": self.fingerprint,
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
@@ -282,13 +307,17 @@ class Experiment:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""
         weights = sum(p.numel() for p in self.model.parameters())
         facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
-        noise = "no" if self.config.noise.name == "none" else self.config.noise.name
+        noise, level = f"{self.config.noise.name} noise", getattr(self.config.noise, "level", None)
+        if level is not None:
+            noise += f" {level:g} (data from {self.data.span[0]:g} to {self.data.span[1]:g})"
+        if self.config.noise.name == "none":
+            noise = "no noise"
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
             f" {facts['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
-            f" {noise} noise, on {self.device}"
+            f" {noise}, on {self.device}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:

@@ -37,7 +37,7 @@ class HasDirectory(Protocol):
 
 
 Work = Callable[[Any, CoreShare | None], bool]  # makes one run; returns whether it failed
-Options = Mapping[str, Any]  # of ``hydra.launcher``
+Options = Mapping[str, Any]  # what ``hydra.launcher`` holds
 
 
 class Launcher(AbstractContextManager["Launcher"]):
@@ -158,7 +158,7 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
         print_outcome(directory)
         return
     if status == layout.RUNNING:
-        record.close_unfinished(directory, error, exit_code=1)
+        record.close_unfinished(directory, error)
         if stop_file is not None:
             stop_file.touch()
     text = {None: "its process ended before the run started", layout.RUNNING: str(error)}

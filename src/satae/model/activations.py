@@ -21,7 +21,7 @@ Side = Literal["below", "above"]
 FlatSet = Callable[[Any, float], Sequence[Interval]]  # (activation, eps) -> intervals
 
 FARTHEST_TAIL: Final = 1e6  # a tail must start within |z| <= FARTHEST_TAIL; enough for softsign down to eps = 1e-12
-SUBDIVISIONS: Final = 6  # of 1024 points each: beyond the resolution of float64
+SUBDIVISIONS: Final = 6  # rounds with 1024 points each: beyond the resolution of float64
 ROUNDING: Final = 1e-12  # relative difference of two tails that only rounding tells apart
 aten: Final = torch.ops.aten
 

@@ -140,7 +140,7 @@ def unread_fraction(shape: Sequence[int], channels: Sequence[int], kernel: int, 
 
 
 def option_that_reads_all(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> str:
-    """The change of one option with which ``conv`` reads every pixel: the nearest kernel, or else the nearest stride."""
+    """The change with which ``conv`` reads every pixel: the nearest kernel, or else the nearest stride."""
     kernels = sorted(range(1, max(shape[1:]) + 1), key=lambda size: (abs(size - kernel), -size))
     for size in kernels:
         if size >= stride and _reads_all(shape, channels, size, stride):

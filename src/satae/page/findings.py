@@ -9,12 +9,13 @@ from typing import Final
 
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.messages import count_words, join_words
-from satae.page.sources import RunCollection, waiting_text
+from satae.page.sources import STILL_RUNNING, RunCollection, waiting_text
+from satae.runs.layout import RUNNING
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import Comparison, Series, spread_evenly
 from satae.sweeps.text import format_change, format_statistics, shorten_value
-from satae.training.metric_titles import FVU, SATURATED
+from satae.training.metric_titles import COLLAPSE, FVU, SATURATED
 
 ENOUGH_SEEDS: Final = 3  # for a difference
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
@@ -24,7 +25,7 @@ MOST_SENTENCES: Final = 8  # one for each series
 
 def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
     """How many runs there are, and how they ended."""
-    ends = Counter("still running, or killed" if run.status == "running" else run.status for run in collection.runs)
+    ends = Counter(STILL_RUNNING if run.status == RUNNING else run.status for run in collection.runs)
     if collection.unreadable:
         ends["not readable"] = len(collection.unreadable)
     started = len(collection.runs) + len(collection.unreadable)
@@ -152,6 +153,8 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
 
 def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator[str]:
     """What a reader must know before relying on the rest."""
+    if collection.left_out:
+        yield f"{collection.left_out[:1].upper()}{collection.left_out[1:]}."
     counts = [group.statistics(FVU).n for group in groups]
     if missing := sum(not group.finished_runs for group in groups):
         has = count_words(missing, "configuration has", "configurations have")
@@ -166,10 +169,7 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
             some = f", {single} of them a single one and so no interval" if single else ""
             yield f"{which} fewer than {ENOUGH_SEEDS} seeds{some}."
     if collapsed := sum(run.is_collapsed for run in collection.runs if run.is_finished):
-        yield (
-            f"{count_words(collapsed, 'finished run')} collapsed: the reconstruction is no better than the mean of the"
-            " data, or every unit of an encoder layer is dead."
-        )
+        yield f"{count_words(collapsed, 'finished run')} collapsed: {COLLAPSE}."
     if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished_runs) for group in groups):
         has = count_words(twice, "run has", "runs have")
         yield f"{has} the same configuration and seed as another run: each such pair counts once."

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.messages import clean_text, count_words, first_line, format_value, quote_word
-from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
+from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE, show_path
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
-from satae.sweeps.results import RunResult, UnreadableRun, run_directories, try_read_run
+from satae.sweeps.results import RunResult, UnreadableRun, left_out_folders, run_directories, try_read_run
 
 RECORD_KEYS: Final = (
     "status",
@@ -26,6 +26,7 @@ RECORD_KEYS: Final = (
     "ended",
     "wall_s",
 )
+STILL_RUNNING: Final = "still running, or killed"  # a run whose record says that it runs
 MOST_ASSUMPTIONS: Final = 50  # of a run
 MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
@@ -40,6 +41,7 @@ class RunCollection(NamedTuple):
     root: Path  # the common folder of all runs
     varied: list[str]  # options that the commands vary, in their order
     waiting: int  # runs of the sweeps that have not started
+    left_out: str  # a line on folders with further runs; empty if there are none
 
     def name(self, run: RunResult | UnreadableRun) -> str:
         """The directory of a run, relative to the root."""
@@ -70,7 +72,14 @@ def collect_runs(folders: Sequence[Path], known: Sequence[RunResult | Unreadable
         root=Path(os.path.commonpath([place.parent for place in directories])),
         varied=list(dict.fromkeys(key for manifest in manifests for key in manifest.varied)),
         waiting=sum(len(waiting_runs(folder)) for folder in {folder.resolve() for folder in folders}),
+        left_out=left_out_text(folders),
     )
+
+
+def left_out_text(folders: Sequence[Path]) -> str:
+    """Name the folders with runs inside the named ones, which the report leaves out; empty if there are none."""
+    others = left_out_folders(folders)
+    return f"{others}; name them too" if others else ""
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -104,6 +113,16 @@ def waiting_runs(folder: Path) -> list[str]:
 def waiting_text(waiting: int, all_runs: int) -> str:
     """``1 of 8 runs has not started``."""
     return f"{waiting:,} of {count_words(all_runs, 'run')} {'has' if waiting == 1 else 'have'} not started"
+
+
+def waiting_lines(folders: Sequence[Path]) -> list[str]:
+    """A line for each sweep that has runs that have not started, with the command that starts them."""
+    lines = list[str]()
+    for folder in dict.fromkeys(folders):
+        if waiting := len(waiting_runs(folder)):
+            text = waiting_text(waiting, waiting + len(find_runs(folder)))
+            lines.append(f"{show_path(folder)}: {text}; {resume_hint(folder)}")
+    return lines
 
 
 def resume_hint(sweep: Path) -> str:

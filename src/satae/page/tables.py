@@ -11,8 +11,8 @@ from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
 from satae.messages import clean_text, count_words, format_compact
-from satae.page.sources import RunCollection
-from satae.runs.layout import EVALUATION_FOLDER
+from satae.page.sources import STILL_RUNNING, RunCollection
+from satae.runs.layout import EVALUATION_FOLDER, RUNNING
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.csv_files import UNREADABLE, encode_csv
 from satae.sweeps.text import (
@@ -81,7 +81,7 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
             log = next(iter(sorted(run.directory.glob("*.log"))), None)
             place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
-            reason = run.record.get("error") or ("still running, or killed" if run.status == "running" else NOTHING)
+            reason = run.record.get("error") or (STILL_RUNNING if run.status == RUNNING else NOTHING)
             facts = [shorten_value(run.status), NOTHING if code is None else str(code)]
             yield [collection.name(run), *facts, reason, place]
         for unreadable in collection.unreadable:

@@ -31,8 +31,8 @@ TEXT_BACKGROUND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha":
 FLAT_SET_COLOR: Final = "#d9d9d9"
 FEWEST_BINS, MOST_BINS = 10, 60
 LOGARITHMIC_FROM: Final = 20.0  # ratio of the largest to the smallest number
-TICK_ROOM: Final = 0.1  # of an axis, for the label of a tick
-EDGE: Final = 0.03  # of an axis, beyond the last possible value
+TICK_ROOM: Final = 0.1  # share of an axis, for the label of a tick
+EDGE: Final = 0.03  # share of an axis, beyond the last possible value
 MARKER_RADIUS: Final = 2.5  # points around a marker that no text may cover
 TEXT_OFFSETS: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points, from the marker
 
@@ -73,7 +73,7 @@ class Panel(NamedTuple):
 class Chart(NamedTuple):
     """A figure of a report."""
 
-    name: str  # of its files
+    name: str  # its files' name, without a suffix
     title: str
     caption: str
     panels: Sequence[Panel]

@@ -77,7 +77,7 @@ class Picture(NamedTuple):
 class Drawing(NamedTuple):
     """A figure with its title and caption, as the files that a report holds."""
 
-    name: str  # of the files
+    name: str  # the files' name, without a suffix
     title: str
     caption: str
     alternative: str  # text for readers who cannot see the figure

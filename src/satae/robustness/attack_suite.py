@@ -40,8 +40,8 @@ class Attack(NamedTuple):
     name: str  # such as pgd-margin, surrogate-apgd-T=30, transfer-twin-pgd
     kind: AttackKind
     run: RunAttack
-    loss: str = ""  # of a gradient attack: one of LOSSES, or ONE_TARGET_EACH
-    like: str = ""  # of a surrogate: the name of the same attack with exact gradients
+    loss: str = ""  # what a gradient attack raises: one of LOSSES, or ONE_TARGET_EACH
+    like: str = ""  # for a surrogate gradient: the name of the same attack with exact gradients
     after: Sequence[str] = ()  # attacks it is compared with: it skips the examples that they broke
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from satae.robustness.attacks import ActiveBatch, AttackResult, Model, margin, select_examples
 from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
-FIRST_FRACTION: Final = 0.8  # of the image that the first windows cover; it is halved nine times
-TILES_PER_SIDE: Final = 5  # of the first point of the L_2 attack
+FIRST_FRACTION: Final = 0.8  # share of the image that the first windows cover; it is halved nine times
+TILES_PER_SIDE: Final = 5  # tiles of the pattern from which the L_2 attack starts
 FIRST_POINT_DRAW: Final = 1 << 40  # number of the random draw of the first point; no query reaches it
-HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000; arXiv 1912.00049
+HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # if 10,000 are allowed; arXiv 1912.00049
 
 
 def random_search(

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 CONFIDENCE: Final = 0.95
-NORMAL_QUANTILE: Final = 1.959964  # of a two-sided 95 % interval, with the digits that stored results have
+NORMAL_QUANTILE: Final = (
+    1.959964  # standard errors to each end of a two-sided 95 % interval, with the digits that stored results have
+)
 
 
 class Estimate(NamedTuple):

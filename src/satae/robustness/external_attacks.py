@@ -128,7 +128,7 @@ def import_library(library: str) -> Any:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of their own imports
+            warnings.simplefilter("ignore")  # warnings of their own imports
             if library == "foolbox":
                 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # else it needs git, which no attack uses
                 import foolbox

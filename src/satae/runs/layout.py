@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -52,11 +53,22 @@ def is_written_name(name: str, names: Collection[str]) -> bool:
     return name in names or name.startswith(EVENT_FILE_PREFIX) or is_partial
 
 
+def name_one_run(sweep: Path, option: str = "") -> str:
+    """Say that a folder is a sweep, and name a run of it, as the value of an option such as ``rerun=``."""
+    example = min((record.parent for record in sweep.glob(f"*/{RECORD_FILE}")), default=None)
+    such_as = "" if example is None else f", such as {shlex.quote(option + show_path(example))}"
+    return f"is a sweep; name one of its runs{such_as}"
+
+
 def show_path(path: Path) -> str:
     """A path as it is printed: relative to the current folder if it lies below it, in one line, and harmless."""
     return one_line(shorten(path))
 
 
 def shorten(path: Path) -> Path:
-    """The path relative to the current folder if it lies below it, else the path itself."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    """The path relative to the current folder if it lies below it, else the path itself.
+
+    A run that works in its own directory (``hydra.job.chdir``) prints whole paths: the user is elsewhere.
+    """
+    is_below = path.is_relative_to(Path.cwd()) and not Path(RECORD_FILE).is_file()
+    return path.relative_to(Path.cwd()) if is_below else path

@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,8 +21,9 @@ from omegaconf import OmegaConf
 from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
-from satae.config.saved_config import read_json
-from satae.config.schema import with_absolute_paths
+from satae.config.saved_config import read_config_values, read_json
+from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
+from satae.errors import exit_code
 from satae.messages import first_line
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -37,7 +38,7 @@ from satae.runs.layout import (
     RUNNING,
 )
 from satae.runs.locks import lock_directory
-from satae.runs.provenance import git_state, package_versions
+from satae.runs.provenance import git_state, package_versions, program_version
 
 RECORD_TYPES: Final[dict[str, type]] = {
     "status": str,
@@ -45,13 +46,14 @@ RECORD_TYPES: Final[dict[str, type]] = {
     "folder": str,
     "overrides": list,
     "resumed": list,
+    "first_paths": dict,
     "started": str,
     "wall_s": float,
     "exit_code": int,
 }
 REQUIRED_KEYS: Final = {"status", "command", "overrides"}
 MAX_EPOCH: Final = 2**63 - 1  # the largest step that TensorBoard can store
-MAX_LINE_BYTES: Final = 2**20  # of metrics.jsonl: a network of a hundred layers needs a hundredth of that
+MAX_LINE_BYTES: Final = 2**20  # longest line of metrics.jsonl: a network of a hundred layers needs a hundredth of that
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +62,17 @@ class RunRecord:
     """Writes the files of a run while it trains; no other process can write to its directory meanwhile.
 
     config.yaml      every option, as plain data
-    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code;
+    run.json         command, folder, versions, state and digest of the sources, data, threads, device, times,
+                     status, exit code;
                      for each time that the run was resumed: command, versions, sources, earlier threads and device
     metrics.jsonl    one line an epoch
     metrics.json     metrics of the last epoch, the speed and the wall time
     """
 
-    def __init__(
-        self, directory: Path, facts: dict[str, Any], lock: BaseFileLock, exit_code: Callable[[BaseException], int]
-    ) -> None:
+    def __init__(self, directory: Path, facts: dict[str, Any], lock: BaseFileLock) -> None:
         """Use :meth:`start` or :meth:`resume`."""
         self.directory = directory
-        self._exit_code, self._facts, self._lock = exit_code, facts, lock
+        self._facts, self._lock = facts, lock
         self._started, self._earlier_seconds = time.perf_counter(), float(facts.get("wall_s", 0.0))
 
     @classmethod
@@ -81,9 +82,9 @@ class RunRecord:
         config: Config,
         command: str,
         overrides: list[str],
-        exit_code: Callable[[BaseException], int],
         *,
         rerun_of: Path | None = None,
+        first_paths: Mapping[str, str] | None = None,
     ) -> Self:
         """Create the directory and the record of a new run.
 
@@ -92,8 +93,8 @@ class RunRecord:
             config: its configuration.
             command: the command line as the user typed it.
             overrides: the overrides of this run; a command line can start several.
-            exit_code: returns the exit code that stands for an error.
             rerun_of: directory of the run whose configuration is reused.
+            first_paths: the files that earlier runs of the sweep read, by option, if the same data were moved.
 
         Raises:
             ConfigError: the directory already holds a run, or another process works there.
@@ -105,10 +106,12 @@ class RunRecord:
             "folder": str(Path.cwd()),
             "overrides": overrides,
             **({"rerun_of": str(rerun_of)} if rerun_of else {}),
+            **({"first_paths": dict(first_paths)} if first_paths else {}),
             "seed": config.seed,
             "started": _now(),
             "versions": package_versions(),
             "sources": git_state(),
+            "program": program_version(),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
@@ -118,16 +121,15 @@ class RunRecord:
             _write_config(directory, config)
             _write_json(directory / RECORD_FILE, facts)
             atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
-        return cls(directory, facts, lock, exit_code)
+        return cls(directory, facts, lock)
 
     @classmethod
-    def resume(cls, directory: Path, command: str, exit_code: Callable[[BaseException], int]) -> Self:
+    def resume(cls, directory: Path, command: str) -> Self:
         """Open the record of a run that was interrupted, or that is trained for more epochs.
 
         Args:
             directory: directory of the run.
             command: the command line that resumes it.
-            exit_code: returns the exit code that stands for an error.
 
         Raises:
             ConfigError: another process works there, or the record cannot be read.
@@ -141,11 +143,12 @@ class RunRecord:
                 "at": _now(),
                 "versions": package_versions(),
                 "sources": git_state(),
+                "program": program_version(),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
             facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
             facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
-        return cls(directory, facts, lock, exit_code)
+        return cls(directory, facts, lock)
 
     @property
     def is_resumed(self) -> bool:
@@ -176,7 +179,7 @@ class RunRecord:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error, self._exit_code(error))
+            end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error)
             self.add_facts(**end, ended=_now(), wall_s=self._wall_seconds())
         except OSError:
             if error is None:
@@ -212,8 +215,19 @@ class RunRecord:
         if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
             raise ValueError(f"{path}: the first {epoch} epochs are not complete; train again")
         atomic_write.replace(path, b"".join(map(_encode_line, kept)))
+        self._record_moved_files(config)
         _write_config(self.directory, config)
         return {key: value for key, value in kept[-1].items() if key != "epoch"} if kept else {}
+
+    def _record_moved_files(self, config: Config) -> None:
+        """Record where the data were, if the run resumes with other names of files."""
+        before = flatten(read_config_values(self.directory / CONFIG_FILE))
+        now = flatten(with_absolute_paths(config).to_dict())
+        moved = {key: before[key] for key in all_path_options() if key in now and before.get(key, now[key]) != now[key]}
+        moved = {key: path for key, path in moved.items() if not is_among(key, EXECUTION_OPTIONS)}
+        if moved:
+            self._facts["resumed"][-1]["before"] |= moved
+            self.add_facts(first_paths={**moved, **self._facts.get("first_paths", {})})
 
     def write_final_metrics(self, metrics: Mapping[str, float]) -> None:
         """Write ``metrics.json``, with the wall time of all processes that trained this run."""
@@ -233,12 +247,12 @@ def _released_after_errors(lock: BaseFileLock) -> Iterator[None]:
         raise
 
 
-def close_unfinished(directory: Path, error: BaseException, exit_code: int) -> None:
+def close_unfinished(directory: Path, error: BaseException) -> None:
     """Record what ended a run whose own process could not, because it was killed."""
     with suppress(ConfigError), lock_directory(directory):  # a process that holds the lock still works on the run
         run = read_record(directory)
         if run["status"] == RUNNING:
-            _write_json(directory / RECORD_FILE, run | _failure(error, exit_code) | {"ended": _now()})
+            _write_json(directory / RECORD_FILE, run | _failure(error) | {"ended": _now()})
             line = f"[{_now()}] the run ended here: {type(error).__name__}: {error}\n"
             atomic_write.append(directory / LOG_FILE, line.encode())
 
@@ -323,9 +337,9 @@ def _encode_line(metrics: Mapping[str, float]) -> bytes:
     return f"{json.dumps(_null_for_nan(metrics))}\n".encode()
 
 
-def _failure(error: BaseException, exit_code: int) -> dict[str, object]:
+def _failure(error: BaseException) -> dict[str, object]:
     status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
-    return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code}
+    return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code(error)}
 
 
 def _write_config(directory: Path, config: Config) -> None:

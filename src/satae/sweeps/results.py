@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.saved_config import read_config_values
-from satae.config.schema import SEED, flatten, with_absolute_paths
-from satae.messages import first_line
-from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, RECORD_FILE
+from satae.config.schema import SEED, flatten, is_among, with_absolute_paths
+from satae.messages import count_words, first_line, one_line
+from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, MANIFEST_FILE, RECORD_FILE
 from satae.runs.record import read_epochs, read_final_metrics, read_record
 from satae.training.metric_titles import COLLAPSED
 
@@ -72,6 +72,27 @@ def run_directories(folder: Path) -> list[Path]:
     return [path.parent for path in sorted(folder.glob(f"*/{RECORD_FILE}"))]
 
 
+def nested_folders(folder: Path) -> dict[Path, str]:
+    """The folders directly below one that are not runs and hold some, each with its name and the number of its runs."""
+    found = dict[Path, str]()
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not (path / RECORD_FILE).is_file() and (runs := run_directories(path)):
+            kind = "a sweep of " if (path / MANIFEST_FILE).is_file() else ""
+            found[path] = f"{one_line(path.name)} ({kind}{count_words(len(runs), 'run')})"
+    return found
+
+
+def left_out_folders(named: Sequence[Path]) -> str:
+    """Name the folders that hold runs, lie directly below a named folder and are not named: ``left out: ...``, or "".
+
+    A folder stands for the runs directly inside it; a run directory stands for itself.
+    """
+    known = {folder.resolve() for folder in named}
+    nested = [nested_folders(folder) for folder in named if not (folder / RECORD_FILE).is_file()]
+    others = [text for found in nested for path, text in found.items() if path.resolve() not in known]
+    return f"left out: {', '.join(dict.fromkeys(others))}" if others else ""
+
+
 def read_runs(folder: Path) -> list[RunResult]:
     """Read all runs directly below a folder, ordered by name.
 
@@ -89,6 +110,10 @@ def read_run(directory: Path) -> RunResult:
     """
     record = read_record(directory)
     choices = flatten(read_config_values(directory / CONFIG_FILE))
+    # the same data in another place do not make it another run
+    choices |= {
+        key: path for key, path in record.get("first_paths", {}).items() if is_among(key, ["data"]) and key in choices
+    }
     if type(choices.get(SEED, 0)) is not int:
         raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is not a whole number")
     # if a finished run was extended and then interrupted, its metrics.json still belongs to the fewer epochs

@@ -32,7 +32,7 @@ from satae.training import CHECKPOINTS, OLD_CHECKPOINT
 FORMAT: Final = 2
 SHA256_DIGITS: Final = 64
 SUFFIX: Final = ".safetensors"
-TIME_SHARE: Final = 0.02  # of the time of a run: timed checkpoints take at most this
+TIME_SHARE: Final = 0.02  # share of the time of a run: timed checkpoints take at most this
 
 log = logging.getLogger(__name__)
 

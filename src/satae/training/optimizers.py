@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch.optim import SGD, Adam, Optimizer
 
 from satae.config.option_types import HalfOpenShare, NonNegative, Positive
 from satae.config.registry import OPTIMIZERS
+
+OPTIMIZER_PART: Final = "optimiser"  # its part of a checkpoint; the spelling of existing files
 
 
 @OPTIMIZERS.register("adam")
@@ -57,15 +60,15 @@ def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], *, after_a_s
     example = _example_state(optimizer) if after_a_step else {}
     expected = {f"{number}/{name}": (number, name) for number in range(len(weights)) for name in example}
     if more := tensors.keys() - expected.keys():
-        raise ValueError(f"optimiser/{min(more)} belongs to no parameter")
+        raise ValueError(f"{OPTIMIZER_PART}/{min(more)} belongs to no parameter")
     if missing := expected.keys() - tensors.keys():
-        raise ValueError(f"optimiser/{min(missing)} is missing: the optimizer's state is incomplete")
+        raise ValueError(f"{OPTIMIZER_PART}/{min(missing)} is missing: the optimizer's state is incomplete")
     state: dict[int, dict[str, Tensor]] = {}
     for key, (number, name) in expected.items():
         x, weight = tensors[key], weights[number]
         like = weight if example[name].dim() else example[name]
         if (x.shape, x.dtype) != (like.shape, like.dtype):
-            raise ValueError(f"optimiser/{key} is {type_and_shape(x)}, not {type_and_shape(like)}")
+            raise ValueError(f"{OPTIMIZER_PART}/{key} is {type_and_shape(x)}, not {type_and_shape(like)}")
         # with the memory layout of its parameter
         state.setdefault(number, {})[name] = weight.detach().clone().copy_(x) if x.dim() else x
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
@@ -64,12 +65,13 @@ def _keep_freed_memory() -> None:
 def _skip_compiler_import() -> None:
     """Keep optimizers from importing torch's compiler: it costs 1.5 s, also in a run that compiles nothing.
 
-    Their methods are marked as not to be compiled. At the first call each looks up, in the compiler, the function that
-    marks it; here it finds itself. :func:`satae.training.optimizers.plain_step` does the same for the step.
+    Torch wraps their methods so that they are never compiled, and the first call of a wrapper imports the compiler.
+    Here the methods lose their wrappers, which is safe since satae compiles no optimizer.
+    :func:`satae.training.optimizers.plain_step` does the same for the step.
     """
-    for method in vars(Optimizer).values():
-        if (plain := getattr(method, "__wrapped__", None)) is not None:
-            setattr(plain, "__dynamo_disable", plain)
+    for name, method in [*vars(Optimizer).items()]:
+        if inspect.isfunction(method) and hasattr(method, "__wrapped__") and not name.startswith("_"):
+            setattr(Optimizer, name, method.__wrapped__)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -36,8 +36,8 @@ QUALITY_MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
 COLUMNS: Final = ("noise", "level", "seen", *QUALITY_MEASURES, *(f"{NOISY} {name}" for name in QUALITY_MEASURES), "n")
 SHOWN_COLUMNS: Final = tuple(column for column in COLUMNS if "mse" not in column)  # psnr says the same as mse
 CURVES: Final = tuple(column for column in SHOWN_COLUMNS if column.removeprefix(f"{NOISY} ") in QUALITY_MEASURES)
-SMALLEST_SIDE: Final = 7  # of images that ssim compares
-SMALL_SIDE: Final = 16  # of images of which the usual window would cover most
+SMALLEST_SIDE: Final = 7  # pixels of the smallest images that ssim compares
+SMALL_SIDE: Final = 16  # pixels of images of which the usual window would cover most
 USUAL_WINDOW, SMALL_WINDOW = 7, 3
 
 
