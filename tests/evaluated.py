@@ -23,7 +23,7 @@ PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "ep
 def typed(folder, *words):
     """Run ``satae-eval words...`` in this process, in the working directory ``folder``."""
     with contextlib.chdir(folder):
-        return program.typed(evaluate.main, "satae-eval", *words)
+        return program.typed(evaluate.main, "satae-eval", *program.replaced(words))
 
 
 def trained(folder, *words, where="run", tiny=TINY):

@@ -40,11 +40,19 @@ def typed(entry, name, *words):
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+def replaced(words):
+    """Leave out each option that a later word gives again: a test may vary some of its usual options."""
+    keys = [word.partition("=")[0] for word in words]
+    own = ("sweep", "resume", "rerun", "run", "-m")
+    kept = [word for place, word in enumerate(words) if keys[place] in own or keys[place] not in keys[place + 1 :]]
+    return [*kept]
+
+
 def here(folder, *words):
     """Run ``satae-train words...`` in this process, in the working directory ``folder``."""
     with contextlib.chdir(folder):
         try:
-            return typed(main, "satae-train", *words)
+            return typed(main, "satae-train", *replaced(words))
         finally:
             close_logs()
 
@@ -52,7 +60,7 @@ def here(folder, *words):
 def there(folder, *words, program=(PROGRAM,), **environment):
     """Run ``satae-train words...`` as a separate process in ``folder``, and wait for its end."""
     done = subprocess.run(
-        [*program, *words],
+        [*program, *replaced(words)],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
@@ -66,7 +74,7 @@ def there(folder, *words, program=(PROGRAM,), **environment):
 def started(folder, *words):
     """Start ``satae-train words...`` as a separate process in its own process group, as a terminal does."""
     return subprocess.Popen(
-        [PROGRAM, *words],
+        [PROGRAM, *replaced(words)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,8 +87,11 @@ def started(folder, *words):
 
 
 def close_logs():
-    """Close the log file that Hydra leaves open for the end of a process."""
+    """Close the log file that Hydra leaves open for the end of a process, and enable loggers that it disabled."""
     root = logging.getLogger()
+    for logger in root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
     for handler in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
         root.removeHandler(handler)
         handler.close()

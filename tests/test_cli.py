@@ -15,7 +15,7 @@ import time
 import numpy
 import pytest
 import torch
-from program import PROGRAM, ROOT, TINY, files, here, read, runs, there, typed
+from program import PROGRAM, ROOT, TINY, files, here, read, replaced, runs, there, typed
 
 import satae
 from satae import datasets, evaluate, export, report, train
@@ -93,7 +93,7 @@ def test_a_full_disk_is_a_fault_in_one_line(tmp_path):
 def test_a_loss_that_is_not_finite_gives_3_with_the_step_and_the_last_finite_value(tmp_path):
     outcome = here(tmp_path, *TINY, "optim=sgd", "optim.lr=1e30", "reduction=sum")
     assert outcome.code == 3
-    assert re.search(r"the loss is (nan|inf) at step \d+, after [\d.e+]+ the step before", outcome.err)
+    assert re.search(r"the training loss is (nan|inf) at step \d+, after [\d.e+]+ the step before", outcome.err)
     assert len(outcome.err.splitlines()) == 1
     (run,) = runs(tmp_path)
     assert read(run / "run.json")["status"] == "failed"
@@ -105,7 +105,9 @@ def test_the_last_good_checkpoint_survives_a_loss_that_is_not_finite(tmp_path, m
     outcome = here(tmp_path, *TINY, "checkpoint.every_epochs=1")
     (run,) = runs(tmp_path)
     assert outcome.code == 3
-    assert outcome.err.startswith(f"satae-train: {run}: the loss is nan at step 7, after 0.25 the step before; try")
+    assert outcome.err.startswith(
+        f"satae-train: {run}: the training loss is nan at step 7, after 0.25 the step before; try"
+    )
     state = latest_checkpoint(run)
     assert state.facts["step"] == 2
     assert all(torch.isfinite(value).all() for value in state.part("model").values())
@@ -178,7 +180,7 @@ def until_it_ends(program):
     "words", [[], pytest.param(["-m", "seed=0,1,2"], marks=pytest.mark.slow)], ids=["run", "sweep"]
 )
 def test_control_c_ends_the_program(tmp_path, words):
-    command = [PROGRAM, *TINY, "epochs=100000", *words]
+    command = [PROGRAM, *replaced([*TINY, "epochs=100000", *words])]
     # a background job of a shell starts with Ctrl-C ignored
     listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -227,7 +229,7 @@ def test_a_terminal_without_our_characters_ends_no_run(tmp_path):
 
 
 def test_a_run_finishes_when_nobody_reads_its_output(tmp_path):
-    line = f"{shlex.join([PROGRAM, *TINY, 'epochs=30'])} | head -1"
+    line = f"{shlex.join([PROGRAM, *replaced([*TINY, 'epochs=30'])])} | head -1"
     subprocess.run(line, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     (run,) = runs(tmp_path)
     deadline = time.monotonic() + 60

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from program import TINY, close_logs, files, read
+from program import TINY, close_logs, files, read, replaced
 
 from satae import signals
 from satae.experiment.experiment import Experiment
@@ -135,7 +135,9 @@ def test_a_closed_terminal_ends_a_run_with_a_checkpoint_only_if_it_is_told(tmp_p
     with os.fdopen(slave, "w", buffering=1) as output:
         monkeypatch.setattr(sys, "stdout", output)
         monkeypatch.setattr(sys, "stderr", output)
-        monkeypatch.setattr(sys, "argv", ["satae-train", *TINY, "epochs=4", f"hydra.run.dir={tmp_path / 'run'}"])
+        monkeypatch.setattr(
+            sys, "argv", ["satae-train", *replaced([*TINY, "epochs=4"]), f"hydra.run.dir={tmp_path / 'run'}"]
+        )
         code = main()
     close_logs()
     record = read(tmp_path / "run" / "run.json")
@@ -211,7 +213,7 @@ def test_control_c_at_any_time_shows_no_traceback(tmp_path, words, waits):
     code = "import sys; from satae.train import main; print('up', flush=True); sys.exit(main())"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "process_group": 0}
     for wait in waits:
-        command = [sys.executable, "-c", code, *TINY, "epochs=100000", *words]
+        command = [sys.executable, "-c", code, *replaced([*TINY, "epochs=100000", *words])]
         with subprocess.Popen(command, cwd=tmp_path, **pipes, **IN_THE_FOREGROUND) as program:
             assert program.stdout.readline() == "up\n"
             time.sleep(wait)

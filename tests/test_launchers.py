@@ -7,9 +7,9 @@ import time
 from importlib.util import find_spec
 
 import pytest
-from program import PROGRAM, TINY, here, read, runs, started, there
+from program import PROGRAM, TINY, here, read, replaced, runs, started, there
 
-SWEEP = (*TINY, "epochs=1", "seed=0,1", "sweep=s")
+SWEEP = replaced([*TINY, "epochs=1", "seed=0,1", "sweep=s"])
 NAMES = ["seed=0", "seed=1"]
 TIMES = ("wall_s", "samples_per_s")
 
@@ -79,7 +79,7 @@ def process_of(run):
 @needs_submitit
 @pytest.mark.slow
 def test_a_run_that_makes_room_resumes_by_itself_to_the_same_end(tmp_path):
-    words = [*SWEEP, "epochs=1500"]
+    words = replaced([*SWEEP, "epochs=1500"])
     alone = tmp_path / "alone"
     alone.mkdir()
     assert here(alone, *words, "-m").code == 0

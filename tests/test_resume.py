@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from program import PROGRAM, TINY, files, here, read, runs, there
+from program import PROGRAM, TINY, files, here, read, replaced, runs, there
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -26,7 +26,7 @@ from satae.training import checkpoint
 from satae.training.checkpoint import best_path, latest_checkpoint, list_checkpoints
 from satae.training.loop import fit
 
-WORDS = (*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1")
+WORDS = replaced([*TINY, "epochs=6", "alpha=0.2", "act=tanh", "hydra.run.dir=run", "checkpoint.every_steps=1"])
 TIMED = ("wall_s", "samples_per_s")
 KINDS = {
     "mlp": (),
@@ -594,7 +594,7 @@ def test_two_processes_do_not_write_one_run(interrupted):
 
 
 def test_two_runs_that_start_at_once_do_not_share_a_directory(tmp_path):
-    command = [PROGRAM, *WORDS, "epochs=100"]  # long enough for the other to start meanwhile
+    command = [PROGRAM, *replaced([*WORDS, "epochs=100"])]  # long enough for the other to start meanwhile
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     programs = [subprocess.Popen(command, cwd=tmp_path, **quiet) for _ in range(2)]
     ends = [(program.communicate(timeout=120)[1], program.returncode) for program in programs]
@@ -604,7 +604,9 @@ def test_two_runs_that_start_at_once_do_not_share_a_directory(tmp_path):
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
-    with subprocess.Popen([PROGRAM, *WORDS, "epochs=100000"], cwd=tmp_path, stdout=subprocess.DEVNULL) as program:
+    with subprocess.Popen(
+        [PROGRAM, *replaced([*WORDS, "epochs=100000"])], cwd=tmp_path, stdout=subprocess.DEVNULL
+    ) as program:
         while not list(tmp_path.glob("run/checkpoints/step-*")) and program.poll() is None:
             time.sleep(0.05)
         program.kill()
@@ -634,7 +636,8 @@ ONE_OF_A_SWEEP = ("-m", "hydra.sweep.dir=.")  # which is called run
 )
 def test_a_signal_leaves_a_checkpoint_and_its_exit_code(tmp_path, number, words):
     listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    command = [PROGRAM, *TINY, "epochs=100000", "hydra.run.dir=run", "checkpoint.every_minutes=null", *words]
+    usual = [*TINY, "epochs=100000", "hydra.run.dir=run", "checkpoint.every_minutes=null"]
+    command = [PROGRAM, *replaced([*usual, *words])]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **listen
     ) as program:

@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from program import PROGRAM, TINY, here, read, runs
+from program import PROGRAM, TINY, here, read, replaced, runs
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.modules import module
 
 import satae
+from benchmarks.report_size import RECORD
 from satae.config import validate
 from satae.config.registry import NOISES
 from satae.config.saved_config import read_config
@@ -41,7 +42,7 @@ MEASURES = [
     *("dead_fraction", *(f"dead_fraction/{layer}" for layer in LAYERS)),
 ]
 EPOCHS = 3
-WORDS = (*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5")
+WORDS = replaced([*TINY, f"epochs={EPOCHS}", "act=tanh", "alpha=0.2", "seed=5"])
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +288,7 @@ def test_a_run_leaves_nothing_behind_in_the_process(tmp_path, words):
 
 
 def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path):
-    command = [PROGRAM, *TINY, "epochs=1"]
+    command = [PROGRAM, *replaced([*TINY, "epochs=1"])]
     programs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [program.wait(timeout=60) for program in programs] == [0, 0]
     assert len(runs(tmp_path)) == 2
@@ -329,3 +330,19 @@ def test_runs_of_a_sweep_are_named_by_what_varies(tmp_path):
     assert here(tmp_path, *TINY, "-m", "alpha=0,1", "hydra.sweep.dir=sweep").code == 0
     assert [run.relative_to(tmp_path).as_posix() for run in runs(tmp_path)] == ["sweep/alpha=0", "sweep/alpha=1"]
     assert not math.isclose(*(read(run / "metrics.json")["alpha"] for run in runs(tmp_path)))
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_loading_a_sweep_or_a_diverged_run_says_what_it_is(tmp_path, best):
+    sweep, run = tmp_path / "sweep", tmp_path / "sweep" / "seed=0"
+    run.mkdir(parents=True)
+    (sweep / "sweep.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"is a sweep; name one of its runs$"):
+        satae.load(sweep, best=best)
+    (run / "run.json").write_text(json.dumps({**RECORD, "status": "failed", "exit_code": 3}))
+    with pytest.raises(FileNotFoundError, match=f"is a sweep; name one of its runs, such as {run}$"):
+        satae.load(sweep, best=best)
+    with pytest.raises(FileNotFoundError, match=r"the run failed in training \(exit code 3\) before its first one"):
+        satae.load(run, best=best)
+    refused = here(tmp_path, "rerun=sweep")
+    assert refused.err == "satae-train: rerun=sweep: is a sweep; name one of its runs, such as rerun=sweep/seed=0\n"

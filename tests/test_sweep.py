@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,20 @@ def test_another_configuration_is_refused_and_nothing_is_written(finished):
     )
     assert len(outcome.err.splitlines()) == 1
     assert files(finished) == before
+
+
+def test_a_short_line_for_a_sweep_is_refused_with_the_whole_line_to_type(finished):
+    before = files(finished)
+    outcome = here(finished, "sweep=first", "seed=2")
+    (words,) = read(finished / "outputs" / "first" / "sweep.json")["words"]
+    line = shlex.join(["satae-train", "sweep=outputs/first", *words]).replace("seed=0,1", "seed=2")
+    assert outcome.code == 2
+    assert outcome.err.startswith("satae-train: ")
+    assert " the runs of outputs/first have " in outcome.err
+    assert outcome.err.endswith(f"; type the whole line: {line}\n")
+    assert "epochs=2,3 " in here(finished, "sweep=first", "seed=2", "epochs=3").err  # as typed, with both values
+    assert files(finished) == before
+    assert here(finished, *shlex.split(line)[1:]).code == 0
 
 
 def test_a_sweep_records_the_values_that_interpolations_stand_for(tmp_path):
@@ -396,7 +411,7 @@ def test_three_kinds_of_failure_are_listed_and_the_other_runs_finish(tmp_path, k
         logs[name] = (sweep / name / "satae-train.log").read_text()
         assert status_in_tensorboard(sweep / name) == {"finished": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}[ending]
     assert "IsADirectoryError" in logs["alpha=0,optim.lr=0.0001,seed=1"]
-    assert "the loss is" in logs["alpha=0,optim.lr=1e+30,seed=0"]
+    assert "the training loss is" in logs["alpha=0,optim.lr=1e+30,seed=0"]
     assert "its process was killed" in logs["alpha=0.1,optim.lr=0.0001,seed=1"]
     assert "Traceback" not in outcome.out + outcome.err
 

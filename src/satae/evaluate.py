@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ satae-eval measures what a trained model is like, beyond what training shows.
 
   run          a run directory, a sweep, or several: run=A,B
   evaluation   all, or some parts: evaluation=denoising,code
+  data.path    where the data of the run lie now, if they have moved
 
 Settings
 $settings
@@ -68,6 +70,7 @@ def run_command(words: Sequence[str]) -> str:
     from satae.config import ConfigError
     from satae.evaluation.named_runs import read_named_runs
     from satae.messages import printable
+    from satae.page.sources import waiting_lines
 
     for word in words:
         if word.startswith("-"):
@@ -77,14 +80,37 @@ def run_command(words: Sequence[str]) -> str:
         if "=" not in word and word != "run" and (os.sep in word or os.path.isdir(word)):
             raise ConfigError(f"{word}: did you mean run={word}?")
     named = [word for word in words if word.partition("=")[0].lstrip("+~") == "run"]
-    chosen = settings([word for word in words if word not in named])
+    moved = [word for word in words if word.startswith("data.")]
+    paths = data_paths(moved)
+    chosen = settings([word for word in words if word not in [*named, *moved]])
     found = read_named_runs(named)
     if found.left_out:
         print(printable(found.left_out))  # noqa: T201
+    for line in waiting_lines(found.folders):
+        print(printable(line))  # noqa: T201
     with signals.hold_signals():  # an import would swallow an interrupt
         from satae.evaluation.runner import evaluate_runs
 
-    return evaluate_runs(found.runs, chosen, found.folders)
+    return evaluate_runs(found.runs, chosen, found.folders, paths)
+
+
+def data_paths(words: Sequence[str]) -> dict[str, str]:
+    """Read where the data of the runs lie now, by option.
+
+    Raises:
+        ConfigError: a word is not the name of a file or folder of data.
+    """
+    from satae.config import ConfigError
+    from satae.config.schema import all_path_options
+    from satae.messages import did_you_mean
+
+    known = sorted(all_path_options()) if words else []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in known or not value:
+            remedy = f"the data of a run are named by {', '.join(known)}"
+            raise ConfigError(f"{word}: no such option{did_you_mean(key, known)}; {remedy}")
+    return {key: str(Path(value).expanduser().absolute()) for key, _, value in (word.partition("=") for word in words)}
 
 
 def settings(words: Sequence[str]) -> Evaluation:

@@ -50,18 +50,14 @@ def main() -> int:
 
 def run_command(words: Sequence[str]) -> str:
     """Write the report that the words of a command line ask for; returns the lines to print."""
-    from satae.page.sources import find_runs, left_out_text, resume_hint, waiting_runs, waiting_text
+    from satae.page.sources import left_out_text, waiting_lines
     from satae.page.writing import write_report
 
     folders, out = parse_words(words)
     lines = [one_line(write_report(folders, out))]
     if left_out := left_out_text(folders):
         lines.append(left_out)
-    for folder in dict.fromkeys(folders):
-        if waiting := len(waiting_runs(folder)):
-            text = waiting_text(waiting, waiting + len(find_runs(folder)))
-            lines.append(f"{one_line(folder)}: {text}; {resume_hint(folder)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *waiting_lines(folders)])
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
@@ -70,6 +66,7 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
     Raises:
         ConfigError: a word is neither a folder nor the option ``out``, or no folder is named.
     """
+    app.check_repetition([word for word in words if word.startswith("out=")])
     folders, out = list[Path](), None
     for word in words:
         key, equals, value = word.partition("=")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from program import PROGRAM, TINY, here, read, runs, typed
+from program import PROGRAM, TINY, here, read, replaced, runs, typed
 
 from satae.cli import app, output
 
@@ -72,7 +72,7 @@ def unread(folder, program, *words, buffered=""):
     os.close(reader)
     try:
         done = subprocess.run(
-            [Path(PROGRAM).with_name(program), *words],
+            [Path(PROGRAM).with_name(program), *replaced(words)],
             cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": buffered},
             stdout=writer,

@@ -1,6 +1,7 @@
 """Stored configurations as overrides, and what resume= and rerun= refuse."""
 
 import argparse
+import contextlib
 import shlex
 from dataclasses import replace
 
@@ -8,14 +9,17 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
-from program import TINY, files, here
+from program import TINY, files, here, typed
 
+from satae import evaluate, export, report
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import config_overrides
 from satae.cli.plan import make_plan
 from satae.cli.typed_text import quote_value
+from satae.config import ConfigError
 from satae.config.option_types import MISSING
 from satae.config.schema import GROUPS
+from satae.train import main
 
 
 def composed(words):
@@ -101,3 +105,50 @@ def test_an_interpolated_word_is_recorded_so_that_it_can_be_typed_again(monkeypa
     recorded = make_plan(flags, "satae-train").jobs[0].overrides
     assert recorded[0] == "data=array"
     assert OverridesParser.create().parse_overrides(recorded)[1].value() == name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["alpha=0.1", "alpha=0.2"],
+        ["act=relu", "epochs=1", "act=tanh"],
+        ["noise.level=0.1", "noise.level=0.1"],
+        ["alpha=0.1", "+alpha=0.2"],
+        ["-m", "seed=0,1", "seed=range(3)"],
+        ["sweep=first", "alpha=0,1", "alpha=0.1"],
+        ["experiment=paper/toy_satlin", "experiment=paper/toy_shrink"],
+        ["-m", "seed=0,1", "fail_fast=true", "fail_fast=false"],
+    ],
+)
+def test_an_option_that_is_typed_twice_is_refused(tmp_path, words):
+    with contextlib.chdir(tmp_path):
+        outcome = typed(main, "satae-train", *words)
+    first, second = [
+        word
+        for word in words
+        if [other.split("=")[0].strip("+") for other in words].count(word.split("=")[0].strip("+")) == 2
+    ]
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"satae-train: {first} {second}: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("parse", "words"),
+    [
+        (evaluate.settings, ["samples=1", "samples=2"]),
+        (report.parse_words, ["folder", "out=a", "out=b"]),
+        (export.parse, ["run=a", "format=onnx", "run=b"]),
+    ],
+)
+def test_the_other_programs_refuse_an_option_that_is_typed_twice(parse, words):
+    with pytest.raises(ConfigError, match="is given twice"):
+        parse(words)
+
+
+def test_a_stored_configuration_is_no_repetition(tmp_path):
+    words = ["epochs=1", "alpha=0.1"]
+    assert here(tmp_path, *TINY, *words, "hydra.run.dir=run").code == 0
+    assert here(tmp_path, "resume=run", "epochs=2").code == 0
+    assert here(tmp_path, "rerun=run", "alpha=0.2", "epochs=1").code == 0

@@ -1,19 +1,23 @@
 """The baseline and the classifiers are trained once, and stored by everything they depend on."""
 
 import dataclasses
+import json
 import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from program import here
 
-from satae import signals
+from satae import evaluate, signals
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import baselines
-from satae.evaluation.baselines import load_classifier, train_baseline
+from satae.evaluation.baselines import find_baseline_run, load_baseline, load_classifier, train_baseline
+from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
+from satae.runs.loading import read_state
 from satae.signals import Interrupted
 
 CPU = torch.device("cpu")
@@ -120,3 +124,48 @@ def test_a_signal_ends_the_training_of_a_baseline(configuration, tmp_path, monke
 def test_a_baseline_is_trained_on_the_device_of_the_evaluation(configuration):
     config = configuration(*TINY, "device=cuda")
     assert train_baseline(config, build.dataset(config), EVERY, CPU).mean.device == CPU
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep of a plain run, two with a penalty, and one with another seed."""
+    words = ("sweep=first", "alpha=0,0.1", "seed=0,1", "noise.level=0.3")
+    assert here(tmp_path, *TINY, "batch_size=32", *words).code == 0
+    return tmp_path / "outputs/first"
+
+
+def subject_of(run):
+    return Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
+
+
+def test_the_baseline_of_a_sweep_is_its_run_without_the_penalty(sweep, count):
+    plain, subject = sweep / "alpha=0,seed=1", subject_of(sweep / "alpha=0.1,seed=1")
+    model, origin = load_baseline(subject)
+    assert (count, origin) == ([], "the run alpha=0,seed=1 beside it, which has alpha=0")
+    for name, x in read_state(plain).part("model").items():
+        assert torch.equal(model.state_dict()[name], x)
+    trained = train_baseline(subject.config, subject.data, subject.steps, CPU)
+    assert all(torch.equal(x, trained.state_dict()[name]) for name, x in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"status": "interrupted"},
+        {"program": {"satae": "other", "torch": torch.__version__}},
+        {"resumed": [{"command": "", "program": None}]},
+    ],
+    ids=lambda spoil: next(iter(spoil)),
+)
+def test_a_run_that_a_training_would_not_repeat_is_no_baseline(sweep, count, spoil):
+    record = sweep / "alpha=0,seed=1/run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | spoil))
+    assert load_baseline(subject_of(sweep / "alpha=0.1,seed=1")).origin == "the same trained with alpha=0"
+    assert count == ["train_baseline_state"]
+
+
+def test_a_run_of_another_length_or_configuration_is_no_baseline(sweep, count):
+    subject = subject_of(sweep / "alpha=0.1,seed=1")
+    assert find_baseline_run(subject._replace(steps=subject.steps - 1)) is None
+    assert find_baseline_run(subject._replace(config=replace(subject.config, batch_size=16))) is None
+    assert find_baseline_run(subject._replace(directory=None)) is None

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 
+import made
 import numpy as np
 import pytest
 import torch
@@ -27,6 +28,7 @@ from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.runs import provenance
 from satae.runs.locks import lock_directory
+from satae.sweeps.manifest import Manifest, write_manifest
 from satae.sweeps.text import format_deviation
 
 PARTS = EVALUATION_PARTS.names()
@@ -406,6 +408,17 @@ def test_folders_beside_runs_are_skipped_with_a_message(run, tmp_path):
     assert outcome.out.splitlines()[0] == "left out: day (1 run), first (a sweep of 2 runs); name them in run= too"
     assert (tmp_path / "outputs" / "one" / "evaluation").exists()
     assert not (tmp_path / "outputs" / "first" / "a" / "evaluation").exists()
+
+
+def test_runs_of_a_sweep_that_have_not_started_are_counted_with_the_command_that_starts_them(tmp_path, monkeypatch):
+    sweep = tmp_path / "first"
+    made.whole(sweep / "seed=0")
+    index = {"a": {"0": "seed=0", "1": "seed=1"}}
+    write_manifest(sweep, Manifest(["x"], [["seed=0,1"]], ["seed"], index))
+    monkeypatch.setattr("satae.evaluation.runner.evaluate_runs", lambda *arguments: "done")
+    outcome = typed(tmp_path, "run=first")
+    assert outcome.out == "first: 1 of 2 runs has not started; resume with: satae-train sweep=./first\ndone\n"
+    assert typed(tmp_path, "run=first/seed=0").out == "done\n"
 
 
 def test_several_parts_can_be_chosen(run):

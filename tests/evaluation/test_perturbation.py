@@ -9,7 +9,9 @@ from program import read
 
 import satae
 from satae.evaluation.parts.perturbation import Perturbation, PerturbedOutput, measure_output
+from satae.robustness import largest_change
 from satae.robustness.ibp import CertifiedBound
+from satae.robustness.largest_change import LargestChange
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
 
@@ -89,3 +91,16 @@ def in_the_middle(run):
     assert math.isclose(subject.range_width, 1)
     assert isinstance(subject.model, satae.DenoisingAutoencoder)
     return subject._replace(x=0.4 + 0.2 * subject.x)
+
+
+def test_a_change_that_cannot_be_measured_is_said_and_leaves_the_mean_empty(run, monkeypatch):
+    def partly_lost(f, x, ball, draws, *, steps, restarts):
+        change = torch.ones(len(x)).index_fill(0, torch.tensor([0]), math.nan)
+        return LargestChange(change, change, x)
+
+    monkeypatch.setattr(largest_change, "largest_change", partly_lost)
+    outcome = typed(run, "run=.", *SMALL, "perturbation.linf=[0.02]", "perturbation.l2=[]")
+    assert outcome.code == 0
+    reason = "could not be measured on 1 of 20 inputs: an output or its gradient is not a finite number"
+    assert f"own, code, linf, epsilon 0.02: {reason}" in " ".join(outcome.out.split())
+    assert {row["change"] for row in rows_of(run)} == {row["largest change"] for row in rows_of(run)} == {None}

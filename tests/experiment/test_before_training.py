@@ -43,6 +43,33 @@ def test_faint_noise_gives_a_warning(configuration, tmp_path):
     assert [any("hardly any noise" in line for line in lines) for lines in told] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        (["noise.level=30"], "noise.level=30 is wider than the whole range of the data, 0 to 1"),
+        (["noise=uniform", "noise.level=1.01"], "noise.level=1.01 is wider than"),
+        (["noise.level=1"], None),
+        (["noise=masking", "noise.level=1"], None),
+        (["batch_size=61"], "batch_size=61 is more than the 60 training inputs"),
+        (["batch_size=60"], None),
+        (["threads=3"], "threads=3 is more than the 2 cores"),
+        (["threads=2"], None),
+    ],
+)
+def test_what_is_larger_than_the_data_or_the_machine_gives_one_warning(configuration, monkeypatch, words, start):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
+    usual = [word for word in SMALL if word.partition("=")[0] != words[0].partition("=")[0]]
+    told = startup_warnings(Experiment.from_config(configuration(*usual, *words)))
+    assert len(told) == (start is not None)
+    assert not told or told[0].startswith(start)
+
+
+def test_the_summary_names_the_level_of_the_noise_and_the_range_of_the_data(configuration):
+    gaussian, none = (Experiment.from_config(configuration(*SMALL, f"noise={name}")) for name in ("gaussian", "none"))
+    assert ", gaussian noise 0.3 (data from 0 to 1), on cpu" in gaussian.summary()
+    assert ", no noise, on cpu" in none.summary()
+
+
 GAPS = ("data=array", "arch=conv", "arch.channels=[4,4]", "arch.code=3", "batch_size=16", "epochs=1", "threads=1")
 
 

@@ -9,7 +9,7 @@ from satae.data.dataset import Dataset, Split
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.training import torch_settings
-from satae.training.loop import Epoch
+from satae.training.loop import Epoch, NonFiniteData, NonFiniteLoss
 
 SMALL = ("arch.widths=[9,5]", "data.limit=60", "batch_size=16", "epochs=3")
 EPOCH = Epoch(number=1, alpha=0.1, samples_per_s=1.0, lr=0.1, loss=None)
@@ -185,3 +185,35 @@ def test_rare_metrics_are_computed_on_the_validation_split(configuration):
     assert other.measure_rare() == experiment.measure_rare()
     other = dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, valid=experiment.data.test))
     assert other.measure_rare() != experiment.measure_rare()
+
+
+@pytest.mark.parametrize(
+    ("value", "standardize", "fault"),
+    [
+        (1e30, "false", "has a square that is too large for float32; scale the data, or set standardize=true"),
+        (1e30, "true", "has a square that is too large for float32; scale the data"),
+        (float("nan"), "true", "is not finite in the data"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_data_that_are_not_finite_are_blamed_rather_than_the_learning_rate(
+    configuration, name, value, standardize, fault
+):
+    words = ("data=manifold", "noise=none", "epochs=1", "arch.widths=[2]", f"standardize={standardize}")
+    experiment = Experiment.from_config(configuration(*words))
+    x = getattr(experiment.data, name).x.clone()
+    x[7, 1] = value
+    experiment.data = dataclasses.replace(experiment.data, **{name: Split(x)})
+    with pytest.raises(NonFiniteData) as error:
+        experiment.measure(next(experiment.fit()))
+    split = {"train": "training", "valid": "validation"}[name]
+    assert str(error.value).startswith(f"the {split} loss is ")
+    assert str(error.value).endswith(f": example 7 of its data {fault}")
+
+
+def test_weights_that_break_the_validation_loss_are_blamed_for_it(configuration):
+    experiment = Experiment.from_config(configuration("data=manifold", "arch.widths=[2]"))
+    with torch.no_grad():
+        next(experiment.model.parameters()).fill_(float("nan"))
+    with pytest.raises(NonFiniteLoss, match=r"^the validation loss is nan at step 0; try"):
+        experiment.measure(EPOCH)

@@ -42,13 +42,27 @@ def test_a_run_of_a_sweep_prints_one_line(capsys, metrics):
 
 def test_a_collapse_is_a_warning(capsys, metrics):
     assert "collapsed" not in told(capsys, metrics)
-    assert "warning: collapsed" in told(capsys, metrics | {"valid/collapsed": 1.0})
+    high = metrics | {"valid/collapsed": 1.0, "valid/fvu": 0.9931}
+    high_fvu = "warning: collapsed: valid fvu 0.993 (0.99 or more: hardly better than the mean of the data"
+    assert f"{high_fvu}); try " in told(capsys, high)
+    assert f"{high_fvu}, or not trained long enough yet); try " in told(capsys, high, 9)
+    dead = {"valid/dead_fraction/layer1": 0.5, "valid/dead_fraction/layer2": 1.0}
+    assert "warning: collapsed: all units of layer2 are dead; try " in told(capsys, high | dead)
+
+
+def test_the_final_table_says_which_numbers_are_of_noisy_inputs(capsys, metrics):
+    out = told(capsys, metrics | {"valid/code_sensitivity": 0.5})
+    (head,) = [line for line in out.splitlines() if line.split()[-2:] == ["train", "valid"]]
+    assert head.startswith("noisy inputs, as in training ")
+    assert [line.split("  ")[0] for line in out.splitlines() if "clean inputs" in line] == [
+        "sensitivity of the code to small noise (clean inputs)"
+    ]
 
 
 def test_a_collapse_in_a_sweep_is_a_word_on_the_printed_line_and_a_warning_in_the_log(capsys, caplog, metrics):
     out = told(capsys, metrics | {"valid/collapsed": 1.0}, name="alpha=0")
     assert out == "alpha=0  valid fvu 0.250  saturated 0.250  collapsed\n"
-    assert "collapsed: the reconstruction is no better" in caplog.text
+    assert "collapsed: valid fvu 0.25 (" in caplog.text
 
 
 def test_the_printed_line_keeps_significant_digits(capsys, metrics):

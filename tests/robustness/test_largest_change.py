@@ -94,3 +94,21 @@ def test_jacobian_norm_of_one_layer_equals_the_contractive_penalty(act):
         f_slope = slope(layer.act, layer.pre_activation(model.standardize(x)))
         by_hand = (f_slope.square() * weight.square().sum(dim=1)).sum(dim=1).sqrt()
     torch.testing.assert_close(jacobian_norm(model.encode, x).float(), by_hand, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (1000 * x).exp(),
+        lambda x: x * torch.nan,
+        lambda x: x + (0 * x).sqrt(),  # its gradient alone is nan: the search would stay where it starts
+        lambda x: torch.where(x > 0.5, torch.inf, x),
+    ],
+    ids=["overflow", "nan", "nan gradient", "infinite in places"],
+)
+def test_a_change_that_cannot_be_measured_is_nan_and_leaves_other_inputs_alone(f, norm):
+    x, ball = torch.tensor([[0.5, 0.5], [0.1, 0.1]]), NormBall(norm, 0.2)
+    found = largest_change(lambda y: torch.cat([f(y[:1]), 3 * y[1:]]), x, ball, streams(2), steps=3, restarts=2)
+    assert found.change.isnan().tolist() == found.slope.isnan().tolist() == [True, False]
+    torch.testing.assert_close(found.slope[1], torch.tensor(3.0))

@@ -200,4 +200,4 @@ def test_collapsed_runs_are_explained_once(sweep, capsys):
     for seed in (2, 3):
         run(sweep / f"alpha=0.1,seed={seed}", {"valid/fvu": 1.0, "valid/collapsed": 1.0}, alpha=0.1, seed=seed)
     (told,) = [line for line in lines(sweep, capsys) if line.startswith("warning: ")]
-    assert told.startswith("warning: 2 of 5 finished runs collapsed: the reconstruction is no better than ")
+    assert told.startswith("warning: 2 of 5 finished runs collapsed: valid fvu is high (0.99 or more: ")

@@ -44,7 +44,7 @@ def band(folder):
 def groups():
     """What TensorBoard's HParams plugin makes of a folder."""
 
-    def found(folder):
+    def found(folder, *columns):
         multiplexer = plugin_event_multiplexer.EventMultiplexer()
         multiplexer.AddRunsFromDirectory(str(folder))
         multiplexer.Reload()
@@ -55,7 +55,7 @@ def groups():
             slice_size=100,
             aggregation_type=api_pb2.AGGREGATION_AVG,
             allowed_statuses=[0, 1, 2, 3],
-            col_params=[api_pb2.ColParams(metric=api_pb2.MetricName(tag="valid/fvu"))],
+            col_params=[api_pb2.ColParams(metric=api_pb2.MetricName(tag="valid/fvu")), *columns],
         )
         ours = RequestContext()
         experiment = get_experiment.Handler(ours, context, "x", api_pb2.GetExperimentRequest()).run()
@@ -163,12 +163,35 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     ]
 
 
-def test_values_of_mixed_types_are_shown_as_text(tmp_path, groups):
-    for value in (None, 10):
-        run(tmp_path / f"decoder_norm={value}", decoder_norm=value)
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((None, 200, 1000), api_pb2.DATA_TYPE_FLOAT64),
+        ((None, 0.5), api_pb2.DATA_TYPE_FLOAT64),
+        ((None, *range(1, 20)), api_pb2.DATA_TYPE_FLOAT64),
+        ((None, "a", "b"), api_pb2.DATA_TYPE_STRING),
+        ((None, True, False), api_pb2.DATA_TYPE_BOOL),
+        ((None, [1, 2], [3]), api_pb2.DATA_TYPE_STRING),
+    ],
+)
+def test_a_column_with_nulls_can_be_sorted_and_filtered_without_losing_rows(tmp_path, groups, values, kind):
+    for number, value in enumerate(values):
+        run(tmp_path / f"run{number}", decoder_norm=value)
     finish_sweep(tmp_path)
     (info,) = groups(tmp_path)[0].hparam_infos
-    assert (info.name, info.type) == ("decoder_norm", api_pb2.DATA_TYPE_STRING)
+    assert (info.name, info.type) == ("decoder_norm", kind)
+    column = {"hparam": "decoder_norm", "order": api_pb2.ORDER_DESC}
+    for missing_first in (True, False):
+        found = groups(tmp_path, api_pb2.ColParams(**column, missing_values_first=missing_first))[1]
+        assert len(found) == len(values)
+        assert ("decoder_norm" in found[0].hparams) != missing_first
+    if info.HasField("domain_discrete"):
+        chosen = api_pb2.ColParams(hparam="decoder_norm", filter_discrete=info.domain_discrete)
+    else:
+        chosen = api_pb2.ColParams(hparam="decoder_norm", filter_interval=info.domain_interval)
+    assert len(groups(tmp_path, chosen)[1]) == len(values)
+    chosen.exclude_missing_values = True
+    assert len(groups(tmp_path, chosen)[1]) == len(values) - 1
 
 
 def test_session_values_keep_their_types(tmp_path):

@@ -231,7 +231,7 @@ def test_the_error_names_the_step_and_the_last_finite_loss(step, value):
     with pytest.raises(NonFiniteLoss) as error:
         run(model, data, noise=watched, optimiser=SGD(model.parameters(), lr=0.0))
     message = str(error.value)
-    assert f"the loss is nan at step {step}," in message  # inf * 0 weights is nan too
+    assert f"the training loss is nan at step {step}," in message  # inf * 0 weights is nan too
     before = "at the first step" if step == 1 else f"after {losses[step - 2]:.6g} the step before"
     assert before in message
     assert "optim.lr or alpha" in message
@@ -239,7 +239,7 @@ def test_the_error_names_the_step_and_the_last_finite_loss(step, value):
 
 def test_an_infinite_loss_is_refused():
     data = dataset()
-    with pytest.raises(NonFiniteLoss, match="the loss is inf at step 1"):
+    with pytest.raises(NonFiniteLoss, match="the training loss is inf at step 1"):
         run(data=dataclasses.replace(data, train=Split(data.train.x * 1e30)))
 
 

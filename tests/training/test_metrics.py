@@ -18,6 +18,7 @@ from satae.training.metrics import (
     energy_map,
     low_energy_area,
     measure,
+    psnr,
 )
 
 
@@ -97,6 +98,18 @@ def test_fvu_of_another_split_counts_from_the_mean_of_the_training_split():
     moved = ((X + 1).numpy() / std.numpy()) ** 2
     against = ((X + 1 - mean).numpy() / std.numpy()) ** 2
     assert measured(zero, data, split=shifted)["fvu"] == pytest.approx(moved.mean() / against.mean(), rel=1e-5)
+
+
+def test_a_split_without_variance_has_no_fvu_and_counts_as_collapsed():
+    x = torch.tensor([[0.0], [1.0]])
+    data = dataset(x)
+    values = measured(model_of(nn.ReLU, [[1.0]]), data, split=Split(torch.full((3, 1), 0.5)))
+    assert math.isnan(values["fvu"])
+    assert values["collapsed"] == 1
+
+
+def test_psnr_without_a_range_is_nan():
+    assert math.isnan(psnr(1.0, 0.0))
 
 
 def test_psnr_of_a_perfect_reconstruction_is_infinite():

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Final, NoReturn
@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 from satae import signals
 from satae.cli import output
 from satae.errors import FAILED, OK, REFUSED, ConfigError
-from satae.messages import first_line, is_utf8, one_line, printable
+from satae.messages import brief, first_line, is_utf8, one_line, printable
 
 BROKEN_PIPE: Final = 128 + signal.SIGPIPE  # nobody reads the output any more
 
@@ -102,6 +102,24 @@ def run(
             raise
         output.discard_unread()
         return BROKEN_PIPE
+
+
+def check_repetition(words: Sequence[str], allowed: Collection[str] = ()) -> None:
+    """Refuse, by a ConfigError, an option that is typed twice, since only one of its values would count.
+
+    Args:
+        words: of a command line; those without ``=`` are no options.
+        allowed: options that may be repeated, or have a message of their own.
+    """
+    first = dict[str, str]()
+    for word in words:
+        key, equals, _ = word.partition("=")
+        key = key.lstrip("+~")
+        if key in first and key not in allowed:
+            twice = f"{brief(first[key])} {brief(word)}"
+            raise ConfigError(f"{twice}: {brief(key)} is given twice, and only one can count; leave one of them out")
+        if equals:
+            first[key] = word
 
 
 def _check_names(words: Sequence[str]) -> None:

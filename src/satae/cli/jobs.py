@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, chdir, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -43,6 +43,7 @@ class Job(NamedTuple):
     resume: bool = False  # whether the directory holds a run that is resumed
     is_done: bool = False  # whether nothing is left to do: the run has finished, or would diverge again
     rerun_of: Path | None = None  # the directory of the run whose configuration it has
+    first_paths: Mapping[str, str] = {}  # the files that earlier runs of the sweep read, if the same data were moved
 
     @property
     def other_names(self) -> set[str]:
@@ -183,7 +184,7 @@ def _open_record(job: Job) -> RunRecord:
     if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
         return RunRecord.resume(directory, job.command)
     start = (directory, job.config, job.command, job.overrides)
-    return RunRecord.start(*start, rerun_of=job.rerun_of)
+    return RunRecord.start(*start, rerun_of=job.rerun_of, first_paths=job.first_paths)
 
 
 def _report_no_start(error: OSError, job: Job) -> bool:
@@ -218,7 +219,12 @@ def _report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, error, REFUSED)
         return False
     if exit_code(error) == DIVERGED:
+        from satae.training.loop import NonFiniteData
+
         log.error("%s", error)
+        if isinstance(error, NonFiniteData):
+            print_error(PROGRAM, f"{job.directory}: {first_line(error)}", DIVERGED)
+            return True
         rerun, optimizer = job.resume_command.replace(" resume=", " rerun=", 1), job.config.optim.options
         slower = f"optim.lr={optimizer['lr'] / 10:g}" if "lr" in optimizer else "alpha=0"
         remedy = f"such as with: {rerun} {slower}"

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hydra.core.override_parser.types import Override
 
+from satae.cli.app import check_repetition
 from satae.cli.typed_text import keep_text, quote_value
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
@@ -23,6 +24,7 @@ from satae.config.schema import (
     PRESETS,
     TRAINING,
     Schema,
+    all_path_options,
     default_choice,
     expected_type,
     flatten,
@@ -33,7 +35,14 @@ from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, first_line, is_utf8, unknown_choice
 from satae.runs import own_files
-from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE
+from satae.runs.layout import (
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    MAX_JSON_BYTES,
+    OUTPUTS_FOLDER,
+    RECORD_FILE,
+    name_one_run,
+)
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 
@@ -181,6 +190,7 @@ class RunOptions(NamedTuple):
     rerun_of: Path | None = None  # the directory of the run whose configuration a new run takes
     sweep: Path | None = None  # the folder of a sweep with a name
     fail_fast: bool = False  # start no more runs after one has failed
+    moved: Sequence[str] = ()  # overrides that say where the data of a sweep lie now
 
 
 def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
@@ -189,6 +199,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     Raises:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
     """
+    check_repetition(words, allowed=("sweep", "resume", "rerun"))  # have messages of their own
     several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
     found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(found.commands[0])
@@ -213,13 +224,21 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     if len(names) > 1:
         raise ConfigError(f"sweep={names[0]} sweep={names[1]}: name one sweep")
     sweep = _sweep_folder(names[0])
-    known = manifest.read_manifest(sweep).words
+    stored = manifest.read_manifest(sweep)
+    known = stored.words
     own = task_overrides(overrides)
     if not own and not known:
         raise ConfigError(f"sweep={names[0]}: no sweep there; say what it varies, such as alpha=0,0.1 'seed=range(3)'")
-    if known and all(is_among(word.partition("=")[0], EXECUTION_OPTIONS) for word in own):  # how to compute, not what
-        found = found._replace(commands=[[*command, *overrides] for command in known])
+    moved = [word for word in own if key_of(word) not in stored.varied and names_data_file(key_of(word))]
+    computing = [word for word in own if is_among(word.partition("=")[0], EXECUTION_OPTIONS)]
+    if known and all(word in [*computing, *moved] for word in own):  # how to compute and where, not what
+        found = found._replace(commands=[[*command, *overrides] for command in known], moved=moved)
     return found._replace(sweep=sweep, multirun=True)
+
+
+def names_data_file(key: str) -> bool:
+    """Whether an option names files of data that can be moved."""
+    return key.startswith("data.") and not is_among(key, EXECUTION_OPTIONS) and key in all_path_options()
 
 
 def _read_stored_run(words: list[str], several: bool) -> RunOptions:
@@ -242,6 +261,8 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     resume = word.startswith("resume=")
     if resume and os.path.isfile(directory / MANIFEST_FILE):
         raise ConfigError(f"{word}: is a sweep; resume all of it with sweep={typed}")
+    if os.path.isfile(directory / MANIFEST_FILE):
+        raise ConfigError(f"{word}: {name_one_run(directory, 'rerun=')}")
     if not os.path.isfile(directory / CONFIG_FILE):
         raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has written")
     others = [other for other in words if other != word]

@@ -6,24 +6,25 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import RunOptions, key_of, read_run_options, task_overrides
+from satae.cli.overrides import SWEEP_FOLDER, RunOptions, key_of, names_data_file, read_run_options, task_overrides
 from satae.cli.typed_text import quote_value
-from satae.config.schema import check_changes, flatten, with_absolute_paths
+from satae.config.saved_config import read_config
+from satae.config.schema import all_path_options, check_changes, flatten, with_absolute_paths
 from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, first_line, one_line, quote_word
 from satae.runs import own_files
-from satae.runs.layout import FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
+from satae.runs.layout import CONFIG_FILE, FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
 from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
     if options.resumed is not None:
-        check_changes(options.resumed, run.config)
+        check_changes(options.resumed, run.config, all_path_options())  # files may move; the fingerprint is compared
     elif (run.folder / RECORD_FILE).exists():
         remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
         raise ConfigError(f"{run.folder} holds a run already; {remedy}")
@@ -89,17 +90,32 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
 def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: RunOptions, command: str) -> Plan:
     """Find or name the directory of each run of a sweep by its configuration."""
     from satae.sweeps.manifest import RequestedRun, assign_run_names, identity, index_runs, read_manifest
+    from satae.sweeps.moved_data import first_paths
     from satae.sweeps.results import flat_choices, read_runs
 
     sweep = options.sweep or runs[0].folder
     existing = {run.name: run for run in read_runs(sweep)}
     varied = read_manifest(sweep).with_varied(list(varied)).varied
+    choices_of = [flat_choices(run.config) for run in runs]
+    moved = [
+        first_paths(run.config, own, [*existing.values()], varied) for run, own in zip(runs, choices_of, strict=True)
+    ]
+    choices_of = [own | paths for own, paths in zip(choices_of, moved, strict=True)]
     if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
-        runs = list({identity(flat_choices(run.config), varied): run for run in runs}.values())
-    requested = [RequestedRun(task_overrides(run.overrides), flat_choices(run.config)) for run in runs]
-    names = assign_run_names(requested, [*existing.values()], varied)
+        last = {identity(own, varied): number for number, own in enumerate(choices_of)}.values()
+        runs = [runs[number] for number in last]
+        choices_of, moved = [choices_of[number] for number in last], [moved[number] for number in last]
+    requested = [RequestedRun(task_overrides(run.overrides), own) for run, own in zip(runs, choices_of, strict=True)]
+    earlier = read_manifest(sweep).words
+    typed = [word for word in options.commands[-1] if key_of(word) != SWEEP_FOLDER] if not options.rerun_of else []
+    names = assign_run_names(
+        requested, [*existing.values()], varied, typed=typed, earlier=earlier[-1] if earlier else ()
+    )
     own_files.check_sweep(sweep, {*names, *read_manifest(sweep).run_names})
-    planned = [_job(run, sweep / name, options, command) for run, name in zip(runs, names, strict=True)]
+    planned = [
+        _job(run, sweep / name, options, command)._replace(first_paths=paths)
+        for run, name, paths in zip(runs, names, moved, strict=True)
+    ]
     for index, name in enumerate(names):
         if name in existing:
             ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
@@ -108,7 +124,7 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
     choices = {name: run.choices for name, run in existing.items()} | choices
     index_by_configuration = index_runs(choices, varied)
     stop_file = sweep / STOP_FILE if options.fail_fast else None
-    commands = [task_overrides(words) for words in options.commands]
+    commands = [[word for word in task_overrides(words) if word not in options.moved] for words in options.commands]
     return Plan(planned, runs[0], command, sweep, stop_file, commands, varied, index_by_configuration)
 
 
@@ -196,7 +212,9 @@ def _has_work(job: Job, said: set[str]) -> bool:
             print(f"data: {one_line(note)}", flush=True)  # noqa: T201
             said.add(note)
         return True
-    finished = read_record(job.directory)["status"] == FINISHED
+    record = read_record(job.directory)
+    finished = record["status"] == FINISHED
+    _check_moved_data(job, record)
 
     def warn(line: str) -> None:
         print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: T201
@@ -206,6 +224,28 @@ def _has_work(job: Job, said: set[str]) -> bool:
         more = "to train further, give more (epochs=...)"
         print(f"{show_path(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
     return job.in_sweep or has_work
+
+
+def _check_moved_data(job: Job, record: Mapping[str, Any]) -> None:
+    """Refuse data in another place if they are not those of a run that has no checkpoint, which would say so."""
+    from satae.experiment import build
+    from satae.sweeps.results import flat_choices
+    from satae.training.checkpoint import latest_checkpoint
+
+    before = flat_choices(read_config(job.directory / CONFIG_FILE))
+    moved = {key: path for key, path in flat_choices(job.config).items() if path != before.get(key, path)}
+    typed = " ".join(f"{key}={path}" for key, path in moved.items() if names_data_file(key))
+    if not typed or latest_checkpoint(job.directory) is not None:
+        return
+    data = record.get("data")
+    try:
+        known = isinstance(data, dict) and data.get("fingerprint") == build.dataset(job.config).fingerprint
+    except (OSError, ValueError):
+        return  # check_resume reports it
+    if not known:
+        has_known = isinstance(data, dict) and "fingerprint" in data
+        why = "the numbers in these data are others" if has_known else "no checkpoint says which numbers the data had"
+        raise ConfigError(f"{typed}: {why}; start over with rerun={show_path(job.directory)} {typed}")
 
 
 @contextmanager
@@ -222,7 +262,9 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
         sweep.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(sweep)
         manifest = _extended_manifest(plan, sweep)
-        tensorboard_sweep.start_sweep(sweep, [flat_choices(job.config) for job in plan.jobs], manifest.runs)
+        tensorboard_sweep.start_sweep(
+            sweep, [flat_choices(job.config) | dict(job.first_paths) for job in plan.jobs], manifest.runs
+        )
         write_manifest(sweep, manifest)
         if plan.jobs_to_run:
             text = plan.first.multirun_text([word for words in plan.commands for word in words], sweep)

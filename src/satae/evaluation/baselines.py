@@ -9,7 +9,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,15 +21,19 @@ from torch.optim import Adam
 
 from satae import signals
 from satae.config import Config, ConfigError
+from satae.config.saved_config import read_config, read_config_values
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset, Statistics
 from satae.data.local_files import cache_folder, make_once
-from satae.evaluation.subject import sha256
-from satae.experiment.experiment import Experiment
+from satae.evaluation.subject import Subject, sha256
+from satae.experiment.experiment import Experiment, check_data
 from satae.messages import first_line
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.runs import provenance
-from satae.runs.loading import restore_model
+from satae.runs.layout import CONFIG_FILE, FINISHED
+from satae.runs.loading import read_state, restore_model
+from satae.runs.record import read_record
+from satae.sweeps.results import run_directories
 from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State
 from satae.training.loop import NonFinite
@@ -39,6 +43,81 @@ HIDDEN_UNITS: Final = 200  # in each hidden layer of a classifier
 
 
 # The baseline
+
+
+class Baseline(NamedTuple):
+    """The unregularized baseline of a run."""
+
+    model: DenoisingAutoencoder
+    origin: str  # what it is, for notes
+
+
+def load_baseline(subject: Subject) -> Baseline:
+    """The unregularized baseline of a run: a run of the same sweep if it is there, or else trained and stored.
+
+    Raises:
+        ConfigError: it cannot be trained or stored.
+        Interrupted: a signal arrived.
+    """
+    device = subject.x.device
+    if (found := find_baseline_run(subject)) is not None:
+        directory, state = found
+        return Baseline(_frozen(restore_model(state, str(directory)), device), describe_baseline_run(directory))
+    model = train_baseline(subject.config, subject.data, subject.steps, device)
+    return Baseline(model, "the same trained with alpha=0")
+
+
+def find_baseline_run(subject: Subject) -> tuple[Path, State] | None:
+    """A finished run beside the run of a subject that a training of its baseline would repeat.
+
+    Its configuration is the same but for alpha=0, and so are seed, data, number of steps and program.
+    """
+    if subject.directory is None:
+        return None
+    folder, wanted = subject.directory.absolute().parent, _baseline_settings(replace(subject.config, alpha=0.0))
+    for directory, settings in _plain_runs(folder, folder.stat().st_mtime_ns):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it cannot be read, or is of other data
+            if settings == wanted and _is_finished_by_this_program(directory):
+                state = read_state(directory)
+                check_data(state.facts, subject.data)
+                if state.step == subject.steps:
+                    return directory, state
+    return None
+
+
+def describe_baseline_run(directory: Path) -> str:
+    """What a baseline is that was not trained for the evaluation."""
+    return f"the run {directory.name} beside it, which has alpha=0"
+
+
+@functools.lru_cache(maxsize=8)
+def _plain_runs(folder: Path, changed_ns: int) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs with alpha=0 in a folder, and their settings; ``changed_ns`` is when the folder has changed."""
+    found = []
+    for directory in run_directories(folder):
+        with suppress(ConfigError, OSError):
+            if read_config_values(directory / CONFIG_FILE).get("alpha") == 0:
+                found.append((directory, _baseline_settings(read_config(directory / CONFIG_FILE))))
+    return found
+
+
+def _is_finished_by_this_program(directory: Path) -> bool:
+    record = read_record(directory)
+    programs = [record.get("program"), *(resumed.get("program") for resumed in record.get("resumed", []))]
+    return record["status"] == FINISHED and all(program == provenance.program_version() for program in programs)
+
+
+def _baseline_settings(config: Config) -> dict[str, Any]:
+    """Everything in a configuration that a baseline follows from."""
+    left_out = (*EXECUTION_OPTIONS, *all_path_options())
+    return {key: value for key, value in flatten(config.to_dict()).items() if not is_among(key, left_out)}
+
+
+def _frozen(model: DenoisingAutoencoder, device: torch.device) -> DenoisingAutoencoder:
+    """A trained model as it is measured: without gradients of its weights, in fp32 whatever it was trained with."""
+    model = model.eval().requires_grad_(False).to(device)
+    torch_settings.set_precision(model, "fp32", device)
+    return model
 
 
 def train_baseline(config: Config, data: Dataset, steps: int, device: torch.device) -> DenoisingAutoencoder:
@@ -56,17 +135,13 @@ def train_baseline(config: Config, data: Dataset, steps: int, device: torch.devi
         Interrupted: a signal arrived.
     """
     without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
-    left_out = (*EXECUTION_OPTIONS, *all_path_options())
-    settings = {key: value for key, value in flatten(without.to_dict()).items() if not is_among(key, left_out)}
-    made_of = {**settings, "fingerprint": data.fingerprint, "steps": steps}
+    made_of = {**_baseline_settings(without), "fingerprint": data.fingerprint, "steps": steps}
 
     def make(part: Path) -> None:
         checkpoint.save(part, train_baseline_state(without, data, steps))
 
     file = _train_once("twin", made_of, make)
-    model = restore_model(checkpoint.load(file), str(file)).eval().requires_grad_(False).to(device)
-    torch_settings.set_precision(model, "fp32", device)  # whatever precision it was trained with
-    return model
+    return _frozen(restore_model(checkpoint.load(file), str(file)), device)
 
 
 def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:

@@ -60,6 +60,10 @@ class EvaluationPart(ABC):
             ConfigError: they do not fit; the text is a whole line for the user.
         """
 
+    def find_missing(self, subject: Subject) -> dict[str, str]:
+        """What cannot be measured on these inputs, and why; the key ``""`` stands for the whole part."""
+        return {}
+
     @abstractmethod
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Measure the part."""

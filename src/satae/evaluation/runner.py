@@ -31,13 +31,16 @@ UNIT_NOTE: Final = "noise, lengths, epsilon and errors are in units of the range
 SHARED_SETTINGS: Final = ("best", "split", "samples", "seed")  # no result depends on device, threads or batch size
 
 
-def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path]) -> str:
+def evaluate_runs(
+    runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Path], paths: Mapping[str, str] | None = None
+) -> str:
     """Measure the chosen parts of each run and print them; for several runs print a table of each part.
 
     Args:
         runs: directories of the runs.
         chosen: what to measure, and how.
         folders: the folders of runs and sweeps that the user named.
+        paths: where the data of the runs lie now, by option, if they have moved.
 
     Returns:
         Lines that say where the results are.
@@ -48,10 +51,10 @@ def evaluate_runs(runs: Sequence[Path], chosen: Evaluation, folders: Sequence[Pa
     """
     choose_device(chosen.device)  # refuse it before anything else
     torch_settings.configure_torch(chosen.threads)
-    printer, headlines, refused = ResultPrinter(), dict[Path, Headlines](), list[str]()
+    printer, headlines, refused, said = ResultPrinter(), dict[Path, Headlines](), list[str](), set[str]()
     for run in runs:
         try:
-            headlines[run] = _evaluate_run(run, chosen, printer, alone=len(runs) == 1)
+            headlines[run] = _evaluate_run(run, chosen, printer, said, paths or {}, alone=len(runs) == 1)
         except ConfigError as error:
             if len(runs) == 1:
                 raise
@@ -92,9 +95,14 @@ def build_part(name: str, chosen: Evaluation) -> EvaluationPart:
     return part
 
 
-def _evaluate_run(run: Path, chosen: Evaluation, printer: ResultPrinter, alone: bool) -> Headlines:
-    """Measure and print the chosen parts of a run; returns their headlines."""
-    trained = TrainedRun.read(run, chosen.best)
+def _evaluate_run(
+    run: Path, chosen: Evaluation, printer: ResultPrinter, said: set[str], paths: Mapping[str, str], alone: bool
+) -> Headlines:
+    """Measure and print the chosen parts of a run; returns their headlines.
+
+    What must be left out is printed first, unless it was ``said`` for another run.
+    """
+    trained = TrainedRun.read(run, chosen.best).with_data_at(paths)
     parts = {name: build_part(name, chosen) for name in chosen.parts}
     for name, part in parts.items():
         try:
@@ -116,7 +124,16 @@ def _evaluate_run(run: Path, chosen: Evaluation, printer: ResultPrinter, alone: 
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
     on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    missing = {name: part.find_missing(subject) for name, part in parts.items()}
+    for name, part in parts.items():
+        if "" in missing[name] and not chosen.is_all:
+            track: Any = iter  # nothing can be measured: it is quick
+            _check_measured(name, part.measure(subject, track), chosen)
     printer.print_line(f"{_describe_run(trained, weights)}; {on}")
+    for line in _describe_missing(missing):
+        if line not in said:
+            printer.print_line(f"left out: {line}")
+            said.add(line)
     if measures_something:
         atomic_write.make_folder(folder)
     headlines = dict[str, Mapping[str, Cell]]()
@@ -172,6 +189,15 @@ def _check_measured(name: str, result: PartResult, chosen: Evaluation) -> None:
     """
     if not (result.tables or chosen.is_all):
         raise ConfigError(f"evaluation={name}: {'; '.join(result.notes)}")
+
+
+def _describe_missing(missing: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What cannot be measured, a line for each reason: ``"defence, code probes: the data have no labels"``."""
+    by_reason = dict[str, list[str]]()
+    for name, faults in missing.items():
+        for what, why in faults.items():
+            by_reason.setdefault(why, []).append(f"{name} {what}".rstrip())
+    return [f"{', '.join(whats)}: {why}" for why, whats in by_reason.items()]
 
 
 def _describe_run(run: TrainedRun, weights: str) -> str:

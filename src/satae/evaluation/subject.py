@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +12,12 @@ import torch
 from torch import Generator, Tensor
 
 from satae.config import Config, ConfigError, saved_config
+from satae.config.registry import Choice
 from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
 from satae.experiment.experiment import check_data, check_shape
-from satae.messages import first_line
+from satae.messages import first_line, join_words
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.robustness.norm_ball import Norm, NormBall
@@ -72,6 +74,19 @@ class TrainedRun(NamedTuple):
         except (KeyError, TypeError):
             raise ConfigError(f"{directory}: its checkpoint holds no model; train again") from None
 
+    def with_data_at(self, paths: Mapping[str, str]) -> TrainedRun:
+        """This run with its data in another place, by option such as ``data.path``.
+
+        Raises:
+            ConfigError: its data source has no such option.
+        """
+        options = {key.removeprefix("data."): path for key, path in paths.items()}
+        data = self.config.data
+        for option, path in options.items():
+            if option not in data.options:
+                raise ConfigError(f"data.{option}={path}: data={data.name} of {self.directory} has no such option")
+        return self._replace(config=replace(self.config, data=Choice(**{**vars(data), **options})))
+
     def fingerprint(self) -> str:
         """SHA-256 of the weights and their names."""
         return sha256(self.state.part("model"))
@@ -90,6 +105,8 @@ class Subject(NamedTuple):
     y: Tensor | None  # (n,): their labels
     seed: int
     batch_size: int | None  # None for as many inputs as fit into memory
+    split: str = "test"  # of the inputs
+    directory: Path | None = None  # of the run
 
     @classmethod
     def of(cls, run: TrainedRun, chosen: Evaluation) -> Subject:
@@ -106,6 +123,8 @@ class Subject(NamedTuple):
             torch_settings.set_precision(model, "fp32", device)
             data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
+            if run.best and config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:
+                check_data(read_state(run.directory).facts, data)  # the best weights do not say what the data were
             statistics = data.statistics.to(device)
         except OSError as error:
             raise ConfigError(f"{error.filename or where}: cannot be read ({error.strerror or error})") from None
@@ -116,13 +135,26 @@ class Subject(NamedTuple):
         x = data.batch(split.x[:n]).to(device)
         y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # only its flat set is used
-        return cls(config, run.state.step, model, f_c, data, statistics, x, y, chosen.seed, chosen.batch_size)
+        settings = (chosen.seed, chosen.batch_size, chosen.split, run.directory)
+        return cls(config, run.state.step, model, f_c, data, statistics, x, y, *settings)
 
     @property
     def labels(self) -> Tensor:
         """The labels (n,) of data that have labels."""
         assert self.y is not None
         return self.y
+
+    def why_no_labels(self) -> str:
+        """Why nothing can be said of labels: ``"the test split has no labels; split=valid has"``; empty if it can."""
+        splits = {"training": self.data.train, "valid": self.data.valid, "test": self.data.test}
+        having = [name for name, split in splits.items() if split.y is not None]
+        if not having:
+            return "the data have no labels"
+        if "training" not in having:
+            return "the training split has no labels"
+        others = [f"split={name}" for name in having if name != "training"]
+        remedy = f"; {join_words(others, 'and')} has" if others else ""
+        return f"the {self.split} split has no labels{remedy}" if self.y is None else ""
 
     def inputs_fingerprint(self) -> str:
         """SHA-256 of the inputs and labels that the model is measured on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from satae.config.registry import NOISES
 from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
-from satae.messages import brief, brief_line, first_line, one_line
+from satae.messages import brief, brief_line, count_words, first_line, one_line
 from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
@@ -140,7 +141,7 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 @torch.no_grad()
 def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
-    """Warnings about what trains nothing, is not read, is slow, is hardly noise, or may never learn."""
+    """Warnings about what trains nothing, is not read, is slow, does not fit the data, or may never learn."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
     if resumed and (jump := alpha_jump(experiment, resumed)):
         lines.append(jump)
@@ -161,7 +162,27 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
             f"noise.level={config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is {unit};"
             " choose a higher one, or save brightness as uint8"
         )
+    if in_data_units and config.noise.level > high - low:
+        lines.append(
+            f"noise.level={config.noise.level:g} is wider than the whole range of the data, {low:g} to {high:g}: most"
+            " noisy elements are cut to an end of the range; choose a lower one"
+        )
+    if config.batch_size > (inputs := len(experiment.data.train.x)):
+        lines.append(
+            f"batch_size={config.batch_size} is more than the {inputs:,} training inputs: an epoch is a single update"
+        )
+    if config.threads and config.threads > (cores := _available_cores()):
+        lines.append(
+            f"threads={config.threads} is more than the {count_words(cores, 'core')} that this process may use, which"
+            " makes a run slower, not faster"
+        )
     for layer, z in experiment.model.eval().trace(experiment.examples()[1]).zs.items():
         if (share := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
             lines.append(f"{layer} starts with {share:.0%} of its units saturated and may never learn; see init")
     return lines
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -25,6 +25,8 @@ from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient
 from satae.training.loop import (
     Epoch,
+    NonFinite,
+    NonFiniteData,
     NonFiniteLoss,
     NonFiniteWeights,
     Position,
@@ -138,7 +140,7 @@ class Experiment:
             measured and saved.
 
         Raises:
-            NonFiniteLoss: a loss was nan or infinite.
+            NonFinite: a training loss was nan or infinite.
         """
         pauses = fit(
             self.model,
@@ -153,8 +155,11 @@ class Experiment:
             decoder_norm=self.config.decoder_norm,
             should_pause=should_pause,
         )
-        for self.position, epoch in pauses:
-            yield epoch
+        try:
+            for self.position, epoch in pauses:
+                yield epoch
+        except NonFiniteLoss as error:
+            raise self._with_cause(error, self.data.train) from None
 
     def weights(self) -> State:
         """The model's weights and how to build it; they change with the next step."""
@@ -223,7 +228,7 @@ class Experiment:
         dead more often on fewer. Training is not affected.
 
         Raises:
-            NonFiniteLoss: the last step made the weights useless.
+            NonFinite: the last step made the weights useless, or the validation data cannot be measured.
         """
         data, metrics = self.data, epoch.scalars()
         count = min(len(data.valid.x), len(data.train.x), MEASURED_SAMPLES)
@@ -234,8 +239,28 @@ class Experiment:
             metrics |= {f"{name}/{key}": value for key, value in measured.items()}
         metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
         if not math.isfinite(metrics["valid/total"]):
-            raise NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss)
+            error = NonFiniteLoss(self.step, metrics["valid/total"], epoch.loss, "validation")
+            raise self._with_cause(error, self.data.valid)
         return metrics
+
+    def _with_cause(self, error: NonFiniteLoss, split: Split) -> NonFinite:
+        """The error, with what is wrong with the examples of its split if they cause it whatever the weights are."""
+        remedy = "" if self.config.standardize else ", or set standardize=true"
+        for start in range(0, len(split.x), MEASURED_SAMPLES):
+            x = self.data.batch(split.x[start : start + MEASURED_SAMPLES])
+            target = self.model.standardize(x)
+            for values, fault in (
+                (x, "is not finite in the data"),
+                (target, "is not finite once it is standardized: the data are too large for float32; scale them"),
+                (
+                    target.square(),
+                    f"has a square that is too large for float32; scale the data{remedy}",
+                ),
+            ):
+                bad = ~values.flatten(1).isfinite().all(dim=1)
+                if bad.any():
+                    return NonFiniteData(error, f"example {start + int(bad.nonzero()[0])} of its data {fault}")
+        return error
 
     def measure_rare(self) -> dict[str, float]:
         """Slower metrics, on clean validation data: the code's sensitivity and, for data in the plane, energies."""
@@ -272,6 +297,7 @@ class Experiment:
             "shape": list(self.data.shape),
             "span": list(self.data.span),
             "labels": labels,
+            "fingerprint": self.fingerprint,
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
@@ -281,13 +307,17 @@ class Experiment:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""
         weights = sum(p.numel() for p in self.model.parameters())
         facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
-        noise = "no" if self.config.noise.name == "none" else self.config.noise.name
+        noise, level = f"{self.config.noise.name} noise", getattr(self.config.noise, "level", None)
+        if level is not None:
+            noise += f" {level:g} (data from {self.data.span[0]:g} to {self.data.span[1]:g})"
+        if self.config.noise.name == "none":
+            noise = "no noise"
         labels = f"; {facts['labels']} labels" if facts["labels"] else ""
         return (
             f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
             f" {facts['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
-            f" {noise} noise, on {self.device}"
+            f" {noise}, on {self.device}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:

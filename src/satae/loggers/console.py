@@ -19,14 +19,14 @@ from rich.table import Table
 
 from satae.messages import one_line, printable
 from satae.runs.layout import PICTURES_FOLDER, show_path
-from satae.training.metric_titles import COLLAPSE, COLLAPSED, TITLES
+from satae.training.metric_titles import COLLAPSED, SENSITIVITY, TITLES, collapse_reason
 
 log = logging.getLogger(__name__)
 
 EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run, so that the program
 MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
 WARNING_STYLE: Final = "bold yellow"
-COLLAPSE_MEANING: Final = f"{COLLAPSE}; try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
+COLLAPSE_REMEDY: Final = "try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
 
 
 class PipeSafeConsole(Console):
@@ -124,13 +124,13 @@ class RunConsole:
             end_message: what the logger says at the end of a run.
         """
         self._progress.stop()
-        warning = f"collapsed: {COLLAPSE_MEANING}"
+        warning = f"collapsed: {collapse_reason(metrics, self.epochs)}; {COLLAPSE_REMEDY}" if metrics[COLLAPSED] else ""
         if self.name:
-            if metrics[COLLAPSED]:
+            if warning:
                 log.warning(warning)  # the sweep says it once, for all its runs
             self._write(finished_line(self.name, metrics))
             return
-        if metrics[COLLAPSED]:
+        if warning:
             self.warn(warning)
         self._console.print(_final_table(metrics))
         self.info(f"results      {show_path(directory)}")
@@ -157,14 +157,18 @@ def finished_line(name: str, metrics: Mapping[str, float]) -> str:
 
 
 def _final_table(metrics: Mapping[str, float]) -> Table:
-    """One row for each metric, with indented rows for its layers; one column for each split."""
-    table = Table("", box=None, pad_edge=False)
+    """One row for each metric, with indented rows for its layers; one column for each split.
+
+    All are measured on inputs with the noise of training, but those of ``measure_rare``, which are named clean.
+    """
+    table = Table("noisy inputs, as in training", box=None, pad_edge=False)
     table.add_column("train", justify="right")
     table.add_column("valid", justify="right")
     for key, title in TITLES.items():
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
         for metric in found:
-            label = title.long if metric == key else f"  {metric.rpartition('/')[2]}"
+            clean = " (clean inputs)" if f"valid/{key}" == SENSITIVITY else ""
+            label = f"{title.long}{clean}" if metric == key else f"  {metric.rpartition('/')[2]}"
             values = (metrics.get(f"{split}/{metric}") for split in ("train", "valid"))
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table

@@ -60,7 +60,7 @@ class TensorBoardLogger(Logger):
 
     def log_command(self, command: str) -> None:
         self._writer.add_custom_scalars(CHART_LAYOUT)
-        self._writer.add_text("run", command)
+        self._writer.add_text("run", code_block(command))
 
     def log_scalars(self, values: Mapping[str, float], epoch: int) -> None:
         # one event takes a fifth of the time of an event for each number
@@ -106,6 +106,12 @@ def _sort_before_now(directory: Path) -> None:
         latest = now - len(dated) + number
         if int(second) > latest:
             path.rename(path.with_name(f"{EVENT_FILE_PREFIX}{latest:010}{rest}"))
+
+
+def code_block(text: str) -> str:
+    """Markdown that shows a text as it is: a block of code with a fence that is longer than any in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def encode_events(events: Iterable[Event], wall_time: float = 0.0) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from satae.config import ConfigError
 from satae.messages import clean_text, count_words, first_line, format_value, quote_word
-from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE
+from satae.runs.layout import CONFIG_FILE, METRICS_FILE, OUTPUTS_FOLDER, RECORD_FILE, show_path
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun, left_out_folders, run_directories, try_read_run
 
@@ -113,6 +113,16 @@ def waiting_runs(folder: Path) -> list[str]:
 def waiting_text(waiting: int, all_runs: int) -> str:
     """``1 of 8 runs has not started``."""
     return f"{waiting:,} of {count_words(all_runs, 'run')} {'has' if waiting == 1 else 'have'} not started"
+
+
+def waiting_lines(folders: Sequence[Path]) -> list[str]:
+    """A line for each sweep that has runs that have not started, with the command that starts them."""
+    lines = list[str]()
+    for folder in dict.fromkeys(folders):
+        if waiting := len(waiting_runs(folder)):
+            text = waiting_text(waiting, waiting + len(find_runs(folder)))
+            lines.append(f"{show_path(folder)}: {text}; {resume_hint(folder)}")
+    return lines
 
 
 def resume_hint(sweep: Path) -> str:

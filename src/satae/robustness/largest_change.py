@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from typing import Final, NamedTuple
 
 import torch
@@ -16,7 +17,10 @@ JACOBIAN_NUMBERS: Final = 1 << 24  # elements of Jacobians in memory at once
 
 
 class LargestChange(NamedTuple):
-    """The largest change that was found: a lower bound on the true one."""
+    """The largest change that was found: a lower bound on the true one.
+
+    Both numbers are nan for an input where the search met an output, a change or a gradient that is not finite.
+    """
 
     change: Tensor  # (N,), of the output, in the norm of the ball
     slope: Tensor  # (N,), largest ratio of output change to input change: a local Lipschitz estimate
@@ -40,6 +44,7 @@ def largest_change(
     """
     with torch.no_grad():
         f_x = f(x)
+    lost = ~f_x.flatten(1).isfinite().all(dim=1)
     found = LargestChange(torch.zeros(len(x)).to(f_x), torch.zeros(len(x)).to(f_x), x.clone())
     for restart in range(restarts):
         point = ball.random_start(x, streams, restart)
@@ -49,6 +54,7 @@ def largest_change(
                 change = vector_norm(f(point) - f_x, ball.norm)
                 (gradient,) = torch.autograd.grad(change.sum(), point)
             point, change = point.detach(), change.detach()
+            lost |= ~(change.isfinite() & gradient.flatten(1).isfinite().all(dim=1))
             distance = ball.distance(point, x)
             found = LargestChange(
                 torch.maximum(found.change, change),
@@ -58,7 +64,7 @@ def largest_change(
             if step < steps:
                 size = 2 * ball.epsilon * (1 - step / steps)  # smaller and smaller, so that the path settles at a peak
                 point = ball.ascend(point, gradient, size, x)
-    return found
+    return found._replace(change=found.change.masked_fill(lost, nan), slope=found.slope.masked_fill(lost, nan))
 
 
 def jacobian_norm(f: Function, x: Tensor) -> Tensor:

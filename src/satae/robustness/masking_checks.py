@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
@@ -129,6 +131,12 @@ def is_rare(offenders: Estimate) -> CheckOutcome:
     if offenders.low > RARE:
         return "failed"
     return "passed" if offenders.high <= RARE_WITH_SLACK else "open"
+
+
+@functools.cache
+def fewest_inputs() -> int:
+    """The number of inputs below which :func:`is_rare` never passes, even if no input offends."""
+    return next(n for n in itertools.count(1) if is_rare(fraction_estimate(0, n)) == "passed")
 
 
 def is_at_chance(accuracy: Estimate, chance: float) -> CheckOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,13 @@ def is_written_name(name: str, names: Collection[str]) -> bool:
     """Whether a file or folder has one of these names, or is an event file, or is only half written."""
     is_partial = name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
     return name in names or name.startswith(EVENT_FILE_PREFIX) or is_partial
+
+
+def name_one_run(sweep: Path, option: str = "") -> str:
+    """Say that a folder is a sweep, and name a run of it, as the value of an option such as ``rerun=``."""
+    example = min((record.parent for record in sweep.glob(f"*/{RECORD_FILE}")), default=None)
+    such_as = "" if example is None else f", such as {shlex.quote(option + show_path(example))}"
+    return f"is a sweep; name one of its runs{such_as}"
 
 
 def show_path(path: Path) -> str:

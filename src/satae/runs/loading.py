@@ -8,9 +8,12 @@ from pathlib import Path
 import torch
 
 from satae.config.saved_config import restore_config
+from satae.errors import ConfigError
 from satae.experiment import build
-from satae.messages import brief_line, one_line
+from satae.messages import brief, brief_line, one_line
 from satae.model.autoencoder import DenoisingAutoencoder
+from satae.runs.layout import FAILED, MANIFEST_FILE, name_one_run
+from satae.runs.record import read_record
 from satae.training import checkpoint
 from satae.training.checkpoint import State, best_path, latest_checkpoint, list_checkpoints
 
@@ -55,12 +58,26 @@ def read_state(path: Path, *, best: bool = False) -> State:
             raise FileNotFoundError(
                 f"{one_line(path)}: no best weights yet: no epoch has ended with all of alpha; take the newest"
             )
+        if not best_path(path).is_file() and path.is_dir():
+            raise FileNotFoundError(f"{one_line(path)}: {_why_no_checkpoint(path)}")
         return checkpoint.load(best_path(path))
     if (state := latest_checkpoint(path)) is None:
-        raise FileNotFoundError(
-            f"{one_line(path)}: no checkpoint there; name a run directory that satae-train has made"
-        )
+        raise FileNotFoundError(f"{one_line(path)}: {_why_no_checkpoint(path)}")
     return state
+
+
+def _why_no_checkpoint(path: Path) -> str:
+    """Why a folder holds no checkpoint, and what to name instead."""
+    if (path / MANIFEST_FILE).is_file():
+        return name_one_run(path)
+    try:
+        record = read_record(path)
+    except (ConfigError, OSError):
+        return "no checkpoint there; name a run directory that satae-train has made"
+    if record["status"] == FAILED:
+        code = f" (exit code {brief(record['exit_code'])})" if "exit_code" in record else ""
+        return f"no checkpoint there: the run failed in training{code} before its first one, so there is no model"
+    return f"no checkpoint there: the status of the run is {brief(record['status'])}"
 
 
 def restore_model(state: State, where: str) -> DenoisingAutoencoder:

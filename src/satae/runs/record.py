@@ -21,8 +21,8 @@ from omegaconf import OmegaConf
 from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
-from satae.config.saved_config import read_json
-from satae.config.schema import with_absolute_paths
+from satae.config.saved_config import read_config_values, read_json
+from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
 from satae.errors import exit_code
 from satae.messages import first_line
 from satae.runs.layout import (
@@ -38,7 +38,7 @@ from satae.runs.layout import (
     RUNNING,
 )
 from satae.runs.locks import lock_directory
-from satae.runs.provenance import git_state, package_versions
+from satae.runs.provenance import git_state, package_versions, program_version
 
 RECORD_TYPES: Final[dict[str, type]] = {
     "status": str,
@@ -46,6 +46,7 @@ RECORD_TYPES: Final[dict[str, type]] = {
     "folder": str,
     "overrides": list,
     "resumed": list,
+    "first_paths": dict,
     "started": str,
     "wall_s": float,
     "exit_code": int,
@@ -61,7 +62,8 @@ class RunRecord:
     """Writes the files of a run while it trains; no other process can write to its directory meanwhile.
 
     config.yaml      every option, as plain data
-    run.json         command, folder, versions, state of the sources, data, threads, device, times, status, exit code;
+    run.json         command, folder, versions, state and digest of the sources, data, threads, device, times,
+                     status, exit code;
                      for each time that the run was resumed: command, versions, sources, earlier threads and device
     metrics.jsonl    one line an epoch
     metrics.json     metrics of the last epoch, the speed and the wall time
@@ -82,6 +84,7 @@ class RunRecord:
         overrides: list[str],
         *,
         rerun_of: Path | None = None,
+        first_paths: Mapping[str, str] | None = None,
     ) -> Self:
         """Create the directory and the record of a new run.
 
@@ -91,6 +94,7 @@ class RunRecord:
             command: the command line as the user typed it.
             overrides: the overrides of this run; a command line can start several.
             rerun_of: directory of the run whose configuration is reused.
+            first_paths: the files that earlier runs of the sweep read, by option, if the same data were moved.
 
         Raises:
             ConfigError: the directory already holds a run, or another process works there.
@@ -102,10 +106,12 @@ class RunRecord:
             "folder": str(Path.cwd()),
             "overrides": overrides,
             **({"rerun_of": str(rerun_of)} if rerun_of else {}),
+            **({"first_paths": dict(first_paths)} if first_paths else {}),
             "seed": config.seed,
             "started": _now(),
             "versions": package_versions(),
             "sources": git_state(),
+            "program": program_version(),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
@@ -137,6 +143,7 @@ class RunRecord:
                 "at": _now(),
                 "versions": package_versions(),
                 "sources": git_state(),
+                "program": program_version(),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
             facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
@@ -208,8 +215,19 @@ class RunRecord:
         if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
             raise ValueError(f"{path}: the first {epoch} epochs are not complete; train again")
         atomic_write.replace(path, b"".join(map(_encode_line, kept)))
+        self._record_moved_files(config)
         _write_config(self.directory, config)
         return {key: value for key, value in kept[-1].items() if key != "epoch"} if kept else {}
+
+    def _record_moved_files(self, config: Config) -> None:
+        """Record where the data were, if the run resumes with other names of files."""
+        before = flatten(read_config_values(self.directory / CONFIG_FILE))
+        now = flatten(with_absolute_paths(config).to_dict())
+        moved = {key: before[key] for key in all_path_options() if key in now and before.get(key, now[key]) != now[key]}
+        moved = {key: path for key, path in moved.items() if not is_among(key, EXECUTION_OPTIONS)}
+        if moved:
+            self._facts["resumed"][-1]["before"] |= moved
+            self.add_facts(first_paths={**moved, **self._facts.get("first_paths", {})})
 
     def write_final_metrics(self, metrics: Mapping[str, float]) -> None:
         """Write ``metrics.json``, with the wall time of all processes that trained this run."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -133,7 +134,12 @@ class RequestedRun(NamedTuple):
 
 
 def assign_run_names(
-    requested: Sequence[RequestedRun], existing: Sequence[RunResult], varied: Sequence[str]
+    requested: Sequence[RequestedRun],
+    existing: Sequence[RunResult],
+    varied: Sequence[str],
+    *,
+    typed: Sequence[str] = (),
+    earlier: Sequence[str] = (),
 ) -> list[str]:
     """The name of each requested run: that of the existing run with its configuration, or a new one.
 
@@ -141,6 +147,8 @@ def assign_run_names(
         requested: runs that the command line asks for.
         existing: runs that the sweep already has.
         varied: the options that the sweep varies, in the order in which they were typed.
+        typed: the words of this command line, for a refusal.
+        earlier: the words of the sweep's last command line, for a refusal.
 
     Raises:
         ConfigError: a run is requested twice, or differs from an existing one in an option that is not varied.
@@ -157,7 +165,7 @@ def assign_run_names(
             raise ConfigError(f"{run_name(run.words, varied)}: is asked for twice; leave one of them out")
         seen.add(key)
         if key not in name_by_identity:
-            _check_fixed_options(run.choices, distinct, existing, varied)
+            _check_fixed_options(run.choices, distinct, existing, varied, typed, earlier)
             name = run_name(run.words, varied)
             name_by_identity[key] = run_name(run.words, varied, run.choices) if name in taken else name
             taken.add(name_by_identity[key])
@@ -225,7 +233,12 @@ def _fixed_options(choices: Choices, varied: Sequence[str]) -> dict[str, str]:
 
 
 def _check_fixed_options(
-    choices: Choices, fixed: Sequence[Mapping[str, str]], existing: Sequence[RunResult], varied: Sequence[str]
+    choices: Choices,
+    fixed: Sequence[Mapping[str, str]],
+    existing: Sequence[RunResult],
+    varied: Sequence[str],
+    typed: Sequence[str],
+    earlier: Sequence[str],
 ) -> None:
     """Refuse a run that differs from existing runs in options that the sweep does not vary; all are named."""
     if PRESETS in varied:
@@ -233,13 +246,28 @@ def _check_fixed_options(
     wanted = _fixed_options(choices, varied)
     for options in fixed:
         if found := differences(options, wanted):
-            typed = " ".join(f"{key}={now}" for key, (_, now) in found.items())
+            sweep, keys = existing[0].directory.parent, {_key_of(word) for word in typed}
+            wrong = " ".join(f"{key}={now}" for key, (_, now) in found.items())
             had = " ".join(f"{key}={was}" for key, (was, _) in found.items())
-            both = " ".join(f"{key}={was},{now}" for key, (was, now) in found.items())
-            raise ConfigError(
-                f"{typed}: the runs of {shorten(existing[0].directory.parent)} have {had}; repeat the same options,"
-                f" choose another sweep name, or give both values: {both}"
+            both = {key: f"{key}={was},{now}" for key, (was, now) in found.items()}
+            remedy = "repeat the same options, choose another sweep name, or give both values: " + " ".join(
+                both.values()
             )
+            if earlier and typed and not all({key, key.partition(".")[0]} & keys for key in found):
+                own = [both.get(_key_of(word), word) for word in typed]
+                remedy = f"type the whole line: {_whole_line(sweep, earlier, own)}"
+            raise ConfigError(f"{wrong}: the runs of {shorten(sweep)} have {had}; {remedy}")
+
+
+def _whole_line(sweep: Path, earlier: Sequence[str], typed: Sequence[str]) -> str:
+    """An earlier command line of a sweep with what is typed now in the place of its own values, or after them."""
+    own = {_key_of(word): word for word in typed}
+    kept = [own.pop(_key_of(word), word) for word in earlier]
+    return shlex.join(["satae-train", sweep_argument(sweep), *kept, *own.values()])
+
+
+def _key_of(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
 
 
 def _digest(text: str, letters: int = 8) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from satae.config import Config, ConfigError
 from satae.config.saved_config import read_config_values
-from satae.config.schema import SEED, flatten, with_absolute_paths
+from satae.config.schema import SEED, flatten, is_among, with_absolute_paths
 from satae.messages import count_words, first_line, one_line
 from satae.runs.layout import CONFIG_FILE, FAILED, FINISHED, MANIFEST_FILE, RECORD_FILE
 from satae.runs.record import read_epochs, read_final_metrics, read_record
@@ -110,6 +110,10 @@ def read_run(directory: Path) -> RunResult:
     """
     record = read_record(directory)
     choices = flatten(read_config_values(directory / CONFIG_FILE))
+    # the same data in another place do not make it another run
+    choices |= {
+        key: path for key, path in record.get("first_paths", {}).items() if is_among(key, ["data"]) and key in choices
+    }
     if type(choices.get(SEED, 0)) is not int:
         raise ConfigError(f"{directory / CONFIG_FILE}: {SEED} is not a whole number")
     # if a finished run was extended and then interrupted, its metrics.json still belongs to the fewer epochs

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from satae import atomic_write
 from satae.config.schema import SEED
-from satae.loggers.console import COLLAPSE_MEANING, WARNING_STYLE, PipeSafeConsole, finished_line
+from satae.loggers.console import COLLAPSE_REMEDY, WARNING_STYLE, PipeSafeConsole, finished_line
 from satae.messages import brief, count_words, format_compact, join_words, one_line, quote_word
 from satae.runs.layout import FAILED, FINISHED, RUNS_CSV_FILE, find_log, show_path
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
@@ -22,7 +22,7 @@ from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.text import format_deviation
-from satae.training.metric_titles import TABLE_METRICS, column_title
+from satae.training.metric_titles import COLLAPSE, TABLE_METRICS, column_title
 
 PIPED_WIDTH: Final = 140  # letters of a line if the output is not a terminal
 NARROWEST_OPTION: Final = 12  # letters of a column of options whose values are longer
@@ -53,7 +53,7 @@ def print_sweep(
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
     if collapsed := sum(group.collapsed_runs for group in groups):
         of = count_words(sum(len(group.finished_runs) for group in groups), "finished run")
-        console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE_MEANING}", style=WARNING_STYLE)
+        console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE}; {COLLAPSE_REMEDY}", style=WARNING_STYLE)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
         logs = [log for run in failed if (log := find_log(run.directory))]  # hydra/job_logging may write none

@@ -143,9 +143,10 @@ def writes_events(choices: Mapping[str, Any]) -> bool:
 def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
     """Write what varies, and the layout of the charts."""
     varied = varying_keys(choices)
-    values = {key: [_hparams_value(one[key]) for one in choices if key in one] for key in varied if key != SEED}
+    shown = [_hparams_values(one) for one in choices]
+    values = {key: [one[key] for one in shown if key in one] for key in varied if key != SEED}
     settings = hparams_config_pb(
-        [HParam(key, _domain(of_key)) for key, of_key in values.items()],
+        [HParam(key, _domain(of_key)) for key, of_key in values.items() if of_key],
         [Metric(tag, display_name=column_title(tag)) for tag in HPARAMS_METRICS],
     )
     layout = custom_scalars({**(BAND_LAYOUT if SEED in varied else {}), **CHART_LAYOUT})
@@ -165,7 +166,7 @@ def _show_groups(sweep: Path, groups: Mapping[str, SeedGroup]) -> None:
 
 def _show_run(run: RunResult, configuration: str) -> None:
     """Write what a run chose, and how it ended if it has; seeds of one configuration form one session group."""
-    values, started = {key: _hparams_value(value) for key, value in run.choices.items()}, earliest_start([run])
+    values, started = _hparams_values(run.choices), earliest_start([run])
     session = hparams_pb(values, trial_id=configuration, start_time_secs=started)
     data = session.value[0].metadata.plugin_data  # its order differs between processes
     data.content = plugin_data_pb2.HParamsPluginData.FromString(data.content).SerializeToString(deterministic=True)
@@ -225,8 +226,14 @@ def _domain(values: Iterable[Any]) -> Discrete | RealInterval:
     return Discrete([float(value) if type(value) is int else value for value in found])
 
 
-def _hparams_value(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else format_value(value)
+def _hparams_values(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices of a run as TensorBoard can show them; null is a missing value, which any column can have.
+
+    All values of a column must be of one type: TensorBoard cannot sort text among numbers, nor find it by a filter.
+    """
+    kinds = bool | int | float | str
+    shown = {key: value if isinstance(value, kinds) else format_value(value) for key, value in choices.items()}
+    return {key: value for key, value in shown.items() if choices[key] is not None}
 
 
 def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:

@@ -77,9 +77,16 @@ class NonFinite(ArithmeticError):
 class NonFiniteLoss(NonFinite):
     """The loss became nan or infinite."""
 
-    def __init__(self, step: int, value: float, last: float | None) -> None:
+    def __init__(self, step: int, value: float, last: float | None, split: str = "training") -> None:
         before = "at the first step" if step == 1 else f"after {last:.6g} the step before" if last is not None else ""
-        super().__init__(f"the loss is {value} at step {step}" + (f", {before}" if before else ""))
+        super().__init__(f"the {split} loss is {value} at step {step}" + (f", {before}" if before else ""))
+
+
+class NonFiniteData(NonFinite):
+    """The loss became nan or infinite because of the data; other weights would not help."""
+
+    def __init__(self, loss: NonFiniteLoss, fault: str) -> None:
+        ArithmeticError.__init__(self, f"{str(loss).partition(';')[0]}: {fault}")
 
 
 class NonFiniteWeights(NonFinite):
@@ -131,7 +138,7 @@ def fit(
         should_pause: called with the number of each finished step.
 
     Raises:
-        NonFiniteLoss: a loss was nan or infinite.
+        NonFiniteLoss: a training loss was nan or infinite.
     """
     per_epoch = steps_per_epoch(len(dataset.train.x), batch_size)
     take_step = plain_step(optimizer)

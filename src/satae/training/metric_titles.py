@@ -1,6 +1,9 @@
 """The titles of the metrics: one table for the console, TensorBoard, the table of a sweep and the report."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from satae.messages import join_words
 
 LOW_ENERGY: Final = 0.01  # a place with less energy counts as reconstructed; in the data's units squared
 
@@ -30,8 +33,25 @@ DEAD: Final = "valid/dead_fraction"
 SENSITIVITY: Final = "valid/code_sensitivity"
 TOTAL: Final = "valid/total"
 COLLAPSED: Final = "valid/collapsed"
-COLLAPSE: Final = "the reconstruction is no better than the mean of the data, or a whole encoder layer is dead"
+COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than the mean of the data
+HIGH_FVU: Final = f"{COLLAPSED_FVU:g} or more: hardly better than the mean of the data"
+COLLAPSE: Final = f"valid fvu is high ({HIGH_FVU}), or all units of an encoder layer are dead"  # of several runs
+FEW_EPOCHS: Final = 10  # after fewer, a high fvu may only mean that the training was short
 TABLE_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, "valid/energy", "valid/low_energy_area")
+
+
+def collapse_reason(metrics: Mapping[str, float], epochs: int) -> str:
+    """Why a run counts as collapsed: a layer is dead, or the validation error is high.
+
+    Args:
+        metrics: final metrics of the run.
+        epochs: number of epochs that it trained.
+    """
+    dead = [key.removeprefix(f"{DEAD}/") for key, share in metrics.items() if key.startswith(f"{DEAD}/") and share == 1]
+    if dead:
+        return f"all units of {join_words(dead, 'and')} are dead"
+    short = ", or not trained long enough yet" if epochs < FEW_EPOCHS else ""
+    return f"valid fvu {metrics[FVU]:.3g} ({HIGH_FVU}{short})"
 
 
 def long_title(metric: str) -> str:

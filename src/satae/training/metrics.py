@@ -13,10 +13,9 @@ from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
-from satae.training.metric_titles import LOW_ENERGY
+from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY
 
 LARGEST_BATCH: Final = 1000  # samples in one forward pass
-COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than the mean of the data
 MAP_SIDE: Final = 101  # points of an energy map along each axis
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 
@@ -50,7 +49,8 @@ def measure(
         saturated_fraction, and /<layer>: share of encoder units and samples in the flat set.
         dead_fraction, and /<layer>: share of encoder units that stay in one flat interval for every sample.
         active_code_units: code units outside the flat set, mean over the samples.
-        collapsed: 1 where some encoder layer has only dead units, or ``fvu`` is at least 0.99; else 0.
+        collapsed: 1 where some encoder layer has only dead units, or ``fvu`` is not below 0.99, or is nan because all
+            examples of the split are the mean of the training split; else 0.
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
@@ -75,7 +75,7 @@ def measure(
         "fvu": fvu,
         "psnr": psnr(mse, peak),
         **shares,
-        "collapsed": float(bool(dead_layers) or fvu >= COLLAPSED_FVU),
+        "collapsed": float(bool(dead_layers) or not fvu < COLLAPSED_FVU),
     }
 
 
@@ -88,7 +88,9 @@ def variances(error: Tensor, x: Tensor, statistics: Statistics) -> tuple[Tensor,
 
 
 def psnr(mse: float, peak: float) -> float:
-    """The peak signal-to-noise ratio in dB of a mean squared error: 10 log10(peak^2 / mse)."""
+    """The peak signal-to-noise ratio in dB of a mean squared error: 10 log10(peak^2 / mse); nan without a range."""
+    if not peak:
+        return math.nan
     return 10 * (math.log10(peak**2) - math.log10(mse)) if mse else math.inf
 
 
@@ -157,4 +159,4 @@ def code_sensitivity(model: DenoisingAutoencoder, x: Tensor, width: float, gener
     noise = torch.empty_like(x).normal_(generator=generator)
     code, moved = model.encode(x), model.encode(x + PERTURBATION * width * noise)
     variance = (code - code.mean(dim=0)).square().sum()
-    return ((moved - code).square().sum() / variance).item()
+    return ((moved - code).square().sum() / variance).item() if variance else math.nan

@@ -65,6 +65,10 @@ class Code(EvaluationPart):
     train: Count
     neighbours: Neighbors
 
+    def find_missing(self, subject: Subject) -> dict[str, str]:
+        """The probes, without labels."""
+        return {"probes": why} if (why := _why_no_probes(subject, self)) else {}
+
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Describe each encoder layer and the code on clean inputs, and train probes on the code."""
         from satae.robustness.estimates import fraction_estimate, mean_estimate
@@ -185,17 +189,28 @@ def _pictures(subject: Subject, layers: Mapping[str, EncoderLayer], norms: Tenso
 # Probes: classifiers that tell how much of the labels is in a representation
 
 
+def _probe_labels(subject: Subject, options: Code) -> Tensor:
+    """The labels of the training inputs that the probes learn from."""
+    data = subject.data
+    assert data.train.y is not None
+    return data.train.y[: data.few(min(options.train, len(data.train.y)))]
+
+
+def _why_no_probes(subject: Subject, options: Code) -> str:
+    """Why no probe can be trained; empty if one can."""
+    if why := subject.why_no_labels():
+        return why
+    y = _probe_labels(subject, options)
+    return f"the {len(y)} training inputs have one label" if len(y.unique()) < 2 else ""
+
+
 def _probe_rows(subject: Subject, options: Code, track: Track, notes: list[str]) -> Iterator[CodeRow]:
     """The accuracies of equal probes on the code and on the inputs themselves; notes say what was left out."""
-    data = subject.data
-    if data.train.y is None or subject.y is None:
-        notes.append("no accuracies: the data have no labels")
+    if why := _why_no_probes(subject, options):
+        notes.append(f"no accuracies: {why}")
         return
-    n = data.few(min(options.train, len(data.train.y)))
-    y = data.train.y[:n]
-    if len(y.unique()) < 2:
-        notes.append(f"no accuracies: the {n} training inputs have one label")
-        return
+    data, y = subject.data, _probe_labels(subject, options)
+    n = len(y)
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -210,7 +225,7 @@ def _probe_rows(subject: Subject, options: Code, track: Track, notes: list[str])
     }
     for of, probe in track([*product(representations, probes)]):
         train, test = representations[of]
-        accuracy, converged = probe_accuracy(probes[probe](), (train, y), (test, subject.y))
+        accuracy, converged = probe_accuracy(probes[probe](), (train, y), (test, subject.labels))
         if not converged:
             notes.append(f"the linear probe of the {of} had not converged after {PROBE_ITERATIONS} passes")
         yield CodeRow(of, probe, *accuracy)

@@ -104,6 +104,15 @@ class Defence(EvaluationPart):
             check_radii("epsilons", self.epsilons, math.sqrt(math.prod(run.shape)))
         check_libraries(self)
 
+    def find_missing(self, subject: Subject) -> dict[str, str]:
+        """All of it, without labels that a classifier can learn; a verdict that it holds, with too few inputs."""
+        from satae.evaluation.parts.defence_measure import find_labels_fault, find_too_few
+
+        if fault := find_labels_fault(subject):
+            return {"": fault}
+        too_few = find_too_few(min(self.samples, len(subject.x)))
+        return {"verdict": too_few} if too_few else {}
+
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Attack the classifier alone, behind the baseline and behind the autoencoder."""
         from satae.evaluation.parts.defence_measure import measure_defence

@@ -8,21 +8,28 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from satae.config import ConfigError
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import Pipeline, load_classifier, train_baseline
+from satae.evaluation.baselines import (
+    Pipeline,
+    describe_baseline_run,
+    find_baseline_run,
+    load_baseline,
+    load_classifier,
+)
 from satae.evaluation.part import ALONE, BASELINE, OWN
 from satae.evaluation.result import Cell, PartResult, ResultTable
 from satae.evaluation.subject import Subject
+from satae.messages import count_words
 from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, Picture, draw_each
 from satae.robustness import external_attacks
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients, steepen_activations
 from satae.robustness.estimates import Estimate
-from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, run_checks, verdict
+from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, fewest_inputs, run_checks, verdict
 from satae.robustness.norm_ball import Norm, vector_norm
 
 if TYPE_CHECKING:
@@ -52,9 +59,9 @@ GRADIENT_PATHS: Final = {
 LABELS: Final = {ALONE: "the classifier alone", BASELINE: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
 LARGEST_LABEL: Final = 9999
 GREY_DISTANCE: Final = 0.5  # share of the range of the data: within it each value can become the middle of the range
-NO_LABELS_NOTE: Final = (
-    "no defence: the data have no labels; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with"
-    " data.labels, data=folder with a folder for each class, data=hf with data.label"
+WHERE_LABELS_ARE: Final = (
+    "; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with data.labels, data=folder with a"
+    " folder for each class, data=hf with data.label"
 )
 
 
@@ -65,11 +72,11 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     input. The verdict of eleven checks stands beside it.
 
     Raises:
-        ConfigError: the labels cannot be learned, or a library cannot attack such a model.
+        ConfigError: a library cannot attack such a model.
     """
-    if subject.y is None or subject.data.train.y is None:
-        return PartResult([], {}, notes=[NO_LABELS_NOTE])
-    _check_labels(subject.labels, subject.data.train.y)
+    if fault := find_labels_fault(subject):
+        has_none = subject.data.train.y is None and subject.y is None
+        return PartResult([], {}, notes=[f"no defence: {fault}{WHERE_LABELS_ARE if has_none else ''}"])
     subject = subject.first(options.samples)
     budget = Budget(options.steps, options.restarts, options.queries)
     settings = AttackSettings(options.norm, budget, tuple(options.temperatures), libraries=_library_names(options))
@@ -101,18 +108,30 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     )
 
 
-def _check_labels(found: Tensor, trained: Tensor) -> None:
-    """Refuse labels that a classifier cannot learn.
+def find_labels_fault(subject: Subject) -> str:
+    """Why a classifier cannot learn the labels, or cannot be tried on them; empty if it can.
 
-    Raises:
-        ConfigError: they are not 0, 1, ..., or some of them are not in the training data.
+    It needs labels 0, 1, ..., and all of them in the training data.
     """
+    if (why := subject.why_no_labels()) or subject.data.train.y is None:
+        return why
+    found, trained = subject.labels, subject.data.train.y
     most = int(trained.max())
     if min(int(trained.min()), int(found.min())) < 0 or most > LARGEST_LABEL or int(found.max()) > most:
-        raise ConfigError(
-            f"defence: labels from {int(trained.min())} to {most} in training and from {int(found.min())} to"
+        return (
+            f"labels from {int(trained.min())} to {most} in training and from {int(found.min())} to"
             f" {int(found.max())} here; number them from 0 to {LARGEST_LABEL} at most, with all in training"
         )
+    return ""
+
+
+def find_too_few(inputs: int) -> str:
+    """What to say if there are too few inputs for a masking check to pass; empty if there are enough."""
+    needed = fewest_inputs()
+    if inputs >= needed:
+        return ""
+    few = count_words(inputs, "input is", "inputs are")
+    return f"{few} too few for masking checks to pass, which takes {needed}: the verdict cannot be that accuracy holds"
 
 
 def check_libraries(options: Defence) -> None:
@@ -149,7 +168,7 @@ def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
     classifier = load_classifier(subject.data).to(device)
     modules: dict[str, list[nn.Module]] = {ALONE: [classifier]}
     if subject.config.alpha > 0:
-        modules[BASELINE] = [train_baseline(subject.config, subject.data, subject.steps, device), classifier]
+        modules[BASELINE] = [load_baseline(subject).model, classifier]
     modules[OWN] = [subject.model, classifier]
     return {name: Pipeline.of(name, *chain) for name, chain in modules.items()}
 
@@ -281,6 +300,10 @@ def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
 
 
 def _input_notes(subject: Subject, grey_radius: float) -> Iterator[str]:
+    if subject.config.alpha > 0 and (run := find_baseline_run(subject)) is not None:
+        yield f"{BASELINE}: its autoencoder is {describe_baseline_run(run[0])}"
+    if fault := find_too_few(len(subject.x)):
+        yield fault
     why = "within it every input can become an even grey, so accuracy must fall to chance"
     yield f"epsilon {grey_radius:g} is added: {why}"
     present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]

@@ -57,6 +57,11 @@ class Manifold(EvaluationPart):
         """Refuse another data set that is missing, or does not fit."""
         other_data_set(self.other, run.config.data.name, run.shape)
 
+    def find_missing(self, subject: Subject) -> dict[str, str]:
+        """The comparison with other images, if the inputs are none."""
+        other = other_data_set(self.other, subject.config.data.name, subject.data.shape)
+        return {"with other images": "the inputs are no images"} if other == NO_OTHER != self.other else {}
+
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Compare the energy 1/2 |x - x_hat|^2 of clean inputs with that of other inputs, which should be higher.
 

@@ -13,6 +13,7 @@ from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import baseline_panels
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
+from satae.messages import count_words
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, draw_each
 from satae.sweeps.series import Comparison
@@ -39,6 +40,7 @@ COLUMNS: Final = (
     "n",
 )
 CERTIFIED_SHARE: Final = "certified share"  # in figures alone
+UNMEASURED: Final = "unmeasured"  # inputs, in notes alone; the means over all inputs are nan then
 SHOWN_COLUMNS: Final = ("model", "output", "norm", "epsilon", "change", "change share", "slope", "certified", "n")
 NOTES: Final = (
     "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
@@ -85,13 +87,13 @@ class Perturbation(EvaluationPart):
         is measured in the norm of its ball, and as a fraction of the mean distance between the outputs of two inputs,
         so that models of different scales can be compared. The unregularized baseline is measured beside the model.
         """
-        from satae.evaluation.baselines import train_baseline
+        from satae.evaluation.baselines import load_baseline
         from satae.robustness.ibp import Encoder
 
         subject = subject.first(self.samples)
-        models = {OWN: subject.model}
+        models, origin = {OWN: subject.model}, ""
         if subject.config.alpha > 0:
-            models[BASELINE] = train_baseline(subject.config, subject.data, subject.steps, subject.x.device)
+            models[BASELINE], origin = load_baseline(subject)
         radii: dict[Norm, Sequence[float]] = {"linf": self.linf, "l2": self.l2}
         cases = [
             (PerturbedOutput(name, output, norm, epsilon), Encoder(model) if output == CODE else model)
@@ -109,7 +111,7 @@ class Perturbation(EvaluationPart):
             if row["output"] == CODE and row["norm"] == rows[0]["norm"]
         }
         names = {OWN: "code change", BASELINE: "of its twin"}
-        baseline = f"; {BASELINE}: the same trained with alpha=0" if BASELINE in models else ""
+        baseline = f"; {BASELINE}: {origin}" if origin else ""
         by_curve: dict[tuple[str, str, str], list[ResultRow]] = {}
         for row in rows:
             by_curve.setdefault((row.text("model"), row.text("norm"), row.text("output")), []).append(row)
@@ -117,7 +119,7 @@ class Perturbation(EvaluationPart):
         return PartResult(
             tables=[ResultTable("perturbation", COLUMNS, cells, SHOWN_COLUMNS)],
             headline={name: largest[model] for model, name in names.items() if model in largest},
-            notes=[*NOTES, f"{OWN}: the model of the run{baseline}"],
+            notes=[*NOTES, f"{OWN}: the model of the run{baseline}", *_unmeasured(rows)],
             curves={
                 f"{model}/{norm}_{output}": [(row.number("epsilon"), row.number("change share")) for row in found]
                 for (model, norm, output), found in by_curve.items()
@@ -217,8 +219,18 @@ def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options:
         "by norms": by_norms.mean().item(),
         "by intervals": by_intervals.mean().item(),
         "n": len(change),
+        UNMEASURED: int(change.isnan().sum()),
     }
     return ResultRow({**at._asdict(), **cells})
+
+
+def _unmeasured(rows: Sequence[ResultRow]) -> Iterator[str]:
+    """Say where no change could be measured, and on how many inputs."""
+    for row in rows:
+        if lost := row.count(UNMEASURED):
+            place = f"{row['model']}, {row['output']}, {row['norm']}, epsilon {row.number('epsilon'):g}"
+            reason = "an output or its gradient is not a finite number"
+            yield f"{place}: could not be measured on {lost} of {count_words(row.count('n'), 'input')}: {reason}"
 
 
 def _panels(by_curve: dict[tuple[str, str, str], list[ResultRow]]) -> list[Panel]:
