@@ -27,7 +27,8 @@ from satae.plots.charts import draw_chart
 from satae.plots.style import INK
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.csv_files import STATISTICS_COLUMNS
+from satae.sweeps.csv_files import STATISTICS_COLUMNS, groups_csv
+from satae.sweeps.results import read_run
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
 from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
 from satae.training.metric_titles import FVU, SATURATED
@@ -156,11 +157,13 @@ def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
     assert len(written) == 8 * 5
     for row in written:
         spread = groups[row["configuration"]].statistics(row["measure"].removeprefix("final/"))
-        assert [float(row[key]) for key in STATISTICS_COLUMNS] == [
+        is_measured = row["measure"] not in ("valid/collapsed", "final/wall_s")  # these two have no interval
+        columns = STATISTICS_COLUMNS if is_measured else STATISTICS_COLUMNS[:3]
+        assert [float(row[key]) for key in columns] == [
             *spread[:4],
             spread.mean - spread.margin,
             spread.mean + spread.margin,
-        ]
+        ][: len(columns)]
     by_name = {row["run"]: row for row in rows(sweep / "report" / "runs.csv")}
     for run in sources.collect_runs([sweep]).runs:
         row = by_name[run.name]
@@ -593,6 +596,31 @@ def test_synthetic_runs_of_the_benchmark_are_readable(tmp_path):
     found = sources.collect_runs([tmp_path])
     assert (len(found.runs), found.unreadable) == (60, [])
     assert json.loads((found.runs[0].directory / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "ends"),
+    [
+        ("valid/collapsed", (0.0, 1.0, 0.0), None),
+        ("wall_s", (1.0, 9.0, 2.0), None),
+        ("samples_per_s", (1.0, 9.0, 2.0), None),
+        ("valid/fvu", (0.0, 1.0, 0.1), (0.0, math.inf)),
+        ("valid/dead_fraction/layer1", (0.0, 1.0, 0.1), (0.0, 1.0)),
+        ("train/saturated_fraction", (0.0, 1.0, 0.1), (0.0, 1.0)),
+        ("encoder_norm/layer1", (0.0, 1.0, 0.1), (0.0, math.inf)),
+        ("valid/psnr", (0.0, 1.0, 0.1), (-math.inf, math.inf)),
+    ],
+)
+def test_an_interval_in_the_file_of_groups_ends_where_no_value_is_possible(tmp_path, metric, values, ends):
+    runs = [made.whole(tmp_path / f"{seed}", {metric: value}, seed=seed) for seed, value in enumerate(values)]
+    (row,) = csv.DictReader(groups_csv(group_runs([*map(read_run, runs)]), []).decode().splitlines())
+    found = [row[f"interval95_{name}"] for name in ("half", "low", "high")]
+    if ends is None:
+        assert found == ["", "", ""]
+        return
+    mean, half, low, high = map(float, [row["mean"], *found])
+    assert (low, high) == (max(ends[0], mean - half), min(ends[1], mean + half))
+    assert mean - half < 0 < 1 < mean + half  # the values vary enough to reach beyond
 
 
 def test_sweeps_beside_single_runs_are_reported_as_left_out_unless_they_are_named(tmp_path):

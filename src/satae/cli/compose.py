@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,7 +108,7 @@ def _search_path(config_dir: str | None) -> list[str]:
     """
     if not config_dir:
         return []
-    folder = Path(config_dir).expanduser().absolute()
+    folder = Path(os.path.expanduser(config_dir)).absolute()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir}: no such folder")
     if "${" in str(folder):
@@ -258,7 +259,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             if looks_like_number(typed) and not any(overrides.key_of(word) == key for word in words):
                 read = "YAML may have read a number here, instead of a name such as 2022_02_02"
                 raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
-            folder = Path(typed).expanduser().absolute()
+            folder = Path(os.path.expanduser(typed)).absolute()
             if "${" in str(folder):
                 raise ConfigError(f"{folder}: Hydra would take ${{ in the name for something else; rename the folder")
             if not number:  # the first run stands for all of a sweep

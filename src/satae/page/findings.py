@@ -116,7 +116,8 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
 
 def interval_note(groups: Sequence[SeedGroup]) -> str:
     """How to read the numbers after ±, or in parentheses; empty if no configuration has several seeds."""
-    counts = {group.statistics(name).n for group in groups for run in group.finished_runs for name in run.metrics}
+    known = ((group, {name for run in group.finished_runs for name in run.metrics}) for group in groups)
+    counts = {group.statistics(name).n for group, names in known for name in names}
     notes = []
     if any(n > 2 for n in counts):
         notes.append(

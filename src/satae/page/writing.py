@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import __version__, signals
-from satae.atomic_write import name_file_in_errors
+from satae.atomic_write import hidden_folder, name_file_in_errors
 from satae.config import ConfigError
 from satae.evaluation import report_view
 from satae.evaluation.report_section import (
@@ -67,19 +64,14 @@ def write_report(
     place = out or _default_place(folders)
     _check_place(place)
     collection = collect_runs(folders, known)
-    with name_file_in_errors(place):
-        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{REPORT_FOLDER}-"))
-    try:
+    with hidden_folder(place.parent, REPORT_FOLDER) as home:
+        new = home / REPORT_FOLDER
+        new.mkdir()
         for name, content in _files(collection):
             with name_file_in_errors(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        new.chmod(0o777 & ~mask)
         with signals.hold_signals():
             _replace_folder(place, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return place / PAGE_FILE
 
 
@@ -203,11 +195,11 @@ def _replace_folder(place: Path, new: Path) -> None:
     if not place.exists():
         new.rename(place)
         return
-    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{REPORT_FOLDER}-"))
+    old = new.with_name("old")
+    old.mkdir()
     place.replace(old)  # an empty folder can be replaced
     try:
         new.rename(place)
     except OSError:
         old.replace(place)
         raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -89,7 +89,14 @@ class SeedGroup:
 
     def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds that have it."""
-        return SeedStatistics.from_values(run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+        if metric not in self._known_statistics:
+            values = (run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+            self._known_statistics[metric] = SeedStatistics.from_values(values)
+        return self._known_statistics[metric]
+
+    @cached_property
+    def _known_statistics(self) -> dict[str, SeedStatistics]:
+        return {}
 
     def change(self, base: SeedGroup, metric: str) -> SeedStatistics:
         """Statistics of the change of a final metric from ``base`` to this configuration, seed by seed."""
