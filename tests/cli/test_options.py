@@ -97,6 +97,16 @@ def test_hydras_own_record_of_a_run_is_written_where_the_user_asks_for_it(tmp_pa
     assert "hydra" not in (run / ".hydra" / "overrides.yaml").read_text()
 
 
+@pytest.mark.parametrize("name", ["it's a file", "null", "[1,2]"])
+def test_an_interpolated_word_is_recorded_so_that_it_can_be_typed_again(monkeypatch, name):
+    monkeypatch.setenv("PLACE", name)
+    words = ["data=array", "data.path=${oc.env:PLACE}"]
+    flags = argparse.Namespace(overrides=words, multirun=False, config_name=None, config_dir=None)
+    recorded = make_plan(flags, "satae-train").jobs[0].overrides
+    assert recorded[0] == "data=array"
+    assert OverridesParser.create().parse_overrides(recorded)[1].value() == name
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -142,13 +152,3 @@ def test_a_stored_configuration_is_no_repetition(tmp_path):
     assert here(tmp_path, *TINY, *words, "hydra.run.dir=run").code == 0
     assert here(tmp_path, "resume=run", "epochs=2").code == 0
     assert here(tmp_path, "rerun=run", "alpha=0.2", "epochs=1").code == 0
-
-
-@pytest.mark.parametrize("name", ["it's a file", "null", "[1,2]"])
-def test_an_interpolated_word_is_recorded_so_that_it_can_be_typed_again(monkeypatch, name):
-    monkeypatch.setenv("PLACE", name)
-    words = ["data=array", "data.path=${oc.env:PLACE}"]
-    flags = argparse.Namespace(overrides=words, multirun=False, config_name=None, config_dir=None)
-    recorded = make_plan(flags, "satae-train").jobs[0].overrides
-    assert recorded[0] == "data=array"
-    assert OverridesParser.create().parse_overrides(recorded)[1].value() == name
