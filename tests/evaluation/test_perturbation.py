@@ -9,7 +9,13 @@ from evaluated import table, trained, typed
 from program import read
 
 import satae
-from satae.evaluation.parts.perturbation import Perturbation, PerturbedOutput, measure_output
+from satae.evaluation.parts.perturbation import (
+    CERTIFIED_SHARE,
+    Perturbation,
+    PerturbedOutput,
+    _panels,
+    measure_output,
+)
 from satae.robustness import largest_change
 from satae.robustness.ibp import CertifiedBound
 from satae.robustness.largest_change import LargestChange
@@ -95,6 +101,24 @@ def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
         element = subject.x.flatten(1)[:, 28]
         distance = (3 * (element - element.roll(1))).abs().mean().item()
         assert row["change"] / row["change share"] == pytest.approx(distance, rel=1e-5)
+
+
+def test_the_figure_shows_the_certified_change_above_the_found_one(run):
+    subject = in_the_middle(run)
+    chosen = Perturbation(linf=[], l2=[], samples=5, steps=2, restarts=1)
+    rows = [
+        measure_output(subject, subject.model, PerturbedOutput("own", "reconstruction", "linf", radius), chosen)
+        for radius in (0.05, 0.1)
+    ]
+    for row in rows:
+        distance = row["change"] / row["change share"]
+        assert row[CERTIFIED_SHARE] * distance == pytest.approx(row["certified"])
+    (panel,) = _panels({("own", "linf", "reconstruction"): rows})
+    found, certified = panel.curves
+    assert (found.label, certified.label) == ("own: found", "own: certified")
+    assert [*found.y] == [row["change share"] for row in rows]
+    assert [*certified.y] == [row[CERTIFIED_SHARE] for row in rows]
+    assert all(low < high for low, high in zip(found.y, certified.y, strict=True))
 
 
 def in_the_middle(run):

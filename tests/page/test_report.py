@@ -22,6 +22,7 @@ from program import files
 from satae import report as command
 from satae.config import ConfigError
 from satae.page import figures, sources
+from satae.page.tables import MOST_LAYERS
 from satae.page.writing import write_report
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
@@ -124,6 +125,20 @@ def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
             format_statistics(group.statistics(FVU)),
             format_statistics(group.statistics(SATURATED)),
         ]
+
+
+def test_at_most_six_layers_have_a_column_with_a_short_title(tmp_path):
+    layers = ["long" * 1000, *(f"layer{number}" for number in range(2, 8))]
+    metrics = {FVU: 0.5, SATURATED: 0.5} | {f"{SATURATED}/{layer}": 0.25 for layer in layers}
+    made.run(tmp_path / "one", metrics)
+    head, *_ = Page(write_report([tmp_path])).tables[0]
+    shown = [title for title in head if title.startswith("in ")]
+    assert len(shown) == MOST_LAYERS == 6
+    assert shown[1:] == [f"in layer{number}" for number in range(2, 7)]
+    assert shown[0].startswith("in longlong")
+    assert len(shown[0]) <= 40
+    written = {row["measure"] for row in rows(tmp_path / "report" / "groups.csv")}
+    assert {f"{SATURATED}/{layer}" for layer in layers} <= written
 
 
 def test_configurations_list_their_options_in_the_typed_order(tmp_path):

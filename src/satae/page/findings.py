@@ -206,7 +206,7 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
         else:
             some = f", {single} of them a single one and so no interval" if single else ""
             yield f"{which} fewer than {ENOUGH_SEEDS} seeds{some}."
-    if collapsed := sum(run.is_collapsed for run in collection.runs if run.is_finished):
+    if collapsed := sum(group.collapsed_runs for group in groups):
         yield f"{count_words(collapsed, 'finished run')} collapsed: {COLLAPSE}."
     if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished_runs) for group in groups):
         has = count_words(twice, "run has", "runs have")

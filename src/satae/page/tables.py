@@ -191,7 +191,7 @@ def _known_metrics(groups: Sequence[SeedGroup], *, with_layers: bool = False) ->
         if metric in known:
             titles[metric] = column_title(metric)
         if metric == SATURATED and with_layers and len(layers) > 1:
-            titles |= {layer: f"in {layer.rpartition('/')[2]}" for layer in layers[:MOST_LAYERS]}
+            titles |= {layer: shorten_value(f"in {layer.rpartition('/')[2]}") for layer in layers[:MOST_LAYERS]}
     return titles
 
 
