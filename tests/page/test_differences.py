@@ -16,7 +16,7 @@ from satae.plots.charts import Chart, Curve, Panel, draw_panels
 from satae.plots.style import PANEL_SIZE, SMALL_PANEL_SIZE
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.series import Series, compare, series_labels
-from satae.sweeps.text import distinct_labels, format_statistics, with_short_values
+from satae.sweeps.text import distinct_labels, format_number, format_statistics, with_short_values
 from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY
 
 LONG = f"/data/{'a_long_folder/' * 10}{'x' * 60}/"  # more than 200 letters
@@ -129,7 +129,7 @@ def test_two_runs_are_shown_side_by_side_with_their_courses_in_one_figure(tmp_pa
     assert head == ["", "one/a", "two/b", "difference"]
     found = {row[0]: row[1:] for row in rows}
     assert (found["act"], found["alpha"]) == (["relu", "satlin", ""], ["0.1", "1", ""])
-    assert found[FVU] == ["0.5000", "0.2500", "-0.2500"]
+    assert found[FVU] == ["0.5000", "0.2500", format_number(-0.25)]
     assert found[SATURATED] == ["0.2500", "0.7500", "+0.5000"]
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"course.png"}
 
