@@ -250,7 +250,7 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     shown = set(re.findall(r"[\w./]+", help_text))
     assert {*GROUPS, *(name for registry in GROUPS.values() for name in registry.names())} <= shown
     assert {item for item in Config.__dataclass_fields__} <= shown
-    assert set(choice_names(PRESETS)) <= shown
+    assert set(choice_names(PRESETS, is_nested=True)) <= shown
     for group, registry in GROUPS.items():
         for option in {option for name in registry.names() for option in registry.defaults(name)}:
             assert f"{group}.{option}" in shown
@@ -316,7 +316,17 @@ def test_the_line_that_help_gives_for_completion_works(tmp_path, help_text):
 
 @pytest.mark.parametrize(
     "line",
-    ["--help", "--cfg job", "aplha=1", "alpha=-1", "act=rleu", "-m alpha=0,-1", "--shell-completion query=bash"],
+    [
+        "--help",
+        "--cfg job",
+        "aplha=1",
+        "alpha=-1",
+        "act=rleu",
+        "optim.lr=0.1,0.2",
+        "arch.widths=16,8",
+        "-m alpha=0,-1",
+        "--shell-completion query=bash",
+    ],
 )
 def test_nothing_heavy_is_imported_where_nothing_is_built(tmp_path, line):
     code = (

@@ -119,6 +119,15 @@ def test_defaults_of_a_function_are_those_in_conf(group, name):
         assert default is inspect.Parameter.empty or (list(default) if isinstance(default, tuple) else default) == value
 
 
+def test_a_file_in_a_subfolder_is_a_preset_and_no_choice(tmp_path, monkeypatch):
+    (tmp_path / "act" / "sub").mkdir(parents=True)
+    for name in ("relu", "sub/hidden"):
+        (tmp_path / "act" / f"{name}.yaml").touch()
+    monkeypatch.setattr("satae.config.registry.conf_folder", lambda: tmp_path)
+    assert choice_names("act") == ["relu"]
+    assert choice_names("act", is_nested=True) == ["relu", "sub/hidden"]
+
+
 def test_the_plain_configuration_holds_a_value_for_each_setting():
     values = yaml.safe_load(PLAIN.read_text())
     assert {*values} - {"defaults", "hydra"} | {*GROUPS} == {*Config.__dataclass_fields__}
@@ -169,7 +178,7 @@ def test_a_value_outside_the_range_is_refused_on_the_command_line(key, value):
         compose_runs(["act=shrink", f"{key}={value}"])
 
 
-@pytest.mark.parametrize("preset", choice_names(PRESETS))
+@pytest.mark.parametrize("preset", choice_names(PRESETS, is_nested=True))
 def test_every_preset_can_be_run(preset):
     check_config(only(f"{PRESETS}={preset}"))
 

@@ -462,3 +462,12 @@ def test_a_pipe_is_not_waited_for(finished, file):
     path.unlink()
     os.mkfifo(path)
     assert here(finished, "sweep=first").code == 2
+
+
+def test_a_sweep_without_event_files_names_no_tensorboard(tmp_path):
+    outcome = here(tmp_path, *TINY, "-m", "seed=0", "logger=none,tensorboard", "hydra.sweep.dir=both")
+    assert "TensorBoard  tensorboard --logdir both" in outcome.out.splitlines()
+    outcome = here(tmp_path, *TINY, "-m", "seed=0", "logger=none", "hydra.sweep.dir=none")
+    assert outcome.code == 0
+    assert "report       none/report/index.html" in outcome.out.splitlines()
+    assert "TensorBoard" not in outcome.out

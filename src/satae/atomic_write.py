@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,6 +85,47 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         path.mkdir()
         _sync_names(path.parent)
+
+
+@contextmanager
+def hidden_folder(parent: Path, kind: str) -> Iterator[Path]:
+    """A new folder ``.<kind>-...`` that is removed at the end; those that killed processes left here are removed first.
+
+    Args:
+        parent: the folder in which it is made.
+        kind: what it is for.
+
+    Raises:
+        OSError: it cannot be made; the error names ``parent``.
+    """
+    prefix = f".{kind}-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}-"
+    for path in parent.glob(f"{prefix}*"):
+        if (handle := _lock_folder(path)) is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(handle)
+    with name_file_in_errors(parent):
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    handle = _lock_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock_folder(path: Path) -> int | None:
+    """Lock a folder until its handle is closed; None if another process has locked it, or if it cannot be locked."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def sync_folder(path: Path, above: int) -> None:

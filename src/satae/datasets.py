@@ -12,16 +12,16 @@ from satae.cli import app
 from satae.cli.app import LineErrorParser, print_error, printed
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES
-from satae.data.local_files import cache_folder
+from satae.data.local_files import known_cache_folder
 from satae.data.published import (
     Archive,
     DamagedFileError,
     PublishedSet,
+    download_folder,
     fetch_archive,
     find_archive,
     published_sets,
     read_archive,
-    search_folders,
 )
 from satae.errors import OK, REFUSED
 from satae.messages import did_you_mean
@@ -80,7 +80,8 @@ def list_sources(folder: str | None) -> int:
         else:
             needs_path = DATA_SOURCES.defaults(name).get("path") == MISSING
             rows.append(ListedSet(name, "your own" if needs_path else "embedded", None, facts["origin"]))
-    for file in sorted((cache_folder() / "decoded").glob("[!.]*.npy")):
+    cache = known_cache_folder()
+    for file in sorted((cache / "decoded").glob("[!.]*.npy")) if cache else []:
         rows.append(ListedSet("folder, hf", "decoded", file.stat().st_size, str(file)))
     if sys.stdout.isatty():
         _print_table(rows)
@@ -97,7 +98,7 @@ def fetch(names: list[str], folder: str | None) -> int:
         try:
             for archive in published.archives:
                 files = find_archive(published, archive, folder) or [
-                    fetch_archive(archive, search_folders(published, folder)[-1])
+                    fetch_archive(archive, download_folder(published, folder))
                 ]
                 read_archive(archive, files)
                 print(f"{published.name}: verified {files[0]}", flush=True)  # noqa: T201

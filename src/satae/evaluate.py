@@ -110,7 +110,10 @@ def data_paths(words: Sequence[str]) -> dict[str, str]:
         if key not in known or not value:
             remedy = f"the data of a run are named by {', '.join(known)}"
             raise ConfigError(f"{word}: no such option{did_you_mean(key, known)}; {remedy}")
-    return {key: str(Path(value).expanduser().absolute()) for key, _, value in (word.partition("=") for word in words)}
+    return {
+        key: str(Path(os.path.expanduser(value)).absolute())
+        for key, _, value in (word.partition("=") for word in words)
+    }
 
 
 def settings(words: Sequence[str]) -> Evaluation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -80,9 +79,9 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         raise ConfigError(unknown_choice("format", given["format"], EXPORT_FORMATS))
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
-    run, best = Path(given["run"]).expanduser(), given.get("best") == "true"
+    run, best = Path(os.path.expanduser(given["run"])), given.get("best") == "true"
     name = ("model-best" if best else "model") + EXPORT_FORMATS[given["format"]].suffix
-    out = Path(given.get("out") or run / name).expanduser()
+    out = Path(os.path.expanduser(given.get("out") or run / name))
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
     if os.path.lexists(out):
@@ -116,8 +115,8 @@ def run_command(words: Sequence[str]) -> str:
     record = read_record(run)
     x = generate_inputs(model, tuple(state.facts["shape"]), record)
     form = EXPORT_FORMATS[name]
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder, torch.no_grad():
-        file = Path(folder) / out.name
+    with atomic_write.hidden_folder(out.parent, "export") as folder, torch.no_grad():
+        file = folder / out.name
         form.write(file, state, model, x)
         differences = [largest_difference(model, form.read(file), part) for part in (x, x[:1])]
         if not all(difference <= TOLERANCE for difference in differences):  # also refuses nan

@@ -28,8 +28,11 @@ def format_value(value: object) -> str:
 
 
 def format_compact(value: object) -> str:
-    """A value for people: ``0`` rather than ``0.0``."""
-    return f"{value:g}" if isinstance(value, float) else format_value(value)
+    """A value for people: ``0`` rather than ``0.0``; more digits where six would show another number."""
+    if not isinstance(value, float):
+        return format_value(value)
+    short = f"{value:g}"
+    return short if float(short) == value else f"{value:.10g}"
 
 
 def join_words(words: Iterable[str], link: str = "or") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,12 +74,12 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
         if key == "out" and equals:
             if not value:
                 raise ConfigError("out=: is empty; name a folder")
-            out = Path(value).expanduser()
-        elif word.startswith("-") or (equals and key.isidentifier() and not Path(word).expanduser().exists()):
+            out = Path(os.path.expanduser(value))
+        elif word.startswith("-") or (equals and key.isidentifier() and not Path(os.path.expanduser(word)).exists()):
             hint = did_you_mean(key.strip("-"), ["out"])
             raise ConfigError(f"{word}: no such option{hint}; the only option is out (see --help)")
         else:
-            folders.append(Path(word).expanduser())
+            folders.append(Path(os.path.expanduser(word)))
     if not folders:
         raise ConfigError("no folder is named; name run directories or folders of sweeps")
     return folders, out

@@ -1,5 +1,6 @@
 """Stored configurations as overrides, and what resume= and rerun= refuse."""
 
+import argparse
 import contextlib
 import shlex
 from dataclasses import replace
@@ -13,6 +14,7 @@ from program import TINY, files, here, typed
 from satae import evaluate, export, report
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import config_overrides
+from satae.cli.plan import make_plan
 from satae.cli.typed_text import quote_value
 from satae.config import ConfigError
 from satae.config.option_types import MISSING
@@ -93,6 +95,16 @@ def test_hydras_own_record_of_a_run_is_written_where_the_user_asks_for_it(tmp_pa
     run = tmp_path / "run"
     assert (run / ".hydra" / "config.yaml").read_text() == (run / "config.yaml").read_text()
     assert "hydra" not in (run / ".hydra" / "overrides.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["it's a file", "null", "[1,2]"])
+def test_an_interpolated_word_is_recorded_so_that_it_can_be_typed_again(monkeypatch, name):
+    monkeypatch.setenv("PLACE", name)
+    words = ["data=array", "data.path=${oc.env:PLACE}"]
+    flags = argparse.Namespace(overrides=words, multirun=False, config_name=None, config_dir=None)
+    recorded = make_plan(flags, "satae-train").jobs[0].overrides
+    assert recorded[0] == "data=array"
+    assert OverridesParser.create().parse_overrides(recorded)[1].value() == name
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ REFUSED = [
     ("run=run evaluation=code,manfold", "evaluation=manfold: choose one of all", "did you mean manifold?"),
     ("run=run evaluation=code,", "evaluation=: choose one of all"),
     ("run=run evaluation=none", "manifold, perturbation, defence\n"),
+    ("run=run denoising.gaussian=0.1,0.2", "0.1,0.2: write denoising.gaussian=[0.1,0.2] for one list\n"),
     ("run=run samples=1,2", "samples=1,2: give one value; several runs are named with run="),
     ("outputs/first", "outputs/first: did you mean run=outputs/first?"),
     ("empty", "empty: did you mean run=empty?"),

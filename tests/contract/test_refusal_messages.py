@@ -8,6 +8,7 @@ from satae.config.schema import GROUPS
 
 ACTS = "celu, "
 SEVERAL = "several values need -m"
+LISTS = " for one run of each\n"
 
 # what is typed, and what the line must say: the value, the choices or bounds, the remedy
 UNKNOWN_OPTIONS = [
@@ -185,8 +186,12 @@ UNREADABLE = [
     ("alpha=${foo:1}", "alpha=${foo:1}: Unsupported interpolation type foo"),
     ("alpha=0.1,0.2", "alpha=0.1,0.2", SEVERAL),
     ("act=relu,tanh", f"act=relu,tanh: {SEVERAL}"),
-    ("arch.widths=16,8", f"arch.widths=16,8: write arch.widths=[16,8] for one list; {SEVERAL}"),
-    ("arch.channels=16,8", f"arch.channels=16,8: write arch.channels=[16,8] for one list; {SEVERAL}"),
+    ("arch.widths=16,8", "arch.widths=16,8: write arch.widths=[16,8] for one list, or -m arch.widths=[16],[8]", LISTS),
+    ("arch.widths=[16],[8]", f"arch.widths=[16],[8]: {SEVERAL}"),
+    ("arch=conv arch.channels=16,8", "arch.channels=16,8: write arch.channels=[16,8] for one list, or -m", LISTS),
+    ("arch.channels=16,8", "arch.channels: arch=mlp has no such option; it belongs to arch=conv\n"),
+    ("data.span=0,1", "data.span: data=digits has no such option; it belongs to data="),
+    ("optim.lr=0.1,0.2", f"optim.lr=0.1,0.2: {SEVERAL}"),
     ("seed=range(3)", "seed=range(3)", SEVERAL),
     ("~alpha", "~alpha: every run needs alpha; leave it out"),
     ("~act", "~act: every run needs act; leave it out"),
@@ -326,7 +331,7 @@ def test_every_name_of_a_group_is_offered_for_one_that_is_not_there(folder, grou
 REAL = [
     ("aplha=1", "did you mean alpha?"),
     pytest.param("alpha=-1", "must be at least 0", marks=pytest.mark.slow),
-    pytest.param("act=gelu", "choose input or slope", marks=pytest.mark.slow),
+    pytest.param("act=gelu", "choose complement=input or complement=slope", marks=pytest.mark.slow),
     pytest.param("--foo", "no such flag", marks=pytest.mark.slow),
     ("-m alpha=0,-1", "must be at least 0"),
     ("hydra.run.dir=file/below", "cannot write there"),

@@ -29,7 +29,7 @@ from satae.page.tables import encode_evaluations
 from satae.page.writing import write_report
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.text import ALL_RUNS, NOTHING, format_number, format_statistics
+from satae.sweeps.text import ALL_RUNS, NOTHING, format_change, format_number, format_statistics
 
 PARTS = EVALUATION_PARTS.names()
 ACTS, ALPHAS, SEEDS = ("relu", "satlin"), (0.0, 0.1, 1.0), (0, 1, 2)
@@ -151,12 +151,12 @@ def test_each_part_has_its_means_over_the_seeds_with_n_and_inputs(page):
             assert spread == format_statistics(SeedStatistics.from_values(map(number, of)))
             assert bool(interval) == (part in ("code", "manifold"))
             assert (row["n"], row["inputs"]) == ("3", inputs)
-    captions = ("AUROC against", "Change of the code, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
+    captions = ("AUROC against", "Largest change, linf, epsilon 0.1", "Accuracy at epsilon 0.1")
     assert all(f"<caption>{caption}</caption>" in page.content for caption in captions)
 
 
-def largest_change(of, model="own"):
-    return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, "code", "linf", 0.1])
+def largest_change(of, model="own", output="code"):
+    return max(row[5] for row in of["perturbation"][1]["perturbation"] if row[:4] == [model, output, "linf", 0.1])
 
 
 def ends(of, victim, epsilon=0.1):
@@ -362,23 +362,33 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
         "Denoising:",
         "Code:",
         "Manifold, AUROC against:",
-        "Perturbation, change of the code, linf, epsilon 0.1:",
+        "Perturbation, largest change, linf, epsilon 0.1:",
     ):
         assert part in seen
-    verdicts_told = ", ".join(
-        f"{word} {count}" for word in VERDICTS if (count := sum(verdict(each, "twin") == word for each in of))
-    )
-    twin = format_statistics(SeedStatistics.from_values(accuracy(each, "twin") for each in of)).replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
-    assert re.search(
-        rf"Defence, accuracy at epsilon 0.1: .*satlin.*twin {re.escape(f'{twin} ({verdicts_told})')}", seen
-    )
-    assert "; 3 more in its table." in seen
+    assert f"act=satlin, alpha=1: {compared(of)}" in seen
     one = Page(write_report([run(tmp_path)])).seen()
-    of_one = results("relu", 0.1, 0)
-    own = f"own {format_number(accuracy(of_one, 'own'))} ({verdict(of_one, 'own')})"
-    assert re.search(rf"Defence, accuracy at epsilon 0.1: clean [\d.]+, {re.escape(own)}, twin", one)
+    assert f"Defence, accuracy at epsilon 0.1: {compared([results('relu', 0.1, 0)])}" in one
+
+
+def compared(of):
+    """The sentence that compares the accuracy of a model with that of its twin, written anew from the numbers."""
+    own, twin = ([accuracy(each, victim) for each in of] for victim in ("own", "twin"))
+    statistics = SeedStatistics.from_values(a - b for a, b in zip(own, twin, strict=True))
+    word = "not settled"
+    if len(of) > 2 and abs(statistics.mean) > statistics.margin:
+        word = "more" if statistics.mean > 0 else "less"
+    means = [format_statistics(SeedStatistics.from_values(values)) for values in (own, twin)]
+    how = f"95 % interval, {len(of)} seeds" if len(of) > 2 else "1 seed"
+    numbers = f"{means[0]} against {means[1]} of the twin trained with alpha=0"
+    doubts = []
+    for victim in ("own", "twin"):
+        for name in ("masked", "inconclusive"):
+            if count := [verdict(each, victim) for each in of].count(name):
+                doubts.append(f"{victim} is {name}{f' in {count} of {len(of)} runs' if len(of) > 1 else ''}")
+    meaning = "may be an illusion" if "masked" in str(doubts) else "is not confirmed"
+    doubt = f"; but {' and '.join(doubts)}, so this {meaning}"
+    sentence = f"{word}; {numbers}, difference {format_change(statistics)} ({how}){doubt if doubts else ''}."
+    return sentence.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_masked_gradients_are_in_the_warnings(page, tmp_path):
@@ -396,6 +406,21 @@ def test_an_accuracy_of_zero_is_called_no_illusion(tmp_path):
     evaluated.write_part(place, "defence", headline, tables | {"defence": at_zero})
     seen = Page(write_report([place])).seen()
     assert "Defence: own is masked in 1 run: a check failed, but no accuracy under attack is left" in seen
+
+
+def test_an_accuracy_that_is_left_at_a_smaller_radius_may_be_an_illusion(tmp_path):
+    headline, tables = results("relu", 1.0, 0)["defence"]
+    own = [row for row in tables["defence"] if row[0] == "own"]
+    radii = sorted({float(row[1]) for row in own})
+    kept = next(radius for radius in radii if 0 < radius < headline["epsilon"])
+    changed = [
+        [*row[:2], 0.9 if row[1] == kept else 0.0, 0.0, 0.95, *row[5:]] if row[0] == "own" else row
+        for row in tables["defence"]
+    ]
+    place = run(tmp_path, alpha=1.0)
+    evaluated.write_part(place, "defence", headline, tables | {"defence": changed})
+    seen = Page(write_report([place])).seen()
+    assert "own is masked in 1 run: a check failed, so that its accuracy under attack may be an illusion" in seen
 
 
 def test_the_contents_lead_to_every_section(page):
@@ -558,15 +583,18 @@ def test_bars_of_areas_of_one_run_are_over_inputs(tmp_path):
     assert [[*bar] for bar in bars] == [pytest.approx([0.5, 0.8])] * 2
 
 
-def test_the_change_of_the_code_and_areas_are_drawn_against_alpha(whole):
-    (panel,) = charts(whole, "perturbation")["perturbation_code"].panels
+@pytest.mark.parametrize("output", ["code", "reconstruction"])
+def test_the_change_of_the_code_and_of_the_reconstruction_are_drawn_against_alpha(whole, output):
+    (panel,) = charts(whole, "perturbation")[f"perturbation_{output}"].panels
     own, twin = [points for _, points, _ in lines(panel)][:2]
     for points, model in ((own, "own"), (twin, "twin")):
         for x, y in points:
-            of = [results("relu", x, seed) for seed in SEEDS]
-            which = model if x else "own"
-            assert y == pytest.approx(SeedStatistics.from_values(largest_change(each, which) for each in of).mean)
+            of = [largest_change(results("relu", x, seed), model if x else "own", output) for seed in SEEDS]
+            assert y == pytest.approx(SeedStatistics.from_values(of).mean)
     assert [x for x, _ in own] == [x for x, _ in twin] == [*ALPHAS]
+
+
+def test_areas_are_drawn_against_alpha(whole):
     chart = charts(whole, "manifold")["manifold_auroc"]
     assert [panel.title for panel in chart.panels] == ["against uniform", "against gaussian", "against shuffled"]
     (_, points, _), *_ = lines(chart.panels[2])
@@ -596,6 +624,58 @@ def test_figures_against_an_option_are_left_out_if_no_number_varies(tmp_path):
     write_report([tmp_path])
     drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*figure_names()}
     assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
+
+
+# models beside their twins, in sentences
+
+
+def defence_with(folder, differences, verdicts=("holds", "holds"), alpha=1.0):
+    """One run a seed, whose accuracy is that of its twin, .5, and a difference."""
+    for seed, difference in enumerate(differences):
+        rows = [
+            ["own", 0.1, 0.5 + difference, 0.4, 0.9, 500, verdicts[0]],
+            ["twin", 0.1, 0.5, 0.4, 0.6, 500, verdicts[1]],
+        ]
+        place = run(folder, alpha=alpha, seed=seed, parts=())
+        evaluated.write_part(place, "defence", {"epsilon": 0.1}, {"defence": rows[: 1 + (alpha > 0)]})
+    (sentence,) = report_view.section_summary(part_of(folder, "defence"))[1]
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("differences", "word", "how"),
+    [
+        ((0.1, 0.12, 0.14), "more", "95 % interval, 3 seeds"),
+        ((-0.1, -0.12, -0.14), "less", "95 % interval, 3 seeds"),
+        ((0.1, 0.4, -0.1), "not settled", "95 % interval, 3 seeds"),
+        ((0.1, 0.1, 0.1), "not settled", "95 % interval, 3 seeds"),
+        ((0.1, 0.12), "not settled", "2 seeds"),
+        ((0.3,), "not settled", "1 seed"),
+    ],
+)
+def test_a_model_has_more_or_less_than_its_twin_only_where_the_seeds_settle_it(tmp_path, differences, word, how):
+    sentence = defence_with(tmp_path, differences)
+    assert sentence.startswith(f"{word}; ")
+    assert sentence.endswith(f"({how}).")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "doubt"),
+    [
+        (("masked", "holds"), "; but own is masked in 3 of 3 runs, so this may be an illusion."),
+        (("holds", "inconclusive"), "; but twin is inconclusive in 3 of 3 runs, so this is not confirmed."),
+        (
+            ("inconclusive", "masked"),
+            "own is inconclusive in 3 of 3 runs and twin is masked in 3 of 3 runs, so this may be",
+        ),
+    ],
+)
+def test_a_comparison_names_the_verdicts_against_it(tmp_path, verdicts, doubt):
+    assert doubt in defence_with(tmp_path, (0.1, 0.12, 0.14), verdicts)
+
+
+def test_models_trained_without_saturation_have_nothing_to_compare(tmp_path):
+    assert "No run has a twin trained with alpha=0" in defence_with(tmp_path, (0.1,), alpha=0.0)
 
 
 # the file

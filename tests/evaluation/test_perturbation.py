@@ -1,5 +1,6 @@
 """How far a perturbation moves the code and the reconstruction: found from below, certified from above."""
 
+import dataclasses
 import math
 
 import pytest
@@ -8,7 +9,13 @@ from evaluated import table, trained, typed
 from program import read
 
 import satae
-from satae.evaluation.parts.perturbation import Perturbation, PerturbedOutput, measure_output
+from satae.evaluation.parts.perturbation import (
+    CERTIFIED_SHARE,
+    Perturbation,
+    PerturbedOutput,
+    _panels,
+    measure_output,
+)
 from satae.robustness import largest_change
 from satae.robustness.ibp import CertifiedBound
 from satae.robustness.largest_change import LargestChange
@@ -47,6 +54,20 @@ def test_a_found_change_never_exceeds_the_certified_one(run):
     assert len(table(outcome.out, "model")) == len(rows)
 
 
+def test_the_headline_names_norm_epsilon_and_unit(run):
+    outcome = typed(run, "run=.", *SMALL, "perturbation.linf=[0.02,0.05]", "perturbation.l2=[]")
+    found = read(run / "evaluation" / "perturbation.json")["headline"]
+    assert {key: found[key] for key in ("norm", "epsilon", "unit")} == {
+        "norm": "linf",
+        "epsilon": 0.05,
+        "unit": "range of the data",
+    }
+    assert "epsilon: a share of the range of the data" in outcome.out
+    subject = in_the_middle(run)
+    scaled = subject._replace(data=dataclasses.replace(subject.data, columns=object()))
+    assert scaled.range_name == "range of each column"
+
+
 def test_a_larger_ball_has_larger_changes(run):
     typed(run, "run=.", *SMALL, "perturbation.steps=30", "perturbation.linf=[0.01,0.1,0.5]", "perturbation.l2=[]")
     for model in ("own", "twin"):
@@ -80,6 +101,24 @@ def test_a_linear_function_is_moved_as_far_as_it_can_be(run, monkeypatch):
         element = subject.x.flatten(1)[:, 28]
         distance = (3 * (element - element.roll(1))).abs().mean().item()
         assert row["change"] / row["change share"] == pytest.approx(distance, rel=1e-5)
+
+
+def test_the_figure_shows_the_certified_change_above_the_found_one(run):
+    subject = in_the_middle(run)
+    chosen = Perturbation(linf=[], l2=[], samples=5, steps=2, restarts=1)
+    rows = [
+        measure_output(subject, subject.model, PerturbedOutput("own", "reconstruction", "linf", radius), chosen)
+        for radius in (0.05, 0.1)
+    ]
+    for row in rows:
+        distance = row["change"] / row["change share"]
+        assert row[CERTIFIED_SHARE] * distance == pytest.approx(row["certified"])
+    (panel,) = _panels({("own", "linf", "reconstruction"): rows})
+    found, certified = panel.curves
+    assert (found.label, certified.label) == ("own: found", "own: certified")
+    assert [*found.y] == [row["change share"] for row in rows]
+    assert [*certified.y] == [row[CERTIFIED_SHARE] for row in rows]
+    assert all(low < high for low, high in zip(found.y, certified.y, strict=True))
 
 
 def in_the_middle(run):

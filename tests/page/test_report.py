@@ -22,12 +22,14 @@ from program import files
 from satae import report as command
 from satae.config import ConfigError
 from satae.page import figures, sources
+from satae.page.tables import MOST_LAYERS
 from satae.page.writing import write_report
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.csv_files import STATISTICS_COLUMNS
+from satae.sweeps.csv_files import STATISTICS_COLUMNS, groups_csv
+from satae.sweeps.results import read_run
 from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
 from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
 from satae.training.metric_titles import FVU, SATURATED
@@ -125,6 +127,20 @@ def test_the_numbers_on_the_page_are_those_of_the_groups(sweep, page):
         ]
 
 
+def test_at_most_six_layers_have_a_column_with_a_short_title(tmp_path):
+    layers = ["long" * 1000, *(f"layer{number}" for number in range(2, 8))]
+    metrics = {FVU: 0.5, SATURATED: 0.5} | {f"{SATURATED}/{layer}": 0.25 for layer in layers}
+    made.run(tmp_path / "one", metrics)
+    head, *_ = Page(write_report([tmp_path])).tables[0]
+    shown = [title for title in head if title.startswith("in ")]
+    assert len(shown) == MOST_LAYERS == 6
+    assert shown[1:] == [f"in layer{number}" for number in range(2, 7)]
+    assert shown[0].startswith("in longlong")
+    assert len(shown[0]) <= 40
+    written = {row["measure"] for row in rows(tmp_path / "report" / "groups.csv")}
+    assert {f"{SATURATED}/{layer}" for layer in layers} <= written
+
+
 def test_configurations_list_their_options_in_the_typed_order(tmp_path):
     made.sweep(tmp_path)
     manifest.write_manifest(
@@ -142,11 +158,11 @@ def test_the_saturated_fraction_of_each_layer_is_beside_that_of_all(tmp_path):
         layers = {f"{SATURATED}/layer{n}": 0.1 * n + 0.01 * seed for n in (1, 2)}
         made.whole(tmp_path / f"{seed}", {FVU: 0.3, SATURATED: 0.15 + 0.01 * seed, **layers}, seed=seed)
     page = Page(write_report([tmp_path]))
-    head, row = page.tables[0]
+    head, row = page.tables[page.titles.index("Configurations")]
     place = head.index("saturated ± 95 %")
     assert head[place + 1 : place + 3] == ["in layer1 ± 95 %", "in layer2 ± 95 %"]
     assert [cell.partition("\N{NO-BREAK SPACE}")[0] for cell in row[place : place + 3]] == ["0.160", "0.110", "0.210"]
-    assert not any(title.startswith("in layer") for title in page.tables[1][0])
+    assert not any(title.startswith("in layer") for title in page.tables[page.titles.index("Runs")][0])
 
 
 def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
@@ -156,11 +172,13 @@ def test_csv_files_hold_the_numbers_of_the_runs(sweep, page):
     assert len(written) == 8 * 5
     for row in written:
         spread = groups[row["configuration"]].statistics(row["measure"].removeprefix("final/"))
-        assert [float(row[key]) for key in STATISTICS_COLUMNS] == [
-            *spread,
+        is_measured = row["measure"] not in ("valid/collapsed", "final/wall_s")  # these two have no interval
+        columns = STATISTICS_COLUMNS if is_measured else STATISTICS_COLUMNS[:3]
+        assert [float(row[key]) for key in columns] == [
+            *spread[:4],
             spread.mean - spread.margin,
             spread.mean + spread.margin,
-        ]
+        ][: len(columns)]
     by_name = {row["run"]: row for row in rows(sweep / "report" / "runs.csv")}
     for run in sources.collect_runs([sweep]).runs:
         row = by_name[run.name]
@@ -243,7 +261,7 @@ def test_an_invalid_manifest_is_ignored(tmp_path, content):
 def test_unfinished_runs_are_listed_with_reason_and_log(tmp_path):
     made.sweep(tmp_path, acts=["relu"])
     failed = {"status": "failed", "exit_code": 3, "error": "NonFiniteLoss: nan at step 12"}
-    (made.whole(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").touch()
+    (made.whole(tmp_path / "bad", {}, failed, seed=7) / "satae-train.log").write_text("why")
     made.whole(tmp_path / "cut", {}, {"status": "interrupted", "exit_code": 130}, seed=8)
     made.whole(tmp_path / "on", {}, {"status": "running", "exit_code": None, "ended": None}, seed=9)
     (made.whole(tmp_path / "bare", seed=5) / "config.yaml").unlink()
@@ -279,9 +297,9 @@ def test_a_configuration_counts_only_seeds_with_a_finite_number(tmp_path):
     for seed, fvu in enumerate([0.2, None, 0.4, None]):
         made.whole(tmp_path / f"{seed}", {FVU: fvu, SATURATED: 0.5}, seed=seed)
     page = Page(write_report([tmp_path]))
-    (row,) = page.tables[0][1:]
+    head, row = page.tables[page.titles.index("Configurations")]
     told = format_statistics(SeedStatistics.from_values([0.2, 0.4]))
-    assert row[page.tables[0][0].index("n") :][:2] == ["2", told]
+    assert row[head.index("n") :][:2] == ["2", told]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
     assert "2 finished runs have no finite valid/fvu." in page.seen()
 
@@ -573,6 +591,10 @@ def test_numbers_are_formatted_with_their_intervals():
     assert format_statistics(SeedStatistics.from_values([0.53, 0.63])) == "0.580 (0.530, 0.630)"
     assert format_statistics(SeedStatistics(3, 0.00042, 1.0, 0.00003)).split() == ["0.000420", "±", "0.000030"]
     assert format_statistics(SeedStatistics(3, 4.2e-9, 1.0, 3e-10)).split() == ["4.200e-09", "±", "3e-10"]
+    assert format_statistics(SeedStatistics.from_values([1.414e-05, 0])) == "7.070e-06 (0, 1.414e-05)"
+    assert format_statistics(SeedStatistics.from_values([0.0999999, 0.1])).endswith(" (0.0999999, 0.100000)")
+    assert format_statistics(SeedStatistics.from_values([-4e-9, -5e-9])) == "−4.500e-09 (−5.000e-09, −4.000e-09)"
+    assert format_statistics(SeedStatistics.from_values([-0.2, -0.4])) == "−0.30 (−0.40, −0.20)"
     assert format_statistics(SeedStatistics.from_values([4e-9, 5e-9])) == "4.500e-09 (4.000e-09, 5.000e-09)"
     assert format_statistics(SeedStatistics.from_values([4.2e-300, 5.2e-300])).startswith("4.700e-300 (4.200e-300")
     assert format_number(12_345.6) == "12346"
@@ -589,6 +611,31 @@ def test_synthetic_runs_of_the_benchmark_are_readable(tmp_path):
     found = sources.collect_runs([tmp_path])
     assert (len(found.runs), found.unreadable) == (60, [])
     assert json.loads((found.runs[0].directory / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "ends"),
+    [
+        ("valid/collapsed", (0.0, 1.0, 0.0), None),
+        ("wall_s", (1.0, 9.0, 2.0), None),
+        ("samples_per_s", (1.0, 9.0, 2.0), None),
+        ("valid/fvu", (0.0, 1.0, 0.1), (0.0, math.inf)),
+        ("valid/dead_fraction/layer1", (0.0, 1.0, 0.1), (0.0, 1.0)),
+        ("train/saturated_fraction", (0.0, 1.0, 0.1), (0.0, 1.0)),
+        ("encoder_norm/layer1", (0.0, 1.0, 0.1), (0.0, math.inf)),
+        ("valid/psnr", (0.0, 1.0, 0.1), (-math.inf, math.inf)),
+    ],
+)
+def test_an_interval_in_the_file_of_groups_ends_where_no_value_is_possible(tmp_path, metric, values, ends):
+    runs = [made.whole(tmp_path / f"{seed}", {metric: value}, seed=seed) for seed, value in enumerate(values)]
+    (row,) = csv.DictReader(groups_csv(group_runs([*map(read_run, runs)]), []).decode().splitlines())
+    found = [row[f"interval95_{name}"] for name in ("half", "low", "high")]
+    if ends is None:
+        assert found == ["", "", ""]
+        return
+    mean, half, low, high = map(float, [row["mean"], *found])
+    assert (low, high) == (max(ends[0], mean - half), min(ends[1], mean + half))
+    assert mean - half < 0 < 1 < mean + half  # the values vary enough to reach beyond
 
 
 def test_sweeps_beside_single_runs_are_reported_as_left_out_unless_they_are_named(tmp_path):

@@ -114,7 +114,7 @@ def test_huge_and_tiny_numbers_have_exact_statistics(size):
 
 
 def test_a_deviation_beyond_every_float_is_infinite():
-    assert SeedStatistics.from_values([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf)
+    assert SeedStatistics.from_values([1.7e308, -1.7e308]) == (2, 0.0, math.inf, math.inf, -1.7e308, 1.7e308)
 
 
 def log(*values, metric="valid/fvu"):

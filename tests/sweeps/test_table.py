@@ -127,8 +127,8 @@ def test_large_numbers_are_printed_as_powers_of_ten(tmp_path, capsys):
     assert row.split()[1:8] == ["0", "±", "too", "large", "1.000e+300", "±", "0"]
 
 
-@pytest.mark.parametrize("width", [30, 80, 140])
-def test_no_number_is_wrapped_and_what_has_no_room_is_named(tmp_path, capsys, monkeypatch, width):
+@pytest.mark.parametrize(("width", "tables"), [(30, 6), (80, 2), (140, 1)])
+def test_no_number_is_wrapped_and_what_has_no_room_follows_below(tmp_path, capsys, monkeypatch, width, tables):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     for act in ("relu", "satlin_with_a_long_name"):
@@ -137,15 +137,46 @@ def test_no_number_is_wrapped_and_what_has_no_room_is_named(tmp_path, capsys, mo
             options = {"act": act, "seed": seed, "arch.widths": [512, 64] if act == "relu" else [64, 8]}
             run(tmp_path / f"{act}{seed}", values, **options)
     text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines(tmp_path, capsys)))
-    titles = [column_title(metric) for metric in TABLE_METRICS]
-    head, _, rest = text.partition("\nrelu")
-    shown = [title for title in titles if title in head]
-    assert text.count("1.130 ± 0.030") == 2 * len(shown) == 2 * {30: 1, 80: 3, 140: 6}[width]
-    assert all(title in rest for title in titles if title not in shown)
-    assert ("not shown here for lack of width: " in rest) == (width < 140)
+    assert text.count("1.130 ± 0.030") == 2 * len(TABLE_METRICS)
+    table = text.partition("\n±")[0]
+    heads = [line for line in table.splitlines() if any(column_title(metric) in line for metric in TABLE_METRICS)]
+    assert len(heads) == tables
+    assert all(column_title(metric) in table for metric in TABLE_METRICS)
+    assert "valid fvu" in heads[0]
+    assert "saturated" in heads[0 if width > 30 else 1]
     if width > 30:
-        table = text.partition("\nnot shown")[0].partition("\n±")[0]
         assert max(map(len, table.splitlines())) <= width
+
+
+def test_many_options_leave_no_metric_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    options = ["alpha", "act", "arch.widths", "noise.level", "optim.lr", "batch_size"]
+    for place in range(2):
+        values = {metric: 0.5 + place / 10 for metric in TABLE_METRICS}
+        run(tmp_path / f"{place}", values, **dict.fromkeys(options, place + 1.5))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines(tmp_path, capsys)))
+    assert [text.count(number) for number in ("0.5000", "0.6000")] == [len(TABLE_METRICS)] * 2
+    assert all(column_title(metric) in text for metric in TABLE_METRICS)
+
+
+@pytest.mark.parametrize("status", ["saturated", "collapsed", "finished "])
+def test_an_unknown_status_has_a_column_of_its_own(tmp_path, capsys, status):
+    run(tmp_path / "a", dict.fromkeys(TABLE_METRICS, 0.5) | {"valid/collapsed": 1.0}, alpha=1)
+    run(tmp_path / "b", status=status, alpha=2)
+    head, first, second, *_ = lines(tmp_path, capsys)
+    assert head.split()[-2:] == ["collapsed", status.split()[-1]]
+    assert first.split()[-1] == second.split()[-1] == "1"
+    assert second.split()[:3] == ["2", "0", "-"]
+
+
+def test_collapsed_runs_are_counted_once_for_each_seed(tmp_path, capsys):
+    for threads in (1, 2):
+        values = {"valid/fvu": 1.0, "valid/collapsed": 1.0}
+        run(tmp_path / f"{threads}", values, seed=0, threads=threads)
+    told = lines(tmp_path, capsys)
+    assert (told[0].split()[-1], told[1].split()[-1]) == ("collapsed", "1")
+    assert any(line.startswith("warning: 1 of 1 finished run collapsed: ") for line in told)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,7 +108,7 @@ def _search_path(config_dir: str | None) -> list[str]:
     """
     if not config_dir:
         return []
-    folder = Path(config_dir).expanduser().absolute()
+    folder = Path(os.path.expanduser(config_dir)).absolute()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir}: no such folder")
     if "${" in str(folder):
@@ -258,7 +259,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             if looks_like_number(typed) and not any(overrides.key_of(word) == key for word in words):
                 read = "YAML may have read a number here, instead of a name such as 2022_02_02"
                 raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
-            folder = Path(typed).expanduser().absolute()
+            folder = Path(os.path.expanduser(typed)).absolute()
             if "${" in str(folder):
                 raise ConfigError(f"{folder}: Hydra would take ${{ in the name for something else; rename the folder")
             if not number:  # the first run stands for all of a sweep
@@ -306,16 +307,25 @@ def _plain(node: Any) -> Any:
 
 
 def _with_known_handlers(job_logging: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a run's log; ours asks for a log file, which the choices none, disabled and stdout lack."""
+    """The configuration of a run's log, in which the root logger has at least one handler, and only existing ones.
+
+    ``conf/config.yaml`` asks for a log file, which the choices none, disabled and stdout lack: they get their own
+    handlers, if they have any. Without a handler, Python would print errors.
+
+    Raises:
+        ConfigError: another handler is asked for that does not exist.
+    """
     handlers, root = job_logging.get("handlers") or {}, job_logging.get("root") or {}
-    unknown = [name for name in root.get("handlers") or [] if name not in handlers]
-    if not unknown:
-        return job_logging
-    if unknown != ["file"]:
+    asked = root.get("handlers") or []
+    unknown = [name for name in asked if name not in handlers]
+    if unknown not in ([], ["file"]):
         known = f"there are {join_words(handlers, 'and')}" if handlers else "there are none"
         raise ConfigError(f"hydra.job_logging.root.handlers={format_value(unknown)}: no such handler; {known}")
-    handlers = handlers or {"nothing": {"class": "logging.NullHandler"}}
-    return {**job_logging, "handlers": handlers, "root": {**root, "handlers": [*handlers]}}
+    used = [name for name in asked if name in handlers] or (list(handlers) if unknown else [])
+    if not used:  # a handler without a logger would still open its file
+        others = handlers if job_logging.get("loggers") else {}
+        handlers, used = {**others, "nothing": {"class": "logging.NullHandler"}}, ["nothing"]
+    return {**job_logging, "handlers": handlers, "root": {**root, "handlers": used}}
 
 
 @contextmanager

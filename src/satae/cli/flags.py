@@ -101,7 +101,7 @@ def show(flags: argparse.Namespace) -> int:
 def describe_groups() -> str:
     """Every group with its choices and their options."""
     lines = [line for registry in GROUPS.values() for line in _group_lines(registry)]
-    presets = f"  {PRESETS:10}  {' '.join(choice_names(PRESETS))}"
+    presets = f"  {PRESETS:10}  {' '.join(choice_names(PRESETS, is_nested=True))}"
     return "\n".join([*lines, presets, f"{'':14}(a whole setting; what you add overrides it)"])
 
 

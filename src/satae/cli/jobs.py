@@ -20,7 +20,7 @@ from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
 from satae.errors import DIVERGED, FAILED, REFUSED, ConfigError, exit_code
 from satae.messages import first_line, quote_word
-from satae.runs.layout import FINISHED, RECORD_FILE, shorten
+from satae.runs.layout import FINISHED, RECORD_FILE, find_log, shorten
 
 if TYPE_CHECKING:
     from satae.launchers.base import CoreShare
@@ -231,9 +231,8 @@ def _report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
         return True
     log.error("the run failed", exc_info=error)
-    has_log = "file" in job.hydra.job_logging.root.handlers
-    log_file = job.directory / f"{job.hydra.job.name}.log"
-    traceback = f"the traceback is in {log_file}" if has_log else "hydra/job_logging wrote no log file"
+    log_file = find_log(job.directory)
+    traceback = f"the traceback is in {log_file}" if log_file else "hydra/job_logging wrote no log file there"
     print_error(PROGRAM, f"{_explain_fault(error)}; resume with: {job.resume_command}; {traceback}", FAILED)
     return True
 

@@ -25,6 +25,7 @@ from satae.config.schema import (
     TRAINING,
     Schema,
     all_path_options,
+    default_choice,
     expected_type,
     flatten,
     is_among,
@@ -84,7 +85,7 @@ def check_override(override: Override, schema: Schema) -> None:
     is_name = isinstance(value, str) and bool(value) and "${" not in value
     is_preset = key in schema.presets and (override.is_delete() or isinstance(value, list))
     if key in schema.group_keys and not is_name and not is_preset:
-        raise ConfigError(unknown_choice(key, value, choice_names(key)))
+        raise ConfigError(unknown_choice(key, value, choice_names(key, is_nested=key in schema.presets)))
 
 
 def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
@@ -98,11 +99,33 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
             raise ConfigError(unknown_key(key, {}, schema))
     if several:
         key, _, values = str(several[0]).lstrip("+").partition("=")
-        group, _, option = key.partition(".")
-        owners = schema.groups[group].owners(option) if group in schema.groups else []
-        is_list = "in brackets" in expected_type(key, dict.fromkeys([group], owners[0] if owners else ""), schema)
-        one_list = f"write {key}=[{values}] for one list; " if is_list else ""
-        raise ConfigError(f"{several[0]}: {one_list}{schema.several_values}")
+        is_list = isinstance(_default_value(key, parsed, schema), list)
+        if not is_list or re.search(r"[\[(]", values):  # lists to be swept, or a function such as range(3)
+            raise ConfigError(f"{several[0]}: {schema.several_values}")
+        each = ",".join(f"[{value}]" for value in values.split(","))
+        sweep = f", or -m {key}={each} for one run of each" if schema is TRAINING else ""
+        raise ConfigError(f"{several[0]}: write {key}=[{values}] for one list{sweep}")
+
+
+def _default_value(key: str, parsed: Sequence[Override], schema: Schema) -> Any:
+    """The value of an option of a choice or a part in its YAML file, without torch; None if it is unknown there.
+
+    Raises:
+        ConfigError: the choice that the command line names does not have the option.
+    """
+    group, _, option = key.partition(".")
+    if schema.parts is not None and option and group in schema.parts.names():
+        return schema.parts.defaults(group).get(option)
+    if not option or group not in schema.groups:
+        return None
+    registry = schema.groups[group]
+    names = [override.value() for override in parsed if override.key_or_group == group and not override.is_delete()]
+    name = str(names[-1]) if names else default_choice(group).name
+    is_known = name in registry.names() and not any(override.key_or_group in schema.presets for override in parsed)
+    if is_known and option not in registry.defaults(name):
+        raise ConfigError(registry.unknown_option(option, name))
+    owners = [name] if is_known else registry.owners(option)
+    return registry.defaults(owners[0])[option] if owners else None
 
 
 def check_sweep_override(override: Override) -> None:
@@ -147,7 +170,8 @@ def _explain_missing_file(error: Any, schema: Schema) -> str:
     root, _, below = group.partition("/")
     if root in schema.group_keys:
         own = [f"{below}/{option}" if below else option for option in error.options or []]  # from --config-dir too
-        return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys([*choice_names(root), *own]))
+        known = [*choice_names(root, is_nested=root in schema.presets), *own]
+        return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys(known))
     if group == selection.LAUNCHER_GROUP:
         return selection.unknown_launcher_message(name, error.options or [])
     return unknown_choice(group, name, error.options) if group and error.options else first_line(error)

@@ -16,12 +16,13 @@ from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
 from satae.cli.overrides import SWEEP_FOLDER, RunOptions, key_of, names_data_file, read_run_options, task_overrides
+from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
 from satae.config.schema import all_path_options, check_changes, flatten, with_absolute_paths
 from satae.errors import DIVERGED, FAILED, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, first_line, format_value, one_line, quote_word
+from satae.messages import count_words, first_line, one_line, quote_word
 from satae.runs import own_files
 from satae.runs.layout import CONFIG_FILE, FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
 from satae.signals import Interrupted, hold_signals, raise_pending
@@ -80,7 +81,7 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -
     # a value such as ${seed} is recorded as the number that it stands for
     for index, word in enumerate(words):
         if "${" in word and (key := key_of(word)) in values:
-            words[index] = f"{key}={format_value(values[key])}"
+            words[index] = f"{key}={quote_value(values[key])}"
     hydra = run.process_options(directory)
     config = with_absolute_paths(run.config) if hydra.job.chdir else run.config
     return Job(config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
@@ -328,8 +329,9 @@ def _close(plan: Plan, error: BaseException | None) -> None:
 
 def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
     """Show what a sweep came to: in TensorBoard, as a table, and on a page."""
+    from satae.sweeps.results import RunResult
     from satae.sweeps.table import print_sweep
-    from satae.sweeps.tensorboard_sweep import finish_sweep
+    from satae.sweeps.tensorboard_sweep import finish_sweep, writes_events
 
     found = finish_sweep(sweep)
     launcher = [word for word in shlex.split(plan.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
@@ -340,6 +342,7 @@ def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
         try:
             page = write_report([sweep], known=found)
             print(f"report       {show_path(page)}")  # noqa: T201
-            print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
+            if any(isinstance(run, RunResult) and writes_events(run.choices) for run in found):
+                print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
         except (OSError, ConfigError) as error:
             print(f"no report: {one_line(error)}", file=sys.stderr)  # noqa: T201

@@ -12,7 +12,7 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -206,15 +206,28 @@ EVALUATION_PARTS: Final[Registry[Any]] = Registry(
 LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")
 
 
+@functools.cache
 def conf_folder() -> Traversable:
     """The folder ``conf/`` of the installed package."""
     return resources.files("satae.conf")
 
 
-def choice_names(group: str) -> list[str]:
-    """The names in a group of ``conf/``, such as ``relu`` or ``paper/toy_satlin``, in alphabetical order."""
-    with resources.as_file(conf_folder() / group) as path:
-        return sorted(file.relative_to(path).with_suffix("").as_posix() for file in path.rglob("*.yaml"))
+def choice_names(group: str, *, is_nested: bool = False) -> list[str]:
+    """The names in a group of ``conf/``, such as ``relu``, in alphabetical order.
+
+    Args:
+        group: folder in ``conf/``.
+        is_nested: whether the files in its subfolders count, as those of presets do: ``paper/toy_satlin``.
+    """
+
+    def names(folder: Traversable, before: str) -> Iterator[str]:
+        for item in folder.iterdir():
+            if item.name.endswith(".yaml"):
+                yield before + item.name.removesuffix(".yaml")
+            elif is_nested and item.is_dir():
+                yield from names(item, f"{before}{item.name}/")
+
+    return sorted(names(conf_folder() / group, ""))
 
 
 def conf_values(name: str) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def _load(where: str, path: str, config: str | None) -> dict[str, Any]:
         else:
             found = datasets.load_dataset(str(folder) if folder.exists() else path, config)
     except Exception as error:  # the library, its file systems and its parsers raise many kinds of error
-        raise ValueError(f"{where}: cannot be loaded ({type(error).__name__}: {reason(error)})") from None
+        remedy = "; set HF_HOME to a folder" if "home directory" in str(error) else ""
+        raise ValueError(f"{where}: cannot be loaded ({type(error).__name__}: {reason(error)}){remedy}") from None
     return dict(found) if isinstance(found, dict) else {"train": found}
 
 

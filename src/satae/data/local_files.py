@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from satae.errors import ConfigError
+
 CACHE_VARIABLE: Final = "SATAE_DATA_DIR"  # environment variable with the folder of the cache
 
 
@@ -33,10 +35,27 @@ def expand_path(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder that ``SATAE_DATA_DIR`` names, or else the user's cache."""
+    """The folder that ``SATAE_DATA_DIR`` names, or else the user's cache.
+
+    Raises:
+        ConfigError: neither is known.
+    """
+    if (folder := known_cache_folder()) is None:
+        raise ConfigError(
+            f"no folder is known for decoded images, fetched data and trained baselines, since this user has no home"
+            f" folder; set {CACHE_VARIABLE} to a folder"
+        )
+    return folder
+
+
+def known_cache_folder() -> Path | None:
+    """The folder of the cache; None if this user has no home folder, and no variable names another one."""
     import pooch
 
-    return expand_path(os.environ.get(CACHE_VARIABLE) or str(pooch.os_cache("satae")))
+    try:
+        return expand_path(os.environ.get(CACHE_VARIABLE) or str(pooch.os_cache("satae")))
+    except RuntimeError:  # a user id without a name, and no HOME
+        return None
 
 
 def scikit_learn_file(*parts: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from satae.config.registry import DATA_SOURCES
-from satae.data.local_files import cache_folder, expand_path, make_once, reason
+from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once, reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller
 TIMEOUT_S: Final = 30  # seconds without a byte after which a mirror is given up
@@ -40,7 +40,8 @@ class DamagedFileError(ValueError):
     """A file does not hold what was published."""
 
     def __init__(self, archive: Archive, file: Path, fault: str) -> None:
-        delete = ", or delete it to have it fetched" if file.is_relative_to(cache_folder()) else ""
+        cache = known_cache_folder()
+        delete = ", or delete it to have it fetched" if cache and file.is_relative_to(cache) else ""
         super().__init__(f"{file}: {fault}; replace it by the one from {archive.mirrors[0]}{delete}")
         self.fault = fault
 
@@ -66,15 +67,25 @@ def read_published(published: PublishedSet, folder: str | None = None) -> dict[s
                 f"dir={folder}: has no {archive.name}; put it there, or leave dir out to have it looked for"
                 " elsewhere and fetched"
             )
-        parts |= read_archive(archive, files or [fetch_archive(archive, search_folders(published)[-1])])
+        parts |= read_archive(archive, files or [fetch_archive(archive, download_folder(published))])
     return parts
 
 
 def search_folders(published: PublishedSet, folder: str | None = None) -> list[Path]:
-    """The folders that may hold a data set, in the order of search. The last one receives what is fetched."""
+    """The folders that may hold a data set, in the order of search."""
     if folder is not None:
         return [expand_path(folder), expand_path(folder) / published.name]
-    return [*([published.system] if published.system else []), cache_folder() / published.name]
+    cache = known_cache_folder()
+    return [*([published.system] if published.system else []), *([cache / published.name] if cache else [])]
+
+
+def download_folder(published: PublishedSet, folder: str | None = None) -> Path:
+    """The folder that receives what is fetched.
+
+    Raises:
+        ConfigError: none is named, and the user has no cache.
+    """
+    return cache_folder() / published.name if folder is None else search_folders(published, folder)[-1]
 
 
 def find_archive(published: PublishedSet, archive: Archive, folder: str | None = None) -> list[Path] | None:

@@ -131,6 +131,10 @@ class ReportedEvaluations(NamedTuple):
     columns: list[str]  # of all tables
     notes: list[str]
 
+    def measured(self, part: str) -> int:
+        """The number of runs of which a part measured something."""
+        return sum(part in parts and not parts[part].is_empty for parts in self.runs.values())
+
     def counts(self, directory: Path, part: str) -> bool:
         """Whether the result of a run is in the means."""
         return any(directory in section.summaries for section in self.sections if section.name == part)

@@ -23,10 +23,12 @@ from satae.messages import count_words, join_words
 from satae.plots.charts import Curve, Panel
 from satae.plots.style import COLORS, DASHES
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Series, error_bars, spread_evenly
+from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Series, error_bars, series_labels, spread_evenly
 from satae.sweeps.text import (
     NOTHING,
     TextTable,
+    distinct_labels,
+    format_change,
     format_configuration,
     format_number,
     format_statistics,
@@ -45,6 +47,7 @@ VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
 MOST_VALUES: Final = 12  # columns of a table
 REMARK_WIDTH: Final = 18  # letters of a line in a cell
 MOST_SENTENCES: Final = 3  # configurations in the summary
+MOST_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
 MOST_IN_SENTENCE: Final = 3  # values of each
 
 
@@ -114,16 +117,65 @@ def _inputs(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
     return "\n".join([usual, *(f"{', '.join(counts[count])}: {count}" for count in others)])
 
 
-def section_sentence(section: ReportSection) -> tuple[str, str]:
-    """The title of a section with what its numbers are, and the numbers of some configurations."""
+def section_summary(section: ReportSection) -> tuple[str, list[str]]:
+    """The title of a section with what its numbers are, and sentences about it.
+
+    Numbers of models and their baselines are compared: a sentence for each configuration and number.
+    Other numbers are listed for some configurations.
+    """
+    title = f"{section.title}, {section.label}" if section.label else section.title
+    return title, [*_comparisons(section)] if section.part.compared else [_number_list(section)]
+
+
+def _comparisons(section: ReportSection) -> Iterator[str]:
+    """For each configuration and number: whether the model has more or less than its baseline trained with alpha=0."""
+    found = [
+        (point, what, own, baseline)
+        for point in section.groups
+        for what, (own, baseline) in section.part.compared.items()
+        if point.difference(own, baseline).n
+    ]
+    if not found:
+        yield f"No run has a {BASELINE} trained with alpha=0 to compare with; the numbers are in the table."
+    for point, what, own, baseline in found[:MOST_COMPARISONS]:
+        difference = point.difference(own, baseline)
+        word = "not settled" if not difference.is_settled else "more" if difference.mean > 0 else "less"
+        seeds = count_words(difference.n, "seed")
+        interval = "95 % interval, " if difference.n > 2 else ""
+        numbers = (
+            f"{format_statistics(point.statistics(own))} against {format_statistics(point.statistics(baseline))} of the"
+            f" {BASELINE} trained with alpha=0, difference {format_change(difference)} ({interval}{seeds})"
+        )
+        name = f"{format_configuration(point.values)}: " if point.values else ""
+        subject = f"{what}: " if len(section.part.compared) > 1 else ""
+        yield f"{name}{subject}{word}; {numbers}{_doubts(section.of(point), (own, baseline))}."
+    if len(found) > MOST_COMPARISONS:
+        yield f"{len(found) - MOST_COMPARISONS} more comparisons: see its table and figures."
+
+
+def _doubts(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
+    """The verdicts that speak against numbers, as the end of a sentence; empty if all hold."""
+    doubts = []
+    for name in names:
+        for verdict in (MASKED, INCONCLUSIVE):
+            if number := sum(each.verdicts.get(name) == verdict for each in summaries):
+                of = f" in {number} of {len(summaries)} runs" if len(summaries) > 1 else ""
+                doubts.append((verdict, f"{name} is {verdict}{of}"))
+    if not doubts:
+        return ""
+    meaning = "may be an illusion" if any(verdict == MASKED for verdict, _ in doubts) else "is not confirmed"
+    return f"; but {join_words((doubt for _, doubt in doubts), 'and')}, so this {meaning}"
+
+
+def _number_list(section: ReportSection) -> str:
+    """The numbers of some configurations."""
     some = spread_evenly(section.groups, MOST_SENTENCES)
     sentences = [
         f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_known_values(section, point))
         for point in some
     ]
     more = f"; {left} more in its table" if (left := len(section.groups) - len(some)) else ""
-    title = f"{section.title}, {section.label}" if section.label else section.title
-    return title, f"{'; '.join(sentences)}{more}."
+    return f"{'; '.join(sentences)}{more}."
 
 
 def _known_values(section: ReportSection, point: SeedGroup) -> Iterator[str]:
@@ -232,6 +284,7 @@ def baseline_panels(
     possible: tuple[float, float],
     verdict: Callable[[SeedGroup, str], str] | None = None,
     ends: Callable[[SeedGroup, str], tuple[float, float] | None] | None = None,
+    names: tuple[str, str] = (OWN, BASELINE),
 ) -> list[Panel]:
     """Models beside their baselines, trained with alpha=0: a color for each series, a dash for each model.
 
@@ -241,34 +294,37 @@ def baseline_panels(
         possible: the values that the numbers can have, from 0; the axis shows all, or starts at 0.
         verdict: gives the verdict on a model at a point.
         ends: gives the ends of a bar that is not an interval over the seeds.
+        names: of the number of the model, and of its baseline.
     """
     dashes = {OWN: DASHES[0], BASELINE: DASHES[1]}
     models = [Curve([], [], model, dash=dash) for model, dash in dashes.items()]
     ticks = [point.x for point in comparison.points]
+    titles = distinct_labels((panel.title for panel in comparison.panels), 60)
     panels = []
     for panel in comparison.panels:
         curves, marks = list[Curve](), list[Curve]()
-        for color, series in zip(COLORS, panel.series, strict=False):
-            for model, dash in dashes.items():
-                known = [*_known_points(comparison.x, series, model)]
+        labels = series_labels(panel.series)
+        for color, series, name in zip(COLORS, panel.series, labels, strict=False):
+            for (model, dash), of_model in zip(dashes.items(), names, strict=True):
+                known = [*_known_points(comparison.x, series, of_model, names[0])]
                 statistics = [(point.x, point.statistics(of)) for point, of in known]
                 is_named = len(comparison.series) > 1 and model == OWN
-                label = shorten_value(series.label) if is_named else ""
+                label = name if is_named else ""
                 bars = [ends(point, of) for point, of in known] if ends else []
                 curves.append(mean_curve(statistics, possible, bars, color=color, dash=dash, label=label))
                 verdicts = [verdict(point, of) if verdict else HOLDS for point, of in known]
                 marked = [(x, one.mean, how) for (x, one), how in zip(statistics, verdicts, strict=True)]
                 marks += verdict_marks(marked, color)
         curves += [*marks, *models, *(verdict_legend() if verdict else [])]
-        title = shorten_value(panel.title, 60) if panel.title else ""
+        title = titles[panel.title]
         x_label = shorten_value(comparison.x)
         panels.append(Panel(curves, x_label, y_label, title, ticks, y_possible=possible, shows_all_possible=True))
     return panels
 
 
-def _known_points(x: str | None, series: Series, model: str) -> Iterator[tuple[SeedGroup, str]]:
-    """The points at which the number of a model is known; a model trained with alpha=0 is its own baseline."""
+def _known_points(x: str | None, series: Series, name: str, own: str) -> Iterator[tuple[SeedGroup, str]]:
+    """The points at which a number is known, with its name; a model trained with alpha=0 is its own baseline."""
     for point in series.points:
-        of = OWN if x == ALPHA and point.x == 0 else model
+        of = own if x == ALPHA and point.x == 0 else name
         if point.statistics(of).n:
             yield point, of

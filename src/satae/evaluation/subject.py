@@ -174,6 +174,11 @@ class Subject(NamedTuple):
         """Width of the range of the data."""
         return self.data.span[1] - self.data.span[0]
 
+    @property
+    def range_name(self) -> str:
+        """What a radius is a share of."""
+        return "range of the data" if self.data.columns is None else "range of each column"
+
     def norm_ball(self, norm: Norm, epsilon: float) -> NormBall:
         """The perturbations up to a size; ``epsilon`` is a fraction of the range of the data.
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from satae import signals
 from satae.errors import ConfigError
@@ -29,14 +29,15 @@ class CoreShare(NamedTuple):
 
 
 class HasDirectory(Protocol):
-    """A run to make; processes receive it as a pickle."""
+    """A run to make, of which a launcher knows the directory alone; processes receive it as a pickle."""
 
     @property
     def directory(self) -> Path:
         """The run's directory."""
 
 
-Work = Callable[[Any, CoreShare | None], bool]  # makes one run; returns whether it failed
+J = TypeVar("J", bound=HasDirectory)
+Work = Callable[[J, CoreShare | None], bool]  # makes one run; returns whether it failed
 Options = Mapping[str, Any]  # what ``hydra.launcher`` holds
 
 
@@ -51,7 +52,7 @@ class Launcher(AbstractContextManager["Launcher"]):
     def __init__(self, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.prepare, self.stop_file = prepare, stop_file
 
-    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs, and wait for all of them.
 
         Args:
@@ -169,13 +170,13 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
 # in a worker process
 
 
-class JobRunner:
+class JobRunner(Generic[J]):
     """Makes one run in a worker process, which receives this object as a pickle."""
 
-    def __init__(self, work: Work, share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
+    def __init__(self, work: Work[J], share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.work, self.share, self.prepare, self.stop_file = work, share, prepare, stop_file
 
-    def run(self, job: HasDirectory) -> int | None:
+    def run(self, job: J) -> int | None:
         """Make a run, unless this process was asked to end or another run has failed.
 
         Returns:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from satae import signals
 from satae.launchers.base import (
     CoreShare,
-    HasDirectory,
+    J,
     JobRunner,
     Launcher,
     Options,
@@ -59,7 +59,7 @@ class JoblibLauncher(Launcher):
         if self.share.jobs > 1:
             self._start_workers(self.share.jobs)
 
-    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs; repeat those whose worker was killed."""
         if self.share.jobs == 1:
             super().run(work, jobs)
@@ -99,14 +99,14 @@ class JoblibLauncher(Launcher):
             self.__exit__()
             raise
 
-    def _run_until_killed(self, runner: JobRunner, waiting: deque[HasDirectory]) -> list[HasDirectory]:
+    def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
         """Make runs until all have ended or a worker is killed; return the runs that were being made then.
 
         Args:
             runner: makes a run.
             waiting: the runs; each is removed when a worker gets it, and put back if the worker had not started it.
         """
-        running: dict[Future[int | None], HasDirectory] = {}
+        running: dict[Future[int | None], J] = {}
         ended = 0
         try:
             while True:
@@ -127,7 +127,7 @@ class JoblibLauncher(Launcher):
                 raise
             return killed
 
-    def _run_alone(self, runner: JobRunner, job: HasDirectory) -> None:
+    def _run_alone(self, runner: JobRunner[J], job: J) -> None:
         if is_stopped(self.stop_file):
             return
         self._start_workers(1)

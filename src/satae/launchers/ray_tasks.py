@@ -12,7 +12,7 @@ from satae import signals
 from satae.errors import ConfigError
 from satae.launchers.base import (
     CoreShare,
-    HasDirectory,
+    J,
     JobRunner,
     Launcher,
     Options,
@@ -52,7 +52,7 @@ class RayLauncher(Launcher):
             self.share = CoreShare(count, int(threads or 1))
             print(f"{count} runs for Ray", flush=True)  # noqa: T201
 
-    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs, each in a task."""
         import ray
 
@@ -94,7 +94,7 @@ class RayLauncher(Launcher):
             print_outcome(directory)
 
 
-def _run_task(runner: JobRunner, job: HasDirectory, folder: str) -> None:
+def _run_task(runner: JobRunner[J], job: J, folder: str) -> None:
     """Make one run in a process of Ray, in the folder of the main process instead of the cluster's."""
     signals.hold_signals_in_worker()
     os.chdir(folder)

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from satae import signals
 from satae.launchers.base import (
     CoreShare,
-    HasDirectory,
+    J,
     JobRunner,
     Launcher,
     Options,
@@ -55,12 +55,12 @@ class SubmititLauncher(Launcher):
             self.share = CoreShare(min(options["array_parallelism"], count), options["cpus_per_task"] or 1)
             print(f"{count} runs for Slurm, at most {self.share.jobs} at once", flush=True)  # noqa: T201
 
-    def run(self, work: Work, jobs: Sequence[HasDirectory]) -> None:
+    def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs, each in a job; Slurm gets all jobs at once, as an array."""
         executor = self._executor()
         runner = SubmititRunner(work, self.share, self.prepare, self.stop_file)
         at_once = self.share.jobs if self._cluster == "local" else len(jobs)
-        waiting, running = list(jobs), dict[Any, HasDirectory]()
+        waiting, running = list(jobs), dict[Any, J]()
         with signals.hold_signals():
             try:
                 while (waiting or running) and signals.pending_signal() is None:
@@ -121,18 +121,18 @@ class SubmititLauncher(Launcher):
             time.sleep(POLL_S)
 
 
-class SubmititRunner(JobRunner):
+class SubmititRunner(JobRunner[J]):
     """Makes one run in a job of submitit; a job that nears its time limit, or is preempted, is queued again.
 
     Submitit's own handler for the signal before a time limit would end a run in the middle of a step. Here the run
     first ends with a checkpoint, then the handler is called.
     """
 
-    def __init__(self, work: Work, share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
+    def __init__(self, work: Work[J], share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
         super().__init__(work, share, prepare, stop_file)
         self.main_process = os.getpid()
 
-    def __call__(self, job: HasDirectory) -> None:
+    def __call__(self, job: J) -> None:
         """Make a run.
 
         Raises:
@@ -153,7 +153,7 @@ class SubmititRunner(JobRunner):
             _queue_again(requeue, number)
         raise SystemExit(128 + number)
 
-    def checkpoint(self, job: HasDirectory) -> Any:
+    def checkpoint(self, job: J) -> Any:
         """The submission that submitit queues again: the same run, which resumes from its checkpoint."""
         from submitit.helpers import DelayedSubmission
 

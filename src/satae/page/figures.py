@@ -3,54 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from satae.messages import join_words
-from satae.plots.charts import Chart, Curve, ErrorBars, Panel
-from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE
+from satae.plots.charts import ROW_NAME_LETTERS, Chart, Curve, ErrorBars, Panel
+from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE, SMALL_PANEL_SIZE
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult
-from satae.sweeps.series import SHARE, Comparison, Series, error_bars, spread_evenly
-from satae.sweeps.text import shorten_value
-from satae.training.metric_titles import FVU, SATURATED, TOTAL, long_title
+from satae.sweeps.series import SHARE, Comparison, Series, error_bars, series_labels, spread_evenly
+from satae.sweeps.text import distinct_labels, shorten_value
+from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY, TOTAL, long_title
 
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"
-FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED)), TRADE_OFF, COURSE)
-POSSIBLE_VALUES: Final = {FVU: (0.0, math.inf), SATURATED: SHARE}
+FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED, SENSITIVITY)), TRADE_OFF, COURSE)
+POSSIBLE_VALUES: Final = {FVU: (0.0, math.inf), SATURATED: SHARE, SENSITIVITY: (0.0, math.inf)}
 ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
 MOST_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
     "loss": ("train/total", TOTAL, "train/reconstruction", "valid/reconstruction"),
     long_title(SATURATED): ("train/saturated_fraction", SATURATED),
 }
+SHARED_COURSE_PANELS: Final = {  # losses of runs with different alpha are compared without the penalty
+    "reconstruction loss": ("train/reconstruction", "valid/reconstruction"),
+    long_title(SATURATED): ("train/saturated_fraction", SATURATED),
+}
+SENSITIVITY_CAPTION: Final = (
+    "It is the squared change of the code under Gaussian noise of 0.05 of the data's range, not clipped to that range,"
+    " divided by the variance of the code."
+)
 LARGEST_DRAWN: Final = 1e100
 MOST_EPOCHS_READ: Final = 100_000
 MOST_EPOCHS_DRAWN: Final = 1_000
 
 
 def sweep_charts(comparison: Comparison) -> Iterator[Chart]:
-    """Reconstruction and saturation of each configuration, and one against the other; none for one configuration."""
+    """Reconstruction, saturation and sensitivity of each configuration; none for one configuration.
+
+    The third chart shows reconstruction against saturation.
+    """
     if len(comparison.points) < 2:
         return
     metrics = [metric for metric in (FVU, SATURATED) if any(series.points_with(metric) for series in comparison.series)]
+    draw = _along_number if comparison.x else _row_each
     for metric in metrics:
-        yield _along_number(comparison, metric) if comparison.x else _row_each(comparison, metric)
+        yield draw(comparison, metric)
     if len(metrics) == 2:
         yield _trade_off(comparison)
+    if any(series.points_with(SENSITIVITY) for series in comparison.series):
+        chart = draw(comparison, SENSITIVITY)
+        yield chart._replace(caption=f"{chart.caption} {SENSITIVITY_CAPTION}")
 
 
 def course_charts(run: RunResult) -> Iterator[Chart]:
     """The losses and the saturated fraction of a run after each epoch; none for fewer than two epochs."""
-    keys = [key for panel in COURSE_PANELS.values() for key in panel]
-    epochs = []
-    for line in islice(run.epochs(), MOST_EPOCHS_READ):
-        numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < LARGEST_DRAWN}
-        if "epoch" in numbers and len(numbers) > 1:
-            epochs.append(numbers)
-    epochs = spread_evenly(epochs, MOST_EPOCHS_DRAWN)
+    epochs = _read_course(run, [key for panel in COURSE_PANELS.values() for key in panel])
     if len(epochs) < 2:
         return
     x = [numbers["epoch"] for numbers in epochs]
@@ -68,6 +77,45 @@ def course_charts(run: RunResult) -> Iterator[Chart]:
     ]
     caption = "The loss and the saturated fraction after each epoch, on training and on validation data."
     yield Chart(COURSE, "Course of the training", caption, panels, legend="inside")
+
+
+def shared_course_charts(runs: Mapping[str, RunResult]) -> Iterator[Chart]:
+    """The reconstruction loss and the saturated fraction of a few runs after each epoch, in the same panels.
+
+    Args:
+        runs: by the name that the legend shows; those with fewer than two epochs are left out, in words.
+    """
+    keys = [key for panel in SHARED_COURSE_PANELS.values() for key in panel]
+    courses = {name: epochs for name, run in runs.items() if len(epochs := _read_course(run, keys)) > 1}
+    if not courses:
+        return
+    labels = distinct_labels(courses)
+    splits = [
+        Curve([], [], split, dash=dash) for split, dash in zip(("training", "validation"), ("--", "-"), strict=True)
+    ]
+    panels = []
+    for title, (on_training, on_validation) in SHARED_COURSE_PANELS.items():
+        curves = []
+        for (name, epochs), color in zip(courses.items(), COLORS, strict=False):
+            for key, dash, label in ((on_validation, "-", labels[name]), (on_training, "--", "")):
+                x, y = [numbers["epoch"] for numbers in epochs], [numbers.get(key, math.nan) for numbers in epochs]
+                curves.append(Curve(x, y, label, color, dash))
+        panels.append(Panel([*curves, *splits], "epoch", title, has_whole_x=True))
+    caption = "The reconstruction loss and the saturated fraction of each run after each epoch."
+    if missing := [name for name in runs if name not in courses]:
+        left_out = join_words((shorten_value(name) for name in missing), "and")
+        caption += f" Without two epochs that can be drawn: {left_out}."
+    yield Chart(COURSE, "Courses of the training", caption, panels, 2, SMALL_PANEL_SIZE, legend="all panels")
+
+
+def _read_course(run: RunResult, keys: Sequence[str]) -> list[dict[str, float]]:
+    """The numbers that can be drawn of each epoch, with its number under ``epoch``."""
+    epochs = []
+    for line in islice(run.epochs(), MOST_EPOCHS_READ):
+        numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < LARGEST_DRAWN}
+        if "epoch" in numbers and len(numbers) > 1:
+            epochs.append(numbers)
+    return spread_evenly(epochs, MOST_EPOCHS_DRAWN)
 
 
 def _along_number(comparison: Comparison, metric: str) -> Chart:
@@ -111,12 +159,13 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     series = [one for one in comparison.series if one.points_with(metric)]
     points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
     x, bars = _means_and_bars(points, metric)
+    names = series_labels(series, 2 * ROW_NAME_LETTERS)[:MOST_CHART_ROWS]
     curves = _curves(0, "", x, range(len(points)), points, x_bars=bars)
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
         metric,
         x_possible=POSSIBLE_VALUES[metric],
-        row_names=[shorten_value(one.label) for one in series[:MOST_CHART_ROWS]],
+        row_names=names,
     )
     caption = f"{metric}, the {long_title(metric)} on validation data, of each configuration."
     if len(series) > MOST_CHART_ROWS:
@@ -124,16 +173,16 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     chart = _chart(
         metric.replace("/", "_"), long_title(metric).capitalize(), caption, [panel], comparison._replace(left_out="")
     )
-    return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + ROW_HEIGHT * len(points))))
+    row_height = ROW_HEIGHT * (1.6 if any(len(name) > ROW_NAME_LETTERS for name in names) else 1)
+    return chart._replace(size=(PANEL_SIZE[0], max(1.6, 0.9 + row_height * len(points))))
 
 
 def _panel_series(comparison: Comparison) -> Iterator[tuple[str, list[tuple[int, str, Series]]]]:
     """The title of each panel, with the place and the label of each series; a lone series needs no label."""
-    is_alone = len(comparison.series) == 1
+    titles = distinct_labels((panel.title for panel in comparison.panels), 60)
     for panel in comparison.panels:
-        labels = ["" if is_alone else shorten_value(one.label) for one in panel.series]
-        places = range(len(labels))
-        yield shorten_value(panel.title, 60), [*zip(places, labels, panel.series, strict=True)]
+        labels = series_labels(panel.series) if len(comparison.series) > 1 else [""]
+        yield titles[panel.title], [*zip(range(len(labels)), labels, panel.series, strict=True)]
 
 
 def _curves(

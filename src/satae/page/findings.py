@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from satae.evaluation.report_section import ReportedEvaluations
-from satae.messages import count_words, join_words
+from satae.messages import count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection, waiting_text
 from satae.runs.layout import RUNNING
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics, sort_key
+from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedGroup, sort_key
 from satae.sweeps.results import RunResult
-from satae.sweeps.series import Comparison, Series, spread_evenly
-from satae.sweeps.text import format_change, format_statistics, shorten_value
-from satae.training.metric_titles import COLLAPSE, FVU, SATURATED
+from satae.sweeps.series import Comparison, Series, series_labels, spread_evenly
+from satae.sweeps.text import distinct_labels, format_change, format_statistics, shorten_value
+from satae.training.metric_titles import COLLAPSE, FVU, SATURATED, SENSITIVITY, long_title
 
-ENOUGH_SEEDS: Final = 3  # for a difference
+SENSITIVITY_TITLE: Final = long_title(SENSITIVITY)
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
 MOST_CHANGES: Final = 3  # along a series
 MOST_SENTENCES: Final = 8  # one for each series
@@ -46,10 +46,12 @@ def varied_options(runs: Sequence[RunResult], axes: Sequence[str]) -> str:
 
 def _values(key: str, runs: Sequence[RunResult]) -> str:
     values = sorted({run.choices[key] for run in runs if key in run.choices}, key=sort_key)
+    texts = [*map(format_compact, values)]
+    labels = distinct_labels(texts)
     if len(values) > MOST_LISTED_VALUES:
-        shown = f"{len(values)} values, {shorten_value(values[0])} to {shorten_value(values[-1])}"
+        shown = f"{len(values)} values, {labels[texts[0]]} to {labels[texts[-1]]}"
     else:
-        shown = ", ".join(map(shorten_value, values))
+        shown = ", ".join(labels[text] for text in texts)
     return f"{shorten_value(key)} ({shown})"
 
 
@@ -58,21 +60,54 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     series = [one for one in comparison.series if one.points_with(FVU)]
     if comparison.x is None:
         yield from _best_and_worst(series)
-        return
-    for one in series[:MOST_SENTENCES]:
-        yield shorten_value(one.label) if one.values else "", _along(shorten_value(comparison.x), one)
-    if len(series) > MOST_SENTENCES:
-        yield "", f"{len(series) - MOST_SENTENCES} more lines are in the figures and the tables."
+    else:
+        for one, label in zip(series[:MOST_SENTENCES], series_labels(series), strict=False):
+            yield label if one.values else "", _along(shorten_value(comparison.x), one)
+        if len(series) > MOST_SENTENCES:
+            yield "", f"{len(series) - MOST_SENTENCES} more lines are in the figures and the tables."
+    if sentence := _sensitivity(comparison):
+        yield SENSITIVITY_TITLE.capitalize(), sentence
+
+
+def _sensitivity(comparison: Comparison) -> str:
+    """How the sensitivity of the code to small noise changes, in one sentence; empty if it was not measured."""
+    series = [one for one in comparison.series if one.points_with(SENSITIVITY)]
+    if comparison.x is None:
+        ranked = sorted((one.points[0].statistics(SENSITIVITY).mean, place) for place, one in enumerate(series))
+        if len(ranked) < 2:
+            return f"{_at(series[0].points[0], SENSITIVITY)}." if series else ""
+        ends, labels = [series[place] for _, place in (ranked[0], ranked[-1])], series_labels(series)
+        lowest, highest = (
+            f"{_at(series[at].points[0], SENSITIVITY)} for {labels[at]}" for _, at in (ranked[0], ranked[-1])
+        )
+        change = ends[1].points[0].change(ends[0].points[0], SENSITIVITY)
+        doubt = "" if change.is_settled else f"; the difference is not settled with {count_words(change.n, 'seed')}"
+        return f"The lowest is {lowest}, the highest {highest}{doubt}."
+    x, courses = shorten_value(comparison.x), list[str]()
+    for one, label in zip(series, series_labels(series), strict=True):
+        first, *rest = one.points_with(SENSITIVITY)
+        if not rest:
+            continue
+        change = rest[-1].change(first, SENSITIVITY)
+        verb = "not settled" if not change.is_settled else "rises" if change.mean > 0 else "falls"
+        numbers = f"from {_at(first, SENSITIVITY)} at {format_compact(first.x)} to {_at(rest[-1], SENSITIVITY)}"
+        seeds = count_words(change.n, "seed")
+        whose = f"{label}: " if len(series) > 1 else ""
+        courses.append(f"{whose}{verb}, {numbers} at {format_compact(rest[-1].x)} ({seeds} in common)")
+    more = f"; {len(courses) - MOST_SENTENCES} more are in its figure" if len(courses) > MOST_SENTENCES else ""
+    return f"Along {x}, {'; '.join(courses[:MOST_SENTENCES])}{more}." if courses else ""
 
 
 def _along(x: str, series: Series) -> str:
     first, *rest = series.points_with(FVU)
     if not rest:
-        return f"{FVU} is {_at(first, FVU)} at {x}={first.x:g}, the only value with a finished run."
+        at = format_compact(first.x)
+        return f"{FVU} is {_at(first, FVU)} at {x}={at}, the only value with a finished run."
     last = rest[-1]
     change = last.change(first, FVU)
-    verb = "changes" if not is_significant(change) else "rises" if change.mean > 0 else "falls"
-    text = f"From {x}={first.x:g} to {last.x:g}, {FVU} {verb} from {_at(first, FVU)} to {_at(last, FVU)}"
+    verb = "changes" if not change.is_settled else "rises" if change.mean > 0 else "falls"
+    text = f"From {x}={format_compact(first.x)} to {format_compact(last.x)}, {FVU} {verb}"
+    text += f" from {_at(first, FVU)} to {_at(last, FVU)}"
     if first.statistics(SATURATED).n and last.statistics(SATURATED).n:
         text += f", the saturated fraction from {_at(first, SATURATED)} to {_at(last, SATURATED)}"
     return f"{text}. {_changes(x, first, rest)}"
@@ -88,15 +123,11 @@ def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     if all(change.n < ENOUGH_SEEDS for change in changes.values()):
         return f"With fewer than {ENOUGH_SEEDS} seeds in common, a change cannot be told from chance."
     counts = [change.n for change in changes.values()]
-    doubts = {at: "" if is_significant(change) else " (may be chance)" for at, change in changes.items()}
-    text = join_words((f"{format_change(change)} at {at:g}{doubts[at]}" for at, change in changes.items()), "and")
+    doubts = {at: "" if change.is_settled else " (may be chance)" for at, change in changes.items()}
+    texts = (f"{format_change(change)} at {format_compact(at)}{doubts[at]}" for at, change in changes.items())
+    text = join_words(texts, "and")
     n = " to ".join(dict.fromkeys([str(min(counts)), str(max(counts))]))
-    return f"Compared seed by seed with {x}={base.x:g}, it changes by {text}; n = {n}."
-
-
-def is_significant(change: SeedStatistics) -> bool:
-    """Whether a difference has enough seeds and its interval does not contain zero."""
-    return change.n >= ENOUGH_SEEDS and abs(change.mean) > change.margin
+    return f"Compared seed by seed with {x}={format_compact(base.x)}, it changes by {text}; n = {n}."
 
 
 def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
@@ -107,16 +138,19 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
         yield "", f"{text} (n = {point.statistics(FVU).n})."
     elif ranked:
         best, worst = ranked[0][2], ranked[-1][2]
-        lowest, highest = (f"{_at(one.points[0], FVU)} for {shorten_value(one.label)}" for one in (best, worst))
+        labels = series_labels([best, worst])
+        ends = zip((best, worst), labels, strict=True)
+        lowest, highest = (f"{_at(one.points[0], FVU)} for {label}" for one, label in ends)
         change = worst.points[0].change(best.points[0], FVU)
-        doubt = "" if is_significant(change) else ", which may be chance"
+        doubt = "" if change.is_settled else ", which may be chance"
         apart = f" Seed by seed they differ by {format_statistics(change)} (n = {change.n}{doubt})." if change.n else ""
         yield "", f"The lowest {FVU} is {lowest}, the highest {highest}.{apart}"
 
 
 def interval_note(groups: Sequence[SeedGroup]) -> str:
     """How to read the numbers after ±, or in parentheses; empty if no configuration has several seeds."""
-    counts = {group.statistics(name).n for group in groups for run in group.finished_runs for name in run.metrics}
+    known = ((group, {name for run in group.finished_runs for name in run.metrics}) for group in groups)
+    counts = {group.statistics(name).n for group, names in known for name in names}
     notes = []
     if any(n > 2 for n in counts):
         notes.append(
@@ -142,7 +176,12 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
     """How many runs were evaluated; empty if none was."""
     if not evaluated.runs and not evaluated.notes:
         return ""
-    some, every = len(evaluated.runs), len(collection.runs)
+    every = len(collection.runs)
+    counts = {section.name: evaluated.measured(section.name) for section in evaluated.sections}
+    some = max(counts.values(), default=0)
+    if len({number for number in counts.values() if number}) > 1:
+        each = "; ".join(f"{name}: {number:,} of {count_words(every, 'run')}" for name, number in counts.items())
+        return f"satae-eval has not measured the same of all runs ({each})."
     if some < every:
         which = f"{some:,} of {count_words(every, 'run')}"
     else:
@@ -167,7 +206,7 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
         else:
             some = f", {single} of them a single one and so no interval" if single else ""
             yield f"{which} fewer than {ENOUGH_SEEDS} seeds{some}."
-    if collapsed := sum(run.is_collapsed for run in collection.runs if run.is_finished):
+    if collapsed := sum(group.collapsed_runs for group in groups):
         yield f"{count_words(collapsed, 'finished run')} collapsed: {COLLAPSE}."
     if twice := sum(sum(run.is_finished for run in group.runs) - len(group.finished_runs) for group in groups):
         has = count_words(twice, "run has", "runs have")

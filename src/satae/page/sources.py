@@ -28,6 +28,7 @@ RECORD_KEYS: Final = (
 )
 STILL_RUNNING: Final = "still running, or killed"  # a run whose record says that it runs
 MOST_ASSUMPTIONS: Final = 50  # of a run
+MOST_RESUMES: Final = 100  # of a run
 MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
 
@@ -161,6 +162,17 @@ def _reduce_record(record: Mapping[str, Any]) -> dict[str, Any]:
         reduced["versions"] = sys.intern(clean_text(", ".join(f"{name} {number}" for name, number in versions.items())))
     if "error" in record:
         reduced["error"] = clean_text(record["error"])
+    if isinstance(resumes := record.get("resumed"), list):
+        reduced["resumed"] = [*map(_reduce_resume, resumes[-MOST_RESUMES:])]
     if isinstance(notes := record.get("assumptions"), list):
         reduced["assumptions"] = [clean_text(note) for note in notes[:MOST_ASSUMPTIONS]]
     return reduced
+
+
+def _reduce_resume(resume: object) -> dict[str, str]:
+    """When a run was resumed, with which command, and with which device and threads it had run before."""
+    entry = resume if isinstance(resume, Mapping) else {}
+    before = earlier if isinstance(earlier := entry.get("before"), Mapping) else {}
+    facts = {"at": entry.get("at"), "command": entry.get("command")}
+    facts |= {name: before.get(name) for name in ("device", "threads")}
+    return {name: clean_text(format_value(value)) for name, value in facts.items() if value is not None}

@@ -10,14 +10,15 @@ from typing import Any, Final
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.report_section import ReportedEvaluations
 from satae.evaluation.result import read_result
-from satae.messages import clean_text, count_words, format_compact
+from satae.messages import clean_text, count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection
-from satae.runs.layout import EVALUATION_FOLDER, RUNNING
+from satae.runs.layout import EVALUATION_FOLDER, RUNNING, find_log
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.csv_files import UNREADABLE, encode_csv
 from satae.sweeps.text import (
     NOTHING,
     TextTable,
+    distinct_labels,
     format_duration,
     format_number,
     format_statistics,
@@ -25,10 +26,11 @@ from satae.sweeps.text import (
     table_keys,
     table_values,
 )
-from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, column_title
+from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, TITLES, column_title
 
 MOST_LAYERS: Final = 6  # that have a column; groups.csv has all
 MOST_DIFFERENT_VALUES: Final = 4  # of a fact
+SIDE_BY_SIDE: Final = frozenset(f"valid/{name}" for name in TITLES)  # metrics of the table of a few runs
 EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
 
 
@@ -78,7 +80,7 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
 
     def rows() -> Iterator[list[str]]:
         for run in (run for group in groups for run in group.runs if not run.is_finished):
-            log = next(iter(sorted(run.directory.glob("*.log"))), None)
+            log = find_log(run.directory)
             place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
             reason = run.record.get("error") or (STILL_RUNNING if run.status == RUNNING else NOTHING)
@@ -88,6 +90,52 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
             yield [collection.name(unreadable), UNREADABLE, NOTHING, unreadable.reason, NOTHING]
 
     return TextTable.from_rows("Runs that did not finish", ["run", "status", "exit code", "reason", "log"], rows())
+
+
+def resumes_table(collection: RunCollection) -> TextTable:
+    """One row for each time that a run was resumed."""
+
+    def rows() -> Iterator[list[str]]:
+        for run in collection.runs:
+            for resume in run.record.get("resumed", ()):
+                cells = [resume.get(name, NOTHING) for name in ("at", "command", "device", "threads")]
+                yield [collection.name(run), *cells]
+
+    head = ["run", "resumed at", "with the command", "device before", "threads before"]
+    return TextTable.from_rows("Resumed runs", head, rows())._replace(files="the run.json of the runs")
+
+
+def side_by_side_table(collection: RunCollection, axes: Sequence[str]) -> TextTable:
+    """The options in which a few runs differ, and their metrics: a column for each run.
+
+    Of two runs, the last column is what the second has more than the first.
+    """
+    runs = collection.runs
+    names = [collection.name(run) for run in runs]
+
+    def rows() -> Iterator[list[str]]:
+        for key in axes:
+            labels = distinct_labels(format_compact(run.choices[key]) for run in runs if key in run.choices)
+            yield [key, *(labels[format_compact(run.choices[key])] if key in run.choices else NOTHING for run in runs)]
+        if not all(run.is_finished for run in runs):
+            yield ["status", *(shorten_value(run.status) for run in runs)]
+        for metric in dict.fromkeys(metric for run in runs for metric in run.metrics if metric in SIDE_BY_SIDE):
+            values = [run.metrics.get(metric, math.nan) for run in runs]
+            yield [metric, *map(format_number, values), _difference(*values) if len(values) == 2 else ""]
+        yield ["wall time", *(format_duration(run.record.get("wall_s", math.nan)) for run in runs)]
+
+    head = ["", *names, *(["difference"] if len(runs) == 2 else [])]
+    cells = [[*row, ""][: len(head)] for row in rows()]
+    table = TextTable.from_rows("Side by side", head, cells, len(head) - 1)
+    differ = [group for group in ("data", "noise") if any(key.partition(".")[0] == group for key in axes)]
+    if not differ:
+        return table
+    return table._replace(caption=f"the inputs are not the same: the runs differ in {join_words(differ, 'and')}")
+
+
+def _difference(first: float, second: float) -> str:
+    difference = second - first
+    return f"{'+' * (difference > 0)}{format_number(difference)}" if math.isfinite(difference) else NOTHING
 
 
 def provenance(collection: RunCollection) -> dict[str, str]:
@@ -143,7 +191,7 @@ def _known_metrics(groups: Sequence[SeedGroup], *, with_layers: bool = False) ->
         if metric in known:
             titles[metric] = column_title(metric)
         if metric == SATURATED and with_layers and len(layers) > 1:
-            titles |= {layer: f"in {layer.rpartition('/')[2]}" for layer in layers[:MOST_LAYERS]}
+            titles |= {layer: shorten_value(f"in {layer.rpartition('/')[2]}") for layer in layers[:MOST_LAYERS]}
     return titles
 
 

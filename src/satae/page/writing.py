@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import __version__, signals
-from satae.atomic_write import name_file_in_errors
+from satae.atomic_write import hidden_folder, name_file_in_errors
 from satae.config import ConfigError
 from satae.evaluation import report_view
 from satae.evaluation.report_section import (
@@ -35,7 +32,7 @@ from satae.sweeps.aggregate import group_runs, varying_keys
 from satae.sweeps.csv_files import GROUPS_CSV_FILE, groups_csv, runs_csv
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.series import compare
-from satae.sweeps.text import shorten_value
+from satae.sweeps.text import shorten_value, with_short_values
 
 PAGE_FILE: Final = "index.html"
 EVALUATION_CSV_FILE: Final = "evaluation.csv"
@@ -67,19 +64,14 @@ def write_report(
     place = out or _default_place(folders)
     _check_place(place)
     collection = collect_runs(folders, known)
-    with name_file_in_errors(place):
-        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{REPORT_FOLDER}-"))
-    try:
+    with hidden_folder(place.parent, REPORT_FOLDER) as home:
+        new = home / REPORT_FOLDER
+        new.mkdir()
         for name, content in _files(collection):
             with name_file_in_errors(place / name), (new / name).open("wb") as file:
                 file.writelines(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        new.chmod(0o777 & ~mask)
         with signals.hold_signals():
             _replace_folder(place, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return place / PAGE_FILE
 
 
@@ -106,17 +98,25 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
     """The names and the contents of the files of a report; the page contains all its figures and pictures."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # takes .1 s
 
-    groups = group_runs(collection.runs, collection.varied)
+    full_groups = group_runs(collection.runs, collection.varied)
+    groups = with_short_values(full_groups)
     axes = varying_keys([run.choices for run in collection.runs], collection.varied)
     runs = [run for group in groups for run in group.runs]
     yield RUNS_CSV_FILE, [runs_csv([*runs, *collection.unreadable], collection.name)]
-    yield GROUPS_CSV_FILE, [groups_csv(groups, axes)]
+    yield GROUPS_CSV_FILE, [groups_csv(full_groups, axes)]
     evaluated = read_evaluations(collection.runs, groups, collection.name)
     if evaluated.runs:
-        yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, groups, evaluated)
+        yield EVALUATION_CSV_FILE, tables.encode_evaluations(collection, full_groups, evaluated)
 
     comparison, is_single = compare(groups, axes), len(collection.runs) == 1
-    charts = [*(figures.course_charts(collection.runs[0]) if is_single else figures.sweep_charts(comparison))]
+    are_few = 1 < len(collection.runs) <= FEW_RUNS
+    if is_single:
+        charts = [*figures.course_charts(collection.runs[0])]
+    else:
+        named = {collection.name(run): run for run in runs} if are_few else {}
+        charts = [*figures.shared_course_charts(named)]
+        if not charts or comparison.x is not None or any(len(group.runs) > 1 for group in groups):
+            charts += figures.sweep_charts(comparison)
     sections = {section.name: [] if is_single else [*section.charts(axes)] for section in evaluated.sections}
     not_drawn = list[str]()
     draws = {chart.name: partial(draw_chart, chart) for chart in chain(charts, *sections.values())}
@@ -140,10 +140,11 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         run_counts=findings.run_counts(collection, groups),
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
-        evaluation_summary=[report_view.section_sentence(section) for section in evaluated.sections if section.groups],
+        evaluation_summary=[report_view.section_summary(section) for section in evaluated.sections if section.groups],
         assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
         warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated), *not_drawn],
+        side_by_side=tables.side_by_side_table(collection, axes) if are_few else None,
         drawings=[drawn[chart.name] for chart in charts if chart.name in drawn],
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
         evaluation_notes=evaluated.notes,
@@ -165,6 +166,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         commands=collection.commands[:MOST_COMMANDS],
         commands_left_out=max(0, len(collection.commands) - MOST_COMMANDS),
         provenance=tables.provenance(collection),
+        resumes=tables.resumes_table(collection),
     )
     yield PAGE_FILE, [page.encode("utf-8", "backslashreplace")]
 
@@ -203,11 +205,11 @@ def _replace_folder(place: Path, new: Path) -> None:
     if not place.exists():
         new.rename(place)
         return
-    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{REPORT_FOLDER}-"))
+    old = new.with_name("old")
+    old.mkdir()
     place.replace(old)  # an empty folder can be replaced
     try:
         new.rename(place)
     except OSError:
         old.replace(place)
         raise
-    shutil.rmtree(old, ignore_errors=True)

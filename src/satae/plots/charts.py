@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from satae.plots.style import (
@@ -33,6 +34,11 @@ FEWEST_BINS, MOST_BINS = 10, 60
 LOGARITHMIC_FROM: Final = 20.0  # ratio of the largest to the smallest number
 TICK_ROOM: Final = 0.1  # share of an axis, for the label of a tick
 EDGE: Final = 0.03  # share of an axis, beyond the last possible value
+LETTER_WIDTH: Final = 0.09  # inches, of text in the size of titles and legends
+LINE_HEIGHT: Final = 0.21  # inches, of a line of a legend
+HANDLE_WIDTH: Final = 0.75  # inches, of the line beside a label in a legend, with its gaps
+TITLE_GAP: Final = 0.3  # inches, between the titles of two panels
+ROW_NAME_LETTERS: Final = 26  # in a line of the name of a row
 MARKER_RADIUS: Final = 2.5  # points around a marker that no text may cover
 TEXT_OFFSETS: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points, from the marker
 
@@ -109,9 +115,16 @@ def draw_panels(chart: Chart) -> Figure:
     """Draw the panels of a chart in rows."""
     panels, columns, size, legend = chart.panels, chart.columns, chart.size, chart.legend
     is_small = size[0] < PANEL_SIZE[0]
-    more_height = 0.7 if legend == "all panels" else 0.0
     if legend == "all panels" and min(columns, len(panels)) < 3:
         size = (1.5 * size[0], size[1])
+    labels = [dict.fromkeys(curve.label for curve in panel.curves if curve.label) for panel in panels]
+    more_height = 0.0
+    if legend == "all panels":
+        layout = _legend_layout((label for some in labels for label in some), size[0] * min(columns, len(panels)), 3)
+        more_height = max(0.7, 0.28 + LINE_HEIGHT * layout.lines)
+    elif legend == "each panel":
+        most_lines = max((_legend_layout(some, size[0], 4).lines for some in labels), default=0)
+        more_height = LINE_HEIGHT * max(0, most_lines - 2) * -(-len(panels) // columns)
     figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=chart.is_shared)
     entries: dict[str, Any] = {}
     for place, (ax, panel) in enumerate(zip(all_axes, panels, strict=True)):
@@ -120,17 +133,47 @@ def draw_panels(chart: Chart) -> Figure:
         entries |= {label: handle for label, handle in handles.items() if label not in entries}
         is_repeated = place % columns > 0 and panel.y_label == panels[place - 1].y_label
         _draw_axes(ax, panel._replace(y_label="") if is_repeated else panel, is_small)
+        _wrap_texts(ax, size[0])
         if handles and legend == "each panel":
-            width = max(1, min(len(handles), 4, 56 // (max(map(len, handles)) + 6)))
-            place_below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
-            ax.legend(handles.values(), handles.keys(), ncols=width, handlelength=3.2, **place_below)
+            texts, ncols, _ = _legend_layout(handles, size[0], 4)
+            below = -0.2 - 0.05 * (ax.get_xlabel().count("\n"))
+            place_below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, below)}
+            ax.legend(handles.values(), texts, ncols=ncols, handlelength=3.2, **place_below)
         if handles and legend == "inside" and (place == 0 or not is_small):
             ax.legend(handles.values(), handles.keys(), fontsize=8 if is_small else 10)
     if entries and legend == "all panels":
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, handlelength=3)
+        texts, ncols, _ = _legend_layout(entries, size[0] * min(columns, len(panels)), 3)
+        figure.legend(entries.values(), texts, loc="outside lower center", ncols=ncols, handlelength=3)
     for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if chart.is_shared else None]:
         _limit_axes(ax, panel, panels if chart.is_shared else [panel])
     return figure
+
+
+class _LegendLayout(NamedTuple):
+    texts: list[str]  # of the entries, broken into lines
+    columns: int
+    lines: int  # of all rows together
+
+
+def _legend_layout(labels: Iterable[str], width: float, most_columns: int) -> _LegendLayout:
+    """Arrange the entries of a legend so that it is no wider than ``width`` inches."""
+    texts = [wrap_label(label, width - HANDLE_WIDTH) for label in dict.fromkeys(labels)]
+    longest = max((len(line) for text in texts for line in text.splitlines()), default=0)
+    columns = max(1, min(len(texts), most_columns, int(width / (LETTER_WIDTH * longest + HANDLE_WIDTH))))
+    rows = -(-len(texts) // columns)  # matplotlib fills column after column
+    lines = sum(max(text.count("\n") + 1 for text in texts[row::rows]) for row in range(rows))
+    return _LegendLayout(texts, columns, lines)
+
+
+def wrap_label(text: str, width: float) -> str:
+    """Break a text into lines that are no longer than ``width`` inches."""
+    return "\n".join(textwrap.wrap(text, max(8, int(width / LETTER_WIDTH)))) or text
+
+
+def _wrap_texts(ax: Axes, width: float) -> None:
+    """Break the title of some axes and the label below them into lines, so that neither widens the figure."""
+    ax.set_title(wrap_label(ax.get_title(), width - TITLE_GAP))
+    ax.set_xlabel(wrap_label(ax.get_xlabel(), width))
 
 
 def _draw_curve(ax: Axes, curve: Curve) -> Any:
@@ -167,7 +210,9 @@ def _draw_axes(ax: Axes, panel: Panel, is_small: bool) -> None:
     if panel.level is not None:
         ax.axhline(panel.level, color=INK, lw=1, alpha=0.5)
     if panel.row_names:
-        ax.set_yticks(range(len(panel.row_names)), panel.row_names)
+        names = ["\n".join(textwrap.wrap(name, ROW_NAME_LETTERS)) for name in panel.row_names]
+        ax.set_yticks(range(len(names)), names)
+        ax.locator_params(axis="x", nbins=5)
         ax.set_ylim(len(panel.row_names) - 0.5, -0.5)
     if panel.has_log_y:
         ax.set_yscale("log")

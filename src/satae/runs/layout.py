@@ -65,6 +65,12 @@ def show_path(path: Path) -> str:
     return one_line(shorten(path))
 
 
+def find_log(directory: Path) -> Path | None:
+    """The log file of a run, if it exists and is not empty; Hydra's options can rename it or leave it out."""
+    logs = [directory / LOG_FILE, *sorted(directory.glob("*.log"))]
+    return next((file for file in logs if file.is_file() and file.stat().st_size), None)
+
+
 def shorten(path: Path) -> Path:
     """The path relative to the current folder if it lies below it, else the path itself.
 

@@ -14,6 +14,7 @@ from satae.messages import format_compact, format_value
 from satae.sweeps.results import RunResult
 
 CONFIDENCE: Final = 0.95
+ENOUGH_SEEDS: Final = 3  # for a difference
 
 
 class SeedStatistics(NamedTuple):
@@ -23,6 +24,8 @@ class SeedStatistics(NamedTuple):
     mean: float  # nan if n is 0
     deviation: float  # sample standard deviation; nan if n < 2, inf if it exceeds every float
     margin: float  # half the width of the confidence interval of the mean; nan and inf as for the deviation
+    low: float = math.nan  # the smallest value
+    high: float = math.nan  # the largest value
 
     @classmethod
     def from_values(cls, values: Iterable[float]) -> SeedStatistics:
@@ -37,10 +40,12 @@ class SeedStatistics(NamedTuple):
         unit = 2.0 ** (math.frexp(max(map(abs, finite), default=1.0))[1] - 1)
         scaled = [value / unit for value in finite]
         n, mean = len(scaled), statistics.fmean(scaled) if scaled else math.nan
+        low, high = min(finite, default=math.nan), max(finite, default=math.nan)
         if n < 2:
-            return cls(n, mean * unit, math.nan, math.nan)
+            return cls(n, mean * unit, math.nan, math.nan, low, high)
         deviation = math.dist(scaled, [mean] * n) / math.sqrt(n - 1)  # ten times as fast as statistics.stdev
-        return cls(n, mean * unit, deviation * unit, student_quantile(n - 1) * deviation / math.sqrt(n) * unit)
+        margin = student_quantile(n - 1) * deviation / math.sqrt(n)
+        return cls(n, mean * unit, deviation * unit, margin * unit, low, high)
 
     @property
     def half_width(self) -> float:
@@ -49,6 +54,15 @@ class SeedStatistics(NamedTuple):
         Student's t makes the interval of two seeds twelve times as wide as the distance between them.
         """
         return self.deviation / math.sqrt(2) if self.n == 2 else self.margin
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a difference has enough seeds, and its confidence interval does not contain zero.
+
+        Exactly the same difference for every seed comes from a coarse measure, such as a share of a few inputs, and
+        settles nothing.
+        """
+        return self.n >= ENOUGH_SEEDS and abs(self.mean) > self.margin > 1e-14 * abs(self.mean)
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,19 @@ class SeedGroup:
 
     def statistics(self, metric: str) -> SeedStatistics:
         """Statistics of a final metric over the seeds that have it."""
-        return SeedStatistics.from_values(run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+        if metric not in self._known_statistics:
+            values = (run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
+            self._known_statistics[metric] = SeedStatistics.from_values(values)
+        return self._known_statistics[metric]
+
+    @cached_property
+    def _known_statistics(self) -> dict[str, SeedStatistics]:
+        return {}
+
+    def difference(self, metric: str, other: str) -> SeedStatistics:
+        """Statistics of how much more one metric is than another, over the finished runs that have both."""
+        found = [run.metrics for run in self.finished_runs if metric in run.metrics and other in run.metrics]
+        return SeedStatistics.from_values(metrics[metric] - metrics[other] for metrics in found)
 
     def change(self, base: SeedGroup, metric: str) -> SeedStatistics:
         """Statistics of the change of a final metric from ``base`` to this configuration, seed by seed."""

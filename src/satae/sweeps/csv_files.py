@@ -13,6 +13,7 @@ from satae.config.schema import SEED
 from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult, UnreadableRun
+from satae.training.metric_titles import has_interval, possible_values
 
 GROUPS_CSV_FILE: Final = "groups.csv"
 RUN_FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
@@ -54,7 +55,10 @@ def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResu
 
 
 def groups_csv(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
-    """``groups.csv``: a row for each metric of each configuration, with its statistics over the seeds."""
+    """``groups.csv``: a row for each metric of each configuration, with its statistics over the seeds.
+
+    An interval ends where no value is possible; ``collapsed`` and times have none.
+    """
     keys = [key for key in axes if key != SEED]
     head = ["configuration", *keys, "measure", *STATISTICS_COLUMNS, "collapsed", "runs"]
 
@@ -64,8 +68,13 @@ def groups_csv(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
             counts = [group.collapsed_runs, len(group.runs)]
             for metric in dict.fromkeys(key for run in group.finished_runs for key in run.metrics):
                 statistics = group.statistics(metric)
-                ends = [statistics.mean - statistics.margin, statistics.mean + statistics.margin]
-                yield [group.name, *values, metric_column(metric), *statistics, *ends, *counts]
+                low, high = possible_values(metric)
+                ends = [max(low, statistics.mean - statistics.margin), min(high, statistics.mean + statistics.margin)]
+                if math.isnan(statistics.margin):
+                    ends = [math.nan, math.nan]
+                if not has_interval(metric):
+                    statistics, ends = statistics._replace(margin=math.nan), [math.nan, math.nan]
+                yield [group.name, *values, metric_column(metric), *statistics[:4], *ends, *counts]
 
     return encode_csv(chain([head], rows()))
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from satae.config.schema import SEED
 from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.text import ALL_RUNS, format_configuration
+from satae.sweeps.text import ALL_RUNS, distinct_labels, format_configuration
 
 ALPHA: Final = "alpha"
 MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
@@ -95,6 +95,15 @@ def examples(comparison: Comparison) -> list[list[SeedGroup]]:
     return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
 
 
+def series_labels(series: Sequence[Series], most: int = 60) -> list[str]:
+    """A short label for each series; different series have different labels."""
+    texts = [one.label for one in series]
+    if len({*texts}) < len(texts):  # the same word for different options
+        texts = [format_configuration(one.values) for one in series]
+    labels = distinct_labels(texts, most)
+    return [labels[text] for text in texts]
+
+
 def spread_evenly(items: Sequence[T], most: int) -> list[T]:
     """At most ``most`` of the items, spread over all of them, with the first and the last."""
     if len(items) <= most:
@@ -116,11 +125,13 @@ def error_bars(
 
 
 def _varying_number(groups: Sequence[SeedGroup], axes: Sequence[str]) -> str | None:
-    """The option along which the series go: alpha if it varies, or the first number that does."""
+    """The option along which the series go: alpha, or the first number that varies while all else stays the same.
+
+    None if there is no such number: each series would be a single point.
+    """
     ordered = sorted((key for key in axes if key != SEED), key=lambda key: key != ALPHA)
     for key in ordered:
-        found = [number for group in groups if (number := _finite_number(group.values.get(key))) is not None]
-        if len({*found}) > 1:
+        if any(len({point.x for point in one.points}) > 1 for one in _series(groups, key)):
             return key
     return None
 
@@ -145,12 +156,13 @@ def _split_into_panels(series: Sequence[Series]) -> list[SeriesPanel]:
         return [SeriesPanel("", [*series])]
     keys = dict.fromkeys(key for one in series for key in one.values)
     for key in sorted(keys, key=lambda key: key == "act"):  # activations are best compared within a panel
-        split: dict[str, list[Series]] = {}
+        split, titles = dict[str, list[Series]](), dict[str, str]()
         for one in series:
             rest = {name: value for name, value in one.values.items() if name != key}
-            split.setdefault(format_configuration({key: one.values.get(key)}), []).append(one._replace(values=rest))
+            split.setdefault(format_value(one.values.get(key)), []).append(one._replace(values=rest))
+            titles[format_value(one.values.get(key))] = format_configuration({key: one.values.get(key)})
         if 1 < len(split) <= MOST_PANELS and max(map(len, split.values())) <= MOST_SERIES:
-            return [SeriesPanel(title, some) for title, some in split.items()]
+            return [SeriesPanel(titles[value], some) for value, some in split.items()]
     return [SeriesPanel("", [*series[first : first + MOST_SERIES]]) for first in range(0, len(series), MOST_SERIES)]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -15,9 +15,9 @@ from rich.text import Text
 from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_REMEDY, WARNING_STYLE, PipeSafeConsole, finished_line
-from satae.messages import brief, count_words, format_compact, one_line, quote_word
-from satae.runs.layout import FAILED, FINISHED, LOG_FILE, RUNS_CSV_FILE, show_path
-from satae.sweeps.aggregate import SeedStatistics, group_runs, in_typed_order, varying_keys
+from satae.messages import brief, count_words, format_compact, join_words, one_line, quote_word
+from satae.runs.layout import FAILED, FINISHED, RUNS_CSV_FILE, find_log, show_path
+from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
 from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun
@@ -45,20 +45,22 @@ def print_sweep(
     if found:
         atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
     manifest = read_manifest_or_empty(sweep)
+    groups = group_runs(runs, manifest.varied)
     if runs:
-        table, left_out = _table(runs, manifest.varied, console.width)
-        console.print(table)
-        if left_out:
-            console.print(f"not shown here for lack of width: {', '.join(left_out)} (see {RUNS_CSV_FILE})")
+        for table in _tables(groups, manifest.varied, console.width):
+            console.print(table)
         deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
-    if collapsed := sum(run.is_collapsed for run in runs):
-        of = count_words(sum(run.is_finished for run in runs), "finished run")
+    if collapsed := sum(group.collapsed_runs for group in groups):
+        of = count_words(sum(len(group.finished_runs) for group in groups), "finished run")
         console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE}; {COLLAPSE_REMEDY}", style=WARNING_STYLE)
     if failed := [run for run in runs if run.status == FAILED]:
         console.print(_failures(failed), markup=False)
-        if any((run.directory / LOG_FILE).exists() for run in failed):  # hydra/job_logging may write none
-            console.print(f"each has its log: {show_path(sweep)}/<run>/{LOG_FILE}", markup=False)
+        logs = [log for run in failed if (log := find_log(run.directory))]  # hydra/job_logging may write none
+        if logs:
+            have = "each has" if len(logs) == len(failed) else count_words(len(logs), "of them has", "of them have")
+            names = join_words(dict.fromkeys(one_line(log.name) for log in logs))
+            console.print(f"{have} its log: {show_path(sweep)}/<run>/{names}", markup=False)
     for run in found:
         if isinstance(run, UnreadableRun):
             console.print(brief(f"{run.name}: {run.reason}; left out of all means"), markup=False)
@@ -79,57 +81,71 @@ def result_line(run: RunResult) -> str:
     return brief(f"{run.name}  {run.status}: {run.record.get('error', '-')}")
 
 
-def _table(runs: Sequence[RunResult], typed: Sequence[str], width: int) -> tuple[Table, list[str]]:
-    """One row for each configuration; the first columns are the options that vary.
+class Column(NamedTuple):
+    """A column of the table of a sweep, with a cell for each configuration."""
 
-    Returns:
-        The table, and the titles of the metrics that have no room in ``width`` letters; numbers are never wrapped.
+    title: str
+    cells: list[str]
+    is_option: bool = False  # its longer values go on in the next line; numbers are never wrapped
+
+    @property
+    def width(self) -> int:
+        """The letters that the column needs."""
+        whole = max(map(cell_len, [*self.title.splitlines(), *self.cells]))
+        return min(NARROWEST_OPTION, whole) if self.is_option else whole
+
+
+def _tables(groups: Sequence[SeedGroup], typed: Sequence[str], width: int) -> Iterator[Table]:
+    """The table with one row for each configuration; the first columns are the options that vary.
+
+    The metrics that have no room in ``width`` letters follow in a second table, or in several.
     """
+    runs = [run for group in groups for run in group.runs]
     differ = dict.fromkeys([*varying_keys([run.choices for run in runs]), *typed])
     varied = [key for key in in_typed_order(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
-    groups = group_runs(runs, typed)
-    options = {
-        brief(key): [brief(format_compact(group.runs[0].choices.get(key, "-"))) for group in groups] for key in varied
-    }
-    metrics = {
-        column_title(key): [_mean_and_deviation(group.statistics(key)) for group in groups]
+    options = [
+        Column(brief(key), [brief(format_compact(group.runs[0].choices.get(key, "-"))) for group in groups], True)
+        for key in varied
+    ]
+    metrics = [
+        Column(column_title(key), [_mean_and_deviation(group.statistics(key)) for group in groups])
         for key in TABLE_METRICS
         if any(key in run.metrics for run in runs)
-    }
-    finished = {"finished": [str(len(group.finished_runs)) for group in groups]}
-    counts = {"collapsed": [sum(run.is_collapsed for run in group.runs) for group in groups]}
+    ]
+    finished = Column("finished", [str(len(group.finished_runs)) for group in groups])
+    counts = [Column("collapsed", [str(group.collapsed_runs or "") for group in groups])]
     for status in dict.fromkeys(run.status for run in runs if not run.is_finished):
-        counts[brief(status)] = [sum(run.status == status for run in group.runs) for group in groups]
-    others = {title: [str(n or "") for n in column] for title, column in counts.items() if any(column)}
+        numbers = [sum(run.status == status for run in group.runs) for group in groups]
+        counts.append(Column(brief(status), [str(number or "") for number in numbers]))
+    counts = [column for column in counts if any(column.cells)]
 
-    def is_too_wide() -> bool:
-        widths = [_narrowest(*column) for column in options.items()]
-        widths += [_width(*column) for column in (finished | metrics | others).items()]
-        return sum(widths) + COLUMN_GAP * (len(widths) - 1) > width
+    def is_too_wide(columns: Sequence[Column]) -> bool:
+        return sum(column.width + COLUMN_GAP for column in columns) - COLUMN_GAP > width
 
-    if is_too_wide():
-        options = {title.replace(".", ".\n"): column for title, column in options.items()}
-    left_out = list[str]()
-    while len(metrics) > 1 and is_too_wide():
-        left_out.insert(0, metrics.popitem()[0])
+    if is_too_wide([*options, finished, *metrics, *counts]):
+        options = [column._replace(title=column.title.replace(".", ".\n")) for column in options]
+    first, last = [*options, finished], counts
+    while True:
+        shown = metrics
+        while len(shown) > 1 and is_too_wide([*first, *shown, *last]):
+            shown = shown[:-1]
+        yield _rich_table([*first, *shown, *last])
+        metrics, first, last = metrics[len(shown) :], options, []
+        if not metrics:
+            return
+
+
+def _rich_table(columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")  # filled with Text, in which rich reads no markup
-    for title, cells in options.items():
-        table.add_column(Text(title), overflow="fold", min_width=_narrowest(title, cells))
-    for title, cells in (finished | metrics | others).items():
-        table.add_column(Text(title), justify="right", min_width=_width(title, cells))
-    columns = [*options.values(), *finished.values(), *metrics.values(), *others.values()]
-    for row in zip(*columns, strict=True):
+    for column in columns:
+        title, width = Text(column.title), column.width
+        if column.is_option:
+            table.add_column(title, overflow="fold", min_width=width)
+        else:
+            table.add_column(title, justify="right", min_width=width)
+    for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, row))
-    return table, left_out
-
-
-def _narrowest(title: str, cells: Sequence[str]) -> int:
-    """The letters that a column of options needs: longer values go on in the next line."""
-    return min(NARROWEST_OPTION, _width(title, cells))
-
-
-def _width(title: str, cells: Sequence[str]) -> int:
-    return max(map(cell_len, [*title.splitlines(), *cells]))
+    return table
 
 
 def _failures(failed: Sequence[RunResult]) -> str:

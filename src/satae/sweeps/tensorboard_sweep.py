@@ -5,6 +5,7 @@ Runs whose logger is not TensorBoard are left out.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sys
@@ -23,7 +24,7 @@ from satae.config.registry import LOGGERS
 from satae.config.schema import SEED
 from satae.loggers.tensorboard_logger import CHART_LAYOUT, encode_events, replace_events, replace_settings
 from satae.messages import brief_line, format_value
-from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, RECORD_FILE
+from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, MANIFEST_FILE, RECORD_FILE
 from satae.runs.locks import acquire_lock
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
@@ -53,6 +54,7 @@ BAND_LAYOUT: Final = {
 HPARAMS_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, TOTAL)
 HPARAMS_STATUS: Final = {FINISHED: api_pb2.STATUS_SUCCESS, FAILED: api_pb2.STATUS_FAILURE}
 MAX_LISTED_VALUES: Final = 12  # a number with more values is shown as an interval
+LIVE_SEEDS: Final = 20  # with more, a band changes only after some further seeds: each time, it reads all seeds
 ONLY_CONFIGURATION: Final = "all"  # the name of the configuration in a sweep that varies nothing but the seed
 
 log = logging.getLogger(__name__)
@@ -73,12 +75,12 @@ def start_sweep(sweep: Path, choices: Sequence[Mapping[str, Any]], index: RunInd
         OSError: something cannot be written.
     """
     existing = read_runs(sweep)
-    shown = [one for one in [*(run.choices for run in existing), *choices] if _writes_events(one)]
+    shown = [one for one in [*(run.choices for run in existing), *choices] if writes_events(one)]
     if not shown:
         return
     _show_settings(sweep, shown)
     with _sweep_lock(sweep):
-        groups = _named_groups([run for run in existing if _writes_events(run.choices)], index)
+        groups = _named_groups([run for run in existing if writes_events(run.choices)], index)
         if any(folder.name not in groups for folder in _band_folders(sweep)):
             _show_groups(sweep, groups)
 
@@ -88,13 +90,14 @@ def update_run(directory: Path) -> None:
     if not (directory / RECORD_FILE).exists():
         return
     try:
-        if not _writes_events(read_run(directory).choices):
+        if not writes_events(read_run(directory).choices):
             return
         with _sweep_lock(directory.parent):
             name, seeds = _configuration_of(directory)
             _show_run(read_run(directory), name)
-            runs = [run for run in map(read_run, seeds) if _writes_events(run.choices)]
-            show_band(directory.parent / BANDS_FOLDER / name, runs)
+            if len(seeds) % max(1, len(seeds) // LIVE_SEEDS) == 0:
+                runs = [run for run in map(read_run, seeds) if writes_events(run.choices)]
+                show_band(directory.parent / BANDS_FOLDER / name, runs)
     except Exception as error:  # the directory of another run can hold anything
         log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
 
@@ -102,7 +105,7 @@ def update_run(directory: Path) -> None:
 def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
     """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
     found = [try_read_run(path) for path in run_directories(sweep)]
-    runs = [run for run in found if isinstance(run, RunResult) and _writes_events(run.choices)]
+    runs = [run for run in found if isinstance(run, RunResult) and writes_events(run.choices)]
     if not runs:
         return found
     try:
@@ -134,7 +137,7 @@ def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
         _remove_band(folder)
 
 
-def _writes_events(choices: Mapping[str, Any]) -> bool:
+def writes_events(choices: Mapping[str, Any]) -> bool:
     """Whether TensorBoard shows a run with these choices; early versions had no choice of a logger."""
     logger = choices.get("logger", "tensorboard")
     return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))
@@ -187,7 +190,9 @@ def _named_groups(runs: Sequence[RunResult], index: RunIndex) -> dict[str, SeedG
         runs: existing runs.
         index: all runs that the sweep is asked to have; a configuration takes its longest name.
     """
-    names = {name: _longest(map(_without_seed, seeds.values())) for seeds in index.values() for name in seeds.values()}
+    names = dict[str, str]()
+    for seeds in filter(None, index.values()):
+        names |= dict.fromkeys(seeds.values(), _longest(map(_without_seed, seeds.values())))
     found = dict[str, SeedGroup]()
     for group in group_runs(runs):
         name = _longest(names.get(run.name) or _without_seed(run.name) for run in group.runs)
@@ -198,12 +203,27 @@ def _named_groups(runs: Sequence[RunResult], index: RunIndex) -> dict[str, SeedG
 def _configuration_of(directory: Path) -> tuple[str, list[Path]]:
     """The name of a run's configuration, and the directories of all its seeds that have started."""
     sweep = directory.parent
-    index = read_manifest_or_empty(sweep).runs
-    seeds = next((list(seeds.values()) for seeds in index.values() if directory.name in seeds.values()), None)
+    seeds = _seeds_by_name(sweep, _file_state(sweep / MANIFEST_FILE)).get(directory.name)
     if seeds is None:  # sweeps of early versions have no index
         seeds = [path.name for path in sweep.iterdir() if _without_seed(path.name) == _without_seed(directory.name)]
     started = [sweep / name for name in sorted(seeds) if (sweep / name / RECORD_FILE).is_file()]
     return _longest(map(_without_seed, seeds)), started
+
+
+@functools.lru_cache(maxsize=1)  # a process makes many runs of one sweep
+def _seeds_by_name(sweep: Path, state: object) -> dict[str, list[str]]:
+    """The names of all seeds of a configuration, by each of them; ``state`` changes with the manifest."""
+    index = read_manifest_or_empty(sweep).runs
+    return {name: names for seeds in index.values() if (names := [*seeds.values()]) for name in names}
+
+
+def _file_state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _without_seed(run_name: str) -> str:

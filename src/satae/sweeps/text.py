@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count, pairwise
 from typing import Any, Final, NamedTuple
 
 from satae.config.schema import SEED
@@ -16,34 +19,39 @@ ALL_RUNS: Final = "all runs"  # the name of the only configuration
 MOST_KEY_COLUMNS: Final = 8  # options that have a column in a table
 MOST_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
 FOLDED_ROWS: Final = 60  # a longer table is folded on the page
+MOST_DIGITS: Final = 18  # tell any two floats apart
 SMALLEST_WITH_PLACES: Final = 1e-5  # a smaller deviation is written with a power of ten
 TOO_LARGE: Final = "too large"  # stands for a deviation that exceeds every float
 
 
-def format_number(value: float | None) -> str:
-    """A number with four significant digits, or with all digits before the point up to a million."""
+def format_number(value: float | None, digits: int = 4) -> str:
+    """A number with significant digits, or with all digits before the point from 10,000 up to a million."""
     if value is None or math.isnan(value):
         return NOTHING
     if value == 0:
         return "0"
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:#.4g}"
+    return _with_minus(f"{value:.0f}" if 1e4 <= abs(value) < 1e6 and digits == 4 else f"{value:#.{digits}g}")
 
 
 def format_statistics(statistics: SeedStatistics) -> str:
-    """``0.3209 ± 0.0072``: the mean and half of its interval; for two seeds both values: ``0.32 (0.31, 0.33)``."""
+    """``0.3209 ± 0.0072``: the mean and half of its interval; for two seeds both values: ``0.32 (0.31, 0.33)``.
+
+    Two different values are written with as many digits as tell them apart.
+    """
     mean, half = statistics.mean, statistics.half_width
     if statistics.n != 2 or not 1e-14 * abs(mean) < half < 1e6 or abs(mean) >= 1e6:
         return format_deviation(mean, half)
-    numbers = (mean, mean - half, mean + half)
+    numbers = (mean, statistics.low, statistics.high)
     if half < SMALLEST_WITH_PLACES:
-        center, low, high = map(format_number, numbers)
-        return f"{center} ({low}, {high})"
-    center, low, high = (f"{value:.{decimal_places(half)}f}" for value in numbers)
-    return f"{center} ({low}, {high})".replace("-", "\N{MINUS SIGN}")
+        texts = ([format_number(number, digits) for number in numbers] for digits in range(4, MOST_DIGITS))
+        center, low, high = next((text for text in texts if text[1] != text[2]), map(repr, numbers))
+    else:
+        center, low, high = (_with_minus(f"{value:.{decimal_places(half)}f}") for value in numbers)
+    return f"{center} ({low}, {high})"
 
 
 def format_deviation(mean: float, deviation: float) -> str:
-    """``0.3209 ± 0.0072``: a number and what it may deviate by, with two significant digits of the latter."""
+    """``0.3209 ± 0.0072``: a number and what it may deviate by, with at least two significant digits of the latter."""
     if math.isnan(deviation):
         return format_number(mean)
     if deviation <= 1e-14 * abs(mean):  # equal numbers; what is left is rounding
@@ -53,7 +61,12 @@ def format_deviation(mean: float, deviation: float) -> str:
     if not SMALLEST_WITH_PLACES <= deviation < 1e6 or abs(mean) >= 1e6:
         return f"{format_number(mean)}{PLUS_MINUS}{deviation:.2g}"
     places = decimal_places(deviation)
-    return f"{mean:.{places}f}{PLUS_MINUS}{deviation:.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{_with_minus(f'{mean:.{places}f}')}{PLUS_MINUS}{deviation:.{places}f}"
+
+
+def _with_minus(number: str) -> str:
+    """A number with a minus sign instead of a hyphen before it; the hyphen of a power of ten stays."""
+    return number.replace("-", "\N{MINUS SIGN}", 1) if number.startswith("-") else number
 
 
 def decimal_places(deviation: float) -> int:
@@ -92,6 +105,54 @@ def shorten_value(value: object, most: int = 40) -> str:
     """A value as a user types it, cut after ``most`` characters."""
     text = " ".join(format_compact(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def distinct_labels(texts: Iterable[str], most: int = 40) -> dict[str, str]:
+    """A label of at most ``most`` characters for each text; different texts have different labels.
+
+    A long text keeps its start and the place where it begins to differ from all others.
+    """
+    in_one_line = {text: " ".join(text.split()) for text in texts}
+    ordered = sorted({*in_one_line.values()})
+    differs = dict.fromkeys(ordered, 0)  # the first place at which a text is unlike all others
+    for text, following in pairwise(ordered):
+        letters = enumerate(zip(text, following, strict=False))
+        alike = next((place for place, (a, b) in letters if a != b), min(len(text), len(following)))
+        differs[text], differs[following] = max(differs[text], alike), max(differs[following], alike)
+    labels = {text: _cut_around(line, differs[line], most) for text, line in in_one_line.items()}
+    taken = Counter(labels.values())
+    for text, label in labels.items():
+        if taken[label] > 1:
+            endings = (f" ({number})" for number in count(1))
+            labels[text] = next(new for end in endings if (new := f"{label[: most - len(end)]}{end}") not in taken)
+            taken[labels[text]] = 1
+    return labels
+
+
+def _cut_around(text: str, place: int, most: int) -> str:
+    """A text cut to ``most`` characters: its start, and what stands around a place."""
+    if len(text) <= most or place < most - 1:
+        return shorten_value(text, most)
+    start = most // 4
+    room = most - start - 2
+    begin = min(place - room // 2, len(text) - room)
+    end = begin + room
+    return f"{text[:start]}…{text[begin:end]}{'…' if end < len(text) else ''}"
+
+
+def with_short_values(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
+    """The same configurations with short labels for long words, which stay different from one another."""
+    words: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for key, value in group.values.items():
+            if isinstance(value, str):
+                words.setdefault(key, {})[value] = None
+    labels = {key: distinct_labels(some) for key, some in words.items()}
+
+    def short(key: str, value: Any) -> Any:
+        return labels[key][value] if isinstance(value, str) else value
+
+    return [replace(group, values={key: short(key, value) for key, value in group.values.items()}) for group in groups]
 
 
 class TextTable(NamedTuple):

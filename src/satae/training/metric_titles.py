@@ -1,5 +1,6 @@
 """The titles of the metrics: one table for the console, TensorBoard, the table of a sweep and the report."""
 
+import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -37,6 +38,11 @@ COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than 
 HIGH_FVU: Final = f"{COLLAPSED_FVU:g} or more: hardly better than the mean of the data"
 COLLAPSE: Final = f"valid fvu is high ({HIGH_FVU}), or all units of an encoder layer are dead"  # of several runs
 FEW_EPOCHS: Final = 10  # after fewer, a high fvu may only mean that the training was short
+SHARES: Final = ("saturated_fraction", "dead_fraction", "low_energy_area")
+NOT_NEGATIVE: Final = (
+    *("total", "reconstruction", "saturation", "fvu", "code_sensitivity", "energy", "active_code_units"),
+    "encoder_norm",
+)
 TABLE_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, "valid/energy", "valid/low_energy_area")
 
 
@@ -52,6 +58,19 @@ def collapse_reason(metrics: Mapping[str, float], epochs: int) -> str:
         return f"all units of {join_words(dead, 'and')} are dead"
     short = ", or not trained long enough yet" if epochs < FEW_EPOCHS else ""
     return f"valid fvu {metrics[FVU]:.3g} ({HIGH_FVU}{short})"
+
+
+def possible_values(metric: str) -> tuple[float, float]:
+    """The smallest and the largest value that a metric can have."""
+    name = metric.split("/")[0 if metric.startswith("encoder_norm/") else 1 if "/" in metric else 0]
+    if name in SHARES:
+        return 0.0, 1.0
+    return (0.0, math.inf) if name in NOT_NEGATIVE else (-math.inf, math.inf)
+
+
+def has_interval(metric: str) -> bool:
+    """Whether an interval over the seeds has a meaning: not for a mark of 0 or 1, nor for how long the runs took."""
+    return metric != COLLAPSED and metric.rpartition("/")[2] not in ("collapsed", "wall_s", "samples_per_s")
 
 
 def long_title(metric: str) -> str:

@@ -40,7 +40,7 @@ from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.series import SHARE, Comparison, examples
-from satae.sweeps.text import format_configuration, shorten_value
+from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult
@@ -76,6 +76,7 @@ class Defence(EvaluationPart):
     pictures: ClassVar[Mapping[str, str]] = {
         repeated_picture: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend"
     }
+    compared: ClassVar[Mapping[str, tuple[str, str]]] = {"accuracy": (OWN, BASELINE)}
     seedless = (ALONE,)
     remark_after, remark_title = OWN, "not passed"
 
@@ -181,7 +182,7 @@ class Defence(EvaluationPart):
                 which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
                 found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
-                if all(each.value(victim) == 0 for each in found):
+                if all(_has_no_accuracy_left(each, victim) for each in found):
                     why = "a check failed, but no accuracy under attack is left that could be an illusion"
                 else:
                     why = "a check failed, so that its accuracy under attack may be an illusion"
@@ -193,6 +194,12 @@ class Defence(EvaluationPart):
         yield _accuracy_against_epsilon(section, comparison)
         if comparison.x is not None and section.radius is not None:
             yield _accuracy_at_radius(section, comparison, section.radius)
+
+
+def _has_no_accuracy_left(summary: PartSummary, victim: str) -> bool:
+    """Whether a model gets nothing right under attack, at any radius above 0."""
+    attacked = [accuracy for radius, accuracy in summary.curves.get(victim, {}).items() if radius > 0]
+    return bool(attacked) and not any(attacked)
 
 
 def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
@@ -216,6 +223,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
     radii = sorted(
         {radius for each in section.summaries.values() for curve in each.curves.values() for radius in curve}
     )
+    titles = distinct_labels((format_configuration(point.values) for point in points), 80)
     panels = []
     for point in points:
         summaries, curves = section.of(point), []
@@ -226,7 +234,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
                 worst = worst_verdict(summaries, name)
                 curves += verdict_marks([(x, y.mean, worst) for x, y in statistics], color)
         curves += verdict_legend()
-        title, ticks = shorten_value(format_configuration(point.values), 44), radii[:MOST_PLACES]
+        title, ticks = titles[format_configuration(point.values)], radii[:MOST_PLACES]
         panels.append(Panel(curves, "epsilon", "accuracy", title, ticks, y_possible=SHARE, shows_all_possible=True))
     left = len(comparison.points) - len(points)
     caption = (

@@ -99,7 +99,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     return PartResult(
         _tables(judged, [controls.table()] if controls else []),
         _headline(judged),
-        [*_notes(judged), *_input_notes(subject, largest)],
+        [*_notes(judged, subject.range_name), *_input_notes(subject, largest)],
         curves={
             name: [(epsilon, accuracy.value) for epsilon, accuracy in one.accuracies.items()]
             for name, one in judged.items()
@@ -284,7 +284,7 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
     return draw_picture([Panel(curves, *labels, title, y_possible=(0.0, 1.0), shows_all_possible=True)], 1)
 
 
-def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
+def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
     """What the words in the tables mean, and the verdict with its reasons."""
     own = judged[OWN]
     failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
@@ -292,7 +292,7 @@ def _notes(judged: Mapping[str, JudgedModel]) -> list[str]:
     why = f", because of check {', '.join(failed or unsure)}" if failed or unsure else ""
     return [
         *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
-        "accuracy: against the worst attack for each example; epsilon: a share of the range of the data",
+        f"accuracy: against the worst attack for each example; epsilon: a share of the {range_name}",
         "checks 3, 5, 6, 7 and 8: the share of the examples at the epsilon where it is largest",
         *(f"verdict on {name}: {judged[name].verdict}" for name in judged if name != OWN),
         f"verdict: {own.verdict}{why}",

@@ -17,7 +17,7 @@ from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
 from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
-from satae.sweeps.text import format_configuration, shorten_value
+from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +105,9 @@ class Denoising(EvaluationPart):
         """A chart for each measure, with a panel for each kind of noise."""
         all_points = [point for point in comparison.points if point.finished_runs]
         points = spread_evenly(all_points, MOST_SERIES - 1)
-        found = [(shorten_value(format_configuration(point.values), 30), section.of(point)) for point in points]
+        names = [format_configuration(point.values) for point in points]
+        labels = distinct_labels(names, 60)
+        found = [(labels[name], section.of(point)) for name, point in zip(names, points, strict=True)]
         known = dict.fromkeys(kind for _, some in found for each in some for kind in each.noise_seen)
         left = len(all_points) - len(points)
         for measure in MEASURES:

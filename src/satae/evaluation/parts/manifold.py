@@ -16,7 +16,7 @@ from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
 from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
-from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, spread_evenly
+from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, series_labels, spread_evenly
 from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
@@ -110,15 +110,15 @@ class Manifold(EvaluationPart):
         if comparison.x is None or not shown:
             return
         lines = spread_evenly(comparison.series, MOST_SERIES)
+        line_labels = series_labels(lines) if len(lines) > 1 else [""]
         ticks = [point.x for series in lines for point in series.points]
         panels = []
         for name in shown[:MOST_CHART_PANELS]:
             curves = []
-            for color, dash, series in zip(COLORS, DASHES, lines, strict=False):
+            for color, dash, series, label in zip(COLORS, DASHES, lines, line_labels, strict=False):
                 known = series.points_with(name)
                 statistics = [(point.x, point.statistics(name)) for point in known]
                 ends = [interval_of_one_run(section.of(point), name) for point in known]
-                label = shorten_value(series.label, 30) if len(lines) > 1 else ""
                 style = {"color": color, "dash": dash, "marker": "o", "marker_size": 5, "label": label}
                 curves.append(mean_curve(statistics, SHARE, ends, **style))
             labels = shorten_value(comparison.x), "AUROC", shorten_value(f"against {name}")

@@ -44,11 +44,16 @@ UNMEASURED: Final = "unmeasured"  # inputs, in notes alone; the means over all i
 SHOWN_COLUMNS: Final = ("model", "output", "norm", "epsilon", "change", "change share", "slope", "certified", "n")
 NOTES: Final = (
     "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
-    "certified: no perturbation in the ball can change more; epsilon: a share of the range of the data",
+    "certified: no perturbation in the ball can change more; epsilon: a share of the {range_name}",
     "slope: of the largest change over that of the input, a local Lipschitz estimate; another one than in code",
 )
 CODE: Final = "code"
-OUTPUTS: Final = (CODE, "reconstruction")
+RECONSTRUCTION: Final = "reconstruction"
+OUTPUTS: Final = (CODE, RECONSTRUCTION)
+NUMBERS: Final[Mapping[str, tuple[str, str]]] = {  # of the report: the model's, and its baseline's
+    CODE: (OWN, BASELINE),
+    RECONSTRUCTION: (f"{OWN}, {RECONSTRUCTION}", f"{BASELINE}, {RECONSTRUCTION}"),
+}
 
 
 @EVALUATION_PARTS.register("perturbation")
@@ -58,9 +63,13 @@ class Perturbation(EvaluationPart):
 
     description = (
         "The largest change of the code that an attack finds, in mean distances between the codes of two"
-        " inputs, in the largest ball that was tried. An attack may miss a larger one."
+        " inputs, in the largest ball that was tried; and that of the reconstruction, in mean distances between the"
+        " reconstructions of two inputs. An attack may miss a larger one."
     )
-    figures = ("perturbation_code",)
+    figures = ("perturbation_code", "perturbation_reconstruction")
+    compared: ClassVar[Mapping[str, tuple[str, str]]] = {
+        f"change of the {output}": names for output, names in NUMBERS.items()
+    }
     repeated_picture = "perturbation_curves"
     pictures: ClassVar[Mapping[str, str]] = {
         repeated_picture: "largest change found, of the code and of the reconstruction, against epsilon"
@@ -118,8 +127,17 @@ class Perturbation(EvaluationPart):
         cells = [[row[column] for column in COLUMNS] for row in rows]
         return PartResult(
             tables=[ResultTable("perturbation", COLUMNS, cells, SHOWN_COLUMNS)],
-            headline={name: largest[model] for model, name in names.items() if model in largest},
-            notes=[*NOTES, f"{OWN}: the model of the run{baseline}", *_unmeasured(rows)],
+            headline={
+                "norm": rows[0]["norm"],
+                "epsilon": max(row.number("epsilon") for row in rows if row["norm"] == rows[0]["norm"]),
+                "unit": subject.range_name,
+                **{name: largest[model] for model, name in names.items() if model in largest},
+            },
+            notes=[
+                *(note.format(range_name=subject.range_name) for note in NOTES),
+                f"{OWN}: the model of the run{baseline}",
+                *_unmeasured(rows),
+            ],
             curves={
                 f"{model}/{norm}_{output}": [(row.number("epsilon"), row.number("change share")) for row in found]
                 for (model, norm, output), found in by_curve.items()
@@ -129,30 +147,37 @@ class Perturbation(EvaluationPart):
 
     @classmethod
     def summarize(cls, stored: StoredResult) -> PartSummary:
-        """The change of the code in the largest ball of the first norm."""
-        rows = [row for row in stored.rows("perturbation") if row["output"] == "code"]
+        """The changes of the code and of the reconstruction in the largest ball of the first norm."""
+        rows = [*stored.rows("perturbation")]
         rows = [row for row in rows if row["norm"] == rows[0]["norm"]]
         epsilon = max((row.number("epsilon") for row in rows), default=math.nan)
-        label = f"change of the code, {rows[0].text('norm')}, epsilon {epsilon:g}" if rows else ""
+        unit = f" of the {shorten_value(stored.headline['unit'])}" if "unit" in stored.headline else ""
+        label = f"largest change, {rows[0].text('norm')}, epsilon {epsilon:g}{unit}" if rows else ""
         summary = PartSummary.of(stored, label=label)
-        for row in rows:
-            if (model := row.text("model")) in (OWN, BASELINE) and row["epsilon"] == epsilon:
-                summary.add(model, row.number("change share"), row.count("n"))
+        for output, names in NUMBERS.items():
+            for row in rows:
+                model = row.text("model")
+                if row.text("output") == output and model in (OWN, BASELINE) and row["epsilon"] == epsilon:
+                    name = names[0] if model == OWN else names[1]
+                    summary.add(name, row.number("change share"), row.count("n"))
         return summary
 
     @classmethod
     def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
-        """The change of the code, if a number varies."""
+        """The changes of the code and of the reconstruction, if a number varies."""
         if comparison.x is None:
             return
-        caption = (
-            f"The largest {section.label}, that an attack finds, in mean distances between the codes of two inputs;"
-            " dashed: the twin trained with alpha=0. An attack may miss a larger one."
-            f"{comparison.bars_caption()}{comparison.left_out_caption()}"
-        )
-        panels = baseline_panels(comparison, "largest change of the code", (0.0, math.inf))
-        title = f"Change of the code against {shorten_value(comparison.x)}"
-        yield Chart(cls.figures[0], title, caption, panels, is_shared=True)
+        for figure, (output, names) in zip(cls.figures, NUMBERS.items(), strict=True):
+            if not any(series.points_with(names[0]) for series in comparison.series):
+                continue
+            caption = (
+                f"The change of the {output} that an attack finds ({section.label}), in mean distances between the"
+                f" {output}s of two inputs; dashed: the twin trained with alpha=0. An attack may miss a larger one."
+                f"{comparison.bars_caption()}{comparison.left_out_caption()}"
+            )
+            panels = baseline_panels(comparison, f"largest change of the {output}", (0.0, math.inf), names=names)
+            title = f"Change of the {output} against {shorten_value(comparison.x)}"
+            yield Chart(figure, title, caption, panels, is_shared=True)
 
 
 def check_radii(option: str, radii: Sequence[float], largest: float) -> None:
