@@ -19,9 +19,10 @@ from program import PROGRAM, ROOT, TINY, files, here, read, replaced, runs, ther
 
 import satae
 from satae import datasets, evaluate, export, report, train
+from satae.cli import flags
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import read_run_options
-from satae.config.registry import choice_names
+from satae.config.registry import choice_names, conf_folder
 from satae.config.schema import GROUPS, PRESETS, Config, default_choice
 from satae.experiment import experiment
 from satae.training import loop
@@ -260,6 +261,18 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
 def test_help_fits_into_80_columns(program):
     code, out, _ = typed(program.main, "satae", "--help")
     assert (code, [line for line in out.splitlines() if len(line) > 80]) == (0, [])
+
+
+def test_every_option_has_a_meaning_that_help_shows(help_text):
+    shown = " ".join(help_text.split())
+    files = [file for group in GROUPS for file in (conf_folder() / group).iterdir()]
+    for file in [conf_folder() / "config.yaml", *files]:
+        lines = map(flags.OPTION_LINE.match, file.read_text("utf-8").partition("\nhydra:")[0].splitlines())
+        meanings = {found[2]: found[4] for found in lines if found and found[2] not in ("name", "defaults")}
+        # the description of satlin says what low and high are
+        assert {key for key, meaning in meanings.items() if not meaning} <= {"low", "high"}, file
+        if file in (conf_folder() / "optim" / "sgd.yaml", conf_folder() / "noise" / "gaussian.yaml", files[0]):
+            assert [meaning for meaning in meanings.values() if meaning and meaning not in shown] == []
 
 
 def test_help_marks_the_default_of_each_group(help_text):

@@ -110,24 +110,53 @@ def _group_lines(registry: Registry[Any]) -> Iterator[str]:
     options = {name: registry.defaults(name) for name in names}
     shared = [option for option in options[names[0]] if all(option in options[name] for name in names)]
     about = {name: description(conf_folder() / registry.group / f"{name}.yaml") for name in names}
+    meanings = {name: option_comments(conf_folder() / registry.group / f"{name}.yaml") for name in names}
+    common = _common_meanings([meanings[name] for name in names], shared)
     own = {
-        name: " ".join(
-            f"{registry.group}.{key}={'...' if value == MISSING else format_value(value)}"
+        name: [
+            (
+                f"{registry.group}.{key}={'...' if value == MISSING else format_value(value)}",
+                "" if key in common else meanings[name].get(key, ""),
+            )
             for key, value in options[name].items()
             if key not in shared
-        )
+        ]
         for name in names
     }
     bare = [name for name in names if not about[name] and not own[name]]
     width = max((len(name) for name in names if name not in bare), default=0)
     rows = textwrap.wrap(" ".join(bare), HELP_WIDTH - 14)
     for name in [name for name in names if name not in bare]:
-        texts = [line for text in (about[name], own[name]) for line in textwrap.wrap(text, HELP_WIDTH - 16 - width)]
+        listed = " ".join(word for word, meaning in own[name] if not meaning)
+        explained = [f"{word}  {meaning}" for word, meaning in own[name] if meaning]
+        room = HELP_WIDTH - 16 - width
+        texts = [line for text in (about[name], listed) for line in textwrap.wrap(text, room)]
+        texts += [line for text in explained for line in textwrap.wrap(text, room, subsequent_indent="  ")]
         rows += [f"{word:{width}}  {text}" for word, text in zip([name, *[""] * len(texts)], texts, strict=False)]
     everywhere = f"; all have {' '.join(f'{registry.group}.{option}' for option in shared)}" if shared else ""
     rows.append(f"(default: {default_choice(registry.group).name}{everywhere})")
+    start = max((len(key) for key in common), default=0) + len(registry.group) + 3
+    for key, meaning in common.items():
+        name = f"{registry.group}.{key}".ljust(start)
+        rows += textwrap.wrap(name + meaning, HELP_WIDTH - 14, subsequent_indent=" " * start)
     for label, row in zip([registry.group, *[""] * len(rows)], rows, strict=False):
         yield f"  {label:10}  {row}"
+
+
+def option_comments(file: Traversable) -> dict[str, str]:
+    """The comment beside each option of a YAML file that has one."""
+    lines = [OPTION_LINE.match(line) for line in file.read_text("utf-8").splitlines()]
+    return {found[2]: found[4] for found in lines if found and found[4]}
+
+
+def _common_meanings(meanings: Sequence[dict[str, str]], shared: Sequence[str]) -> dict[str, str]:
+    """The meaning of each option that means the same in every choice that has it; a remark after ``;`` may differ."""
+    found = dict[str, str]()
+    for key in dict.fromkeys([*shared, *(key for one in meanings for key in one)]):
+        texts = [one[key] for one in meanings if key in one]
+        if texts and (key in shared or len({text.partition(";")[0] for text in texts}) == 1):
+            found[key] = texts[0]
+    return found
 
 
 def describe_parts(registry: Registry[Any]) -> str:
