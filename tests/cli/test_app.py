@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from program import PROGRAM, TINY, here, read, replaced, runs, typed
 
+from satae import evaluate, export, report, train
 from satae.cli import app, output
 
 FAULTS = {
@@ -57,6 +58,26 @@ def test_the_help_is_shown_for_a_command_line_without_words(words, code):
 
 def test_a_text_is_printed_and_gives_0():
     assert typed(lambda: app.run("satae-try", " ".join), "satae-try", "a", "b") == (0, "a b\n", "")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (report, ["@"]),
+        (report, [".", "out=@"]),
+        (export, ["run=@", "format=onnx"]),
+        (evaluate, ["run=@"]),
+        (train, ["resume=@"]),
+        (train, ["hydra.run.dir=@"]),
+    ],
+)
+def test_a_name_that_is_too_long_is_refused_as_it_was_typed(tmp_path, monkeypatch, module, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    code, out, err = typed(module.main, "satae-try", *(word.replace("@", "x" * 300) for word in words))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words[-1 if module is report else 0].partition("@")[0] + "xxx" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json"}
 
 
 # output without a reader

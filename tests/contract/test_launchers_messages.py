@@ -1,5 +1,7 @@
 """What users read about launchers."""
 
+from importlib.util import find_spec
+
 import pytest
 from program import TINY, files, here
 
@@ -42,3 +44,13 @@ def test_an_unknown_launcher_is_named_with_the_choices_and_the_users_own():
     known = ["basic", "joblib", "mine", "ray_here", "slurm", "submitit_slurm"]
     message = "hydra/launcher=zzz: choose one of joblib, submitit_local, slurm, ray, ray_cluster, mine"
     assert unknown_launcher_message("zzz", known) == message
+
+
+@pytest.mark.skipif(not find_spec("submitit"), reason="pip install 'satae[submitit]'")
+@pytest.mark.parametrize("name", ["slurm", "submitit_slurm"])
+def test_slurm_on_a_machine_without_it_is_refused_before_the_sweep_exists(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    outcome = here(tmp_path, *TINY, "sweep=./S", f"hydra/launcher={name}", "seed=0,1")
+    assert outcome.code == 2
+    assert outcome.err.startswith("satae-train: hydra/launcher=slurm: this machine has no Slurm (no srun); start it on")
+    assert files(tmp_path) == []

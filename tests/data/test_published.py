@@ -7,6 +7,7 @@ import os
 import pickle
 import tarfile
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
@@ -134,6 +135,20 @@ def test_an_archive_with_a_broken_link_for_a_file_is_one_more_bad_mirror(cache, 
     with mirror(dict.fromkeys(files, packed.getvalue())) as bad, mirror(files) as good:
         use("cifar10", bad.address, good.address)
         assert_is_stand_in(SOURCES["cifar10"]())
+
+
+def test_an_archive_of_very_many_files_does_not_fill_the_memory(tmp_path):
+    file, archive = tmp_path / "cifar-10-python.tar.gz", published("cifar10", "http://127.0.0.1:9").archives[0]
+    with tarfile.open(file, "w:gz", compresslevel=1) as tar:
+        for number in range(20_000):
+            tar.addfile(tarfile.TarInfo(f"{number}"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(published_module.DamagedFileError):
+            published_module.read_archive(archive, [file])
+        assert tracemalloc.get_traced_memory()[1] < 4e6  # a list of all takes 13 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_two_processes_fetch_each_file_once(tmp_path):

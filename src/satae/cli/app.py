@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import functools
 import gc
 import io
@@ -143,6 +144,10 @@ def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exce
         return print_error(program, f"interrupted{by}{getattr(error, 'remedy', '')}", 128 + number)
     if isinstance(error, (ConfigError, *refusals)):
         return print_error(program, error if isinstance(error, ConfigError) else first_line(error), REFUSED)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG and error.filename:
+        name = os.path.basename(str(error.filename))
+        typed = next((word for word in sys.argv[1:] if name in word), name)
+        return print_error(program, f"{brief(typed)}: this name is too long for a file; choose a shorter one", REFUSED)
     if isinstance(error, OSError) and error.strerror is not None:
         return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
     if isinstance(error, BrokenExecutor):

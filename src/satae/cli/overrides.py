@@ -83,6 +83,7 @@ def check_override(override: Override, schema: Schema) -> None:
     if root in schema.groups and option == "name":
         raise ConfigError(f"{typed}: write {root}={value}")
     is_name = isinstance(value, str) and bool(value) and "${" not in value
+    is_name = is_name and not {"", ".", ".."} & {*str(value).split("/")}  # Hydra would look elsewhere
     is_preset = key in schema.presets and (override.is_delete() or isinstance(value, list))
     if key in schema.group_keys and not is_name and not is_preset:
         raise ConfigError(unknown_choice(key, value, choice_names(key, is_nested=key in schema.presets)))

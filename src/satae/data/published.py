@@ -8,14 +8,16 @@ import io
 import sys
 import tarfile
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once, reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller
+MAX_MEMBERS: Final = 1_000  # of an archive that are looked at: those that were published have ten
 TIMEOUT_S: Final = 30  # seconds without a byte after which a mirror is given up
 
 
@@ -131,10 +133,14 @@ def _unpack(archive: Archive, file: Path) -> dict[str, bytes]:
     if file.name != archive.name:
         return {file.name: file.read_bytes()}
     if file.name.endswith(".tar.gz"):
+        found = dict[str, bytes]()
         with tarfile.open(file) as tar:
-            names = {Path(name).name: name for name in tar.getnames()}
-            members = {part: tar.extractfile(names[part]) for part in archive.parts if part in names}
-            return {part: member.read(MAX_BYTES) for part, member in members.items() if member}
+            for member in islice(tar, MAX_MEMBERS):  # a list of all could fill the memory
+                if (part := Path(member.name).name) in archive.parts:
+                    if not member.isfile():
+                        raise ValueError(f"{part} is no file")
+                    found[part] = cast("IO[bytes]", tar.extractfile(member)).read(MAX_BYTES)
+        return found
     with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
         return {next(iter(archive.parts)): content.read(MAX_BYTES)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from satae import signals
+from satae.errors import ConfigError
 from satae.launchers.base import (
     CoreShare,
     J,
@@ -52,6 +54,9 @@ class SubmititLauncher(Launcher):
             self.share = share_machine(options["cpus_per_task"], count)
             print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
         else:
+            if shutil.which("srun") is None:
+                remedy = "start it on a machine of the cluster, or choose hydra/launcher=submitit_local"
+                raise ConfigError(f"hydra/launcher=slurm: this machine has no Slurm (no srun); {remedy}")
             self.share = CoreShare(min(options["array_parallelism"], count), options["cpus_per_task"] or 1)
             print(f"{count} runs for Slurm, at most {self.share.jobs} at once", flush=True)  # noqa: T201
 
