@@ -10,7 +10,28 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
-SYNONYMS: Final = {"gpu": ["cuda"], "none": []}  # words that look like another choice than the one they mean
+# Words that mean a choice which is spelled differently, by the word in small letters without "-", "_" and blanks.
+# An empty list: what looks alike means something else.
+SYNONYMS: Final = {
+    **{"gpu": ["cuda"], "none": [], "average": ["mean"], "fp16": [], "half": [], "float32": ["fp32"]},
+    # activations
+    **{"swish": ["silu"], "logistic": ["sigmoid"], "hardtanh": ["satlin"], "clip": ["satlin"], "clamp": ["satlin"]},
+    **{"softshrink": ["shrink"], "softthreshold": ["shrink"], "hardshrink": [], "linear": ["mlp"], "identity": []},
+    **{"logsoftmax": [], "leakyrelu": [], "prelu": [], "rrelu": [], "tanhshrink": []},
+    # noise
+    **{"dropout": ["masking"], "normal": ["gaussian"], "additive": ["gaussian"], "salt": ["salt_and_pepper"]},
+    **{"sp": ["salt_and_pepper"], "s&p": ["salt_and_pepper"], "impulse": ["salt_and_pepper"]},
+    **{"no": ["none"], "off": ["none"], "false": ["none"], "zero": ["none"]},
+    # optimizers
+    **{"adamw": ["adam"], "momentum": ["sgd"], "nesterov": ["sgd"], "adagrad": [], "nadam": [], "adamax": []},
+    # data
+    **{"fmnist": ["fashion_mnist"], "cifar": ["cifar10"], "cifar100": [], "kmnist": [], "emnist": [], "csv": []},
+    **{"images": ["folder"], "photos": ["folder", "patches"], "imagefolder": ["folder"], "huggingface": ["hf"]},
+    **{"npy": ["array"], "npz": ["array"], "numpy": ["array"], "tensor": ["array"], "toy": ["manifold"]},
+    # architectures and loggers
+    **{"cnn": ["conv"], "convolutional": ["conv"], "convnet": ["conv"], "dense": ["mlp"], "fc": ["mlp"]},
+    **{"fullyconnected": ["mlp"], "tb": ["tensorboard"]},
+}
 MAX_BRIEF: Final = 200  # characters
 MAX_TEXT: Final = 20_000  # characters
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"  # stands for a control character
@@ -49,8 +70,11 @@ def count_words(number: int, one: str, more: str = "") -> str:
 def did_you_mean(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
     """``"; did you mean x?"`` for the choice that means the same as ``word`` or is spelled most like it, or nothing."""
     choices, word = list(choices), word.lower()
-    meant = [choice for choice in SYNONYMS.get(word, ()) if choice in choices]
-    near = meant if word in SYNONYMS else difflib.get_close_matches(word, choices, 1, likeness)
+    plain = word.translate(dict.fromkeys(map(ord, "-_ ")))
+    if (same := [choice for choice in choices if choice.replace("_", "") == plain]) or plain in SYNONYMS:
+        near = same or [choice for choice in SYNONYMS[plain] if choice in choices]
+    else:
+        near = difflib.get_close_matches(word, choices, 1, likeness)
     return f"; did you mean {near[0]}?" if near else ""
 
 

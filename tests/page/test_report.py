@@ -272,7 +272,7 @@ def test_unfinished_runs_are_listed_with_reason_and_log(tmp_path):
     assert all(how in seen for how in ("1 failed", "1 interrupted", "1 still running, or killed"))
     (table,) = [table for table in page.tables if "reason" in table[0]]
     found = {row[0]: row[1:] for row in table[1:]}
-    assert found["bad"] == ["failed", "3", "NonFiniteLoss: nan at step 12", "bad/satae-train.log"]
+    assert found["bad"] == ["failed", "3", "nan at step 12", "bad/satae-train.log"]
     assert found["cut"][:2] == ["interrupted", "130"]
     assert found["on"][2] == "still running, or killed"
     assert found["bare"] == ["unreadable", "–", "config.yaml: cannot be read (No such file or directory)", "–"]

@@ -60,7 +60,7 @@ def test_columns_are_in_the_typed_order(tmp_path, capsys):
 def test_each_failure_is_listed_with_its_exit_code_and_reason(sweep, capsys):
     told = lines(sweep, capsys)
     assert told[4].split() == ["failed", "exit", "code", "why"]
-    assert told[5].split(maxsplit=2) == ["alpha=0.1,seed=1", "1", "NonFiniteLoss: the loss is nan"]
+    assert told[5].split(maxsplit=2) == ["alpha=0.1,seed=1", "1", "the loss is nan"]
 
 
 def test_unfinished_runs_are_counted_with_the_command_that_resumes(sweep, capsys):

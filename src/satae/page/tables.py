@@ -83,7 +83,7 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
             log = find_log(run.directory)
             place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
-            reason = run.record.get("error") or (STILL_RUNNING if run.status == RUNNING else NOTHING)
+            reason = run.failure or (STILL_RUNNING if run.status == RUNNING else NOTHING)
             facts = [shorten_value(run.status), NOTHING if code is None else str(code)]
             yield [collection.name(run), *facts, reason, place]
         for unreadable in collection.unreadable:

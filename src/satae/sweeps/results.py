@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +62,11 @@ class RunResult(NamedTuple):
     def seed(self) -> int:
         """The seed of its random generators."""
         return int(self.choices.get(SEED, 0))
+
+    @property
+    def failure(self) -> str:
+        """Why it failed or was interrupted, as its record says; a loss that was not finite needs no class name."""
+        return re.sub(r"^NonFinite\w*: ", "", str(self.record.get("error") or ""))
 
     def epochs(self) -> Iterator[dict[str, float]]:
         """Read the metrics of each epoch, with its number under ``epoch``."""

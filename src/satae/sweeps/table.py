@@ -154,7 +154,7 @@ def _failures(failed: Sequence[RunResult]) -> str:
     width = max(map(cell_len, names))
     lines = [f"{'failed':{width}}  exit code  why"]
     for run, name in zip(failed, names, strict=True):
-        code, reason = (brief(run.record.get(key, "-")) for key in ("exit_code", "error"))
+        code, reason = brief(run.record.get("exit_code", "-")), brief(run.failure or "-")
         lines.append(f"{name}{' ' * (width - cell_len(name))}  {code:>9}  {reason}")
     return "\n".join(lines)
 

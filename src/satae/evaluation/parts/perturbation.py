@@ -45,7 +45,7 @@ SHOWN_COLUMNS: Final = ("model", "output", "norm", "epsilon", "change", "change 
 NOTES: Final = (
     "change: the largest that an attack finds in the ball; share: of the mean distance between two outputs",
     "certified: no perturbation in the ball can change more; epsilon: a share of the {range_name}",
-    "slope: of the largest change over that of the input, a local Lipschitz estimate; another one than in code",
+    "slope: the largest change of the output divided by the change of the input; not the slope of the part code",
 )
 CODE: Final = "code"
 RECONSTRUCTION: Final = "reconstruction"
