@@ -151,7 +151,7 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
             return f"{shown}: cannot be read; write values with commas and without blanks, such as alpha=0,0.1"
         key, _, value = shown.partition("=")
         if "=" in value:
-            return f"{shown}: the value has a second =; write one option=value, or quote the value: {key}='...'"
+            return f"{shown}: cannot be read; write option=value, and quote a value with a second =: \"{key}='...'\""
         return f"{shown}: cannot be read; write option=value, and quote special characters"
     if found := re.search(
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
