@@ -62,7 +62,7 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
     Raises:
         ConfigError: an option is unknown or missing, or its value cannot be used.
     """
-    app.check_repetition(words)
+    app.warn_of_repetition(words)
     given = dict[str, str]()
     for word in words:
         key, equals, value = word.partition("=")

@@ -67,7 +67,7 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
     Raises:
         ConfigError: a word is neither a folder nor the option ``out``, or no folder is named.
     """
-    app.check_repetition([word for word in words if word.startswith("out=")])
+    app.warn_of_repetition([word for word in words if word.startswith("out=")])
     folders, out = list[Path](), None
     for word in words:
         key, equals, value = word.partition("=")

@@ -19,7 +19,8 @@ def planned(tmp_path, monkeypatch):
 
     def plan(preset, *words):
         (tmp_path / "own/experiment/own.yaml").write_text(f"# @package _global_\n{preset}\n")
-        plan = make_plan(parse_flags(["--config-dir=own", "experiment=own", *words]), "")
+        chosen = [] if any(word.startswith("experiment=") for word in words) else ["experiment=own"]
+        plan = make_plan(parse_flags(["--config-dir=own", *chosen, *words]), "")
         return [job.directory.name for job in plan.jobs] if plan.sweep else "one run"
 
     return plan

@@ -48,7 +48,7 @@ UNKNOWN_OPTIONS = [
 ]
 WRONG_TYPES = [
     ("alpha=abc", "alpha=abc: must be a number"),
-    ("alpha=1=2", "alpha=1=2: the value has a second =; write one option=value, or quote the value: alpha='...'"),
+    ("alpha=1=2", "alpha=1=2: cannot be read; write option=value, and quote a value with a second =: \"alpha='...'\""),
     ("alpha=true", "alpha=true: must be a number"),
     ("alpha=null", "alpha=null: must be a number"),
     ("alpha=", "alpha=: must be a number"),

@@ -105,8 +105,8 @@ def run(
         return BROKEN_PIPE
 
 
-def check_repetition(words: Sequence[str], allowed: Collection[str] = ()) -> None:
-    """Refuse, by a ConfigError, an option that is typed twice, since only one of its values would count.
+def warn_of_repetition(words: Sequence[str], allowed: Collection[str] = ()) -> None:
+    """Print a warning for an option that is typed twice: the last one counts.
 
     Args:
         words: of a command line; those without ``=`` are no options.
@@ -117,8 +117,8 @@ def check_repetition(words: Sequence[str], allowed: Collection[str] = ()) -> Non
         key, equals, _ = word.partition("=")
         key = key.lstrip("+~")
         if key in first and key not in allowed:
-            twice = f"{brief(first[key])} {brief(word)}"
-            raise ConfigError(f"{twice}: {brief(key)} is given twice, and only one can count; leave one of them out")
+            line = f"warning: {brief(first[key])} {brief(word)}: {brief(key)} is given twice; the last one counts"
+            print(line, file=sys.stderr)  # noqa: T201
         if equals:
             first[key] = word
 

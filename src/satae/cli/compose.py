@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
-from satae.cli.app import FULL_ERROR, check_repetition
+from satae.cli.app import FULL_ERROR, warn_of_repetition
 from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER, check_writable
 from satae.cli.typed_text import keep_text, looks_like_number, quote_value
 from satae.config import Config, ConfigError, validate
@@ -174,7 +174,7 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     Raises:
         ConfigError: one of the words cannot be used.
     """
-    check_repetition(words)
+    warn_of_repetition(words)
     words = [keep_text(word, schema) for word in words]
     with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hydra.core.override_parser.types import Override
 
-from satae.cli.app import check_repetition
+from satae.cli.app import warn_of_repetition
 from satae.cli.typed_text import keep_text, quote_value
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
@@ -152,7 +152,7 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
             return f"{shown}: cannot be read; write values with commas and without blanks, such as alpha=0,0.1"
         key, _, value = shown.partition("=")
         if "=" in value:
-            return f"{shown}: the value has a second =; write one option=value, or quote the value: {key}='...'"
+            return f"{shown}: cannot be read; write option=value, and quote a value with a second =: \"{key}='...'\""
         return f"{shown}: cannot be read; write option=value, and quote special characters"
     if found := re.search(
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
@@ -203,7 +203,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     Raises:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
     """
-    check_repetition(words, allowed=("sweep", "resume", "rerun"))  # have messages of their own
+    warn_of_repetition(words, allowed=("sweep", "resume", "rerun"))  # have messages of their own
     several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
     found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(found.commands[0])

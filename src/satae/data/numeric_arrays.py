@@ -235,6 +235,9 @@ def value_range(where: str, x: Stored, span: Sequence[float] | None = None) -> t
 def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> ColumnRanges | None:
     """The ranges of the columns of vectors, if they differ by more than ``DIFFERENT_RANGES``: they have no common unit.
 
+    What is compared is the width of the middle half of a sample, so that a few numbers far outside do not count; of a
+    column in which nearly all numbers are equal, the whole width.
+
     Args:
         where: the origin of the examples, for messages.
         x: the examples to train on, (N, D) as stored.
@@ -244,8 +247,11 @@ def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> Co
         return None
     lowest, highest = (end.value for end in _find_ends(x, is_table=True))
     width = highest - lowest
-    varying = width[width > 0]
-    least, most = varying.min().item(), varying.max().item()
+    sample = x[torch.arange(0, len(x), -(-len(x) // SAMPLE_EXAMPLES))].float().double()
+    quarters = [sample.quantile(share, dim=0, interpolation="nearest") for share in (0.25, 0.75)]
+    middle = quarters[1] - quarters[0]
+    compared = torch.where(middle > 0, middle, width)[width > 0]
+    least, most = compared.min().item(), compared.max().item()
     if most <= DIFFERENT_RANGES * least:
         return None
     shift = torch.as_tensor(np.asarray(0.0 if center is None else center, np.float64)).expand_as(width)

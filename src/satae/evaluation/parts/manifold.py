@@ -254,16 +254,17 @@ def other_images(name: str, subject: Subject) -> Tensor:
     from satae.plots.pictures import is_image
 
     shape, n = subject.data.shape, len(subject.x)
-    options: dict[str, Any] = {"limit": n}
+    limit = max(2, n)  # a data set has two examples at least
+    options: dict[str, Any] = {"limit": limit}
     if name == "patches":
-        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": n}
+        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": limit}
     try:
         data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, DATA_SOURCES.defaults(name) | options))
     except (OSError, ValueError) as error:
         raise ConfigError(f"manifold.other={name}: cannot be read ({error}); choose another, or none") from None
     if not is_image(data.shape):
         raise ConfigError(f"manifold.other={name}: holds no images; choose another, or none")
-    x = (data.batch(data.train.x) - data.span[0]) / (data.span[1] - data.span[0])
+    x = (data.batch(data.train.x[:n]) - data.span[0]) / (data.span[1] - data.span[0])
     if x.shape[2:] != shape[1:]:
         x = interpolate(x, shape[1:], mode="bilinear", antialias=True)
     if x.shape[1] != shape[0]:
