@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from satae.cli import app
-from satae.cli.app import LineErrorParser, print_error, printed
+from satae.cli.app import LineErrorParser, output_exit_code, print_error
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import known_cache_folder
@@ -66,8 +66,8 @@ def run_command(words: Sequence[str]) -> int:
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
     given = parser.parse_args(words)
     if given.command == "list":
-        return list_sources(given.dir) or printed()
-    return {"fetch": fetch, "check": check}[given.command](given.names, given.dir) or printed()
+        return list_sources(given.dir) or output_exit_code()
+    return {"fetch": fetch, "check": check}[given.command](given.names, given.dir) or output_exit_code()
 
 
 def list_sources(folder: str | None) -> int:

@@ -35,7 +35,7 @@ class LineErrorParser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program after its help."""
-        super().exit(status or printed(), message)
+        super().exit(status or output_exit_code(), message)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the words of the command line."""
@@ -75,10 +75,10 @@ def run(
                 from importlib import metadata
 
                 print(f"satae {metadata.version('satae')}")  # noqa: T201
-                return printed()
+                return output_exit_code()
             if help_text is not None and (not words or {"--help", "-h"} & {*words}):
                 print(help_text)  # noqa: T201
-                return printed() if words else REFUSED
+                return output_exit_code() if words else REFUSED
             try:
                 with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
                     try:
@@ -157,7 +157,7 @@ def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exce
     return print_error(program, fault, FAILED)
 
 
-def printed() -> int:
+def output_exit_code() -> int:
     """The exit code of a program that only prints: it has failed if some of its output is lost."""
     return OK if output.is_complete() else FAILED
 

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from string import Template
 from typing import Any, Final
 
-from satae.cli.app import LineErrorParser, printed
+from satae.cli.app import LineErrorParser, output_exit_code
 from satae.config.option_types import MISSING
 from satae.config.registry import Registry, choice_names, conf_folder, conf_values
 from satae.config.schema import GROUPS, PRESETS, default_choice
@@ -77,7 +77,7 @@ def show(flags: argparse.Namespace) -> int:
     """
     if flags.help and not flags.overrides:
         print(help_text())  # noqa: T201
-        return printed()
+        return output_exit_code()
     from satae.cli import compose, plan  # take longer than the help
 
     asked = plan.make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
@@ -92,7 +92,7 @@ def show(flags: argparse.Namespace) -> int:
         raise ConfigError(f"{stored[0]}: Hydra cannot show a stored configuration; show it with --cfg")
     else:
         compose.show_with_hydra()
-    return printed()
+    return output_exit_code()
 
 
 # the lists for --help

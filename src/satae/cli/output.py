@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 STREAMS: Final = ("stdin", "stdout", "stderr")  # by file descriptor
 
 
-class _State:
+class _OutputState:
     """What has become of the output of this process."""
 
     program = ""  # for the message
@@ -28,7 +28,7 @@ class _LastingFile(io.FileIO):
             try:
                 written = super().write(content)
             except BrokenPipeError:
-                if _State.needs_reader:
+                if _OutputState.needs_reader:
                     raise
                 return len(content)
             except OSError as error:
@@ -49,7 +49,7 @@ def open_lasting_streams(program: str = "") -> None:
         program: its name, which begins the message about output that is lost; empty in a worker process, where the
             main process prints this message.
     """
-    _State.program = program or _State.program
+    _OutputState.program = program or _OutputState.program
     for number, name in enumerate(STREAMS):
         stream = getattr(sys, name)
         if stream is None:
@@ -66,13 +66,13 @@ def open_lasting_streams(program: str = "") -> None:
 
 def drop_unread_output() -> None:
     """From now on, output that nobody reads is dropped, and does not end the program."""
-    _State.needs_reader = False
+    _OutputState.needs_reader = False
 
 
 def is_complete() -> bool:
     """Whether everything that was printed so far has been written."""
     sys.stdout.flush()
-    return not _State.is_lost
+    return not _OutputState.is_lost
 
 
 # output without a reader: a pipe whose other end is closed, a terminal that is gone
@@ -100,7 +100,7 @@ def _has_no_reader(stream: TextIO) -> bool:
 
 
 def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream, for the same file, that raises no error."""
+    """A stream to the file of another stream that raises no error."""
     if isinstance(getattr(stream.buffer, "raw", stream.buffer), _LastingFile):
         return stream
     stream.flush()
@@ -128,7 +128,7 @@ def _open_nothing(number: int) -> None:
 
 
 def _print_loss(error: OSError) -> None:
-    is_first, _State.is_lost = not _State.is_lost, True
-    if is_first and _State.program:
-        line = f"{_State.program}: standard output: {error.strerror}; what cannot be written there is lost"
+    is_first, _OutputState.is_lost = not _OutputState.is_lost, True
+    if is_first and _OutputState.program:
+        line = f"{_OutputState.program}: standard output: {error.strerror}; what cannot be written there is lost"
         print(line, file=sys.stderr)  # noqa: T201

@@ -108,7 +108,7 @@ def _element(number: int, shape: Sequence[int]) -> str:
 
 
 class Center(NamedTuple):
-    """What is subtracted from the numbers before they become float32, and lines that say what is lost."""
+    """An offset that is subtracted from numbers before they become float32, and lines that say what is lost."""
 
     values: np.ndarray | None  # (D,), or () for images; None: nothing
     notes: list[str]

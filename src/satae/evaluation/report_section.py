@@ -131,7 +131,7 @@ class ReportedEvaluations(NamedTuple):
     columns: list[str]  # of all tables
     notes: list[str]
 
-    def measured(self, part: str) -> int:
+    def count_measured(self, part: str) -> int:
         """The number of runs of which a part measured something."""
         return sum(part in parts and not parts[part].is_empty for parts in self.runs.values())
 

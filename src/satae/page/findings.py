@@ -177,7 +177,7 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
     if not evaluated.runs and not evaluated.notes:
         return ""
     every = len(collection.runs)
-    counts = {section.name: evaluated.measured(section.name) for section in evaluated.sections}
+    counts = {section.name: evaluated.count_measured(section.name) for section in evaluated.sections}
     some = max(counts.values(), default=0)
     if len({number for number in counts.values() if number}) > 1:
         each = "; ".join(f"{name}: {number:,} of {count_words(every, 'run')}" for name, number in counts.items())

@@ -78,7 +78,7 @@ def check_evaluation(run: Path) -> None:
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """What is in a folder; nothing if there is no such folder."""
+    """The entries of a folder; an empty list if it does not exist."""
     try:
         with os.scandir(folder) as entries:
             return [*entries]

@@ -141,7 +141,7 @@ def _cut_around(text: str, place: int, most: int) -> str:
 
 
 def with_short_values(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
-    """The same configurations with short labels for long words, which stay different from one another."""
+    """Configurations with short labels instead of long words; different words keep different labels."""
     words: dict[str, dict[str, None]] = {}
     for group in groups:
         for key, value in group.values.items():

@@ -136,7 +136,7 @@ class Perturbation(EvaluationPart):
             notes=[
                 *(note.format(range_name=subject.range_name) for note in NOTES),
                 f"{OWN}: the model of the run{baseline}",
-                *_unmeasured(rows),
+                *_unmeasured_notes(rows),
             ],
             curves={
                 f"{model}/{norm}_{output}": [(row.number("epsilon"), row.number("change share")) for row in found]
@@ -249,7 +249,7 @@ def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options:
     return ResultRow({**at._asdict(), **cells})
 
 
-def _unmeasured(rows: Sequence[ResultRow]) -> Iterator[str]:
+def _unmeasured_notes(rows: Sequence[ResultRow]) -> Iterator[str]:
     """Say where no change could be measured, and on how many inputs."""
     for row in rows:
         if lost := row.count(UNMEASURED):
