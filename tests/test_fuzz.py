@@ -126,8 +126,8 @@ def check(words):
     assert code in (0, 1, 2)
     if code:
         assert code == 2, message
-        assert message.startswith("satae-train: ")
-        assert len(message.splitlines()) == 1
+        [line] = [line for line in message.splitlines() if not line.endswith("is given twice; the last one counts")]
+        assert line.startswith("satae-train: ")
 
 
 QUICKLY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "derandomize": True}

@@ -53,7 +53,8 @@ def test_the_numbers_are_the_same_to_the_last_bit(launcher, tmp_path):
     outcomes = sorted(line.split() for line in lines[:2])  # as they end
     assert [name for name, *_ in outcomes] == NAMES
     assert all(numbers[::3] == ["valid", "saturated"] for _, *numbers in outcomes)
-    assert len(lines) == 2 + 5  # the table of the sweep, and nothing that the launcher has to say
+    assert len(lines) == 2 + 6  # the table of the sweep, and nothing that the launcher has to say
+    assert lines[-3].startswith("warning: 2 of 2 finished runs collapsed")
     for run in runs(tmp_path / "outputs"):
         assert (read(run / "run.json")["jobs"], read(run / "run.json")["threads"]) == (2, 1)
 

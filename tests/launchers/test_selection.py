@@ -1,5 +1,6 @@
 """The launcher that a command line chooses."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -51,7 +52,11 @@ def test_a_configuration_of_the_users_own_can_choose_a_launcher(tmp_path):
 
 
 @pytest.mark.skipif(not find_spec("submitit"), reason="pip install 'satae[submitit]'")
-def test_slurm_starts_runs_again_unless_the_user_says_otherwise(tmp_path):
+def test_slurm_starts_runs_again_unless_the_user_says_otherwise(tmp_path, monkeypatch):
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.touch(0o755)
+    monkeypatch.setenv("PATH", str(srun.parent), prepend=os.pathsep)
     (run, _), _ = compose_runs(["alpha=0,1", "hydra/launcher=slurm"], multirun=True)
     options = run.launcher_options(tmp_path)
     assert options["max_num_timeout"] > 0  # else a time limit is the end
