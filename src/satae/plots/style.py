@@ -101,6 +101,7 @@ def figure_style() -> Iterator[None]:
     """
     with _without_user_settings():
         import matplotlib
+        import matplotlib.figure  # looks for a folder for its cache of fonts, and logs where there is none
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of settings that will be removed
