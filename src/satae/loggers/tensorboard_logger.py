@@ -48,6 +48,16 @@ class TensorBoardLogger(Logger):
     """Logs to an event file in the run's directory; :class:`Logger` says what the methods do.
 
     TensorBoard drops the epoch ``resume_from`` and later ones of earlier event files.
+
+    Tags, which the experiment gives:
+
+        train/<metric>, valid/<metric>[/<layer>]    metrics of each split, such as valid/saturated_fraction/layer1
+        alpha, lr, samples_per_s    the epoch itself
+        encoder_norm/<layer>    weight norms
+        pre_activations/<layer>, code    histograms
+        reconstructions, encoder_filters, decoder_atoms, energy    pictures
+
+    The names of metrics are in ``satae.training.metrics``, their titles in ``satae.training.metric_titles``.
     """
 
     def __init__(self, directory: Path, resume_from: int | None) -> None:
