@@ -255,9 +255,10 @@ def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> Co
     if most <= DIFFERENT_RANGES * least:
         return None
     shift = torch.as_tensor(np.asarray(0.0 if center is None else center, np.float64)).expand_as(width)
+    narrowest, widest = width[width > 0].min().item(), width.max().item()
     note = (
-        f"{where}: the ranges of the columns differ, from {least:g} to {most:g}: each column is scaled to 0..1 by its"
-        " range in the training split, and noise.level, epsilon and errors are in units of that range"
+        f"{where}: the ranges of the columns differ, from {narrowest:.3g} to {widest:.3g}: each column is scaled to"
+        " 0..1 by its range in the training split, and noise.level, epsilon and errors are in units of that range"
     )
     shared = (lowest.min().item(), highest.max().item())
     return ColumnRanges(lowest.float(), torch.where(width > 0, width, 1.0).float(), shift, shared, note)
