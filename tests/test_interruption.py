@@ -11,6 +11,7 @@ import pytest
 from program import TINY, close_logs, files, read, replaced
 
 from satae import signals
+from satae.config.registry import Registry
 from satae.experiment.experiment import Experiment
 from satae.signals import Interrupted
 from satae.train import main
@@ -46,6 +47,17 @@ def test_a_signal_that_is_held_is_raised_at_the_end():
     with pytest.raises(Interrupted):
         interrupted()
     assert done == ["the rest"]
+
+
+def test_a_signal_while_a_choice_is_imported_waits_until_its_module_is_there(tmp_path, monkeypatch):
+    """Torch, which many of these modules import, aborts the process if an exception is raised inside it."""
+    (tmp_path / "interrupted_home.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nIS_WHOLE = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with signals.handle_signals(""), pytest.raises(Interrupted):
+        Registry("act", "interrupted_home")["anything"]
+    assert sys.modules.pop("interrupted_home").IS_WHOLE
 
 
 def test_another_error_comes_before_a_held_signal():

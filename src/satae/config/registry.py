@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import yaml
 
+from satae import signals
 from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
 from satae.messages import join_words, unknown_choice
@@ -181,12 +182,14 @@ class Registry(Generic[T]):
     def _import(self, name: str) -> None:
         """Import the module of a choice: ``home/<name>.py`` if it exists, else ``home`` with all its modules.
 
-        It is ``home/<name>_.py`` for a name that the standard library has, too.
+        It is ``home/<name>_.py`` for a name that the standard library has, too. Signals are held back: torch, which
+        many modules import, aborts the process if one is raised inside it.
         """
-        home = importlib.import_module(self.home)
-        modules = [module.name for module in pkgutil.iter_modules(getattr(home, "__path__", []))]
-        for module in [one for one in (name, f"{name}_") if one in modules] or modules:
-            importlib.import_module(f"{self.home}.{module}")
+        with signals.hold_signals():
+            home = importlib.import_module(self.home)
+            modules = [module.name for module in pkgutil.iter_modules(getattr(home, "__path__", []))]
+            for module in [one for one in (name, f"{name}_") if one in modules] or modules:
+                importlib.import_module(f"{self.home}.{module}")
 
 
 # the groups of choices, one registry each
