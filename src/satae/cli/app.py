@@ -83,8 +83,12 @@ def run(
                 with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
                     try:
                         _check_names(words)
+                        with signals.hold_signals():  # pydantic's library panics if an exception is raised inside it
+                            import satae.config  # noqa: F401
                         result = work(words)
-                    except Exception as error:
+                    except signals.Interrupted:
+                        raise
+                    except BaseException as error:  # a panic of such a library is no Exception
                         if not output.is_unread(error):
                             signals.raise_pending()  # the interrupt may have become another error on its way
                         raise

@@ -78,7 +78,7 @@ def is_complete() -> bool:
 # output without a reader: a pipe whose other end is closed, a terminal that is gone
 
 
-def is_unread(error: Exception) -> bool:
+def is_unread(error: BaseException) -> bool:
     """Whether an error says that nobody reads the output any more."""
     is_unread = isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO) and error.filename is None
     return is_unread and any(map(_has_no_reader, (sys.stdout, sys.stderr)))
