@@ -112,7 +112,7 @@ def _search_path(config_dir: str | None) -> list[str]:
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir}: no such folder")
     if "${" in str(folder):
-        raise ConfigError(f"--config-dir {config_dir}: Hydra would take ${{ in the name for something else; rename it")
+        raise ConfigError(f"--config-dir {config_dir}: the name contains ${{, which Hydra replaces; rename it")
     return [f"hydra.searchpath=[{quote_value(f'file://{folder}')}]"]
 
 
@@ -261,7 +261,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
                 raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
             folder = Path(os.path.expanduser(typed)).absolute()
             if "${" in str(folder):
-                raise ConfigError(f"{folder}: Hydra would take ${{ in the name for something else; rename the folder")
+                raise ConfigError(f"{folder}: the name contains ${{, which Hydra replaces; rename the folder")
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
             return ComposedRun(words, validate(plain_values(composed)), folder, composed)

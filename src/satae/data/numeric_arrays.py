@@ -245,11 +245,13 @@ def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> Co
     """
     if len(x.shape) != 2 or x.itemsize == 1:
         return None
-    lowest, highest = (end.value for end in _find_ends(x, is_table=True))
-    width = highest - lowest
     sample = x[torch.arange(0, len(x), -(-len(x) // SAMPLE_EXAMPLES))].float().double()
     quarters = [sample.quantile(share, dim=0, interpolation="nearest") for share in (0.25, 0.75)]
     middle = quarters[1] - quarters[0]
+    if (middle > 0).all() and middle.max() <= DIFFERENT_RANGES * middle.min():
+        return None  # without a pass over a large file
+    lowest, highest = (end.value for end in _find_ends(x, is_table=True))
+    width = highest - lowest
     compared = torch.where(middle > 0, middle, width)[width > 0]
     least, most = compared.min().item(), compared.max().item()
     if most <= DIFFERENT_RANGES * least:
