@@ -22,13 +22,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.io import savemat
 
-from satae.config.registry import DATA_SOURCES
 from satae.data import cifar10, mnist, svhn
-from satae.data.published import Archive, PublishedSet
+from satae.data.published import PUBLISHED_SETS, Archive, PublishedSet
 
 SHAPES = {"mnist": (28, 28), "cifar10": (3, 32, 32), "svhn": (3, 32, 32)}
 COUNTS = {"mnist": (40, 10), "cifar10": (20, 4), "svhn": (20, 10)}
-TABLES = {"mnist": (mnist, "MNIST"), "cifar10": (cifar10, "CIFAR10"), "svhn": (svhn, "SVHN")}
 SOURCES = {"mnist": mnist.mnist, "cifar10": cifar10.cifar10, "svhn": svhn.svhn}
 BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 
@@ -142,8 +140,7 @@ def published(name, *mirrors, system=None):
 
 def use_instead(monkeypatch, table):
     """Have a stand-in take the place of the published data set of its name."""
-    monkeypatch.setattr(*TABLES[table.name], table)
-    monkeypatch.setitem(DATA_SOURCES[table.name].facts, "published", table)
+    monkeypatch.setitem(PUBLISHED_SETS, table.name, table)
 
 
 class Mirror(NamedTuple):
@@ -193,14 +190,14 @@ def nobody():
 
 
 DRIVER = """
-import importlib, json, os, resource, sys, time
+import json, os, resource, sys, time
 from pathlib import Path
 import satae.experiment.build, satae.train
-from satae.data.published import Archive, PublishedSet
+from satae.data.published import PUBLISHED_SETS, Archive, PublishedSet
 
 told = json.loads(os.environ["STAND_IN"])
 archives = tuple(Archive(name, parts, tuple(mirrors), folder) for name, parts, mirrors, folder in told["archives"])
-setattr(importlib.import_module(told["module"]), told["table"], PublishedSet(told["name"], archives))
+PUBLISHED_SETS[told["name"]] = PublishedSet(told["name"], archives)
 if told["most"]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (told["most"], told["most"]))
 if told["meet"]:
@@ -222,9 +219,7 @@ def start(folder, table, *words, meet=None, most=None):
         meet: an empty folder in which two processes wait for each other before they read data.
         most: bytes that a file can have.
     """
-    module, variable = TABLES[table.name]
-    told = {"module": module.__name__, "table": variable, "name": table.name, "archives": table.archives}
-    told |= {"meet": meet and str(meet), "most": most}
+    told = {"name": table.name, "archives": table.archives, "meet": meet and str(meet), "most": most}
     there = {"STAND_IN": json.dumps(told), "SATAE_DATA_DIR": str(folder / "cache")}
     return subprocess.Popen(
         [sys.executable, "-c", DRIVER, f"data={table.name}", *WORDS, *words],

@@ -15,7 +15,7 @@ from satae.config import ConfigError, validate
 from satae.config.option_types import describe, option_types
 from satae.config.registry import OPTIMIZERS, choice_names, conf_values
 from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_choice, setting_types
-from satae.data.published import is_complete, published_sets
+from satae.data.published import PUBLISHED_SETS, is_complete
 from satae.experiment import build
 from satae.experiment.before_training import check_config
 from satae.model.complement import READINGS
@@ -90,7 +90,7 @@ def test_every_choice_composes_and_builds(group, name, request):
     else:
         config = only(*fitting(group, name))
     assert getattr(config, group).name == name
-    if group == "data" and name in published_sets() and not is_complete(published_sets()[name]):
+    if group == "data" and name in PUBLISHED_SETS and not is_complete(PUBLISHED_SETS[name]):
         pytest.skip(f"{name} is not on this machine: satae-data fetch {name}")
     check_config(config)
 

@@ -13,7 +13,7 @@ from program import ROOT
 from satae import datasets, evaluate, report
 from satae.cli.compose import compose_runs
 from satae.cli.overrides import read_run_options
-from satae.data.published import is_complete, published_sets
+from satae.data.published import PUBLISHED_SETS, is_complete
 from satae.experiment.before_training import check_config
 
 SOURCE = ROOT / "src" / "satae"
@@ -58,7 +58,7 @@ def one_run_for_each_value(words):
 
 def is_there(source):
     """Whether the data that a configuration names are on this machine."""
-    if published := published_sets().get(source.name):
+    if published := PUBLISHED_SETS.get(source.name):
         return is_complete(published, source.dir)
     return getattr(source, "path", None) is None
 
@@ -96,7 +96,7 @@ def test_every_command_about_data_in_the_documents_is_one(words, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["satae-data", *words[:1], "--help"])
     with pytest.raises(SystemExit, match="0"):
         datasets.main()
-    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*published_sets(), "all"}
+    assert {*words[1:]} - {"--dir", "/scratch/me"} <= {*PUBLISHED_SETS, "all"}
     assert "usage: satae-data" in capsys.readouterr().out
 
 

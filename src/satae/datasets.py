@@ -10,17 +10,18 @@ from typing import Final, NamedTuple
 
 from satae.cli import app
 from satae.cli.app import LineErrorParser, output_exit_code, print_error
+from satae.cli.flags import description
 from satae.config.option_types import MISSING
-from satae.config.registry import DATA_SOURCES
+from satae.config.registry import DATA_SOURCES, conf_folder
 from satae.data.local_files import known_cache_folder
 from satae.data.published import (
+    PUBLISHED_SETS,
     Archive,
     DamagedFileError,
     PublishedSet,
     download_folder,
     fetch_archive,
     find_archive,
-    published_sets,
     read_archive,
 )
 from satae.errors import OK, REFUSED
@@ -74,12 +75,12 @@ def list_sources(folder: str | None) -> int:
     """Print every data source, and the files with decoded images in the cache."""
     rows = []
     for name in DATA_SOURCES.names():
-        facts = DATA_SOURCES[name].facts
-        if "published" in facts:
-            rows.append(_describe_published(facts["published"], folder))
+        if name in PUBLISHED_SETS:
+            rows.append(_describe_published(PUBLISHED_SETS[name], folder))
         else:
             needs_path = DATA_SOURCES.defaults(name).get("path") == MISSING
-            rows.append(ListedSet(name, "your own" if needs_path else "embedded", None, facts["origin"]))
+            about = description(conf_folder() / "data" / f"{name}.yaml")
+            rows.append(ListedSet(name, "your own" if needs_path else "embedded", None, about))
     cache = known_cache_folder()
     for file in sorted((cache / "decoded").glob("[!.]*.npy")) if cache else []:
         rows.append(ListedSet("folder, hf", "decoded", file.stat().st_size, str(file)))
@@ -131,7 +132,7 @@ def _select(names: list[str]) -> list[PublishedSet]:
         if name not in known:
             fault = "has no files to fetch or check" if name in DATA_SOURCES.names() else "no such data set"
             raise ValueError(f"{name}: {fault}; choose one of {', '.join(known)}{did_you_mean(name, known)}")
-    return [published for name, published in published_sets().items() if {name, "all"} & {*names}]
+    return [published for name, published in PUBLISHED_SETS.items() if {name, "all"} & {*names}]
 
 
 def _describe_published(published: PublishedSet, folder: str | None) -> ListedSet:

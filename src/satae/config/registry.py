@@ -49,7 +49,7 @@ class Entry(Generic[T]):
 
     name: str
     build: Callable[..., T]
-    facts: Mapping[str, Any]  # what was registered beside the function, such as ``published`` of a data source
+    facts: Mapping[str, Any]  # what was registered beside the function, such as ``images`` of a data source
 
 
 class Registry(Generic[T]):

@@ -28,7 +28,7 @@ class Arrays(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-@DATA_SOURCES.register("array", origin="a .npy or .npz file")
+@DATA_SOURCES.register("array")
 def array(
     *,
     path: Annotated[FilePath, Field(examples=["inputs.npy"])],

@@ -11,7 +11,7 @@ from satae.data.dataset import Dataset, Split, shuffled_splits
 from satae.data.local_files import scikit_learn_file
 
 
-@DATA_SOURCES.register("digits", origin="in scikit-learn")
+@DATA_SOURCES.register("digits")
 def digits(
     *, valid: OpenShare = 0.15, test: OpenShare = 0.15, split_seed: Seed = 0, limit: Count | None = None
 ) -> Dataset:

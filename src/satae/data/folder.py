@@ -13,7 +13,7 @@ from satae.data.local_files import expand_path
 from satae.data.user_data import Part, split_user_data
 
 
-@DATA_SOURCES.register("folder", origin="a folder of images")
+@DATA_SOURCES.register("folder")
 def folder(
     *,
     path: FilePath,

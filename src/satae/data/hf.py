@@ -20,7 +20,7 @@ from satae.data.numeric_arrays import Center, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
 
 
-@DATA_SOURCES.register("hf", origin="the Hugging Face hub, or a folder in its formats")
+@DATA_SOURCES.register("hf")
 def hf(
     *,
     path: HubPath,

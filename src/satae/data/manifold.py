@@ -42,7 +42,7 @@ def spiral(t: Tensor) -> Tensor:
 CURVES: Final[dict[str, Callable[[Tensor], Tensor]]] = {"arc": arc, "line": line, "circle": circle, "spiral": spiral}
 
 
-@DATA_SOURCES.register("manifold", origin="computed", images=False)
+@DATA_SOURCES.register("manifold", images=False)
 def manifold(
     *,
     curve: Literal["arc", "line", "circle", "spiral"] = "arc",

