@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy
 import pytest
@@ -505,8 +506,37 @@ def test_color_that_is_dropped_and_margins_that_are_cut_are_said(tmp_path):
     path = fill(tmp_path / "in", *numbers(255, dtype="uint8", shape=(10, 30, 3)))
     grey, colour = folder(path=path, size=8), folder(path=path, size=None, colour=True)
     assert any("10 of 10 images are saved in color and become grey" in note for note in grey.notes)
-    assert any("10 of 10 images are no squares: their middle is read, 33% of all pixels" in note for note in grey.notes)
+    assert grey.notes[1:] == (
+        "of 10 images that become 8x8 (data.size), 10 are shrunk, the largest from 30x10; 10 are no squares: their"
+        " middle is read, 33% of all pixels",
+    )
     assert colour.notes == ()
+
+
+def test_images_that_are_enlarged_are_counted_in_one_line_with_those_that_are_shrunk(tmp_path):
+    values = [numbers(255, dtype="uint8", shape=(side, side), count=3) for side in (4, 6, 8, 9)]
+    notes = folder(path=fill(tmp_path / "in", *(x for part in values for x in part)), size=8).notes
+    assert notes == (
+        "of 12 images that become 8x8 (data.size), 6 are enlarged, the smallest from 4x4; 3 are shrunk, the largest"
+        " from 9x9",
+    )
+
+
+def test_images_of_the_wanted_size_are_not_remarked_on(tmp_path):
+    assert folder(path=fill(tmp_path / "in", *numbers(255, dtype="uint8", shape=(8, 8))), size=8).notes == ()
+
+
+def test_images_that_are_turned_or_change_their_color_space_are_counted(tmp_path):
+    path = Path(fill(tmp_path / "in", *numbers(255, dtype="uint8", shape=(8, 8, 3))))
+    turned, plain, print_colors = (Image.new("RGB", (8, 8), (1, 2, number)) for number in range(3))
+    for orientation, image in ((6, turned), (1, plain)):
+        image.getexif()[274] = orientation
+        image.save(path / f"orientation_{orientation}.jpg", exif=image.getexif())
+    print_colors.convert("CMYK").save(path / "cmyk.jpg")
+    assert folder(path=str(path), size=8, colour=True).notes == (
+        "1 of 13 images are turned or mirrored, as their EXIF data say",
+        "1 of 13 images are saved as CMYK: they become RGB without their color profile",
+    )
 
 
 def test_plain_images_say_nothing_and_keep_their_bits(tmp_path):

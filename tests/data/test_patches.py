@@ -142,6 +142,14 @@ def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
         patches(path=path, size=SIZE, count=100)
 
 
+def test_a_photograph_that_is_turned_is_counted(tmp_path):
+    photograph = Image.fromarray(numpy.random.default_rng(0).integers(0, 256, (30, 30), "uint8"))
+    photograph.getexif()[274] = 6
+    photograph.save(tmp_path / "a.jpg", exif=photograph.getexif())
+    notes = patches(path=str(tmp_path), size=3, count=90).notes
+    assert notes == ("1 of 1 images are turned or mirrored, as their EXIF data say",)
+
+
 def test_no_photographs_are_refused(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(ValueError, match=r"path=.*in: no images"):

@@ -10,7 +10,16 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from satae.data.wide_images import LARGEST_16_BITS, MAX_PIXELS, PHOTOMETRIC, loses_bits, read_tag, upright, wide_numbers
+from satae.data.wide_images import (
+    LARGEST_16_BITS,
+    MAX_PIXELS,
+    ORIENTATION,
+    PHOTOMETRIC,
+    loses_bits,
+    read_tag,
+    upright,
+    wide_numbers,
+)
 
 Pixels = np.ndarray  # (C, height, width): uint8, or float32 in [0, 1]
 Background = Literal["auto", "white", "black"]
@@ -41,6 +50,8 @@ class PageFacts(NamedTuple):
 
     size: tuple[int, int]  # width, height
     has_color: bool  # saved in color, even if every pixel is grey
+    mode: str  # such as "RGB" or "CMYK"
+    is_turned: bool  # its EXIF data say that it is to be turned or mirrored
     loses_bits: bool = False  # more than 8 bits for each color, of which Pillow reads 8
     visible: tuple[float, float] | None = None  # sum of alpha times grey level, and of alpha; None if nothing is hidden
     wide: WideFacts | None = None  # of numbers that 8 bits cannot hold
@@ -92,6 +103,7 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
     """
     check_pixels(image)
     has_color = image.mode not in ("1", "L", "LA", "La", "F") and not image.mode.startswith("I")
+    is_turned = image.getexif().get(ORIENTATION) in range(2, 9)
     found = wide_numbers(image, stream)
     if found is not None:
         values, alpha = found
@@ -103,7 +115,7 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
         if alpha is not None and alpha.min() < 1:
             grey = (_grey(values) - wide.low) / max(wide.high - wide.low, 1) * 255
             visible = float((grey * alpha).sum()), float(alpha.sum())
-        return PageFacts(image.size, values.shape[2] == 3, False, visible, wide)
+        return PageFacts(image.size, values.shape[2] == 3, image.mode, is_turned, False, visible, wide)
     visible = None
     if image.has_transparency_data:
         layers = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -114,7 +126,7 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
                 sum(float(np.dot(grey.astype(float), alpha)) for grey, alpha in rows) / 255,
                 float(alpha_bytes.sum(dtype=np.float64)) / 255,
             )
-    return PageFacts(image.size, has_color, loses_bits(image, stream), visible)
+    return PageFacts(image.size, has_color, image.mode, is_turned, loses_bits(image, stream), visible)
 
 
 def choose_rendering(pages: Sequence[PageFacts], background: Background, like: Rendering | None = None) -> Rendering:
@@ -261,4 +273,24 @@ def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, backgro
             f"{lossy:,} of {count:,} images have more than 8 bits for each color, of which the upper 8 are read; save"
             " them as PNG without interlacing to keep all"
         )
+    if turned := sum(page.is_turned for page in pages):
+        lines.append(f"{turned:,} of {count:,} images are turned or mirrored, as their EXIF data say")
+    for mode in sorted({"CMYK", "LAB", "HSV", "YCbCr"} & {page.mode for page in pages}):
+        number = sum(page.mode == mode for page in pages)
+        lines.append(f"{number:,} of {count:,} images are saved as {mode}: they become RGB without their color profile")
     return lines
+
+
+def describe_sizes(sizes: Sequence[tuple[int, int]], side: int) -> list[str]:
+    """A line on images that are enlarged, shrunk or cut to a square of ``side`` pixels; none if all fit."""
+    said = list[str]()
+    if smaller := [size for size in sizes if min(size) < side]:
+        width, height = min(smaller, key=min)
+        said.append(f"{len(smaller):,} are enlarged, the smallest from {width}x{height}")
+    if larger := [size for size in sizes if min(size) > side]:
+        width, height = max(larger, key=min)
+        said.append(f"{len(larger):,} are shrunk, the largest from {width}x{height}")
+    if cut := sum(width != height for width, height in sizes):
+        share = sum(min(size) / max(size) for size in sizes) / len(sizes)
+        said.append(f"{cut:,} are no squares: their middle is read, {share:.0%} of all pixels")
+    return [f"of {len(sizes):,} images that become {side}x{side} (data.size), {'; '.join(said)}"] if said else []

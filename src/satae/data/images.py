@@ -27,6 +27,7 @@ from satae.data.decoding import (
     check_pixels,
     choose_rendering,
     describe_rendering,
+    describe_sizes,
     examine_page,
     page_numbers,
     to_pixels,
@@ -48,7 +49,7 @@ PILLOW_ERRORS: Final = (
 )
 IMAGES_PER_WRITE: Final = 256  # images decoded between two writes
 PIXELS_AT_ONCE: Final = 2**26  # of images that are decoded at the same time, or a single larger image
-DECODER: Final = "decoder 2"  # another one does not read what an earlier one left in the cache
+DECODER: Final = "decoder 3"  # another one does not read what an earlier one left in the cache
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -188,12 +189,8 @@ def survey(
         notes.append(
             f"{in_color:,} of {len(facts):,} images are saved in color and become grey; data.colour=true keeps it"
         )
-    cut = [min(page.size) / max(page.size) for page in facts if page.size[0] != page.size[1]]
-    if size and cut:
-        share = (sum(cut) + len(facts) - len(cut)) / len(facts)
-        notes.append(
-            f"{len(cut):,} of {len(facts):,} images are no squares: their middle is read, {share:.0%} of all pixels"
-        )
+    if size:
+        notes += describe_sizes([page.size for page in facts], size)
     largest = max(page.size[0] * page.size[1] for page in facts)
     return Survey([pages for pages, _, _ in found], largest, rendering, notes)
 
