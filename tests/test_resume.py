@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import satae
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
+from satae.model import products
 from satae.training import checkpoint
 from satae.training.checkpoint import best_path, latest_checkpoint, list_checkpoints
 from satae.training.loop import fit
@@ -346,6 +347,31 @@ def test_a_resumed_run_keeps_its_number_of_threads(tmp_path, monkeypatch):
     assert [read(tmp_path / name / "run.json")["threads"] for name in ("run", "again")] == [2, 2]
 
 
+@pytest.mark.skipif(not products.has_onednn(), reason="this torch has no oneDNN")
+def test_a_resumed_run_keeps_its_library_of_products_on_another_processor(tmp_path, monkeypatch):
+    monkeypatch.setattr(products, "library_for_processor", lambda: products.ONEDNN)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    assert here(undisturbed, *WORDS).code == 0
+    stop_after(monkeypatch, 5)
+    assert here(tmp_path, *WORDS).code == 130
+    monkeypatch.undo()
+    monkeypatch.setattr(products, "library_for_processor", lambda: products.TORCH)
+    assert here(tmp_path, "resume=run").code == 0
+    check_same(tmp_path / "run", undisturbed / "run")
+    assert read(tmp_path / "run" / "run.json")["products"] == products.ONEDNN
+
+
+def test_a_run_of_an_earlier_version_keeps_the_library_that_it_began_with(interrupted, monkeypatch):
+    for _, path in list_checkpoints(interrupted / "run"):
+        state = checkpoint.load(path)
+        state.facts.pop("products")
+        checkpoint.save(path, state)
+    monkeypatch.setattr(products, "library_for_processor", lambda: products.ONEDNN)
+    assert here(interrupted, "resume=run").code == 0
+    assert read(interrupted / "run" / "run.json")["products"] == products.TORCH
+
+
 def test_a_jump_of_alpha_is_a_warning(interrupted):
     outcome = here(interrupted, "resume=run", "epochs=20")
     assert "warning: alpha goes from 0.133 to 0.04 here: it rises over half of 20 epochs now, not of 6" in outcome.out
@@ -558,6 +584,7 @@ MALFORMED = {
     "another step": lambda facts, tensors: facts.update(step=3),
     "a best loss in words": lambda facts, tensors: facts.update(best="none"),
     "no device": lambda facts, tensors: facts.pop("device"),
+    "an unknown library of products": lambda facts, tensors: facts.update(products="numpy"),
 }
 
 

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 import satae
+from satae.model import products
 from satae.model.activations import FACTS, satlin, shrink
+from satae.model.autoencoder import use_library
 from satae.training.gradients import batch_losses, by_autograd, choose_gradient
 from satae.training.mlp_step import MlpStep, applies
 from satae.training.torch_settings import PRECISIONS, Precision
@@ -63,6 +65,18 @@ def test_losses_and_gradients_equal_those_of_autograd(name, widths, reduction, a
     assert alpha or all(torch.equal(gradients[key], expected_gradients[key]) for key in gradients)
     assert losses.saturation > 0
     assert not any(value.requires_grad for value in losses)
+
+
+@pytest.mark.skipif(not products.has_onednn(), reason="this torch has no oneDNN")
+@pytest.mark.parametrize("name", ACTS)
+def test_both_libraries_of_products_give_the_same_step_to_rounding(name):
+    found = []
+    for library in products.LIBRARIES:
+        model, objective = built(ACTS[name], (8, 6, 2))
+        use_library(model, library)
+        found.append(both(model, objective)[0])
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ACTS)

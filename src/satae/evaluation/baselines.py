@@ -28,7 +28,8 @@ from satae.data.local_files import cache_folder, make_once
 from satae.evaluation.subject import Subject, sha256
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import first_line
-from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.autoencoder import DenoisingAutoencoder, Dense, use_library
+from satae.model.products import library_for_processor
 from satae.runs import provenance
 from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.runs.loading import read_state, restore_model
@@ -117,6 +118,7 @@ def _frozen(model: DenoisingAutoencoder, device: torch.device) -> DenoisingAutoe
     """A trained model as it is measured: without gradients of its weights, in fp32 whatever it was trained with."""
     model = model.eval().requires_grad_(False).to(device)
     torch_settings.set_precision(model, "fp32", device)
+    use_library(model, library_for_processor())
     return model
 
 
@@ -151,7 +153,8 @@ def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:
         ValueError: it cannot be trained.
         Interrupted: a signal arrived.
     """
-    experiment = Experiment.from_config(config, {"data": data.fingerprint})
+    facts = {"data": data.fingerprint, "products": library_for_processor()}
+    experiment = Experiment.from_config(config, facts)
     try:
         for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
             signals.raise_pending()
@@ -216,9 +219,9 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
         nn.Conv2d(32, 64, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(64 * places, HIDDEN_UNITS),
+        Dense([64 * places], [HIDDEN_UNITS]),
         nn.ReLU(),
-        nn.Linear(HIDDEN_UNITS, labels),
+        Dense([HIDDEN_UNITS], [labels]),
     )
     return Classifier(layers, shape, labels)
 
@@ -227,11 +230,11 @@ def two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Modul
     """An untrained classifier with two hidden layers."""
     layers = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(math.prod(shape), HIDDEN_UNITS),
+        Dense(shape, [HIDDEN_UNITS]),
         act(),
-        nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+        Dense([HIDDEN_UNITS], [HIDDEN_UNITS]),
         act(),
-        nn.Linear(HIDDEN_UNITS, labels),
+        Dense([HIDDEN_UNITS], [labels]),
     )
     return Classifier(layers, shape, labels)
 
@@ -268,6 +271,7 @@ def load_classifier(data: Dataset, kind: str = "plain") -> Classifier:
     state = checkpoint.load(_train_once("classifier", made_of, make))
     model = CLASSIFIERS[kind](data.shape, int(state.facts["labels"]))
     model.load_state_dict(state.part("classifier"))
+    use_library(model, library_for_processor())
     return model.eval()
 
 
@@ -285,6 +289,7 @@ def train_classifier(kind: str, data: Dataset, statistics: Statistics) -> Classi
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RECIPE.seed)
         model = CLASSIFIERS[kind](data.shape, int(y.max()) + 1).to(x.device)
+    use_library(model, library_for_processor())
     model.mean.copy_(statistics.mean)
     model.std.copy_(statistics.std)
     optimizer = Adam(model.parameters(), RECIPE.lr)

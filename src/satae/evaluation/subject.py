@@ -18,8 +18,9 @@ from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
 from satae.experiment.experiment import check_data, check_shape
 from satae.messages import first_line, join_words
-from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.autoencoder import DenoisingAutoencoder, use_library
 from satae.model.complement import Complement
+from satae.model.products import library_for_processor
 from satae.robustness.norm_ball import Norm, NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model
@@ -121,6 +122,7 @@ class Subject(NamedTuple):
         try:
             model = restore_model(run.state, where).to(device).eval().requires_grad_(False)
             torch_settings.set_precision(model, "fp32", device)
+            use_library(model, library_for_processor())
             data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
             if run.best and config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:

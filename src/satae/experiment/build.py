@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Generator, nn
@@ -12,6 +14,8 @@ from torch import Generator, nn
 from satae.config import Config, ConfigError
 from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset, refuse_constant
+from satae.messages import brief
+from satae.model import products
 from satae.model.activations import facts_of
 from satae.model.architectures import option_that_reads_all, unread_fraction
 from satae.model.autoencoder import DenoisingAutoencoder
@@ -46,6 +50,24 @@ def model(config: Config, shape: tuple[int, ...]) -> DenoisingAutoencoder:
     """A new model for inputs of ``shape``, its weights drawn by torch's own generator."""
     autoencoder: DenoisingAutoencoder = ARCHITECTURES.build(config.arch, shape, functools.partial(activation, config))
     return autoencoder
+
+
+def product_library(config: Config, facts: Mapping[str, Any] | None) -> str:
+    """The library of the products of fully connected layers: the faster one for a new run, the same one for a resumed.
+
+    Args:
+        config: what is built; compiled code is left to torch's choice.
+        facts: those of the checkpoint from which the run resumes, if any; earlier versions knew torch's choice only.
+
+    Raises:
+        ValueError: the checkpoint names a library that is not known, or that this version of torch does not have.
+    """
+    if facts is None:
+        return products.TORCH if config.compile else products.library_for_processor()
+    library = facts.get("products", products.TORCH)
+    if library not in products.LIBRARIES or (library == products.ONEDNN and not products.has_onednn()):
+        raise ValueError(f"products={brief(library)}: this installation multiplies by {products.TORCH} only")
+    return str(library)
 
 
 def unread_pixels(config: Config, shape: tuple[int, ...]) -> str:

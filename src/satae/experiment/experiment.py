@@ -16,8 +16,9 @@ from satae.config.registry import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
 from satae.messages import brief, one_line
+from satae.model import products
 from satae.model.architectures import unit_variance
-from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.autoencoder import DenoisingAutoencoder, Dense, use_library
 from satae.model.noise import Noise
 from satae.model.objective import Objective
 from satae.training import optimizers, torch_settings
@@ -65,7 +66,8 @@ class Experiment:
 
         Args:
             config: what to build.
-            facts: those of the state that will be restored: an earlier version may have scaled the data differently.
+            facts: those of the state that will be restored, if any: an earlier version may have scaled the data
+                differently, and another processor may have another library of products.
         """
         device, data = build.device(config.device), build.dataset(config)
         data = data.as_seen_by(facts or {})
@@ -75,6 +77,7 @@ class Experiment:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.random_generator(config.seed, "weights").initial_seed())
             model = build.model(config, data.shape).to(device)
+        use_library(model, build.product_library(config, facts))
         if config.standardize:
             model.standardize_by(*statistics)
         if config.init == "unit_variance":
@@ -113,6 +116,11 @@ class Experiment:
     def device(self) -> torch.device:
         """The device of the data and the model."""
         return self.data.train.x.device
+
+    @property
+    def library(self) -> str:
+        """The library that multiplies in fully connected layers: see :mod:`satae.model.products`."""
+        return next((part.library for part in self.model.modules() if isinstance(part, Dense)), products.TORCH)
 
     @property
     def step(self) -> int:
@@ -173,7 +181,12 @@ class Experiment:
             NonFiniteWeights: a weight is nan or infinite.
         """
         generators = {"noise": self.noise_generator.get_state(), "order": self.position.order}
-        facts = {"samples": len(self.data.train.x), "device": self.device.type, "data": self.fingerprint}
+        facts = {
+            "samples": len(self.data.train.x),
+            "device": self.device.type,
+            "data": self.fingerprint,
+            "products": self.library,
+        }
         state = self.weights().with_part(optimizers.OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
         state = state.with_part("generator", generators).with_facts(**facts)
         if not state.is_finite:
@@ -289,7 +302,7 @@ class Experiment:
         return f"step {self.step:,}, after {self.epochs_done} epochs"
 
     def facts(self) -> dict[str, Any]:
-        """The device; the sizes, shape, range and number of labels of the data; and what was assumed."""
+        """The device; the library of products; sizes, shape, range and labels of the data; and what was assumed."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
         data: dict[str, Any] = {
@@ -301,7 +314,12 @@ class Experiment:
         }
         data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
-        return {"device": str(self.device), "data": data, **({"assumptions": assumptions} if assumptions else {})}
+        return {
+            "device": str(self.device),
+            "products": self.library,
+            "data": data,
+            **({"assumptions": assumptions} if assumptions else {}),
+        }
 
     def summary(self) -> str:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from satae.model import products
 
 MakeActivation = Callable[[], nn.Module]
 
@@ -16,17 +17,21 @@ MakeActivation = Callable[[], nn.Module]
 class Dense(nn.Linear):
     """A fully connected map from (N, *inputs) to (N, *outputs)."""
 
+    library = products.TORCH  # that multiplies: see ``use_library``
+
     def __init__(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         super().__init__(math.prod(inputs), math.prod(outputs))
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
 
     def forward(self, h: Tensor) -> Tensor:
         """W h + b."""
-        return super().forward(h.flatten(1)).view(-1, *self.outputs)
+        return products.linear(h.flatten(1), self.weight, self.bias, self.library).view(-1, *self.outputs)
 
 
 class TiedDense(nn.Module):
     """A decoder layer that uses the weights of an encoder layer, transposed, with a bias of its own."""
+
+    library = products.TORCH
 
     def __init__(self, encoder_layer: Dense) -> None:
         super().__init__()
@@ -41,7 +46,14 @@ class TiedDense(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """W^T h + b."""
-        return functional.linear(h.flatten(1), self.weight, self.bias).view(-1, *self.outputs)
+        return products.linear(h.flatten(1), self.weight, self.bias, self.library).view(-1, *self.outputs)
+
+
+def use_library(model: nn.Module, library: str) -> None:
+    """Let one of ``products.LIBRARIES`` compute the products of a model's fully connected layers."""
+    for part in model.modules():
+        if isinstance(part, Dense | TiedDense):
+            part.library = library
 
 
 Affine = Dense | TiedDense | nn.Conv2d | nn.ConvTranspose2d

@@ -15,6 +15,7 @@ from torch.nn import functional
 from satae.model.activations import FACTS, Derivative
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer
 from satae.model.objective import Losses, Objective
+from satae.model.products import ONEDNN, onednn_linear
 from satae.model.saturation import reduce_units
 from satae.training.torch_settings import Precision
 
@@ -63,6 +64,7 @@ class MlpStep:
         self.acts = [layer.act for layer in layers[:-1]]
         self.derivatives: list[Any] = [_derivative(act) for act in self.acts]
         self.maps: list[Dense] = [*(layer.affine for layer in layers[:-1]), layers[-1]]
+        self.onednn = self.maps[0].library == ONEDNN and not precision.half  # torch itself hands bfloat16 to oneDNN
         self.gradients = [(torch.empty_like(part.weight), torch.empty_like(part.bias)) for part in self.maps]
 
     @torch.no_grad()
@@ -91,7 +93,7 @@ class MlpStep:
             factor = self._narrow(g)
             self._store_gradient(i, g, factor, ins[i])
             if i:
-                act, f_z, g = self.acts[i - 1], fs[i - 1], self._widen(factor @ weights[i])
+                act, f_z, g = self.acts[i - 1], fs[i - 1], self._product(factor, weights[i].t())
                 if alpha and i <= self.encoder_depth:
                     g.add_(self.objective.complement.output_derivative(f_z), alpha=alpha / self._count(f_z))
                 g = self.derivatives[i - 1].backward(act, g, f_z)
@@ -102,11 +104,14 @@ class MlpStep:
         torch.sum(g, 0, dtype=torch.float32, out=part.bias.grad)
         if self.precision.half:
             part.weight.grad.copy_(factor.t() @ h)
+        elif self.onednn:
+            part.weight.grad = onednn_linear(factor.t(), h.t())
         else:
             torch.mm(factor.t(), h, out=part.weight.grad)
 
-    def _product(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return self._widen(functional.linear(h, weight, self._narrow(bias)))
+    def _product(self, h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        multiply = onednn_linear if self.onednn else functional.linear
+        return self._widen(multiply(h, weight, None if bias is None else self._narrow(bias)))
 
     def _narrow(self, values: Tensor) -> Tensor:
         return values.bfloat16() if self.precision.half else values
