@@ -35,13 +35,15 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @contextlib.contextmanager
-def program(launcher, *courses):
+def program(launcher, *courses, folder=".", **environment):
     """A program that makes runs, in a process group of its own, as a terminal starts it."""
     with subprocess.Popen(
         [sys.executable, "-c", "import toy_runs; toy_runs.main()", launcher, *courses],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
+        env={**os.environ, **environment},
         process_group=0,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
@@ -130,6 +132,46 @@ def test_runs_end_soon_after_the_main_process_is_killed(launcher, tmp_path):
         process.wait()
         process.communicate(timeout=30)  # a process that was left would keep the pipes open
     assert statuses(tmp_path) == {"0": "interrupted", "1": "interrupted"}
+
+
+REACHES = """
+import os, sys, time
+
+def reach(moment):
+    if os.environ["MOMENT"] == moment:
+        open(os.path.join(os.environ["FOLDER"], moment), "a").close()
+        time.sleep(1)
+
+class Imports:
+    def find_spec(name, *_):
+        if name == "toy_runs":
+            reach("imports")
+
+if "popen_loky" in (words := " ".join(sys.orig_argv)) or "submitit.core._submit" in words:
+    reach("starts")
+    sys.meta_path.insert(0, Imports)
+"""
+
+
+@pytest.mark.parametrize("launcher", AT_ONCE[:2])
+def test_no_process_stays_when_the_main_process_is_killed_while_workers_start(launcher, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(REACHES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    courses = ["stays"] * 2 if launcher == "submitit_local" else ()  # its workers start with the runs
+    with contextlib.ExitStack() as stack:
+        processes = {}
+        for moment in ("starts", "imports", "prepared"):
+            folder = tmp_path / moment
+            folder.mkdir()
+            started = program(launcher, *courses, folder=folder, MOMENT=moment, FOLDER=str(folder))
+            processes[folder / moment] = stack.enter_context(started)
+        for reached, process in processes.items():
+            wait_until(reached.exists)
+            process.kill()
+            process.wait()
+        for process in processes.values():
+            process.communicate(timeout=60)  # a process that was left would keep the pipes open
 
 
 # joblib

@@ -82,10 +82,17 @@ def launch(launcher, *courses, stop_file=None, prepare=prepare):
         opened.run(work, runs)
 
 
+def wait(launcher):
+    """Wait while workers are there and no run is known yet."""
+    with open_launcher(LAUNCHERS[launcher], 2, prepare, None):
+        time.sleep(600)
+
+
 def main():
+    launcher, *courses = sys.argv[1:]
     with signals.handle_signals(""):
         try:
-            launch(*sys.argv[1:])
+            launch(launcher, *courses) if courses else wait(launcher)
         except signals.Interrupted as interrupted:
             sys.exit(128 + interrupted.number)
 
