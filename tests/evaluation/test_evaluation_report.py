@@ -22,6 +22,7 @@ from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation import report_section, report_view, result
+from satae.evaluation.part import PIPELINE_TITLES
 from satae.evaluation.parts import defence
 from satae.evaluation.report_section import VERDICTS, figure_names, read_evaluations
 from satae.page import sources
@@ -504,8 +505,9 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
         act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
         of = [results(act, float(alpha), seed) for seed in SEEDS]
         found = {label: points for label, points, _ in lines(panel)}
-        assert [*found] == (["own", "twin", "alone"] if float(alpha) else ["own", "alone"])
-        for victim, points in found.items():
+        victims = ["own", "twin", "alone"] if float(alpha) else ["own", "alone"]
+        assert [*found] == [PIPELINE_TITLES[victim] for victim in victims]
+        for victim, points in zip(victims, found.values(), strict=True):
             assert points == [
                 pytest.approx([x, SeedStatistics.from_values(accuracy(each, victim, x) for each in of).mean])
                 for x in evaluated.EPSILONS
@@ -529,7 +531,15 @@ def test_accuracy_at_the_middle_radius_is_drawn_against_alpha_with_verdict_marks
             assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
             expected.add((*points[place], report_view.VERDICT_MARKS[worst(of, model)]["marker"]))
     assert marks(panel) == expected
-    expected = {"relu", "satlin", "own", "twin", "verdict: holds", "verdict: masked", "verdict: inconclusive"}
+    expected = {
+        "relu",
+        "satlin",
+        "model",
+        "twin, alpha=0",
+        "verdict: holds",
+        "verdict: masked",
+        "verdict: inconclusive",
+    }
     assert {curve.label for curve in panel.curves if curve.label} == expected
 
 
@@ -557,7 +567,7 @@ def test_bars_of_one_run_and_of_the_classifier_alone_are_over_inputs(tmp_path, w
     panel = charts(whole, "defence")["defence_epsilon"].panels[0]
     act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
     of = [results(act, float(alpha), seed) for seed in SEEDS]
-    bars = next(bars for label, _, bars in lines(panel) if label == "alone")
+    bars = next(bars for label, _, bars in lines(panel) if label == PIPELINE_TITLES["alone"])
     assert [*bars[3]] == pytest.approx([fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)])
 
 
@@ -605,8 +615,8 @@ def test_areas_are_drawn_against_alpha(whole):
 def test_noise_has_a_panel_for_each_kind_that_says_whether_it_was_seen(whole):
     chart = charts(whole, "denoising")["denoising_fvu"]
     assert [panel.title for panel in chart.panels] == [
-        "gaussian: seen in training",
-        *(f"{kind}: not seen" for kind in evaluated.KINDS[1:]),
+        "gaussian noise: seen in training",
+        *(f"{kind.replace('_', ' ')} noise: not seen" for kind in evaluated.KINDS[1:]),
     ]
     found = {label: points for label, points, _ in lines(chart.panels[1])}
     assert [*found] == [f"act={act}, alpha={alpha:g}" for act in ACTS for alpha in ALPHAS]

@@ -115,7 +115,7 @@ def test_the_figure_shows_the_certified_change_above_the_found_one(run):
         assert row[CERTIFIED_SHARE] * distance == pytest.approx(row["certified"])
     (panel,) = _panels({("own", "linf", "reconstruction"): rows})
     found, certified = panel.curves
-    assert (found.label, certified.label) == ("own: found", "own: certified")
+    assert (found.label, certified.label) == ("model: found", "model: certified")
     assert [*found.y] == [row["change share"] for row in rows]
     assert [*certified.y] == [row[CERTIFIED_SHARE] for row in rows]
     assert all(low < high for low, high in zip(found.y, certified.y, strict=True))

@@ -129,8 +129,8 @@ def test_two_runs_are_shown_side_by_side_with_their_courses_in_one_figure(tmp_pa
     assert head == ["", "one/a", "two/b", "difference"]
     found = {row[0]: row[1:] for row in rows}
     assert (found["act"], found["alpha"]) == (["relu", "satlin", ""], ["0.1", "1", ""])
-    assert found[FVU] == ["0.5000", "0.2500", format_number(-0.25)]
-    assert found[SATURATED] == ["0.2500", "0.7500", "+0.5000"]
+    assert found["validation fraction of variance unexplained (fvu)"] == ["0.5000", "0.2500", format_number(-0.25)]
+    assert found["validation saturated fraction"] == ["0.2500", "0.7500", "+0.5000"]
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"course.png"}
 
 

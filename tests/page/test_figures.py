@@ -9,7 +9,7 @@ from satae.page import figures, findings, sources
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.series import MOST_SERIES, compare
 from satae.sweeps.text import format_change, format_statistics
-from satae.training.metric_titles import COLLAPSED, FVU, SATURATED
+from satae.training.metric_titles import COLLAPSED, FVU, SATURATED, split_title
 
 ALPHAS = (0.0, 0.1, 1.0)
 ACTS = ("relu", "satlin", "tanh")
@@ -101,7 +101,7 @@ def test_the_trade_off_has_saturation_to_the_right_and_reconstruction_upwards(ch
     collapsed = (("relu", 0.0), ("satlin", 0.1))
     expected = sorted((spread(SATURATED, *place).mean, spread(FVU, *place).mean) for place in collapsed)
     assert hollow(charts[2]) == [(pytest.approx(x), pytest.approx(y)) for x, y in expected]
-    assert (panel.x_label, panel.y_label) == (SATURATED, FVU)
+    assert (panel.x_label, panel.y_label) == (split_title(SATURATED), split_title(FVU))
 
 
 @pytest.mark.parametrize(("place", "metric"), [(0, FVU), (1, SATURATED)])
@@ -125,7 +125,7 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
     best, worst = (format_statistics(SeedStatistics.from_values(values[act])) for act in ("satlin", "relu"))
     change = SeedStatistics.from_values(high - low for high, low in zip(values["relu"], values["satlin"], strict=True))
     assert [told for _, told in findings.summary(compared(tmp_path))] == [
-        f"The lowest {FVU} is {best} for satlin, the highest {worst} for relu."
+        f"The lowest validation fvu is {best} for satlin, the highest {worst} for relu."
         f" Seed by seed they differ by {format_statistics(change)} (n = 4)."
     ]
     assert format_change(change) == f"+{format_statistics(change)}"

@@ -191,12 +191,12 @@ def test_the_summary_states_a_change_only_where_the_seeds_support_it(sweep, page
     (line,) = [line for line in planned(sweep).series if line.label == "relu"]
     change = format_change(line.points[-1].change(line.points[0], FVU)).replace("\N{NO-BREAK SPACE}", " ")
     assert "24 runs of 8 configurations: 24 finished." in page.seen()
-    assert "relu. From alpha=0 to 1, valid/fvu rises from 0.3" in page.seen()
+    assert "relu. From alpha=0 to 1, the validation fvu rises from 0.3" in page.seen()
     assert f"{change} at 1; n = 3." in page.seen()
     for seed in range(3):
         for alpha, fvu in ((0.0, 0.3), (1.0, 0.3 + 0.01 * (-1) ** seed)):
             made.whole(tmp_path / f"{alpha}{seed}", {FVU: fvu}, alpha=alpha, seed=seed)
-    assert "valid/fvu changes from 0.3" in (told := Page(write_report([tmp_path])).seen())
+    assert "the validation fvu changes from 0.3" in (told := Page(write_report([tmp_path])).seen())
     assert "at 1 (may be chance); n = 3." in told
 
 
@@ -301,14 +301,14 @@ def test_a_configuration_counts_only_seeds_with_a_finite_number(tmp_path):
     told = format_statistics(SeedStatistics.from_values([0.2, 0.4]))
     assert row[head.index("n") :][:2] == ["2", told]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
-    assert "2 finished runs have no finite valid/fvu." in page.seen()
+    assert "2 finished runs have no finite validation fvu." in page.seen()
 
 
 def test_finished_runs_without_a_reconstruction_error_count_as_finished(tmp_path):
     for seed in range(3):
         made.whole(tmp_path / f"{seed}", {FVU: None, SATURATED: 0.5}, seed=seed)
     seen = Page(write_report([tmp_path])).seen()
-    assert "3 finished runs have no finite valid/fvu." in seen
+    assert "3 finished runs have no finite validation fvu." in seen
     assert "no finished run" not in seen
     assert "fewer than 3 seeds" not in seen
 
@@ -346,7 +346,7 @@ def test_the_report_of_a_single_run_shows_its_epochs(tmp_path, record):
     page = Page(write_report([run]))
     assert len(page.all("svg")) == 1
     (box,) = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
-    assert "valid/total" in box["aria-label"]
+    assert "validation total loss" in box["aria-label"]
     assert {"course.png", "course.svg"} <= {path.name for path in (run / "report").iterdir()}
     assert {name for name, _ in page.tags} <= KNOWN
 

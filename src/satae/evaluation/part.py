@@ -22,6 +22,13 @@ T = TypeVar("T")
 OWN: Final = "own"  # the model of the run, in files and on the page
 BASELINE: Final = "twin"  # the same model trained with alpha=0, in files and on the page
 ALONE: Final = "alone"  # a classifier without an autoencoder
+PIPELINE_TITLES: Final = {
+    OWN: "behind the autoencoder",
+    BASELINE: "behind the twin, alpha=0",
+    ALONE: "the classifier alone",
+}
+RADIUS_TITLE: Final = "radius epsilon, as a share of the range"
+NORM_TITLES: Final = {"linf": "L∞", "l2": "L2"}
 
 
 class Track(Protocol):

@@ -38,6 +38,7 @@ from satae.sweeps.text import (
 )
 
 MOST_CHART_PANELS: Final = 6
+MODEL_TITLES: Final = ("model", "twin, alpha=0")  # in legends
 MOST_PLACES: Final = 100  # on a curve
 VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
     HOLDS: {"marker": "o", "marker_size": 6},
@@ -297,7 +298,7 @@ def baseline_panels(
         names: of the number of the model, and of its baseline.
     """
     dashes = {OWN: DASHES[0], BASELINE: DASHES[1]}
-    models = [Curve([], [], model, dash=dash) for model, dash in dashes.items()]
+    models = [Curve([], [], model, dash=dash) for model, dash in zip(MODEL_TITLES, dashes.values(), strict=True)]
     ticks = [point.x for point in comparison.points]
     titles = distinct_labels((panel.title for panel in comparison.panels), 60)
     panels = []
@@ -317,7 +318,7 @@ def baseline_panels(
                 marks += verdict_marks(marked, color)
         curves += [*marks, *models, *(verdict_legend() if verdict else [])]
         title = titles[panel.title]
-        x_label = shorten_value(comparison.x)
+        x_label = comparison.x_title
         panels.append(Panel(curves, x_label, y_label, title, ticks, y_possible=possible, shows_all_possible=True))
     return panels
 

@@ -14,7 +14,7 @@ from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import SHARE, Comparison, Series, error_bars, series_labels, spread_evenly
 from satae.sweeps.text import distinct_labels, shorten_value
-from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY, TOTAL, long_title
+from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY, TOTAL, long_title, split_title
 
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"
@@ -66,7 +66,7 @@ def course_charts(run: RunResult) -> Iterator[Chart]:
     panels = [
         Panel(
             [
-                Curve(x, [numbers.get(key, math.nan) for numbers in epochs], key, color, dash)
+                Curve(x, [numbers.get(key, math.nan) for numbers in epochs], split_title(key), color, dash)
                 for key, color, dash in zip(panel_keys, COLORS, DASHES, strict=False)
             ],
             "epoch",
@@ -128,8 +128,9 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
             shown = series.points_with(metric)
             y, bars = _means_and_bars(shown, metric)
             curves += _curves(place, label, [point.x for point in shown], y, shown, y_bars=bars)
-        panels.append(Panel(curves, x, metric, title, ticks, y_possible=POSSIBLE_VALUES[metric]))
-    caption = f"{metric}, the {name} on validation data, against {x}{_what_varies(comparison)}."
+        labels, possible = (comparison.x_title, split_title(metric)), POSSIBLE_VALUES[metric]
+        panels.append(Panel(curves, *labels, title, ticks, y_possible=possible))
+    caption = f"The {name} on validation data, against {x}{_what_varies(comparison)}."
     return _chart(metric.replace("/", "_"), f"{name.capitalize()} against {x}", caption, panels, comparison)
 
 
@@ -145,9 +146,16 @@ def _trade_off(comparison: Comparison) -> Chart:
                 first = first._replace(texts=[f"{point.x:g}" for point in shown])
             curves += [first if comparison.x else first._replace(dash="none"), *hollow]
         panels.append(
-            Panel(curves, SATURATED, FVU, title, x_possible=POSSIBLE_VALUES[SATURATED], y_possible=POSSIBLE_VALUES[FVU])
+            Panel(
+                curves,
+                split_title(SATURATED),
+                split_title(FVU),
+                title,
+                x_possible=POSSIBLE_VALUES[SATURATED],
+                y_possible=POSSIBLE_VALUES[FVU],
+            )
         )
-    caption = f"{FVU} against {SATURATED}{_what_varies(comparison)}"
+    caption = f"The {split_title(FVU)} against the {split_title(SATURATED)}{_what_varies(comparison)}"
     if comparison.x:
         number = shorten_value(comparison.x)
         caption += f", the points in the order of {number}, which stands beside them where there is room"
@@ -163,11 +171,11 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     curves = _curves(0, "", x, range(len(points)), points, x_bars=bars)
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
-        metric,
+        split_title(metric),
         x_possible=POSSIBLE_VALUES[metric],
         row_names=names,
     )
-    caption = f"{metric}, the {long_title(metric)} on validation data, of each configuration."
+    caption = f"The {long_title(metric)} on validation data, of each configuration."
     if len(series) > MOST_CHART_ROWS:
         caption += f" {len(series) - MOST_CHART_ROWS} more are in the table only."
     chart = _chart(

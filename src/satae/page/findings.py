@@ -18,6 +18,7 @@ from satae.sweeps.text import distinct_labels, format_change, format_statistics,
 from satae.training.metric_titles import COLLAPSE, FVU, SATURATED, SENSITIVITY, long_title
 
 SENSITIVITY_TITLE: Final = long_title(SENSITIVITY)
+FVU_WORDS: Final = "validation fvu"
 MOST_LISTED_VALUES: Final = 8  # of an option that varies
 MOST_CHANGES: Final = 3  # along a series
 MOST_SENTENCES: Final = 8  # one for each series
@@ -102,11 +103,11 @@ def _along(x: str, series: Series) -> str:
     first, *rest = series.points_with(FVU)
     if not rest:
         at = format_compact(first.x)
-        return f"{FVU} is {_at(first, FVU)} at {x}={at}, the only value with a finished run."
+        return f"The {FVU_WORDS} is {_at(first, FVU)} at {x}={at}, the only value with a finished run."
     last = rest[-1]
     change = last.change(first, FVU)
     verb = "changes" if not change.is_settled else "rises" if change.mean > 0 else "falls"
-    text = f"From {x}={format_compact(first.x)} to {format_compact(last.x)}, {FVU} {verb}"
+    text = f"From {x}={format_compact(first.x)} to {format_compact(last.x)}, the {FVU_WORDS} {verb}"
     text += f" from {_at(first, FVU)} to {_at(last, FVU)}"
     if first.statistics(SATURATED).n and last.statistics(SATURATED).n:
         text += f", the saturated fraction from {_at(first, SATURATED)} to {_at(last, SATURATED)}"
@@ -134,7 +135,7 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
     ranked = sorted((one.points[0].statistics(FVU).mean, place, one) for place, one in enumerate(series))
     if len(ranked) == 1:
         point = ranked[0][2].points[0]
-        text = f"{FVU} is {_at(point, FVU)}, the saturated fraction {_at(point, SATURATED)}"
+        text = f"The {FVU_WORDS} is {_at(point, FVU)}, the saturated fraction {_at(point, SATURATED)}"
         yield "", f"{text} (n = {point.statistics(FVU).n})."
     elif ranked:
         best, worst = ranked[0][2], ranked[-1][2]
@@ -144,7 +145,7 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
         change = worst.points[0].change(best.points[0], FVU)
         doubt = "" if change.is_settled else ", which may be chance"
         apart = f" Seed by seed they differ by {format_statistics(change)} (n = {change.n}{doubt})." if change.n else ""
-        yield "", f"The lowest {FVU} is {lowest}, the highest {highest}.{apart}"
+        yield "", f"The lowest {FVU_WORDS} is {lowest}, the highest {highest}.{apart}"
 
 
 def interval_note(groups: Sequence[SeedGroup]) -> str:
@@ -213,4 +214,4 @@ def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator
         yield f"{has} the same configuration and seed as another run: each such pair counts once."
     finished = [run for run in collection.runs if run.is_finished]
     if unknown := sum(not math.isfinite(run.metrics.get(FVU, math.nan)) for run in finished):
-        yield f"{count_words(unknown, 'finished run has', 'finished runs have')} no finite {FVU}."
+        yield f"{count_words(unknown, 'finished run has', 'finished runs have')} no finite {FVU_WORDS}."

@@ -26,7 +26,7 @@ from satae.sweeps.text import (
     table_keys,
     table_values,
 )
-from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, TITLES, column_title
+from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, TITLES, column_title, split_title
 
 MOST_LAYERS: Final = 6  # that have a column; groups.csv has all
 MOST_DIFFERENT_VALUES: Final = 4  # of a fact
@@ -121,7 +121,7 @@ def side_by_side_table(collection: RunCollection, axes: Sequence[str]) -> TextTa
             yield ["status", *(shorten_value(run.status) for run in runs)]
         for metric in dict.fromkeys(metric for run in runs for metric in run.metrics if metric in SIDE_BY_SIDE):
             values = [run.metrics.get(metric, math.nan) for run in runs]
-            yield [metric, *map(format_number, values), _difference(*values) if len(values) == 2 else ""]
+            yield [split_title(metric), *map(format_number, values), _difference(*values) if len(values) == 2 else ""]
         yield ["wall time", *(format_duration(run.record.get("wall_s", math.nan)) for run in runs)]
 
     head = ["", *names, *(["difference"] if len(runs) == 2 else [])]

@@ -96,6 +96,7 @@ def draw_chart(chart: Chart) -> Drawing:
     with figure_style():
         figure = draw_panels(chart)
         figure.draw_without_rendering()
+        figure.draw_without_rendering()  # the first layout may change the ticks, and with them the room for labels
         figure.set_layout_engine("none")  # both files get the same layout
         _place_texts(figure)
         png = encode_figure(figure, format="png", dpi=150)
@@ -133,7 +134,7 @@ def draw_panels(chart: Chart) -> Figure:
         entries |= {label: handle for label, handle in handles.items() if label not in entries}
         is_repeated = place % columns > 0 and panel.y_label == panels[place - 1].y_label
         _draw_axes(ax, panel._replace(y_label="") if is_repeated else panel, is_small)
-        _wrap_texts(ax, size[0])
+        _wrap_texts(ax, size)
         if handles and legend == "each panel":
             texts, ncols, _ = _legend_layout(handles, size[0], 4)
             below = -0.2 - 0.05 * (ax.get_xlabel().count("\n"))
@@ -170,10 +171,11 @@ def wrap_label(text: str, width: float) -> str:
     return "\n".join(textwrap.wrap(text, max(8, int(width / LETTER_WIDTH)))) or text
 
 
-def _wrap_texts(ax: Axes, width: float) -> None:
-    """Break the title of some axes and the label below them into lines, so that neither widens the figure."""
-    ax.set_title(wrap_label(ax.get_title(), width - TITLE_GAP))
-    ax.set_xlabel(wrap_label(ax.get_xlabel(), width))
+def _wrap_texts(ax: Axes, size: tuple[float, float]) -> None:
+    """Break the title and the labels of some axes into lines, so that none widens the figure."""
+    ax.set_title(wrap_label(ax.get_title(), size[0] - TITLE_GAP))
+    ax.set_xlabel(wrap_label(ax.get_xlabel(), size[0]))
+    ax.set_ylabel(wrap_label(ax.get_ylabel(), size[1] - 2 * TITLE_GAP))
 
 
 def _draw_curve(ax: Axes, curve: Curve) -> Any:

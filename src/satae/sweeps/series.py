@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from satae.config.schema import SEED
 from satae.messages import format_value
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics
-from satae.sweeps.text import ALL_RUNS, distinct_labels, format_configuration
+from satae.sweeps.text import ALL_RUNS, distinct_labels, format_configuration, shorten_value
 
 ALPHA: Final = "alpha"
 MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
@@ -52,6 +52,11 @@ class Comparison(NamedTuple):
     series: list[Series]
     panels: list[SeriesPanel]
     left_out: str  # in words; empty if nothing is left out
+
+    @property
+    def x_title(self) -> str:
+        """What stands at the horizontal axis: the option, and what it is if a reader may not know it."""
+        return "penalty weight alpha" if self.x == ALPHA else shorten_value(self.x)
 
     @property
     def points(self) -> list[SeedGroup]:

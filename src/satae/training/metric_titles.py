@@ -78,6 +78,11 @@ def long_title(metric: str) -> str:
     return TITLES[metric.partition("/")[2]].long
 
 
+def split_title(metric: str) -> str:
+    """The title of a metric of a split, for axes, legends and rows: ``"validation reconstruction loss"``."""
+    return f"{'training' if metric.startswith('train/') else 'validation'} {long_title(metric)}"
+
+
 def column_title(metric: str) -> str:
     """The title of the column of a metric of the validation split."""
     return TITLES[metric.partition("/")[2]].column

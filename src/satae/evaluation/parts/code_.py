@@ -180,7 +180,9 @@ def _pictures(subject: Subject, layers: Mapping[str, EncoderLayer], norms: Tenso
     slopes = {f"encoder, {len(norms)} inputs": {"slope": norms}}
     return draw_each(
         {
-            "pre_activations": lambda: draw_histograms(zs, "z (grey: the flat set)", subject.complement.intervals),
+            "pre_activations": lambda: draw_histograms(
+                zs, "pre-activation z, grey: flat set", subject.complement.intervals
+            ),
             "slope": lambda: draw_histograms(slopes, "‖J‖, slope of the code by the input"),
         }
     )

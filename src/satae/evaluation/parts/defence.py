@@ -13,7 +13,7 @@ from pydantic import Field
 
 from satae.config.option_types import LARGEST_VALUE, Count, Positive
 from satae.config.registry import EVALUATION_PARTS
-from satae.evaluation.part import ALONE, BASELINE, OWN, EvaluationPart, Track
+from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE, EvaluationPart, Track
 from satae.evaluation.parts.perturbation import check_radii
 from satae.evaluation.report_section import (
     BRACKETS,
@@ -230,16 +230,16 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
         for name, color, dash in zip(PIPELINES, COLORS, DASHES, strict=False):
             if statistics := curve_over_seeds(summaries, name):
                 ends = [_bar_ends(summaries, name, x) for x, _ in statistics]
-                curves.append(mean_curve(statistics, SHARE, ends, color=color, dash=dash, label=name))
+                curves.append(mean_curve(statistics, SHARE, ends, color=color, dash=dash, label=PIPELINE_TITLES[name]))
                 worst = worst_verdict(summaries, name)
                 curves += verdict_marks([(x, y.mean, worst) for x, y in statistics], color)
         curves += verdict_legend()
         title, ticks = titles[format_configuration(point.values)], radii[:MOST_PLACES]
-        panels.append(Panel(curves, "epsilon", "accuracy", title, ticks, y_possible=SHARE, shows_all_possible=True))
+        panels.append(Panel(curves, RADIUS_TITLE, "accuracy", title, ticks, y_possible=SHARE, shows_all_possible=True))
     left = len(comparison.points) - len(points)
     caption = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
-        " range of the data: behind the autoencoder (own), behind its twin trained with alpha=0, and alone. Epsilon is"
+        " range of the data. Epsilon is"
         f" logarithmic where it spans much, and linear from 0. {MARKS_CAPTION}"
         f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison, [ALONE])}"
     )

@@ -19,7 +19,7 @@ from satae.evaluation.baselines import (
     load_baseline,
     load_classifier,
 )
-from satae.evaluation.part import ALONE, BASELINE, OWN
+from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE
 from satae.evaluation.result import Cell, PartResult, ResultTable
 from satae.evaluation.subject import Subject
 from satae.messages import count_words
@@ -56,7 +56,6 @@ GRADIENT_PATHS: Final = {
     BASELINE: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
     OWN: "classifier(autoencoder(x))",
 }
-LABELS: Final = {ALONE: "the classifier alone", BASELINE: "behind the twin, alpha=0", OWN: "behind the autoencoder"}
 LARGEST_LABEL: Final = 9999
 GREY_DISTANCE: Final = 0.5  # share of the range of the data: within it each value can become the middle of the range
 WHERE_LABELS_ARE: Final = (
@@ -277,10 +276,10 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
         values = [accuracy.value for accuracy in found.values()]
         down = [max(0.0, accuracy.value - accuracy.low) for accuracy in found.values()]
         up = [max(0.0, accuracy.high - accuracy.value) for accuracy in found.values()]
-        label = f"{LABELS[name]}: {one.verdict}"
+        label = f"{PIPELINE_TITLES[name]}: {one.verdict}"
         curves.append(Curve([*found], values, label, color, marker=marker, marker_size=4, y_bars=(down, up)))
     title = f"worst case over all attacks, of {len(judged[OWN].runner.correct)} inputs"
-    labels = "epsilon, as a share of the range", "accuracy, with 95 % intervals"
+    labels = RADIUS_TITLE, "accuracy, with 95 % intervals"
     return draw_picture([Panel(curves, *labels, title, y_possible=(0.0, 1.0), shows_all_possible=True)], 1)
 
 

@@ -18,6 +18,7 @@ from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_ea
 from satae.sweeps.aggregate import SeedStatistics
 from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
 from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
+from satae.training.metric_titles import TITLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,11 @@ NOISY: Final = "noisy"
 SEEN, UNSEEN = "seen", "no"
 
 POSSIBLE_VALUES: Final = {"fvu": (0.0, math.inf)}
-UNITS: Final = {"psnr": "psnr, dB"}
+MEASURE_TITLES: Final = {
+    "fvu": TITLES["fvu"].long,
+    "psnr": TITLES["psnr"].long,
+    "ssim": "structural similarity (ssim)",
+}
 
 NO_NOISE: Final = "none"
 QUALITY_MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
@@ -123,8 +128,8 @@ class Denoising(EvaluationPart):
                 f"{comparison.bars_caption()}"
             )
             panels = [_noise_panel(kind, measure, found) for kind in kinds[:MOST_CHART_PANELS]]
-            title, name = f"{measure} against the level of the noise", f"denoising_{measure}"
-            yield Chart(name, title, caption, panels, 2, SMALL_PANEL_SIZE, legend="all panels")
+            title, name = f"{MEASURE_TITLES[measure]} against the level of the noise", f"denoising_{measure}"
+            yield Chart(name, title[:1].upper() + title[1:], caption, panels, 2, SMALL_PANEL_SIZE, legend="all panels")
 
 
 def _noise_panel(kind: str, measure: str, found: Sequence[tuple[str, Sequence[PartSummary]]]) -> Panel:
@@ -139,7 +144,16 @@ def _noise_panel(kind: str, measure: str, found: Sequence[tuple[str, Sequence[Pa
         curves.append(Curve([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], "noisy input", dash=":"))
     seen = {each.noise_seen[kind] for _, some in found for each in some if kind in each.noise_seen}
     known = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
-    return Panel(curves, "level of the noise", UNITS.get(measure, measure), f"{shorten_value(kind, 30)}: {known}")
+    return Panel(curves, _level_title(kind), MEASURE_TITLES[measure], f"{_kind_title(kind)}: {known}")
+
+
+def _kind_title(kind: str) -> str:
+    return f"{shorten_value(kind, 30)} noise".replace("_", " ")
+
+
+def _level_title(kind: str) -> str:
+    is_share = kind in ("masking", "salt_and_pepper")
+    return f"noise level, {'as a share of the elements' if is_share else 'in the units of the data'}"
 
 
 def _are_alike(curves: Sequence[Sequence[tuple[float, SeedStatistics]]]) -> bool:
@@ -240,8 +254,16 @@ def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Map
     draws: dict[str, Callable[[], Picture]] = {}
     if kinds:
         shown = [name for name in ("fvu", "ssim") if all(_points(rows, name) for rows in kinds.values())]
-        label = "level of the noise (star: as in training)"
-        panels = [Panel(_curves(rows, name), label, name, kind) for name in shown for kind, rows in kinds.items()]
+        panels = [
+            Panel(
+                _curves(rows, name),
+                f"{_level_title(kind)} (star: as in training)",
+                MEASURE_TITLES[name],
+                _kind_title(kind),
+            )
+            for name in shown
+            for kind, rows in kinds.items()
+        ]
         draws["curves"] = lambda: draw_picture(panels, len(kinds))
     if is_image(subject.data.shape):
         images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}

@@ -121,7 +121,7 @@ class Manifold(EvaluationPart):
                 ends = [interval_of_one_run(section.of(point), name) for point in known]
                 style = {"color": color, "dash": dash, "marker": "o", "marker_size": 5, "label": label}
                 curves.append(mean_curve(statistics, SHARE, ends, **style))
-            labels = shorten_value(comparison.x), "AUROC", shorten_value(f"against {name}")
+            labels = comparison.x_title, "AUROC of the energy", shorten_value(f"against {name}")
             panels.append(Panel(curves, *labels, ticks, y_possible=SHARE, shows_all_possible=True, level=0.5))
         left = len(comparison.series) - len(lines)
         caption = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from satae.config.option_types import Count, Positive
 from satae.config.registry import EVALUATION_PARTS
-from satae.evaluation.part import BASELINE, OWN, EvaluationPart, Track
+from satae.evaluation.part import BASELINE, NORM_TITLES, OWN, RADIUS_TITLE, EvaluationPart, Track
 from satae.evaluation.report_section import PartSummary, ReportSection
 from satae.evaluation.report_view import baseline_panels
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
@@ -170,12 +170,13 @@ class Perturbation(EvaluationPart):
         for figure, (output, names) in zip(cls.figures, NUMBERS.items(), strict=True):
             if not any(series.points_with(names[0]) for series in comparison.series):
                 continue
+            y_label = f"largest change of the {output}, in mean distances"
             caption = (
                 f"The change of the {output} that an attack finds ({section.label}), in mean distances between the"
                 f" {output}s of two inputs; dashed: the twin trained with alpha=0. An attack may miss a larger one."
                 f"{comparison.bars_caption()}{comparison.left_out_caption()}"
             )
-            panels = baseline_panels(comparison, f"largest change of the {output}", (0.0, math.inf), names=names)
+            panels = baseline_panels(comparison, y_label, (0.0, math.inf), names=names)
             title = f"Change of the {output} against {shorten_value(comparison.x)}"
             yield Chart(figure, title, caption, panels, is_shared=True)
 
@@ -265,9 +266,10 @@ def _panels(by_curve: dict[tuple[str, str, str], list[ResultRow]]) -> list[Panel
         radii, found, bound = (
             [row.number(column) for row in rows] for column in ("epsilon", "change share", CERTIFIED_SHARE)
         )
-        some = curves.setdefault(f"{output}, {norm}", [])
+        some = curves.setdefault(f"{output}, {NORM_TITLES[norm]} ball", [])
         color, marker = COLORS[len(some) // 2], MARKERS[len(some) // 2]
-        some.append(Curve(radii, found, f"{model}: found", color, marker=marker, marker_size=4))
-        some.append(Curve(radii, bound, f"{model}: certified", color, "--", marker, 4, is_hollow=True))
-    x_label, y_label = "epsilon, as a share of the range", "change / distance of two outputs"
-    return [Panel(some, x_label, y_label, title, has_log_y=True) for title, some in curves.items()]
+        title = "model" if model == OWN else "twin, alpha=0"
+        some.append(Curve(radii, found, f"{title}: found", color, marker=marker, marker_size=4))
+        some.append(Curve(radii, bound, f"{title}: certified", color, "--", marker, 4, is_hollow=True))
+    y_label = "change, in mean distances between two outputs"
+    return [Panel(some, RADIUS_TITLE, y_label, title, has_log_y=True) for title, some in curves.items()]
