@@ -42,7 +42,7 @@ $(PEERS_READY): benchmarks/peers.txt
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
 	@touch $@
 
-bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 40 minutes: make bench ARGS="--quick"
+bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 25 minutes: make bench ARGS="--quick"
 	$(BIN)/python -m benchmarks.compare --peers-python $(PEERS)/bin/python $(ARGS)
 
 growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 5 minutes

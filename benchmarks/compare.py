@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks import machine, plan, report, validity
 from benchmarks.measurement import Measurement
-from benchmarks.ways import ROOT, Setting
+from benchmarks.tools import ROOT, Setting
 
 QUICK: Final = 1280  # images of each split
 
@@ -72,9 +72,9 @@ def main() -> None:
     chosen = parse()
     there = setting(chosen)
     attempts = 1 if chosen.quick else plan.ATTEMPTS
-    tasks, found = plan.plan(chosen.only), list[Measurement]()
+    found = list[Measurement]()
     for alternation in range(chosen.alternations):
-        for task in plan.order(tasks, alternation):
+        for task in plan.plan(chosen.only, alternation):
             found.append(plan.repeated_if_disturbed(partial(plan.measure, there, *task, alternation), attempts))
             tell(found[-1])
             lines = [measurement.plain() for measurement in found]  # after each: an interrupted hour is not lost

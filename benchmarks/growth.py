@@ -19,7 +19,7 @@ from benchmarks import machine, satae_runs
 from benchmarks.power_law import exponent
 from benchmarks.report import table
 from benchmarks.synthetic import write_array
-from benchmarks.ways import ROOT
+from benchmarks.tools import ROOT
 
 PATIENCE: Final = 10.0  # seconds to wait for an idle machine
 

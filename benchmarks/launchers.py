@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from benchmarks import satae_runs
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED
-from benchmarks.ways import ROOT
+from benchmarks.tools import ROOT
 
 WORDS: Final = ("sweep=s", "act=relu,satlin", "alpha=0,0.01,0.1,1", "seed=range(5)", "epochs=20", "threads=1")
 LAUNCHERS: Final = ("basic", "joblib", "submitit_local", "ray")

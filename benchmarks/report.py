@@ -12,8 +12,8 @@ from benchmarks import machine, plot
 from benchmarks.measurement import Measurement, Quantity
 from benchmarks.plan import ATTEMPTS, PLAN, SPEEDS
 from benchmarks.rows import ROWS, Result, Row, result
+from benchmarks.tools import SIDE_EPOCHS
 from benchmarks.validity import RULE
-from benchmarks.ways import SIDE_EPOCHS
 from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, WORKLOADS, sizes
 
 WHOLE: Final = (*SPEEDS, "W3", "start")
@@ -137,6 +137,7 @@ def _further(measurements: list[Measurement]) -> str:
     """Figures that explain others."""
     quantities = {
         "fp32 product of two 2048 x 2048 matrices, GFLOP/s": (Quantity("W1", "gemm", "gflops"), "{:,.0f}"),
+        "the nine products of a step of W1, GFLOP/s": (Quantity("W1", "gemm", "gflops of a step"), "{:,.0f}"),
         "measuring, share of W1's time": (Quantity("W1", "side costs", "measuring"), "{:.1%}"),
         "W3 satae, seconds of a worker for a run beyond its training alone": (
             Quantity("W3", "satae", "beyond_training_s"),

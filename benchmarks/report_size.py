@@ -21,7 +21,7 @@ from typing import Any, Final
 from benchmarks import machine
 from benchmarks.evaluated import write_evaluation
 from benchmarks.report import table
-from benchmarks.ways import ROOT
+from benchmarks.tools import ROOT
 
 SIZES: Final = (200, 2_000)
 ALPHAS: Final = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.report import table
-from benchmarks.ways import ROOT
+from benchmarks.tools import ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor

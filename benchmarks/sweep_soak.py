@@ -21,7 +21,7 @@ from typing import Final
 
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED, compare
-from benchmarks.ways import ROOT
+from benchmarks.tools import ROOT
 from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps.csv_files import RUN_FACTS, metric_column
 

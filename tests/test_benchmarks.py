@@ -1,7 +1,10 @@
 """The benchmarks' logic: what is counted, what is compared with what, and when a ratio may not be believed."""
 
 import ast
+import json
 import math
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -18,7 +21,7 @@ from benchmarks import (
     soak,
     sweep_soak,
     synthetic,
-    ways,
+    tools,
     workloads,
 )
 from benchmarks.machine import Quiet, Times, parse, quiet, settle
@@ -169,9 +172,36 @@ def test_a_disturbed_measurement_is_repeated():
     assert len(made) == 4
 
 
-def test_the_order_of_tools_changes():
-    tasks = [("W1", "satae"), ("W1", "loop")]
-    assert plan.order(tasks, 0) == tasks == plan.order(tasks, 1)[::-1]
+def test_the_order_of_tools_is_turned_round_in_every_second_alternation():
+    tasks = [("start", tool) for tool in plan.PLAN["start"]]
+    assert plan.plan(["start"], 0) == tasks == plan.plan(["start"], 1)[::-1]
+
+
+def test_tools_of_a_row_are_measured_in_every_alternation_and_others_in_the_first():
+    every = {*plan.plan([*plan.PLAN], plan.ORIENTATION)}
+    assert every == {*plan.plan([*plan.PLAN], 0)} - plan.FOR_ORIENTATION
+    in_rows = {(quantity.workload, quantity.tool) for row in ROWS for quantity in (row.over, row.under) if quantity}
+    assert in_rows <= every
+
+
+def test_commands_at_once_print_the_last_line_of_each_in_their_order(tmp_path):
+    from benchmarks import at_once
+
+    commands = [[sys.executable, "-c", f"print('first'); print({number})"] for number in range(3)]
+    (tmp_path / "commands.json").write_text(json.dumps(commands))
+    outcome = subprocess.run(
+        [sys.executable, at_once.__file__, tmp_path / "commands.json", "2"], stdout=subprocess.PIPE, text=True
+    )
+    assert outcome.stdout.split() == ["0", "1", "2"]
+
+
+def test_a_command_that_is_repeated_is_told_its_number(tmp_path, monkeypatch, capsys):
+    from benchmarks import repeat
+
+    monkeypatch.setattr("sys.argv", ["repeat", "2", "touch", f"{tmp_path}/{{}}"])
+    repeat.main()
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2"}
+    assert json.loads(capsys.readouterr().out)["wall_s"] > 0
 
 
 def test_two_jobs_at_once_have_two_seconds_of_work_per_second():
@@ -215,12 +245,12 @@ def test_every_row_is_measured_by_some_tool():
     planned = {(workload, tool) for workload, tools in plan.PLAN.items() for tool in tools}
     quantities = [quantity for row in ROWS for quantity in (row.over, row.under) if quantity]
     assert {(quantity.workload, quantity.tool) for quantity in quantities} <= planned
-    assert {tool for _, tool in planned} == ways.WAYS.keys()
+    assert {tool for _, tool in planned} == tools.TOOLS.keys()
 
 
 def test_the_command_lines_of_benchmarks_compose(configuration, tmp_path):
-    there = ways.Setting(*[tmp_path] * 4, jobs=1, limit=None)
-    w1, w2 = (configuration(*ways.words(there, name, "satae")) for name in ("W1", "W2"))
+    there = tools.Setting(*[tmp_path] * 4, jobs=1, limit=None)
+    w1, w2 = (configuration(*tools.words(there, name, "satae")) for name in ("W1", "W2"))
     assert (w1.arch.widths, w1.batch_size, w1.epochs, w1.init) == ([512, 64], 128, 2, "torch")
     assert (w2.arch.channels, w2.arch.code, w2.data.limit) == ([32, 64], 64, 20_000)
 
@@ -255,7 +285,7 @@ def test_the_report_names_invalid_measurements(tmp_path):
     found = [*series("satae", [30.0] * 5), *series("lightning", [10.0] * 5, quiet=BUSY)]
     text = report.write(tmp_path, found, {"cores": 2}, None)
     assert (
-        "| W1 satae, samples/s against lightning | 3.00 | 3.00 to 3.00 | 2.20 | 2.80 | not valid: machine busy" in text
+        "| W1 satae, samples/s against lightning | 3.00 | 3.00 to 3.00 | 2.90 | 3.60 | not valid: machine busy" in text
     )
     assert "Disturbed in the end: W1 lightning in alternation 1" in text
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "report.png"}

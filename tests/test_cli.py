@@ -354,7 +354,7 @@ def test_nothing_heavy_is_imported_where_nothing_is_built(tmp_path, line):
 
 # one program, three ways to start it
 
-WAYS = {
+TOOLS = {
     "satae-train": (PROGRAM,),
     "module": (sys.executable, "-m", "satae.train"),
     "file": (sys.executable, str(ROOT / "src" / "satae" / "train.py")),
@@ -362,19 +362,19 @@ WAYS = {
 
 
 def test_the_three_ways_to_start_show_the_same_configuration(tmp_path):
-    shown = {there(tmp_path, "--cfg", "job", "act=tanh", program=way) for way in WAYS.values()}
+    shown = {there(tmp_path, "--cfg", "job", "act=tanh", program=way) for way in TOOLS.values()}
     assert len(shown) == 1
     assert shown.pop().code == 0
 
 
 def test_the_three_ways_to_start_refuse_alike(tmp_path):
-    assert len({there(tmp_path, "aplha=1", program=way) for way in WAYS.values()}) == 1
+    assert len({there(tmp_path, "aplha=1", program=way) for way in TOOLS.values()}) == 1
 
 
 @pytest.mark.slow
 def test_the_three_ways_to_start_give_the_same_numbers(tmp_path):
     results = []
-    for name, way in WAYS.items():
+    for name, way in TOOLS.items():
         outcome = there(tmp_path, *TINY, f"hydra.run.dir={name}", program=way)
         assert (outcome.code, outcome.err) == (0, "")
         results += [read(tmp_path / name / "metrics.json")]

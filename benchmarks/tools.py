@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from benchmarks import machine, satae_runs
 from benchmarks.machine import Quiet, Ran
-from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, WORKLOADS, Workload, gemm_flops
+from benchmarks.workloads import ALPHA, BATCH, LEARNING_RATE, NOISE, WORKLOADS, Workload
 
 ROOT: Final = Path(__file__).parents[1]
 ERROR: Final = 300  # characters of a message that are kept
 SIDE_EPOCHS: Final = 10  # of the run that tells the share of logging; pictures are drawn after the first and the tenth
-STARTS: Final = 10  # of a command that is soon over
+STARTS: Final = 5  # of a command that is soon over
 PRECISION: Final = {"satae": "fp32", "satae medium": "medium", "satae bf16": "bf16"}
 PEERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "lightning": ("lightning_peer", {}),
@@ -23,7 +23,9 @@ PEERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "keras on torch": ("keras_peer", {"KERAS_BACKEND": "torch"}),
     "keras on jax": ("keras_peer", {"KERAS_BACKEND": "jax"}),
     "jax": ("jax_peer", {}),
+    "jax rbg": ("jax_peer", {"JAX_DEFAULT_PRNG_IMPL": "rbg"}),  # quicker random numbers than the default, threefry
 }
+AT_ONCE: Final = {"lightning, as many at a time as cores": "lightning"}
 SAME: Final = (  # said though most of it is the default, which may change
     "data=fashion_mnist act=relu noise=gaussian optim=adam init=torch alpha_schedule=linear complement=output"
     f" alpha={ALPHA} noise.level={NOISE} optim.lr={LEARNING_RATE} batch_size={BATCH}"
@@ -47,7 +49,7 @@ class Setting(NamedTuple):
 
 
 Found = tuple[Quiet, dict[str, Any]]  # how quiet it was; the rest of a Measurement
-Way = Callable[[Setting, str, str, int], Found]  # workload, tool, alternation
+MeasureOnce = Callable[[Setting, str, str, int], Found]  # workload, tool, alternation
 
 
 def _run(setting: Setting, command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> Ran:
@@ -111,35 +113,51 @@ def _our_sweep(setting: Setting, workload: str, tool: str, alternation: int) -> 
 
 def _peer(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
     """A process for each run, one after the other."""
-    chosen = _workload(setting, workload)
-    ended = [_peer_once(setting, chosen, tool, seed) for seed in chosen.seeds(alternation)]
-    quiet = Quiet(max(ran.quiet.others for ran, _ in ended), max(ran.quiet.steal for ran, _ in ended))
-    lines = [line for _, line in ended]
-    figures = {
-        "samples_per_s": mean(line["samples_per_s"][-1] for line in lines),
-        "wall_s": sum(ran.wall_s for ran, _ in ended),
-        "peak_mb": max(ran.peak_mb for ran, _ in ended),
-    }
-    losses = tuple(line["reconstruction"] + ALPHA * line["saturation"] for line in lines)
-    return quiet, {"figures": figures, "losses": losses, "versions": lines[0]["versions"]}
-
-
-def _peer_once(setting: Setting, workload: Workload, tool: str, seed: int) -> tuple[Ran, dict[str, Any]]:
+    chosen, lines, ended = _workload(setting, workload), list[dict[str, Any]](), list[Ran]()
     module, variables = PEERS[tool]
+    for seed in chosen.seeds(alternation):
+        ended.append(_run(setting, _peer_command(setting, chosen, module, seed), variables))
+        lines.append(_last_line(setting))
+    quiet = Quiet(max(ran.quiet.others for ran in ended), max(ran.quiet.steal for ran in ended))
+    wall, peak = sum(ran.wall_s for ran in ended), max(ran.peak_mb for ran in ended)
+    return quiet, _found_by_peers(lines, wall, peak)
+
+
+def _peers_at_once(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
+    """A process of one thread for each run, as many at a time as there are cores."""
+    chosen = _workload(setting, workload)
+    module, variables = PEERS[AT_ONCE[tool]]
+    commands = [_peer_command(setting, chosen, module, seed) for seed in chosen.seeds(alternation)]
+    file = setting.folder / "commands.json"
+    file.write_text(json.dumps([[str(word) for word in command] for command in commands]), "utf-8")
+    at_once = ["-m", "benchmarks.at_once", str(file), str(setting.jobs)]
+    ran = _run(setting, [setting.python, *at_once], {**variables, "OMP_NUM_THREADS": "1"})
+    lines = [json.loads(line) for line in (setting.folder / "log").read_text("utf-8").splitlines()]
+    return ran.quiet, _found_by_peers(lines, ran.wall_s, ran.peak_mb)
+
+
+def _found_by_peers(lines: Sequence[dict[str, Any]], wall_s: float, peak_mb: float) -> dict[str, Any]:
+    """What the last lines of some processes of a peer say."""
+    speed = mean(line["samples_per_s"][-1] for line in lines)
+    losses = tuple(line["reconstruction"] + ALPHA * line["saturation"] for line in lines)
+    figures = {"samples_per_s": speed, "wall_s": wall_s, "peak_mb": peak_mb}
+    return {"figures": figures, "losses": losses, "versions": lines[0]["versions"]}
+
+
+def _peer_command(setting: Setting, workload: Workload, module: str, seed: int) -> list[str | Path]:
     folder = setting.folder / f"{module}-{seed}"
     folder.mkdir()
     chosen = [f"--workload={workload.name}", f"--epochs={workload.epochs}", f"--seed={seed}"]
     chosen += [f"--data={setting.data}", f"--out={folder}"]
     chosen += [f"--limit={workload.limit}"] if workload.limit else []
-    ran = _run(setting, [setting.peers, "-m", f"benchmarks.peers.{module}", *chosen], variables)
-    return ran, _last_line(setting)
+    return [setting.peers, "-m", f"benchmarks.peers.{module}", *chosen]
 
 
 def _gemm(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
     ran = _run(setting, [setting.python, "-m", "benchmarks.gemm"])
-    lines = _last_line(setting)
-    limit = lines["flops"] / gemm_flops(WORKLOADS[workload].widths)
-    return ran.quiet, {"figures": {"samples_per_s": limit, "gflops": lines["flops"] / 1e9}}
+    line = _last_line(setting)
+    figures = {"gflops": line["flops"] / 1e9, "gflops of a step": line["step_flops"] / 1e9}
+    return ran.quiet, {"figures": {"samples_per_s": BATCH / line["step_s"], **figures}}
 
 
 def _side_costs(setting: Setting, workload: str, tool: str, alternation: int) -> Found:
@@ -152,15 +170,21 @@ def _start(setting: Setting, workload: str, tool: str, alternation: int) -> Foun
     commands: dict[str, list[str | Path]] = {
         "satae-train --help": [setting.python.with_name("satae-train"), "--help"],
         "import torch": [setting.python, "-c", "import torch"],
+        "satae-train epochs=100": [
+            setting.python.with_name("satae-train"),
+            "epochs=100",
+            f"hydra.run.dir={setting.folder}/run-{{}}",
+        ],
     }
     ran = _run(setting, [setting.python, "-m", "benchmarks.repeat", str(STARTS), *commands[tool]])
     return ran.quiet, {"figures": _last_line(setting)}
 
 
-WAYS: Final[dict[str, Way]] = {  # by tool
+TOOLS: Final[dict[str, MeasureOnce]] = {
     **dict.fromkeys(PRECISION, _ours),
     **dict.fromkeys(PEERS, _peer),
+    **dict.fromkeys(AT_ONCE, _peers_at_once),
     "gemm": _gemm,
     "side costs": _side_costs,
-    **dict.fromkeys(("satae-train --help", "import torch"), _start),
+    **dict.fromkeys(("satae-train --help", "import torch", "satae-train epochs=100"), _start),
 }
