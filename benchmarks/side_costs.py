@@ -64,7 +64,7 @@ def clocked(clocks: Clocks) -> Iterator[None]:
 
     logging = {
         TensorBoardLogger: ("__init__", "close", "log_command", "log_scalars", "log_histograms", "log_images", "flush"),
-        RunRecord: ("__enter__", "__exit__", "add_facts", "add_epoch", "sync", "write_final_metrics"),
+        RunRecord: ("__enter__", "__exit__", "add", "add_epoch", "sync", "write_final_metrics"),
         RunConsole: ("__enter__", "__exit__", "info", "warn", "show_epoch", "show_result"),
         CheckpointManager: ("offer_best", "save"),
         Experiment: ("state", "distributions"),

@@ -43,7 +43,7 @@ KINDS: Final = {
 }
 TIMED: Final = ("wall_s", "samples_per_s")
 KILLS_IN_TRAINING: Final = 0.5  # share of the kills that wait for the training
-MOST_KILLS: Final = 100  # of one run
+MAX_KILLS: Final = 100  # of one run
 STARTUP_SECONDS: Final = 1.5  # until the program handles signals, with another run on the machine
 
 
@@ -118,7 +118,7 @@ def run_with_kills(
     """Kill and resume a run until it finishes; returns every kill."""
     folder.mkdir()
     run, kills = folder / "run", list[Kill]()
-    while len(kills) < MOST_KILLS:
+    while len(kills) < MAX_KILLS:
         resumed = times_resumed(run)
         words = [*COMMON, *KINDS[kind]] if resumed is None else ["resume=run"]
         log_file = folder / f"log-{len(kills)}"
@@ -142,7 +142,7 @@ def run_with_kills(
         if code != 128 + number and not (no_handler and code == -number):
             raise SystemExit(f"{folder}: {code} after {number.name}:\n{text}")
         check_printed_step(run, text)
-    raise SystemExit(f"{folder}: not done after {MOST_KILLS} kills")
+    raise SystemExit(f"{folder}: not done after {MAX_KILLS} kills")
 
 
 def times_resumed(run: Path) -> int | None:

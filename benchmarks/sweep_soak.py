@@ -23,7 +23,7 @@ from benchmarks.report import table
 from benchmarks.soak import PROGRAM, TIMED, compare
 from benchmarks.tools import ROOT
 from satae.runs.layout import RUNS_CSV_FILE
-from satae.sweeps.csv_files import RUN_FACTS, metric_column
+from satae.sweeps.csv_files import RUN_COLUMNS, metric_column
 
 WORDS: Final = (
     *("sweep=soak", "act=relu,satlin", "alpha=0,0.01,0.1,1", "seed=range(5)", "threads=1", "epochs=4"),
@@ -90,7 +90,7 @@ def check(folder: Path, undisturbed: Path) -> None:
 
 def rows(sweep: Path) -> list[dict[str, str]]:
     """The rows of ``runs.csv`` without times and places."""
-    apart = {*RUN_FACTS, *map(metric_column, TIMED)}
+    apart = {*RUN_COLUMNS, *map(metric_column, TIMED)}
     with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 

@@ -41,7 +41,7 @@ HOMES = {  # the rooms, commands or files that may import a library
     "onnxruntime": {"export.py"},
     "tqdm": {"data"},
     "datasets": {"data"},
-    "joblib": {"launchers"},
+    "joblib": {"launchers", "training"},
     "submitit": {"launchers"},
     "ray": {"launchers"},
     "pickle": {"data"},

@@ -23,7 +23,7 @@ from satae.plots.style import Drawing
 from satae.runs import locks
 from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps import aggregate, manifest, results, tensorboard_sweep
-from satae.sweeps.csv_files import RUN_FACTS, metric_column
+from satae.sweeps.csv_files import RUN_COLUMNS, metric_column
 from satae.training.loop import NonFiniteLoss, fit
 
 WORDS = (*TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
@@ -37,7 +37,7 @@ def untimed(run):
 
 def table(sweep):
     """The rows of runs.csv, but for times and where they were made."""
-    apart = {*RUN_FACTS, *map(metric_column, TIMED)}
+    apart = {*RUN_COLUMNS, *map(metric_column, TIMED)}
     with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in apart} for row in csv.DictReader(file)]
 

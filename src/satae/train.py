@@ -72,7 +72,7 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
         RunConsole(config.epochs, finished_epochs=done, name=name) as console,
     ):
-        record.add_facts(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.facts())
+        record.add(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.describe())
         console.info(experiment.summary())
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")

@@ -33,7 +33,7 @@ def test_each_column_is_scaled_by_its_range_in_the_training_split(wide):
     assert data.span == (0.0, 1.0)
     assert torch.equal(x.amin(0), torch.zeros(3))
     assert x.amax(0).tolist() == [1, 1, 0]
-    facts = data.columns.facts()
+    facts = data.columns.to_dict()
     np.testing.assert_allclose(facts["low"], data.train.x.amin(0).tolist())
     np.testing.assert_allclose(facts["high"][:2], data.train.x.amax(0)[:2].tolist())
     (note,) = data.notes
@@ -55,7 +55,7 @@ def test_a_column_of_times_is_centered_and_scaled(tmp_path):
     np.save(tmp_path / "x.npy", x)
     data = array(path=str(tmp_path / "x.npy"))
     assert len(data.batch(data.train.x)[:, 1].unique()) == 60
-    facts = data.columns.facts()
+    facts = data.columns.to_dict()
     assert (facts["low"][1], facts["high"][1]) == (1.7e9, 1.7e9 + 59)
 
 
@@ -111,7 +111,7 @@ def test_a_run_of_an_earlier_version_keeps_its_one_range(wide, tmp_path, configu
 def test_what_was_assumed_is_in_the_facts_of_a_run(wide, configuration):
     config = configuration("data=array", f"data.path={wide}", "arch.widths=[4]")
     experiment = Experiment.from_config(config)
-    facts = json.loads(json.dumps(experiment.facts()))
+    facts = json.loads(json.dumps(experiment.describe()))
     assert "each column is scaled" in facts["assumptions"][0]
     assert facts["data"]["columns"]["high"][1] > 5e4
     assert "data: " in experiment.summary()

@@ -21,10 +21,10 @@ from pages import Page
 from benchmarks import evaluated
 from benchmarks.report_size import png
 from satae.config.registry import EVALUATION_PARTS
-from satae.evaluation import report_section, report_view, result
+from satae.evaluation import result, section_display
 from satae.evaluation.part import PIPELINE_TITLES
 from satae.evaluation.parts import defence
-from satae.evaluation.report_section import VERDICTS, figure_names, read_evaluations
+from satae.evaluation.reported_evaluations import PASSED, VERDICTS, changed_settings, figure_names, read_evaluations
 from satae.page import sources
 from satae.page.tables import encode_evaluations
 from satae.page.writing import write_report
@@ -114,7 +114,7 @@ def test_the_reader_knows_what_satae_eval_writes():
         "checks": defence_measure.CHECK_COLUMNS,
     }
     assert {*VERDICTS} == {*typing.get_args(Verdict)}
-    assert report_section.PASSED in typing.get_args(CheckOutcome)
+    assert PASSED in typing.get_args(CheckOutcome)
 
 
 def test_a_written_result_can_be_read(tmp_path):
@@ -297,10 +297,7 @@ def test_changed_settings_are_shown_and_parts_that_differ_in_shared_ones(tmp_pat
 
 def test_a_setting_is_shown_as_it_is_typed():
     assert result.as_typed([10.0, 0.5, 3]) == "[10,0.5,3]"
-    assert (
-        report_section.changed_settings({"defence.temperatures": result.as_typed([3.0, 10.0, 30.0, 100.0, 300.0])})
-        == {}
-    )
+    assert changed_settings({"defence.temperatures": result.as_typed([3.0, 10.0, 30.0, 100.0, 300.0])}) == {}
 
 
 # weights of before
@@ -513,7 +510,7 @@ def test_accuracy_is_drawn_against_epsilon_for_each_configuration(whole):
                 for x in evaluated.EPSILONS
             ]
             kinds = {marker for x, y, marker in marks(panel) if [x, y] in points}
-            assert report_view.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
+            assert section_display.VERDICT_MARKS[worst(of, victim)]["marker"] in kinds
 
 
 def test_accuracy_at_the_middle_radius_is_drawn_against_alpha_with_verdict_marks(whole):
@@ -529,7 +526,7 @@ def test_accuracy_at_the_middle_radius_is_drawn_against_alpha_with_verdict_marks
             spread = SeedStatistics.from_values(accuracy(each, model) for each in of)
             assert points[place] == pytest.approx([alpha, spread.mean])
             assert bars[place][1] - bars[place][0] == pytest.approx(2 * spread.margin)
-            expected.add((*points[place], report_view.VERDICT_MARKS[worst(of, model)]["marker"]))
+            expected.add((*points[place], section_display.VERDICT_MARKS[worst(of, model)]["marker"]))
     assert marks(panel) == expected
     expected = {
         "relu",
@@ -648,7 +645,7 @@ def defence_with(folder, differences, verdicts=("holds", "holds"), alpha=1.0):
         ]
         place = run(folder, alpha=alpha, seed=seed, parts=())
         evaluated.write_part(place, "defence", {"epsilon": 0.1}, {"defence": rows[: 1 + (alpha > 0)]})
-    (sentence,) = report_view.section_summary(part_of(folder, "defence"))[1]
+    (sentence,) = section_display.section_summary(part_of(folder, "defence"))[1]
     return sentence
 
 

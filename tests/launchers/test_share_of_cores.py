@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from program import TINY, here, read, runs
 
 from satae.errors import ConfigError
-from satae.launchers.base import available_cores, share_cores, share_machine
+from satae.launchers.base import share_cores, share_machine
+from satae.training import available_cores
 from satae.training.torch_settings import DEFAULT_THREADS
 
 COUNT = st.integers(1, 200)

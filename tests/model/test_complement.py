@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import satae
-from satae.model.activations import FACTS, evaluate, slope
+from satae.model.activations import PROPERTIES, evaluate, slope
 from satae.model.complement import distance
 
 TAILS = {  # z_eps for eps = .01 and .05, to the nearest third decimal (mpmath)
@@ -77,10 +77,10 @@ def sample(count: int = 400) -> torch.Tensor:
 @pytest.fixture
 def forget():
     """Unregister what a test registers."""
-    known = dict(FACTS)
+    known = dict(PROPERTIES)
     yield
-    FACTS.clear()
-    FACTS.update(known)
+    PROPERTIES.clear()
+    PROPERTIES.update(known)
 
 
 class Step(nn.Module):

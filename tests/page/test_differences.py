@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pages import Page
 
 from benchmarks import evaluated
-from satae.evaluation.report_section import read_evaluations
+from satae.evaluation.reported_evaluations import read_evaluations
 from satae.page import figures, findings, sources, tables
 from satae.page.writing import write_report
 from satae.plots.charts import Chart, Curve, Panel, draw_panels

@@ -7,7 +7,7 @@ import pytest
 
 from satae.page import figures, findings, sources
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
-from satae.sweeps.series import MOST_SERIES, compare
+from satae.sweeps.series import MAX_SERIES, compare
 from satae.sweeps.text import format_change, format_statistics
 from satae.training.metric_titles import COLLAPSED, FVU, SATURATED, split_title
 
@@ -132,10 +132,10 @@ def test_the_lowest_and_the_highest_are_what_they_are_called(tmp_path):
 
 
 def test_many_lines_are_split_into_panels(tmp_path):
-    for place in range(2 * MOST_SERIES):
+    for place in range(2 * MAX_SERIES):
         for alpha in ALPHAS:
             found = {FVU: 0.1 * (place + 1), SATURATED: 0.05 * (place + 1)}
             made.whole(tmp_path / f"{place} {alpha}", found, act=f"f{place:02}", alpha=alpha, pictures=())
     for chart in figures.sweep_charts(compared(tmp_path)):
-        assert [len(panel.curves) for panel in chart.panels] == [MOST_SERIES, MOST_SERIES]
+        assert [len(panel.curves) for panel in chart.panels] == [MAX_SERIES, MAX_SERIES]
         assert chart.is_shared

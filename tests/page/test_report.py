@@ -22,7 +22,7 @@ from program import files
 from satae import report as command
 from satae.config import ConfigError
 from satae.page import figures, sources
-from satae.page.tables import MOST_LAYERS
+from satae.page.tables import MAX_LAYERS
 from satae.page.writing import write_report
 from satae.plots.charts import draw_chart
 from satae.plots.style import INK
@@ -30,7 +30,7 @@ from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.csv_files import STATISTICS_COLUMNS, groups_csv
 from satae.sweeps.results import read_run
-from satae.sweeps.series import MOST_SERIES, compare, spread_evenly
+from satae.sweeps.series import MAX_SERIES, compare, spread_evenly
 from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
 from satae.training.metric_titles import FVU, SATURATED
 
@@ -133,7 +133,7 @@ def test_at_most_six_layers_have_a_column_with_a_short_title(tmp_path):
     made.run(tmp_path / "one", metrics)
     head, *_ = Page(write_report([tmp_path])).tables[0]
     shown = [title for title in head if title.startswith("in ")]
-    assert len(shown) == MOST_LAYERS == 6
+    assert len(shown) == MAX_LAYERS == 6
     assert shown[1:] == [f"in layer{number}" for number in range(2, 7)]
     assert shown[0].startswith("in longlong")
     assert len(shown[0]) <= 40
@@ -416,7 +416,7 @@ def test_many_lines_are_split_into_panels_or_reported_as_left_out(tmp_path, acts
     found = planned(tmp_path)
     assert len(found.series) == acts * levels
     shown = sum(len(panel.series) for panel in found.panels)
-    assert all(len(panel.series) <= MOST_SERIES for panel in found.panels)
+    assert all(len(panel.series) <= MAX_SERIES for panel in found.panels)
     assert (shown < acts * levels) == bool(found.left_out)
     assert (f"{acts * levels - shown} of {acts * levels} lines are left out" in found.left_out) == bool(found.left_out)
 

@@ -76,4 +76,4 @@ def test_pictures_are_saved_under_their_names(tmp_path):
 def test_no_more_filters_than_fit():
     sheet = pictures.filters(torch.rand(1000, 1, 8, 8), "weights")
     rows = (sheet.shape[0] - TOP) // (SIZE + pictures.TILE_GAP)
-    assert rows * pictures.TILES_PER_ROW == pictures.MOST_FILTERS
+    assert rows * pictures.TILES_PER_ROW == pictures.MAX_FILTERS

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 from victims import linear, streams
 
-from satae.robustness.attacks import cross_entropy, dlr, has_no_gradient, loss_gradient, margin
+from satae.robustness.attack_losses import cross_entropy, dlr, has_no_gradient, loss_gradient, margin
 from satae.robustness.norm_ball import NormBall
 from satae.robustness.pgd import fgsm
 

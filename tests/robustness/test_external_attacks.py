@@ -9,7 +9,7 @@ from test_norm_ball import assert_inside
 from victims import attacked, classifier, streams
 
 from satae.robustness import external_attacks
-from satae.robustness.attacks import dlr
+from satae.robustness.attack_losses import dlr
 from satae.robustness.estimates import fraction_estimate
 from satae.robustness.norm_ball import NORMS, NormBall
 from satae.robustness.pgd import apgd, pgd

@@ -3,8 +3,8 @@ import torch
 from victims import attacked, classifier, streams
 
 from satae.robustness import masking_checks
+from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite
-from satae.robustness.attacks import has_no_gradient
 from satae.robustness.bpda import steepen_activations
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, Control, Evidence, verdict
 from satae.robustness.norm_ball import NormBall

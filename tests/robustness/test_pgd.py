@@ -4,7 +4,7 @@ from test_norm_ball import assert_inside
 from torch import nn
 from victims import EVERYTHING, attacked, classifier, linear, streams
 
-from satae.robustness.attacks import cross_entropy, loss_gradient, margin
+from satae.robustness.attack_losses import cross_entropy, loss_gradient, margin
 from satae.robustness.norm_ball import NORMS, NormBall
 from satae.robustness.pgd import _ApgdState, _halve_where_stuck, apgd, apgd_checkpoints, fgsm, pgd
 

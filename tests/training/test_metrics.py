@@ -46,7 +46,7 @@ def measured(model, data, act=None, *, noise=lambda x: x, alpha=0.0, reduction="
 @pytest.fixture(params=[1000, 3])
 def _any_batch(request, monkeypatch):
     """All samples in one forward pass, and three at a time with one left over."""
-    monkeypatch.setattr(module, "LARGEST_BATCH", request.param)
+    monkeypatch.setattr(module, "MAX_BATCH", request.param)
 
 
 X = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.0], [3.0, 3.0], [-2.0, -2.0], [0.1, 0.2], [2.0, -3.0]])

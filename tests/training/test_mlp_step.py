@@ -8,7 +8,7 @@ from torch import nn
 
 import satae
 from satae.model import products
-from satae.model.activations import FACTS, satlin, shrink
+from satae.model.activations import PROPERTIES, satlin, shrink
 from satae.model.autoencoder import use_library
 from satae.training.gradients import batch_losses, by_autograd, choose_gradient
 from satae.training.mlp_step import MlpStep, applies
@@ -48,7 +48,7 @@ def both(model, objective, precision=FP32, alpha=0.3):
 
 
 def test_every_activation_with_a_derivative_is_tried():
-    assert {type(make()) for make in ACTS.values()} == {kind for kind, facts in FACTS.items() if facts.derivative}
+    assert {type(make()) for make in ACTS.values()} == {kind for kind, facts in PROPERTIES.items() if facts.derivative}
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])

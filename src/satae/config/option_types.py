@@ -19,23 +19,23 @@ from pydantic import Field, TypeAdapter, ValidationError
 from satae.errors import ConfigError
 from satae.messages import format_value, join_words, unknown_choice
 
-LARGEST_COUNT: Final = 2**31 - 1
-LARGEST_WIDTH: Final = 10**6
-LARGEST_VALUE: Final = 1e6  # largest number that is compared with the data's own
+MAX_COUNT: Final = 2**31 - 1
+MAX_WIDTH: Final = 10**6
+MAX_VALUE: Final = 1e6  # largest number that is compared with the data's own
 MAX_LAYERS: Final = 256
 MAX_THREADS: Final = 1024
 MISSING: Final = "???"  # in YAML: the user must give a value
 
-Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Widths = Annotated[Sequence[Width], Field(min_length=1, max_length=MAX_LAYERS)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
-Value = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)]
-Level = Annotated[float, Field(ge=0, le=LARGEST_VALUE, allow_inf_nan=False)]
+Value = Annotated[float, Field(ge=-MAX_VALUE, le=MAX_VALUE, allow_inf_nan=False)]
+Level = Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveValue = Annotated[float, Field(gt=0, le=LARGEST_VALUE, allow_inf_nan=False)]
+PositiveValue = Annotated[float, Field(gt=0, le=MAX_VALUE, allow_inf_nan=False)]
 Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest and the largest value
 Share = Annotated[float, Field(ge=0, le=1)]
 HalfOpenShare = Annotated[float, Field(ge=0, lt=1)]
@@ -126,8 +126,8 @@ def _out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
     low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
     high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))
     limits = [] if all(math.isfinite(number) for number in numbers) else ["finite"]
-    if low > -LARGEST_VALUE or min(numbers) < low:
+    if low > -MAX_VALUE or min(numbers) < low:
         limits.append(f"{'above' if 'exclusiveMinimum' in schema else 'at least'} {low:.10g}")
-    if high < LARGEST_VALUE or math.inf > max(numbers) >= high:
+    if high < MAX_VALUE or math.inf > max(numbers) >= high:
         limits.append(f"{'below' if 'exclusiveMaximum' in schema else 'at most'} {high:.10g}")
     return f"{name}={format_value(value)}: {'each ' * isinstance(value, list)}must be {join_words(limits, 'and')}"

@@ -49,7 +49,7 @@ class Entry(Generic[T]):
 
     name: str
     build: Callable[..., T]
-    facts: Mapping[str, Any]  # what was registered beside the function, such as ``images`` of a data source
+    tags: Mapping[str, Any]  # what was registered beside the function, such as ``images`` of a data source
 
 
 class Registry(Generic[T]):
@@ -66,11 +66,11 @@ class Registry(Generic[T]):
         self.group, self.home, self.first = group, home, tuple(first)
         self._entries: dict[str, Entry[T]] = {}
 
-    def register(self, name: str, **facts: Any) -> Callable[[Make], Make]:
+    def register(self, name: str, **tags: Any) -> Callable[[Make], Make]:
         """Decorate the function or class that builds the choice ``name``."""
 
         def add(function: Make) -> Make:
-            self._entries[name] = Entry(name, function, facts)
+            self._entries[name] = Entry(name, function, tags)
             return function
 
         return add

@@ -166,7 +166,7 @@ class ColumnRanges(NamedTuple):
         """Move the ranges to a device."""
         return self._replace(low=self.low.to(device), width=self.width.to(device))
 
-    def facts(self) -> dict[str, list[float]]:
+    def to_dict(self) -> dict[str, list[float]]:
         """The smallest and the largest value of each column, in the units of the file."""
         low = self.low.cpu().double() + self.center
         return {"low": low.tolist(), "high": (low + self.width.cpu().double()).tolist()}

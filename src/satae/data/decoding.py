@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from satae.data.wide_images import (
-    LARGEST_16_BITS,
+    MAX_16_BITS,
     MAX_PIXELS,
     ORIENTATION,
     PHOTOMETRIC,
@@ -45,7 +45,7 @@ class Rendering(NamedTuple):
     fractions: bool = False  # float32, because uint8 would lose levels
 
 
-class PageFacts(NamedTuple):
+class PageContent(NamedTuple):
     """What one page of an image contains, as far as a :class:`Rendering` depends on it."""
 
     size: tuple[int, int]  # width, height
@@ -54,10 +54,10 @@ class PageFacts(NamedTuple):
     is_turned: bool  # its EXIF data say that it is to be turned or mirrored
     loses_bits: bool = False  # more than 8 bits for each color, of which Pillow reads 8
     visible: tuple[float, float] | None = None  # sum of alpha times grey level, and of alpha; None if nothing is hidden
-    wide: WideFacts | None = None  # of numbers that 8 bits cannot hold
+    wide: WideContent | None = None  # of numbers that 8 bits cannot hold
 
 
-class WideFacts(NamedTuple):
+class WideContent(NamedTuple):
     """The numbers of a page that 8 bits may not hold."""
 
     low: float
@@ -91,7 +91,7 @@ def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
     return pages, count - len(pages)
 
 
-def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
+def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageContent:
     """What the current page of an open image contains; its pixels are decoded only if that depends on them.
 
     Args:
@@ -110,12 +110,12 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
         if not np.isfinite(values).all():
             raise ValueError("it holds numbers that are not finite")
         step = next((step for step in (257, 256) if not (values % step).any()), 1)
-        wide = WideFacts(float(values.min()), float(values.max()), bool((values == np.floor(values)).all()), step)
+        wide = WideContent(float(values.min()), float(values.max()), bool((values == np.floor(values)).all()), step)
         visible = None
         if alpha is not None and alpha.min() < 1:
             grey = (_grey(values) - wide.low) / max(wide.high - wide.low, 1) * 255
             visible = float((grey * alpha).sum()), float(alpha.sum())
-        return PageFacts(image.size, values.shape[2] == 3, image.mode, is_turned, False, visible, wide)
+        return PageContent(image.size, values.shape[2] == 3, image.mode, is_turned, False, visible, wide)
     visible = None
     if image.has_transparency_data:
         layers = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -126,10 +126,10 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageFacts:
                 sum(float(np.dot(grey.astype(float), alpha)) for grey, alpha in rows) / 255,
                 float(alpha_bytes.sum(dtype=np.float64)) / 255,
             )
-    return PageFacts(image.size, has_color, image.mode, is_turned, loses_bits(image, stream), visible)
+    return PageContent(image.size, has_color, image.mode, is_turned, loses_bits(image, stream), visible)
 
 
-def choose_rendering(pages: Sequence[PageFacts], background: Background, like: Rendering | None = None) -> Rendering:
+def choose_rendering(pages: Sequence[PageContent], background: Background, like: Rendering | None = None) -> Rendering:
     """One rendering for all pages.
 
     Args:
@@ -147,7 +147,7 @@ def choose_rendering(pages: Sequence[PageFacts], background: Background, like: R
     )
 
 
-def _choose_background(pages: Sequence[PageFacts], background: Background) -> int | None:
+def _choose_background(pages: Sequence[PageContent], background: Background) -> int | None:
     """The grey level behind transparent pixels; None if there are none."""
     seen = [page.visible for page in pages if page.visible]
     if not seen:
@@ -156,7 +156,7 @@ def _choose_background(pages: Sequence[PageFacts], background: Background) -> in
     return {"white": WHITE, "black": BLACK, "auto": WHITE if brightness < WHITE / 2 else BLACK}[background]
 
 
-def _choose_scale(pages: Sequence[PageFacts]) -> tuple[tuple[float, float] | None, bool]:
+def _choose_scale(pages: Sequence[PageContent]) -> tuple[tuple[float, float] | None, bool]:
     """The numbers that become 0 and 1, and whether 8 bits would lose levels; None if all images have 8 bits."""
     wide = [page.wide for page in pages if page.wide]
     if not wide:
@@ -165,10 +165,10 @@ def _choose_scale(pages: Sequence[PageFacts]) -> tuple[tuple[float, float] | Non
     is_whole = all(one.is_whole for one in wide)
     if low >= 0 and high <= 1 and not is_whole:
         return (0.0, 1.0), True
-    if low < 0 or high > LARGEST_16_BITS or not is_whole:
+    if low < 0 or high > MAX_16_BITS or not is_whole:
         return (low, high if high > low else low + 1), True
     for step in (257, 256):
-        if high > LARGEST_16_BITS / 2 and all(one.step % step == 0 for one in wide):  # 8 bits, saved as 16
+        if high > MAX_16_BITS / 2 and all(one.step % step == 0 for one in wide):  # 8 bits, saved as 16
             return (0.0, 255.0 * step), False
     bits = next(bits for bits in EVEN_BITS if high < 2**bits)
     return (0.0, 2.0**bits - 1), bits > 8
@@ -199,7 +199,7 @@ def to_pixels(
         numbers = np.atleast_3d(np.asarray(drawn)) / 255
     else:
         values, alpha = found
-        low, high = rendering.scale or (0, LARGEST_16_BITS)
+        low, high = rendering.scale or (0, MAX_16_BITS)
         numbers = values - low
         numbers /= high - low
         np.clip(numbers, 0, 1, out=numbers)
@@ -247,7 +247,7 @@ def _draw(image: PIL.Image.Image, background: int, colour: bool) -> PIL.Image.Im
     return drawn
 
 
-def describe_rendering(pages: Sequence[PageFacts], rendering: Rendering, background: Background) -> list[str]:
+def describe_rendering(pages: Sequence[PageContent], rendering: Rendering, background: Background) -> list[str]:
     """Lines that say what becomes of transparent pixels and of numbers that 8 bits cannot hold."""
     lines, count = list[str](), len(pages)
     if seen := [page for page in pages if page.visible]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from satae.data.dataset import OnDisk
 from satae.data.decoding import (
     Background,
-    PageFacts,
+    PageContent,
     Pixels,
     Rendering,
     check_pixels,
@@ -34,7 +34,7 @@ from satae.data.decoding import (
 )
 from satae.data.local_files import cache_folder, expand_path, make_once, reason
 from satae.data.numeric_arrays import is_fill_value
-from satae.data.wide_images import LARGEST_16_BITS
+from satae.data.wide_images import MAX_16_BITS
 
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
@@ -160,48 +160,48 @@ def survey(
     """
     budget = _PixelBudget()
 
-    def look(file: ImageFile) -> tuple[list[int], int, list[PageFacts]]:
+    def look(file: ImageFile) -> tuple[list[int], int, list[PageContent]]:
         with open_image(file) as (image, stream):
             check_pixels(image)
             with budget.take(image.width * image.height):
                 pages, left_out = page_numbers(image)
-                facts = []
+                contents = []
                 for page in pages:
                     image.seek(page)
-                    facts.append(examine_page(image, stream))
-                return pages, left_out, facts
+                    contents.append(examine_page(image, stream))
+                return pages, left_out, contents
 
     found = [one for part in _in_threads(look, files, IMAGES_PER_WRITE, "looking at") for one in part]
-    facts = [page for _, _, pages in found for page in pages]
-    rendering = choose_rendering(facts, background, like)
-    notes = describe_rendering(facts, rendering, background)
+    contents = [page for _, _, pages in found for page in pages]
+    rendering = choose_rendering(contents, background, like)
+    notes = describe_rendering(contents, rendering, background)
     notes += _find_fill_values(files, [pages for _, _, pages in found], rendering)
     several = [len(pages) for pages, _, _ in found if len(pages) > 1]
     if several:
         notes.append(
             f"{len(several):,} of {len(files):,} files hold several pages or frames: each is an image,"
-            f" {len(facts):,} in all"
+            f" {len(contents):,} in all"
         )
     if left_out := sum(number for _, number, _ in found):
         notes.append(f"{left_out:,} previews or masks inside the files are left out")
-    in_color = sum(page.has_color for page in facts)
+    in_color = sum(page.has_color for page in contents)
     if in_color and not colour:
         notes.append(
-            f"{in_color:,} of {len(facts):,} images are saved in color and become grey; data.colour=true keeps it"
+            f"{in_color:,} of {len(contents):,} images are saved in color and become grey; data.colour=true keeps it"
         )
     if size:
-        notes += describe_sizes([page.size for page in facts], size)
-    largest = max(page.size[0] * page.size[1] for page in facts)
+        notes += describe_sizes([page.size for page in contents], size)
+    largest = max(page.size[0] * page.size[1] for page in contents)
     return Survey([pages for pages, _, _ in found], largest, rendering, notes)
 
 
 def _find_fill_values(
-    files: Sequence[ImageFile], found: Sequence[Sequence[PageFacts]], rendering: Rendering
+    files: Sequence[ImageFile], found: Sequence[Sequence[PageContent]], rendering: Rendering
 ) -> list[str]:
     """A line for each end of the scale that may stand for missing numbers."""
     lines = []
     for number in rendering.scale or ():
-        if number < 0 or number > LARGEST_16_BITS:
+        if number < 0 or number > MAX_16_BITS:
             holds = [
                 file for file, pages in zip(files, found, strict=True) if any(_holds(page, number) for page in pages)
             ]
@@ -213,7 +213,7 @@ def _find_fill_values(
     return lines
 
 
-def _holds(page: PageFacts, number: float) -> bool:
+def _holds(page: PageContent, number: float) -> bool:
     return page.wide is not None and number in (page.wide.low, page.wide.high)
 
 
@@ -288,20 +288,20 @@ def decode_once(
         found = survey(files, background, size=size, colour=colour, like=like)
         with part.open("wb") as output:
             _write_images(output, files, found, size, colour)
-        facts = {"pages": [len(pages) for pages in found.pages], "rendering": found.rendering, "notes": found.notes}
+        about = {"pages": [len(pages) for pages in found.pages], "rendering": found.rendering, "notes": found.notes}
         beside = part.with_suffix(".json")
-        beside.write_text(json.dumps(facts))
+        beside.write_text(json.dumps(about))
         beside.replace(file.with_suffix(".json"))
 
     file = cache_folder() / "decoded" / f"{name.lstrip('.')[:60]}-{kind}-{key}.npy"
     make_once(file, write)
     try:
         x = OnDisk.of(np.load(file, mmap_mode="r", allow_pickle=False))
-        facts = json.loads(file.with_suffix(".json").read_text())
-        numbers = torch.arange(len(files)).repeat_interleave(torch.tensor(facts["pages"]))
+        about = json.loads(file.with_suffix(".json").read_text())
+        numbers = torch.arange(len(files)).repeat_interleave(torch.tensor(about["pages"]))
         if len(numbers) != len(x):
             raise ValueError("it has another number of images")
-        return DecodedImages(x, numbers, _restore_rendering(*facts["rendering"]), facts["notes"])
+        return DecodedImages(x, numbers, _restore_rendering(*about["rendering"]), about["notes"])
     except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{file}: is damaged ({reason(error)}); delete it, and it is made again") from None
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 WITHHELD: Final = -1  # the label of every example of a test whose labels are kept secret
-MOST_SHOWN: Final = 6  # classes in a message
+MAX_SHOWN: Final = 6  # classes in a message
 
 
 def read_labels(where: str, values: np.ndarray, count: int) -> np.ndarray:
@@ -94,5 +94,5 @@ def _to_numbers(labels: np.ndarray, place: dict[object, int]) -> Tensor:
 
 
 def _shorten(names: Sequence[object]) -> str:
-    shown = [str(name) for name in names[:MOST_SHOWN]]
-    return ", ".join(shown) + (f", ... ({len(names)} in all)" if len(names) > MOST_SHOWN else "")
+    shown = [str(name) for name in names[:MAX_SHOWN]]
+    return ", ".join(shown) + (f", ... ({len(names)} in all)" if len(names) > MAX_SHOWN else "")

@@ -20,7 +20,7 @@ SAMPLE_EXAMPLES: Final = 4096
 LOST_SHARE: Final = 0.05  # of distinct numbers: one that float32 loses by chance is below it
 DIFFERENT_RANGES: Final = 10  # ranges of columns that differ by a larger factor have no unit in common
 FAR: Final = 1000  # times the range of the others: the distance of a suspicious number
-MOST_NAMED: Final = 3  # columns in a message
+MAX_NAMED: Final = 3  # columns in a message
 FILL_VALUES: Final = (32767, 32768, 65535, 2**31 - 1, 2**31, 999.9, 999.25, 9999.9, 99999.9)
 LARGE_FILL_VALUE: Final = 1e15  # as 1e20, 9.97e36 (netCDF) and the largest numbers of a type
 REMEDIES: Final = {
@@ -146,15 +146,15 @@ def find_center(where: str, values: np.ndarray) -> Center:
         )
     subject = [f"column {column}" for column in range(len(center))] if values.ndim == 2 else ["the numbers"]
     named = [number for number in range(len(center)) if center[number] != 0]
-    for number in named[:MOST_NAMED]:
+    for number in named[:MAX_NAMED]:
         notes.append(
             f"{where}: {center[number]:.10g} is subtracted from {subject[number]}, of which float32 would keep"
             f" {before[number]} of {distinct[number]} distinct numbers"
         )
-    if len(named) > MOST_NAMED:
-        notes.append(f"{where}: so it is done with {len(named) - MOST_NAMED} more columns")
+    if len(named) > MAX_NAMED:
+        notes.append(f"{where}: so it is done with {len(named) - MAX_NAMED} more columns")
     lost = np.flatnonzero(after < (1 - LOST_SHARE) * distinct)
-    for number in lost[:MOST_NAMED].tolist():
+    for number in lost[:MAX_NAMED].tolist():
         notes.append(
             f"{where}: float32 keeps {after[number]} of {distinct[number]} distinct numbers in {subject[number]};"
             " rescale it, or divide it into several columns"
@@ -304,8 +304,8 @@ def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) ->
                 f"{where}: example {int(end.row[column])}, {place} holds {value:g}: a fill value? Others are from"
                 f" {usual_low:g} to {usual_high:g}; replace it, or leave such examples out"
             )
-    more = [f"{where}: {len(found) - MOST_NAMED} more columns hold such values"] if len(found) > MOST_NAMED else []
-    return found[:MOST_NAMED] + more
+    more = [f"{where}: {len(found) - MAX_NAMED} more columns hold such values"] if len(found) > MAX_NAMED else []
+    return found[:MAX_NAMED] + more
 
 
 class _End(NamedTuple):

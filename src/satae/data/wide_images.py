@@ -13,7 +13,7 @@ import PIL.Image
 import PIL.ImageOps
 
 MAX_PIXELS: Final = 2**26  # in one image: 0.3 GB with red, green, blue and alpha
-LARGEST_16_BITS: Final = 65535
+MAX_16_BITS: Final = 65535
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS: Final = {2: 3, 4: 2, 6: 4}  # by color type: RGB, grey and alpha, RGBA
 ORIENTATION: Final = 0x0112  # tags of TIFF and EXIF
@@ -72,7 +72,7 @@ def wide_numbers(image: PIL.Image.Image, stream: BinaryIO | None) -> tuple[np.nd
     values, alpha = _turn(packed, orientation).astype(np.float64), None
     key = image.info.get("transparency")
     if values.shape[2] in (2, 4):
-        values, alpha = values[..., :-1], values[..., -1] / LARGEST_16_BITS
+        values, alpha = values[..., :-1], values[..., -1] / MAX_16_BITS
     elif isinstance(key, tuple):
         alpha = (values != key).any(axis=2).astype(float)
     return values, alpha

@@ -20,8 +20,8 @@ from satae.data.local_files import cache_folder
 from satae.evaluation.baselines import CACHE_FOLDER, Pipeline
 from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
+from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite
-from satae.robustness.attacks import has_no_gradient
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
 from satae.robustness.norm_ball import Norm, RandomStreams
 from satae.runs import provenance

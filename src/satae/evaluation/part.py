@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from satae.evaluation.report_section import PartSummary, ReportSection
+    from satae.evaluation.reported_evaluations import PartSummary, ReportSection
     from satae.evaluation.result import PartResult, StoredResult
     from satae.evaluation.subject import Subject, TrainedRun
     from satae.plots.charts import Chart

@@ -35,10 +35,10 @@ RESULT_FORMAT: Final = 1  # version of the JSON files; results of another versio
 DIGITS: Final = 4  # digits of a number that a user reads
 NO_SETTINGS: Final = ("format", "part", "weights", "inputs", "data")  # entries of a key that are not settings
 NOT_TYPED: Final = (*NO_SETTINGS, "satae", "torch")  # entries that no user types
-LARGEST_NUMBER: Final = 1e100
-MOST_TABLES, MOST_COLUMNS, MOST_ROWS = 20, 60, 5_000  # of one result
-MOST_ENTRIES: Final = 200  # of a mapping or a list
-MOST_PICTURES: Final = 20
+MAX_NUMBER: Final = 1e100
+MAX_TABLES, MAX_COLUMNS, MAX_ROWS = 20, 60, 5_000  # of one result
+MAX_ENTRIES: Final = 200  # of a mapping or a list
+MAX_PICTURES: Final = 20
 NO_RESULT: Final = "it is no result of satae-eval"
 
 Cell = str | int | float | None  # a cell of a table; None if there is nothing to say
@@ -225,7 +225,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         return None
     try:
         found = json.loads(text.decode("utf-8"))
-        key = _checked(found["key"], dict, MOST_ENTRIES)
+        key = _checked(found["key"], dict, MAX_ENTRIES)
         if key["format"] != RESULT_FORMAT:
             raise ValueError(f"it is of format {clean_text(key['format'])[:20]}, not {RESULT_FORMAT}; measure again")
         if key["part"] != part:
@@ -233,12 +233,12 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         settings = {
             clean_text(name): as_typed(value) for name, value in flatten(key).items() if name not in NO_SETTINGS
         }
-        headline = _checked(found["headline"], dict, MOST_ENTRIES)
+        headline = _checked(found["headline"], dict, MAX_ENTRIES)
         headline = {_word(name): _cell(value) for name, value in headline.items()}
-        tables = [_table(table) for table in _checked(found["tables"], list, MOST_TABLES)]
-        notes = [clean_text(note) for note in _checked(found["notes"], list, MOST_ENTRIES)]
+        tables = [_table(table) for table in _checked(found["tables"], list, MAX_TABLES)]
+        notes = [clean_text(note) for note in _checked(found["notes"], list, MAX_ENTRIES)]
         is_picture = re.compile(rf"{part}_\w{{1,60}}\.png", re.ASCII).fullmatch
-        names = _checked(found["pictures"], list, MOST_PICTURES)
+        names = _checked(found["pictures"], list, MAX_PICTURES)
         pictures = [name for name in names if isinstance(name, str) and is_picture(name)]
         weights, measured = clean_text(key.get("weights", "")), parse_time(str(found.get("measured", "")))
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
@@ -298,11 +298,11 @@ def as_typed(setting: Any) -> str:
 
 
 def _table(found: Any) -> ResultTable:
-    entries = _checked(found, dict, MOST_ENTRIES)
-    columns = [_word(name) for name in _checked(entries["columns"], list, MOST_COLUMNS)]
-    rows = _checked(entries["rows"], list, MOST_ROWS)
-    rows = [[_cell(value) for value in _checked(row, list, MOST_COLUMNS)] for row in rows]
-    shown = [_word(name) for name in _checked(entries.get("shown", []), list, MOST_COLUMNS)]
+    entries = _checked(found, dict, MAX_ENTRIES)
+    columns = [_word(name) for name in _checked(entries["columns"], list, MAX_COLUMNS)]
+    rows = _checked(entries["rows"], list, MAX_ROWS)
+    rows = [[_cell(value) for value in _checked(row, list, MAX_COLUMNS)] for row in rows]
+    shown = [_word(name) for name in _checked(entries.get("shown", []), list, MAX_COLUMNS)]
     if len({*columns}) < len(columns) or any(len(row) != len(columns) for row in rows) or not {*shown} <= {*columns}:
         raise ValueError(NO_RESULT)
     return ResultTable(_word(entries["name"]), columns, rows, shown)
@@ -331,6 +331,6 @@ def _cell(found: Any) -> Cell:
         raise ValueError(NO_RESULT)
     if not math.isfinite(found):  # OverflowError for a whole number that no float can hold
         return None
-    if abs(found) > LARGEST_NUMBER:
+    if abs(found) > MAX_NUMBER:
         raise ValueError("a number in it is too large")
     return found

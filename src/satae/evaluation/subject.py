@@ -26,7 +26,7 @@ from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model
 from satae.training import torch_settings
 from satae.training.checkpoint import State
-from satae.training.metrics import LARGEST_BATCH
+from satae.training.metrics import MAX_BATCH
 
 
 def sha256(tensors: Mapping[str, Tensor], *words: str) -> str:
@@ -200,7 +200,7 @@ class Subject(NamedTuple):
             function: takes a batch of each of ``xs`` and returns a tensor (batch, ...).
             xs: tensors (N, ...).
         """
-        size = self.batch_size or min(LARGEST_BATCH, chunk(self.data.shape))
+        size = self.batch_size or min(MAX_BATCH, chunk(self.data.shape))
         while True:
             try:
                 batches = zip(*(x.split(size) for x in xs), strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import brief, brief_line, count_words, first_line, one_line
-from satae.training import checkpoint, torch_settings
+from satae.training import available_cores, checkpoint, torch_settings
 from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
@@ -155,7 +154,7 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
     if torch_settings.is_slow(config.precision, experiment.device):
         lines.append(f"precision={config.precision}: this processor has no bfloat16 products; fp32 is quicker here")
     low, high = experiment.data.span
-    in_data_units = NOISES[config.noise.name].facts.get("in_data_units", False)
+    in_data_units = NOISES[config.noise.name].tags.get("in_data_units", False)
     if in_data_units and 0 < config.noise.level < FAINT_NOISE * (high - low):
         unit = "in units of the range of each column" if experiment.data.columns else "in the data's own units"
         lines.append(
@@ -171,7 +170,7 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
         lines.append(
             f"batch_size={config.batch_size} is more than the {inputs:,} training inputs: an epoch is a single update"
         )
-    if config.threads and config.threads > (cores := _available_cores()):
+    if config.threads and config.threads > (cores := available_cores()):
         lines.append(
             f"threads={config.threads} is more than the {count_words(cores, 'core')} that this process may use, which"
             " makes a run slower, not faster"
@@ -180,9 +179,3 @@ def startup_warnings(experiment: Experiment, resumed: State | None = None) -> li
         if (share := f_c.is_flat(z).float().mean().item()) > NEARLY_ALL:
             lines.append(f"{layer} starts with {share:.0%} of its units saturated and may never learn; see init")
     return lines
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

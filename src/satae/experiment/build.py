@@ -16,7 +16,7 @@ from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
 from satae.data.dataset import Dataset, refuse_constant
 from satae.messages import brief
 from satae.model import products
-from satae.model.activations import facts_of
+from satae.model.activations import properties_of
 from satae.model.architectures import option_that_reads_all, unread_fraction
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
@@ -93,7 +93,7 @@ def objective(config: Config) -> Objective:
         ConfigError: the complement is not defined for the activation.
     """
     act = activation(config)
-    if config.complement == "output" and not facts_of(act).monotone:
+    if config.complement == "output" and not properties_of(act).monotone:
         needs = f"needs a monotone activation, and {type(act).__name__} is not"
         raise ConfigError(f"complement=output: {needs}; choose complement=input or complement=slope")
     try:

@@ -301,7 +301,7 @@ class Experiment:
         """How far the training is: ``"step 1,000, after 3 epochs"``."""
         return f"step {self.step:,}, after {self.epochs_done} epochs"
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The device; the library of products; sizes, shape, range and labels of the data; and what was assumed."""
         splits = {name: len(split.x) for name, split in zip(("train", "valid", "test"), self.data.splits, strict=True)}
         labels = None if self.data.train.y is None else len(self.data.train.y.unique())
@@ -312,7 +312,7 @@ class Experiment:
             "labels": labels,
             "fingerprint": self.fingerprint,
         }
-        data |= {"columns": self.data.columns.facts()} if self.data.columns else {}
+        data |= {"columns": self.data.columns.to_dict()} if self.data.columns else {}
         assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
         return {
             "device": str(self.device),
@@ -324,16 +324,16 @@ class Experiment:
     def summary(self) -> str:
         """Describe the data and the model in two lines; then what was assumed about the data, a line each."""
         weights = sum(p.numel() for p in self.model.parameters())
-        facts, shape = self.facts()["data"], "x".join(map(str, self.data.shape))
+        sizes, shape = self.describe()["data"], "x".join(map(str, self.data.shape))
         noise, level = f"{self.config.noise.name} noise", getattr(self.config.noise, "level", None)
         if level is not None:
             noise += f" {level:g} (data from {self.data.span[0]:g} to {self.data.span[1]:g})"
         if self.config.noise.name == "none":
             noise = "no noise"
-        labels = f"; {facts['labels']} labels" if facts["labels"] else ""
+        labels = f"; {sizes['labels']} labels" if sizes["labels"] else ""
         return (
-            f"{self.data.name}: {facts['train']:,} inputs of {shape} to train on, {facts['valid']:,} to validate,"
-            f" {facts['test']:,} to test{labels}\n"
+            f"{self.data.name}: {sizes['train']:,} inputs of {shape} to train on, {sizes['valid']:,} to validate,"
+            f" {sizes['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {noise}, on {self.device}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)

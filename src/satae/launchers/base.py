@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from satae import signals
 from satae.errors import ConfigError
 from satae.messages import one_line
+from satae.training import available_cores
 
 STOP_FILE_POLL_S: Final = 0.5
 MAIN_PROCESS_POLL_S: Final = 1.0
@@ -85,21 +86,6 @@ class WorkerKilledError(RuntimeError):
 def is_stopped(stop_file: Path | None) -> bool:
     """Whether no more runs are to start: this process was asked to end, or a run has failed."""
     return signals.pending_signal() is not None or (stop_file is not None and stop_file.exists())
-
-
-def available_cores() -> int:
-    """The number of cores that this process may use; a container or the system may limit it.
-
-    Raises:
-        ConfigError: LOKY_MAX_CPU_COUNT, which limits the number, is not a whole number.
-    """
-    from joblib import cpu_count
-
-    try:
-        return int(cpu_count())
-    except ValueError:
-        value = os.environ.get("LOKY_MAX_CPU_COUNT")
-        raise ConfigError(f"LOKY_MAX_CPU_COUNT={value}: is not a number of cores; set it to one, or unset it") from None
 
 
 def share_cores(cores: int, n_jobs: int, runs: int) -> CoreShare:

@@ -19,7 +19,6 @@ from satae.launchers.base import (
     Launcher,
     Options,
     Work,
-    available_cores,
     close_lost_run,
     end_after_main_process,
     is_stopped,
@@ -28,6 +27,7 @@ from satae.launchers.base import (
 )
 from satae.messages import count_words
 from satae.runs.layout import RUNNING
+from satae.training import available_cores
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 

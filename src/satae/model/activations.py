@@ -33,7 +33,7 @@ class Derivative(NamedTuple):
     backward: Callable[[Any, Tensor, Tensor], Tensor]  # (activation, g, f(z)) -> f'(z) * g
 
 
-class Facts(NamedTuple):
+class Properties(NamedTuple):
     """What the program knows of an activation f."""
 
     flat: FlatSet | None  # (activation, eps) -> the closed intervals on which it is flat; None: flat nowhere
@@ -48,40 +48,41 @@ class Facts(NamedTuple):
         return self.largest_slope(act) if callable(self.largest_slope) else self.largest_slope
 
 
-FACTS: Final[dict[type[nn.Module], Facts]] = {  # by class; registered activations are added below
-    nn.LeakyReLU: Facts(None, largest_slope=lambda act: max(1.0, act.negative_slope)),
-    nn.PReLU: Facts(None),
-    nn.RReLU: Facts(None),
-    nn.Tanhshrink: Facts(None),
+PROPERTIES: Final[dict[type[nn.Module], Properties]] = {  # by class; registered activations are added below
+    nn.LeakyReLU: Properties(None, largest_slope=lambda act: max(1.0, act.negative_slope)),
+    nn.PReLU: Properties(None),
+    nn.RReLU: Properties(None),
+    nn.Tanhshrink: Properties(None),
 }
 
 
-def activation(name: str, facts: Facts) -> Callable[[Make], Make]:
-    """Decorate a function, or a class, that makes the activation ``name``; its return type is the class of ``facts``.
+def activation(name: str, properties: Properties) -> Callable[[Make], Make]:
+    """Decorate a function, or a class, that makes the activation ``name``; its return type has the ``properties``.
 
     ``conf/act/<name>.yaml`` has the values of its keyword-only arguments.
     """
 
     def add(make: Make) -> Make:
         kind: type[nn.Module] = make if isinstance(make, type) else typing.get_type_hints(make)["return"]
-        FACTS[kind] = facts
+        PROPERTIES[kind] = properties
         ACTIVATIONS.register(name)(make)
         return make
 
     return add
 
 
-def facts_of(act: nn.Module) -> Facts:
-    """The facts of an activation that is flat somewhere.
+def properties_of(act: nn.Module) -> Properties:
+    """The properties of an activation that is flat somewhere.
 
     Raises:
         ValueError: it is flat nowhere, or is unknown.
     """
-    facts = FACTS.get(type(act))
-    if facts is not None and facts.flat is not None:
-        return facts
-    kind, known = type(act).__name__, ", ".join(sorted(known.__name__ for known in FACTS if FACTS[known].flat))
-    never_flat = tuple(known for known in FACTS if FACTS[known].flat is None)
+    properties = PROPERTIES.get(type(act))
+    if properties is not None and properties.flat is not None:
+        return properties
+    kind = type(act).__name__
+    known = ", ".join(sorted(known.__name__ for known in PROPERTIES if PROPERTIES[known].flat))
+    never_flat = tuple(known for known in PROPERTIES if PROPERTIES[known].flat is None)
     if isinstance(act, (*never_flat, nn.Identity)):
         raise ValueError(f"{kind} has no flat region to saturate in; choose one of {known}")
     raise ValueError(f"{kind} is not a known activation; choose one of {known}, or satae.register it")
@@ -108,7 +109,7 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
         raise TypeError(
             f"flat={flat!r}: must be a function of (activation, eps), such as lambda act, eps: [(-1.0, 1.0)]"
         )
-    FACTS[act] = Facts(flat, monotone, piecewise_linear)
+    PROPERTIES[act] = Properties(flat, monotone, piecewise_linear)
 
 
 def evaluate(act: nn.Module, z: Tensor) -> Tensor:
@@ -163,7 +164,7 @@ def _tail(act: nn.Module, eps: float, side: Side) -> Interval:
 
 @activation(
     "shrink",
-    Facts(
+    Properties(
         flat=lambda act, eps: [(-act.lambd, act.lambd)],
         piecewise_linear=True,
         largest_slope=1.0,
@@ -180,7 +181,7 @@ def shrink(*, threshold: PositiveValue = 0.5) -> nn.Softshrink:
 
 @activation(
     "satlin",
-    Facts(
+    Properties(
         flat=lambda act, eps: [(-inf, act.min_val), (act.max_val, inf)],
         piecewise_linear=True,
         largest_slope=1.0,
@@ -204,7 +205,7 @@ def satlin(*, low: Value = -1.0, high: Value = 1.0) -> nn.Hardtanh:
 # Slope bounds that are no round numbers come from a search on a fine grid, rounded up; a test repeats the search.
 activation(
     "relu",
-    Facts(
+    Properties(
         flat=lambda act, eps: [(-inf, 0.0)],
         piecewise_linear=True,
         largest_slope=1.0,
@@ -214,18 +215,18 @@ activation(
         ),
     ),
 )(nn.ReLU)
-activation("relu6", Facts(lambda act, eps: [(-inf, 0.0), (6.0, inf)], piecewise_linear=True, largest_slope=1.0))(
+activation("relu6", Properties(lambda act, eps: [(-inf, 0.0), (6.0, inf)], piecewise_linear=True, largest_slope=1.0))(
     nn.ReLU6
 )
 activation(
-    "hardsigmoid", Facts(lambda act, eps: [(-inf, -3.0), (3.0, inf)], piecewise_linear=True, largest_slope=1 / 6)
+    "hardsigmoid", Properties(lambda act, eps: [(-inf, -3.0), (3.0, inf)], piecewise_linear=True, largest_slope=1 / 6)
 )(nn.Hardsigmoid)
-activation("hardswish", Facts(lambda act, eps: [(-inf, -3.0)], monotone=False, largest_slope=1.5, minimum=-1.5))(
+activation("hardswish", Properties(lambda act, eps: [(-inf, -3.0)], monotone=False, largest_slope=1.5, minimum=-1.5))(
     nn.Hardswish
 )
 activation(
     "sigmoid",
-    Facts(
+    Properties(
         flat=tails("below", "above"),
         largest_slope=0.25,
         derivative=Derivative(
@@ -236,7 +237,7 @@ activation(
 )(nn.Sigmoid)
 activation(
     "tanh",
-    Facts(
+    Properties(
         flat=tails("below", "above"),
         largest_slope=1.0,
         derivative=Derivative(
@@ -245,12 +246,12 @@ activation(
         ),
     ),
 )(nn.Tanh)
-activation("softsign", Facts(tails("below", "above"), largest_slope=1.0))(nn.Softsign)
-activation("softplus", Facts(tails("below"), largest_slope=1.0))(nn.Softplus)
-activation("elu", Facts(tails("below"), largest_slope=lambda act: max(1.0, act.alpha)))(nn.ELU)
-activation("celu", Facts(tails("below"), largest_slope=1.0))(nn.CELU)
-activation("selu", Facts(tails("below"), largest_slope=1.7580994))(nn.SELU)
-activation("gelu", Facts(tails("below"), monotone=False, largest_slope=1.12950, minimum=-0.7519))(nn.GELU)
-activation("silu", Facts(tails("below"), monotone=False, largest_slope=1.09984, minimum=-1.27846))(nn.SiLU)
-activation("mish", Facts(tails("below"), monotone=False, largest_slope=1.08850, minimum=-1.19241))(nn.Mish)
-activation("logsigmoid", Facts(tails("above"), largest_slope=1.0))(nn.LogSigmoid)
+activation("softsign", Properties(tails("below", "above"), largest_slope=1.0))(nn.Softsign)
+activation("softplus", Properties(tails("below"), largest_slope=1.0))(nn.Softplus)
+activation("elu", Properties(tails("below"), largest_slope=lambda act: max(1.0, act.alpha)))(nn.ELU)
+activation("celu", Properties(tails("below"), largest_slope=1.0))(nn.CELU)
+activation("selu", Properties(tails("below"), largest_slope=1.7580994))(nn.SELU)
+activation("gelu", Properties(tails("below"), monotone=False, largest_slope=1.12950, minimum=-0.7519))(nn.GELU)
+activation("silu", Properties(tails("below"), monotone=False, largest_slope=1.09984, minimum=-1.27846))(nn.SiLU)
+activation("mish", Properties(tails("below"), monotone=False, largest_slope=1.08850, minimum=-1.19241))(nn.Mish)
+activation("logsigmoid", Properties(tails("above"), largest_slope=1.0))(nn.LogSigmoid)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.activations import Interval, evaluate, facts_of, slope
+from satae.model.activations import Interval, evaluate, properties_of, slope
 
 Reading = Literal["output", "input", "slope"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
@@ -53,15 +53,15 @@ class Complement:
             raise ValueError(f"eps={eps!r}: must lie between 0 and 1; 0.05 is usual")
         if reading not in READINGS:
             raise ValueError(f"reading={reading!r}: choose one of {', '.join(READINGS)}")
-        facts = facts_of(act)
-        if reading == "output" and not facts.monotone:
+        properties = properties_of(act)
+        if reading == "output" and not properties.monotone:
             raise ValueError(
                 f"the reading output is not defined for {type(act).__name__}, which is not monotone"
                 " (it reaches its flat value where it is steep); choose input or slope"
             )
-        assert facts.flat is not None
+        assert properties.flat is not None
         self.act = act
-        self.intervals: list[Interval] = list(facts.flat(act, eps))
+        self.intervals: list[Interval] = list(properties.flat(act, eps))
         if not (self.intervals and all(lo <= hi for lo, hi in self.intervals)):
             raise ValueError(
                 f"{type(act).__name__}: its flat set is {self.intervals}; register intervals (lo, hi), lo <= hi"
@@ -70,7 +70,7 @@ class Complement:
         if not all(math.isfinite(value) for value in self.levels):
             raise ValueError(f"{type(act).__name__}: its values where it is flat are {self.levels}, not finite")
         self.reading = reading
-        self.trains = not (reading == "slope" and facts.piecewise_linear)
+        self.trains = not (reading == "slope" and properties.piecewise_linear)
 
     def __call__(self, z: Tensor, f_z: Tensor | None = None) -> Tensor:
         """f_c(z), non-negative, shaped like ``z``; half-precision input is computed in float32.

@@ -15,7 +15,7 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.activations import FACTS, facts_of
+from satae.model.activations import PROPERTIES, properties_of
 from satae.model.complement import Complement, Reading
 
 Reduction = Literal["mean", "sum"]
@@ -180,7 +180,7 @@ class Saturation:
     def _refuse_missing(self) -> None:
         """Refuse to leave out a layer that the pass has used."""
         for name, part in self._module.named_modules() if self._every else ():
-            if part not in self._known and isinstance(part, tuple(FACTS)):
+            if part not in self._known and isinstance(part, tuple(PROPERTIES)):
                 raise RuntimeError(f"{name}: joined the module after the context had begun; begin a new context")
         unseen = [name for name in self._complements if not self._uses[name]]
         if compiled := [name for name in unseen if COMPILED in name.split(".")]:
@@ -235,7 +235,7 @@ def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> di
     Raises:
         ValueError: the module has none.
     """
-    known = (*FACTS, *also)  # nn.Identity stands in models as a placeholder
+    known = (*PROPERTIES, *also)  # nn.Identity stands in models as a placeholder
     found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
     if not found:
         unwatched = (
@@ -254,7 +254,7 @@ def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
         raise ValueError(f"layers=[]: name at least one activation; choose from {', '.join(known)}")
     for name, act in chosen.items():
         try:
-            facts_of(act)
+            properties_of(act)
         except ValueError as error:
             raise ValueError(f"{name}: {error}; or name the layers to saturate with layers=[...]") from None
     return chosen
@@ -279,7 +279,7 @@ def _unwatched(module: nn.Module) -> str:
 
 def _seems_an_activation(part: nn.Module) -> bool:
     """Whether a module is an activation of torch, or a user's own module with at most single numbers as parameters."""
-    if isinstance(part, (*FACTS, nn.Identity, nn.MultiheadAttention)) or next(part.children(), None) is not None:
+    if isinstance(part, (*PROPERTIES, nn.Identity, nn.MultiheadAttention)) or next(part.children(), None) is not None:
         return False
     is_torch = type(part).__module__.startswith("torch.")
     is_simple = all(parameter.numel() == 1 for parameter in part.parameters())

@@ -21,7 +21,7 @@ COURSE: Final = "course"
 FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED, SENSITIVITY)), TRADE_OFF, COURSE)
 POSSIBLE_VALUES: Final = {FVU: (0.0, math.inf), SATURATED: SHARE, SENSITIVITY: (0.0, math.inf)}
 ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
-MOST_CHART_ROWS: Final = 40
+MAX_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
     "loss": ("train/total", TOTAL, "train/reconstruction", "valid/reconstruction"),
     long_title(SATURATED): ("train/saturated_fraction", SATURATED),
@@ -34,9 +34,9 @@ SENSITIVITY_CAPTION: Final = (
     "It is the squared change of the code under Gaussian noise of 0.05 of the data's range, not clipped to that range,"
     " divided by the variance of the code."
 )
-LARGEST_DRAWN: Final = 1e100
-MOST_EPOCHS_READ: Final = 100_000
-MOST_EPOCHS_DRAWN: Final = 1_000
+MAX_DRAWN: Final = 1e100
+MAX_EPOCHS_READ: Final = 100_000
+MAX_EPOCHS_DRAWN: Final = 1_000
 
 
 def sweep_charts(comparison: Comparison) -> Iterator[Chart]:
@@ -111,11 +111,11 @@ def shared_course_charts(runs: Mapping[str, RunResult]) -> Iterator[Chart]:
 def _read_course(run: RunResult, keys: Sequence[str]) -> list[dict[str, float]]:
     """The numbers that can be drawn of each epoch, with its number under ``epoch``."""
     epochs = []
-    for line in islice(run.epochs(), MOST_EPOCHS_READ):
-        numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < LARGEST_DRAWN}
+    for line in islice(run.epochs(), MAX_EPOCHS_READ):
+        numbers = {key: line[key] for key in ("epoch", *keys) if abs(line.get(key, math.nan)) < MAX_DRAWN}
         if "epoch" in numbers and len(numbers) > 1:
             epochs.append(numbers)
-    return spread_evenly(epochs, MOST_EPOCHS_DRAWN)
+    return spread_evenly(epochs, MAX_EPOCHS_DRAWN)
 
 
 def _along_number(comparison: Comparison, metric: str) -> Chart:
@@ -165,9 +165,9 @@ def _trade_off(comparison: Comparison) -> Chart:
 def _row_each(comparison: Comparison, metric: str) -> Chart:
     """A row for each configuration, where no number varies."""
     series = [one for one in comparison.series if one.points_with(metric)]
-    points = [one.points[0] for one in series[:MOST_CHART_ROWS]]
+    points = [one.points[0] for one in series[:MAX_CHART_ROWS]]
     x, bars = _means_and_bars(points, metric)
-    names = series_labels(series, 2 * ROW_NAME_LETTERS)[:MOST_CHART_ROWS]
+    names = series_labels(series, 2 * ROW_NAME_LETTERS)[:MAX_CHART_ROWS]
     curves = _curves(0, "", x, range(len(points)), points, x_bars=bars)
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
@@ -176,8 +176,8 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
         row_names=names,
     )
     caption = f"The {long_title(metric)} on validation data, of each configuration."
-    if len(series) > MOST_CHART_ROWS:
-        caption += f" {len(series) - MOST_CHART_ROWS} more are in the table only."
+    if len(series) > MAX_CHART_ROWS:
+        caption += f" {len(series) - MAX_CHART_ROWS} more are in the table only."
     chart = _chart(
         metric.replace("/", "_"), long_title(metric).capitalize(), caption, [panel], comparison._replace(left_out="")
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from satae.evaluation.report_section import ReportedEvaluations
+from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.messages import count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection, waiting_text
 from satae.runs.layout import RUNNING
@@ -19,9 +19,9 @@ from satae.training.metric_titles import COLLAPSE, FVU, SATURATED, SENSITIVITY, 
 
 SENSITIVITY_TITLE: Final = long_title(SENSITIVITY)
 FVU_WORDS: Final = "validation fvu"
-MOST_LISTED_VALUES: Final = 8  # of an option that varies
-MOST_CHANGES: Final = 3  # along a series
-MOST_SENTENCES: Final = 8  # one for each series
+MAX_LISTED_VALUES: Final = 8  # of an option that varies
+MAX_CHANGES: Final = 3  # along a series
+MAX_SENTENCES: Final = 8  # one for each series
 
 
 def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
@@ -49,7 +49,7 @@ def _values(key: str, runs: Sequence[RunResult]) -> str:
     values = sorted({run.choices[key] for run in runs if key in run.choices}, key=sort_key)
     texts = [*map(format_compact, values)]
     labels = distinct_labels(texts)
-    if len(values) > MOST_LISTED_VALUES:
+    if len(values) > MAX_LISTED_VALUES:
         shown = f"{len(values)} values, {labels[texts[0]]} to {labels[texts[-1]]}"
     else:
         shown = ", ".join(labels[text] for text in texts)
@@ -62,10 +62,10 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if comparison.x is None:
         yield from _best_and_worst(series)
     else:
-        for one, label in zip(series[:MOST_SENTENCES], series_labels(series), strict=False):
+        for one, label in zip(series[:MAX_SENTENCES], series_labels(series), strict=False):
             yield label if one.values else "", _along(shorten_value(comparison.x), one)
-        if len(series) > MOST_SENTENCES:
-            yield "", f"{len(series) - MOST_SENTENCES} more lines are in the figures and the tables."
+        if len(series) > MAX_SENTENCES:
+            yield "", f"{len(series) - MAX_SENTENCES} more lines are in the figures and the tables."
     if sentence := _sensitivity(comparison):
         yield SENSITIVITY_TITLE.capitalize(), sentence
 
@@ -95,8 +95,8 @@ def _sensitivity(comparison: Comparison) -> str:
         seeds = count_words(change.n, "seed")
         whose = f"{label}: " if len(series) > 1 else ""
         courses.append(f"{whose}{verb}, {numbers} at {format_compact(rest[-1].x)} ({seeds} in common)")
-    more = f"; {len(courses) - MOST_SENTENCES} more are in its figure" if len(courses) > MOST_SENTENCES else ""
-    return f"Along {x}, {'; '.join(courses[:MOST_SENTENCES])}{more}." if courses else ""
+    more = f"; {len(courses) - MAX_SENTENCES} more are in its figure" if len(courses) > MAX_SENTENCES else ""
+    return f"Along {x}, {'; '.join(courses[:MAX_SENTENCES])}{more}." if courses else ""
 
 
 def _along(x: str, series: Series) -> str:
@@ -120,7 +120,7 @@ def _at(point: SeedGroup, metric: str) -> str:
 
 def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     """How much the reconstruction error changes, and whether chance may explain it."""
-    changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MOST_CHANGES)}
+    changes = {point.x: point.change(base, FVU) for point in spread_evenly(rest, MAX_CHANGES)}
     if all(change.n < ENOUGH_SEEDS for change in changes.values()):
         return f"With fewer than {ENOUGH_SEEDS} seeds in common, a change cannot be told from chance."
     counts = [change.n for change in changes.values()]
@@ -167,10 +167,10 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
 def assumptions(runs: Sequence[RunResult]) -> Iterator[str]:
     """What was guessed, dropped or converted in the data, with the number of runs if it is not true of all."""
     counts = Counter(note for run in runs for note in run.record.get("assumptions", ()))
-    for note, count in counts.most_common(MOST_LISTED_VALUES):
+    for note, count in counts.most_common(MAX_LISTED_VALUES):
         yield note if count == len(runs) else f"{note} ({count_words(count, 'run')})"
-    if len(counts) > MOST_LISTED_VALUES:
-        yield f"{len(counts) - MOST_LISTED_VALUES} more are in the run.json of the runs."
+    if len(counts) > MAX_LISTED_VALUES:
+        yield f"{len(counts) - MAX_LISTED_VALUES} more are in the run.json of the runs."
 
 
 def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) -> str:

@@ -22,9 +22,9 @@ PICTURE_TITLES: Final = {
     "decoder_atoms": ("Atoms of the decoder", "what each unit adds to the reconstruction; grey is zero"),
     "energy": ("Energy over the plane", "log10 of half the squared reconstruction error at each point"),
 }
-MOST_PICTURE_BYTES: Final = 2**24  # of all pictures on a page, encoded
-LARGEST_PNG: Final = 2**20  # bytes
-LARGEST_SIDE: Final = 4096  # pixels
+MAX_PICTURE_BYTES: Final = 2**24  # of all pictures on a page, encoded
+MAX_PNG: Final = 2**20  # bytes
+MAX_SIDE: Final = 4096  # pixels
 PNG_START: Final = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -51,7 +51,7 @@ class Gallery(NamedTuple):
 def run_galleries(groups: Sequence[SeedGroup], comparison: Comparison) -> tuple[list[Gallery], list[str]]:
     """The pictures of some configurations, and notes about them."""
     rows = examples(comparison)
-    notes, galleries, bytes_left = list[str](), list[Gallery](), MOST_PICTURE_BYTES
+    notes, galleries, bytes_left = list[str](), list[Gallery](), MAX_PICTURE_BYTES
     for kind, (title, what) in PICTURE_TITLES.items():
         shown = [[picture for point in row if (picture := _run_picture(point, kind, notes))] for row in rows]
         bytes_left -= sum(len(picture.address) for row in shown for picture in row)
@@ -78,7 +78,7 @@ def evaluation_galleries(
         descriptions: of each kind of picture; other kinds are described by their names.
     """
     shown, notes = dict[str, list[EmbeddedPicture]](), list[str]()
-    bytes_left = MOST_PICTURE_BYTES // len(EVALUATION_PARTS.names())
+    bytes_left = MAX_PICTURE_BYTES // len(EVALUATION_PARTS.names())
     for run, (directory, names) in runs.items():
         for name in names:
             kind = name.removesuffix(".png")
@@ -109,11 +109,11 @@ def _run_picture(point: SeedGroup, kind: str, notes: list[str]) -> EmbeddedPictu
 def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -> EmbeddedPicture | None:
     """Read a PNG file; None, with a note, if it cannot be read, or if satae does not write such a file."""
     try:
-        content = read_file(path, LARGEST_PNG, follow_links=False)
+        content = read_file(path, MAX_PNG, follow_links=False)
         if not content.startswith(PNG_START) or not content.endswith(PNG_END):
             raise ValueError("it is not a PNG file")
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-        if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise ValueError("it is too large")
     except (OSError, ValueError) as error:
         notes.append(f"{path.name} of {label} is not shown: {getattr(error, 'strerror', None) or error}.")

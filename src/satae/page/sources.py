@@ -27,9 +27,9 @@ RECORD_KEYS: Final = (
     "wall_s",
 )
 STILL_RUNNING: Final = "still running, or killed"  # a run whose record says that it runs
-MOST_ASSUMPTIONS: Final = 50  # of a run
-MOST_RESUMES: Final = 100  # of a run
-MOST_KEYS: Final = 1_000  # options of a run, and metrics of a run
+MAX_ASSUMPTIONS: Final = 50  # of a run
+MAX_RESUMES: Final = 100  # of a run
+MAX_KEYS: Final = 1_000  # options of a run, and metrics of a run
 
 
 class RunCollection(NamedTuple):
@@ -137,7 +137,7 @@ def _reduce(run: RunResult | UnreadableRun) -> RunResult | UnreadableRun:
         return run._replace(reason=clean_text(run.reason))
     try:
         for file, entries in ((CONFIG_FILE, run.choices), (METRICS_FILE, run.metrics)):
-            if len(entries) > MOST_KEYS:
+            if len(entries) > MAX_KEYS:
                 raise ValueError(f"{file} holds what satae-train does not write")
         choices = {sys.intern(clean_text(key)): _reduce_value(value) for key, value in run.choices.items()}
         metrics = {sys.intern(clean_text(key)): float(value) for key, value in run.metrics.items()}
@@ -163,9 +163,9 @@ def _reduce_record(record: Mapping[str, Any]) -> dict[str, Any]:
     if "error" in record:
         reduced["error"] = clean_text(record["error"])
     if isinstance(resumes := record.get("resumed"), list):
-        reduced["resumed"] = [*map(_reduce_resume, resumes[-MOST_RESUMES:])]
+        reduced["resumed"] = [*map(_reduce_resume, resumes[-MAX_RESUMES:])]
     if isinstance(notes := record.get("assumptions"), list):
-        reduced["assumptions"] = [clean_text(note) for note in notes[:MOST_ASSUMPTIONS]]
+        reduced["assumptions"] = [clean_text(note) for note in notes[:MAX_ASSUMPTIONS]]
     return reduced
 
 
@@ -173,6 +173,6 @@ def _reduce_resume(resume: object) -> dict[str, str]:
     """When a run was resumed, with which command, and with which device and threads it had run before."""
     entry = resume if isinstance(resume, Mapping) else {}
     before = earlier if isinstance(earlier := entry.get("before"), Mapping) else {}
-    facts = {"at": entry.get("at"), "command": entry.get("command")}
-    facts |= {name: before.get(name) for name in ("device", "threads")}
-    return {name: clean_text(format_value(value)) for name, value in facts.items() if value is not None}
+    found = {"at": entry.get("at"), "command": entry.get("command")}
+    found |= {name: before.get(name) for name in ("device", "threads")}
+    return {name: clean_text(format_value(value)) for name, value in found.items() if value is not None}

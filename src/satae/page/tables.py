@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
-from satae.evaluation.report_section import ReportedEvaluations
+from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.evaluation.result import read_result
 from satae.messages import clean_text, count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection
@@ -28,8 +28,8 @@ from satae.sweeps.text import (
 )
 from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, TITLES, column_title, split_title
 
-MOST_LAYERS: Final = 6  # that have a column; groups.csv has all
-MOST_DIFFERENT_VALUES: Final = 4  # of a fact
+MAX_LAYERS: Final = 6  # that have a column; groups.csv has all
+MAX_DIFFERENT_VALUES: Final = 4  # of a fact
 SIDE_BY_SIDE: Final = frozenset(f"valid/{name}" for name in TITLES)  # metrics of the table of a few runs
 EVALUATION_COLUMNS: Final = ("run", "configuration", "seed", "part", "in_means", "table")
 
@@ -66,8 +66,8 @@ def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Seq
             for run in group.runs:
                 numbers = [format_number(run.metrics.get(metric)) for metric in metrics]
                 wall_time = format_duration(run.record.get("wall_s", math.nan))
-                facts = [*(table_values(group, keys) if keys else []), shorten_value(run.status), str(run.seed)]
-                yield [collection.name(run), *facts, *numbers, wall_time]
+                cells = [*(table_values(group, keys) if keys else []), shorten_value(run.status), str(run.seed)]
+                yield [collection.name(run), *cells, *numbers, wall_time]
         for unreadable in collection.unreadable:
             unknown = [NOTHING] * (len(metrics) + 2)
             yield [collection.name(unreadable), *[NOTHING] * len(keys), UNREADABLE, *unknown]
@@ -84,8 +84,8 @@ def failures_table(collection: RunCollection, groups: Sequence[SeedGroup]) -> Te
             place = f"{collection.name(run)}/{clean_text(log.name)}" if log else NOTHING
             code = run.record.get("exit_code")
             reason = run.failure or (STILL_RUNNING if run.status == RUNNING else NOTHING)
-            facts = [shorten_value(run.status), NOTHING if code is None else str(code)]
-            yield [collection.name(run), *facts, reason, place]
+            cells = [shorten_value(run.status), NOTHING if code is None else str(code)]
+            yield [collection.name(run), *cells, reason, place]
         for unreadable in collection.unreadable:
             yield [collection.name(unreadable), UNREADABLE, NOTHING, unreadable.reason, NOTHING]
 
@@ -143,7 +143,7 @@ def provenance(collection: RunCollection) -> dict[str, str]:
     records = [run.record for run in collection.runs]
     walls = [float(wall) for record in records if math.isfinite(wall := record.get("wall_s", math.nan))]
     times = [str(record[key]) for record in records for key in ("started", "ended") if record.get(key)]
-    facts = {
+    found = {
         "folder of the runs": clean_text(collection.root),
         "options" if len(records) == 1 else "options of all runs": _common([run.choices for run in collection.runs]),
         "versions": _distinct(records, "versions"),
@@ -155,11 +155,11 @@ def provenance(collection: RunCollection) -> dict[str, str]:
         "first start, last end": f"{min(times)}, {max(times)}" if times else "",
     }
     if len(walls) == 1:
-        facts["wall time"] = format_duration(walls[0])
+        found["wall time"] = format_duration(walls[0])
     elif walls:
         mean = format_duration(sum(walls) / len(walls))
-        facts["wall time"] = f"{format_duration(sum(walls))} for all runs together, {mean} per run"
-    return {name: value for name, value in facts.items() if value}
+        found["wall time"] = f"{format_duration(sum(walls))} for all runs together, {mean} per run"
+    return {name: value for name, value in found.items() if value}
 
 
 def _common(choices: Sequence[Mapping[str, Any]]) -> str:
@@ -177,8 +177,8 @@ def _distinct(records: Sequence[Mapping[str, Any]], key: str, text: Callable[[An
     kinds = [*dict.fromkeys(values)]
     if len(kinds) <= 1:
         return "".join(kinds)
-    more = f"; {len(kinds) - MOST_DIFFERENT_VALUES} more" if len(kinds) > MOST_DIFFERENT_VALUES else ""
-    shown = (f"{kind} ({count_words(values.count(kind), 'run')})" for kind in kinds[:MOST_DIFFERENT_VALUES])
+    more = f"; {len(kinds) - MAX_DIFFERENT_VALUES} more" if len(kinds) > MAX_DIFFERENT_VALUES else ""
+    shown = (f"{kind} ({count_words(values.count(kind), 'run')})" for kind in kinds[:MAX_DIFFERENT_VALUES])
     return f"{'; '.join(shown)}{more}"
 
 
@@ -191,7 +191,7 @@ def _known_metrics(groups: Sequence[SeedGroup], *, with_layers: bool = False) ->
         if metric in known:
             titles[metric] = column_title(metric)
         if metric == SATURATED and with_layers and len(layers) > 1:
-            titles |= {layer: shorten_value(f"in {layer.rpartition('/')[2]}") for layer in layers[:MOST_LAYERS]}
+            titles |= {layer: shorten_value(f"in {layer.rpartition('/')[2]}") for layer in layers[:MAX_LAYERS]}
     return titles
 
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from satae import __version__, signals
 from satae.atomic_write import hidden_folder, name_file_in_errors
 from satae.config import ConfigError
-from satae.evaluation import report_view
-from satae.evaluation.report_section import (
+from satae.evaluation import section_display
+from satae.evaluation.reported_evaluations import (
     ReportedEvaluations,
     ReportSection,
     changed_settings,
@@ -40,7 +40,7 @@ FIGURE_FILES: Final = tuple(
     f"{name}{suffix}" for name in (*figures.FIGURE_NAMES, *figure_names()) for suffix in (".png", ".svg")
 )
 REPORT_FILES: Final = frozenset((PAGE_FILE, RUNS_CSV_FILE, GROUPS_CSV_FILE, EVALUATION_CSV_FILE, *FIGURE_FILES))
-MOST_COMMANDS: Final = 50
+MAX_COMMANDS: Final = 50
 FEW_RUNS: Final = 4  # the page shows the evaluation pictures of no more runs
 
 
@@ -140,10 +140,10 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         run_counts=findings.run_counts(collection, groups),
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
-        evaluation_summary=[report_view.section_summary(section) for section in evaluated.sections if section.groups],
+        evaluation_summary=[section_display.section_summary(one) for one in evaluated.sections if one.groups],
         assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
-        warnings=[*findings.warnings(collection, groups), *report_view.warnings(evaluated), *not_drawn],
+        warnings=[*findings.warnings(collection, groups), *section_display.warnings(evaluated), *not_drawn],
         side_by_side=tables.side_by_side_table(collection, axes) if are_few else None,
         drawings=[drawn[chart.name] for chart in charts if chart.name in drawn],
         evaluated_runs=findings.evaluated_runs(collection, evaluated),
@@ -163,8 +163,8 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         configurations=tables.configurations_table(groups, axes),
         runs=tables.runs_table(collection, groups, axes),
         failures=tables.failures_table(collection, groups),
-        commands=collection.commands[:MOST_COMMANDS],
-        commands_left_out=max(0, len(collection.commands) - MOST_COMMANDS),
+        commands=collection.commands[:MAX_COMMANDS],
+        commands_left_out=max(0, len(collection.commands) - MAX_COMMANDS),
         provenance=tables.provenance(collection),
         resumes=tables.resumes_table(collection),
     )
@@ -193,7 +193,7 @@ def _section(
             f"{key}={shorten_value(value)}" for key, value in changed_settings(section.settings).items()
         ),
         notes=[*section.notes, *notes],
-        table=report_view.section_table(section, axes) if section.groups else None,
+        table=section_display.section_table(section, axes) if section.groups else None,
         drawings=drawings,
         galleries=[gallery for gallery in galleries if gallery not in folded],
         folded=folded,

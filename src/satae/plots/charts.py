@@ -30,7 +30,7 @@ ErrorBars = tuple[Sequence[float], Sequence[float]]  # lengths downwards and upw
 
 TEXT_BACKGROUND: Final[Any] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
 FLAT_SET_COLOR: Final = "#d9d9d9"
-FEWEST_BINS, MOST_BINS = 10, 60
+MIN_BINS, MAX_BINS = 10, 60
 LOGARITHMIC_FROM: Final = 20.0  # ratio of the largest to the smallest number
 TICK_ROOM: Final = 0.1  # share of an axis, for the label of a tick
 EDGE: Final = 0.03  # share of an axis, beyond the last possible value
@@ -324,7 +324,7 @@ def draw_histograms(
             values = {label: x.detach().flatten().float().cpu().numpy() for label, x in group.items()}
             everything = np.concatenate([*values.values()])
             low, high = float(everything.min()), float(everything.max())
-            bins = min(MOST_BINS, max(FEWEST_BINS, round(min(map(len, values.values())) ** 0.5)))
+            bins = min(MAX_BINS, max(MIN_BINS, round(min(map(len, values.values())) ** 0.5)))
             edges = np.linspace(low, high if high > low else low + 1, bins + 1)
             for start, end in shaded:
                 ax.axvspan(max(start, edges[0]), min(end, edges[-1]), color=FLAT_SET_COLOR, lw=0)

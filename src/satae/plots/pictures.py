@@ -23,8 +23,8 @@ TILE_SIZE: Final = 56  # pixels at least; an image is enlarged by a whole factor
 TILE_GAP: Final = 3  # pixels
 CAPTION_HEIGHT: Final = 20  # pixels
 TILES_PER_ROW: Final = 8
-MOST_FILTERS: Final = 64
-MOST_ARROWS: Final = 16
+MAX_FILTERS: Final = 64
+MAX_ARROWS: Final = 16
 WHITE, DARK = 255, 40
 
 Pixels = np.ndarray  # (height, width, 3), uint8
@@ -91,10 +91,10 @@ def filters(weights: Tensor, caption: str) -> Pixels:
     """Weights as small images, each scaled by its own largest: grey is zero, white positive, black negative.
 
     Args:
-        weights: (K, C, H, W); the first ``MOST_FILTERS`` are shown.
+        weights: (K, C, H, W); the first ``MAX_FILTERS`` are shown.
         caption: above the images.
     """
-    shown = weights[:MOST_FILTERS]
+    shown = weights[:MAX_FILTERS]
     peak = shown.abs().flatten(1).amax(dim=1).clamp_min(1e-12)[:, None, None, None]
     return _add_caption(_tile((shown / peak + 1) / 2), f"{caption}: {len(shown)} of {len(weights)}, grey = 0")
 
@@ -128,8 +128,8 @@ def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) ->
     """
     energies = energy_map(model, span).cpu().numpy()
     weight = model.layers()[0][1].affine.weight.detach().float().cpu().numpy()
-    arrows = weight[:MOST_ARROWS].T
-    shown = f" of {MOST_ARROWS} of {len(weight)} units" if len(weight) > MOST_ARROWS else ""
+    arrows = weight[:MAX_ARROWS].T
+    shown = f" of {MAX_ARROWS} of {len(weight)} units" if len(weight) > MAX_ARROWS else ""
     ticks = np.linspace(*span, len(energies))
     with figure_style():
         figure, (ax,) = panel_grid(1, 1, (6.4, 5.2))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from torch import Tensor, nn
 
 from satae.robustness import external_attacks
-from satae.robustness.attacks import AttackLoss, AttackResult, Model, cross_entropy, dlr, margin
+from satae.robustness.attack_losses import AttackLoss, AttackResult, Model, cross_entropy, dlr, margin
 from satae.robustness.black_box import random_search, square
 from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.norm_ball import NormBall, RandomStreams
@@ -18,7 +18,7 @@ from satae.robustness.pgd import apgd, fgsm, pgd
 AttackKind = Literal["single", "exact", "doubled", "surrogate", "black", "transfer", "library"]
 RunAttack = Callable[[Tensor, Tensor, NormBall, RandomStreams], AttackResult]  # (x, labels, ball, streams)
 
-MOST_CLASSES_WITHOUT_DLR: Final = 3  # with fewer than four, DLR has no third logit besides the label's rivals
+MAX_CLASSES_WITHOUT_DLR: Final = 3  # with fewer than four, DLR has no third logit besides the label's rivals
 FOOLBOX_STEPS: Final = 4  # times the steps of other attacks: it searches the smallest perturbation, not one in a ball
 CROSS_ENTROPY: Final = "ce"
 LOSSES: Final[Mapping[str, AttackLoss]] = {CROSS_ENTROPY: cross_entropy, "dlr": dlr, "margin": margin}
@@ -73,8 +73,8 @@ def attack_suite(
     Raises:
         ValueError: a library is not installed, or cannot attack this model.
     """
-    names = [CROSS_ENTROPY, "dlr", "margin"] if classes > MOST_CLASSES_WITHOUT_DLR else [CROSS_ENTROPY, "margin"]
-    targets = budget._replace(restarts=min(classes - 1, external_attacks.MOST_TARGETS))
+    names = [CROSS_ENTROPY, "dlr", "margin"] if classes > MAX_CLASSES_WITHOUT_DLR else [CROSS_ENTROPY, "margin"]
+    targets = budget._replace(restarts=min(classes - 1, external_attacks.MAX_TARGETS))
     pgds = [_pgd(victim, loss, budget) for loss in (CROSS_ENTROPY, "margin")]
     apgds = [*(_apgd(victim, loss, budget) for loss in names), _apgd(victim, ONE_TARGET_EACH, targets)]
     exact = [attack.name for attack in (*pgds, *apgds)]

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.attacks import ActiveBatch, AttackResult, Model, margin, select_examples
+from satae.robustness.attack_losses import ActiveBatch, AttackResult, Model, margin, select_examples
 from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
 
 FIRST_FRACTION: Final = 0.8  # share of the image that the first windows cover; it is halved nine times

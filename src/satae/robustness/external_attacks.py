@@ -14,12 +14,12 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.robustness.attacks import AttackResult
+from satae.robustness.attack_losses import AttackResult
 from satae.robustness.norm_ball import Norm, NormBall, expand_like, vector_norm
 
 MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}  # option -> module
-MOST_TARGETS: Final = 9  # target classes, as in the authors' AutoAttack
-FEWEST_CLASSES: Final = 4  # with fewer, the targeted loss of AutoAttack is not defined
+MAX_TARGETS: Final = 9  # target classes, as in the authors' AutoAttack
+MIN_CLASSES: Final = 4  # with fewer, the targeted loss of AutoAttack is not defined
 MINIMUM_NORM_ATTACKS: Final[dict[Norm, str]] = {"l2": "DDNAttack", "linf": "LInfFMNAttack"}
 
 
@@ -70,7 +70,7 @@ def autoattack(
         attack = library.AutoAttack(
             unit_model, norm=names[ball.norm], eps=ball.epsilon / (ball.high - ball.low), seed=seed, device=x.device
         )
-        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(MOST_TARGETS, classes - 1)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(MAX_TARGETS, classes - 1)
         found, _ = attack.run_standard_evaluation(unit_model.to_unit_range(x), labels, batch_size=len(x))
     points = ball.project(unit_model.to_data_range(found), x)
     with torch.no_grad():
@@ -83,8 +83,8 @@ def check_autoattack(classes: int) -> Any:
     Raises:
         ValueError: it cannot.
     """
-    if classes < FEWEST_CLASSES:
-        raise ValueError(f"AutoAttack needs at least {FEWEST_CLASSES} classes, but there are {classes}; leave it out")
+    if classes < MIN_CLASSES:
+        raise ValueError(f"AutoAttack needs at least {MIN_CLASSES} classes, but there are {classes}; leave it out")
     return import_library("pyautoattack")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.activations import FACTS, evaluate
+from satae.model.activations import PROPERTIES, evaluate
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense
 from satae.robustness.norm_ball import Norm, NormBall, vector_norm
 
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
 
 
 # activations with a known largest slope; each increases, or decreases up to ``minimum`` and then increases
-BOUNDED_ACTIVATIONS: Final = {kind: facts for kind, facts in FACTS.items() if facts.largest_slope is not None}
+BOUNDED_ACTIVATIONS: Final = {kind: known for kind, known in PROPERTIES.items() if known.largest_slope is not None}
 
 
 def layers_of(module: nn.Module) -> Iterator[nn.Module]:
@@ -162,8 +162,8 @@ def operator_norm(layer: nn.Module, norm: Norm, h: Tensor) -> float:
             small = h if isinstance(layer, nn.ConvTranspose2d) else layer(h)
             return _torus_spectral_norm(layer, weight, small.shape[-2:])
         return float(torch.linalg.matrix_norm(weight, 2))
-    facts = BOUNDED_ACTIVATIONS.get(type(layer))
-    slope_bound = None if facts is None else facts.slope_bound(layer)
+    properties = BOUNDED_ACTIVATIONS.get(type(layer))
+    slope_bound = None if properties is None else properties.slope_bound(layer)
     return 1.0 if slope_bound is None else slope_bound
 
 

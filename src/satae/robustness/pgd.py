@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.attacks import (
+from satae.robustness.attack_losses import (
     ActiveBatch,
     AttackLoss,
     AttackResult,

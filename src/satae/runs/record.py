@@ -69,11 +69,11 @@ class RunRecord:
     metrics.json     metrics of the last epoch, the speed and the wall time
     """
 
-    def __init__(self, directory: Path, facts: dict[str, Any], lock: BaseFileLock) -> None:
+    def __init__(self, directory: Path, content: dict[str, Any], lock: BaseFileLock) -> None:
         """Use :meth:`start` or :meth:`resume`."""
         self.directory = directory
-        self._facts, self._lock = facts, lock
-        self._started, self._earlier_seconds = time.perf_counter(), float(facts.get("wall_s", 0.0))
+        self._content, self._lock = content, lock
+        self._started, self._earlier_seconds = time.perf_counter(), float(content.get("wall_s", 0.0))
 
     @classmethod
     def start(
@@ -100,7 +100,7 @@ class RunRecord:
             ConfigError: the directory already holds a run, or another process works there.
             OSError: something cannot be written; the lock is released.
         """
-        facts = {
+        content = {
             "status": RUNNING,
             "command": command,
             "folder": str(Path.cwd()),
@@ -119,9 +119,9 @@ class RunRecord:
             if (directory / RECORD_FILE).exists() or (directory / METRICS_LOG_FILE).is_file():
                 raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
             _write_config(directory, config)
-            _write_json(directory / RECORD_FILE, facts)
+            _write_json(directory / RECORD_FILE, content)
             atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
-        return cls(directory, facts, lock)
+        return cls(directory, content, lock)
 
     @classmethod
     def resume(cls, directory: Path, command: str) -> Self:
@@ -146,41 +146,41 @@ class RunRecord:
                 "program": program_version(),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
-            facts = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
-            facts |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
-        return cls(directory, facts, lock)
+            content = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
+            content |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
+        return cls(directory, content, lock)
 
     @property
     def is_resumed(self) -> bool:
         """Whether the run continues an earlier one."""
-        return "resumed" in self._facts
+        return "resumed" in self._content
 
     @property
     def threads(self) -> int | None:
         """The number of threads of torch that a resumed run started with: another number changes the rounding."""
-        threads = self._facts.get("threads")
+        threads = self._content.get("threads")
         return threads if self.is_resumed and type(threads) is int and 0 < threads <= MAX_THREADS else None
 
     @property
     def command(self) -> str:
         """The command line that started the run."""
-        return str(self._facts["command"])
+        return str(self._content["command"])
 
     @property
     def overrides(self) -> str:
         """The overrides of this run, as a user types them."""
-        return " ".join(self._facts["overrides"])
+        return " ".join(self._content["overrides"])
 
     def __enter__(self) -> Self:
         """Write the record; if that fails, an earlier one is unchanged, and the lock is released."""
         with _released_after_errors(self._lock):
-            self.add_facts()
+            self.add()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             end = {"status": FINISHED, "exit_code": 0} if error is None else _failure(error)
-            self.add_facts(**end, ended=_now(), wall_s=self._wall_seconds())
+            self.add(**end, ended=_now(), wall_s=self._wall_seconds())
         except OSError:
             if error is None:
                 raise
@@ -188,10 +188,10 @@ class RunRecord:
         finally:
             self._lock.release()
 
-    def add_facts(self, **facts: object) -> None:
-        """Add facts about the run to ``run.json``."""
-        self._facts |= facts
-        _write_json(self.directory / RECORD_FILE, self._facts)
+    def add(self, **entries: object) -> None:
+        """Add entries to ``run.json``."""
+        self._content |= entries
+        _write_json(self.directory / RECORD_FILE, self._content)
 
     def add_epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Append the metrics of an epoch to ``metrics.jsonl``."""
@@ -226,8 +226,8 @@ class RunRecord:
         moved = {key: before[key] for key in all_path_options() if key in now and before.get(key, now[key]) != now[key]}
         moved = {key: path for key, path in moved.items() if not is_among(key, EXECUTION_OPTIONS)}
         if moved:
-            self._facts["resumed"][-1]["before"] |= moved
-            self.add_facts(first_paths={**moved, **self._facts.get("first_paths", {})})
+            self._content["resumed"][-1]["before"] |= moved
+            self.add(first_paths={**moved, **self._content.get("first_paths", {})})
 
     def write_final_metrics(self, metrics: Mapping[str, float]) -> None:
         """Write ``metrics.json``, with the wall time of all processes that trained this run."""

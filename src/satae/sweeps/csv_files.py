@@ -16,7 +16,7 @@ from satae.sweeps.results import RunResult, UnreadableRun
 from satae.training.metric_titles import has_interval, possible_values
 
 GROUPS_CSV_FILE: Final = "groups.csv"
-RUN_FACTS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
+RUN_COLUMNS: Final = ("wall_s", "started", "ended", "device", "threads", "jobs", "folder", "command")
 STATISTICS_COLUMNS: Final = (
     "n",
     "mean",
@@ -29,7 +29,7 @@ UNREADABLE: Final = "unreadable"  # stands for the status of an unreadable run
 
 
 def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResult | UnreadableRun], str]) -> bytes:
-    """A CSV file with one row for each run: status, facts, choices and final metrics.
+    """A CSV file with one row for each run: status, columns of its record, choices and final metrics.
 
     Args:
         found: the runs.
@@ -39,15 +39,16 @@ def runs_csv(found: Iterable[RunResult | UnreadableRun], name: Callable[[RunResu
     known = [run for run in every if isinstance(run, RunResult)]
     choices = [*dict.fromkeys(key for run in known for key in run.choices)]
     metrics = [*dict.fromkeys(key for run in known for key in run.metrics)]
-    facts = [f"{fact}_used" if fact in ("device", "threads") else fact for fact in RUN_FACTS]  # also names of options
-    head = ["run", "status", "exit_code", "error", *facts, *choices, *map(metric_column, metrics)]
+    options = ("device", "threads")  # whose names stand for what was chosen
+    columns = [f"{column}_used" if column in options else column for column in RUN_COLUMNS]
+    head = ["run", "status", "exit_code", "error", *columns, *choices, *map(metric_column, metrics)]
 
     def rows() -> Iterator[list[object]]:
         for run in every:
             if isinstance(run, UnreadableRun):
                 yield [name(run), UNREADABLE, None, run.reason, *[None] * (len(head) - 4)]
                 continue
-            known_facts = [run.record.get(key) for key in ("exit_code", "error", *RUN_FACTS)]
+            known_facts = [run.record.get(key) for key in ("exit_code", "error", *RUN_COLUMNS)]
             chosen = [format_value(run.choices[key]) if key in run.choices else None for key in choices]
             yield [name(run), run.status, *known_facts, *chosen, *(run.metrics.get(key) for key in metrics)]
 

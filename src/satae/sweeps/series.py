@@ -13,9 +13,9 @@ from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 from satae.sweeps.text import ALL_RUNS, distinct_labels, format_configuration, shorten_value
 
 ALPHA: Final = "alpha"
-MOST_SERIES: Final = 7  # in a panel; more lines cannot be told apart
-MOST_PANELS: Final = 6
-MOST_EXAMPLES: Final = 12  # configurations that are each shown on their own
+MAX_SERIES: Final = 7  # in a panel; more lines cannot be told apart
+MAX_PANELS: Final = 6
+MAX_EXAMPLES: Final = 12  # configurations that are each shown on their own
 ANY_VALUE: Final = (-math.inf, math.inf)
 SHARE: Final = (0.0, 1.0)  # the values that a share can have
 
@@ -87,15 +87,15 @@ def compare(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Comparison:
     x = _varying_number(groups, axes)
     series = list(_series(groups, x))
     panels = _split_into_panels(series)
-    shown = sum(len(panel.series) for panel in panels[:MOST_PANELS])
+    shown = sum(len(panel.series) for panel in panels[:MAX_PANELS])
     left_out = f"{len(series) - shown} of {len(series)} lines are left out" if shown < len(series) else ""
-    return Comparison(x, series, panels[:MOST_PANELS], left_out)
+    return Comparison(x, series, panels[:MAX_PANELS], left_out)
 
 
 def examples(comparison: Comparison) -> list[list[SeedGroup]]:
-    """At most ``MOST_EXAMPLES`` configurations, spread over all series: a row for each series, or one row of all."""
-    series = spread_evenly(comparison.series, MOST_EXAMPLES)
-    each = MOST_EXAMPLES // max(1, len(series))
+    """At most ``MAX_EXAMPLES`` configurations, spread over all series: a row for each series, or one row of all."""
+    series = spread_evenly(comparison.series, MAX_EXAMPLES)
+    each = MAX_EXAMPLES // max(1, len(series))
     rows = [spread_evenly([point for point in one.points if point.finished_runs], each) for one in series]
     return rows if any(len(row) > 1 for row in rows) else [[point for row in rows for point in row]]
 
@@ -157,7 +157,7 @@ def _series(groups: Sequence[SeedGroup], x: str | None) -> Iterator[Series]:
 
 def _split_into_panels(series: Sequence[Series]) -> list[SeriesPanel]:
     """One panel; or one for each value of an option that leaves few enough series in each; or full panels in turn."""
-    if len(series) <= MOST_SERIES:
+    if len(series) <= MAX_SERIES:
         return [SeriesPanel("", [*series])]
     keys = dict.fromkeys(key for one in series for key in one.values)
     for key in sorted(keys, key=lambda key: key == "act"):  # activations are best compared within a panel
@@ -166,9 +166,9 @@ def _split_into_panels(series: Sequence[Series]) -> list[SeriesPanel]:
             rest = {name: value for name, value in one.values.items() if name != key}
             split.setdefault(format_value(one.values.get(key)), []).append(one._replace(values=rest))
             titles[format_value(one.values.get(key))] = format_configuration({key: one.values.get(key)})
-        if 1 < len(split) <= MOST_PANELS and max(map(len, split.values())) <= MOST_SERIES:
+        if 1 < len(split) <= MAX_PANELS and max(map(len, split.values())) <= MAX_SERIES:
             return [SeriesPanel(titles[value], some) for value, some in split.items()]
-    return [SeriesPanel("", [*series[first : first + MOST_SERIES]]) for first in range(0, len(series), MOST_SERIES)]
+    return [SeriesPanel("", [*series[first : first + MAX_SERIES]]) for first in range(0, len(series), MAX_SERIES)]
 
 
 def _label(key: str, value: object) -> str:

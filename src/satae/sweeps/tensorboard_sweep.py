@@ -140,7 +140,7 @@ def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
 def writes_events(choices: Mapping[str, Any]) -> bool:
     """Whether TensorBoard shows a run with these choices; early versions had no choice of a logger."""
     logger = choices.get("logger", "tensorboard")
-    return logger in LOGGERS.names() and bool(LOGGERS[logger].facts.get("writes_events"))
+    return logger in LOGGERS.names() and bool(LOGGERS[logger].tags.get("writes_events"))
 
 
 def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:

@@ -16,10 +16,10 @@ from satae.sweeps.aggregate import SeedGroup, SeedStatistics
 NOTHING: Final = "–"  # stands where a number is unknown
 PLUS_MINUS: Final = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 ALL_RUNS: Final = "all runs"  # the name of the only configuration
-MOST_KEY_COLUMNS: Final = 8  # options that have a column in a table
-MOST_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
+MAX_KEY_COLUMNS: Final = 8  # options that have a column in a table
+MAX_TABLE_ROWS: Final = 5_000  # in a table on the page; the CSV files hold all
 FOLDED_ROWS: Final = 60  # a longer table is folded on the page
-MOST_DIGITS: Final = 18  # tell any two floats apart
+MAX_DIGITS: Final = 18  # tell any two floats apart
 SMALLEST_WITH_PLACES: Final = 1e-5  # a smaller deviation is written with a power of ten
 TOO_LARGE: Final = "too large"  # stands for a deviation that exceeds every float
 
@@ -43,7 +43,7 @@ def format_statistics(statistics: SeedStatistics) -> str:
         return format_deviation(mean, half)
     numbers = (mean, statistics.low, statistics.high)
     if half < SMALLEST_WITH_PLACES:
-        texts = ([format_number(number, digits) for number in numbers] for digits in range(4, MOST_DIGITS))
+        texts = ([format_number(number, digits) for number in numbers] for digits in range(4, MAX_DIGITS))
         center, low, high = next((text for text in texts if text[1] != text[2]), map(repr, numbers))
     else:
         center, low, high = (_with_minus(f"{value:.{decimal_places(half)}f}") for value in numbers)
@@ -168,9 +168,9 @@ class TextTable(NamedTuple):
 
     @classmethod
     def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:
-        """A table with at most ``MOST_TABLE_ROWS`` of the rows."""
+        """A table with at most ``MAX_TABLE_ROWS`` of the rows."""
         all_rows = [*rows]
-        return cls(title, [*head], all_rows[:MOST_TABLE_ROWS], numbers, max(0, len(all_rows) - MOST_TABLE_ROWS))
+        return cls(title, [*head], all_rows[:MAX_TABLE_ROWS], numbers, max(0, len(all_rows) - MAX_TABLE_ROWS))
 
     @property
     def is_folded(self) -> bool:
@@ -179,8 +179,8 @@ class TextTable(NamedTuple):
 
 
 def table_keys(axes: Sequence[str]) -> list[str]:
-    """The varied options that get a column of their own: all but the seed, ``MOST_KEY_COLUMNS`` at most."""
-    return [key for key in axes if key != SEED][:MOST_KEY_COLUMNS]
+    """The varied options that get a column of their own: all but the seed, ``MAX_KEY_COLUMNS`` at most."""
+    return [key for key in axes if key != SEED][:MAX_KEY_COLUMNS]
 
 
 def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
 from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY
 
-LARGEST_BATCH: Final = 1000  # samples in one forward pass
+MAX_BATCH: Final = 1000  # samples in one forward pass
 MAP_SIDE: Final = 101  # points of an energy map along each axis
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 
@@ -54,7 +54,7 @@ def measure(
     """
     model.eval()
     sums, counts = torch.zeros(6, dtype=torch.float64), dict[str, Tensor]()
-    for stored in split.x.split(min(LARGEST_BATCH, chunk(dataset.shape))):
+    for stored in split.x.split(min(MAX_BATCH, chunk(dataset.shape))):
         x = dataset.batch(stored)
         trace = model.trace(noise(x))
         losses = objective.losses(trace, model.standardize(x), alpha)

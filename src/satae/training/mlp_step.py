@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from satae.model.activations import FACTS, Derivative
+from satae.model.activations import PROPERTIES, Derivative
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer
 from satae.model.objective import Losses, Objective
 from satae.model.products import ONEDNN, onednn_linear
@@ -36,8 +36,8 @@ def applies(model: DenoisingAutoencoder, objective: Objective) -> bool:
 
 
 def _derivative(act: nn.Module) -> Derivative | None:
-    facts = FACTS.get(type(act))
-    return None if facts is None else facts.derivative
+    properties = PROPERTIES.get(type(act))
+    return None if properties is None else properties.derivative
 
 
 class MlpStep:

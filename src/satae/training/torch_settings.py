@@ -17,8 +17,8 @@ from satae.model.complement import widen
 DEFAULT_THREADS: Final = torch.get_num_threads()  # one a core, or OMP_NUM_THREADS
 M_TRIM_THRESHOLD: Final = -1  # options of mallopt(3)
 M_MMAP_THRESHOLD: Final = -3
-LARGEST_REUSED_BLOCK: Final = 2**25  # bytes: the largest value that every glibc accepts
-MOST_FREED_MEMORY: Final = 2**30  # bytes that stay with the process
+MAX_REUSED_BLOCK: Final = 2**25  # bytes: the largest value that every glibc accepts
+MAX_FREED_MEMORY: Final = 2**30  # bytes that stay with the process
 MATRIX_UNITS: Final = "amx_bf16"
 HALF_PRODUCTS: Final = (MATRIX_UNITS, "avx512_bf16", "bf16")  # the last one on Arm
 AFFINE: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
@@ -58,8 +58,8 @@ def _keep_freed_memory() -> None:
     clears these pages every time, which took up to a third of a step, depending on the machine.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_REUSED_BLOCK)
-        mallopt(M_TRIM_THRESHOLD, MOST_FREED_MEMORY)
+        mallopt(M_MMAP_THRESHOLD, MAX_REUSED_BLOCK)
+        mallopt(M_TRIM_THRESHOLD, MAX_FREED_MEMORY)
 
 
 def _skip_compiler_import() -> None:

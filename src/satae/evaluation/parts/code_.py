@@ -18,7 +18,7 @@ from pydantic import Field
 from satae.config.option_types import Count
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
-from satae.evaluation.report_section import BRACKETS, PartSummary
+from satae.evaluation.reported_evaluations import BRACKETS, PartSummary
 from satae.evaluation.result import PartResult, ResultTable, StoredResult
 from satae.plots.charts import draw_histograms
 from satae.plots.style import Picture, draw_each
@@ -159,18 +159,18 @@ def _layer_rows(subject: Subject, layers: Mapping[str, EncoderLayer], near: floa
     shares = saturation_shares(counts, n)
     for name, layer in layers.items():
         saturated = shares[f"saturated_fraction/{name}"]
-        facts = {
+        values = {
             "saturated fraction": saturated,
             "dead fraction": shares[f"dead_fraction/{name}"],
             "always on fraction": (counts[name].sum(dim=0) == 0).double().mean().item(),
             "active units": (1 - saturated) * layer.z.shape[1],
         }
         if len(f_c.levels) > 1:
-            facts["share at the levels"] = fraction_at_levels(f_c, layer.f_z, near)
+            values["share at the levels"] = fraction_at_levels(f_c, layer.f_z, near)
         if len(found := bimodality(layer.f_z)):
-            facts["bimodality"] = found.mean().item()
-        facts["entropy"] = entropy(is_on(f_c, layer.z, layer.f_z)).mean().item()
-        for measure, value in facts.items():
+            values["bimodality"] = found.mean().item()
+        values["entropy"] = entropy(is_on(f_c, layer.z, layer.f_z)).mean().item()
+        for measure, value in values.items():
             yield CodeRow(name, measure, value, None, None, n)
         yield CodeRow(name, "weight kurtosis", kurtosis(layer.weight), None, None, layer.weight.numel())
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from satae.config.option_types import LARGEST_VALUE, Count, Positive
+from satae.config.option_types import MAX_VALUE, Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE, EvaluationPart, Track
 from satae.evaluation.parts.perturbation import check_radii
-from satae.evaluation.report_section import (
+from satae.evaluation.reported_evaluations import (
     BRACKETS,
     MASKED,
     PASSED,
@@ -25,8 +25,9 @@ from satae.evaluation.report_section import (
     interval_over_seeds,
     worst_verdict,
 )
-from satae.evaluation.report_view import (
-    MOST_PLACES,
+from satae.evaluation.result import StoredResult
+from satae.evaluation.section_display import (
+    MAX_PLACES,
     bars_caption,
     baseline_panels,
     curve_over_seeds,
@@ -35,7 +36,6 @@ from satae.evaluation.report_view import (
     verdict_legend,
     verdict_marks,
 )
-from satae.evaluation.result import StoredResult
 from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 CLEAN: Final = "clean"
 PIPELINES: Final = (OWN, BASELINE, ALONE)
-MOST_CONFIGURATIONS: Final = 4  # named in a warning
-Temperature = Annotated[float, Field(gt=1, le=LARGEST_VALUE, allow_inf_nan=False)]
+MAX_CONFIGURATIONS: Final = 4  # named in a warning
+Temperature = Annotated[float, Field(gt=1, le=MAX_VALUE, allow_inf_nan=False)]
 
 MARKS_CAPTION: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
@@ -177,9 +177,9 @@ class Defence(EvaluationPart):
             counts = {name: sum(each.verdicts.get(victim) == MASKED for each in some) for name, some in groups.items()}
             named = [name for name, number in counts.items() if number]
             if named:
-                left = len(named) - MOST_CONFIGURATIONS
+                left = len(named) - MAX_CONFIGURATIONS
                 more = [f"{left} more"] if left > 0 else []
-                which = f" ({'; '.join([*named[:MOST_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
+                which = f" ({'; '.join([*named[:MAX_CONFIGURATIONS], *more])})" if len(groups) > 1 else ""
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
                 found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
                 if all(_has_no_accuracy_left(each, victim) for each in found):
@@ -234,7 +234,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
                 worst = worst_verdict(summaries, name)
                 curves += verdict_marks([(x, y.mean, worst) for x, y in statistics], color)
         curves += verdict_legend()
-        title, ticks = titles[format_configuration(point.values)], radii[:MOST_PLACES]
+        title, ticks = titles[format_configuration(point.values)], radii[:MAX_PLACES]
         panels.append(Panel(curves, RADIUS_TITLE, "accuracy", title, ticks, y_possible=SHARE, shows_all_possible=True))
     left = len(comparison.points) - len(points)
     caption = (

@@ -56,7 +56,7 @@ GRADIENT_PATHS: Final = {
     BASELINE: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
     OWN: "classifier(autoencoder(x))",
 }
-LARGEST_LABEL: Final = 9999
+MAX_LABEL: Final = 9999
 GREY_DISTANCE: Final = 0.5  # share of the range of the data: within it each value can become the middle of the range
 WHERE_LABELS_ARE: Final = (
     "; those of digits, mnist, fashion_mnist, cifar10 and svhn have, data=array with data.labels, data=folder with a"
@@ -116,10 +116,10 @@ def find_labels_fault(subject: Subject) -> str:
         return why
     found, trained = subject.labels, subject.data.train.y
     most = int(trained.max())
-    if min(int(trained.min()), int(found.min())) < 0 or most > LARGEST_LABEL or int(found.max()) > most:
+    if min(int(trained.min()), int(found.min())) < 0 or most > MAX_LABEL or int(found.max()) > most:
         return (
             f"labels from {int(trained.min())} to {most} in training and from {int(found.min())} to"
-            f" {int(found.max())} here; number them from 0 to {LARGEST_LABEL} at most, with all in training"
+            f" {int(found.max())} here; number them from 0 to {MAX_LABEL} at most, with all in training"
         )
     return ""
 

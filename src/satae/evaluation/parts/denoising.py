@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from satae.config.option_types import Level, Share
 from satae.config.registry import EVALUATION_PARTS, NOISES
 from satae.evaluation.part import EvaluationPart, Track
-from satae.evaluation.report_section import PartSummary, ReportSection
-from satae.evaluation.report_view import MOST_CHART_PANELS, curve_over_seeds, mean_curve
+from satae.evaluation.reported_evaluations import PartSummary, ReportSection
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
+from satae.evaluation.section_display import MAX_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
 from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.series import ANY_VALUE, MOST_SERIES, Comparison, spread_evenly
+from satae.sweeps.series import ANY_VALUE, MAX_SERIES, Comparison, spread_evenly
 from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
 from satae.training.metric_titles import TITLES
 
@@ -109,7 +109,7 @@ class Denoising(EvaluationPart):
     def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
         """A chart for each measure, with a panel for each kind of noise."""
         all_points = [point for point in comparison.points if point.finished_runs]
-        points = spread_evenly(all_points, MOST_SERIES - 1)
+        points = spread_evenly(all_points, MAX_SERIES - 1)
         names = [format_configuration(point.values) for point in points]
         labels = distinct_labels(names, 60)
         found = [(labels[name], section.of(point)) for name, point in zip(names, points, strict=True)]
@@ -127,7 +127,7 @@ class Denoising(EvaluationPart):
                 f" reconstruction.{f' {left} more configurations are left out.' if left else ''}"
                 f"{comparison.bars_caption()}"
             )
-            panels = [_noise_panel(kind, measure, found) for kind in kinds[:MOST_CHART_PANELS]]
+            panels = [_noise_panel(kind, measure, found) for kind in kinds[:MAX_CHART_PANELS]]
             title, name = f"{MEASURE_TITLES[measure]} against the level of the noise", f"denoising_{measure}"
             yield Chart(name, title[:1].upper() + title[1:], caption, panels, 2, SMALL_PANEL_SIZE, legend="all panels")
 
@@ -201,7 +201,7 @@ def _notes(subject: Subject, rows: Sequence[ResultRow]) -> Iterator[str]:
         yield f"no ssim: inputs of {shape} are not grey or color images of {smallest} or more"
     else:
         yield f"ssim in windows of {window}x{window}, of images of {shape}"
-    in_data_units = {entry.name for entry in NOISES.entries() if entry.facts.get("in_data_units")}
+    in_data_units = {entry.name for entry in NOISES.entries() if entry.tags.get("in_data_units")}
     wide = [row for row in rows if row["noise"] in in_data_units and row.number("level") > subject.range_width]
     if wide:  # the level may be meant in other units
         levels = ", ".join(f"{row['noise']} {row['level']:g}" for row in wide)

@@ -10,13 +10,13 @@ from satae.config import ConfigError
 from satae.config.option_types import MISSING
 from satae.config.registry import DATA_SOURCES, EVALUATION_PARTS
 from satae.evaluation.part import EvaluationPart, Track
-from satae.evaluation.report_section import BRACKETS, PartSummary, ReportSection
-from satae.evaluation.report_view import MOST_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
+from satae.evaluation.reported_evaluations import BRACKETS, PartSummary, ReportSection
 from satae.evaluation.result import Cell, PartResult, ResultTable, StoredResult
+from satae.evaluation.section_display import MAX_CHART_PANELS, bars_caption, interval_of_one_run, mean_curve
 from satae.messages import unknown_choice
 from satae.plots.charts import Chart, Panel, draw_histograms
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
-from satae.sweeps.series import MOST_SERIES, SHARE, Comparison, series_labels, spread_evenly
+from satae.sweeps.series import MAX_SERIES, SHARE, Comparison, series_labels, spread_evenly
 from satae.sweeps.text import shorten_value
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ PLANE_SHAPE: Final = (2,)  # shape of inputs in the plane
 SHUFFLED: Final = "shuffled"
 ENERGY_NOTE: Final = "energy: the median; auroc above 0.5: what is not data has the higher energy"
 LOWEST_ENERGY: Final = 1e-12  # that is shown, on a logarithmic scale
-FEWEST_PATCHES: Final = 20  # so that each split gets some
+MIN_PATCHES: Final = 20  # so that each split gets some
 
 
 @EVALUATION_PARTS.register("manifold")
@@ -109,11 +109,11 @@ class Manifold(EvaluationPart):
         shown = [name for name in names if any(series.points_with(name) for series in comparison.series)]
         if comparison.x is None or not shown:
             return
-        lines = spread_evenly(comparison.series, MOST_SERIES)
+        lines = spread_evenly(comparison.series, MAX_SERIES)
         line_labels = series_labels(lines) if len(lines) > 1 else [""]
         ticks = [point.x for series in lines for point in series.points]
         panels = []
-        for name in shown[:MOST_CHART_PANELS]:
+        for name in shown[:MAX_CHART_PANELS]:
             curves = []
             for color, dash, series, label in zip(COLORS, DASHES, lines, line_labels, strict=False):
                 known = series.points_with(name)
@@ -222,7 +222,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
     from satae.data.published import PUBLISHED_SETS, is_complete
     from satae.plots.pictures import is_image
 
-    images = [entry.name for entry in DATA_SOURCES.entries() if entry.facts.get("images", True)]
+    images = [entry.name for entry in DATA_SOURCES.entries() if entry.tags.get("images", True)]
     choices = [AUTO, NO_OTHER, *(name for name in images if MISSING not in DATA_SOURCES.defaults(name).values())]
     if other not in choices:
         raise ConfigError(unknown_choice("manifold.other", other, choices))
@@ -257,7 +257,7 @@ def other_images(name: str, subject: Subject) -> Tensor:
     limit = max(2, n)  # a data set has two examples at least
     options: dict[str, Any] = {"limit": limit}
     if name == "patches":
-        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(FEWEST_PATCHES, 2 * n), "limit": limit}
+        options = {"size": max(shape[1:]), "colour": shape[0] == 3, "count": max(MIN_PATCHES, 2 * n), "limit": limit}
     try:
         data: Dataset = DATA_SOURCES.build(DATA_SOURCES.choice(name, DATA_SOURCES.defaults(name) | options))
     except (OSError, ValueError) as error:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from satae.config.option_types import Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, NORM_TITLES, OWN, RADIUS_TITLE, EvaluationPart, Track
-from satae.evaluation.report_section import PartSummary, ReportSection
-from satae.evaluation.report_view import baseline_panels
+from satae.evaluation.reported_evaluations import PartSummary, ReportSection
 from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
+from satae.evaluation.section_display import baseline_panels
 from satae.messages import count_words
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, draw_each

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from satae.evaluation.part import BASELINE, OWN
-from satae.evaluation.report_section import (
+from satae.evaluation.reported_evaluations import (
     HOLDS,
     INCONCLUSIVE,
     MASKED,
@@ -37,19 +37,19 @@ from satae.sweeps.text import (
     table_values,
 )
 
-MOST_CHART_PANELS: Final = 6
+MAX_CHART_PANELS: Final = 6
 MODEL_TITLES: Final = ("model", "twin, alpha=0")  # in legends
-MOST_PLACES: Final = 100  # on a curve
+MAX_PLACES: Final = 100  # on a curve
 VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
     HOLDS: {"marker": "o", "marker_size": 6},
     INCONCLUSIVE: {"marker": "D", "marker_size": 6, "is_hollow": True},
     MASKED: {"marker": "X", "marker_size": 9},
 }
-MOST_VALUES: Final = 12  # columns of a table
+MAX_VALUES: Final = 12  # columns of a table
 REMARK_WIDTH: Final = 18  # letters of a line in a cell
-MOST_SENTENCES: Final = 3  # configurations in the summary
-MOST_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
-MOST_IN_SENTENCE: Final = 3  # values of each
+MAX_SENTENCES: Final = 3  # configurations in the summary
+MAX_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
+MAX_IN_SENTENCE: Final = 3  # values of each
 
 
 # Text
@@ -88,7 +88,7 @@ def _value_names(section: ReportSection) -> list[str]:
     """The names of the numbers that are known of any run."""
     known = {name for summary in section.summaries.values() for name in summary.inputs}
     names = dict.fromkeys(name for group in section.groups for run in group.runs for name in run.metrics)
-    return [name for name in names if name in known][:MOST_VALUES]
+    return [name for name in names if name in known][:MAX_VALUES]
 
 
 def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
@@ -138,7 +138,7 @@ def _comparisons(section: ReportSection) -> Iterator[str]:
     ]
     if not found:
         yield f"No run has a {BASELINE} trained with alpha=0 to compare with; the numbers are in the table."
-    for point, what, own, baseline in found[:MOST_COMPARISONS]:
+    for point, what, own, baseline in found[:MAX_COMPARISONS]:
         difference = point.difference(own, baseline)
         word = "not settled" if not difference.is_settled else "more" if difference.mean > 0 else "less"
         seeds = count_words(difference.n, "seed")
@@ -150,8 +150,8 @@ def _comparisons(section: ReportSection) -> Iterator[str]:
         name = f"{format_configuration(point.values)}: " if point.values else ""
         subject = f"{what}: " if len(section.part.compared) > 1 else ""
         yield f"{name}{subject}{word}; {numbers}{_doubts(section.of(point), (own, baseline))}."
-    if len(found) > MOST_COMPARISONS:
-        yield f"{len(found) - MOST_COMPARISONS} more comparisons: see its table and figures."
+    if len(found) > MAX_COMPARISONS:
+        yield f"{len(found) - MAX_COMPARISONS} more comparisons: see its table and figures."
 
 
 def _doubts(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
@@ -170,7 +170,7 @@ def _doubts(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
 
 def _number_list(section: ReportSection) -> str:
     """The numbers of some configurations."""
-    some = spread_evenly(section.groups, MOST_SENTENCES)
+    some = spread_evenly(section.groups, MAX_SENTENCES)
     sentences = [
         f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_known_values(section, point))
         for point in some
@@ -181,7 +181,7 @@ def _number_list(section: ReportSection) -> str:
 
 def _known_values(section: ReportSection, point: SeedGroup) -> Iterator[str]:
     names = [name for name in _value_names(section) if name not in section.part.seedless]
-    for name in names[:MOST_IN_SENTENCE]:
+    for name in names[:MAX_IN_SENTENCE]:
         if point.statistics(name).n:
             verdicts = count_verdicts(section.of(point), name)
             yield f"{name} {_value(section, point, name)}{f' ({verdicts})' if verdicts else ''}"
@@ -223,7 +223,7 @@ def curve_over_seeds(summaries: Sequence[PartSummary], name: str) -> list[tuple[
     statistics = [
         (place, SeedStatistics.from_values(curve.get(place, math.nan) for curve in curves)) for place in places
     ]
-    return spread_evenly([(place, one) for place, one in statistics if one.n], MOST_PLACES)
+    return spread_evenly([(place, one) for place, one in statistics if one.n], MAX_PLACES)
 
 
 def mean_curve(

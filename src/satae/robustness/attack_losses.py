@@ -1,4 +1,4 @@
-"""What the attacks share: losses and their gradients, and the batch that examples leave as soon as they are fooled.
+"""The losses that attacks maximize, and the batch that examples leave as soon as they are fooled.
 
 Every attack is a function of the model to fool, in evaluation mode, inputs (N, *shape) in the range of the data, labels
 (N,), the ``NormBall`` of allowed perturbations, the ``RandomStreams`` of the inputs, and options of its own.

@@ -31,8 +31,8 @@ BRACKETS: Final = (
 )
 MASKED, INCONCLUSIVE, HOLDS = VERDICTS = ("masked", "inconclusive", "holds")  # the worst first
 PASSED: Final = "passed"
-MOST_REFUSED: Final = 20  # results that a note names one by one
-MOST_SETTINGS: Final = 4  # settings that a note names one by one
+MAX_REFUSED: Final = 20  # results that a note names one by one
+MAX_SETTINGS: Final = 4  # settings that a note names one by one
 
 
 @dataclass
@@ -208,8 +208,8 @@ def read_evaluations(
             found[run.directory] = mark_stale(run, found[run.directory])
     of_parts = {name: {at: each[name] for at, each in found.items() if name in each} for name in parts}
     sections = [_section(name, part, of_parts[name], groups) for name, part in parts.items()]
-    more = [f"{len(refused) - MOST_REFUSED} further ones are left out."] if len(refused) > MOST_REFUSED else []
-    notes = [*refused[:MOST_REFUSED], *more]
+    more = [f"{len(refused) - MAX_REFUSED} further ones are left out."] if len(refused) > MAX_REFUSED else []
+    notes = [*refused[:MAX_REFUSED], *more]
     shown = [section for section in sections if section.summaries or section.notes]
     return ReportedEvaluations(shown, found, [*columns], notes)
 
@@ -307,8 +307,8 @@ def _measured_otherwise(usual: Mapping[str, str], valid: Mapping[Path, PartSumma
         if values.keys() != {usual.get(key)}:
             theirs = join_words((shorten_value(value) for value in values if value != usual.get(key)), "and")
             differences.append(f"{shorten_value(key)}={theirs}, not {shorten_value(usual.get(key, 'given'))}")
-    left = len(differences) - MOST_SETTINGS
-    shown = "; ".join([*differences[:MOST_SETTINGS], *([f"{left} more"] if left > 0 else [])])
+    left = len(differences) - MAX_SETTINGS
+    shown = "; ".join([*differences[:MAX_SETTINGS], *([f"{left} more"] if left > 0 else [])])
     was, they = ("was", "It is") if len(others) == 1 else ("were", "They are")
     runs = f"{len(others)} of {count_words(len(valid), 'run')} {was} measured with other settings ({shown})"
     yield f"{runs}. {they} only in evaluation.csv."
