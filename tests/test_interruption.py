@@ -209,6 +209,62 @@ def test_an_interrupt_that_a_library_swallows_still_ends_the_program(tmp_path, m
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+PANICS = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name == "pydantic_core._pydantic_core":
+            sys.modules.pop("datetime", None)  # its first function imports it, and panics at an exception
+        elif name == "datetime" and "pydantic_core" in sys.modules:
+            sys.meta_path.remove(Interrupting)
+            signal.raise_signal(signal.SIGTERM)
+
+sys.meta_path.insert(0, Interrupting)
+from satae.{module} import main
+sys.exit(main())
+"""
+PROGRAMS = {
+    "train": ("satae-train", "epochs=1"),
+    "evaluate": ("satae-eval", "run=."),
+    "report": ("satae-report", "."),
+    "export": ("satae-export", "run=.", "format=onnx"),
+    "datasets": ("satae-data", "list"),
+}
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_a_signal_while_the_rust_library_of_pydantic_starts_ends_the_program_in_one_line(tmp_path, module):
+    name, *words = PROGRAMS[module]
+    done = _run(tmp_path, PANICS.format(module=module), *words)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", f"{name}: interrupted (SIGTERM)\n")
+    assert not [*tmp_path.iterdir()]
+
+
+PANICS_LATER = """
+import signal, sys
+from satae.cli import overrides
+from satae.train import main
+
+class Panic(BaseException):
+    pass
+
+def panicking(*_):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException as error:
+        raise Panic from error
+
+overrides.check_single_values = panicking
+sys.exit(main())
+"""
+
+
+def test_an_interrupt_that_becomes_a_panic_ends_the_program_in_one_line(tmp_path):
+    done = _run(tmp_path, PANICS_LATER, *TINY)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "satae-train: interrupted (SIGTERM)\n")
+
+
 WORKERS = ("-m", "seed=0,1", "hydra/launcher=joblib")
 
 

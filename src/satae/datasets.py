@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from satae import signals
 from satae.cli import app
 from satae.cli.app import LineErrorParser, output_exit_code, print_error
-from satae.cli.flags import description
-from satae.config.option_types import MISSING
-from satae.config.registry import DATA_SOURCES, conf_folder
 from satae.data.local_files import known_cache_folder
 from satae.data.published import (
     PUBLISHED_SETS,
@@ -43,11 +41,14 @@ class ListedSet(NamedTuple):
 
 def main() -> int:
     """Run ``satae-data``; returns the exit code."""
+    signals.end_without_traceback()  # until the program handles signals
     return app.run(PROGRAM, run_command, refusals=(ValueError,))
 
 
 def run_command(words: Sequence[str]) -> int:
     """List, fetch or check, as the words of a command line ask; returns the exit code."""
+    from satae.config.registry import DATA_SOURCES
+
     parser = LineErrorParser(prog=PROGRAM, description="The data sets for satae-train data=NAME, on this machine.")
     commands = parser.add_subparsers(required=True, metavar="list|fetch|check", dest="command")
     for name, text, names in (
@@ -73,6 +74,10 @@ def run_command(words: Sequence[str]) -> int:
 
 def list_sources(folder: str | None) -> int:
     """Print every data source, and the files with decoded images in the cache."""
+    from satae.cli.flags import description
+    from satae.config.option_types import MISSING
+    from satae.config.registry import DATA_SOURCES, conf_folder
+
     rows = []
     for name in DATA_SOURCES.names():
         if name in PUBLISHED_SETS:
@@ -127,6 +132,8 @@ def check(names: list[str], folder: str | None) -> int:
 
 
 def _select(names: list[str]) -> list[PublishedSet]:
+    from satae.config.registry import DATA_SOURCES
+
     known = [*DATA_SOURCES.owners("dir"), "all"]
     for name in names:
         if name not in known:

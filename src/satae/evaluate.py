@@ -49,7 +49,7 @@ def main() -> int:
     signals.end_without_traceback()  # imports take a while
     from satae.cli import app
 
-    return app.run(PROGRAM, run_command, help_text=help_text())
+    return app.run(PROGRAM, run_command, help_text=help_text)
 
 
 def help_text() -> str:

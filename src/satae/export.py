@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from satae import atomic_write
+from satae import atomic_write, signals
 from satae.cli import app
-from satae.config import ConfigError
+from satae.errors import ConfigError
 from satae.messages import did_you_mean, unknown_choice
 from satae.runs.layout import CONFIG_FILE, FINISHED
 
@@ -53,6 +53,7 @@ no data.
 
 def main() -> int:
     """Run ``satae-export``; returns the exit code."""
+    signals.end_without_traceback()  # until the program handles signals
     return app.run(PROGRAM, run_command, help_text=HELP, refusals=(ValueError, FileNotFoundError))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from satae import signals
 from satae.cli import app
-from satae.config import ConfigError
+from satae.errors import ConfigError
 from satae.messages import did_you_mean, one_line
 from satae.page import PROGRAM
 
@@ -46,6 +47,7 @@ attack.
 
 def main() -> int:
     """Run ``satae-report``; returns the exit code."""
+    signals.end_without_traceback()  # until the program handles signals
     return app.run(PROGRAM, run_command, help_text=HELP)
 
 

@@ -46,7 +46,7 @@ def run(
     program: str,
     work: Callable[[Sequence[str]], int | str],
     *,
-    help_text: str | None = None,
+    help_text: str | Callable[[], str] | None = None,
     refusals: tuple[type[Exception], ...] = (ConfigError,),
     last_words: str = "ended at once",
     pause_garbage_collector: bool = False,
@@ -77,7 +77,7 @@ def run(
                 print(f"satae {metadata.version('satae')}")  # noqa: T201
                 return output_exit_code()
             if help_text is not None and (not words or {"--help", "-h"} & {*words}):
-                print(help_text)  # noqa: T201
+                print(help_text() if callable(help_text) else help_text)  # noqa: T201
                 return output_exit_code() if words else REFUSED
             try:
                 with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
