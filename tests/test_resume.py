@@ -713,6 +713,25 @@ def test_a_rerun_gives_the_same_and_a_changed_rerun_something_else(whole, tmp_pa
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (" " * 2**24 + "{}", "cannot be read (it is too large)"),
+        ("{", "cannot be read (it is incomplete, or not JSON)"),
+        ("[]", "has no number of threads"),
+    ],
+    ids=["enormous", "torn", "other"],
+)
+def test_a_rerun_without_the_number_of_threads_is_told(interrupted, content, why):
+    (interrupted / "run" / "run.json").write_text(content)
+    config = interrupted / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("threads: 1", "threads: null"))
+    outcome = here(interrupted, "rerun=run", "epochs=1", "hydra.run.dir=again")
+    path = interrupted / "run" / "run.json"
+    warning = f"warning: {path}: {why}; with another number of threads than the run had, sums differ\n"
+    assert (outcome.code, outcome.err) == (0, warning)
+
+
 def test_a_rerun_records_its_command_and_its_source(interrupted):
     words = ["rerun=run", "epochs=1", "hydra.run.dir=again"]
     assert here(interrupted, *words).code == 0

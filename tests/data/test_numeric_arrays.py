@@ -157,6 +157,17 @@ def test_arrays_beside_the_examples_are_named(tmp_path):
     assert array(path=str(tmp_path / "x.npz")).notes == (f"{tmp_path}/x.npz: not read: mask",)
 
 
+def test_an_archive_of_very_many_arrays_is_described_in_a_short_line(tmp_path):
+    many = {f"name{number}": PLAIN[:1] for number in range(2000)}
+    numpy.savez(tmp_path / "more.npz", x=PLAIN, **many)
+    (note,) = array(path=str(tmp_path / "more.npz")).notes
+    numpy.savez(tmp_path / "other.npz", **many)
+    with pytest.raises(ValueError, match=r"has name0, name1, .*\.\.\.; name the examples x, or ") as refusal:
+        array(path=str(tmp_path / "other.npz"))
+    assert note.startswith(f"{tmp_path}/more.npz: not read: name0, name1, ")
+    assert max(len(note), len(str(refusal.value))) < 500
+
+
 # Fill values
 
 

@@ -221,6 +221,13 @@ def test_unpacked_files_are_verified_too(name, cache, tmp_path, use):
     assert refusal(SOURCES[name], dir=str(folder)).startswith(f"{folder / victim}: is not what was published")
 
 
+def test_no_more_of_an_unpacked_file_is_read_than_any_file_has(cache, tmp_path, use, monkeypatch):
+    monkeypatch.setattr(published_module, "MAX_BYTES", 100)
+    use("mnist", nobody())
+    folder = write(tmp_path / "mine", unpacked(MAKERS["mnist"]()))
+    assert "is not what was published: 100 bytes" in refusal(SOURCES["mnist"], dir=str(folder))
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_data_dir_without_a_file_is_refused_and_nothing_is_fetched(name, cache, tmp_path, use):
     files = MAKERS[name]()

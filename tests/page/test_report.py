@@ -31,8 +31,10 @@ from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.csv_files import STATISTICS_COLUMNS, groups_csv
 from satae.sweeps.results import read_run
 from satae.sweeps.series import MAX_SERIES, compare, spread_evenly
+from satae.sweeps.table import print_sweep
+from satae.sweeps.tensorboard_sweep import finish_sweep
 from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
-from satae.training.metric_titles import FVU, SATURATED
+from satae.training.metric_titles import FVU, SATURATED, TOTAL
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{\u202e\0"
 KNOWN = frozenset(
@@ -363,6 +365,31 @@ def test_the_report_of_a_single_run_shows_its_epochs(tmp_path, record):
 )
 def test_odd_metrics_of_epochs_do_not_break_the_report(tmp_path, history):
     assert write_report([made.run(tmp_path / "run", {}, history=history)]).is_file()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1e308, -1e308),
+        (-1e308, -1e308),
+        (sys.float_info.max,) * 2,
+        (1e-320, 5e-324),
+        (math.inf, -math.inf),
+        (10**400, 1),
+    ],
+    ids=str,
+)
+def test_metrics_at_the_ends_of_float64_end_in_a_report_and_a_table(tmp_path, capsys, values):
+    for alpha in (0.0, 0.1):
+        for seed, value in enumerate(values):
+            history = [{"epoch": epoch, FVU: value, TOTAL: value} for epoch in (1, 2, 3)]
+            run = tmp_path / f"alpha={alpha:g},seed={seed}"
+            made.run(run, {FVU: value, SATURATED: value}, alpha=alpha, seed=seed, history=history)
+    outcome = typed(str(tmp_path))
+    assert (outcome.code, outcome.out) == (0, f"{tmp_path}/report/index.html\n")
+    assert re.fullmatch(r"(warning: not drawn: [a-z_, ]+ \((Overflow|Value)Error: [^\n]+\n)?", outcome.err)
+    print_sweep(tmp_path, finish_sweep(tmp_path), sorted(tmp_path.glob("alpha=*")))
+    assert "finished" in capsys.readouterr().out
 
 
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.floats() | st.integers() | st.text(max_size=4), max_size=3))

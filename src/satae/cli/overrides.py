@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from satae.config.schema import (
 )
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import brief, first_line, is_utf8, unknown_choice
+from satae.messages import brief, first_line, is_utf8, one_line, unknown_choice
 from satae.runs import own_files
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -290,11 +291,17 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
 
 def _with_threads(words: list[str], directory: Path) -> list[str]:
     """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
+    threads, fault = None, f"{directory / RECORD_FILE}: has no number of threads"
     try:
         threads = read_json(directory / RECORD_FILE, MAX_JSON_BYTES).get("threads")
-    except (ConfigError, AttributeError):
-        threads = None
+    except ConfigError as error:
+        fault = str(error)
+    except AttributeError:  # not a record
+        pass
     known = type(threads) is int and 0 < threads <= MAX_THREADS
+    if not known and "threads=null" in words:
+        line = f"warning: {one_line(fault)}; with another number of threads than the run had, sums differ"
+        print(line, file=sys.stderr)  # noqa: T201
     return [f"threads={threads}" if known and word == "threads=null" else word for word in words]
 
 

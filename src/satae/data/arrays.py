@@ -14,6 +14,7 @@ from satae.data.labels import read_labels
 from satae.data.local_files import expand_path, reason
 from satae.data.numeric_arrays import Center, Layout, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
+from satae.messages import brief
 
 NPZ_NAMES: Final = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 
@@ -90,10 +91,11 @@ def _read(option: str, path: str, labels: str | None) -> list[Arrays]:
         found = {"x": next(iter(found.values()))}
     parts = {name: found[name] for name in ("x", "x_train", "x_test") if name in found}
     if {*parts} not in ({"x"}, {"x_train"}, {"x_train", "x_test"}):
-        raise ValueError(f"{path}: has {', '.join(found) or 'nothing'}; name the examples x, or x_train and x_test")
+        names = brief(", ".join(found) or "nothing")
+        raise ValueError(f"{path}: has {names}; name the examples x, or x_train and x_test")
     used = {*parts, *(name.replace("x", "y", 1) for name in parts)}
     unread = [*unread, *(name for name in found if name not in used)]
-    notes = (f"{path}: not read: {', '.join(unread)}",) if unread else ()
+    notes = (f"{path}: not read: {brief(', '.join(unread))}",) if unread else ()
     return [
         Arrays(f"{path}, {name}", values, found.get(name.replace("x", "y", 1)), f"{path}, {name}", notes)
         for name, values in parts.items()

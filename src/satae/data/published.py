@@ -196,9 +196,8 @@ def read_archive(archive: Archive, files: list[Path]) -> dict[str, bytes]:
 
 
 def _unpack(archive: Archive, file: Path) -> dict[str, bytes]:
-    if file.name != archive.name:
-        return {file.name: file.read_bytes()}
-    if file.name.endswith(".tar.gz"):
+    is_unpacked = file.name != archive.name
+    if file.name.endswith(".tar.gz") and not is_unpacked:
         found = dict[str, bytes]()
         with tarfile.open(file) as tar:
             for member in islice(tar, MAX_MEMBERS):  # a list of all could fill the memory
@@ -208,7 +207,7 @@ def _unpack(archive: Archive, file: Path) -> dict[str, bytes]:
                     found[part] = cast("IO[bytes]", tar.extractfile(member)).read(MAX_BYTES)
         return found
     with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
-        return {next(iter(archive.parts)): content.read(MAX_BYTES)}
+        return {file.name if is_unpacked else next(iter(archive.parts)): content.read(MAX_BYTES)}
 
 
 def fetch_archive(archive: Archive, folder: Path) -> Path:

@@ -97,7 +97,7 @@ class Drawing(NamedTuple):
 def figure_style() -> Iterator[None]:
     """Set matplotlib to the style, whatever the user's ``matplotlibrc`` and ``MPLBACKEND`` say.
 
-    Characters that the font lacks are drawn as boxes, without warnings.
+    Characters that the font lacks are drawn as boxes. There are no warnings of them, nor of overflows.
     """
     with _without_user_settings():
         import matplotlib
@@ -108,6 +108,7 @@ def figure_style() -> Iterator[None]:
         style = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | STYLE
     with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="matplotlib")  # overflows
         yield
 
 
