@@ -108,10 +108,10 @@ def test_a_sweep_goes_on_with_the_same_data_elsewhere(place, again):
     assert "data.path=" in outcome.err
     outcome = here(place, *again, "data.path=new/x.npy")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "4 of 4 runs exist already" in outcome.out
+    assert "4 runs: 4 done already (skipped)" in outcome.out
     more = here(place, *WORDS[:-1], "sweep=s", "alpha=0,0.1", "seed=0,1,2", "data.path=new/x.npy")
     assert (more.code, more.err) == (0, "")
-    assert "4 of 6 runs exist already; 0 resume, 2 start" in more.out
+    assert "6 runs: 4 done already (skipped), 2 new" in more.out
     assert len(runs(sweep)) == 6
     assert read(sweep / "alpha=0,seed=2" / "run.json")["first_paths"] == {"data.path": f"{place}/old/x.npy"}
     assert sorted(map(len, read(sweep / "sweep.json")["runs"].values())) == [3, 3]  # seeds of each configuration
@@ -126,7 +126,7 @@ def test_a_sweep_over_files_does_not_take_one_for_another(place):
     words = (*WORDS[:-1], "sweep=s", "data.path=old/x.npy,other/x.npy")
     assert here(place, *words).code == 0
     outcome = here(place, *WORDS[:-1], "sweep=s", "data.path=old/x.npy,new/x.npy")
-    assert "1 of 2 runs exists already; 0 resume, 1 starts" in outcome.out
+    assert "2 runs: 1 done already (skipped), 1 new" in outcome.out
 
 
 @pytest.mark.parametrize("best", ["true", "false"])

@@ -105,14 +105,16 @@ def test_failures_are_printed_in_the_same_lines(parallel, serial):
 
 def test_each_run_has_a_line_that_names_it(parallel):
     lines = parallel[1].out.splitlines()
-    before = lines[1 : lines.index(ending(parallel[1].out)[0])]
+    before = lines[2 : lines.index(ending(parallel[1].out)[0])]
     named = sorted(line for line in before if "valid fvu" in line)
     assert [re.sub(r"(fvu|saturated) [\d.]+", r"\1", line).removesuffix("  collapsed") for line in named] == [
         f"{NAMES[0]}  valid fvu  saturated",
         f"{NAMES[2]}  valid fvu  saturated",
     ]
-    assert lines[0] == "2 of 6 runs at once"
-    assert all(line.startswith("warning: optim.lr=") for line in before if line not in named)
+    assert lines[:2] == ["6 runs: 6 new", "2 of 6 runs at once"]
+    ends = [line for line in before if re.match(r"run \d of 6 (finished|failed)", line)]
+    assert [line.split()[1] for line in ends] == [*"123456"]
+    assert all(line.startswith("warning: optim.lr=") for line in before if line not in [*named, *ends])
 
 
 def test_the_table_is_the_same(parallel, serial):

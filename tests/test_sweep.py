@@ -103,7 +103,7 @@ def test_a_finished_sweep_is_not_trained_again(whole, monkeypatch):
     for words in (WORDS, ["sweep=first"], ["sweep=outputs/first"], ["-m", *WORDS]):
         again = here(sweep.parents[1], *words)
         assert (again.code, again.err) == (0, "")
-        assert again.out.splitlines()[0] == "4 of 4 runs exist already"
+        assert again.out.splitlines()[0] == "4 runs: 4 done already (skipped)"
         lines = outcome.out.splitlines()
         start = next(place for place, line in enumerate(lines) if line.startswith("alpha  "))
         assert again.out.splitlines()[1:4] == lines[start : start + 3]
@@ -113,7 +113,7 @@ def test_a_finished_sweep_is_not_trained_again(whole, monkeypatch):
 def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
     assert here(tmp_path, *TINY, "alpha=0", "seed=0,1", "sweep=first").code == 0
     outcome = here(tmp_path, *TINY, "alpha=0,0.1", "seed=0,1", "sweep=first")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs exist already; 0 resume, 2 start"
+    assert outcome.out.splitlines()[0] == "4 runs: 2 done already (skipped), 2 new"
     assert len(table(tmp_path / "outputs" / "first")) == 4
     assert table(tmp_path / "outputs" / "first") == [
         {**row, "run": row["run"].replace("alpha=0,", "") if row["alpha"] == "0.0" else row["run"]}
@@ -168,7 +168,7 @@ def test_execution_options_may_change(finished):
     ]:
         outcome = here(finished, *words)
         assert (outcome.code, outcome.err) == (0, "")
-        assert outcome.out.splitlines()[0] == "4 of 4 runs exist already"
+        assert outcome.out.splitlines()[0] == "4 runs: 4 done already (skipped)"
     assert len(table(finished / "outputs" / "first")) == 4
 
 
@@ -178,7 +178,8 @@ def test_a_sweep_over_threads_counts_each_seed_once(tmp_path):
     assert len(table(tmp_path / "outputs" / "first")) == 4
     (group,) = aggregate.group_runs(list(results.read_runs(tmp_path / "outputs" / "first")))
     assert (len(group.runs), len(group.one_per_seed), group.statistics("valid/fvu").n) == (4, 2, 2)
-    header, row = [line.split() for line in outcome.out.splitlines() if "±" in line or "finished" in line][:2]
+    lines = [line.split() for line in outcome.out.splitlines() if not line.startswith("run ")]
+    header, row = [line for line in lines if "±" in line or "finished" in line][:2]
     assert row[header.index("finished")] == "2"
 
 
@@ -194,7 +195,7 @@ def test_an_interrupted_sweep_resumes_to_the_same_table(tmp_path, whole, monkeyp
     monkeypatch.undo()
     outcome = here(tmp_path, "sweep=first")
     assert "not started" not in (report / "index.html").read_text("utf-8")
-    assert outcome.out.splitlines()[0] == "2 of 4 runs exist already; 1 resumes, 1 starts"
+    assert outcome.out.splitlines()[0] == "4 runs: 2 done already (skipped), 1 resumed, 1 new"
     assert table(tmp_path / "outputs" / "first") == table(whole[0])
 
 
@@ -297,7 +298,7 @@ def test_a_diverged_run_is_not_retried(tmp_path, monkeypatch):
     monkeypatch.undo()
     again = here(tmp_path, *WORDS)
     assert again.code == 3
-    assert again.out.splitlines()[0] == "4 of 4 runs exist already"
+    assert again.out.splitlines()[0] == "4 runs: 4 done already (skipped)"
 
 
 def test_a_failed_run_is_retried(tmp_path, monkeypatch, whole):

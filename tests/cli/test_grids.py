@@ -82,5 +82,5 @@ def test_a_sweep_with_a_grid_of_a_file_resumes_by_its_name(tmp_path):
     manifest = read(tmp_path / "outputs/first/sweep.json")
     for again in (typed, ("--config-dir=own", "sweep=first")):
         outcome = here(tmp_path, *again)
-        assert (outcome.code, outcome.out.partition("\n")[0]) == (0, "2 of 2 runs exist already")
+        assert (outcome.code, outcome.out.partition("\n")[0]) == (0, "2 runs: 2 done already (skipped)")
     assert read(tmp_path / "outputs/first/sweep.json")["varied"] == manifest["varied"] == ["alpha"]

@@ -193,6 +193,9 @@ def test_runs_of_a_killed_worker_are_made_again_alone(tmp_path, capfd):
     assert out.splitlines() == [
         "2 of 3 runs at once",
         "a process was killed; 2 runs are made again alone, then the others",
+        "run 1 of 3 failed",
+        "run 2 of 3 finished, about 1 s left",
+        "run 3 of 3 finished",
     ]
     assert err == f"satae-train: {tmp_path / '0'}: {base.WorkerKilledError()}\n"
     assert made["0"]["error"] == f"WorkerKilledError: {base.WorkerKilledError()}"

@@ -54,6 +54,12 @@ def program(folder, environment, *courses):
             process.kill()
 
 
+SLURM_OUTPUT = """2 runs for Slurm, at most 2 at once
+run 1 of 2 finished, about 1 s left
+run 2 of 2 finished
+"""
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 30
     while not condition() and time.monotonic() < deadline:
@@ -67,7 +73,7 @@ def test_a_run_that_makes_room_is_queued_again_and_resumes(slurm, tmp_path, numb
         wait_until(lambda: "0" in statuses(tmp_path))
         os.kill(records(tmp_path)["0"]["pid"], number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, "2 runs for Slurm, at most 2 at once\n", "")
+    assert (process.returncode, out, err) == (0, SLURM_OUTPUT, "")
     assert statuses(tmp_path) == {"0": "finished", "1": "finished"}
     assert [record["again"] for record in records(tmp_path).values()] == [True, False]
     assert [record["share"] for record in records(tmp_path).values()] == [[2, 1], [2, 1]]

@@ -148,8 +148,8 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     left = plan.jobs_to_run
     if plan.sweep is not None:
         output.drop_unread_output()
-    if plan.sweep is not None and len(left) < len(plan.jobs):
-        print(_count_existing(plan), flush=True)  # noqa: T201
+    if plan.sweep is not None:
+        print(_count_runs(plan), flush=True)  # noqa: T201
     if left:
         jobs.check_log(plan.first.process_options)
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
@@ -186,14 +186,12 @@ def worst_exit_code(plan: Plan) -> int:
     return max(results.worst_exit_code(directories), FAILED if is_lost else OK)
 
 
-def _count_existing(plan: Plan) -> str:
-    """How many runs of a sweep exist, and what becomes of the others."""
-    done, resumed = len(plan.jobs) - len(plan.jobs_to_run), sum(job.resume for job in plan.jobs_to_run)
-    text = f"{done} of {count_words(len(plan.jobs), 'run')} {'exists' if done == 1 else 'exist'} already"
-    if not plan.jobs_to_run:
-        return text
-    started = len(plan.jobs_to_run) - resumed
-    return f"{text}; {count_words(resumed, 'resumes', 'resume')}, {count_words(started, 'starts', 'start')}"
+def _count_runs(plan: Plan) -> str:
+    """How many runs a sweep has, and how many of them are skipped, resume or are new."""
+    left = plan.jobs_to_run
+    done, resumed = len(plan.jobs) - len(left), sum(job.resume for job in left)
+    counts = {"done already (skipped)": done, "resumed": resumed, "new": len(left) - resumed}
+    return f"{count_words(len(plan.jobs), 'run')}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
 
 
 def _has_work(job: Job, said: set[str]) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from satae import signals
@@ -52,6 +53,7 @@ class Launcher(AbstractContextManager["Launcher"]):
 
     def __init__(self, prepare: Callable[[], None], stop_file: Path | None) -> None:
         self.prepare, self.stop_file = prepare, stop_file
+        self._ended, self._wall_times = 0, list[float]()
 
     def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs, and wait for all of them.
@@ -71,9 +73,39 @@ class Launcher(AbstractContextManager["Launcher"]):
                 with signals.hold_signals():
                     if work(job, self.share) and self.stop_file is not None:
                         self.stop_file.touch()
+                self.print_progress(job.directory, len(jobs))
+
+    def print_progress(self, directory: Path, total: int) -> None:
+        """Print that a run has ended, and about how long the others take if they take as long as the finished ones.
+
+        Args:
+            directory: of the run.
+            total: number of runs that are made; nothing is printed for a single one.
+        """
+        from satae.runs.layout import FINISHED
+        from satae.runs.record import read_record
+
+        self._ended += 1
+        if total == 1:
+            return
+        status, left = run_status(directory) or "not started", total - self._ended
+        if status == FINISHED:
+            self._wall_times.append(read_record(directory).get("wall_s", 0.0))
+        line = f"run {self._ended} of {total} {status}"
+        if left and self._wall_times and not is_stopped(self.stop_file):
+            rounds = -(-left // (self.share.jobs if self.share else 1))
+            line += f", about {rough_duration(rounds * fmean(self._wall_times))} left"
+        print(one_line(line), flush=True)  # noqa: T201
 
     def __exit__(self, *error: object) -> None:
         """End the workers."""
+
+
+def rough_duration(seconds: float) -> str:
+    """``40 s``, ``2 min`` or ``1.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class WorkerKilledError(RuntimeError):

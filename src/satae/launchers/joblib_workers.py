@@ -68,11 +68,12 @@ class JoblibLauncher(Launcher):
         waiting = deque(jobs)
         with signals.hold_signals():
             while waiting and not is_stopped(self.stop_file):
-                if killed := self._run_until_killed(runner, waiting):
+                if killed := self._run_until_killed(runner, waiting, len(jobs)):
                     repeated = count_words(len(killed), "run is", "runs are")
                     print(f"a process was killed; {repeated} made again alone, then the others", flush=True)  # noqa: T201
                 for job in killed:
                     self._run_alone(runner, job)
+                    self.print_progress(job.directory, len(jobs))
                 if waiting and not is_stopped(self.stop_file):
                     self._start_workers(self.share.jobs)
 
@@ -99,12 +100,13 @@ class JoblibLauncher(Launcher):
             self.__exit__()
             raise
 
-    def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J]) -> list[J]:
+    def _run_until_killed(self, runner: JobRunner[J], waiting: deque[J], total: int) -> list[J]:
         """Make runs until all have ended or a worker is killed; return the runs that were being made then.
 
         Args:
             runner: makes a run.
             waiting: the runs; each is removed when a worker gets it, and put back if the worker had not started it.
+            total: number of runs of the sweep that are made.
         """
         running: dict[Future[int | None], J] = {}
         ended = 0
@@ -117,7 +119,7 @@ class JoblibLauncher(Launcher):
                     return []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     future.result()
-                    del running[future]
+                    self.print_progress(running.pop(future).directory, total)
                     ended += 1
         except BrokenExecutor:
             lost = [job for future, job in running.items() if future.exception() is not None]

@@ -73,7 +73,9 @@ class RayLauncher(Launcher):
                     for reference in running:
                         ray.cancel(reference)  # raises SIGINT in the task's process
                 for reference in ray.wait([*running], num_returns=len(running), timeout=POLL_S)[0]:
-                    self._report(reference, running.pop(reference))
+                    directory = running.pop(reference)
+                    self._report(reference, directory)
+                    self.print_progress(directory, len(jobs))
 
     def __exit__(self, *error: object) -> None:
         """Stop Ray on this machine, or disconnect from its cluster."""

@@ -77,7 +77,9 @@ class SubmititLauncher(Launcher):
                             submitted = [executor.submit(runner, job) for job in batch]
                         running |= zip(submitted, batch, strict=True)
                     for submission in [submission for submission in running if submission.done()]:
-                        self._report(submission, running.pop(submission).directory)
+                        directory = running.pop(submission).directory
+                        self._report(submission, directory)
+                        self.print_progress(directory, len(jobs))
                     time.sleep(POLL_S)
             finally:
                 self._cancel([submission for submission in running if not submission.done()])
