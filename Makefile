@@ -4,10 +4,12 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-$(shell pwd | cksum | cut -d " " -f 1)
 PEERS  ?= .venv-peers
 PEERS_READY := $(PEERS)/$(notdir $(READY))
+RAY    ?= .venv-ray
+RAY_READY := $(RAY)/$(notdir $(READY))
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow install-ray test-ray bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +37,20 @@ test: $(READY) ## Run the tests
 
 test-slow: $(READY) ## Run the tests that train for longer
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 $(ARGS)
+
+# Ray wants older versions of some packages; all others are those of $(VENV)
+$(RAY_READY): $(READY)
+	@echo "installing Ray into $(RAY), over the packages in $(VENV): a minute or two"
+	$(BIN)/python -m venv --clear $(RAY)
+	@$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' > $(RAY)/packages.pth
+	@mv $(RAY)/packages.pth "$$($(RAY)/bin/python -c 'import site; print(site.getsitepackages()[0])')"
+	$(RAY)/bin/pip install --quiet --disable-pip-version-check --editable '.[ray]'
+	@touch $@
+
+install-ray: $(RAY_READY)
+
+test-ray: $(RAY_READY) ## Run the tests of launchers under Ray, in an environment of its own
+	OMP_NUM_THREADS=1 $(RAY)/bin/python -m pytest tests/test_launchers.py tests/launchers -k ray -n 2 $(ARGS)
 
 $(PEERS_READY): benchmarks/peers.txt
 	@echo "installing the peers into $(PEERS): a few minutes"
@@ -78,5 +94,5 @@ format: $(READY) ## Put the style right
 check: lint test ## lint and test
 
 clean: ## Remove the environments and what tools left; outputs/ stays
-	rm -rf $(VENV) $(PEERS) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RAY) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find benchmarks conf src tests -name __pycache__ -type d -prune -exec rm -rf {} +
