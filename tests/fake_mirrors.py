@@ -132,7 +132,13 @@ def digests(file, content):
 def published(name, *mirrors, system=None):
     """A stand-in, as it would be published by mirrors with these addresses."""
     archives = (
-        Archive(file, digests(file, content), tuple(f"{address}/{file}" for address in mirrors), FOLDERS.get(name, ""))
+        Archive(
+            file,
+            digests(file, content),
+            tuple(f"{address}/{file}" for address in mirrors),
+            FOLDERS.get(name, ""),
+            hashlib.sha256(content).hexdigest() if file.endswith(".tar.gz") else "",
+        )
         for file, content in MAKERS[name]().items()
     )
     return PublishedSet(name, tuple(archives), system)
@@ -196,7 +202,7 @@ import satae.experiment.build, satae.train
 from satae.data.published import PUBLISHED_SETS, Archive, PublishedSet
 
 told = json.loads(os.environ["STAND_IN"])
-archives = tuple(Archive(name, parts, tuple(mirrors), folder) for name, parts, mirrors, folder in told["archives"])
+archives = tuple(Archive(name, parts, tuple(mirrors), *more) for name, parts, mirrors, *more in told["archives"])
 PUBLISHED_SETS[told["name"]] = PublishedSet(told["name"], archives)
 if told["most"]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (told["most"], told["most"]))

@@ -7,8 +7,7 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once, reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller
-MAX_MEMBERS: Final = 1_000  # of an archive that are looked at: those that were published have ten
 TIMEOUT_S: Final = 30  # seconds without a byte after which a mirror is given up
 
 
@@ -27,6 +25,7 @@ class Archive(NamedTuple):
     parts: Mapping[str, str]  # name of each file inside: sha256 of its decompressed bytes
     mirrors: tuple[str, ...]  # addresses of the archive, in the order in which they are tried
     folder: str = ""  # the folder that unpacking it makes
+    sha256: str = ""  # of the archive itself, which a tar file has
 
 
 class PublishedSet(NamedTuple):
@@ -105,6 +104,7 @@ PUBLISHED_SETS: Final = {
                     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
                 ),
                 folder="cifar-10-batches-py",
+                sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
             ),
         ),
     ),
@@ -177,37 +177,29 @@ def read_archive(archive: Archive, files: list[Path]) -> dict[str, bytes]:
     Raises:
         DamagedFileError: the contents are not what was published.
     """
-    parts = dict[str, bytes]()
-    for file in files:
-        try:
-            parts |= _unpack(archive, file)
-        except Exception as error:  # readers of archives raise many kinds of error for other files
-            raise DamagedFileError(archive, file, f"cannot be read ({reason(error)})") from None
-    for number, (name, digest) in enumerate(archive.parts.items()):
-        content = parts.get(name, b"")
-        found = hashlib.sha256(content).hexdigest()
-        if found != digest:
-            inside = f" in {name}" if len(files) < len(archive.parts) else ""
-            fault = (
-                f"is not what was published: {len(content):,} bytes{inside} with sha256 {found[:8]}, not {digest[:8]}"
-            )
-            raise DamagedFileError(archive, files[number % len(files)], fault)
-    return parts
+    if archive.sha256 and files[0].name == archive.name:
+        # verified before it is unpacked, because a prepared tar file can keep tarfile busy for hours
+        packed = _read_verified(archive, files[0], archive.sha256, open)
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            members = {part: tar.extractfile(f"{archive.folder}/{part}") for part in archive.parts}
+            return {part: cast("IO[bytes]", member).read() for part, member in members.items()}
+    return {
+        part: _read_verified(archive, file, sha256, gzip.open if file.suffix == ".gz" else open)
+        for file, (part, sha256) in zip(files, archive.parts.items(), strict=True)
+    }
 
 
-def _unpack(archive: Archive, file: Path) -> dict[str, bytes]:
-    is_unpacked = file.name != archive.name
-    if file.name.endswith(".tar.gz") and not is_unpacked:
-        found = dict[str, bytes]()
-        with tarfile.open(file) as tar:
-            for member in islice(tar, MAX_MEMBERS):  # a list of all could fill the memory
-                if (part := Path(member.name).name) in archive.parts:
-                    if not member.isfile():
-                        raise ValueError(f"{part} is no file")
-                    found[part] = cast("IO[bytes]", tar.extractfile(member)).read(MAX_BYTES)
-        return found
-    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
-        return {file.name if is_unpacked else next(iter(archive.parts)): content.read(MAX_BYTES)}
+def _read_verified(archive: Archive, file: Path, sha256: str, open_file: Callable[..., Any]) -> bytes:
+    try:
+        with open_file(file, "rb") as stream:
+            content = cast("bytes", stream.read(MAX_BYTES))
+    except Exception as error:  # gzip raises many kinds of error for other files
+        raise DamagedFileError(archive, file, f"cannot be read ({reason(error)})") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        fault = f"is not what was published: {len(content):,} bytes with sha256 {found[:8]}, not {sha256[:8]}"
+        raise DamagedFileError(archive, file, fault)
+    return content
 
 
 def fetch_archive(archive: Archive, folder: Path) -> Path:
