@@ -399,6 +399,103 @@ def test_pages_are_read_from_the_cache_with_what_was_said(tmp_path):
     assert first.notes == again.notes != ()
 
 
+def color_tiff(pages, strips=2, tile=0, orientation=1):
+    """An uncompressed TIFF with pages (H, W, 3) of 16 bits, in strips or in tiles; Pillow does not write them."""
+    content, link = bytearray(b"II*\0" + bytes(4)), 4
+    for page in pages.astype("<u2"):
+        (height, width), cut = page.shape[:2], tile or len(page) // strips
+        parts = [page[row : row + cut] for row in range(0, height, cut)]
+        if tile:
+            parts = [part[:, column : column + tile] for part in parts for column in range(0, width, tile)]
+            parts = [numpy.pad(part, [(0, tile - part.shape[0]), (0, tile - part.shape[1]), (0, 0)]) for part in parts]
+        places = []
+        for part in parts:
+            places.append(len(content))
+            content += part.tobytes()
+        tags = {256: [width], 257: [height], 258: [16] * 3, 259: [1], 262: [2], 274: [orientation], 277: [3]}
+        tags |= {322: [tile], 323: [tile]} if tile else {278: [cut]}
+        tags |= {324 if tile else 273: places, 325 if tile else 279: [part.nbytes for part in parts]}
+        entries = b""
+        for tag, values in sorted(tags.items()):
+            packed = struct.pack(f"<{len(values)}I", *values)
+            if len(values) > 1:
+                packed, content = struct.pack("<I", len(content)), content + packed
+            entries += struct.pack("<HHI", tag, 4, len(values)) + packed
+        struct.pack_into("<I", content, link, len(content))
+        content += struct.pack("<H", len(tags)) + entries + bytes(4)
+        link = len(content) - 4
+    return bytes(content)
+
+
+@pytest.mark.parametrize("layout", [{}, {"strips": 1}, {"tile": 16}], ids=["strips", "strip", "tiles"])
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 3), (8, 1)])
+def test_tiff_pages_of_16_bits_in_color_are_read_in_every_layout(tmp_path, layout, orientation, turns):
+    values = numbers(4095, shape=(SIDE, 2 * SIDE, 3))
+    path = fill(tmp_path / "in", color_tiff(values, orientation=orientation, **layout), suffix="tif")
+    data = folder(path=path, size=None, colour=True)
+    found = torch.cat([data.batch(split.x) for split in data.splits]).numpy()
+    wanted = numpy.rot90(values, turns, axes=(1, 2)).transpose(0, 3, 1, 2) / 4095
+    numpy.testing.assert_allclose(numpy.sort(found, axis=0), numpy.sort(wanted, axis=0), atol=1e-6)
+
+
+class CountedFile(io.BytesIO):
+    opened, read_bytes = 0, 0
+
+    def __init__(self, content):
+        super().__init__(content)
+        CountedFile.opened += 1
+
+    def read(self, size=-1):
+        content = super().read(size)
+        CountedFile.read_bytes += len(content)
+        return content
+
+
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "gif"])
+def test_the_work_for_a_page_does_not_grow_with_the_number_of_pages(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(images, "IMAGES_PER_WRITE", 4)
+    monkeypatch.setattr("PIL.ImageFile.MAXBLOCK", 512)  # bytes that Pillow reads at once
+
+    def work(count):
+        if kind == "16 bits":
+            content = color_tiff(numbers(4095, count=count, shape=(SIDE, SIDE, 3)))
+        else:
+            suffix = "gif" if kind == "gif" else "tif"
+            content = Path(pages(tmp_path / str(count), 1, count, suffix), f"00.{suffix}").read_bytes()
+        monkeypatch.setattr(CountedFile, "opened", 0)
+        monkeypatch.setattr(CountedFile, "read_bytes", 0)
+        file = images.ImageFile("a", lambda: CountedFile(content))
+        found = images.survey([file], "auto", size=None, colour=True)
+        assert len([*images.decode([file], found, size=None, colour=True)]) == count
+        return CountedFile.opened, CountedFile.read_bytes / count
+
+    (few_opened, few), (many_opened, many) = work(20), work(80)
+    assert few_opened == many_opened == 2
+    assert many < 1.2 * few
+
+
+def test_files_of_many_pages_and_of_one_are_decoded_in_their_order(monkeypatch):
+    monkeypatch.setattr(images, "IMAGES_PER_WRITE", 4)
+    counts = [1, 2, 6, 1, 1, 1, 1, 1, 7, 9, 1]
+
+    def image(number):
+        made = [Image.new("L", (2, 2), 20 * number + page) for page in range(counts[number])]
+        made[0].save(content := io.BytesIO(), "TIFF", save_all=True, append_images=made[1:])
+        return images.ImageFile(str(number), lambda: io.BytesIO(content.getvalue()))
+
+    files = [image(number) for number in range(len(counts))]
+    found = images.survey(files, "auto", size=None, colour=False)
+    decoded = [(number, int(x[0, 0, 0])) for number, x in images.decode(files, found, size=None, colour=False)]
+    assert decoded == [(number, 20 * number + page) for number, count in enumerate(counts) for page in range(count)]
+
+
+def test_a_tiff_of_too_many_pages_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_PAGES", 20)
+    assert folder(path=pages(tmp_path / "in", 1, 20, "tif")).notes
+    with pytest.raises(ValueError, match=r"00\.tif: .*more than 20 pages; divide it into several files"):
+        folder(path=pages(tmp_path / "in", 1, 21, "tif"))
+
+
 def test_previews_are_left_out_and_counted(tmp_path):
     photographs = [Image.fromarray(x) for x in numbers(255, dtype="uint8", shape=(SIDE, SIDE, 3))]
     contents = [(one, {"format": "MPO", "save_all": True, "append_images": [one]}) for one in photographs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, Final, Literal, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ EVEN_BITS: Final = (8, 10, 12, 14, 16)  # of a camera or a scanner
 LUMA: Final = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey level: ITU-R BT.601, as in Pillow
 WHITE_IS_ZERO: Final = 0
 SUBFILE_TYPE: Final = 254
+MAX_PAGES: Final = 100_000  # of a TIFF: Pillow compares the place of each page with those of all before
 NO_PAGE: Final = 1 | 4  # in SUBFILE_TYPE: a page in a lower resolution, or a mask
 
 # images up to MAX_PIXELS are wanted, larger ones are refused by check_pixels
@@ -81,13 +83,22 @@ def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
     """The numbers of the pages or frames of an open image that are read, and how many are not.
 
     Previews are not read: pages of a TIFF in a lower resolution, masks, and what a camera adds to a JPEG.
+
+    Raises:
+        ValueError: a TIFF has more than ``MAX_PAGES`` pages.
     """
-    count = int(getattr(image, "n_frames", 1))
-    if count == 1 or image.format == "MPO":
-        return [0], count - 1
-    pages = list(range(count))
     if image.format == "TIFF":
-        pages = [page for page in pages if not read_tag(image, page, SUBFILE_TYPE, 0) & NO_PAGE] or [0]
+        count, pages = 0, list[int]()
+        with suppress(EOFError):  # after the last page
+            while count <= MAX_PAGES:
+                if not read_tag(image, count, SUBFILE_TYPE, 0) & NO_PAGE:
+                    pages.append(count)
+                count += 1
+            raise ValueError(f"it has more than {MAX_PAGES:,} pages; divide it into several files")
+        pages = pages or [0]
+    else:
+        count = int(getattr(image, "n_frames", 1))
+        pages = [0] if image.format == "MPO" else [*range(count)]
     return pages, count - len(pages)
 
 

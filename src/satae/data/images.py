@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain, groupby
 from pathlib import Path
 from threading import Condition
 from typing import BinaryIO, Final, NamedTuple, TypeVar
@@ -231,27 +232,27 @@ def decode(
     Raises:
         ValueError: an image cannot be read.
     """
+    from tqdm import tqdm
+
     budget = _PixelBudget()
 
-    def load(part: tuple[int, list[int]]) -> list[tuple[int, Pixels]]:
-        number, pages = part
+    def load(number: int) -> Iterator[tuple[int, Pixels]]:
         with open_image(files[number]) as (image, stream), budget.take(image.width * image.height):
-            loaded = []
-            for page in pages:
+            for page in found.pages[number]:
                 image.seek(page)
-                loaded.append((number, to_pixels(image, size, colour, found.rendering, stream)))
-            return loaded
+                yield number, to_pixels(image, size, colour, found.rendering, stream)
 
     few = IMAGES_PER_WRITE if size else max(1, min(IMAGES_PER_WRITE, PIXELS_AT_ONCE // found.largest))
-    most = min(few, max(map(len, found.pages)))  # pages that are decoded one after the other
-    parts = [
-        (number, pages[start : start + most])
-        for number, pages in enumerate(found.pages)
-        for start in range(0, len(pages), most)
-    ]
-    for done in _in_threads(load, parts, few // most, "decoding"):
-        for loaded in done:
-            yield from loaded
+    for has_many, group in groupby(range(len(files)), lambda number: len(found.pages[number]) > few):
+        numbers = [*group]
+        if has_many:  # pages are read one after the other: to open the file again is to walk over all pages before
+            for number in numbers:
+                bar = tqdm(load(number), "decoding", len(found.pages[number]), unit=" pages", disable=None, leave=False)
+                yield from bar
+        else:
+            at_once = few // max(len(found.pages[number]) for number in numbers)
+            for done in _in_threads(lambda number: [*load(number)], numbers, at_once, "decoding"):
+                yield from chain.from_iterable(done)
 
 
 def decode_once(

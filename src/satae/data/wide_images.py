@@ -6,7 +6,8 @@ import io
 import re
 import struct
 import zlib
-from typing import BinaryIO, Final
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import PIL.Image
@@ -21,15 +22,24 @@ BITS_PER_SAMPLE: Final = 258
 PHOTOMETRIC: Final = 262
 SAMPLE_FORMAT: Final = 339
 WIDTH: Final = 256
+HEIGHT: Final = 257
 COMPRESSION: Final = 259
+FILL_ORDER: Final = 266
 LOSSLESS: Final = (1, 5, 8, 32773, 32946)  # none, LZW, deflate, PackBits, deflate
 SAMPLES_PER_PIXEL: Final = 277
+ROWS_PER_STRIP: Final = 278
 PLANES: Final = 284
 PREDICTOR: Final = 317
 HORIZONTAL_DIFFERENCES: Final = 2
 TILE_WIDTH: Final = 322
-SHORT: Final = 3  # types of tags
-LONG: Final = 4
+TILE_HEIGHT: Final = 323
+STRIP_PLACES: Final = 273
+STRIP_COUNTS: Final = 279  # of bytes
+TILE_PLACES: Final = 324
+TILE_COUNTS: Final = 325
+COPIED_TAGS: Final = (HEIGHT, COMPRESSION, FILL_ORDER, ROWS_PER_STRIP, TILE_HEIGHT)
+LONG: Final = 4  # a type of tag
+MAX_BYTES: Final = 2**30  # of a page of 16 bits in color
 GREY_TAGS: Final = {  # of a grey image of 16 bits without differences
     BITS_PER_SAMPLE: 16,
     PHOTOMETRIC: 1,
@@ -157,9 +167,11 @@ def _read_png_of_16_bits(stream: BinaryIO) -> np.ndarray | None:
 def _read_tiff_of_16_bits(image: PIL.Image.Image, stream: BinaryIO) -> np.ndarray | None:
     """The numbers (H, W, 3) of a page with 16 bits of red, green and blue, of which Pillow reads 8; None for others.
 
-    In a copy of the file, the tags of the page say that it is a grey image three times as wide, which Pillow reads.
+    The bytes of the page are copied to a file whose tags say that it is a grey image three times as wide, which Pillow
+    reads. A file has many pages, so that only those bytes are read.
     """
-    width, height = image.size
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    width, height = read_tag(image, None, WIDTH, 0), read_tag(image, None, HEIGHT, 0)
     is_differences = read_tag(image, None, PREDICTOR, 1) == HORIZONTAL_DIFFERENCES
     is_known = (
         image.mode == "RGB"
@@ -167,34 +179,45 @@ def _read_tiff_of_16_bits(image: PIL.Image.Image, stream: BinaryIO) -> np.ndarra
         and read_tag(image, None, PLANES, 1) == 1
         and read_tag(image, None, SAMPLE_FORMAT, 1) == 1
         and read_tag(image, None, COMPRESSION, 1) in LOSSLESS
-        and not (is_differences and read_tag(image, None, TILE_WIDTH, 0))
+        and not (is_differences and TILE_WIDTH in tags)
         and 3 * width * height <= 2 * (PIL.Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
     )
-    stream.seek(0)
-    content = bytearray(stream.read()) if is_known else bytearray()
-    order = "<" if content[:2] == b"II" else ">"
-    if len(content) < 8 or struct.unpack_from(f"{order}H", content, 2)[0] != 42:  # 43 is BigTIFF
+    size = stream.seek(0, io.SEEK_END)
+    place_tag, count_tag = (TILE_PLACES, TILE_COUNTS) if TILE_WIDTH in tags else (STRIP_PLACES, STRIP_COUNTS)
+    places, counts = tags.get(place_tag, ()), tags.get(count_tag, (size,))
+    if (
+        not is_known
+        or len(places) != len(counts)
+        or not all(isinstance(number, int) and 0 <= number <= size for number in (*places, *counts))
+        or sum(counts) > min(size, MAX_BYTES)
+    ):
         return None
+    body = bytearray()
+    copied = {tag: [read_tag(image, None, tag, 0)] for tag in COPIED_TAGS if tag in tags}
+    entries = {**copied, WIDTH: [3 * width], place_tag: [], count_tag: [*counts]}
+    entries |= {tag: [value] for tag, value in GREY_TAGS.items()}
+    if TILE_WIDTH in tags:
+        entries[TILE_WIDTH] = [3 * read_tag(image, None, TILE_WIDTH, 0)]
+    for place, count in zip(places, counts, strict=True):
+        stream.seek(place)
+        entries[place_tag].append(8 + len(body))
+        body += stream.read(count)
+    stream.seek(0)
+    order, start = ("<", b"II*\0") if stream.read(2) == b"II" else (">", b"MM\0*")
+    page = struct.pack(f"{order}H", len(entries))
     try:
-        (place,) = struct.unpack_from(f"{order}I", content, 4)
-        for _ in range(image.tell()):
-            (count,) = struct.unpack_from(f"{order}H", content, place)
-            (place,) = struct.unpack_from(f"{order}I", content, place + 2 + 12 * count)
-        (count,) = struct.unpack_from(f"{order}H", content, place)
-        for entry in range(place + 2, place + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", content, entry)
-            if tag in GREY_TAGS:
-                struct.pack_into(f"{order}HHIHH", content, entry, tag, SHORT, 1, GREY_TAGS[tag], 0)
-            elif tag in (WIDTH, TILE_WIDTH):
-                (value,) = struct.unpack_from(f"{order}{'H' if kind == SHORT else 'I'}", content, entry + 8)
-                struct.pack_into(f"{order}HHII", content, entry, tag, LONG, 1, 3 * value)
-        struct.pack_into(f"{order}I", content, place + 2 + 12 * count, 0)  # no further page
-        struct.pack_into(f"{order}I", content, 4, place)
+        for tag, values in sorted(entries.items()):
+            packed = struct.pack(f"{order}{len(values)}I", *values)
+            if len(values) > 1:
+                body += packed
+                packed = struct.pack(f"{order}I", 8 + len(body) - len(packed))
+            page += struct.pack(f"{order}HHI", tag, LONG, len(values)) + packed
     except struct.error:
         return None
+    content = start + struct.pack(f"{order}I", 8 + len(body)) + body + page + bytes(4)
     with PIL.Image.open(io.BytesIO(content), formats=("TIFF",)) as grey:
-        values = np.asarray(grey).astype(np.uint16).reshape(height, width, 3)
-    return np.cumsum(values, axis=1, dtype=np.uint16) if is_differences else values
+        wide = np.asarray(grey).astype(np.uint16).reshape(height, width, 3)
+    return np.cumsum(wide, axis=1, dtype=np.uint16) if is_differences else wide
 
 
 def _read_grey_png(width: int, height: int, filtered: bytes) -> np.ndarray:
