@@ -45,15 +45,15 @@ class ComposedRun(NamedTuple):
 
     def process_options(self, directory: Path) -> DictConfig:
         """Hydra's own options for the process that makes the run in a directory, without interpolations."""
-        with _hydra_options(self.composed, runtime={"output_dir": str(directory)}) as composed:
+        with _hydra_options(self.composed, runtime={"output_dir": str(directory)}):
             used = ("job", "job_logging", "output_subdir", "verbose")
-            options = {key: _plain(composed.hydra[key]) for key in used}
+            options = {key: _plain(self.composed.hydra[key]) for key in used}
             return OmegaConf.create({**options, "job_logging": _with_known_handlers(options["job_logging"])})
 
     def launcher_options(self, sweep: Path) -> dict[str, Any]:
         """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
-        with _hydra_options(self.composed, sweep={"dir": str(sweep)}) as composed:
-            options: dict[str, Any] = _plain(composed.hydra.launcher)
+        with _hydra_options(self.composed, sweep={"dir": str(sweep)}):
+            options: dict[str, Any] = _plain(self.composed.hydra.launcher)
             return options
 
     def multirun_text(self, words: Sequence[str], sweep: Path) -> str:
@@ -193,7 +193,8 @@ def config_text(run: ComposedRun, part: str, package: str | None, resolve: bool)
     Raises:
         ConfigError: the node does not exist.
     """
-    with _hydra_options(run.composed) as shown:
+    shown = run.composed
+    with _hydra_options(shown):
         if part == "job":
             shown = _without_hydra(shown)
         elif part == "hydra":
@@ -251,7 +252,10 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
         if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
             raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
-        with _hydra_options(composed, job={} if number is None else {"num": number, "id": str(number)}) as composed:
+        if number is not None:
+            with open_dict(composed.hydra):
+                composed.hydra.job.update(num=number, id=str(number))
+        with _hydra_options(composed):
             key = RUN_FOLDER if number is None else SWEEP_FOLDER
             typed = OmegaConf.select(composed, key)
             if not typed:
@@ -329,19 +333,19 @@ def _with_known_handlers(job_logging: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _hydra_options(composed: DictConfig, **sections: dict[str, Any]) -> Iterator[DictConfig]:
-    """A copy with some of Hydra's own options set, which ``${hydra:...}`` finds until the context ends."""
-    composed = composed.copy()
-    with read_write(composed.hydra), open_dict(composed.hydra):
-        for section, values in sections.items():
-            composed.hydra[section].update(values)
-    current = HydraConfig.instance()
-    before = current.cfg
-    current.set_config(composed)
+def _hydra_options(composed: DictConfig, **sections: dict[str, Any]) -> Iterator[None]:
+    """Set some of Hydra's own options, and let ``${hydra:...}`` find them, until the context ends."""
+    hydra, current = composed.hydra, HydraConfig.instance()
+    before, outer = {section: hydra[section].copy() for section in sections}, current.cfg
     try:
-        yield composed
+        with open_dict(hydra):
+            for section, values in sections.items():
+                hydra[section].update(values)
+        current.cfg = composed  # type: ignore[assignment]  # HydraConfig.set_config would copy all options
+        yield
     finally:
-        current.cfg = before
+        current.cfg = outer
+        hydra.update(before)
 
 
 @contextmanager
