@@ -82,7 +82,7 @@ def check_same(run, whole):
     assert read(run / "run.json")["status"] == "finished"
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 11])
+@pytest.mark.parametrize("steps", [1, 3, 9, 11])
 def test_an_interrupted_run_resumes_to_the_same_end(whole, tmp_path, monkeypatch, steps):
     words, undisturbed = whole
     stop_after(monkeypatch, steps)

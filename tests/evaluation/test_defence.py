@@ -34,6 +34,7 @@ SMALL = (
     *("evaluation=defence", "defence.samples=40", "defence.epsilons=[0.1]", "defence.steps=5", "defence.restarts=1"),
     *("defence.queries=10", "defence.temperatures=[10]", "threads=1"),
 )
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 UNCONTROLLED = (*SMALL, "defence.control=false")
 
 

@@ -32,6 +32,7 @@ from satae.sweeps.manifest import Manifest, write_manifest
 from satae.sweeps.text import format_deviation
 
 PARTS = EVALUATION_PARTS.names()
+pytestmark = pytest.mark.usefixtures("blank_pictures")  # those of measured_digits and measured_plane are drawn
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,7 +54,7 @@ def run(digits, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def all_parts(digits, tmp_path_factory):
+def measured_digits(digits, tmp_path_factory):
     """A run of which every part has been measured, and what the program printed."""
     run = shutil.copytree(digits, tmp_path_factory.mktemp("all") / "run")
     return run, typed(run.parent, "run=run", *QUICK)
@@ -64,8 +65,13 @@ def plane(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("plane"), tiny=PLANE)
 
 
-def test_the_program_measures_all_parts_of_a_run(all_parts):
-    run, outcome = all_parts
+@pytest.fixture(scope="module")
+def measured_plane(plane):
+    return typed(plane, "run=.", *QUICK, "manifold.other=auto")
+
+
+def test_the_program_measures_all_parts_of_a_run(measured_digits):
+    run, outcome = measured_digits
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[-4:] == [
         "results      run/evaluation",
@@ -157,8 +163,8 @@ def test_energy_is_compared_with_inputs_that_are_no_data(run):
     assert {row["n"] for row in rows} == {"100"}
 
 
-def test_data_in_the_plane_have_a_map_and_an_area_and_notes_on_the_rest(plane):
-    outcome = typed(plane, "run=.", *QUICK, "manifold.other=auto")
+def test_data_in_the_plane_have_a_map_and_an_area_and_notes_on_the_rest(plane, measured_plane):
+    outcome = measured_plane
     assert outcome.code == 0
     assert "no ssim: inputs of 2 are not grey or color images" in outcome.out
     assert "no accuracies: the data have no labels" in outcome.out
@@ -168,7 +174,7 @@ def test_data_in_the_plane_have_a_map_and_an_area_and_notes_on_the_rest(plane):
     rows = {row["measure"]: float(row["value"]) for row in table(outcome.out, "measure")}
     final = read(plane / "metrics.json")
     assert rows["low_energy_area"] == pytest.approx(final["valid/low_energy_area"], rel=1e-3)
-    assert (plane / "evaluation" / "manifold_map.png").is_file()
+    Image.open(plane / "evaluation" / "manifold_map.png").verify()
 
 
 def test_one_input_is_enough(run):
@@ -222,8 +228,8 @@ def test_the_csv_file_is_one_tidy_table(plane):
     assert rows[4]["auroc"] == ""
 
 
-def test_tensorboard_shows_each_number_once_after_repeated_measurements(all_parts, tmp_path):
-    run = shutil.copytree(all_parts[0], tmp_path / "run")
+def test_tensorboard_shows_each_number_once_after_repeated_measurements(measured_digits, tmp_path):
+    run = shutil.copytree(measured_digits[0], tmp_path / "run")
     assert typed(run, "run=.", *QUICK, "seed=1", "evaluation=denoising,code,manifold").code == 0
     sizes = dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
     found = EventAccumulator(str(run / "evaluation"), size_guidance=sizes).Reload()
@@ -294,10 +300,11 @@ def test_an_unreadable_result_is_measured_again(run):
     assert read(path)["tables"] == whole["tables"]
 
 
-def test_results_do_not_depend_on_the_batch_size(all_parts, run):
+def test_results_do_not_depend_on_the_batch_size(measured_digits, run):
     assert typed(run, "run=.", *QUICK, "batch_size=7").code == 0
     found = [
-        [read(place / "evaluation" / f"{part}.json")["headline"] for part in PARTS] for place in (all_parts[0], run)
+        [read(place / "evaluation" / f"{part}.json")["headline"] for part in PARTS]
+        for place in (measured_digits[0], run)
     ]
     for one, other in zip(*found, strict=True):
         for name in [name for name, value in one.items() if isinstance(value, str)]:  # a verdict, a norm, a unit

@@ -8,6 +8,7 @@ from satae.robustness.estimates import fraction_estimate
 from satae.robustness.masking_checks import fewest_inputs, is_rare
 
 NO_TEST_LABELS = "the test split has no labels; split=valid has"
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 
 @pytest.fixture(scope="module")

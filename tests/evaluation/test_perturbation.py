@@ -21,6 +21,7 @@ from satae.robustness.ibp import CertifiedBound
 from satae.robustness.largest_change import LargestChange
 
 SMALL = ("evaluation=perturbation", "perturbation.samples=20", "perturbation.steps=10", "perturbation.restarts=1")
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 
 @pytest.fixture(scope="module", params=["arch=mlp", "arch=conv"])
