@@ -21,7 +21,7 @@ import satae
 from satae import datasets, evaluate, export, report, train
 from satae.cli import flags
 from satae.cli.compose import compose_runs
-from satae.cli.overrides import read_run_options
+from satae.cli.run_options import read_run_options
 from satae.config.registry import choice_names, conf_folder
 from satae.config.schema import GROUPS, PRESETS, Config, default_choice
 from satae.experiment import experiment

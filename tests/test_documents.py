@@ -12,7 +12,7 @@ from program import ROOT
 
 from satae import datasets, evaluate, report
 from satae.cli.compose import compose_runs
-from satae.cli.overrides import read_run_options
+from satae.cli.run_options import read_run_options
 from satae.data.published import PUBLISHED_SETS, is_complete
 from satae.experiment.before_training import check_config
 

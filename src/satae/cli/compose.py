@@ -23,7 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from satae.cli import overrides
 from satae.cli.app import FULL_ERROR, warn_of_repetition
-from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER, check_writable
+from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER
+from satae.cli.run_options import check_writable
 from satae.cli.typed_text import keep_text, looks_like_number, quote_value
 from satae.config import Config, ConfigError, validate
 from satae.config.schema import PRESETS, TRAINING, Schema, chosen_names

@@ -15,7 +15,8 @@ from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import SWEEP_FOLDER, RunOptions, key_of, names_data_file, read_run_options, task_overrides
+from satae.cli.overrides import SWEEP_FOLDER, key_of, task_overrides
+from satae.cli.run_options import RunOptions, names_data_file, read_run_options
 from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
 from satae.config.schema import all_path_options, check_changes, flatten, with_absolute_paths
@@ -59,21 +60,22 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     names = {"config_name": flags.config_name, "config_dir": flags.config_dir}
     grids = [add_grid(words, options.multirun, **names) for words in options.commands]
     options = options._replace(commands=[words for words, _ in grids], multirun=any(several for _, several in grids))
-    if options.multirun and options.resumed is not None:
+    if options.multirun and options.stored_config is not None:
         raise ConfigError("hydra.mode=MULTIRUN: resume= resumes one run; leave one of them out")
     runs, varied = compose_runs(*options.commands, multirun=options.multirun, **names)
     if options.multirun:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
-    if options.resumed is not None:
-        check_changes(options.resumed, run.config, all_path_options())  # files may move; the fingerprint is compared
+    if options.stored_config is not None:
+        # files may move; the fingerprint is compared
+        check_changes(options.stored_config, run.config, all_path_options())
     elif (run.folder / RECORD_FILE).exists():
         remedy = f"name another folder, resume the run (resume={run.folder}), or delete it"
         raise ConfigError(f"{run.folder} holds a run already; {remedy}")
     job = _job(run, run.folder, options, command)
-    if options.resumed is None:
+    if options.stored_config is None:
         own_files.check_new_run(run.folder, job.other_names)
-    return Plan([job._replace(resume=options.resumed is not None)], run, command)
+    return Plan([job._replace(resume=options.stored_config is not None)], run, command)
 
 
 def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
@@ -189,8 +191,8 @@ def worst_exit_code(plan: Plan) -> int:
 def _count_runs(plan: Plan) -> str:
     """How many runs a sweep has, and how many of them are skipped, resume or are new."""
     left = plan.jobs_to_run
-    done, resumed = len(plan.jobs) - len(left), sum(job.resume for job in left)
-    counts = {"done already (skipped)": done, "resumed": resumed, "new": len(left) - resumed}
+    done, resuming = len(plan.jobs) - len(left), sum(job.resume for job in left)
+    counts = {"done already (skipped)": done, "resumed": resuming, "new": len(left) - resuming}
     return f"{count_words(len(plan.jobs), 'run')}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
 
 
