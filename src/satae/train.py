@@ -64,8 +64,8 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
-    resumed = latest_checkpoint(record.directory) if record.is_resumed else None
-    experiment = Experiment.from_state(config, resumed) if resumed else Experiment.from_config(config)
+    stored = latest_checkpoint(record.directory) if record.is_resumed else None
+    experiment = Experiment.from_state(config, stored) if stored else Experiment.from_config(config)
     done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (
@@ -75,12 +75,12 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         record.add(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.describe())
         console.info(experiment.summary())
         if record.is_resumed:
-            console.info(f"resuming from {experiment.describe_position() if resumed else 'the start: no checkpoint'}")
-        if not resumed:
+            console.info(f"resuming from {experiment.describe_position() if stored else 'the start: no checkpoint'}")
+        if not stored:
             logger.log_command(record.overrides if name else record.command)
-        for warning in startup_warnings(experiment, resumed):
+        for warning in startup_warnings(experiment, stored):
             console.warn(warning)
-        best = best_so_far(experiment, resumed, record.directory, console.warn) if resumed else None
+        best = best_so_far(experiment, stored, record.directory, console.warn) if stored else None
         checkpoints = CheckpointManager(record.directory, config.checkpoint, best)
 
         for epoch in experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step)):

@@ -139,10 +139,10 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 
 
 @torch.no_grad()
-def startup_warnings(experiment: Experiment, resumed: State | None = None) -> list[str]:
+def startup_warnings(experiment: Experiment, state: State | None = None) -> list[str]:
     """Warnings about what trains nothing, is not read, is slow, does not fit the data, or may never learn."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
-    if resumed and (jump := alpha_jump(experiment, resumed)):
+    if state and (jump := alpha_jump(experiment, state)):
         lines.append(jump)
     if config.alpha and not f_c.trains:
         lines.append(
