@@ -97,7 +97,8 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
 
     sweep = options.sweep or runs[0].folder
     existing = {run.name: run for run in read_runs(sweep)}
-    varied = read_manifest(sweep).with_varied(list(varied)).varied
+    manifest = read_manifest(sweep)
+    varied = manifest.with_varied(list(varied)).varied
     choices_of = [flat_choices(run.config) for run in runs]
     moved = [
         first_paths(run.config, own, [*existing.values()], varied) for run, own in zip(runs, choices_of, strict=True)
@@ -108,12 +109,12 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
         runs = [runs[number] for number in last]
         choices_of, moved = [choices_of[number] for number in last], [moved[number] for number in last]
     requested = [RequestedRun(task_overrides(run.overrides), own) for run, own in zip(runs, choices_of, strict=True)]
-    earlier = read_manifest(sweep).words
+    earlier = manifest.words
     typed = [word for word in options.commands[-1] if key_of(word) != SWEEP_FOLDER] if not options.rerun_of else []
     names = assign_run_names(
         requested, [*existing.values()], varied, typed=typed, earlier=earlier[-1] if earlier else ()
     )
-    own_files.check_sweep(sweep, {*names, *read_manifest(sweep).run_names})
+    own_files.check_sweep(sweep, {*names, *manifest.run_names})
     planned = [
         _job(run, sweep / name, options, command)._replace(first_paths=paths)
         for run, name, paths in zip(runs, names, moved, strict=True)
@@ -150,7 +151,6 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     left = plan.jobs_to_run
     if plan.sweep is not None:
         output.drop_unread_output()
-    if plan.sweep is not None:
         print(_count_runs(plan), flush=True)  # noqa: T201
     if left:
         jobs.check_log(plan.first.process_options)
