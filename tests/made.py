@@ -6,6 +6,7 @@ import random
 import yaml
 
 from benchmarks.report_size import RECORD, png
+from satae.sweeps.results import run_directories, try_read_run
 
 CONFIG = {
     "act": {"name": "relu"},
@@ -53,6 +54,11 @@ def sweep(folder, acts=("relu", "satlin"), alphas=(0.0, 0.01, 0.1, 1.0), seeds=(
             for seed in seeds:
                 whole(folder / f"act={act},alpha={alpha:g},seed={seed}", act=act, alpha=alpha, seed=seed)
     return folder
+
+
+def read_all(sweep):
+    """The runs of a sweep, unreadable ones too."""
+    return [try_read_run(directory) for directory in run_directories(sweep)]
 
 
 def chosen(choices):

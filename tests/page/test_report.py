@@ -32,7 +32,6 @@ from satae.sweeps.csv_files import STATISTICS_COLUMNS, groups_csv
 from satae.sweeps.results import read_run
 from satae.sweeps.series import MAX_SERIES, compare, spread_evenly
 from satae.sweeps.table import print_sweep
-from satae.sweeps.tensorboard_sweep import finish_sweep
 from satae.sweeps.text import NOTHING, format_change, format_duration, format_number, format_statistics
 from satae.training.metric_titles import FVU, SATURATED, TOTAL
 
@@ -388,7 +387,7 @@ def test_metrics_at_the_ends_of_float64_end_in_a_report_and_a_table(tmp_path, ca
     outcome = typed(str(tmp_path))
     assert (outcome.code, outcome.out) == (0, f"{tmp_path}/report/index.html\n")
     assert re.fullmatch(r"(warning: not drawn: [a-z_, ]+ \((Overflow|Value)Error: [^\n]+\n)?", outcome.err)
-    print_sweep(tmp_path, finish_sweep(tmp_path), sorted(tmp_path.glob("alpha=*")))
+    print_sweep(tmp_path, made.read_all(tmp_path), sorted(tmp_path.glob("alpha=*")))
     assert "finished" in capsys.readouterr().out
 
 

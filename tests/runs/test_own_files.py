@@ -10,18 +10,19 @@ import subprocess
 
 import evaluated
 import pytest
+from made import read_all
 from program import ROOT, TINY, Outcome, files, here, typed
 
 from satae import datasets, evaluate, export, report, train
-from satae.cli.overrides import ConfigError
 from satae.config.schema import Checkpoints
+from satae.errors import ConfigError
 from satae.evaluation.result import describe_replaced, read_if_current
 from satae.messages import quote_word
 from satae.runs import layout
 from satae.runs.own_files import check_evaluation, check_new_run, check_run, check_sweep
 from satae.sweeps import tensorboard_sweep
 from satae.sweeps.manifest import read_manifest
-from satae.sweeps.results import run_directories, try_read_run
+from satae.sweeps.results import try_read_run
 from satae.sweeps.table import print_sweep, result_line
 from satae.training import checkpoint
 
@@ -276,7 +277,7 @@ def strange(sweep):
 
 
 def test_a_table_prints_no_control_characters(strange, capsys):
-    print_sweep(strange, [try_read_run(path) for path in run_directories(strange)], [strange / f"d{BAD}"])
+    print_sweep(strange, read_all(strange), [strange / f"d{BAD}"])
     outcome = check_printed(Outcome(0, *capsys.readouterr()))
     assert "failed " in outcome.out
     assert "resume with: satae-train $'sweep=" in outcome.out

@@ -6,11 +6,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from made import run
+from made import read_all, run
 from tensorboard_server import served
 from torch.utils.tensorboard import SummaryWriter
 
-from satae.sweeps.tensorboard_sweep import finish_sweep, update_run
+from satae.sweeps.tensorboard_sweep import show_sweep, update_run
 
 READERS = {"fast": ["--load_fast=true"], "slow": ["--load_fast=false"]}
 BAND = "over seeds/alpha=0.1"
@@ -85,9 +85,9 @@ def test_an_open_tensorboard_shows_added_values(tmp_path):
         pytest.skip("the slow reader keeps what it has read of it")
     for alpha in (0.0, 0.1):
         end(begin(tmp_path, alpha, 0))
-    finish_sweep(tmp_path)
+    show_sweep(tmp_path, read_all(tmp_path))
     with served(tmp_path, "--reload_interval", "1") as tensorboard:
         tensorboard.comes_to([("alpha", [0, 0.1])], domain)
         end(begin(tmp_path, 1.0, 0))
-        finish_sweep(tmp_path)
+        show_sweep(tmp_path, read_all(tmp_path))
         tensorboard.comes_to([("alpha", [0, 0.1, 1])], domain)

@@ -1,13 +1,14 @@
 import csv
 import re
 import sys
+from operator import attrgetter
 
 import pytest
-from made import run
+from made import read_all, run
 
-from satae.runs.layout import RUNS_CSV_FILE
 from satae.sweeps import manifest
-from satae.sweeps.results import read_runs, run_directories, try_read_run
+from satae.sweeps.csv_files import runs_csv
+from satae.sweeps.results import read_runs
 from satae.sweeps.table import print_sweep
 from satae.training.metric_titles import TABLE_METRICS, column_title
 
@@ -22,8 +23,13 @@ def sweep(tmp_path):
     return tmp_path
 
 
+def csv_rows(sweep):
+    text = runs_csv(read_all(sweep), attrgetter("name")).decode()
+    return list(csv.DictReader(text.splitlines(keepends=True)))
+
+
 def lines(sweep, capsys, *asked):
-    print_sweep(sweep, [try_read_run(path) for path in run_directories(sweep)], [sweep / name for name in asked])
+    print_sweep(sweep, read_all(sweep), [sweep / name for name in asked])
     return capsys.readouterr().out.splitlines()
 
 
@@ -73,11 +79,10 @@ def test_a_finished_sweep_prints_no_command(sweep, capsys):
     assert not any("resume with" in line for line in lines(sweep, capsys))
 
 
-def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep, capsys):
-    lines(sweep, capsys)
-    with (sweep / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in rows] == [
+def test_the_csv_file_has_a_row_for_each_run_with_its_choices(sweep):
+    assert [
+        (row["run"], row["status"], row["exit_code"], row["alpha"], row["valid/fvu"]) for row in csv_rows(sweep)
+    ] == [
         ("alpha=0.0,seed=0", "finished", "0", "0.0", "0.2"),
         ("alpha=0.0,seed=1", "finished", "0", "0.0", "0.4"),
         ("alpha=0.1,seed=0", "finished", "0", "0.1", "0.5"),
@@ -92,7 +97,7 @@ def test_an_unreadable_run_is_listed_beside_the_others(sweep, capsys):
     told = lines(sweep, capsys)
     (line,) = [line for line in told if line not in whole]
     assert line.startswith("torn: config.yaml: is not a configuration")
-    assert "torn,unreadable," in (sweep / RUNS_CSV_FILE).read_text("utf-8")
+    assert [row["status"] for row in csv_rows(sweep) if row["run"] == "torn"] == ["unreadable"]
 
 
 def test_a_nan_metric_is_not_a_collapse(tmp_path, capsys):
@@ -102,17 +107,14 @@ def test_a_nan_metric_is_not_a_collapse(tmp_path, capsys):
     assert (head.split()[-1], row.split()[-1]) == ("collapsed", "1")
 
 
-def test_no_csv_cell_is_a_formula(tmp_path, capsys):
+def test_no_csv_cell_is_a_formula(tmp_path):
     run(tmp_path / "=1+1", {"valid/fvu": None}, tag="=1+1", lr=-0.5)
-    lines(tmp_path, capsys)
-    with (tmp_path / RUNS_CSV_FILE).open(encoding="utf-8", newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = csv_rows(tmp_path)
     assert [row[key] for key in ("run", "tag", "lr", "valid/fvu")] == ["'=1+1", "'=1+1", "-0.5", ""]
 
 
 def test_an_empty_sweep_prints_nothing(tmp_path, capsys):
     assert lines(tmp_path, capsys) == []
-    assert not (tmp_path / RUNS_CSV_FILE).exists()
 
 
 def test_a_folder_without_a_run_is_skipped(sweep):

@@ -5,7 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from made import run
+from made import read_all, run
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.context import RequestContext
@@ -13,8 +13,11 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from torch.utils.tensorboard import SummaryWriter
 
 from satae.sweeps import manifest
-from satae.sweeps.results import UnreadableRun
-from satae.sweeps.tensorboard_sweep import finish_sweep, start_sweep, update_run
+from satae.sweeps.tensorboard_sweep import show_sweep, start_sweep, update_run
+
+
+def show(sweep):
+    show_sweep(sweep, read_all(sweep))
 
 
 def made(sweep, *, seeds=(0, 1), alphas=(0.0, 0.1), status="finished", error=None):
@@ -68,7 +71,7 @@ def groups():
 
 
 def test_seeds_are_sessions_of_one_group_with_their_mean(tmp_path, groups):
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     experiment, found = groups(tmp_path)
     assert {group.name: len(group.sessions) for group in found} == {"alpha=0": 2, "alpha=0.1": 2}
     means = {group.name: group.metric_values[0].value for group in found}
@@ -82,7 +85,7 @@ def test_the_end_of_a_run_is_its_status(tmp_path, groups):
     made(tmp_path, alphas=(0.0,))
     made(tmp_path, alphas=(0.1,), status="failed", error="NonFiniteLoss: nan")
     made(tmp_path, alphas=(1.0,), status="running")
-    finish_sweep(tmp_path)
+    show(tmp_path)
     found = {session.name: session.status for group in groups(tmp_path)[1] for session in group.sessions}
     assert {name.rpartition("/")[2]: status for name, status in found.items()} == {
         **{f"alpha=0,seed={seed}": api_pb2.STATUS_SUCCESS for seed in (0, 1)},
@@ -94,7 +97,7 @@ def test_the_end_of_a_run_is_its_status(tmp_path, groups):
 @pytest.mark.parametrize(("now", "shown"), [("finished", api_pb2.STATUS_SUCCESS), ("running", api_pb2.STATUS_UNKNOWN)])
 def test_a_resumed_run_has_its_present_status(tmp_path, groups, now, shown):
     made(tmp_path, alphas=(0.0,), status="failed", error="OSError: full")
-    finish_sweep(tmp_path)
+    show(tmp_path)
     for folder in tmp_path.glob("alpha=*"):
         record = json.loads((folder / "run.json").read_text())
         (folder / "run.json").write_text(json.dumps({**record, "status": now}))
@@ -104,7 +107,7 @@ def test_a_resumed_run_has_its_present_status(tmp_path, groups, now, shown):
 
 
 def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     shown = band(tmp_path / "over seeds" / "alpha=0.1")
     assert shown["valid/fvu"] == [(1, 0.5), (2, 0.4)]
     half = 12.7062 * 0.5  # of (0, 1): t = 12.7062, deviation .7071, two seeds
@@ -119,7 +122,7 @@ def test_the_band_of_a_configuration_is_a_run_of_its_own(tmp_path):
 
 
 def test_a_new_seed_changes_its_band_without_repeated_steps(tmp_path):
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     made(tmp_path, seeds=(2,))
     update_run(tmp_path / "alpha=0.1,seed=2")
     assert band(tmp_path / "over seeds" / "alpha=0.1")["valid/fvu"] == [(1, 1.0), (2, 0.9)]
@@ -127,14 +130,14 @@ def test_a_new_seed_changes_its_band_without_repeated_steps(tmp_path):
 
 
 def test_one_seed_has_no_band(tmp_path):
-    finish_sweep(made(tmp_path, seeds=(0,)))
+    show(made(tmp_path, seeds=(0,)))
     assert not list((tmp_path / "over seeds").glob("*/events*"))
 
 
 def test_a_second_finish_writes_nothing(tmp_path):
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")}
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events*")} == before
 
 
@@ -153,7 +156,7 @@ def test_event_files_are_sorted_as_session_numbers_end(tmp_path):
 def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
     from tensorboard.plugins.custom_scalar import layout_pb2
 
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     shown = read(tmp_path)
     layout = layout_pb2.Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     (bands,) = [category for category in layout.category if category.title.startswith("over seeds")]
@@ -177,7 +180,7 @@ def test_the_layout_has_a_chart_with_a_band_for_each_measure(tmp_path):
 def test_a_column_with_nulls_can_be_sorted_and_filtered_without_losing_rows(tmp_path, groups, values, kind):
     for number, value in enumerate(values):
         run(tmp_path / f"run{number}", decoder_norm=value)
-    finish_sweep(tmp_path)
+    show(tmp_path)
     (info,) = groups(tmp_path)[0].hparam_infos
     assert (info.name, info.type) == ("decoder_norm", kind)
     column = {"hparam": "decoder_norm", "order": api_pb2.ORDER_DESC}
@@ -216,11 +219,11 @@ def test_a_sweep_that_varies_more_has_one_band_for_each_configuration(tmp_path, 
 
     for seed in (0, 1):
         begin(f"seed={seed}", 0.0, seed)
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert bands_of(tmp_path) == {"all": 0.5}
     for alpha, seed in [(0.0, 2), (0.0, 3), *((0.1, seed) for seed in range(4))]:
         begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert bands_of(tmp_path) == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
     assert {group.name: len(group.sessions) for group in groups(tmp_path)[1]} == {"alpha=0": 4, "alpha=0.1": 4}
 
@@ -243,7 +246,7 @@ def test_bands_are_right_while_a_sweep_starts_to_vary_more(tmp_path):
         begin(f"alpha={alpha:g},seed={seed}", alpha, seed)
     live = bands_of(tmp_path)
     assert live == {"alpha=0": 1.5, "alpha=0.1": pytest.approx(1.6)}
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert bands_of(tmp_path) == live
 
 
@@ -254,16 +257,16 @@ def bands_of(sweep):
 
 
 def test_a_configuration_that_lost_a_seed_has_no_band(tmp_path):
-    finish_sweep(made(tmp_path))
+    show(made(tmp_path))
     shutil.rmtree(tmp_path / "alpha=0,seed=1")
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert {*bands_of(tmp_path)} == {"alpha=0.1"}
 
 
 def test_an_unreadable_run_leaves_the_bands_of_the_others(tmp_path):
     made(tmp_path)
     (run(tmp_path / "torn") / "config.yaml").write_text("[")
-    assert [one.directory.name for one in finish_sweep(tmp_path) if isinstance(one, UnreadableRun)] == ["torn"]
+    show(tmp_path)
     assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}
 
 
@@ -274,7 +277,7 @@ def test_runs_with_another_logger_are_left_out(tmp_path):
         folder = run(tmp_path / f"logger=none,seed={seed}", {"valid/fvu": 0.5}, seed=seed, logger={"name": "none"})
         update_run(folder)
     assert {*tmp_path.rglob("events*")} == before
-    finish_sweep(tmp_path)
+    show(tmp_path)
     assert {*bands_of(tmp_path)} == {"alpha=0", "alpha=0.1"}
     assert not list(tmp_path.glob("logger=none*/events*"))
 
@@ -283,5 +286,5 @@ def test_a_sweep_without_tensorboard_has_no_event_files(tmp_path):
     choices = [{"alpha": alpha, "seed": 0, "logger": "none"} for alpha in (0.0, 0.1)]
     start_sweep(tmp_path, choices, {})
     run(tmp_path / "alpha=0,seed=0", {"valid/fvu": 0.5}, alpha=0.0, logger={"name": "none"})
-    assert len(finish_sweep(tmp_path)) == 1
+    show(tmp_path)
     assert not list(tmp_path.rglob("events*"))

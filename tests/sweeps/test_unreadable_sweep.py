@@ -6,9 +6,9 @@ import logging
 import made
 import pytest
 
+from satae.cli import plan
 from satae.sweeps import tensorboard_sweep
-from satae.sweeps.table import print_sweep
-from satae.sweeps.tensorboard_sweep import finish_sweep, update_run
+from satae.sweeps.tensorboard_sweep import update_run
 from satae.training.metric_titles import FVU
 
 NOT_SHOWN = [OverflowError("too large"), ValueError("first\nsecond"), TypeError(), OSError(28, "No space left")]
@@ -23,7 +23,7 @@ def sweep(tmp_path):
 
 
 def ended(sweep, capsys):
-    print_sweep(sweep, finish_sweep(sweep), sorted(sweep.glob("seed=*")))
+    plan._show_sweep(plan.Plan([], None, "satae-train"), sweep, with_report=False)
     return capsys.readouterr()
 
 
@@ -58,6 +58,11 @@ def test_the_table_is_printed_if_tensorboard_files_fail(sweep, capsys, monkeypat
     assert (sweep / "runs.csv").is_file()
     assert err.startswith("not shown in TensorBoard, or not all of it: ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_sweep_without_runs_prints_nothing_and_has_no_csv_file(tmp_path, capsys):
+    assert ended(tmp_path, capsys) == ("", "")
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("error", NOT_SHOWN, ids=repr)

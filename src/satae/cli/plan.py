@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,17 @@ from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, first_line, one_line, quote_word
 from satae.runs import own_files
-from satae.runs.layout import CONFIG_FILE, FINISHED, MULTIRUN_FILE, RECORD_FILE, RUNNING, STOP_FILE, shorten, show_path
+from satae.runs.layout import (
+    CONFIG_FILE,
+    FINISHED,
+    MULTIRUN_FILE,
+    RECORD_FILE,
+    RUNNING,
+    RUNS_CSV_FILE,
+    STOP_FILE,
+    shorten,
+    show_path,
+)
 from satae.signals import Interrupted, hold_signals, raise_pending
 
 if TYPE_CHECKING:
@@ -328,12 +339,16 @@ def _close(plan: Plan, error: BaseException | None) -> None:
 
 
 def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
-    """Show what a sweep came to: in TensorBoard, as a table, and on a page."""
-    from satae.sweeps.results import RunResult
+    """Show what a sweep came to: in TensorBoard, in ``runs.csv``, as a table, and on a page."""
+    from satae.sweeps.csv_files import runs_csv
+    from satae.sweeps.results import RunResult, run_directories, try_read_run
     from satae.sweeps.table import print_sweep
-    from satae.sweeps.tensorboard_sweep import finish_sweep, writes_events
+    from satae.sweeps.tensorboard_sweep import show_sweep, writes_events
 
-    found = finish_sweep(sweep)
+    found = [try_read_run(directory) for directory in run_directories(sweep)]
+    show_sweep(sweep, found)
+    if found:
+        atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
     launcher = [word for word in shlex.split(plan.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
     print_sweep(sweep, found, [job.directory for job in plan.jobs], launcher)
     if with_report:

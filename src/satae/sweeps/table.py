@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,13 +11,11 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from satae import atomic_write
 from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_REMEDY, WARNING_STYLE, PipeSafeConsole, finished_line
 from satae.messages import brief, count_words, format_compact, join_words, one_line, quote_word
 from satae.runs.layout import FAILED, FINISHED, RUNS_CSV_FILE, find_log, show_path
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
-from satae.sweeps.csv_files import runs_csv
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.text import format_deviation
@@ -32,7 +29,7 @@ COLUMN_GAP: Final = 2  # letters
 def print_sweep(
     sweep: Path, found: Sequence[RunResult | UnreadableRun], requested: Sequence[Path], launcher: Sequence[str] = ()
 ) -> None:
-    """Print the tables of a sweep and write ``runs.csv``.
+    """Print the tables of a sweep.
 
     Args:
         sweep: folder of the sweep.
@@ -42,8 +39,6 @@ def print_sweep(
     """
     runs = [run for run in found if isinstance(run, RunResult)]
     console = PipeSafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    if found:
-        atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
     manifest = read_manifest_or_empty(sweep)
     groups = group_runs(runs, manifest.varied)
     if runs:

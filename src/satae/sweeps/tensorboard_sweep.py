@@ -28,15 +28,7 @@ from satae.runs.layout import BANDS_FOLDER, FAILED, FINISHED, MANIFEST_FILE, REC
 from satae.runs.locks import acquire_lock
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
-from satae.sweeps.results import (
-    RunResult,
-    UnreadableRun,
-    earliest_start,
-    read_run,
-    read_runs,
-    run_directories,
-    try_read_run,
-)
+from satae.sweeps.results import RunResult, UnreadableRun, earliest_start, read_run, read_runs
 from satae.training.metric_titles import DEAD, FVU, SATURATED, SENSITIVITY, TOTAL, column_title
 
 SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
@@ -102,12 +94,11 @@ def update_run(directory: Path) -> None:
         log.warning("not shown beside the other runs of its sweep: %s", brief_line(error) or type(error).__name__)
 
 
-def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
-    """Read all runs of a sweep and show them; returns the runs. If showing fails, the reason is printed."""
-    found = [try_read_run(path) for path in run_directories(sweep)]
+def show_sweep(sweep: Path, found: Sequence[RunResult | UnreadableRun]) -> None:
+    """Show all runs of a sweep, when the last one has ended; a failure is printed, never raised."""
     runs = [run for run in found if isinstance(run, RunResult) and writes_events(run.choices)]
     if not runs:
-        return found
+        return
     try:
         _show_settings(sweep, [run.choices for run in runs])
         with _sweep_lock(sweep):
@@ -115,7 +106,6 @@ def finish_sweep(sweep: Path) -> list[RunResult | UnreadableRun]:
     except Exception as error:  # the files of runs can hold anything
         reason = brief_line(error) or type(error).__name__
         print(f"not shown in TensorBoard, or not all of it: {reason}", file=sys.stderr)  # noqa: T201
-    return found
 
 
 def show_band(folder: Path, runs: Sequence[RunResult]) -> None:
@@ -154,7 +144,7 @@ def _show_settings(sweep: Path, choices: Sequence[Mapping[str, Any]]) -> None:
     )
     layout = custom_scalars({**(BAND_LAYOUT if SEED in varied else {}), **CHART_LAYOUT})
     content = encode_events([Event(summary=settings), Event(summary=layout)])
-    replace_settings(sweep, _bands_folder(sweep), SWEEP_SUFFIX, content)
+    replace_settings(sweep, _make_bands_folder(sweep), SWEEP_SUFFIX, content)
 
 
 def _show_groups(sweep: Path, groups: Mapping[str, SeedGroup]) -> None:
@@ -265,7 +255,7 @@ def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:
 
 
 def _band_folders(sweep: Path) -> list[Path]:
-    return [path for path in _bands_folder(sweep).iterdir() if path.is_dir()]
+    return [path for path in _make_bands_folder(sweep).iterdir() if path.is_dir()]
 
 
 def _remove_band(folder: Path) -> None:
@@ -278,13 +268,13 @@ def _remove_band(folder: Path) -> None:
 @contextmanager
 def _sweep_lock(sweep: Path) -> Iterator[None]:
     """Wait for the lock of the bands of a sweep, and hold it."""
-    lock = acquire_lock(_bands_folder(sweep), -1)
+    lock = acquire_lock(_make_bands_folder(sweep), -1)
     try:
         yield
     finally:
         lock.release()
 
 
-def _bands_folder(sweep: Path) -> Path:
+def _make_bands_folder(sweep: Path) -> Path:
     (sweep / BANDS_FOLDER).mkdir(exist_ok=True)
     return sweep / BANDS_FOLDER
