@@ -4,11 +4,11 @@ import pytest
 import torch
 from program import here
 
-from satae.data.cifar10 import CIFAR10, cifar10
+from satae.data.cifar10 import cifar10
 from satae.data.local_files import CACHE_VARIABLE, cache_folder
-from satae.data.mnist import FASHION_MNIST, MNIST, fashion_mnist, mnist
-from satae.data.published import is_complete
-from satae.data.svhn import SVHN, svhn
+from satae.data.mnist import fashion_mnist, mnist
+from satae.data.published import PUBLISHED_SETS, is_complete
+from satae.data.svhn import svhn
 
 WHERE = str(cache_folder())
 
@@ -26,7 +26,7 @@ def fetched(published):
     return need(published, f"satae-data fetch {published.name}")
 
 
-needs_fashion_mnist = need(FASHION_MNIST, "apt-get install dataset-fashion-mnist")
+needs_fashion_mnist = need(PUBLISHED_SETS["fashion_mnist"], "apt-get install dataset-fashion-mnist")
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +94,17 @@ def test_the_command_trains_on_fashion_mnist(tmp_path):
             [54_000, 6_000, 10_000],
             (1, 28, 28),
             [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
-            marks=fetched(MNIST),
+            marks=fetched(PUBLISHED_SETS["mnist"]),
         ),
-        pytest.param(cifar10, [45_000, 5_000, 10_000], (3, 32, 32), [1_000] * 10, marks=fetched(CIFAR10)),
+        pytest.param(
+            cifar10, [45_000, 5_000, 10_000], (3, 32, 32), [1_000] * 10, marks=fetched(PUBLISHED_SETS["cifar10"])
+        ),
         pytest.param(
             svhn,
             [65_931, 7_326, 26_032],
             (3, 32, 32),
             [1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595],
-            marks=fetched(SVHN),
+            marks=fetched(PUBLISHED_SETS["svhn"]),
         ),
     ],
 )
