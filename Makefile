@@ -6,10 +6,15 @@ PEERS  ?= .venv-peers
 PEERS_READY := $(PEERS)/$(notdir $(READY))
 RAY    ?= .venv-ray
 RAY_READY := $(RAY)/$(notdir $(READY))
+LOWEST ?= .venv-lowest
+LOWEST_READY := $(LOWEST)/$(notdir $(READY))
+# where satae meets the libraries with a lowest version; all tests: make test-lowest LOWEST_TESTS=tests
+LOWEST_TESTS ?= tests/cli tests/data tests/launchers tests/loggers tests/page tests/plots tests/robustness \
+	tests/training tests/test_cli.py tests/test_conf.py tests/test_export.py tests/test_faults.py
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow install-ray test-ray bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow install-ray test-ray install-lowest test-lowest bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +56,18 @@ install-ray: $(RAY_READY)
 
 test-ray: $(RAY_READY) ## Run the tests of launchers under Ray, in an environment of its own
 	OMP_NUM_THREADS=1 $(RAY)/bin/python -m pytest tests/test_launchers.py tests/launchers -k ray -n 2 $(ARGS)
+
+$(LOWEST_READY): pyproject.toml
+	@echo "installing the lowest versions that pyproject.toml allows into $(LOWEST): a few minutes"
+	$(PYTHON) -m venv --clear $(LOWEST)
+	grep -oE '[a-z][a-z-]+>=[0-9.]+' $< | sed 's/>=/==/' > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable '.[dev]'
+	@touch $@
+
+install-lowest: $(LOWEST_READY)
+
+test-lowest: $(LOWEST_READY) ## Run a part of the tests with the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -m "not slow" -n 2 $(LOWEST_TESTS) $(ARGS)
 
 $(PEERS_READY): benchmarks/peers.txt
 	@echo "installing the peers into $(PEERS): a few minutes"
@@ -94,5 +111,5 @@ format: $(READY) ## Put the style right
 check: lint test ## lint and test
 
 clean: ## Remove the environments and what tools left; outputs/ stays
-	rm -rf $(VENV) $(PEERS) $(RAY) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RAY) $(LOWEST) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find benchmarks conf src tests -name __pycache__ -type d -prune -exec rm -rf {} +

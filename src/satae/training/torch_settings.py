@@ -7,6 +7,7 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -39,6 +40,8 @@ def configure_torch(threads: int | None, at_most: int | None = None) -> int:
     """
     _skip_compiler_import()
     _keep_freed_memory()
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # numpy before 2.4 measures a type at its first use, and warns if subnormal numbers are zero
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads or min(DEFAULT_THREADS, at_most or DEFAULT_THREADS))
     return torch.get_num_threads()
