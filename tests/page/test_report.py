@@ -300,7 +300,7 @@ def test_a_configuration_counts_only_seeds_with_a_finite_number(tmp_path):
     page = Page(write_report([tmp_path]))
     head, row = page.tables[page.titles.index("Configurations")]
     told = format_statistics(SeedStatistics.from_values([0.2, 0.4]))
-    assert row[head.index("n") :][:2] == ["2", told]
+    assert row[head.index("n") :][:2] == ["4", f"{told} over 2 of 4"]
     assert "1 configuration has fewer than 3 seeds." in page.seen()
     assert "2 finished runs have no finite validation fvu." in page.seen()
 

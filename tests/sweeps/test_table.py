@@ -6,8 +6,11 @@ from operator import attrgetter
 import pytest
 from made import read_all, run
 
+from satae.page.findings import interval_note
+from satae.page.tables import configurations_table
 from satae.sweeps import manifest
-from satae.sweeps.csv_files import runs_csv
+from satae.sweeps.aggregate import group_runs
+from satae.sweeps.csv_files import groups_csv, runs_csv
 from satae.sweeps.results import read_runs
 from satae.sweeps.table import print_sweep
 from satae.training.metric_titles import TABLE_METRICS, column_title
@@ -40,6 +43,33 @@ def test_the_table_aggregates_seeds_and_counts_failures(sweep, capsys):
     assert plain.split()[:5] == ["0", "2", "0.30", "±", "0.14"]
     assert saturated.split()[:3] == ["0.1", "1", "0.5000"]
     assert saturated.split()[-1] == "1"
+
+
+@pytest.mark.parametrize("third", [{"valid/fvu": None}, {}], ids=["nan", "missing"])
+def test_a_mean_without_a_finished_run_says_of_how_many_runs_it_is(tmp_path, capsys, third):
+    for seed, measures in enumerate([{"valid/fvu": 0.2}, {"valid/fvu": 0.4}, third]):
+        run(tmp_path / f"seed={seed}", {**measures, "valid/saturated_fraction": 0.5}, seed=seed)
+    _, row, *more = lines(tmp_path, capsys)
+    assert row.split() == ["3", "0.30", "±", "0.14", "over", "2", "of", "3", "0.5000", "±", "0"]
+    assert more[0] == "over k of n: the mean of k values; those of the other finished runs are not finite or missing"
+    groups = group_runs(read_runs(tmp_path))
+    table = configurations_table(groups, ["seed"])
+    assert dict(zip(table.head, table.rows[0], strict=True)) == {
+        "configuration": "all runs",
+        "n": "3",
+        "valid fvu ± 95 %": "0.30 (0.20, 0.40) over 2 of 3",
+        "saturated ± 95 %": "0.5000\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0",
+        "collapsed": "0",
+        "not finished": "0",
+    }
+    assert "Over k of n: the mean of k values;" in interval_note(groups)
+    written = {row["measure"]: row for row in csv.DictReader(groups_csv(groups, []).decode().splitlines())}
+    assert (written["valid/fvu"]["n"], written["valid/fvu"]["finished"]) == ("2", "3")
+
+
+def test_a_mean_of_all_finished_runs_says_nothing(sweep, capsys):
+    assert not any(" of " in line for line in lines(sweep, capsys)[:4])
+    assert "Over k of n" not in interval_note(group_runs(read_runs(sweep)))
 
 
 def test_the_table_names_its_deviation(sweep, tmp_path, capsys):

@@ -50,7 +50,7 @@ PILLOW_ERRORS: Final = (
 )
 IMAGES_PER_WRITE: Final = 256  # images decoded between two writes
 PIXELS_AT_ONCE: Final = 2**26  # of images that are decoded at the same time, or a single larger image
-DECODER: Final = "decoder 3"  # another one does not read what an earlier one left in the cache
+DECODER: Final = "decoder 4"  # another one does not read what an earlier one left in the cache
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")

@@ -94,7 +94,8 @@ def _value_names(section: ReportSection) -> list[str]:
 def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
     """A number over the seeds; without a deviation if it does not depend on the seed."""
     found = point.statistics(name)
-    return format_number(found.mean) if name in section.part.seedless else format_statistics(found)
+    text = format_number(found.mean) if name in section.part.seedless else format_statistics(found)
+    return f"{text}{point.coverage(name)}"
 
 
 def _value_lines(section: ReportSection, point: SeedGroup, name: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.messages import count_words, format_compact, join_words
 from satae.page.sources import STILL_RUNNING, RunCollection, waiting_text
 from satae.runs.layout import RUNNING
-from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedGroup, sort_key
+from satae.sweeps.aggregate import COVERAGE_NOTE, ENOUGH_SEEDS, SeedGroup, sort_key
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import Comparison, Series, series_labels, spread_evenly
 from satae.sweeps.text import distinct_labels, format_change, format_statistics, shorten_value
@@ -150,8 +150,10 @@ def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
 
 def interval_note(groups: Sequence[SeedGroup]) -> str:
     """How to read the numbers after ±, or in parentheses; empty if no configuration has several seeds."""
-    known = ((group, {name for run in group.finished_runs for name in run.metrics}) for group in groups)
-    counts = {group.statistics(name).n for group, names in known for name in names}
+    known = [
+        (group, name) for group in groups for name in {name for run in group.finished_runs for name in run.metrics}
+    ]
+    counts = {group.statistics(name).n for group, name in known}
     notes = []
     if any(n > 2 for n in counts):
         notes.append(
@@ -161,6 +163,8 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
         )
     if 2 in counts:
         notes.append("Two seeds have no interval: both values are in parentheses.")
+    if any(group.coverage(name) for group, name in known):
+        notes.append(f"{COVERAGE_NOTE.capitalize()}.")
     return " ".join(notes)
 
 

@@ -26,7 +26,7 @@ from satae.sweeps.text import (
     table_keys,
     table_values,
 )
-from satae.training.metric_titles import FVU, SATURATED, TABLE_METRICS, TITLES, column_title, split_title
+from satae.training.metric_titles import SATURATED, TABLE_METRICS, TITLES, column_title, split_title
 
 MAX_LAYERS: Final = 6  # that have a column; groups.csv has all
 MAX_DIFFERENT_VALUES: Final = 4  # of a fact
@@ -43,11 +43,11 @@ def configurations_table(groups: Sequence[SeedGroup], axes: Sequence[str]) -> Te
 
     def rows() -> Iterator[list[str]]:
         for group in groups:
-            numbers = [format_statistics(group.statistics(metric)) for metric in metrics]
+            numbers = [f"{format_statistics(group.statistics(metric))}{group.coverage(metric)}" for metric in metrics]
             unfinished = sum(not run.is_finished for run in group.runs)
             yield [
                 *table_values(group, keys),
-                str(group.statistics(FVU).n),
+                str(len(group.finished_runs)),
                 *numbers,
                 str(group.collapsed_runs),
                 str(unfinished),

@@ -15,6 +15,7 @@ from satae.sweeps.results import RunResult
 
 CONFIDENCE: Final = 0.95
 ENOUGH_SEEDS: Final = 3  # for a difference
+COVERAGE_NOTE: Final = "over k of n: the mean of k values; those of the other finished runs are not finite or missing"
 
 
 class SeedStatistics(NamedTuple):
@@ -103,6 +104,11 @@ class SeedGroup:
             values = (run.metrics[metric] for run in self.one_per_seed if metric in run.metrics)
             self._known_statistics[metric] = SeedStatistics.from_values(values)
         return self._known_statistics[metric]
+
+    def coverage(self, metric: str) -> str:
+        """``" over 2 of 3"`` if the statistics of a metric leave out finished runs; empty if not, or if none has it."""
+        n, every = self.statistics(metric).n, len(self.finished_runs)
+        return f" over {n} of {every}" if n < every and any(metric in run.metrics for run in self.finished_runs) else ""
 
     @cached_property
     def _known_statistics(self) -> dict[str, SeedStatistics]:

@@ -61,12 +61,12 @@ def groups_csv(groups: Sequence[SeedGroup], axes: Sequence[str]) -> bytes:
     An interval ends where no value is possible; ``collapsed`` and times have none.
     """
     keys = [key for key in axes if key != SEED]
-    head = ["configuration", *keys, "measure", *STATISTICS_COLUMNS, "collapsed", "runs"]
+    head = ["configuration", *keys, "measure", *STATISTICS_COLUMNS, "collapsed", "runs", "finished"]
 
     def rows() -> Iterator[list[object]]:
         for group in groups:
             values = [format_value(group.values[key]) if key in group.values else None for key in keys]
-            counts = [group.collapsed_runs, len(group.runs)]
+            counts = [group.collapsed_runs, len(group.runs), len(group.finished_runs)]
             for metric in dict.fromkeys(key for run in group.finished_runs for key in run.metrics):
                 statistics = group.statistics(metric)
                 low, high = possible_values(metric)

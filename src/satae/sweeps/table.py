@@ -15,7 +15,7 @@ from satae.config.schema import SEED
 from satae.loggers.console import COLLAPSE_REMEDY, WARNING_STYLE, PipeSafeConsole, finished_line
 from satae.messages import brief, count_words, format_compact, join_words, one_line, quote_word
 from satae.runs.layout import FAILED, FINISHED, RUNS_CSV_FILE, find_log, show_path
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, in_typed_order, varying_keys
+from satae.sweeps.aggregate import COVERAGE_NOTE, SeedGroup, group_runs, in_typed_order, varying_keys
 from satae.sweeps.manifest import read_manifest_or_empty, sweep_argument
 from satae.sweeps.results import RunResult, UnreadableRun
 from satae.sweeps.text import format_deviation
@@ -44,6 +44,8 @@ def print_sweep(
     if runs:
         for table in _tables(groups, manifest.varied, console.width):
             console.print(table)
+        if any(group.coverage(metric) for group in groups for metric in TABLE_METRICS):
+            console.print(COVERAGE_NOTE)
         deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
     if collapsed := sum(group.collapsed_runs for group in groups):
@@ -103,7 +105,7 @@ def _tables(groups: Sequence[SeedGroup], typed: Sequence[str], width: int) -> It
         for key in varied
     ]
     metrics = [
-        Column(column_title(key), [_mean_and_deviation(group.statistics(key)) for group in groups])
+        Column(column_title(key), [_mean_and_deviation(group, key) for group in groups])
         for key in TABLE_METRICS
         if any(key in run.metrics for run in runs)
     ]
@@ -154,6 +156,7 @@ def _failures(failed: Sequence[RunResult]) -> str:
     return "\n".join(lines)
 
 
-def _mean_and_deviation(statistics: SeedStatistics) -> str:
+def _mean_and_deviation(group: SeedGroup, metric: str) -> str:
+    statistics = group.statistics(metric)
     text = format_deviation(statistics.mean, statistics.deviation) if statistics.n else "-"
-    return text.replace("\N{NO-BREAK SPACE}", " ")
+    return text.replace("\N{NO-BREAK SPACE}", " ") + group.coverage(metric)
