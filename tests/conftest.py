@@ -84,7 +84,7 @@ def _each_command_line_is_composed_once():
     def compose_again(primary, words, **options):
         if any(word.lstrip("+~").startswith(others) for word in words):
             return first(primary, words, **options)
-        key = (primary, *words, *options)
+        key = (primary, *words, *sorted(options.items()))
         if key not in known:
             known[key] = pickle.dumps(first(primary, words, **options))
         composed = pickle.loads(known[key])
