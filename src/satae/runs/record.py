@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
+from functools import cache
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,7 +25,7 @@ from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config_values, read_json
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
 from satae.errors import exit_code
-from satae.messages import first_line
+from satae.messages import count_words, first_line
 from satae.runs.layout import (
     CONFIG_FILE,
     FAILED,
@@ -36,6 +37,7 @@ from satae.runs.layout import (
     METRICS_LOG_FILE,
     RECORD_FILE,
     RUNNING,
+    show_path,
 )
 from satae.runs.locks import lock_directory
 from satae.runs.provenance import git_state, package_versions, program_version
@@ -53,6 +55,7 @@ RECORD_TYPES: Final[dict[str, type]] = {
 }
 REQUIRED_KEYS: Final = {"status", "command", "overrides"}
 MAX_EPOCH: Final = 2**63 - 1  # the largest step that TensorBoard can store
+MAX_COUNTED_BYTES: Final = 2**26  # after a line of metrics.jsonl that cannot be read, whose lines are counted
 MAX_LINE_BYTES: Final = 2**20  # longest line of metrics.jsonl: a network of a hundred layers needs a hundredth of that
 
 log = logging.getLogger(__name__)
@@ -296,20 +299,35 @@ def read_final_metrics(directory: Path) -> dict[str, float]:
 def read_epochs(directory: Path) -> Iterator[dict[str, float]]:
     """Read ``metrics.jsonl``: yield the metrics of each epoch, with its number under ``epoch``; nan if not finite.
 
-    Reading stops at the first line that is torn, too long, or holds anything but numbers.
+    Reading stops at the first line that is torn, too long, or holds anything but numbers. A warning says so, once in a
+    process, unless only the last line is torn: a run that is killed leaves it, or writes it at this moment.
     """
     path = directory / METRICS_LOG_FILE
     if not path.is_file():
         return
     with path.open("rb") as file:
-        while len(line := file.readline(MAX_LINE_BYTES + 1)) <= MAX_LINE_BYTES:
-            try:
-                found = json.loads(line.decode("utf-8", "replace"))
-            except (ValueError, RecursionError):
-                return
+        for number in count(1):
+            line = file.readline(MAX_LINE_BYTES + 1)
+            found: Any = None
+            if len(line) <= MAX_LINE_BYTES:
+                with suppress(ValueError, RecursionError):
+                    found = json.loads(line.decode("utf-8", "replace"))
             if not _is_epoch(found):
+                if line.endswith(b"\n") or len(line) > MAX_LINE_BYTES:
+                    rest = line + file.read(MAX_COUNTED_BYTES)
+                    unread = rest.count(b"\n") + (not rest.endswith(b"\n"))
+                    _warn_of_unread_lines(path, number, unread, bool(file.read(1)))
                 return
             yield _nan_for_null(found)
+
+
+@cache
+def _warn_of_unread_lines(path: Path, first: int, unread: int, is_more: bool) -> None:
+    more = "or more " if is_more else ""
+    log.warning(
+        "%s: line %d is not the metrics of an epoch; %s %sfrom there on %s not read",
+        *(show_path(path), first, count_words(unread, "line"), more, "is" if unread == 1 and not is_more else "are"),
+    )
 
 
 def _is_epoch(found: object) -> bool:
