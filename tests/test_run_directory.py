@@ -32,7 +32,7 @@ from satae.config.saved_config import read_config
 from satae.data.local_files import CACHE_VARIABLE, cache_folder
 from satae.experiment import build
 from satae.experiment.experiment import METRICS_SEED
-from satae.training import CHECKPOINTS, checkpoint
+from satae.training import CHECKPOINTS_FOLDER, checkpoint
 from satae.training.checkpoint import latest_checkpoint, list_checkpoints
 
 LAYERS = ["layer1", "layer2"]
@@ -217,7 +217,7 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_hostile_checkpoint_is_refused_in_one_line_and_runs_nothing(run, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(run / CHECKPOINTS, tmp_path / CHECKPOINTS)
+    shutil.copytree(run / CHECKPOINTS_FOLDER, tmp_path / CHECKPOINTS_FOLDER)
     ((_, path),) = list_checkpoints(tmp_path)
     BROKEN[kind](path)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused:

@@ -7,7 +7,7 @@ from program import TINY, here, read, runs
 
 from satae.errors import ConfigError
 from satae.launchers.base import share_cores, share_machine
-from satae.training import available_cores
+from satae.training.machine import available_cores
 from satae.training.torch_settings import DEFAULT_THREADS
 
 COUNT = st.integers(1, 200)

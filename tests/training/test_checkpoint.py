@@ -19,7 +19,7 @@ import satae
 from satae import atomic_write as files
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.training import CHECKPOINTS, checkpoint
+from satae.training import CHECKPOINTS_FOLDER, checkpoint
 from satae.training.checkpoint import State, checkpoint_path, latest_checkpoint, list_checkpoints
 from satae.training.optimizers import load_state
 
@@ -289,7 +289,7 @@ def test_no_link_is_followed(path):
 def test_steps_are_in_the_order_of_their_numbers(tmp_path):
     for step in (10**9, 999_999_999, 5):
         checkpoint.save(checkpoint_path(tmp_path, step), state())
-    (tmp_path / CHECKPOINTS / "step-x.safetensors").touch()
+    (tmp_path / CHECKPOINTS_FOLDER / "step-x.safetensors").touch()
     assert [step for step, _ in list_checkpoints(tmp_path)] == [10**9, 999_999_999, 5]
 
 

@@ -14,10 +14,11 @@ from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import brief, brief_line, count_words, first_line, one_line
-from satae.training import available_cores, checkpoint, torch_settings
+from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
+from satae.training.machine import available_cores
 
 FAINT_NOISE: Final = 0.01  # level, as a share of the data's range, below which noise hardly shows
 NEARLY_ALL: Final = 0.95  # a layer with a larger share of saturated units hardly learns

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from satae import signals
 from satae.errors import ConfigError
 from satae.messages import one_line
-from satae.training import available_cores
+from satae.training.machine import available_cores
 
 STOP_FILE_POLL_S: Final = 0.5
 MAIN_PROCESS_POLL_S: Final = 1.0

@@ -27,7 +27,7 @@ from satae.launchers.base import (
 )
 from satae.messages import count_words
 from satae.runs.layout import RUNNING
-from satae.training import available_cores
+from satae.training.machine import available_cores
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 

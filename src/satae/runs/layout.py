@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.atomic_write import PARTIAL_SUFFIX
 from satae.messages import one_line
-from satae.training import CHECKPOINTS as CHECKPOINTS_FOLDER
+from satae.training import CHECKPOINTS_FOLDER
 
 OUTPUTS_FOLDER: Final = "outputs"  # runs go here unless another folder is given; runs below it can be compared
 CONFIG_FILE: Final = "config.yaml"

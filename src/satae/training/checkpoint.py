@@ -27,7 +27,8 @@ from torch import Tensor
 from satae import atomic_write
 from satae.config.schema import Checkpoints
 from satae.messages import brief, brief_line, is_utf8, one_line
-from satae.training import CHECKPOINTS, OLD_CHECKPOINT
+from satae.training import CHECKPOINTS_FOLDER, OLD_CHECKPOINT
+from satae.training.machine import memory
 
 FORMAT: Final = 2
 SHA256_DIGITS: Final = 64
@@ -170,11 +171,6 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return facts
 
 
-def memory() -> int:
-    """The memory of this machine in bytes: no larger checkpoint can be read."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def is_damaged(path: Path) -> bool:
     """Whether a file is provably damaged: a file of another format, or one that the system refuses to read, is not."""
     try:
@@ -197,18 +193,18 @@ def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:
 
 def checkpoint_path(run: Path, step: int) -> Path:
     """The file of the checkpoint of one step of a run."""
-    return run / CHECKPOINTS / f"step-{step:09}{SUFFIX}"
+    return run / CHECKPOINTS_FOLDER / f"step-{step:09}{SUFFIX}"
 
 
 def best_path(run: Path) -> Path:
     """The file of the best weights of a run."""
-    return run / CHECKPOINTS / f"best{SUFFIX}"
+    return run / CHECKPOINTS_FOLDER / f"best{SUFFIX}"
 
 
 def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
     """The step and the file of each checkpoint of a run, newest first."""
     found = []
-    for path in (run / CHECKPOINTS).glob(f"step-*{SUFFIX}"):
+    for path in (run / CHECKPOINTS_FOLDER).glob(f"step-*{SUFFIX}"):
         digits = path.name.removeprefix("step-").removesuffix(SUFFIX)
         if digits.isascii() and digits.isdecimal() and len(digits) < 20:
             found.append((int(digits), path))
@@ -267,7 +263,7 @@ class CheckpointManager:
         self.run, self.schedule, self.best = run, schedule, best
         self._due_at = self._next_due(cost=0.0)
         self._unwritten_best: State | None = None
-        for partial_file in (run / CHECKPOINTS).glob(f".*{atomic_write.PARTIAL_SUFFIX}"):
+        for partial_file in (run / CHECKPOINTS_FOLDER).glob(f".*{atomic_write.PARTIAL_SUFFIX}"):
             partial_file.unlink()
 
     def should_save(self, step: int, finished_epoch: int | None = None) -> bool:
