@@ -112,7 +112,7 @@ def typed(words):
     with (
         mock.patch.object(sys, "argv", ["satae-train", *words]),
         mock.patch.object(plan, "open_runs", open_runs),
-        mock.patch.object(plan, "worst_exit_code", return_value=0),
+        mock.patch.object(plan, "overall_exit_code", return_value=0),
         mock.patch.object(compose, "show_with_hydra"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 OK: Final = 0
-FAILED: Final = 1  # a fault of the program or of the machine
+FAULT: Final = 1  # a fault of the program or of the machine
 REFUSED: Final = 2  # a choice that cannot be run
 DIVERGED: Final = 3  # the loss was not finite
 # 128 + n: ended by signal n, such as 130 for Ctrl-C
@@ -17,5 +17,5 @@ class ConfigError(ValueError):
 
 def exit_code(error: BaseException) -> int:
     """The exit code of a run that an error ends: the error's own ``exit_code`` if it has one."""
-    code: int = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else FAILED)
+    code: int = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else FAULT)
     return code

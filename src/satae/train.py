@@ -38,7 +38,7 @@ def run_command(words: Sequence[str]) -> int:
     runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
     with plan.open_runs(runs) as (launcher, jobs_to_run):
         launcher.run(partial(jobs.run_job, train), jobs_to_run)
-    return plan.worst_exit_code(runs)
+    return plan.overall_exit_code(runs)
 
 
 def train(config: Config, record: RunRecord, share: CoreShare | None = None, name: str = "") -> float:

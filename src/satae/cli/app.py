@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 
 from satae import signals
 from satae.cli import output
-from satae.errors import FAILED, OK, REFUSED, ConfigError
+from satae.errors import FAULT, OK, REFUSED, ConfigError
 from satae.messages import brief, first_line, is_utf8, one_line, printable
 
 BROKEN_PIPE: Final = 128 + signal.SIGPIPE  # nobody reads the output any more
@@ -153,17 +153,17 @@ def _print_failure(program: str, error: BaseException, refusals: tuple[type[Exce
         typed = next((word for word in sys.argv[1:] if name in word), name)
         return print_error(program, f"{brief(typed)}: this name is too long for a file; choose a shorter one", REFUSED)
     if isinstance(error, OSError) and error.strerror is not None:
-        return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAILED)
+        return print_error(program, f"{error.filename or 'standard output'}: {error.strerror}", FAULT)
     if isinstance(error, BrokenExecutor):
         killed = "a worker process was killed, perhaps because memory ran out; try a smaller hydra.launcher.n_jobs"
-        return print_error(program, killed, FAILED)
+        return print_error(program, killed, FAULT)
     fault = f"{type(error).__name__}: {first_line(error)} ({FULL_ERROR}=1 shows where)"
-    return print_error(program, fault, FAILED)
+    return print_error(program, fault, FAULT)
 
 
 def output_exit_code() -> int:
     """The exit code of a program that only prints: it has failed if some of its output is lost."""
-    return OK if output.is_complete() else FAILED
+    return OK if output.is_complete() else FAULT
 
 
 def print_error(program: str, message: object, code: int) -> int:

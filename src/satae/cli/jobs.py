@@ -18,7 +18,7 @@ from satae.cli import output
 from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
-from satae.errors import DIVERGED, FAILED, REFUSED, ConfigError, exit_code
+from satae.errors import DIVERGED, FAULT, REFUSED, ConfigError, exit_code
 from satae.messages import first_line, quote_word
 from satae.runs.layout import FINISHED, RECORD_FILE, find_log, shorten
 
@@ -201,7 +201,7 @@ def _report_no_start(error: OSError, job: Job) -> bool:
     line = f"{error.filename or job.directory}: cannot write there ({reason}); {what}; {remedy}{other}"
     if not job.in_sweep:
         raise ConfigError(line) from None
-    print_error(PROGRAM, line, FAILED)
+    print_error(PROGRAM, line, FAULT)
     return True
 
 
@@ -233,7 +233,7 @@ def _report_failure(error: Exception, job: Job) -> bool:
     log.error("the run failed", exc_info=error)
     log_file = find_log(job.directory)
     traceback = f"the traceback is in {log_file}" if log_file else "hydra/job_logging wrote no log file there"
-    print_error(PROGRAM, f"{_explain_fault(error)}; resume with: {job.resume_command}; {traceback}", FAILED)
+    print_error(PROGRAM, f"{_explain_fault(error)}; resume with: {job.resume_command}; {traceback}", FAULT)
     return True
 
 

@@ -21,7 +21,7 @@ from satae.cli.run_options import RunOptions, names_data_file, read_run_options
 from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
 from satae.config.schema import all_path_options, check_changes, flatten, with_absolute_paths
-from satae.errors import DIVERGED, FAILED, OK, ConfigError
+from satae.errors import DIVERGED, FAULT, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, first_line, one_line, quote_word
@@ -189,14 +189,14 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
             _close(plan, None)
 
 
-def worst_exit_code(plan: Plan) -> int:
+def overall_exit_code(plan: Plan) -> int:
     """The exit code of all runs together."""
     from satae.sweeps import results
 
     directories = [job.directory for job in plan.jobs]
     is_stopped = plan.stop_file is not None and plan.stop_file.exists()
     is_lost = not is_stopped and any(results.read_status(directory) is None for directory in directories)
-    return max(results.worst_exit_code(directories), FAILED if is_lost else OK)
+    return max(results.worst_exit_code(directories), FAULT if is_lost else OK)
 
 
 def _count_runs(plan: Plan) -> str:

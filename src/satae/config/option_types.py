@@ -36,7 +36,7 @@ Level = Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveValue = Annotated[float, Field(gt=0, le=MAX_VALUE, allow_inf_nan=False)]
-Span = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest and the largest value
+SpanOption = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the smallest and the largest value
 Share = Annotated[float, Field(ge=0, le=1)]
 HalfOpenShare = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]

@@ -7,7 +7,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from satae.config.option_types import Count, FilePath, OpenShare, Seed, Span
+from satae.config.option_types import Count, FilePath, OpenShare, Seed, SpanOption
 from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.data.labels import read_labels
@@ -37,7 +37,7 @@ def array(
     test_path: FilePath | None = None,
     test_labels: FilePath | None = None,
     layout: Layout = "auto",
-    span: Span | None = None,
+    span: SpanOption | None = None,
     valid: OpenShare = 0.15,
     test: OpenShare = 0.15,
     split_seed: Seed = 0,

@@ -22,7 +22,7 @@ from satae.data.wide_images import (
     wide_numbers,
 )
 
-Pixels = np.ndarray  # (C, height, width): uint8, or float32 in [0, 1]
+DecodedImage = np.ndarray  # (C, height, width): uint8, or float32 in [0, 1]
 Background = Literal["auto", "white", "black"]
 
 ROWS_AT_ONCE: Final = 1024  # of a transparent image
@@ -191,7 +191,7 @@ def to_pixels(
     colour: bool,
     rendering: Rendering = Rendering(),  # noqa: B008
     stream: BinaryIO | None = None,
-) -> Pixels:
+) -> DecodedImage:
     """Convert the current page of an image to grey levels, or to red, green and blue.
 
     Args:
@@ -229,7 +229,7 @@ def to_pixels(
     return np.stack([np.asarray(plane) for plane in planes]).clip(0, 1)
 
 
-def _to_array(image: PIL.Image.Image) -> Pixels:
+def _to_array(image: PIL.Image.Image) -> DecodedImage:
     return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 

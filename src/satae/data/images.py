@@ -22,8 +22,8 @@ from torch import Tensor
 from satae.data.dataset import OnDisk
 from satae.data.decoding import (
     Background,
+    DecodedImage,
     PageContent,
-    Pixels,
     Rendering,
     check_pixels,
     choose_rendering,
@@ -220,7 +220,7 @@ def _holds(page: PageContent, number: float) -> bool:
 
 def decode(
     files: Sequence[ImageFile], found: Survey, *, size: int | None, colour: bool
-) -> Iterator[tuple[int, Pixels]]:
+) -> Iterator[tuple[int, DecodedImage]]:
     """The pixels of every page of some files, with the number of its file, in their order.
 
     Args:
@@ -236,7 +236,7 @@ def decode(
 
     budget = _PixelBudget()
 
-    def load(number: int) -> Iterator[tuple[int, Pixels]]:
+    def load(number: int) -> Iterator[tuple[int, DecodedImage]]:
         with open_image(files[number]) as (image, stream), budget.take(image.width * image.height):
             for page in found.pages[number]:
                 image.seek(page)
@@ -313,7 +313,7 @@ def _restore_rendering(background: int | None, scale: list[float] | None, fracti
 
 def _write_images(output: BinaryIO, files: Sequence[ImageFile], found: Survey, size: int | None, colour: bool) -> None:
     """Write all pages as one array in the format of ``.npy``."""
-    first: Pixels | None = None
+    first: DecodedImage | None = None
     page, last = 0, -1
     for number, image in decode(files, found, size=size, colour=colour):
         page, last = page + 1 if number == last else 1, number

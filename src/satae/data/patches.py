@@ -14,7 +14,7 @@ from pydantic import Field
 from satae.config.option_types import Count, FilePath, OpenShare, Seed, Width
 from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset, Split, refuse_constant, split_sizes
-from satae.data.decoding import Background, Pixels
+from satae.data.decoding import Background, DecodedImage
 from satae.data.images import decode, find_images, local_image, survey
 from satae.data.local_files import scikit_learn_file
 
@@ -77,7 +77,7 @@ def patches(
 
 
 def _cut_patches(
-    name: str, image: Pixels, numbers: np.ndarray, cuts: np.ndarray, size: int, draw: np.random.Generator
+    name: str, image: DecodedImage, numbers: np.ndarray, cuts: np.ndarray, size: int, draw: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Patches (n, C, size, size) for each split, from its own part of the width."""
     _, height, width = image.shape

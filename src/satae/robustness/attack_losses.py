@@ -18,7 +18,7 @@ from satae.robustness.norm_ball import RandomStreams
 
 Model = Callable[[Tensor], Tensor]  # inputs (N, *shape) in the data's range -> logits (N, classes)
 AttackLoss = Callable[[Tensor, Tensor], Tensor]  # (logits (N, classes), labels (N,)) -> (N,), to be maximized
-State = TypeVar("State", bound=tuple[Any, ...])
+AttackState = TypeVar("AttackState", bound=tuple[Any, ...])
 
 DLR_EPSILON: Final = 1e-12  # keeps the ratio of dlr finite, as in the authors' code
 LINEAR_BELOW: Final = -12.0  # below it, log(log(1 + e^m)) is m to the last digit of a float32
@@ -160,6 +160,6 @@ class ActiveBatch:
         return AttackResult(self._found, self._fooled)
 
 
-def select_examples(state: State, stay: Tensor) -> State:
+def select_examples(state: AttackState, stay: Tensor) -> AttackState:
     """A NamedTuple of tensors (M, ...), reduced to the examples that stay."""
     return type(state)(*(part[stay] for part in state))

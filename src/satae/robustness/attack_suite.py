@@ -87,7 +87,7 @@ def attack_suite(
         *(_transfer(victim, source, name, budget) for name, source in (sources or {}).items()),
         Attack("square", "black", partial(square, victim, queries=budget.queries)),
         Attack("random", "black", partial(random_search, victim, queries=budget.queries)),
-        *(LIBRARIES[name](victim, classes, budget, seed) for name in libraries),
+        *(LIBRARY_ATTACKS[name](victim, classes, budget, seed) for name in libraries),
     ]
     compared_with_exact = [attack._replace(after=attack.after or exact) for attack in compared_with_exact]
     return [Attack("fgsm", "single", partial(fgsm, victim)), *pgds, *compared_with_exact]
@@ -139,4 +139,4 @@ def _minimum_norm(victim: nn.Module, classes: int, budget: Budget, seed: int) ->
     return Attack("minimum-norm", "library", run)
 
 
-LIBRARIES: Final = {"autoattack": _autoattack, "foolbox": _minimum_norm}
+LIBRARY_ATTACKS: Final = {"autoattack": _autoattack, "foolbox": _minimum_norm}
