@@ -23,9 +23,9 @@ SIGNALS: Final = (
     signal.SIGXCPU,
 )
 ALWAYS_HANDLED: Final = (signal.SIGINT, signal.SIGTERM)  # in workers: launchers end runs by them
-OTHERS: Final = tuple(
+BLOCKED_FOR_HELPERS: Final = tuple(  # they would end the helper processes of multiprocessing
     number for number in SIGNALS if number not in ALWAYS_HANDLED
-)  # these end multiprocessing's helpers
+)
 REPEAT_SECONDS: Final = 0.5  # a second Ctrl-C within this time counts as the first one
 
 
@@ -147,7 +147,9 @@ def hold_signals_in_worker(*others: int) -> None:
     _State.holds += 1
     _State.is_worker = True
     ignored = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN]
-    install_handlers(*(number for number in SIGNALS if number not in OTHERS or number not in ignored), *others)
+    install_handlers(
+        *(number for number in SIGNALS if number not in BLOCKED_FOR_HELPERS or number not in ignored), *others
+    )
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [*SIGNALS, *others])
 
 
@@ -173,7 +175,7 @@ def block_signals_for_workers() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     with hold_signals():
-        with block_signals(OTHERS):
+        with block_signals(BLOCKED_FOR_HELPERS):
             resource_tracker.ensure_running()  # it would unblock the first two signals when it starts
         with block_signals(SIGNALS):
             yield

@@ -175,8 +175,8 @@ def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration)
 def test_large_examples_are_measured_in_small_parts():
     x = torch.zeros(3, 3, 2000, 2000, dtype=torch.uint8)
     data = Dataset("large", *[Split(x)] * 3, span=(0.0, 1.0), scale=1 / 255)
-    assert data.few(10_000) == 2
-    assert dataclasses.replace(data, train=Split(x[:, :, :28, :28])).few(10_000) == 10_000
+    assert data.max_examples(10_000) == 2
+    assert dataclasses.replace(data, train=Split(x[:, :, :28, :28])).max_examples(10_000) == 10_000
 
 
 def test_rare_metrics_are_computed_on_the_validation_split(configuration):

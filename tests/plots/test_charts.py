@@ -125,7 +125,7 @@ SETTINGS = {
 
 def everything():
     values = torch.linspace(-1, 1, 50)
-    energy = pictures.energy(mlp((2,), nn.ReLU, widths=[4]), torch.zeros(3, 2), (-1.0, 1.0))
+    energy = pictures.draw_energy(mlp((2,), nn.ReLU, widths=[4]), torch.zeros(3, 2), (-1.0, 1.0))
     drawing = draw_chart(Chart("a", "t", "c", [Panel([Curve(X, Y, "relu", y_bars=BARS[1])], "x", "y", "title")]))
     return draw_histograms({"a": {"b": values}}, "x"), energy, drawing
 

@@ -35,7 +35,7 @@ def test_images_get_reconstructions_filters_and_atoms(make, channels):
 
 def test_the_atoms_of_a_tied_decoder_are_the_filters():
     model = mlp((1, 8, 8), nn.ReLU, widths=[4], tied=True)
-    assert torch.equal(pictures.decoder_atoms(model, (1, 8, 8)), pictures.encoder_filters(model, (1, 8, 8)))
+    assert torch.equal(pictures.decoder_atoms(model, (1, 8, 8)), pictures.encoder_weights(model, (1, 8, 8)))
 
 
 def test_the_plane_gets_its_energy_and_other_vectors_get_nothing():
@@ -46,7 +46,7 @@ def test_the_plane_gets_its_energy_and_other_vectors_get_nothing():
 def test_pixels_are_enlarged_without_smoothing_and_keep_their_place():
     x = torch.zeros(1, 1, 4, 4)
     x[0, 0, 1, 2] = 1.0
-    sheet = pictures.sheet({"x": x, "noisy": torch.zeros_like(x), "x_hat": torch.zeros_like(x)}, (0.0, 1.0))
+    sheet = pictures.draw_sheet({"x": x, "noisy": torch.zeros_like(x), "x_hat": torch.zeros_like(x)}, (0.0, 1.0))
     factor = SIZE // 4
     tile = sheet[TOP:][:SIZE, :SIZE, 0]
     expected = np.kron(x[0, 0].numpy() * 255, np.ones((factor, factor)))
@@ -55,14 +55,14 @@ def test_pixels_are_enlarged_without_smoothing_and_keep_their_place():
 
 def test_values_outside_the_span_are_clipped_not_wrapped():
     x = torch.tensor([-5.0, 5.0]).view(1, 1, 1, 2).expand(1, 1, 2, 2)
-    tile = pictures.sheet({"x": x}, (0.0, 1.0))[TOP:][:SIZE]
+    tile = pictures.draw_sheet({"x": x}, (0.0, 1.0))[TOP:][:SIZE]
     assert tile[0, 0, 0] == 0
     assert tile[0, SIZE - 1, 0] == 255
 
 
 def test_a_zero_weight_is_grey_and_the_sign_is_kept():
     weights = torch.tensor([[2.0, 0.0], [-2.0, 1.0]]).view(1, 1, 2, 2)
-    tile = pictures.filters(weights, "weights")[TOP:][:SIZE, :SIZE, 0]
+    tile = pictures.draw_filters(weights, "weights")[TOP:][:SIZE, :SIZE, 0]
     half = SIZE // 2
     assert [tile[0, 0], tile[0, half], tile[half, 0]] == [255, 128, 0]
 
@@ -74,6 +74,6 @@ def test_pictures_are_saved_under_their_names(tmp_path):
 
 
 def test_no_more_filters_than_fit():
-    sheet = pictures.filters(torch.rand(1000, 1, 8, 8), "weights")
+    sheet = pictures.draw_filters(torch.rand(1000, 1, 8, 8), "weights")
     rows = (sheet.shape[0] - TOP) // (SIZE + pictures.TILE_GAP)
     assert rows * pictures.TILES_PER_ROW == pictures.MAX_FILTERS

@@ -196,7 +196,7 @@ class Dataset:
         """The training, validation and test split."""
         return self.train, self.valid, self.test
 
-    def few(self, most: int) -> int:
+    def max_examples(self, most: int) -> int:
         """How many examples one tensor may hold: ``most``, or fewer if they are large."""
         return max(1, min(most, TENSOR_NUMBERS // max(1, math.prod(self.shape))))
 
@@ -252,7 +252,7 @@ class Dataset:
             digest.update(f"{len(x)} {tuple(x.shape)}".encode())
             if isinstance(x, OnDisk):
                 digest.update(str(x.file.stat().st_size).encode())
-                x = x[torch.arange(0, len(x), max(1, len(x) // self.few(FINGERPRINT_EXAMPLES)))]
+                x = x[torch.arange(0, len(x), max(1, len(x) // self.max_examples(FINGERPRINT_EXAMPLES)))]
             for part in x.split(chunk(self.shape)):
                 numbers = part.load() if isinstance(part, OnDisk) else part
                 digest.update(str(numbers.dtype).encode())

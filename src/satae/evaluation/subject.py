@@ -133,7 +133,7 @@ class Subject(NamedTuple):
         except (KeyError, ValueError) as error:
             raise ConfigError(f"{where}: cannot be evaluated on its data ({first_line(error)})") from None
         split = getattr(data, chosen.split)
-        n = data.few(min(chosen.samples, len(split.x)))
+        n = data.max_examples(min(chosen.samples, len(split.x)))
         x = data.batch(split.x[:n]).to(device)
         y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # only its flat set is used

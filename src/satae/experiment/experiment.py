@@ -81,7 +81,7 @@ class Experiment:
         if config.standardize:
             model.standardize_by(*statistics)
         if config.init == "unit_variance":
-            x = data.batch(data.train.x[: data.few(CALIBRATION_SAMPLES)])
+            x = data.batch(data.train.x[: data.max_examples(CALIBRATION_SAMPLES)])
             unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
         if config.decoder_norm:
             model.normalize_decoder()
@@ -278,7 +278,7 @@ class Experiment:
     def measure_rare(self) -> dict[str, float]:
         """Slower metrics, on clean validation data: the code's sensitivity and, for data in the plane, energies."""
         data, model = self.data, self.model
-        x = data.batch(data.valid.x[: data.few(MEASURED_SAMPLES)])
+        x = data.batch(data.valid.x[: data.max_examples(MEASURED_SAMPLES)])
         generator = build.random_generator(METRICS_SEED, "perturbation", self.device)
         metrics = {"valid/code_sensitivity": code_sensitivity(model, x, data.span[1] - data.span[0], generator)}
         if data.shape == (2,):

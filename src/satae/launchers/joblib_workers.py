@@ -89,7 +89,7 @@ class JoblibLauncher(Launcher):
 
         self.__exit__()
         threads = {name: os.environ.get(name, str(self.share.threads)) for name in THREAD_VARIABLES}
-        with signals.block_signals(signals.OTHERS):  # its helper process starts here
+        with signals.block_signals(signals.BLOCKED_FOR_HELPERS):  # its helper process starts here
             self._pool = ProcessPoolExecutor(
                 number, initializer=_start_worker, initargs=(self.prepare, os.getpid()), env=threads
             )

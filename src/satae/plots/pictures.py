@@ -51,13 +51,13 @@ def draw(
     draws: dict[str, Callable[[], Picture]] = {}
     if is_image(shape):
         rows = {"clean  x": x, "noisy": x_noisy, "x_hat": model(x_noisy)}
-        draws["reconstructions"] = lambda: Picture.encode(sheet(rows, span))
-    if (in_encoder := encoder_filters(model, shape)) is not None:
-        draws["encoder_filters"] = lambda: Picture.encode(filters(in_encoder, "first encoder layer"))
+        draws["reconstructions"] = lambda: Picture.encode(draw_sheet(rows, span))
+    if (in_encoder := encoder_weights(model, shape)) is not None:
+        draws["encoder_filters"] = lambda: Picture.encode(draw_filters(in_encoder, "first encoder layer"))
     if (atoms := decoder_atoms(model, shape)) is not None:
-        draws["decoder_atoms"] = lambda: Picture.encode(filters(atoms, "last decoder layer"))
+        draws["decoder_atoms"] = lambda: Picture.encode(draw_filters(atoms, "last decoder layer"))
     if shape == (2,):
-        draws["energy"] = lambda: energy(model, x, span)
+        draws["energy"] = lambda: draw_energy(model, x, span)
     return draw_each(draws, warn)
 
 
@@ -80,14 +80,14 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3)
 
 
-def sheet(rows: Mapping[str, Tensor], span: tuple[float, float]) -> Pixels:
+def draw_sheet(rows: Mapping[str, Tensor], span: tuple[float, float]) -> Pixels:
     """Labeled rows of images: by label (N, C, H, W) in the units of the data, of which ``TILES_PER_ROW`` are shown."""
     low, high = span
     grids = [_tile((images[:TILES_PER_ROW] - low) / (high - low)) for images in rows.values()]
     return np.concatenate([_add_caption(grid, name) for grid, name in zip(grids, rows, strict=True)])
 
 
-def filters(weights: Tensor, caption: str) -> Pixels:
+def draw_filters(weights: Tensor, caption: str) -> Pixels:
     """Weights as small images, each scaled by its own largest: grey is zero, white positive, black negative.
 
     Args:
@@ -99,7 +99,7 @@ def filters(weights: Tensor, caption: str) -> Pixels:
     return _add_caption(_tile((shown / peak + 1) / 2), f"{caption}: {len(shown)} of {len(weights)}, grey = 0")
 
 
-def encoder_filters(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
+def encoder_weights(model: DenoisingAutoencoder, shape: Sequence[int]) -> Tensor | None:
     """The weights of the first layer as images (K, C, h, w); None if they are not images."""
     return _as_images(model.layers()[0][1].affine.weight, shape)
 
@@ -116,7 +116,7 @@ def _as_images(weight: Tensor, shape: Sequence[int]) -> Tensor | None:
     return weight if weight.dim() == 4 and weight.shape[1] in (1, 3) else None
 
 
-def energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) -> Picture:
+def draw_energy(model: DenoisingAutoencoder, x: Tensor, span: tuple[float, float]) -> Picture:
     """The energy over the plane, the data, and the directions of the first layer.
 
     After the figures of Goroshin & LeCun (2013), arXiv 1301.3577.

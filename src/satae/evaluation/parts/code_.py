@@ -195,7 +195,7 @@ def _probe_labels(subject: Subject, options: Code) -> Tensor:
     """The labels of the training inputs that the probes learn from."""
     data = subject.data
     assert data.train.y is not None
-    return data.train.y[: data.few(min(options.train, len(data.train.y)))]
+    return data.train.y[: data.max_examples(min(options.train, len(data.train.y)))]
 
 
 def _why_no_probes(subject: Subject, options: Code) -> str:

@@ -249,7 +249,7 @@ def _points(rows: Sequence[ResultRow], measure: str) -> list[tuple[float, float]
 
 
 def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Mapping[str, Picture]:
-    from satae.plots.pictures import is_image, sheet
+    from satae.plots.pictures import draw_sheet, is_image
 
     draws: dict[str, Callable[[], Picture]] = {}
     if kinds:
@@ -271,7 +271,7 @@ def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Map
             level = next((row for row in rows if row["seen"] == "level"), rows[len(rows) // 2]).number("level")
             x_noisy = add_noise(subject, NoiseLevel(kind, level))[:8]
             images |= {f"{kind} {level:g}": x_noisy, f"x_hat  of {kind} {level:g}": subject.model(x_noisy)}
-        draws["reconstructions"] = lambda: Picture.encode(sheet(images, subject.data.span))
+        draws["reconstructions"] = lambda: Picture.encode(draw_sheet(images, subject.data.span))
     return draw_each(draws)
 
 

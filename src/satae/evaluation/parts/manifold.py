@@ -198,7 +198,7 @@ def _pictures(subject: Subject, own: Tensor, energies: Mapping[str, Tensor]) -> 
     label = "log10 of the energy ½‖x − x̂‖²"
     draws = {"energies": lambda: draw_histograms(panels, label, columns=3)}
     if subject.data.shape == PLANE_SHAPE:
-        draws["map"] = lambda: pictures.energy(subject.model, subject.x, subject.data.span)
+        draws["map"] = lambda: pictures.draw_energy(subject.model, subject.x, subject.data.span)
     return draw_each(draws)
 
 
