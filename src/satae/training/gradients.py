@@ -63,9 +63,9 @@ def batch_losses(
         torch.compiler.reset()  # else the runs of a process share a limit, beyond which nothing is compiled any more
         compiled = torch.compile(terms, mode=COMPILE_MODES.get(device.type))
 
-    def compiled_terms(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor) -> tuple[Tensor, Tensor]:
-        reconstruction, saturation = compiled(model, x, x_noisy)
-        return reconstruction.clone(), saturation.clone()  # a CUDA graph writes its results to one place each time
+        def compiled_terms(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor) -> tuple[Tensor, Tensor]:
+            reconstruction, saturation = compiled(model, x, x_noisy)
+            return reconstruction.clone(), saturation.clone()  # a CUDA graph writes its results to one place each time
 
     def losses_of(model: DenoisingAutoencoder, x: Tensor, x_noisy: Tensor, alpha: float) -> Losses:
         terms_of = compiled_terms if len(x) == compile_size else terms

@@ -70,8 +70,13 @@ class NonFinite(ArithmeticError):
 
     exit_code = DIVERGED
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; try a smaller optim.lr or alpha")
+    def __init__(self, what: str, remedy: str = "; try a smaller optim.lr or alpha") -> None:
+        super().__init__(what, remedy)
+        self.what, self.remedy = what, remedy
+
+    def __str__(self) -> str:
+        """What is not finite, and what may help."""
+        return f"{self.what}{self.remedy}"
 
 
 class NonFiniteLoss(NonFinite):
@@ -86,7 +91,7 @@ class NonFiniteData(NonFinite):
     """The loss became nan or infinite because of the data; other weights would not help."""
 
     def __init__(self, loss: NonFiniteLoss, fault: str) -> None:
-        ArithmeticError.__init__(self, f"{str(loss).partition(';')[0]}: {fault}")
+        super().__init__(loss.what, f": {fault}")
 
 
 class NonFiniteWeights(NonFinite):
