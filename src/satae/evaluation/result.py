@@ -162,7 +162,7 @@ def write_result(folder: Path, part: str, key: Key, result: PartResult, duration
     Raises:
         OSError: a file cannot be written; the error names it.
     """
-    from satae.evaluation.display import write_events  # imports torch
+    from satae.evaluation.events import write_events  # imports torch
 
     now, file = time.time(), folder / f"{part}.json"
     pictures = {f"{part}_{name}.png": picture for name, picture in result.pictures.items()}

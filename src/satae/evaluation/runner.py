@@ -14,9 +14,9 @@ from satae import atomic_write, signals
 from satae.config import ConfigError
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation
-from satae.evaluation.display import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import Cell, Key, PartResult, describe_replaced, read_if_current, write_result
+from satae.evaluation.result_printer import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.subject import Subject, TrainedRun, choose_device
 from satae.messages import count_words, one_line, quote_word
 from satae.runs import provenance

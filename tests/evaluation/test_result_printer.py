@@ -8,8 +8,8 @@ from evaluated import QUICK, trained, typed
 from program import read
 from rich.console import Console
 
-from satae.evaluation import display
-from satae.evaluation.display import ResultPrinter, format_seed_cell, headline_tables, layout_table
+from satae.evaluation import result_printer
+from satae.evaluation.result_printer import ResultPrinter, format_seed_cell, headline_tables, layout_table
 from satae.sweeps.aggregate import SeedStatistics
 
 TITLES = ("noise", "level", "psnr", "noisy ssim", "n")
@@ -35,7 +35,9 @@ def test_a_table_that_fits_is_one():
 @pytest.mark.parametrize("width", range(26, 60))
 def test_a_narrow_terminal_cuts_no_number_and_loses_no_column(width):
     words = " ".join(shown(TITLES, ROWS, width)).split()
-    digits = [{format_seed_cell(value, digits) for row in ROWS for value in row} for digits in display.DIGIT_CHOICES]
+    digits = [
+        {format_seed_cell(value, digits) for row in ROWS for value in row} for digits in result_printer.DIGIT_CHOICES
+    ]
     assert any(numbers <= {*words} for numbers in digits)
     assert {word for title in TITLES for word in title.split()} <= {*words}
     assert max(map(len, shown(TITLES, ROWS, width))) <= width
@@ -103,15 +105,15 @@ def test_runs_that_differ_only_in_their_seed_are_one_row(tmp_path):
 
 def test_progress_outside_a_terminal_is_a_line_now_and_then(monkeypatch, capsys):
     now = iter([0.0, 30.0, 61.0, 61.0, 90.0, 130.0, 130.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(result_printer.time, "monotonic", lambda: next(now))
     assert [*ResultPrinter().track("defence", [5, 6, 7, 8])] == [5, 6, 7, 8]
     assert capsys.readouterr() == ("", "defence 1/4\ndefence 3/4\n")
 
 
 def test_the_output_of_a_run_fits_80_columns(tmp_path, monkeypatch):
     run = trained(tmp_path, "act=sigmoid", "data.limit=100")
-    terminal = partial(display.PipeSafeConsole, width=80, force_terminal=True, color_system=None)
-    monkeypatch.setattr(display, "PipeSafeConsole", terminal)
+    terminal = partial(result_printer.PipeSafeConsole, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(result_printer, "PipeSafeConsole", terminal)
     lines = typed(tmp_path, "run=run", "evaluation=denoising,code", *QUICK, "code.jacobians=5").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in "".join(lines)
