@@ -131,10 +131,10 @@ def test_a_relu_code_behind_a_large_convolution_is_not_silenced(seed):
     x = torch.nn.functional.interpolate(torch.rand(256, 1, 7, 7), scale_factor=4).sub(0.5).div(0.29)
     model = satae.conv((1, 28, 28), nn.ReLU, channels=[16, 32], code=32)
     unit_variance(model, x)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     for _ in range(12):
         loss = (model(x) - x).square().mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert (model.encode(x) > 0).float().mean() > 0.1

@@ -64,7 +64,7 @@ def test_elements_are_drawn_independently(name):
     noisy = corrupt(name, torch.full((COUNT // 50, 50), 0.5), 0.3, span=(-9.0, 9.0)) - 0.5
     changed = noisy.abs() > 0.15
     share = changed.float().mean().item()
-    for along in (0, 1):  # a draw that is shared along an axis makes neighbours agree
+    for along in (0, 1):  # a draw that is shared along an axis makes neighbors agree
         pairs = changed.shape[along] - 1
         first, second = changed.narrow(along, 0, pairs), changed.narrow(along, 1, pairs)
         assert (first & second).float().mean().item() == pytest.approx(share**2, abs=0.02)

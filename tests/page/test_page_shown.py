@@ -43,9 +43,9 @@ def test_the_page_follows_the_theme(page, tmp_path, scheme, paper):
         *(f"--blink-settings=preferredColorScheme={scheme}", "--window-size=1200,3000", f"--screenshot={shot}"),
     )
     picture = Image.open(shot).convert("RGB")
-    colours = {colour for count, colour in picture.getcolors(2**24) if count > 200}
+    colors = {color for count, color in picture.getcolors(2**24) if count > 200}
     assert picture.getpixel((0, 0)) == paper
-    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours  # the first two lines
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colors  # the first two lines
 
 
 def test_the_page_shows_its_figures_and_prints(page, tmp_path):

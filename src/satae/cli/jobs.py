@@ -124,10 +124,13 @@ def run_job(
 
 
 def check_log(options: Callable[[Path], DictConfig]) -> None:
-    """Refuse, by a ConfigError, a log that cannot be opened; it is tried in a folder that is deleted.
+    """Open the log in a temporary folder; refuse settings with which that fails.
 
     Args:
         options: gives Hydra's own options for a run in a directory.
+
+    Raises:
+        ConfigError: it fails.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -238,7 +238,7 @@ def _has_work(job: Job, said: set[str]) -> bool:
 
 
 def _check_moved_data(job: Job, record: Mapping[str, Any]) -> None:
-    """Refuse data in another place if they are not those of a run that has no checkpoint, which would say so."""
+    """Refuse a changed data path if the data differ; only for a run without a checkpoint."""
     from satae.experiment import build
     from satae.sweeps.results import flat_choices
     from satae.training.checkpoint import latest_checkpoint

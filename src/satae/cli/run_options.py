@@ -95,7 +95,7 @@ def names_data_file(key: str) -> bool:
 
 
 def _read_stored_run(words: list[str], several: bool) -> RunOptions:
-    """Put the configuration of a run in for the word ``resume=`` or ``rerun=`` that names it."""
+    """Replace ``resume=`` or ``rerun=`` by the configuration of the run it names."""
     for word in words:
         if word[:1] in ("+", "~") and key_of(word) in ("resume", "rerun"):
             raise ConfigError(f"{word}: leave out the {word[: -len(word.lstrip('+~'))]}")
@@ -138,7 +138,7 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
 
 
 def _with_threads(words: list[str], directory: Path) -> list[str]:
-    """Take the number of threads that the run had, unless it was chosen: another number gives other sums."""
+    """Replace ``threads=null`` by the number that the run recorded: another number gives other sums."""
     threads, fault = None, f"{directory / RECORD_FILE}: has no number of threads"
     try:
         threads = read_json(directory / RECORD_FILE, MAX_JSON_BYTES).get("threads")

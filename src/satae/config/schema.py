@@ -109,7 +109,7 @@ class Evaluation:
     threads: Threads | None
 
     parts: dict[str, Choice]  # what to measure
-    is_all: bool  # whether the user named no part
+    is_all: bool  # whether every part was asked for, by ``all`` or by default
 
 
 class Schema(NamedTuple):

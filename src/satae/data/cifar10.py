@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour images of 32x32 pixels, in the archive that is made for Python."""
+"""CIFAR-10: 60,000 color images of 32x32 pixels, in the archive that is made for Python."""
 
 from __future__ import annotations
 

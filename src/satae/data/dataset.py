@@ -50,7 +50,7 @@ class OnDisk:
 
     @property
     def shape(self) -> torch.Size:
-        """(N, *shape)."""
+        """The shape of the tensor that ``load`` returns, (N, *shape)."""
         return torch.Size([len(self), *(self.row[axis - 1] for axis in self.axes[1:])])
 
     @property

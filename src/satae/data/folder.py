@@ -26,7 +26,7 @@ def folder(
     split_seed: Seed = 0,
     limit: Count | None = None,
 ) -> Dataset:
-    """Images (1, size, size), or (3, size, size) in colour, in [0, 1].
+    """Images (1, size, size), or (3, size, size) in color, in [0, 1].
 
     All images below the folder are decoded once into a file in the user's cache, from which later runs read them. If
     each lies in a subfolder of ``path``, the name of that subfolder is its label. Images for the test are decoded like

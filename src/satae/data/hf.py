@@ -129,7 +129,7 @@ def _read_numbers(part: Any, column: str) -> np.ndarray:
 def _decode(
     where: str, part: Any, column: str, size: int | None, colour: bool, background: Background, like: Any
 ) -> images.DecodedImages:
-    """The images of a column, decoded like those in ``like`` if that are images."""
+    """The images of a column, decoded like those in ``like`` if those are images."""
     import datasets
     import PIL.Image
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from satae.data.dataset import ColumnRanges, OnDisk, Stored, as_stored, chunk
 
-CHANNEL_COUNTS: Final = (1, 2, 3, 4)  # lengths by which an axis of channels is recognised
+CHANNEL_COUNTS: Final = (1, 2, 3, 4)  # lengths by which an axis of channels is recognized
 SAMPLE_NUMBERS: Final = 2**20  # numbers of a file that are compared with each other
 SAMPLE_EXAMPLES: Final = 4096
 LOST_SHARE: Final = 0.05  # of distinct numbers: one that float32 loses by chance is below it

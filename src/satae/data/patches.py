@@ -34,7 +34,7 @@ def patches(
     split_seed: Seed = 0,
     limit: Count | None = None,
 ) -> Dataset:
-    """Squares (1, size, size), or (3, size, size) in colour, cut out at random places.
+    """Squares (1, size, size), or (3, size, size) in color, cut out at random places.
 
     The mean of all training pixels is subtracted and their standard deviation divides, as in Goroshin & LeCun (2013),
     arXiv 1301.3577, section 4. Patches overlap. Different splits take them from different parts of each photograph, so

@@ -1,4 +1,4 @@
-"""SVHN: 99,289 colour images of house numbers, 32x32 pixels each, in Matlab's files."""
+"""SVHN: 99,289 color images of house numbers, 32x32 pixels each, in Matlab's files."""
 
 from __future__ import annotations
 

@@ -102,6 +102,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         if state is not None:
             check_data(state.facts, build.dataset(config).as_seen_by(state.facts))
             experiment = Experiment.from_state(config, state)
+            # raise here, before anything is written, what they would raise in train
             alpha_jump(experiment, state)
             best_so_far(experiment, state, run, lambda line: None)
     except ConfigError:

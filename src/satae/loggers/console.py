@@ -23,8 +23,8 @@ from satae.training.metric_titles import COLLAPSED, SENSITIVITY, TITLES, collaps
 
 log = logging.getLogger(__name__)
 
-EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run, so that the program
-MAX_SILENT_SECONDS: Final = 60  # is not silent for longer than this, if epochs finish in that time
+EPOCH_LINES: Final = 10  # epochs printed for each run without a terminal; more for a long run
+MAX_SILENT_SECONDS: Final = 60  # a program without a terminal is silent no longer, if epochs finish in that time
 WARNING_STYLE: Final = "bold yellow"
 COLLAPSE_REMEDY: Final = "try more epochs, another optim.lr or act, or a smaller alpha if it is above 0"
 

@@ -76,7 +76,7 @@ class SeedGroup:
 
     @property
     def name(self) -> str:
-        """Such as ``act=relu,alpha=0.1``."""
+        """The values in one word, such as ``act=relu,alpha=0.1``."""
         return ",".join(f"{key}={format_compact(value)}" for key, value in self.values.items()) or "all"
 
     @cached_property

@@ -30,7 +30,7 @@ class Series(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Such as ``relu``, or ``relu, gaussian, noise.level=0.3``."""
+        """The values in words, such as ``relu``, or ``relu, gaussian, noise.level=0.3``."""
         return ", ".join(_label(key, value) for key, value in self.values.items()) or ALL_RUNS
 
     def points_with(self, metric: str) -> list[SeedGroup]:
@@ -172,7 +172,7 @@ def _split_into_panels(series: Sequence[Series]) -> list[SeriesPanel]:
 
 
 def _label(key: str, value: object) -> str:
-    """A word speaks for itself; a number needs its name."""
+    """The text of one value: a word alone, a number with its name."""
     return value if isinstance(value, str) and not value.startswith("[") else format_configuration({key: value})
 
 

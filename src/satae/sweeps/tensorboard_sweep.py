@@ -202,7 +202,7 @@ def _configuration_of(directory: Path) -> tuple[str, list[Path]]:
 
 @functools.lru_cache(maxsize=1)  # a process makes many runs of one sweep
 def _seeds_by_name(sweep: Path, state: object) -> dict[str, list[str]]:
-    """The names of all seeds of a configuration, by each of them; ``state`` changes with the manifest."""
+    """For each run name, the names of all seeds of its configuration; ``state`` changes with the manifest."""
     index = read_manifest_or_empty(sweep).runs
     return {name: names for seeds in index.values() if (names := [*seeds.values()]) for name in names}
 

@@ -176,7 +176,7 @@ def _energies(subject: Subject, x: Tensor) -> Tensor:
 
 
 def _plane_rows(subject: Subject, own: Tensor) -> list[list[Cell]]:
-    """For data in the plane: their mean energy, and the fraction of the box that is reconstructed (E1, E2)."""
+    """For data in the plane: their mean energy, and the fraction of the box that is reconstructed."""
     from satae.robustness.estimates import mean_estimate
     from satae.training.metrics import energy_map, low_energy_area
 
