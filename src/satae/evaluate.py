@@ -68,6 +68,7 @@ def run_command(words: Sequence[str]) -> str:
         ConfigError: a word cannot be used, or a run cannot be evaluated.
     """
     from satae.config import ConfigError
+    from satae.config.schema import key_of
     from satae.evaluation.named_runs import read_named_runs
     from satae.messages import printable
     from satae.page.sources import waiting_lines
@@ -75,11 +76,11 @@ def run_command(words: Sequence[str]) -> str:
     for word in words:
         if word.startswith("-"):
             raise ConfigError(f"{word}: no such flag; options are written option=value (see --help)")
-        if word.lstrip("+~").startswith(("hydra.", "hydra/")):
+        if key_of(word).startswith(("hydra.", "hydra/")):
             raise ConfigError(f"{word}: {PROGRAM} makes no runs, so Hydra's own options have no meaning; leave it out")
         if "=" not in word and word != "run" and (os.sep in word or os.path.isdir(word)):
             raise ConfigError(f"{word}: did you mean run={word}?")
-    named = [word for word in words if word.partition("=")[0].lstrip("+~") == "run"]
+    named = [word for word in words if key_of(word) == "run"]
     moved = [word for word in words if word.startswith("data.")]
     paths = data_paths(moved)
     chosen = settings([word for word in words if word not in [*named, *moved]])

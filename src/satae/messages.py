@@ -138,6 +138,11 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(" .")
 
 
+def reason(error: BaseException) -> str:
+    """The reason that an error of the operating system or of a library gives, in one line."""
+    return getattr(error, "strerror", None) or first_line(error) or type(error).__name__
+
+
 def brief_line(error: BaseException) -> str:
     """The first line of an error's text, made brief: it may quote what is in a file."""
     return brief(first_line(error))

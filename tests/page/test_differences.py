@@ -12,7 +12,7 @@ from benchmarks import evaluated
 from satae.evaluation.reported_evaluations import read_evaluations
 from satae.page import figures, findings, sources, tables
 from satae.page.writing import write_report
-from satae.plots.charts import Chart, Curve, Panel, draw_panels
+from satae.plots.charts import Curve, Panel, draw_panels
 from satae.plots.style import PANEL_SIZE, SMALL_PANEL_SIZE
 from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
 from satae.sweeps.series import Series, compare, series_labels
@@ -92,9 +92,7 @@ def test_numbers_that_agree_in_six_digits_are_written_with_more(tmp_path):
 def test_long_labels_leave_the_figure_its_width_and_height(legend, panels):
     curves = [Curve([0, 1], [0, 1], f"{number} {'long label ' * 7}") for number in range(7)]
     size = PANEL_SIZE if legend == "each panel" else SMALL_PANEL_SIZE
-    figure = draw_panels(
-        Chart("", "", "", [Panel(curves, "x " * 60, "y", "title " * 20)] * panels, 2, size, legend=legend)
-    )
+    figure = draw_panels([Panel(curves, "x " * 60, "y", "title " * 20)] * panels, 2, size, legend)
     figure.draw_without_rendering()
     width, height = figure.get_size_inches()
     for ax in figure.axes:

@@ -23,7 +23,7 @@ BARS = ([0.1, 0.05, 0.2], [0.2, 0.05, 0.4])
 
 
 def axes(*panels, size=PANEL_SIZE, legend="each panel", **more):
-    return draw_panels(Chart("", "", "", panels, 2, size, legend=legend, **more)).axes
+    return draw_panels(panels, 2, size, legend, **more).axes
 
 
 def test_points_and_bars_lie_at_the_numbers():
@@ -75,7 +75,7 @@ def test_panels_that_share_axes_have_room_for_all_of_them():
 
 def test_many_panels_have_one_legend_with_each_label_once():
     panels = [Panel([Curve(X, Y, "own"), Curve(X, X, "twin")], "x")] * 3
-    figure = draw_panels(Chart("", "", "", panels, 3, SMALL_PANEL_SIZE, legend="all panels"))
+    figure = draw_panels(panels, 3, SMALL_PANEL_SIZE, "all panels")
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["own", "twin"]
 

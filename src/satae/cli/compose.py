@@ -27,7 +27,7 @@ from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER
 from satae.cli.run_options import check_writable
 from satae.cli.typed_text import keep_text, looks_like_number, quote_value
 from satae.config import Config, ConfigError, validate
-from satae.config.schema import PRESETS, TRAINING, Schema, chosen_names
+from satae.config.schema import PRESETS, TRAINING, Schema, chosen_names, key_of
 from satae.launchers import selection
 from satae.messages import first_line, format_value, join_words
 
@@ -134,7 +134,7 @@ def add_grid(
     Raises:
         ConfigError: Hydra cannot use the words, or there is a grid where one run is asked for.
     """
-    keys = [overrides.key_of(word) for word in words]
+    keys = [key_of(word) for word in words]
     if typed := [word for word, key in zip(words, keys, strict=True) if key.startswith(GRID)]:
         raise ConfigError(f"{typed[0]}: is for files; on the command line write the values themselves: -m alpha=0,0.1")
     if not (config_dir or config_name or any(key == PRESETS or key.startswith(ASK_FOR_RUNS) for key in keys)):
@@ -261,7 +261,7 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
             typed = OmegaConf.select(composed, key)
             if not typed:
                 raise ConfigError(f"{key}=: is empty; name a folder, or leave it out")
-            if looks_like_number(typed) and not any(overrides.key_of(word) == key for word in words):
+            if looks_like_number(typed) and not any(key_of(word) == key for word in words):
                 read = "YAML may have read a number here, instead of a name such as 2022_02_02"
                 raise ConfigError(f"{key}={typed}: {read}; write ./{typed} for this folder, with quotes")
             folder = Path(os.path.expanduser(typed)).absolute()

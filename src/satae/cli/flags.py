@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 from satae.cli.app import LineErrorParser, output_exit_code
 from satae.config.option_types import MISSING
@@ -105,7 +105,7 @@ def describe_groups() -> str:
     return "\n".join([*lines, presets, f"{'':14}(a whole setting; what you add overrides it)"])
 
 
-def _group_lines(registry: Registry[Any]) -> Iterator[str]:
+def _group_lines(registry: Registry) -> Iterator[str]:
     names = registry.names()
     options = {name: registry.defaults(name) for name in names}
     shared = [option for option in options[names[0]] if all(option in options[name] for name in names)]
@@ -159,7 +159,7 @@ def _common_meanings(meanings: Sequence[dict[str, str]], shared: Sequence[str]) 
     return found
 
 
-def describe_parts(registry: Registry[Any]) -> str:
+def describe_parts(registry: Registry) -> str:
     """Every choice of a group, what it is, and its options with their values and meanings."""
     blocks = []
     for name in registry.names():

@@ -19,7 +19,7 @@ from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
 from satae.errors import DIVERGED, FAULT, REFUSED, ConfigError, exit_code
-from satae.messages import first_line, quote_word
+from satae.messages import first_line, quote_word, reason
 from satae.runs.layout import FINISHED, RECORD_FILE, find_log, shorten
 
 if TYPE_CHECKING:
@@ -197,11 +197,10 @@ def _report_no_start(error: OSError, job: Job) -> bool:
         ConfigError: it is a single run.
     """
     log.error("the run cannot start", exc_info=error)
-    reason = error.strerror or first_line(error) or type(error).__name__
     what = "the run is as it was" if job.resume else "the run has not started"
     remedy = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make the folder writable"
     other = "" if job.resume or job.in_sweep else ", or name another folder (hydra.run.dir=...)"
-    line = f"{error.filename or job.directory}: cannot write there ({reason}); {what}; {remedy}{other}"
+    line = f"{error.filename or job.directory}: cannot write there ({reason(error)}); {what}; {remedy}{other}"
     if not job.in_sweep:
         raise ConfigError(line) from None
     print_error(PROGRAM, line, FAULT)

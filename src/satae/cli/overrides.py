@@ -18,6 +18,7 @@ from satae.config.schema import (
     default_choice,
     expected_type,
     flatten,
+    key_of,
     unknown_key,
 )
 from satae.errors import ConfigError
@@ -26,11 +27,6 @@ from satae.messages import first_line, unknown_choice
 
 RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 MULTIRUN: Final = re.compile(r"\+*hydra\.mode=(RunMode\.)?MULTIRUN", re.IGNORECASE)
-
-
-def key_of(word: str) -> str:
-    """The key of an override, without ``+``, ``++`` or ``~`` before it."""
-    return word.partition("=")[0].lstrip("+~")
 
 
 def task_overrides(words: Iterable[str]) -> list[str]:

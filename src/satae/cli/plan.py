@@ -16,15 +16,15 @@ from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
 from satae.cli.jobs import Job
-from satae.cli.overrides import SWEEP_FOLDER, key_of, task_overrides
+from satae.cli.overrides import SWEEP_FOLDER, task_overrides
 from satae.cli.run_options import RunOptions, names_data_file, read_run_options
 from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
-from satae.config.schema import all_path_options, check_changes, flatten, with_absolute_paths
+from satae.config.schema import all_path_options, check_changes, flatten, key_of, with_absolute_paths
 from satae.errors import DIVERGED, FAULT, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, first_line, one_line, quote_word
+from satae.messages import count_words, one_line, quote_word, reason
 from satae.runs import own_files
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -291,8 +291,8 @@ def _opened_sweep(plan: Plan, sweep: Path) -> Iterator[None]:
                 folder.rmdir()
         if not isinstance(error, OSError):
             raise
-        reason = error.strerror or first_line(error) or type(error).__name__
-        raise ConfigError(f"{error.filename or sweep}: cannot write there ({reason}); no run has started") from None
+        why = f"cannot write there ({reason(error)}); no run has started"
+        raise ConfigError(f"{error.filename or sweep}: {why}") from None
     with lock:
         yield
 
@@ -318,7 +318,7 @@ def _write_errors_refused() -> Iterator[None]:
         if output.is_unread(error):
             raise
         if error.strerror is None:  # not the system's: a launcher cannot reach its cluster
-            raise ConfigError(first_line(error) or type(error).__name__) from None
+            raise ConfigError(reason(error)) from None
         place = error.filename or "standard output"
         raise ConfigError(f"{place}: cannot write there ({error.strerror}); name another") from None
 

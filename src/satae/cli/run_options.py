@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from satae.cli.app import warn_of_repetition
-from satae.cli.overrides import MULTIRUN, RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, config_overrides, key_of, task_overrides
+from satae.cli.overrides import MULTIRUN, RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, config_overrides, task_overrides
 from satae.cli.typed_text import keep_text, quote_value
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config, read_json
-from satae.config.schema import EXECUTION_OPTIONS, PRESETS, TRAINING, all_path_options, is_among
+from satae.config.schema import EXECUTION_OPTIONS, PRESETS, TRAINING, all_path_options, is_among, key_of
 from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, is_utf8, one_line

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import SimpleNamespace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -26,7 +26,6 @@ from satae.config.option_types import MISSING, check_value, option_types
 from satae.errors import ConfigError
 from satae.messages import join_words, unknown_choice
 
-T = TypeVar("T")
 Make = TypeVar("Make", bound=Callable[..., Any])
 
 YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # builds plain data only; the fast one if available
@@ -44,15 +43,15 @@ class Choice(SimpleNamespace):
 
 
 @dataclass(frozen=True)
-class Entry(Generic[T]):
+class Entry:
     """What was registered under a name."""
 
     name: str
-    build: Callable[..., T]
+    build: Callable[..., Any]
     tags: Mapping[str, Any]  # what was registered beside the function, such as ``images`` of a data source
 
 
-class Registry(Generic[T]):
+class Registry:
     """The choices of one configuration group, found by importing one module, or all modules of one package."""
 
     def __init__(self, group: str, home: str, first: Iterable[str] = ()) -> None:
@@ -64,7 +63,7 @@ class Registry(Generic[T]):
             first: choices that are listed before all others, which follow in alphabetical order.
         """
         self.group, self.home, self.first = group, home, tuple(first)
-        self._entries: dict[str, Entry[T]] = {}
+        self._entries: dict[str, Entry] = {}
 
     def register(self, name: str, **tags: Any) -> Callable[[Make], Make]:
         """Decorate the function or class that builds the choice ``name``."""
@@ -95,7 +94,7 @@ class Registry(Generic[T]):
         """The choices that have an option; nothing heavy is imported."""
         return [name for name in self.names() if option in self.defaults(name)]
 
-    def __getitem__(self, name: str) -> Entry[T]:
+    def __getitem__(self, name: str) -> Entry:
         """What was registered under a name; its module is imported.
 
         Raises:
@@ -107,7 +106,7 @@ class Registry(Generic[T]):
             raise ConfigError(unknown_choice(self.group, name, self.names()))
         return self._entries[name]
 
-    def entries(self) -> list[Entry[T]]:
+    def entries(self) -> list[Entry]:
         """Everything that is registered, in the order of ``names()``; all modules of the registry are imported."""
         self._import("")
         order = [*self.names(), *self._entries]
@@ -141,7 +140,7 @@ class Registry(Generic[T]):
             values[option] = kind.dump_python(check_value(dotted, kind, options.get(option, MISSING)), mode="json")
         return Choice(name=name, **values)
 
-    def build(self, choice: Choice | str, *given: Any) -> T:
+    def build(self, choice: Choice | str, *given: Any) -> Any:
         """Call the function of a choice.
 
         Args:
@@ -194,19 +193,17 @@ class Registry(Generic[T]):
 
 # the groups of choices, one registry each
 
-ACTIVATIONS: Final[Registry[Any]] = Registry("act", "satae.model.activations", ["relu", "shrink", "satlin"])
-ARCHITECTURES: Final[Registry[Any]] = Registry("arch", "satae.model.architectures", ["mlp"])
-NOISES: Final[Registry[Any]] = Registry(
-    "noise", "satae.model.noise", ["gaussian", "uniform", "masking", "salt_and_pepper"]
-)
-DATA_SOURCES: Final[Registry[Any]] = Registry(
+ACTIVATIONS: Final = Registry("act", "satae.model.activations", ["relu", "shrink", "satlin"])
+ARCHITECTURES: Final = Registry("arch", "satae.model.architectures", ["mlp"])
+NOISES: Final = Registry("noise", "satae.model.noise", ["gaussian", "uniform", "masking", "salt_and_pepper"])
+DATA_SOURCES: Final = Registry(
     "data", "satae.data", ["digits", "manifold", "mnist", "fashion_mnist", "cifar10", "svhn", "patches"]
 )
-OPTIMIZERS: Final[Registry[Any]] = Registry("optim", "satae.training.optimizers")
-EVALUATION_PARTS: Final[Registry[Any]] = Registry(
+OPTIMIZERS: Final = Registry("optim", "satae.training.optimizers")
+EVALUATION_PARTS: Final = Registry(
     "evaluation", "satae.evaluation.parts", ["denoising", "code", "manifold", "perturbation", "defence"]
 )
-LOGGERS: Final[Registry[Any]] = Registry("logger", "satae.loggers")
+LOGGERS: Final = Registry("logger", "satae.loggers")
 
 
 @functools.cache

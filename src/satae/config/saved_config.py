@@ -14,7 +14,7 @@ import yaml
 from satae.config.registry import YAML_LOADER, conf_values
 from satae.config.schema import GROUPS, Config, default_choice, validate
 from satae.errors import ConfigError
-from satae.messages import brief, brief_line, first_line
+from satae.messages import brief, brief_line, reason
 
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
@@ -50,8 +50,7 @@ def read_json(path: Path, max_bytes: int) -> Any:
     try:
         content = read_file(path, max_bytes)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else first_line(error)
-        raise ConfigError(f"{path}: cannot be read ({reason})") from None
+        raise ConfigError(f"{path}: cannot be read ({reason(error)})") from None
     try:
         return json.loads(content.decode("utf-8"))
     except RecursionError:

@@ -40,7 +40,7 @@ from satae.config.registry import (
 from satae.errors import ConfigError
 from satae.messages import did_you_mean, format_value, join_words, unknown_choice
 
-GROUPS: Final[dict[str, Registry[Any]]] = {
+GROUPS: Final[dict[str, Registry]] = {
     registry.group: registry for registry in (ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES, OPTIMIZERS, LOGGERS)
 }
 PRESETS: Final = "experiment"  # a group of whole settings, with choices of all other groups
@@ -118,8 +118,8 @@ class Schema(NamedTuple):
     program: str
     primary: str  # the configuration in ``conf/`` that it starts from
     root: type  # the dataclass of its settings
-    groups: Mapping[str, Registry[Any]]
-    parts: Registry[Any] | None  # each of its choices is a section of options, such as ``denoising.gaussian``
+    groups: Mapping[str, Registry]
+    parts: Registry | None  # each of its choices is a section of options, such as ``denoising.gaussian``
     presets: frozenset[str]  # groups that are not a key of the configuration
     reserved: tuple[str, ...]  # words that are not part of a configuration
     synonyms: Mapping[str, str]  # words that users type for others
@@ -217,6 +217,11 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def key_of(word: str) -> str:
+    """The key of an override, without ``+``, ``++`` or ``~`` before it."""
+    return word.partition("=")[0].lstrip("+~")
 
 
 def is_among(key: str, options: Iterable[str]) -> bool:

@@ -11,10 +11,10 @@ from satae.config.option_types import Count, FilePath, OpenShare, Seed, SpanOpti
 from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.data.labels import read_labels
-from satae.data.local_files import expand_path, reason
+from satae.data.local_files import expand_path
 from satae.data.numeric_arrays import Center, Layout, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
-from satae.messages import brief
+from satae.messages import brief, reason
 
 NPZ_NAMES: Final = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 

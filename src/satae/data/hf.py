@@ -15,9 +15,10 @@ from satae.data import images
 from satae.data.dataset import Dataset
 from satae.data.decoding import Background
 from satae.data.labels import read_labels
-from satae.data.local_files import expand_path, reason
+from satae.data.local_files import expand_path
 from satae.data.numeric_arrays import Center, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
+from satae.messages import reason
 
 
 @DATA_SOURCES.register("hf")

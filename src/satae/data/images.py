@@ -33,9 +33,10 @@ from satae.data.decoding import (
     page_numbers,
     to_pixels,
 )
-from satae.data.local_files import cache_folder, expand_path, make_once, reason
+from satae.data.local_files import cache_folder, expand_path, make_once
 from satae.data.numeric_arrays import is_fill_value
 from satae.data.wide_images import MAX_16_BITS
+from satae.messages import reason
 
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does

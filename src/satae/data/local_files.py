@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from satae.errors import ConfigError
+from satae.messages import reason
 
 CACHE_VARIABLE: Final = "SATAE_DATA_DIR"  # environment variable with the folder of the cache
-
-
-def reason(error: BaseException) -> str:
-    """The reason that an error of the operating system or of a library gives, in one line."""
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def expand_path(name: str) -> Path:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once, reason
+from satae.data.local_files import cache_folder, expand_path, known_cache_folder, make_once
+from satae.messages import reason
 
 MAX_BYTES: Final = 2**28  # read of one file or fetched from a mirror, at most; every published file is smaller
 TIMEOUT_S: Final = 30  # seconds without a byte after which a mirror is given up

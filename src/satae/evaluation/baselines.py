@@ -25,7 +25,7 @@ from satae.config.saved_config import read_config, read_config_values
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset, Statistics
 from satae.data.local_files import cache_folder, make_once
-from satae.evaluation.subject import Subject, sha256
+from satae.evaluation.subject import Subject, prepare_to_measure, sha256
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import first_line
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, use_library
@@ -35,7 +35,7 @@ from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.runs.loading import read_state, restore_model
 from satae.runs.record import read_record
 from satae.sweeps.results import run_directories
-from satae.training import checkpoint, torch_settings
+from satae.training import checkpoint
 from satae.training.checkpoint import State
 from satae.training.loop import NonFinite
 
@@ -63,7 +63,8 @@ def load_baseline(subject: Subject) -> Baseline:
     device = subject.x.device
     if (found := find_baseline_run(subject)) is not None:
         directory, state = found
-        return Baseline(_frozen(restore_model(state, str(directory)), device), describe_baseline_run(directory))
+        model = prepare_to_measure(restore_model(state, str(directory)), device)
+        return Baseline(model, describe_baseline_run(directory))
     model = train_baseline(subject.config, subject.data, subject.steps, device)
     return Baseline(model, "the same trained with alpha=0")
 
@@ -114,14 +115,6 @@ def _baseline_settings(config: Config) -> dict[str, Any]:
     return {key: value for key, value in flatten(config.to_dict()).items() if not is_among(key, left_out)}
 
 
-def _frozen(model: DenoisingAutoencoder, device: torch.device) -> DenoisingAutoencoder:
-    """A trained model as it is measured: without gradients of its weights, in fp32 whatever it was trained with."""
-    model = model.eval().requires_grad_(False).to(device)
-    torch_settings.set_precision(model, "fp32", device)
-    use_library(model, library_for_processor())
-    return model
-
-
 def train_baseline(config: Config, data: Dataset, steps: int, device: torch.device) -> DenoisingAutoencoder:
     """The unregularized baseline of a run: the same autoencoder trained in the same way, with alpha=0.
 
@@ -143,7 +136,7 @@ def train_baseline(config: Config, data: Dataset, steps: int, device: torch.devi
         checkpoint.save(part, train_baseline_state(without, data, steps))
 
     file = _train_once("twin", made_of, make)
-    return _frozen(restore_model(checkpoint.load(file), str(file)), device)
+    return prepare_to_measure(restore_model(checkpoint.load(file), str(file)), device)
 
 
 def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:

@@ -7,9 +7,9 @@ does not import torch, so that the report can use it: functions that measure imp
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from satae.evaluation.reported_evaluations import PartSummary, ReportSection
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from satae.plots.charts import Chart
     from satae.sweeps.series import Comparison
 
-T = TypeVar("T")
+# goes through the steps of a part and shows the progress; a signal ends the program between two steps
+Track = Callable[[Sequence[Any]], Iterator[Any]]
+
 OWN: Final = "own"  # the model of the run, in files and on the page
 BASELINE: Final = "twin"  # the same model trained with alpha=0, in files and on the page
 ALONE: Final = "alone"  # a classifier without an autoencoder
@@ -29,14 +31,6 @@ PIPELINE_TITLES: Final = {
 }
 RADIUS_TITLE: Final = "radius epsilon, as a share of the range"
 NORM_TITLES: Final = {"linf": "L∞", "l2": "L2"}
-
-
-class Track(Protocol):
-    """Goes through the steps of a part and shows the progress; a signal ends the program between two steps."""
-
-    def __call__(self, steps: Sequence[T]) -> Iterator[T]:
-        """Each of the steps."""
-        ...
 
 
 class EvaluationPart(ABC):

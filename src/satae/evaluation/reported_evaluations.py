@@ -18,7 +18,7 @@ from satae.config.registry import EVALUATION_PARTS, conf_values
 from satae.config.schema import flatten
 from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import StoredResult, as_typed, read_result
-from satae.messages import clean_text, count_words, first_line, join_words
+from satae.messages import clean_text, count_words, join_words, reason
 from satae.plots.charts import Chart
 from satae.runs.layout import EVALUATION_FOLDER
 from satae.sweeps.aggregate import SeedGroup
@@ -200,7 +200,7 @@ def read_evaluations(
             except KeyError as error:
                 why = f"it lacks {clean_text(error.args[0])}"
             except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or first_line(error)
+                why = reason(error)
             else:
                 continue
             refused.append(f"{EVALUATION_FOLDER}/{name}.json of {name_of(run)} is left out: {why}.")

@@ -17,7 +17,7 @@ from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
 from satae.experiment.experiment import check_data, check_shape
-from satae.messages import first_line, join_words
+from satae.messages import first_line, join_words, reason
 from satae.model.autoencoder import DenoisingAutoencoder, use_library
 from satae.model.complement import Complement
 from satae.model.products import library_for_processor
@@ -47,6 +47,14 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return build.device(name)
+
+
+def prepare_to_measure(model: DenoisingAutoencoder, device: torch.device) -> DenoisingAutoencoder:
+    """A trained model as it is measured: without gradients of its weights, in fp32 whatever it was trained with."""
+    model = model.eval().requires_grad_(False).to(device)
+    torch_settings.set_precision(model, "fp32", device)
+    use_library(model, library_for_processor())
+    return model
 
 
 class TrainedRun(NamedTuple):
@@ -120,16 +128,14 @@ class Subject(NamedTuple):
         device = choose_device(chosen.device)
         torch_settings.use_deterministic_algorithms(device)
         try:
-            model = restore_model(run.state, where).to(device).eval().requires_grad_(False)
-            torch_settings.set_precision(model, "fp32", device)
-            use_library(model, library_for_processor())
+            model = prepare_to_measure(restore_model(run.state, where), device)
             data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
             if run.best and config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:
                 check_data(read_state(run.directory).facts, data)  # the best weights do not say what the data were
             statistics = data.statistics.to(device)
         except OSError as error:
-            raise ConfigError(f"{error.filename or where}: cannot be read ({error.strerror or error})") from None
+            raise ConfigError(f"{error.filename or where}: cannot be read ({reason(error)})") from None
         except (KeyError, ValueError) as error:
             raise ConfigError(f"{where}: cannot be evaluated on its data ({first_line(error)})") from None
         split = getattr(data, chosen.split)

@@ -13,7 +13,7 @@ from satae.config.registry import NOISES
 from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
-from satae.messages import brief, brief_line, count_words, first_line, one_line
+from satae.messages import brief, brief_line, count_words, first_line, one_line, reason
 from satae.training import checkpoint, torch_settings
 from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
@@ -56,7 +56,7 @@ def check_config(config: Config) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
-        raise ConfigError(f"{error.filename or 'data'}: cannot be read ({error.strerror or error})") from None
+        raise ConfigError(f"{error.filename or 'data'}: cannot be read ({reason(error)})") from None
 
 
 def check_new(config: Config) -> None:

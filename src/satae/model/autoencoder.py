@@ -56,7 +56,7 @@ def use_library(model: nn.Module, library: str) -> None:
             part.library = library
 
 
-Affine = Dense | TiedDense | nn.Conv2d | nn.ConvTranspose2d
+Affine = nn.Linear | TiedDense | nn.Conv2d | nn.ConvTranspose2d
 
 
 class Layer(nn.Module):

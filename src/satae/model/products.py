@@ -26,18 +26,23 @@ def has_onednn() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def processor_has(*features: str) -> bool:
+    """Whether torch finds one of these features in the processor; a version of torch that cannot tell finds none."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(known.get(feature) for feature in features)
+
+
 @functools.cache
 def library_for_processor() -> str:
     """The library for this processor, by its vendor and its features; never by a timing, so that runs can be repeated.
 
     A version of torch without the operator, or one that cannot tell the features, keeps its own choice.
     """
-    features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     try:
         is_amd = "AuthenticAMD" in PROCESSORS.read_text(errors="replace")
     except OSError:
         is_amd = False
-    return ONEDNN if is_amd and features.get("avx512_f") and has_onednn() else TORCH
+    return ONEDNN if is_amd and processor_has("avx512_f") and has_onednn() else TORCH
 
 
 def onednn_linear(h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

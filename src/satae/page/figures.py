@@ -12,14 +12,13 @@ from satae.plots.charts import ROW_NAME_LETTERS, Chart, Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, MARKERS, PANEL_SIZE, SMALL_PANEL_SIZE
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult
-from satae.sweeps.series import SHARE, Comparison, Series, error_bars, series_labels, spread_evenly
+from satae.sweeps.series import Comparison, Series, error_bars, series_labels, spread_evenly
 from satae.sweeps.text import distinct_labels, shorten_value
-from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY, TOTAL, long_title, split_title
+from satae.training.metric_titles import FVU, SATURATED, SENSITIVITY, TOTAL, long_title, possible_values, split_title
 
 TRADE_OFF: Final = "trade_off"
 COURSE: Final = "course"
 FIGURE_NAMES: Final = (*(metric.replace("/", "_") for metric in (FVU, SATURATED, SENSITIVITY)), TRADE_OFF, COURSE)
-POSSIBLE_VALUES: Final = {FVU: (0.0, math.inf), SATURATED: SHARE, SENSITIVITY: (0.0, math.inf)}
 ROW_HEIGHT: Final = 0.28  # inches, where each configuration has a row
 MAX_CHART_ROWS: Final = 40
 COURSE_PANELS: Final = {
@@ -128,7 +127,7 @@ def _along_number(comparison: Comparison, metric: str) -> Chart:
             shown = series.points_with(metric)
             y, bars = _means_and_bars(shown, metric)
             curves += _curves(place, label, [point.x for point in shown], y, shown, y_bars=bars)
-        labels, possible = (comparison.x_title, split_title(metric)), POSSIBLE_VALUES[metric]
+        labels, possible = (comparison.x_title, split_title(metric)), possible_values(metric)
         panels.append(Panel(curves, *labels, title, ticks, y_possible=possible))
     caption = f"The {name} on validation data, against {x}{_what_varies(comparison)}."
     return _chart(metric.replace("/", "_"), f"{name.capitalize()} against {x}", caption, panels, comparison)
@@ -151,8 +150,8 @@ def _trade_off(comparison: Comparison) -> Chart:
                 split_title(SATURATED),
                 split_title(FVU),
                 title,
-                x_possible=POSSIBLE_VALUES[SATURATED],
-                y_possible=POSSIBLE_VALUES[FVU],
+                x_possible=possible_values(SATURATED),
+                y_possible=possible_values(FVU),
             )
         )
     caption = f"The {split_title(FVU)} against the {split_title(SATURATED)}{_what_varies(comparison)}"
@@ -172,7 +171,7 @@ def _row_each(comparison: Comparison, metric: str) -> Chart:
     panel = Panel(
         [curve._replace(dash="none") for curve in curves],
         split_title(metric),
-        x_possible=POSSIBLE_VALUES[metric],
+        x_possible=possible_values(metric),
         row_names=names,
     )
     caption = f"The {long_title(metric)} on validation data, of each configuration."
@@ -224,4 +223,4 @@ def _what_varies(comparison: Comparison) -> str:
 
 def _means_and_bars(points: Sequence[SeedGroup], metric: str) -> tuple[list[float], ErrorBars]:
     statistics = [point.statistics(metric) for point in points]
-    return [one.mean for one in statistics], error_bars(statistics, POSSIBLE_VALUES[metric])
+    return [one.mean for one in statistics], error_bars(statistics, possible_values(metric))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.saved_config import read_file
+from satae.messages import reason
 from satae.runs.layout import EVALUATION_FOLDER, PICTURES_FOLDER
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.results import RunResult
@@ -116,7 +117,7 @@ def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise ValueError("it is too large")
     except (OSError, ValueError) as error:
-        notes.append(f"{path.name} of {label} is not shown: {getattr(error, 'strerror', None) or error}.")
+        notes.append(f"{path.name} of {label} is not shown: {reason(error)}.")
         return None
     address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
     return EmbeddedPicture(label, alternative, address, width, height)

@@ -42,6 +42,8 @@ ROW_NAME_LETTERS: Final = 26  # in a line of the name of a row
 MARKER_RADIUS: Final = 2.5  # points around a marker that no text may cover
 TEXT_OFFSETS: Final = ((6, 6), (6, -13), (-6, 6), (-6, -13))  # points, from the marker
 
+LegendPlace = Literal["each panel", "all panels", "inside"]
+
 
 class Curve(NamedTuple):
     """Numbers along ``x`` in one color; a curve without numbers is only an entry of the legend."""
@@ -86,7 +88,7 @@ class Chart(NamedTuple):
     columns: int = 2
     size: tuple[float, float] = PANEL_SIZE  # inches, of a panel
     is_shared: bool = False  # all panels have the same ranges
-    legend: Literal["each panel", "all panels", "inside"] = "each panel"
+    legend: LegendPlace = "each panel"
 
 
 def draw_chart(chart: Chart) -> Drawing:
@@ -94,7 +96,7 @@ def draw_chart(chart: Chart) -> Drawing:
     labels = dict.fromkeys(curve.label for panel in chart.panels for curve in panel.curves if curve.label)
     alternative = f"{chart.title}: {chart.caption}" + (f" Lines: {', '.join(labels)}." if labels else "")
     with figure_style():
-        figure = draw_panels(chart)
+        figure = draw_panels(chart.panels, chart.columns, chart.size, chart.legend, chart.is_shared)
         figure.draw_without_rendering()
         figure.draw_without_rendering()  # the first layout may change the ticks, and with them the room for labels
         figure.set_layout_engine("none")  # both files get the same layout
@@ -109,12 +111,13 @@ def draw_picture(panels: Sequence[Panel], columns: int) -> Picture:
     """Draw panels as a picture for TensorBoard; the first panel holds the legend."""
     size = SMALL_PANEL_SIZE if len(panels) > 1 else PANEL_SIZE
     with figure_style():
-        return to_picture(draw_panels(Chart("", "", "", panels, columns, size, legend="inside")))
+        return to_picture(draw_panels(panels, columns, size, "inside"))
 
 
-def draw_panels(chart: Chart) -> Figure:
-    """Draw the panels of a chart in rows."""
-    panels, columns, size, legend = chart.panels, chart.columns, chart.size, chart.legend
+def draw_panels(
+    panels: Sequence[Panel], columns: int, size: tuple[float, float], legend: LegendPlace, is_shared: bool = False
+) -> Figure:
+    """Draw panels in rows; the arguments are those of a ``Chart``."""
     is_small = size[0] < PANEL_SIZE[0]
     if legend == "all panels" and min(columns, len(panels)) < 3:
         size = (1.5 * size[0], size[1])
@@ -126,7 +129,7 @@ def draw_panels(chart: Chart) -> Figure:
     elif legend == "each panel":
         most_lines = max((_legend_layout(some, size[0], 4).lines for some in labels), default=0)
         more_height = LINE_HEIGHT * max(0, most_lines - 2) * -(-len(panels) // columns)
-    figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=chart.is_shared)
+    figure, all_axes = panel_grid(len(panels), columns, size, more_height=more_height, shared=is_shared)
     entries: dict[str, Any] = {}
     for place, (ax, panel) in enumerate(zip(all_axes, panels, strict=True)):
         handles = {curve.label: _draw_curve(ax, curve) for curve in panel.curves}
@@ -145,8 +148,8 @@ def draw_panels(chart: Chart) -> Figure:
     if entries and legend == "all panels":
         texts, ncols, _ = _legend_layout(entries, size[0] * min(columns, len(panels)), 3)
         figure.legend(entries.values(), texts, loc="outside lower center", ncols=ncols, handlelength=3)
-    for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if chart.is_shared else None]:
-        _limit_axes(ax, panel, panels if chart.is_shared else [panel])
+    for ax, panel in [*zip(all_axes, panels, strict=True)][: 1 if is_shared else None]:
+        _limit_axes(ax, panel, panels if is_shared else [panel])
     return figure
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from satae.model.activations import PROPERTIES, evaluate
-from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense
+from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, TiedDense
 from satae.robustness.norm_ball import Norm, NormBall, vector_norm
 
-AffineLayer = nn.Linear | TiedDense | nn.Conv2d | nn.ConvTranspose2d
-AFFINE_LAYERS: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
 SHAPE_LAYERS: Final = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)  # dropout does nothing in evaluation
 
 
@@ -92,10 +90,10 @@ def layers_of(module: nn.Module) -> Iterator[nn.Module]:
             yield from layers_of(part)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         yield _batch_norm_scale(module)
-    elif isinstance(module, (*AFFINE_LAYERS, *SHAPE_LAYERS)) or type(module) in BOUNDED_ACTIVATIONS:
+    elif isinstance(module, (Affine, *SHAPE_LAYERS)) or type(module) in BOUNDED_ACTIVATIONS:
         yield module
     else:
-        known = sorted(kind.__name__ for kind in (*AFFINE_LAYERS, *SHAPE_LAYERS, *BOUNDED_ACTIVATIONS))
+        known = sorted(kind.__name__ for kind in (*get_args(Affine), *SHAPE_LAYERS, *BOUNDED_ACTIVATIONS))
         raise ValueError(
             f"no bound is known for {type(module).__name__}; there are bounds for {', '.join(known)}, Sequential and"
             " batch norm"
@@ -129,7 +127,7 @@ def _batch_norm_scale(module: nn.BatchNorm1d | nn.BatchNorm2d) -> ElementwiseSca
     return ElementwiseScale(factor.view(shape), shift.view(shape))
 
 
-def apply_affine(layer: AffineLayer, weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
+def apply_affine(layer: Affine, weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
     """Apply an affine layer with other weights: (N, ...) to (N, ...)."""
     match layer:
         case Dense() | TiedDense():
@@ -154,7 +152,7 @@ def operator_norm(layer: nn.Module, norm: Norm, h: Tensor) -> float:
     """
     if isinstance(layer, ElementwiseScale):
         return layer.factor.abs().max().item()
-    if isinstance(layer, AFFINE_LAYERS):
+    if isinstance(layer, Affine):
         weight = layer.weight.detach().double()
         if norm == "linf":
             return apply_affine(layer, weight.abs(), None, torch.ones_like(h[:1]).double()).max().item()
@@ -206,7 +204,7 @@ def _propagate(layer: Any, box: _Box) -> _Box:
         ends = torch.stack([factor * box.low, factor * box.high]) + shift
         radii = None if box.radii is None else factor.abs() * box.radii
         return _Box(ends.amin(dim=0), ends.amax(dim=0), factor * box.clean + shift, radii)
-    if isinstance(layer, AFFINE_LAYERS):
+    if isinstance(layer, Affine):
         return _propagate_affine(layer, box)
     if type(layer) in BOUNDED_ACTIVATIONS:
         low, high, clean = (evaluate(layer, values) for values in (box.low, box.high, box.clean))

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from satae import atomic_write
 from satae.config import ConfigError
 from satae.config.saved_config import read_json
-from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, differences, is_among
+from satae.config.schema import EXECUTION_OPTIONS, PRESETS, SEED, differences, is_among, key_of
 from satae.messages import brief, first_line, format_value, is_utf8
 from satae.runs.layout import MANIFEST_FILE, MAX_JSON_BYTES, shorten
 from satae.sweeps.results import RunResult
@@ -246,7 +246,7 @@ def _check_fixed_options(
     wanted = _fixed_options(choices, varied)
     for options in fixed:
         if found := differences(options, wanted):
-            sweep, keys = existing[0].directory.parent, {_key_of(word) for word in typed}
+            sweep, keys = existing[0].directory.parent, {key_of(word) for word in typed}
             wrong = " ".join(f"{key}={now}" for key, (_, now) in found.items())
             had = " ".join(f"{key}={was}" for key, (was, _) in found.items())
             both = {key: f"{key}={was},{now}" for key, (was, now) in found.items()}
@@ -254,20 +254,16 @@ def _check_fixed_options(
                 both.values()
             )
             if earlier and typed and not all({key, key.partition(".")[0]} & keys for key in found):
-                own = [both.get(_key_of(word), word) for word in typed]
+                own = [both.get(key_of(word), word) for word in typed]
                 remedy = f"type the whole line: {_whole_line(sweep, earlier, own)}"
             raise ConfigError(f"{wrong}: the runs of {shorten(sweep)} have {had}; {remedy}")
 
 
 def _whole_line(sweep: Path, earlier: Sequence[str], typed: Sequence[str]) -> str:
     """An earlier command line of a sweep with what is typed now in the place of its own values, or after them."""
-    own = {_key_of(word): word for word in typed}
-    kept = [own.pop(_key_of(word), word) for word in earlier]
+    own = {key_of(word): word for word in typed}
+    kept = [own.pop(key_of(word), word) for word in earlier]
     return shlex.join(["satae-train", sweep_argument(sweep), *kept, *own.values()])
-
-
-def _key_of(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")
 
 
 def _digest(text: str, letters: int = 8) -> str:

@@ -46,6 +46,12 @@ NOT_NEGATIVE: Final = (
 TABLE_METRICS: Final = (FVU, SATURATED, DEAD, SENSITIVITY, "valid/energy", "valid/low_energy_area")
 
 
+def dead_layers(metrics: Mapping[str, float], dead_fraction: str) -> list[str]:
+    """The layers whose units are all dead; ``dead_fraction`` is the key of that metric, with or without a split."""
+    start = f"{dead_fraction}/"
+    return [key.removeprefix(start) for key, share in metrics.items() if key.startswith(start) and share == 1]
+
+
 def collapse_reason(metrics: Mapping[str, float], epochs: int) -> str:
     """Why a run counts as collapsed: a layer is dead, or the validation error is high.
 
@@ -53,8 +59,7 @@ def collapse_reason(metrics: Mapping[str, float], epochs: int) -> str:
         metrics: final metrics of the run.
         epochs: number of epochs that it trained.
     """
-    dead = [key.removeprefix(f"{DEAD}/") for key, share in metrics.items() if key.startswith(f"{DEAD}/") and share == 1]
-    if dead:
+    if dead := dead_layers(metrics, DEAD):
         return f"all units of {join_words(dead, 'and')} are dead"
     short = ", or not trained long enough yet" if epochs < FEW_EPOCHS else ""
     return f"valid fvu {metrics[FVU]:.3g} ({HIGH_FVU}{short})"

@@ -13,7 +13,7 @@ from satae.data.dataset import Dataset, Split, Statistics, chunk
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
-from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY
+from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY, dead_layers
 
 MAX_BATCH: Final = 1000  # samples in one forward pass
 MAP_SIDE: Final = 101  # points of an energy map along each axis
@@ -67,7 +67,6 @@ def measure(
     peak = dataset.span[1] - dataset.span[0]
     fvu = unexplained / variance if variance else math.nan
     shares = saturation_shares(counts, len(split.x))
-    dead_layers = [name for name, share in shares.items() if name.startswith("dead_fraction/") and share == 1]
     return {
         "total": total,
         "reconstruction": reconstruction,
@@ -75,7 +74,7 @@ def measure(
         "fvu": fvu,
         "psnr": psnr(mse, peak),
         **shares,
-        "collapsed": float(bool(dead_layers) or not fvu < COLLAPSED_FVU),
+        "collapsed": float(bool(dead_layers(shares, "dead_fraction")) or not fvu < COLLAPSED_FVU),
     }
 
 

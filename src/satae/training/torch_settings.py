@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from satae.model.autoencoder import TiedDense
+from satae.model.autoencoder import Affine
 from satae.model.complement import widen
+from satae.model.products import processor_has
 
 DEFAULT_THREADS: Final = torch.get_num_threads()  # one a core, or OMP_NUM_THREADS
 M_TRIM_THRESHOLD: Final = -1  # options of mallopt(3)
@@ -22,7 +23,6 @@ MAX_REUSED_BLOCK: Final = 2**25  # bytes: the largest value that every glibc acc
 MAX_FREED_MEMORY: Final = 2**30  # bytes that stay with the process
 MATRIX_UNITS: Final = "amx_bf16"
 HALF_PRODUCTS: Final = (MATRIX_UNITS, "avx512_bf16", "bf16")  # the last one on Arm
-AFFINE: Final = (nn.Linear, TiedDense, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def configure_torch(threads: int | None, at_most: int | None = None) -> int:
@@ -124,7 +124,7 @@ def set_precision(model: nn.Module, name: str, device: torch.device) -> Precisio
         # convolutions are faster with the channels innermost; on a CPU without matrix units they are a tenth slower
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for part in model.modules():
-        if precision.widened and isinstance(part, AFFINE):
+        if precision.widened and isinstance(part, Affine):
             part.register_forward_hook(lambda part, inputs, z: widen(z))
     return precision
 
@@ -132,9 +132,3 @@ def set_precision(model: nn.Module, name: str, device: torch.device) -> Precisio
 def is_slow(name: str, device: torch.device) -> bool:
     """Whether a precision is slower than float32 here, because the processor has no products of bfloat16 numbers."""
     return PRECISIONS[name][device.type].half and device.type == "cpu" and not processor_has(*HALF_PRODUCTS)
-
-
-def processor_has(*features: str) -> bool:
-    """Whether torch finds one of these features in the processor; a version of torch that cannot tell finds none."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(known.get(feature) for feature in features)

@@ -16,9 +16,9 @@ from satae.evaluation.section_display import MAX_CHART_PANELS, curve_over_seeds,
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
 from satae.sweeps.aggregate import SeedStatistics
-from satae.sweeps.series import ANY_VALUE, MAX_SERIES, Comparison, spread_evenly
+from satae.sweeps.series import MAX_SERIES, Comparison, spread_evenly
 from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
-from satae.training.metric_titles import TITLES
+from satae.training.metric_titles import TITLES, possible_values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,6 @@ MEASURES: Final = ("fvu", "psnr")  # in the report
 NOISY: Final = "noisy"
 SEEN, UNSEEN = "seen", "no"
 
-POSSIBLE_VALUES: Final = {"fvu": (0.0, math.inf)}
 MEASURE_TITLES: Final = {
     "fvu": TITLES["fvu"].long,
     "psnr": TITLES["psnr"].long,
@@ -137,7 +136,7 @@ def _noise_panel(kind: str, measure: str, found: Sequence[tuple[str, Sequence[Pa
     curves = []
     for (label, some), color, dash in zip(found, COLORS, DASHES, strict=False):
         statistics = curve_over_seeds(some, f"{kind}/{measure}")
-        possible = POSSIBLE_VALUES.get(measure, ANY_VALUE)
+        possible = possible_values(measure)
         curves.append(mean_curve(statistics, possible, color=color, dash=dash, marker=".", label=label))
     noisy = [curve_over_seeds(some, f"{kind}/{NOISY} {measure}") for _, some in found]
     if _are_alike(noisy):
