@@ -1,4 +1,5 @@
 import importlib.util
+from functools import partial
 
 import pytest
 import torch
@@ -10,14 +11,15 @@ from satae.robustness.external_attacks import MODULES
 from satae.robustness.norm_ball import NormBall, RandomStreams
 
 LITTLE = Budget(steps=8, restarts=2, queries=40)
+suite = partial(attack_suite, temperatures=(1.0, 3.0, 10.0, 30.0, 100.0, 300.0))
 
 
 TINY = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 10))
-NAMES = [attack.name for attack in attack_suite(TINY, 10, LITTLE, sources={"twin": TINY})]
+NAMES = [attack.name for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})]
 
 
 def attack_called(name):
-    attacks = attack_suite(precise(), 10, LITTLE, sources={"twin": precise(seed=1)})
+    attacks = suite(precise(), 10, LITTLE, sources={"twin": precise(seed=1)})
     return next(attack for attack in attacks if attack.name == name)
 
 
@@ -27,7 +29,7 @@ def inputs(count):
 
 
 def test_the_suite_has_every_kind_that_the_checks_need():
-    kinds = {attack.kind for attack in attack_suite(TINY, 10, LITTLE, sources={"twin": TINY})}
+    kinds = {attack.kind for attack in suite(TINY, 10, LITTLE, sources={"twin": TINY})}
     assert kinds == {"single", "exact", "doubled", "surrogate", "transfer", "black"}
     assert len({*NAMES}) == len(NAMES)
     assert {"fgsm", "pgd-ce", "pgd-margin", "apgd-ce", "apgd-dlr", "apgd-targets", "square", "random"} <= {*NAMES}
@@ -35,7 +37,7 @@ def test_the_suite_has_every_kind_that_the_checks_need():
 
 
 def test_a_surrogate_names_its_exact_attack():
-    attacks = {attack.name: attack for attack in attack_suite(TINY, 10, LITTLE)}
+    attacks = {attack.name: attack for attack in suite(TINY, 10, LITTLE)}
     for name, attack in attacks.items():
         assert bool(attack.like) == (attack.kind == "surrogate")
         if attack.like:
@@ -49,7 +51,7 @@ def _installed():
 
 
 def test_an_attack_skips_examples_broken_by_the_attacks_it_is_compared_with():
-    attacks = attack_suite(TINY, 10, LITTLE, sources={"twin": TINY}, libraries=_installed())
+    attacks = suite(TINY, 10, LITTLE, sources={"twin": TINY}, libraries=_installed())
     exact, made = {attack.name for attack in attacks if attack.kind == "exact"}, set()
     for attack in attacks:
         if attack.name in ("fgsm", "pgd-ce", "pgd-margin"):
@@ -63,7 +65,7 @@ def test_an_attack_skips_examples_broken_by_the_attacks_it_is_compared_with():
 
 
 def test_with_few_classes_dlr_is_left_out():
-    assert not [attack.name for attack in attack_suite(TINY, 3, LITTLE) if "dlr" in attack.name]
+    assert not [attack.name for attack in suite(TINY, 3, LITTLE) if "dlr" in attack.name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +105,7 @@ def test_a_surrogate_calls_the_model_as_often_as_its_exact_attack():
             return logits + 1e3 * nn.functional.one_hot(torch.zeros(len(x), dtype=torch.long), 10)
 
     x, _ = inputs(3)
-    attacks, prices = attack_suite(Counting(), 10, LITTLE), {}
+    attacks, prices = suite(Counting(), 10, LITTLE), {}
     for attack in attacks:
         asked.update(calls=0, gradients=0)
         attack.run(x, torch.zeros(3, dtype=torch.long), NormBall("linf", 0.1), streams(3))

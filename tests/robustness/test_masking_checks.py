@@ -225,12 +225,13 @@ def test_an_example_broken_by_any_attack_of_a_kind_is_broken():
 
 
 BUDGET = Budget(steps=30, restarts=1, queries=300)
+TEMPERATURES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def gathered(victim, epsilons, twin, count=150):
     x, y = attacked(count)
     results = []
-    for attack in attack_suite(victim, 10, BUDGET, sources={"twin": twin}):
+    for attack in attack_suite(victim, 10, BUDGET, temperatures=TEMPERATURES, sources={"twin": twin}):
         for epsilon in epsilons:
             found = attack.run(x, y, NormBall("linf", epsilon), streams(count))
             results += [AttackOutcome(attack, epsilon, ~found.fooled)]

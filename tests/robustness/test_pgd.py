@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from test_norm_ball import assert_inside
@@ -6,12 +8,15 @@ from victims import EVERYTHING, attacked, classifier, linear, streams
 
 from satae.robustness.attack_losses import cross_entropy, loss_gradient, margin
 from satae.robustness.norm_ball import NORMS, NormBall
-from satae.robustness.pgd import _ApgdState, _halve_where_stuck, apgd, apgd_checkpoints, fgsm, pgd
+from satae.robustness.pgd import _ApgdState, _halve_where_stuck, apgd_checkpoints, fgsm
+from satae.robustness.pgd import apgd as any_apgd
+from satae.robustness.pgd import pgd as any_pgd
 
+pgd, apgd = (partial(attack, steps=100, restarts=1) for attack in (any_pgd, any_apgd))
 ATTACKS = [fgsm, pgd, apgd]
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", ATTACKS, ids=["fgsm", "pgd", "apgd"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_attacks_on_a_linear_model_succeed_exactly_from_the_known_radius(attack, norm):
     weight, x = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([[0.5, 0.2, 0.1]])
@@ -25,13 +30,13 @@ def test_attacks_on_a_linear_model_succeed_exactly_from_the_known_radius(attack,
 
 
 @pytest.mark.parametrize("objective", [cross_entropy, margin])
-@pytest.mark.parametrize("attack", [pgd, apgd])
+@pytest.mark.parametrize("attack", [pgd, apgd], ids=["pgd", "apgd"])
 def test_an_undefended_classifier_is_broken_on_every_image(attack, objective):
     x, y = attacked()
     assert attack(classifier(), x, y, EVERYTHING, streams(len(x)), loss=objective, steps=20).fooled.all()
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", ATTACKS, ids=["fgsm", "pgd", "apgd"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_pgd_finds_fooling_points_inside_the_ball(attack, norm):
     x, y = attacked()

@@ -21,13 +21,13 @@ from satae.evaluation.baselines import CACHE_FOLDER, Pipeline
 from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
 from satae.robustness.attack_losses import has_no_gradient
-from satae.robustness.attack_suite import Attack, Budget, attack_suite
+from satae.robustness.attack_suite import Attack, Budget, attack_suite, margin_pgd
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
 from satae.robustness.norm_ball import Norm, RandomStreams
 from satae.runs import provenance
 
 BISECTIONS: Final = 8  # they find a radius to within a 500th of the largest
-SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=1)
+SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=0)
 
 
 class AttackCache:
@@ -147,8 +147,7 @@ class AttackRunner:
         Args:
             largest: upper end of the search.
         """
-        attacks = attack_suite(self.pipeline.model, self.classes, SHORT_BUDGET)
-        pgd = next(attack for attack in attacks if attack.name == "pgd-margin")
+        pgd = margin_pgd(self.pipeline.model, SHORT_BUDGET)
         low, high, correct = 0.0, largest, self._numbers[self.correct]
         with self.pipeline.as_attacked():
             for _ in range(BISECTIONS if len(correct) else 0):

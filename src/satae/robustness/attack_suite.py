@@ -23,15 +23,14 @@ FOOLBOX_STEPS: Final = 4  # times the steps of other attacks: it searches the sm
 CROSS_ENTROPY: Final = "ce"
 LOSSES: Final[Mapping[str, AttackLoss]] = {CROSS_ENTROPY: cross_entropy, "dlr": dlr, "margin": margin}
 ONE_TARGET_EACH: Final = "targets"  # the margin over one other class in each restart
-TEMPERATURES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 class Budget(NamedTuple):
     """The work spent on each input by each attack."""
 
-    steps: int = 100  # of gradient attacks, from each start
-    restarts: int = 5  # of gradient attacks
-    queries: int = 5000  # of black-box attacks
+    steps: int  # of gradient attacks, from each start
+    restarts: int  # of gradient attacks
+    queries: int  # of black-box attacks
 
 
 class Attack(NamedTuple):
@@ -50,8 +49,8 @@ def attack_suite(
     classes: int,
     budget: Budget,
     *,
+    temperatures: Sequence[float],
     sources: Mapping[str, nn.Module] | None = None,
-    temperatures: tuple[float, ...] = TEMPERATURES,
     libraries: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Attack]:
@@ -64,8 +63,8 @@ def attack_suite(
         victim: the whole pipeline, inputs (N, *shape) to logits (N, classes), in evaluation mode.
         classes: number of classes; DLR is among the losses if there are more than three.
         budget: work of each attack.
-        sources: other models by name, such as the unregularized baseline, for transfer attacks.
         temperatures: of the surrogate gradients.
+        sources: other models by name, such as the unregularized baseline, for transfer attacks.
         libraries: more attacks, from ``"autoattack"`` or ``"foolbox"``. Foolbox uses the steps of the budget,
             AutoAttack its own.
         seed: of the random numbers of the libraries.
@@ -91,6 +90,11 @@ def attack_suite(
     ]
     compared_with_exact = [attack._replace(after=attack.after or exact) for attack in compared_with_exact]
     return [Attack("fgsm", "single", partial(fgsm, victim)), *pgds, *compared_with_exact]
+
+
+def margin_pgd(victim: nn.Module, budget: Budget) -> Attack:
+    """The attack of the suite that is called ``pgd-margin``."""
+    return _pgd(victim, "margin", budget)
 
 
 def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:

@@ -19,7 +19,7 @@ HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # if 
 
 
 def random_search(
-    model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int = 1000
+    model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int
 ) -> AttackResult:
     """Try ``queries`` independent random points, alternately on the border of the ball and inside it."""
     active = ActiveBatch(model, x, labels, streams)
@@ -44,7 +44,7 @@ class _SquareState(NamedTuple):
 
 @torch.no_grad()
 def square(
-    model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int = 5000
+    model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int
 ) -> AttackResult:
     """Square attack: random search in smaller and smaller windows of the image.
 

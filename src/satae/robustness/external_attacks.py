@@ -89,7 +89,7 @@ def check_autoattack(classes: int) -> Any:
 
 
 def minimum_norm(
-    model: nn.Module, x: Tensor, labels: Tensor, ball: NormBall, *, steps: int = 1000, seed: int = 0
+    model: nn.Module, x: Tensor, labels: Tensor, ball: NormBall, *, steps: int, seed: int = 0
 ) -> MinimumNormResult:
     """The smallest perturbation that fools the model, as found by an attack of foolbox.
 

@@ -28,7 +28,7 @@ class LargestChange(NamedTuple):
 
 
 def largest_change(
-    f: Function, x: Tensor, ball: NormBall, streams: RandomStreams, *, steps: int = 50, restarts: int = 3
+    f: Function, x: Tensor, ball: NormBall, streams: RandomStreams, *, steps: int, restarts: int
 ) -> LargestChange:
     """Search for the largest |f(x + d) - f(x)| by projected gradient ascent from random starts.
 

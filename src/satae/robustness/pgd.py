@@ -48,8 +48,8 @@ def pgd(
     streams: RandomStreams,
     *,
     loss: AttackLoss = cross_entropy,
-    steps: int = 100,
-    restarts: int = 1,
+    steps: int,
+    restarts: int,
     judge: Model | None = None,
 ) -> AttackResult:
     """Projected gradient ascent from random starts: Madry et al. (2018), arXiv 1706.06083.
@@ -102,8 +102,8 @@ def apgd(
     streams: RandomStreams,
     *,
     loss: AttackLoss | None = cross_entropy,
-    steps: int = 100,
-    restarts: int = 1,
+    steps: int,
+    restarts: int,
 ) -> AttackResult:
     """Auto-PGD: momentum, and a step size that is halved when progress stops: Croce & Hein (2020), arXiv 2003.01690.
 
