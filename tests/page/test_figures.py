@@ -136,6 +136,8 @@ def test_many_lines_are_split_into_panels(tmp_path):
         for alpha in ALPHAS:
             found = {FVU: 0.1 * (place + 1), SATURATED: 0.05 * (place + 1)}
             made.whole(tmp_path / f"{place} {alpha}", found, act=f"f{place:02}", alpha=alpha, pictures=())
-    for chart in figures.sweep_charts(compared(tmp_path)):
+    charts = [*figures.sweep_charts(compared(tmp_path))]
+    assert len(charts) == 3
+    for chart in charts:
         assert [len(panel.curves) for panel in chart.panels] == [MAX_SERIES, MAX_SERIES]
         assert chart.is_shared
