@@ -49,7 +49,7 @@ def test_the_numbers_are_the_same_to_the_last_bit(launcher, tmp_path):
     assert [*untimed(tmp_path / "outputs")] == NAMES
     assert untimed(tmp_path / "outputs") == untimed(alone)
     first, second, *lines = [line for line in done.out.splitlines() if not line.startswith("run ")]
-    assert (first, second) == ("2 runs: 2 new", "2 of 2 runs at once")
+    assert (first, second) == ("2 of 2 runs at once", "2 runs: 2 new")
     outcomes = sorted(line.split() for line in lines[:2])  # as they end
     assert [name for name, *_ in outcomes] == NAMES
     assert all(numbers[::3] == ["valid", "saturated"] for _, *numbers in outcomes)

@@ -111,7 +111,7 @@ def test_each_run_has_a_line_that_names_it(parallel):
         f"{NAMES[0]}  valid fvu  saturated",
         f"{NAMES[2]}  valid fvu  saturated",
     ]
-    assert lines[:2] == ["6 runs: 6 new", "2 of 6 runs at once"]
+    assert lines[:2] == ["2 of 6 runs at once", "6 runs: 6 new"]
     ends = [line for line in before if re.match(r"run \d of 6 (finished|failed)", line)]
     assert [line.split()[1] for line in ends] == [*"123456"]
     assert all(line.startswith("warning: optim.lr=") for line in before if line not in [*named, *ends])

@@ -48,7 +48,7 @@ def test_a_configuration_of_the_users_own_can_choose_a_launcher(tmp_path):
     target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
     (folder / "mine.yaml").write_text(f"_target_: {target}\n")
     outcome = here(tmp_path, *TINY, "-m", "--config-dir", "own", "hydra/launcher=mine", "seed=0,1")
-    assert (outcome.code, outcome.out.splitlines()[1]) == (0, "1 of 2 runs at once")
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "1 of 2 runs at once")
 
 
 @pytest.mark.skipif(not find_spec("submitit"), reason="pip install 'satae[submitit]'")
