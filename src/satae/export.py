@@ -119,7 +119,8 @@ def run_command(words: Sequence[str]) -> str:
     with atomic_write.hidden_folder(out.parent, "export") as folder, torch.no_grad():
         file = folder / out.name
         form.write(file, state, model, x)
-        differences = [largest_difference(model, form.read(file), part) for part in (x, x[:1])]
+        exported = form.read(file)
+        differences = [largest_difference(model, exported, part) for part in (x, x[:1])]
         if not all(difference <= TOLERANCE for difference in differences):  # also refuses nan
             raise RuntimeError(f"the file differs from the model by {differences}; it is not kept")
         atomic_write.move_into_place(file, out)
