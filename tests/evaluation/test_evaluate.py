@@ -94,13 +94,6 @@ def test_the_program_measures_all_parts_of_a_run(measured_digits):
             Image.open(run / "evaluation" / name).verify()
 
 
-def test_the_installed_program_evaluates_a_run(run):
-    outcome = there(run.parent, "run=run", "evaluation=denoising,manifold", *QUICK, program=(PROGRAM,))
-    assert (outcome.code, outcome.err) == (0, "")
-    assert [line for line in outcome.out.splitlines() if line in PARTS] == ["denoising", "manifold"]
-    assert outcome.out.splitlines()[-1] == "page         satae-report run"
-
-
 def test_denoising_has_a_row_for_each_level_and_the_noisy_input(run):
     rows = table(typed(run, "run=.", "evaluation=denoising", *QUICK).out, "noise")
     assert [(row["noise"], row["level"], row["seen"]) for row in rows] == [
@@ -333,7 +326,7 @@ def chosen(**others):
     return Chosen(parts={}, is_all=False, **{**settings, **others})
 
 
-def test_a_killed_evaluation_resumes_after_the_last_finished_part(run):
+def test_the_installed_program_resumes_a_killed_evaluation_after_the_last_finished_part(run):
     words = ("run=.", "evaluation=denoising,code,manifold", *QUICK)
     program = subprocess.Popen([PROGRAM, *words], cwd=run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 60
@@ -341,9 +334,10 @@ def test_a_killed_evaluation_resumes_after_the_last_finished_part(run):
         time.sleep(0.01)
     program.kill()
     program.communicate()
-    outcome = typed(run, *words)
+    outcome = there(run, *words, program=(PROGRAM,))
     assert (outcome.code, outcome.err) == (0, "")
     assert "denoising: already measured" in outcome.out
+    assert outcome.out.splitlines()[-1] == f"page         satae-report {run}"
     shutil.rmtree(run / "evaluation")
     whole = typed(run, *words)
     for first in ("noise", "of", "against"):

@@ -100,6 +100,7 @@ def test_a_closed_terminal_ends_the_program_but_not_its_jobs(slurm, tmp_path):
     assert process.returncode == 128 + signal.SIGHUP
     assert not (tmp_path / "cancelled").exists()
     assert statuses(tmp_path) == {"0": "running", "1": "running"}
+    (tmp_path / "state").write_text("COMPLETING")  # cancelled, not preempted: no job is queued again
     for record in records(tmp_path).values():
         os.kill(record["pid"], signal.SIGTERM)
     wait_until(lambda: statuses(tmp_path) == {"0": "interrupted", "1": "interrupted"})
