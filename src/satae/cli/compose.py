@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import env_override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -42,19 +42,26 @@ class ComposedRun(NamedTuple):
     overrides: list[str]
     config: Config
     folder: Path  # the directory of the run; in a sweep, the folder of all its runs
-    composed: DictConfig  # what Hydra composed, with its own options under "hydra"
+    base: DictConfig  # what Hydra composed, with its own options under "hydra"; runs of a sweep share it
+    values: Mapping[str, Any] = {}  # what this run sets in it
+
+    @property
+    def composed(self) -> DictConfig:
+        """What Hydra composed for this run, until the composition of another run is read."""
+        return _set_values(self.base, self.values)
 
     def process_options(self, directory: Path) -> DictConfig:
         """Hydra's own options for the process that makes the run in a directory, without interpolations."""
-        with _hydra_options(self.composed, runtime={"output_dir": str(directory)}):
-            used = ("job", "job_logging", "output_subdir", "verbose")
-            options = {key: _plain(self.composed.hydra[key]) for key in used}
+        composed, used = self.composed, ("job", "job_logging", "output_subdir", "verbose")
+        with _hydra_options(composed, runtime={"output_dir": str(directory)}):
+            options = {key: _plain(composed.hydra[key]) for key in used}
             return OmegaConf.create({**options, "job_logging": _with_known_handlers(options["job_logging"])})
 
     def launcher_options(self, sweep: Path) -> dict[str, Any]:
         """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
-        with _hydra_options(self.composed, sweep={"dir": str(sweep)}):
-            options: dict[str, Any] = _plain(self.composed.hydra.launcher)
+        composed = self.composed
+        with _hydra_options(composed, sweep={"dir": str(sweep)}):
+            options: dict[str, Any] = _plain(composed.hydra.launcher)
             return options
 
     def multirun_text(self, words: Sequence[str], sweep: Path) -> str:
@@ -87,16 +94,17 @@ def compose_runs(
     own, primary = _search_path(config_dir), config_name or TRAINING.primary
     with initialize_config_module("satae.conf", version_base="1.3"):
         if not multirun:
-            return [_compose_run([*commands[0]], own, primary, None)], []
+            return [_compose_run([*commands[0]], own, primary, None, {})], []
         combinations, varied = dict[tuple[str, ...], None](), dict[str, None]()
         for words in commands:
             with _one_line_errors(words, TRAINING):
                 parsed = _parse(words)
                 varied |= dict.fromkeys(str(item.key_or_group) for item in parsed if item.is_sweep_override())
                 combinations |= dict.fromkeys(_combine(parsed))
-        jobs = [_compose_run([*words], own, primary, number) for number, words in enumerate(combinations)]
+        shared = dict[tuple[str, ...], DictConfig]()
+        jobs = [_compose_run([*words], own, primary, number, shared) for number, words in enumerate(combinations)]
         asked = {word for words in commands for word in words}
-        if any(word not in asked for job in jobs for word in _grid(job.composed)):
+        if any(word not in asked for job in jobs for word in _grid(job.base)):
             raise ConfigError(f"{GRID}: cannot be followed in one of several presets; name one preset")
         return jobs, [*varied]
 
@@ -143,7 +151,8 @@ def add_grid(
     with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, TRAINING):
         last = {override.get_key_element(): override for override in _parse(words)}
         fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
-        composed = _compose(fixed, own, primary, TRAINING)
+        _parse_checked(fixed, TRAINING)
+        composed = _compose(fixed, own, primary)
         params = _grid(composed)
     if composed.hydra.mode == RunMode.MULTIRUN:
         multirun = True
@@ -179,7 +188,8 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     words = [keep_text(word, schema) for word in words]
     with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
-        return plain_values(_compose(list(words), parts, schema.primary, schema))
+        _parse_checked(words, schema)
+        return plain_values(_compose(words, parts, schema.primary))
 
 
 def config_text(run: ComposedRun, part: str, package: str | None, resolve: bool) -> str:
@@ -245,18 +255,33 @@ def _combine(parsed: Sequence[Override]) -> Iterator[tuple[str, ...]]:
     yield from itertools.product(*axes.values())
 
 
-def _compose_run(words: list[str], own: list[str], primary: str, number: int | None) -> ComposedRun:
-    """Compose and validate one run, which has a number if it is one of a sweep."""
+def _compose_run(
+    words: list[str], own: list[str], primary: str, number: int | None, shared: dict[tuple[str, ...], DictConfig]
+) -> ComposedRun:
+    """Compose and validate one run, which has a number if it is one of a sweep.
+
+    Hydra composes once for all runs that differ in plain values only, such as that of ``alpha`` or ``optim.lr``; each
+    run then sets its own values. ``shared`` holds these compositions by what the runs have in common.
+    """
     with _one_line_errors(words, TRAINING):
-        composed = _compose(words, own, primary, TRAINING)
-        if composed.hydra.callbacks:  # they name code
-            raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
-        if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
-            raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
+        parsed = _parse_checked(words, TRAINING)
+        plain = [override for override in parsed if _sets_plain_value(override)]
+        common = tuple(str(word.key_or_group if word in plain else word.input_line) for word in parsed)
+        composed = shared.get(common)
+        if composed is None:
+            composed = _compose(words, own, primary)
+            if composed.hydra.callbacks:  # they name code
+                raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
+            if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
+                raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
+            # a mapping is merged into the earlier one; the other is a text of all words
+            if not any(isinstance(word.value(), dict) for word in plain) and not _names_overrides(composed):
+                shared[common] = composed
+        values = {str(word.key_or_group): word.value() for word in plain}
         if number is not None:
-            with open_dict(composed.hydra):
-                composed.hydra.job.update(num=number, id=str(number))
-        with _hydra_options(composed):
+            task = [str(word.input_line) for word in parsed if not word.is_hydra_override()]
+            values |= {"hydra.job.num": number, "hydra.job.id": str(number), "hydra.overrides.task": task}
+        with _hydra_options(_set_values(composed, values)):
             key = RUN_FOLDER if number is None else SWEEP_FOLDER
             typed = OmegaConf.select(composed, key)
             if not typed:
@@ -269,17 +294,40 @@ def _compose_run(words: list[str], own: list[str], primary: str, number: int | N
                 raise ConfigError(f"{folder}: the name contains ${{, which Hydra replaces; rename the folder")
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
-            return ComposedRun(words, validate(plain_values(composed)), folder, composed)
+            return ComposedRun(words, validate(plain_values(composed)), folder, composed, values)
 
 
-def _compose(words: list[str], own: list[str], primary: str, schema: Schema) -> DictConfig:
-    """Compose words that have been checked."""
+def _set_values(composed: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    with open_dict(composed.hydra):
+        for key, value in values.items():
+            OmegaConf.update(composed, key, value)
+    return composed
+
+
+def _sets_plain_value(override: Override) -> bool:
+    """Whether an override sets an option of a run, and chooses nothing that brings options along."""
+    key = str(override.key_or_group)
+    is_option = key.partition(".")[0] in TRAINING.keys and key not in TRAINING.group_keys
+    return is_option and override.type == OverrideType.CHANGE and override.package is None
+
+
+def _names_overrides(composed: DictConfig) -> bool:
+    """Whether an option of Hydra's asks for the text of all overrides, such as the name of a log file."""
+    return "hydra.job.override_dirname}" in OmegaConf.to_yaml(composed).replace(":", ".")
+
+
+def _parse_checked(words: Sequence[str], schema: Schema) -> list[Override]:
     parsed = _parse(words)
     overrides.check_single_values(parsed, schema)
     for override in parsed:
         overrides.check_override(override, schema)
+    return parsed
+
+
+def _compose(words: Sequence[str], own: Sequence[str], primary: str) -> DictConfig:
+    """Compose words that have been checked."""
     try:
-        return compose(primary, words + own, return_hydra_config=True)
+        return compose(primary, [*words, *own], return_hydra_config=True)
     except UNUSABLE:
         raise
     except Exception as error:  # Hydra takes some words apart without looking whether they can be used
