@@ -114,4 +114,4 @@ def test_a_sweep_of_the_earlier_version_grows_without_new_runs_for_old_ones(stor
     assert sorted(path.parent.name for path in sweep.glob("*/run.json")) == [
         f"alpha={alpha},seed={seed}" for alpha in ("0", "0.1", "1") for seed in (0, 1)
     ]
-    assert "4 of 6 runs" in outcome.out
+    assert "6 runs: 4 done already (skipped), 2 new" in outcome.out

@@ -160,6 +160,8 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         Interrupted: a signal asked the program to end.
     """
     left = plan.jobs_to_run
+    if plan.sweep is not None:
+        output.drop_unread_output()
     if left:
         jobs.check_log(plan.first.process_options)
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
@@ -170,7 +172,6 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
             left = [job for job in left if _has_work(job, said)]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))
-                output.drop_unread_output()
                 print(_count_runs(plan), flush=True)  # noqa: T201
         except Interrupted as error:
             is_new = plan.sweep is not None and not plan.sweep.exists()

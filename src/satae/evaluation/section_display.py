@@ -95,7 +95,7 @@ def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
     """A number over the seeds; without a deviation if it does not depend on the seed."""
     found = point.statistics(name)
     text = format_number(found.mean) if name in section.part.seedless else format_statistics(found)
-    return f"{text}{point.coverage(name)}"
+    return f"{text}{point.coverage(name)}" if found.n else text  # no run has it, such as the twin's without a penalty
 
 
 def _value_lines(section: ReportSection, point: SeedGroup, name: str) -> Iterator[str]:
