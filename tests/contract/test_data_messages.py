@@ -109,7 +109,7 @@ ARRAYS = [
     ("data.path=same.npy", "same.npy: every number is 1, so that there is nothing to learn"),
     ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "layout=channels_first or layout=channels_last"),
     ("data.path=good.npy data.labels=labels.npy", "labels.npy: has labels of shape (49,), int64; must be 50 whole"),
-    ("data.path=good.npy data.labels=shares.npy", "shares.npy: has labels of shape (50,), float64"),
+    ("data.path=good.npy data.labels=shares.npy", "shares.npy: label 1 is 0.0204082; a label must be a whole number"),
     ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: no such file"),
     ("data.path=longer.npz", "longer.npz, x: has labels of shape (51,)", "must be 50 whole numbers"),
     ("data.path=unlike.npz", "unlike.npz, x_test: its test examples are (3,) of float32, those to train on (4,)"),

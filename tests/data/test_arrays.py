@@ -374,7 +374,7 @@ def test_bytes_take_no_span(tmp_path):
     assert path in str(refusal.value)
 
 
-WRONG_LABELS = [numpy.arange(39), numpy.arange(40) / 2, numpy.ones((40, 2), int), numpy.ones(40, complex)]
+WRONG_LABELS = [numpy.arange(39), numpy.ones((40, 2), int), numpy.ones(40, complex)]
 
 
 @pytest.mark.parametrize("labels", WRONG_LABELS, ids=lambda y: f"{y.dtype}{y.shape}")
@@ -429,3 +429,12 @@ def test_reading_leaves_the_files_as_they_are(tmp_path):
     array(path=path).train.x.fill_(0)
     assert Path(path).read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.npy"]
+
+
+@pytest.mark.parametrize("option", ["path", "labels"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, option):
+    numpy.save(tmp_path / "x.npy", numpy.random.default_rng(0).random((20, 3)))
+    os.mkfifo(tmp_path / "pipe.npy")
+    options = {"path": str(tmp_path / "x.npy"), option: str(tmp_path / "pipe.npy")}
+    with pytest.raises(ValueError, match=r"pipe\.npy: is not a file but a pipe or a device"):
+        array(**options)

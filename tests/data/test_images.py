@@ -153,14 +153,29 @@ def test_images_are_found_below_the_folder_in_the_order_of_their_names(tmp_path)
     root = album(tmp_path / "in", names)
     for other in (".hidden.png", "a/._x.png", "notes.txt", "png", "b/data.npy"):
         (tmp_path / "in" / other).write_bytes(b"no image")
-    assert [str(file.relative_to(root)) for file in images.find_images(root)] == sorted(names)
+    found, notes = images.find_images(root)
+    assert [str(file.relative_to(root)) for file in found] == sorted(names)
+    assert notes == [f"path={root}: 3 files are not read as images: .npy (1), .txt (1), png (1)"]
     data = folder(path=root, size=None, valid=0.2, test=0.2)
+    assert notes[0] in data.notes
     assert everything(data) == list(range(5))
+
+
+def test_images_outside_the_subfolders_that_would_be_labels_are_reported(tmp_path):
+    root = album(tmp_path / "in", ["0.png", *(f"{'ab'[n % 2]}/{n}.png" for n in range(9))])
+    data = folder(path=root, size=None, valid=0.2, test=0.2)
+    note = f"path={root}: there are no labels; in no subfolder: 1 of 10 images, such as 0.png"
+    assert data.train.y is None
+    assert note in data.notes
+    (tmp_path / "in" / "0.png").unlink()
+    data = folder(path=root, size=None, valid=0.2, test=0.2)
+    assert data.train.y is not None
+    assert not any("subfolder" in note for note in data.notes)
 
 
 def test_images_in_a_hidden_folder_are_left_out(tmp_path):
     root = album(tmp_path / "in", ["a/x.png", "b/y.png", ".thumbnails/x.png", "a/.trash/z.png"])
-    assert [file.name for file in images.find_images(root)] == ["x.png", "y.png"]
+    assert [file.name for file in images.find_images(root)[0]] == ["x.png", "y.png"]
 
 
 def test_images_are_0_to_1_grey_or_colour_and_of_one_size(tmp_path):

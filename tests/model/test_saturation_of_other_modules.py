@@ -294,3 +294,44 @@ def test_an_activation_that_a_forward_calls_as_a_function_is_explained():
 def test_registering_a_list_of_intervals_is_refused_at_once():
     with pytest.raises(TypeError, match=r"flat=\[\(0, 1\)\]: .* a function of \(activation, eps\)"):
         satae.register(Own, flat=[(0, 1)])
+
+
+class ChangedAfterwards(nn.Module):
+    """A module that changes the input of its activation in place once the activation has read it."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.layer, self.act, self.change = nn.Linear(4, 4), nn.Tanh(), change
+
+    def forward(self, x):
+        z = self.layer(x)
+        h = self.act(z)
+        return h + self.change(z, x)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda z, x: z.add_(x), lambda z, x: torch.relu_(z), lambda z, x: z.mul_(0), lambda z, x: z[:1].fill_(3)]
+)
+def test_an_input_that_is_changed_in_place_after_the_activation_is_an_error(change):
+    module = ChangedAfterwards(change)
+    with satae.saturating(module) as saturation:
+        module(x(3, 4))
+        for ask in (saturation.total, saturation.saturated_fraction, saturation.pre_activations):
+            with pytest.raises(RuntimeError, match="act: the input was changed in place after the activation"):
+                ask()
+
+
+def test_an_input_that_is_changed_in_place_before_the_activation_counts_as_changed():
+    module, given = nn.Sequential(nn.Linear(4, 4), nn.Hardtanh()), x(3, 4)
+    with satae.saturating(module) as saturation:
+        module(given)
+        expected = saturation.total()
+    module[0].register_forward_hook(lambda layer, inputs, z: z.add_(1).sub_(1))
+    with satae.saturating(module) as saturation:
+        module(given)
+        torch.testing.assert_close(saturation.total(), expected)
+
+
+def test_layers_in_one_word_are_refused():
+    with pytest.raises(ValueError, match=r"layers='11': must be a list of names, such as layers=\['11'\]"):
+        satae.saturating(two_layers(), layers="11").__enter__()

@@ -403,3 +403,42 @@ def test_a_manifest_that_cannot_be_read_is_not_replaced(number, sweep, monkeypat
     monkeypatch.setattr(os, "stat", lambda path, **named: failing(path) if str(path).endswith("json") else lstat(path))
     with pytest.raises(ConfigError, match=os.strerror(number)):
         read_manifest(sweep)
+
+
+@pytest.mark.parametrize("name", [layout.CONFIG_FILE, layout.METRICS_FILE])
+def test_a_new_run_does_not_replace_files_of_somebody_else(tmp_path, name):
+    own = tmp_path / "mine" / name
+    own.parent.mkdir()
+    own.write_text("mine")
+    outcome = here(tmp_path, *TINY, "epochs=1", "hydra.run.dir=mine")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{name} would be replaced, and satae did not make it; name another folder" in outcome.err
+    assert (own.read_text(), [*own.parent.iterdir()]) == ("mine", [own])
+
+
+@pytest.mark.parametrize("name", [layout.RUNS_CSV_FILE, layout.REPORT_FOLDER])
+def test_a_new_sweep_does_not_replace_files_of_somebody_else(tmp_path, name):
+    own = tmp_path / "mine" / name
+    own.parent.mkdir()
+    own.mkdir() if name == layout.REPORT_FOLDER else own.write_text("mine")
+    outcome = here(tmp_path, *TINY, "epochs=1", "sweep=./mine", "seed=0,1")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{name} would be replaced, and satae did not make it; name another folder" in outcome.err
+    assert [*own.parent.iterdir()] == [own]
+
+
+def test_a_run_in_the_folder_of_a_sweep_is_refused(sweep):
+    before = files(sweep)
+    outcome = here(sweep.parent, *TINY, "epochs=1", "hydra.run.dir=S")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "holds a sweep; name another folder for the run" in outcome.err
+    assert files(sweep) == before
+
+
+def test_a_run_beside_other_files_is_made_and_leaves_them(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    (tmp_path / "mine" / layout.LOCK_FILE).touch()  # of a run that was killed at once
+    (tmp_path / "mine" / layout.CONFIG_FILE).touch()
+    assert here(tmp_path, *TINY, "epochs=1", "hydra.run.dir=mine").code == 0
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"

@@ -78,12 +78,18 @@ def array(
 def _read(option: str, path: str, labels: str | None) -> list[Arrays]:
     """The examples of a file, then its examples for the test if it has any."""
     file = expand_path(path)
+    for place in filter(None, (path, labels)):
+        if (named := expand_path(place)).exists() and not named.is_file() and not named.is_dir():
+            raise ValueError(f"{place}: is not a file but a pipe or a device; save the data in a file")
     if file.suffix == ".npy":
         return [Arrays(path, _load_npy(path), _load_npy(labels) if labels else None, labels or path)]
     if file.is_dir():
         raise ValueError(f"{path}: is a folder; images in a folder are read by data=folder")
     if file.suffix != ".npz":
-        raise ValueError(f"{path}: must be a .npy or .npz file, as numpy.save and numpy.savez write them")
+        raise ValueError(
+            f"{path}: must be a .npy or .npz file, as numpy.save and numpy.savez write them; from text:"
+            " numpy.save('x.npy', numpy.loadtxt('x.csv', delimiter=','))"
+        )
     if labels:
         raise ValueError(f"{option}={labels}: belongs to a .npy file; {path} has its labels in itself, as y")
     found, unread = _load_npz(path)

@@ -39,16 +39,17 @@ def folder(
     parts, decoded = list[Part](), None
     for option, place in {"path": path, "test_path": test_path}.items():
         if place is not None:
-            decoded, names = _read(option, place, size, colour, background, decoded)
-            parts.append(Part(f"{option}={place}", decoded.x, names, decoded.groups, notes=decoded.notes))
+            decoded, names, found = _read(option, place, size, colour, background, decoded)
+            notes = [*found, *decoded.notes]
+            parts.append(Part(f"{option}={place}", decoded.x, names, decoded.groups, notes=notes))
     return split_user_data("folder", parts, valid, test, split_seed, limit, remedy="set size", is_brightness=True)
 
 
 def _read(
     option: str, path: str, size: int | None, colour: bool, background: Background, like: DecodedImages | None
-) -> tuple[DecodedImages, np.ndarray | None]:
-    """The images of a folder, and the name of each one's subfolder if all lie in subfolders."""
-    root, files = expand_path(path), find_images(path, option)
+) -> tuple[DecodedImages, np.ndarray | None, list[str]]:
+    """The images of a folder, the name of each one's subfolder if all lie in subfolders, and notes on the files."""
+    root, (files, notes) = expand_path(path), find_images(path, option)
     inside = [file.relative_to(root).parts for file in files]
     if {parts[0] for parts in inside} & {"train", "test"} == {"train", "test"}:
         raise ValueError(f"{option}={path}: has train and test in it; use path={path}/train test_path={path}/test")
@@ -62,6 +63,9 @@ def _read(
         colour=colour,
         like=like.rendering if like else None,
     )
-    if not all(len(parts) > 1 for parts in inside):
-        return decoded, None
-    return decoded, np.array([inside[number][0] for number in decoded.file_numbers.tolist()])
+    if outside := [parts[0] for parts in inside if len(parts) == 1]:
+        if len(outside) < len(inside):
+            where = f"in no subfolder: {len(outside)} of {len(inside)} images, such as {outside[0]}"
+            notes.append(f"{option}={path}: there are no labels; {where}")
+        return decoded, None, notes
+    return decoded, np.array([inside[number][0] for number in decoded.file_numbers.tolist()]), notes

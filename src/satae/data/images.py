@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,9 +37,10 @@ from satae.data.decoding import (
 from satae.data.local_files import cache_folder, expand_path, make_once
 from satae.data.numeric_arrays import is_fill_value
 from satae.data.wide_images import MAX_16_BITS
-from satae.messages import reason
+from satae.messages import count_words, one_line, reason
 
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+MAX_KINDS: Final = 6  # of files that are not read, in a note
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
 PILLOW_ERRORS: Final = (
     OSError,
@@ -88,8 +90,8 @@ class DecodedImages(NamedTuple):
         return self.file_numbers if len(self.file_numbers.unique()) < len(self.file_numbers) else None
 
 
-def find_images(folder: str, option: str = "path") -> list[Path]:
-    """The image files below a folder, in the order of their names; hidden ones are left out.
+def find_images(folder: str, option: str = "path") -> tuple[list[Path], list[str]]:
+    """The image files below a folder, in the order of their names, and a note on other files; hidden ones are left out.
 
     Args:
         folder: as the user types it.
@@ -107,22 +109,29 @@ def find_images(folder: str, option: str = "path") -> list[Path]:
     def refuse(error: OSError) -> None:
         raise ValueError(f"{error.filename}: cannot be read ({reason(error)}); make it readable, or remove it")
 
-    files, seen = list[Path](), set[str]()
+    files, others, seen = list[Path](), Counter[str](), set[str]()
     for place, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if (real := os.path.realpath(place)) in seen:  # a link can lead to a folder above it
             folders.clear()
             continue
         seen.add(real)
-        suffixes = ((name, os.path.splitext(name)[1].lower()) for name in names if not name.startswith("."))
-        files += [Path(place, name) for name, suffix in suffixes if suffix in IMAGE_SUFFIXES]
+        for name in names:
+            if (suffix := os.path.splitext(name)[1].lower()) in IMAGE_SUFFIXES and not name.startswith("."):
+                files.append(Path(place, name))
+            elif not name.startswith("."):
+                others[suffix or name] += 1
     if not files:
         raise ValueError(
             f"{option}={folder}: no images in it; there must be files that end in {' '.join(sorted(IMAGE_SUFFIXES))}"
         )
     if other := next((file for file in files if not file.is_file()), None):
         raise ValueError(f"{other}: is not a file, or a link to nothing; remove it")
-    return sorted(files)
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:MAX_KINDS]
+    kinds = ", ".join(f"{one_line(kind)} ({count})" for kind, count in most)
+    more = ", ..." if len(others) > MAX_KINDS else ""
+    unread = count_words(others.total(), "file is", "files are")
+    return sorted(files), [f"{option}={folder}: {unread} not read as images: {kinds}{more}"] if others else []
 
 
 def local_image(file: Path) -> ImageFile:

@@ -35,6 +35,12 @@ def read_labels(where: str, values: np.ndarray, count: int) -> np.ndarray:
             return flat.astype(np.int64)
         if kind == "S":
             return np.array([item.decode("utf-8", "replace") for item in flat.tolist()])
+        if kind == "f":
+            number = int(np.argmin(np.isfinite(flat) & (flat == np.floor(flat)) & (abs(flat) < 2.0**63)))
+            raise ValueError(
+                f"{where}: label {number} is {flat[number]:g}; a label must be a whole number: leave out its example,"
+                " or give it a class"
+            )
         if kind in "UT" or (kind == "O" and all(isinstance(item, str) for item in flat)):
             return flat.astype(str)
     elif values.ndim == 2 and len(values) == count and values.dtype.kind in "iufb":

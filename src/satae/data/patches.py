@@ -43,8 +43,10 @@ def patches(
     Raises:
         ValueError: there are no photographs, one cannot be read or is too small, or a split would be empty.
     """
-    files = (
-        find_images(path) if path else [scikit_learn_file("datasets", "images", n) for n in SCIKIT_LEARN_PHOTOGRAPHS]
+    files, notes = (
+        find_images(path)
+        if path
+        else ([scikit_learn_file("datasets", "images", name) for name in SCIKIT_LEARN_PHOTOGRAPHS], [])
     )
     photographs = [local_image(file) for file in files]
     found = survey(photographs, background, size=None, colour=colour)
@@ -72,7 +74,7 @@ def patches(
         span=(-mean / std, (brightest - mean) / std),
         scale=1 / std,
         offset=-mean / std,
-        notes=tuple(found.notes) if path else (),
+        notes=(*notes, *found.notes) if path else (),
     )
 
 

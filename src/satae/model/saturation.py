@@ -67,6 +67,7 @@ class Saturation:
         self._module, self._complements, self._reduction, self._every = module, complements, reduction, every
         self._known = {*module.modules()}
         self._seen: dict[str, tuple[Complement, Tensor]] = {}
+        self._versions: dict[str, int | None] = {}  # of each z when it was seen; None where torch does not count them
         self._uses: Counter[str] = Counter()
         self._passes, self._running, self._in_checkpoint = 0, False, False
         self._batched: bool | None = None  # whether the input has a batch dimension; None until a layer shows it
@@ -97,7 +98,7 @@ class Saturation:
                     vars(part)["__reduce_ex__"] = outer
 
     def _start_pass(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._seen, self._uses, self._in_checkpoint = {}, Counter(), False
+        self._seen, self._versions, self._uses, self._in_checkpoint = {}, {}, Counter(), False
         self._passes, self._running = self._passes + 1, True
         self._batched = None
 
@@ -118,7 +119,8 @@ class Saturation:
             z = next(iter((*inputs, *named.values())))
             self._uses[name] += 1
             key = name if self._uses[name] == 1 else f"{name}#{self._uses[name]}"
-            self._seen[key] = f_c, z.clone() if getattr(act, "inplace", False) else z
+            z = z.clone() if getattr(act, "inplace", False) else z
+            self._seen[key], self._versions[key] = (f_c, z), _version(z)
             self._in_checkpoint |= not torch.is_grad_enabled() and _is_in_reentrant_checkpoint()
 
     def pre_activations(self) -> dict[str, Tensor]:
@@ -173,6 +175,11 @@ class Saturation:
                 "the forward pass was made inside torch.func.vmap, which has ended: ask for the penalty inside the"
                 " mapped function and return it"
             ) from None
+        if changed := [name for name, (_, z) in self._seen.items() if self._versions[name] not in (None, _version(z))]:
+            raise RuntimeError(
+                f"{', '.join(changed)}: the input was changed in place after the activation had read it; use an"
+                " operation that makes a new tensor, such as z = z + x for z += x, or inplace=False"
+            )
         if self._batched or (self._batched is None and first.dim() > 1):
             return self._seen
         return {name: (f_c, z[None]) for name, (f_c, z) in self._seen.items()}
@@ -247,6 +254,8 @@ def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> di
 
 def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
     known = activations(module)
+    if isinstance(layers, str):
+        raise ValueError(f"layers={layers!r}: must be a list of names, such as layers=[{layers!r}]")
     if missing := [name for name in layers or [] if name not in known]:
         raise ValueError(f"layers={missing}: no such activation; choose from {', '.join(known)}")
     chosen = {name: act for name, act in known.items() if layers is None or name in layers}
@@ -306,6 +315,13 @@ def _reduce_without_hooks(
         if name != "__reduce_ex__"
     }
     return make, arguments, kept, *rest
+
+
+def _version(z: Tensor) -> int | None:
+    """How many times a tensor has been changed in place; None where torch does not count it."""
+    if torch.compiler.is_compiling() or z.is_inference():
+        return None
+    return z._version
 
 
 def _is_in_reentrant_checkpoint() -> bool:

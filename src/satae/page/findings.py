@@ -128,7 +128,7 @@ def _changes(x: str, base: SeedGroup, rest: Sequence[SeedGroup]) -> str:
     texts = (f"{format_change(change)} at {format_compact(at)}{doubts[at]}" for at, change in changes.items())
     text = join_words(texts, "and")
     n = " to ".join(dict.fromkeys([str(min(counts)), str(max(counts))]))
-    return f"Compared seed by seed with {x}={format_compact(base.x)}, it changes by {text}; n = {n}."
+    return f"Compared seed by seed with {x}={format_compact(base.x)}, the {FVU_WORDS} changes by {text}; n = {n}."
 
 
 def _best_and_worst(series: Sequence[Series]) -> Iterator[tuple[str, str]]:

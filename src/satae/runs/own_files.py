@@ -1,4 +1,4 @@
-"""Refuses a directory in which links, pipes or devices would lead a program to files elsewhere.
+"""Refuses a directory in which a program would write elsewhere, through a link, or replace files of somebody else.
 
 A directory may come from a stranger. The programs check what they will write or remove there before they write
 anything. The directory that a user names may be a link itself.
@@ -13,11 +13,19 @@ from pathlib import Path
 from satae.errors import ConfigError
 from satae.runs.layout import (
     BANDS_FOLDER,
+    CONFIG_FILE,
     EVALUATION_FOLDER,
     EVENT_FILE_PREFIX,
+    HOLDER_FILE,
+    LOCK_FILE,
+    MANIFEST_FILE,
+    METRICS_FILE,
     METRICS_LOG_FILE,
+    MULTIRUN_FILE,
     RECORD_FILE,
+    REPORT_FOLDER,
     RUN_NAMES,
+    RUNS_CSV_FILE,
     SUBMITIT_FOLDER,
     SWEEP_NAMES,
     is_written_name,
@@ -41,9 +49,15 @@ def check_new_run(directory: Path, others: Collection[str] = ()) -> None:
         others: names that this run writes besides those that all runs write.
 
     Raises:
-        ConfigError: something that would be written is no file or folder of its own.
+        ConfigError: something that would be written is no file or folder of its own, or the folder holds a sweep or
+            files of somebody else that would be replaced.
     """
-    for entry in _entries(directory):
+    entries = {entry.name: entry for entry in _entries(directory)}
+    if not entries.keys().isdisjoint((MANIFEST_FILE, MULTIRUN_FILE)):
+        raise ConfigError(f"{directory} holds a sweep; name another folder for the run")
+    if entries.keys().isdisjoint((RECORD_FILE, LOCK_FILE, HOLDER_FILE)):  # a run that was killed at once left a lock
+        _refuse_to_replace(directory, entries.keys() & {CONFIG_FILE, METRICS_FILE})
+    for entry in entries.values():
         if is_written_name(entry.name, {*RUN_NAMES, *others}):
             _check(entry)
 
@@ -56,9 +70,14 @@ def check_sweep(sweep: Path, names: Collection[str]) -> None:
         names: of the runs that are asked for; every other folder with a record is a run, too.
 
     Raises:
-        ConfigError: something that would be written is no file or folder of its own.
+        ConfigError: something that would be written is no file or folder of its own, or the folder holds no sweep and
+            no run, but files of somebody else that would be replaced.
     """
-    for entry in _entries(sweep):
+    entries = {entry.name: entry for entry in _entries(sweep)}
+    is_new = entries.keys().isdisjoint((MANIFEST_FILE, MULTIRUN_FILE, LOCK_FILE, HOLDER_FILE))
+    if is_new and not any(os.path.lexists(os.path.join(entry.path, RECORD_FILE)) for entry in entries.values()):
+        _refuse_to_replace(sweep, entries.keys() & {RUNS_CSV_FILE, REPORT_FOLDER})
+    for entry in entries.values():
         if is_written_name(entry.name, SWEEP_NAMES):
             # the content of a report is not changed: a new folder replaces it
             _check(entry, with_content=entry.name in (BANDS_FOLDER, SUBMITIT_FOLDER))
@@ -75,6 +94,13 @@ def check_evaluation(run: Path) -> None:
     for entry in _entries(run):
         if entry.name == EVALUATION_FOLDER:
             _check(entry)
+
+
+def _refuse_to_replace(folder: Path, names: Collection[str]) -> None:
+    if names:
+        raise ConfigError(
+            f"{folder}: {', '.join(sorted(names))} would be replaced, and satae did not make it; name another folder"
+        )
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
