@@ -95,13 +95,14 @@ def python2_pickle(value):
 
 
 def tar_gz(contents):
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+    """An archive whose bytes, and so its checksum, do not depend on the time."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
         for name, content in contents.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return gzip.compress(plain.getvalue(), mtime=0)
 
 
 def parts(file, content):
