@@ -275,7 +275,8 @@ def _compose_run(
             if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
                 raise ConfigError("hydra/sweeper: satae-train makes sweeps itself; leave it out")
             # a mapping is merged into the earlier one; the other is a text of all words
-            if not any(isinstance(word.value(), dict) for word in plain) and not _names_overrides(composed):
+            has_mapping = any(isinstance(word.value(), dict) for word in plain)
+            if number is not None and not has_mapping and not _names_overrides(composed):
                 shared[common] = composed
         values = {str(word.key_or_group): word.value() for word in plain}
         if number is not None:
