@@ -126,7 +126,13 @@ def test_many_classes_are_not_all_listed():
     assert note == "the labels 0, 2, 4, 6, 8, 10, ... (100 in all) are numbered from 0 to 99"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(numpy.nan, "nan"), (numpy.inf, "inf"), (1.5, "1.5"), (1e30, "1e+30")])
-def test_a_label_that_is_no_class_is_named_with_its_number(value, shown):
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("value", "shown"), [(numpy.nan, "nan"), (numpy.inf, "inf"), (1.5, "1.5")])
+def test_a_label_that_is_no_class_is_named_with_its_number(value, shown, kind):
     with pytest.raises(ValueError, match=rf"y: label 2 is {re.escape(shown)}; a label must be a whole number"):
-        read_labels("y", numpy.array([0.0, 1.0, value, 1.0]), 4)
+        read_labels("y", numpy.array([0.0, 1.0, value, 1.0], kind), 4)
+
+
+def test_a_label_too_large_for_a_class_is_named_with_its_number():
+    with pytest.raises(ValueError, match=r"y: label 1 is 1e\+30; a label must be a whole number"):
+        read_labels("y", numpy.array([0.0, 1e30]), 2)

@@ -45,28 +45,27 @@ class ComposedRun(NamedTuple):
     base: DictConfig  # what Hydra composed, with its own options under "hydra"; runs of a sweep share it
     values: Mapping[str, Any] = {}  # what this run sets in it
 
-    @property
-    def composed(self) -> DictConfig:
-        """What Hydra composed for this run, until the composition of another run is read."""
+    def composition(self) -> DictConfig:
+        """Set the values of this run in the composition that it shares; it is valid until another run does the same."""
         return _set_values(self.base, self.values)
 
     def process_options(self, directory: Path) -> DictConfig:
         """Hydra's own options for the process that makes the run in a directory, without interpolations."""
-        composed, used = self.composed, ("job", "job_logging", "output_subdir", "verbose")
+        composed, used = self.composition(), ("job", "job_logging", "output_subdir", "verbose")
         with _hydra_options(composed, runtime={"output_dir": str(directory)}):
             options = {key: _plain(composed.hydra[key]) for key in used}
             return OmegaConf.create({**options, "job_logging": _with_known_handlers(options["job_logging"])})
 
     def launcher_options(self, sweep: Path) -> dict[str, Any]:
         """The options of the launcher, with its class under ``_target_``, for the folder of a sweep."""
-        composed = self.composed
+        composed = self.composition()
         with _hydra_options(composed, sweep={"dir": str(sweep)}):
             options: dict[str, Any] = _plain(composed.hydra.launcher)
             return options
 
     def multirun_text(self, words: Sequence[str], sweep: Path) -> str:
         """The content of ``multirun.yaml``: the configuration of a sweep's first run, with its words and its folder."""
-        composed = self.composed.copy()
+        composed = self.composition().copy()
         with read_write(composed.hydra), open_dict(composed.hydra):
             composed.hydra.mode = RunMode.MULTIRUN
             composed.hydra.sweep.dir = str(sweep)
@@ -204,7 +203,7 @@ def config_text(run: ComposedRun, part: str, package: str | None, resolve: bool)
     Raises:
         ConfigError: the node does not exist.
     """
-    shown = run.composed
+    shown = run.composition()
     with _hydra_options(shown):
         if part == "job":
             shown = _without_hydra(shown)

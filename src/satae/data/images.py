@@ -116,10 +116,10 @@ def find_images(folder: str, option: str = "path") -> tuple[list[Path], list[str
             folders.clear()
             continue
         seen.add(real)
-        for name in names:
-            if (suffix := os.path.splitext(name)[1].lower()) in IMAGE_SUFFIXES and not name.startswith("."):
+        for name in (name for name in names if not name.startswith(".")):
+            if (suffix := os.path.splitext(name)[1].lower()) in IMAGE_SUFFIXES:
                 files.append(Path(place, name))
-            elif not name.startswith("."):
+            else:
                 others[suffix or name] += 1
     if not files:
         raise ValueError(

@@ -28,19 +28,19 @@ def read_labels(where: str, values: np.ndarray, count: int) -> np.ndarray:
     """
     if values.shape in ((count,), (count, 1)):
         flat, kind = values.reshape(count), str(values.dtype.kind)
-        if kind == "f" and np.isfinite(flat).all():
-            is_whole = (flat == np.floor(flat)).all() and float(abs(flat).max(initial=0)) < 2.0**63
-            kind = "whole" if is_whole else kind
+        if kind == "f":
+            is_whole = (flat == np.floor(flat)) & (abs(flat.astype(np.float64)) < 2.0**63)  # float16 cannot hold 2^63
+            if not is_whole.all():
+                number = int(np.argmin(is_whole))
+                raise ValueError(
+                    f"{where}: label {number} is {flat[number]:g}; a label must be a whole number: leave out its"
+                    " example, or give it a class"
+                )
+            kind = "whole"
         if kind in ("whole", "i", "b") or (kind == "u" and (not count or flat.max() < 2**63)):
             return flat.astype(np.int64)
         if kind == "S":
             return np.array([item.decode("utf-8", "replace") for item in flat.tolist()])
-        if kind == "f":
-            number = int(np.argmin(np.isfinite(flat) & (flat == np.floor(flat)) & (abs(flat) < 2.0**63)))
-            raise ValueError(
-                f"{where}: label {number} is {flat[number]:g}; a label must be a whole number: leave out its example,"
-                " or give it a class"
-            )
         if kind in "UT" or (kind == "O" and all(isinstance(item, str) for item in flat)):
             return flat.astype(str)
     elif values.ndim == 2 and len(values) == count and values.dtype.kind in "iufb":

@@ -75,7 +75,7 @@ class NonFinite(ArithmeticError):
         self.what, self.remedy = what, remedy
 
     def __str__(self) -> str:
-        """What is not finite, and what may help."""
+        """The message: the number that is not finite, then the remedy."""
         return f"{self.what}{self.remedy}"
 
 
