@@ -150,8 +150,20 @@ def test_a_damaged_newest_checkpoint_is_replaced_by_the_one_before_with_a_warnin
     outcome = here(tmp_path, "resume=run")
     assert outcome.code == 0
     (line,) = outcome.err.splitlines()
-    assert line.endswith(f"resuming from {before.name}")
+    assert line.endswith(f"using {before.name}")
     check_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.parametrize("put", [shutil.copy, lambda newest, wrong: wrong.mkdir()], ids=["a copy", "a folder"])
+def test_what_is_named_like_a_newer_checkpoint_does_not_keep_a_run_from_resuming(interrupted, put):
+    (_, newest), *_ = list_checkpoints(interrupted / "run")
+    put(newest, newest.with_name("step-999999999.safetensors"))
+    outcome = here(interrupted, "resume=run")
+    assert outcome.code == 0
+    (line,) = outcome.err.splitlines()
+    assert "step-999999999.safetensors: " in line
+    assert line.endswith(f"using {newest.name}")
+    assert read(interrupted / "run" / "run.json")["status"] == "finished"
 
 
 def test_a_checkpoint_of_a_newer_format_is_refused_by_name_and_kept(interrupted):
@@ -290,6 +302,27 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(whole, tmp_
     assert outcome.code == 2
     assert "is finished, but its checkpoints are gone; start over with rerun=" in outcome.err
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("harm", ["missing", "torn", "a line less", "a folder"])
+@pytest.mark.parametrize("end", ["interrupted", "finished"])
+def test_a_run_without_the_metrics_of_its_epochs_is_refused_and_unchanged(interrupted, harm, end):
+    run, log = interrupted / "run", interrupted / "run" / "metrics.jsonl"
+    if end == "finished":
+        assert here(interrupted, "resume=run").code == 0
+    lines = log.read_text().splitlines(keepends=True)
+    log.unlink()
+    if harm == "a folder":
+        log.mkdir()
+    elif harm != "missing":
+        log.write_text("".join(["{\n", *lines[1:]] if harm == "torn" else lines[1:]))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    outcome = here(interrupted, "resume=run", "epochs=9")
+    assert outcome.code == 2
+    refusal = outcome.err.splitlines()[-1]
+    assert "metrics.jsonl: " in refusal
+    assert refusal.endswith("; start over with rerun=run")
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 def test_a_link_in_a_run_directory_is_not_followed(interrupted):
@@ -581,7 +614,6 @@ MALFORMED = {
     "no generator of the order": lambda facts, tensors: tensors.pop("generator/order"),
     "a mean without a shape": lambda facts, tensors: change(tensors, "model/mean", torch.tensor(0.5)),
     "a deviation without a shape": lambda facts, tensors: change(tensors, "model/std", torch.tensor(0.5)),
-    "another step": lambda facts, tensors: facts.update(step=3),
     "a best loss in words": lambda facts, tensors: facts.update(best="none"),
     "no device": lambda facts, tensors: facts.pop("device"),
     "an unknown library of products": lambda facts, tensors: facts.update(products="numpy"),

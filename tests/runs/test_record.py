@@ -118,7 +118,7 @@ def test_a_log_with_missing_epochs_is_not_resumed(tmp_path, begin, configuration
         record.add_epoch(1, {})
         record.add_epoch(3, {})
     record = RunRecord.resume(tmp_path, "satae-train resume=x")
-    with pytest.raises(ValueError, match="the first 3 epochs are not complete"):
+    with pytest.raises(ValueError, match="the lines of the first 3 epochs are not all there"):
         record.rewind(3, configuration())
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import struct
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from torch import nn
 
 import satae
 from satae import atomic_write as files
+from satae.config.schema import Checkpoints
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
 from satae.training import CHECKPOINTS_FOLDER, checkpoint
-from satae.training.checkpoint import State, checkpoint_path, latest_checkpoint, list_checkpoints
+from satae.training.checkpoint import CheckpointManager, State, checkpoint_path, latest_checkpoint, list_checkpoints
 from satae.training.optimizers import load_state
 
 UNREADABLE = "not a checkpoint that can be read"
@@ -320,7 +322,7 @@ def test_a_file_cut_at_any_byte_is_skipped_for_the_one_before(tmp_path, caplog):
         assert same(latest_checkpoint(tmp_path), state(1, 1))
         (line,) = caplog.messages
         assert UNREADABLE in line
-        assert line.endswith("resuming from step-000000001.safetensors")
+        assert line.endswith("; using step-000000001.safetensors")
 
 
 def test_no_flipped_bit_gives_other_weights(tmp_path):
@@ -366,6 +368,46 @@ def test_a_checkpoint_of_another_step_than_its_name_says_is_refused(path, step):
     checkpoint.save(path, state(step=step))
     with pytest.raises(ValueError, match=f"{path}: says that it belongs to step {step}"):
         latest_checkpoint(path.parents[1])
+
+
+def a_copy_with_another_name(path, older):
+    shutil.copy(older, path)
+    return "says that it belongs to step 1"
+
+
+def a_pipe(path, older):
+    os.mkfifo(path)
+    return "is no file"
+
+
+def a_folder(path, older):
+    path.mkdir()
+    return "is no file"
+
+
+def a_link_to_nothing(path, older):
+    path.symlink_to("nowhere")
+    return "is no file"
+
+
+@pytest.mark.parametrize("put", [a_copy_with_another_name, a_pipe, a_folder, a_link_to_nothing])
+def test_what_is_no_checkpoint_of_its_step_is_reported_and_skipped_for_a_good_one(tmp_path, caplog, put):
+    checkpoint.save(checkpoint_path(tmp_path, 1), state(1, 1))
+    wrong = checkpoint_path(tmp_path, 999_999_999)
+    reason = put(wrong, checkpoint_path(tmp_path, 1))
+    assert same(latest_checkpoint(tmp_path), state(1, 1))
+    assert caplog.messages == [f"{wrong}: {reason}; using step-000000001.safetensors"]
+    checkpoint_path(tmp_path, 1).unlink()
+    with pytest.raises(ValueError, match=f"{wrong}: {reason}"):
+        latest_checkpoint(tmp_path)
+
+
+def test_a_folder_named_like_an_old_checkpoint_does_not_end_a_training(tmp_path):
+    checkpoint_path(tmp_path, 1).mkdir(parents=True)
+    CheckpointManager(tmp_path, Checkpoints(every_minutes=None, every_epochs=None, every_steps=None, keep=1)).save(
+        2, state(2, 2)
+    )
+    assert checkpoint_path(tmp_path, 1).is_dir()
 
 
 # Hostile files

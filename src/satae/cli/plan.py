@@ -214,7 +214,7 @@ def _has_work(job: Job, said: set[str]) -> bool:
     """
     from satae.experiment import build
     from satae.experiment.before_training import check_new, check_resume
-    from satae.runs.record import read_record
+    from satae.runs.record import read_first_epochs, read_record
 
     if not job.resume:
         check_new(job.config)
@@ -230,11 +230,13 @@ def _has_work(job: Job, said: set[str]) -> bool:
     def warn(line: str) -> None:
         print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: T201
 
-    has_work = check_resume(job.config, job.directory, finished, warn)
-    if not has_work and not job.in_sweep:
+    epochs_done = check_resume(job.config, job.directory, finished, warn)
+    if epochs_done is not None:
+        read_first_epochs(job.directory, epochs_done)  # refuses a run without them
+    elif not job.in_sweep:
         more = "to train further, give more (epochs=...)"
         print(f"{show_path(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
-    return job.in_sweep or has_work
+    return job.in_sweep or epochs_done is not None
 
 
 def _check_moved_data(job: Job, record: Mapping[str, Any]) -> None:

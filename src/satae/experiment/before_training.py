@@ -71,14 +71,14 @@ def check_new(config: Config) -> None:
         raise ConfigError(unread)
 
 
-def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str], object]) -> bool:
-    """Check that a run can resume; returns whether anything is left to train.
+def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str], object]) -> int | None:
+    """Check that a run can resume; returns the number of its epochs that are finished, None if none is left to train.
 
     Args:
         config: the configuration with which it resumes.
         run: its directory.
         finished: whether its record says that it is finished.
-        warn: called with one line for each damaged checkpoint.
+        warn: called with one line for each checkpoint that is skipped.
 
     Raises:
         ConfigError: it cannot resume.
@@ -97,14 +97,16 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
                     f" start a new run with rerun={run}"
                 )
             if config.epochs == started and finished:
-                return False
+                return None
         check_config(config)
-        if state is not None:
-            check_data(state.facts, build.dataset(config).as_seen_by(state.facts))
-            experiment = Experiment.from_state(config, state)
-            # raise here, before anything is written, what they would raise in train
-            alpha_jump(experiment, state)
-            best_so_far(experiment, state, run, lambda line: None)
+        if state is None:
+            return 0
+        check_data(state.facts, build.dataset(config).as_seen_by(state.facts))
+        experiment = Experiment.from_state(config, state)
+        # raise here, before anything is written, what they would raise in train
+        alpha_jump(experiment, state)
+        best_so_far(experiment, state, run, lambda line: None)
+        return experiment.epochs_done
     except ConfigError:
         raise
     except OSError as error:
@@ -113,7 +115,6 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         raise ConfigError(f"{run}: cannot resume ({first_line(error)}); start over with rerun={run}") from None
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ConfigError(f"{run}: cannot resume ({brief_line(error)}); start over with rerun={run}") from None
-    return True
 
 
 def alpha_jump(experiment: Experiment, state: State) -> str:

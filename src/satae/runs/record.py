@@ -25,7 +25,7 @@ from satae.config.option_types import MAX_THREADS
 from satae.config.saved_config import read_config_values, read_json
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
 from satae.errors import exit_code
-from satae.messages import count_words, first_line
+from satae.messages import count_words, first_line, quote_word
 from satae.runs.layout import (
     CONFIG_FILE,
     FAILED,
@@ -212,12 +212,10 @@ class RunRecord:
             config: configuration of the resumed run, which replaces the stored one.
 
         Raises:
-            ValueError: the metrics of an earlier epoch are missing.
+            ConfigError: the metrics of an earlier epoch are missing.
         """
-        path, kept = self.directory / METRICS_LOG_FILE, [*islice(read_epochs(self.directory), epoch)]
-        if [line["epoch"] for line in kept] != [*range(1, epoch + 1)]:
-            raise ValueError(f"{path}: the first {epoch} epochs are not complete; train again")
-        atomic_write.replace(path, b"".join(map(_encode_line, kept)))
+        kept = read_first_epochs(self.directory, epoch)
+        atomic_write.replace(self.directory / METRICS_LOG_FILE, b"".join(map(_encode_line, kept)))
         self._record_moved_files(config)
         _write_config(self.directory, config)
         return {key: value for key, value in kept[-1].items() if key != "epoch"} if kept else {}
@@ -319,6 +317,23 @@ def read_epochs(directory: Path) -> Iterator[dict[str, float]]:
                     _warn_of_unread_lines(path, number, unread, bool(file.read(1)))
                 return
             yield _nan_for_null(found)
+
+
+def read_first_epochs(directory: Path, number: int) -> list[dict[str, float]]:
+    """Read the metrics of the first epochs of a run, without which it cannot resume after them.
+
+    Raises:
+        ConfigError: they are not all there, or cannot be read.
+    """
+    path, remedy = directory / METRICS_LOG_FILE, f"start over with rerun={quote_word(show_path(directory))}"
+    try:
+        found = [*islice(read_epochs(directory), number)]
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    if [line["epoch"] for line in found] != [*range(1, number + 1)]:
+        lines = f"the lines of the first {count_words(number, 'epoch')} are not all there"
+        raise ConfigError(f"{path}: {lines if path.exists() else 'is missing'}; {remedy}")
+    return found
 
 
 @cache

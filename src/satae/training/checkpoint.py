@@ -212,32 +212,35 @@ def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
 
 
 def latest_checkpoint(run: Path, warn: Callable[[str], object] = log.warning) -> State | None:
-    """The newest checkpoint of a run that is not damaged; None if the run has none yet.
+    """The newest checkpoint of a run that is a whole one of its step; None if the run has none yet.
 
     Args:
         run: its directory.
-        warn: called with one line for each damaged checkpoint.
+        warn: called with one line for each checkpoint that is skipped.
 
     Raises:
         OSError: the system refuses to read the newest one, which may be whole.
-        ValueError: the newest has another format, or another step than its name says; or all are damaged.
+        ValueError: the newest has another format; or all are damaged, no files, or named for another step.
     """
-    damaged = []
+    skipped = []
     for step, path in list_checkpoints(run):
         try:
             state = load(path)
-        except FileNotFoundError:  # removed meanwhile
+        except FileNotFoundError:
+            if os.path.lexists(path):  # else it was removed meanwhile
+                skipped.append(f"{one_line(path)}: is no file")
             continue
         except DamagedCheckpoint as error:
-            damaged.append(str(error))
+            skipped.append(str(error))
             continue
         if state.facts.get("step") != step:
-            raise ValueError(f"{one_line(path)}: says that it belongs to step {brief(state.facts.get('step'))}")
-        for reason in damaged:
-            warn(f"{reason}; resuming from {path.name}")
+            skipped.append(f"{one_line(path)}: says that it belongs to step {brief(state.facts.get('step'))}")
+            continue
+        for reason in skipped:
+            warn(f"{reason}; using {path.name}")
         return state
-    if damaged:
-        raise ValueError(damaged[0])
+    if skipped:
+        raise ValueError(skipped[0])
     if (run / OLD_CHECKPOINT).is_file():
         raise ValueError(
             f"{one_line(run / OLD_CHECKPOINT)}: a checkpoint of format 1; this version of satae reads format {FORMAT}"
@@ -289,7 +292,7 @@ class CheckpointManager:
             save(best_path(self.run), self._unwritten_best)
             self._unwritten_best = None
         save(checkpoint_path(self.run, step), state.with_facts(best=self.best))
-        found = list_checkpoints(self.run)
+        found = [(at, path) for at, path in list_checkpoints(self.run) if path.is_file()]
         later = [path for at, path in found if at > step]  # skipped as damaged when the run resumed
         damaged = [path for path in later if is_damaged(path)]
         for path in damaged + [path for _, path in found[len(later) + self.schedule.keep :]]:
