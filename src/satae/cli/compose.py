@@ -244,10 +244,10 @@ def _parse(words: Sequence[str]) -> list[Override]:
 
 def _combine(parsed: Sequence[Override]) -> Iterator[tuple[str, ...]]:
     """Each combination of the values of a sweep; of two overrides of one key the last one counts."""
-    axes = dict[str, list[str]]()
-    for override in parsed:
+    axes, last = dict[str, list[str]](), {override.get_key_element(): override for override in parsed}
+    overrides.check_number_of_runs([*last.values()])
+    for key, override in last.items():
         overrides.check_sweep_override(override)
-        key = override.get_key_element()
         values = override.sweep_string_iterator() if override.is_sweep_override() else None
         words = [str(override.input_line)] if values is None else [f"{key}={value}" for value in values]
         axes[key] = [keep_text(word, TRAINING, is_single=True) for word in words]  # Hydra's functions drop quotes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
 from satae.cli.typed_text import quote_value
 from satae.config import Config
@@ -23,9 +24,10 @@ from satae.config.schema import (
 )
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import first_line, unknown_choice
+from satae.messages import brief, first_line, unknown_choice
 
 RUN_FOLDER, SWEEP_FOLDER, SUBFOLDER = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
+MAX_RUNS: Final = 20_000  # of one command line: to compose each takes a thirtieth of a second
 MULTIRUN: Final = re.compile(r"\+*hydra\.mode=(RunMode\.)?MULTIRUN", re.IGNORECASE)
 
 
@@ -75,6 +77,8 @@ def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
     if several:
         key, _, values = str(several[0]).lstrip("+").partition("=")
         is_list = isinstance(_default_value(key, parsed, schema), list)
+        if not is_list:
+            _refuse_decimal_comma(key, values)
         if not is_list or re.search(r"[\[(]", values):  # lists to be swept, or a function such as range(3)
             raise ConfigError(f"{several[0]}: {schema.several_values}")
         each = ",".join(f"[{value}]" for value in values.split(","))
@@ -103,9 +107,41 @@ def _default_value(key: str, parsed: Sequence[Override], schema: Schema) -> Any:
     return registry.defaults(owners[0])[option] if owners else None
 
 
+def _refuse_decimal_comma(key: str, values: str) -> None:
+    """Refuse, by a ConfigError, ``alpha=0,01``, which is two values; nobody writes 01 for 1."""
+    if found := re.fullmatch(r"(-?(?:0|[1-9]\d*)),(0\d+)", values):
+        remedy = "write decimals with a point; a comma separates values"
+        raise ConfigError(f"{key}={values}: did you mean {key}={found[1]}.{found[2]}? ({remedy})")
+
+
+def check_number_of_runs(parsed: Sequence[Override]) -> None:
+    """Refuse, by a ConfigError, a sweep of more runs than can be made; they are counted, not listed."""
+    sweeps = [override for override in parsed if override.is_sweep_override()]
+    if (number := math.prod(map(_count_values, sweeps))) > MAX_RUNS:
+        typed = brief(" ".join(str(override.input_line) for override in sweeps))
+        count = f"{number:,.0f}" if number < 1e15 else f"{number:g}"
+        raise ConfigError(f"{typed}: asks for {count} runs, and a sweep makes {MAX_RUNS:,} at most; give fewer values")
+
+
+def _count_values(override: Override) -> float:
+    """How many values a sweep has; a range may have more than can be listed."""
+    values = override.value()
+    if not isinstance(values, RangeSweep):
+        return len(values.list) if isinstance(values, ChoiceSweep) else 1
+    try:
+        start, stop, step = (float(part or 0) for part in (values.start, values.stop, values.step))
+    except OverflowError:  # a whole number of more than 300 digits
+        step = 0.0
+    if not step or not all(map(math.isfinite, (start, stop, step))):
+        raise ConfigError(f"{override.input_line}: must have finite numbers, and a step that is not 0")
+    number = (stop - start) / step
+    return max(0, math.ceil(number)) if math.isfinite(number) else number
+
+
 def check_sweep_override(override: Override) -> None:
     """Refuse, by a ConfigError, a sweep over nothing, an interval, Hydra's options or what Hydra counts up."""
     typed, is_hydras = str(override.input_line), str(override.key_or_group).startswith("hydra")
+    _refuse_decimal_comma(*typed.lstrip("+").partition("=")[::2])
     if override.is_interval_sweep():
         raise ConfigError(f"{typed}: an interval cannot be swept; list values, such as alpha=0,0.1")
     if "${hydra" in typed and not is_hydras:

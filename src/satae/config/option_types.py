@@ -24,6 +24,7 @@ MAX_WIDTH: Final = 10**6
 MAX_VALUE: Final = 1e6  # largest number that is compared with the data's own
 MAX_LAYERS: Final = 256
 MAX_THREADS: Final = 1024
+SINGLE_PRECISION: Final = (1.2e-38, 3.4e38)  # the smallest and the largest number that a network can use, besides 0
 MISSING: Final = "???"  # in YAML: the user must give a value
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
@@ -81,10 +82,16 @@ def check_value(name: str, kind: TypeAdapter[Any], value: object) -> Any:
     try:
         # text stands for a number (an environment variable) and may be yes or no; a number never stands for true
         has_text = any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
-        return kind.validate_python(value, strict=not has_text)
+        checked = kind.validate_python(value, strict=not has_text)
     except ValidationError as error:
         reason = error.errors()[0]["type"]
-    raise ConfigError(_refusal(name, value, describe(kind), reason))
+        raise ConfigError(_refusal(name, value, describe(kind), reason)) from None
+    low, high = SINGLE_PRECISION
+    numbers = [abs(item) for item in (checked if isinstance(checked, list) else [checked]) if type(item) is float]
+    if not all(low <= number <= high for number in numbers if number):
+        limits = f"from {low:g} to {high:g}" if low > min(filter(None, numbers)) else f"at most {high:g}"
+        raise ConfigError(f"{name}={format_value(value)}: must be 0 or {limits}, which single precision can hold")
+    return checked
 
 
 def describe(kind: TypeAdapter[Any]) -> dict[str, Any]:
@@ -117,7 +124,17 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
         return f"{name}={format_value(value)}: YAML reads {read} here, not text; put the text in quotes"
     if reason in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
         return _out_of_range(name, value, schema.get("items", schema))
-    return f"{name}={format_value(value)}: {type_words(schema)}"
+    return f"{name}={format_value(value)}: {type_words(schema)}{_whole_remedy(name, value, schema)}"
+
+
+def _whole_remedy(name: str, value: object, schema: Mapping[str, Any]) -> str:
+    """What to type instead of 1e3 or 2.0 where whole numbers are asked for; "" for other values."""
+    numbers, is_array = value if isinstance(value, list) else [value], schema["type"] == "array"
+    is_whole = (schema["items"] if is_array else schema)["type"] == "integer" and (is_array or numbers is not value)
+    if not is_whole or not all(type(n) is int or (type(n) is float and n.is_integer()) for n in numbers):
+        return ""
+    whole = [int(number) for number in numbers]
+    return f"; write {name}={format_value(whole if is_array else whole[0])}"
 
 
 def _out_of_range(name: str, value: object, schema: Mapping[str, Any]) -> str:
