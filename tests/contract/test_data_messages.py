@@ -90,7 +90,7 @@ ARRAYS = [
     ("data.path=empty.npy", "empty.npy: cannot be read as a .npy file", "numpy.save"),
     ("data.path=text.npy", "text.npy: cannot be read as a .npy file", "numpy.save"),
     ("data.path=short.npy", "short.npy: cannot be read as a .npy file (mmap length is greater than file size)"),
-    ("data.path=objects.npy", "objects.npy: cannot be read as a .npy file"),
+    ("data.path=objects.npy", "objects.npy: cannot be read as a .npy file", "numpy.array(rows, dtype='float32')"),
     ("data.path=short.npz", "short.npz: cannot be read as a .npz file", "numpy.savez"),
     ("data.path=nameless.npz", "nameless.npz: has a, b; name the examples x, or x_train and x_test"),
     ("data.path=whole.npy", "whole.npy: holds int64; must be floating-point", "astype('uint8')"),

@@ -327,6 +327,24 @@ def test_a_fill_value_in_images_is_named(tmp_path):
     assert any("03.tif: holds -9999: a fill value?" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("value", [65535, 32767])
+def test_a_fill_value_in_images_of_16_bits_is_named(tmp_path, value):
+    values = numbers(4095)
+    values[3, 2, 2] = values[5, 0, 0] = values[5, 0, 1] = value
+    [note] = [note for note in folder(path=fill(tmp_path / "in", *values)).notes if "fill value" in note]
+    assert (
+        f"03.png: holds {value}, as 1 more file does: a fill value? All others, from 0 to 4095, are scaled by it"
+        in note
+    )
+
+
+def test_the_ends_of_16_bits_are_no_fill_values_where_they_are_used(tmp_path):
+    line_art = 65535 * RANDOM.integers(0, 2, (COUNT, SIDE, SIDE)).astype("uint16")
+    line_art[0, 0, 0] = 257
+    for number, values in enumerate((numbers(65535), 65535 * (numbers(1)), line_art)):
+        assert "fill value" not in str(folder(path=fill(tmp_path / str(number), *values)).notes)
+
+
 @pytest.mark.parametrize("wrong", [numpy.nan, numpy.inf])
 def test_images_that_are_not_finite_are_refused(tmp_path, wrong):
     values = RANDOM.random((COUNT, SIDE, SIDE)).astype("float32")

@@ -316,6 +316,16 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_is_kept(tmp_path, bad
     folder(path=root, valid=0.3, test=0.3)
 
 
+@pytest.mark.parametrize("length", [10, -500])
+def test_the_first_image_that_cannot_be_read_is_named_and_the_others_are_counted(tmp_path, length):
+    root = album(tmp_path / "in", ["1.png", "2.png", "3.png", "4.png"])
+    for name in ("b.png", "c.png", "d.png"):
+        file = put(tmp_path / "in" / name, RANDOM.integers(0, 256, (32, 32, 3)).astype("uint8"))
+        file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"b\.png: cannot be read .*; 2 other files cannot be read either"):
+        folder(path=root)
+
+
 def test_unequal_images_are_refused_where_no_size_is_given(tmp_path):
     root = album(tmp_path / "in", ["1.png", "2.png", "3.png", "4.png"])
     odd = plain(tmp_path / "in" / "2.png", 0, (8, 10))

@@ -127,10 +127,11 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
     return f"{name}={format_value(value)}: {type_words(schema)}{_whole_remedy(name, value, schema)}"
 
 
-def _whole_remedy(name: str, value: object, schema: Mapping[str, Any]) -> str:
+def _whole_remedy(name: str, value: Any, schema: Mapping[str, Any]) -> str:
     """What to type instead of 1e3 or 2.0 where whole numbers are asked for; "" for other values."""
-    numbers, is_array = value if isinstance(value, list) else [value], schema["type"] == "array"
-    is_whole = (schema["items"] if is_array else schema)["type"] == "integer" and (is_array or numbers is not value)
+    is_list, is_array = isinstance(value, list), schema["type"] == "array"
+    numbers = value if is_list else [value]
+    is_whole = (schema["items"] if is_array else schema)["type"] == "integer" and is_list <= is_array
     if not is_whole or not all(type(n) is int or (type(n) is float and n.is_integer()) for n in numbers):
         return ""
     whole = [int(number) for number in numbers]

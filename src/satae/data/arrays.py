@@ -118,7 +118,7 @@ def _load_npy(path: str) -> np.ndarray:
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # numpy raises many kinds of error for other files
-        raise ValueError(f"{path}: cannot be read as a .npy file ({reason(error)}); write it with numpy.save") from None
+        raise ValueError(_unreadable(path, ".npy", error, "numpy.save")) from None
     return array if array.flags.c_contiguous else np.asarray(array.copy("C"))
 
 
@@ -134,6 +134,12 @@ def _load_npz(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # numpy and its archives raise many kinds of error for other files
-        raise ValueError(
-            f"{path}: cannot be read as a .npz file ({reason(error)}); write it with numpy.savez"
-        ) from None
+        raise ValueError(_unreadable(path, ".npz", error, "numpy.savez")) from None
+
+
+def _unreadable(path: str, suffix: str, error: Exception, function: str) -> str:
+    """Why a file of numpy's cannot be read, with a remedy. Python objects can hold code."""
+    remedy = f"write it with {function}"
+    if "object" in str(error).lower():
+        remedy += " from an array of numbers, such as numpy.array(rows, dtype='float32') of rows of one length"
+    return f"{path}: cannot be read as a {suffix} file ({reason(error)}); {remedy}"

@@ -21,6 +21,7 @@ TENSOR_NUMBERS: Final = 2**25  # numbers in one tensor of examples, at most
 MEMORY_BYTES: Final = 2**29  # a split from a file is read into memory up to this size
 FINGERPRINT_EXAMPLES: Final = 1024  # about this number of examples in the fingerprint of a file
 FINGERPRINT_PREFIX: Final = "whole:"
+LEAST_DIFFERENCE: Final = 1e-15  # between examples: of smaller ones, errors have no squares in float32
 
 CPU: Final = torch.device("cpu")
 
@@ -353,24 +354,31 @@ def _split_groups(groups: Tensor, sizes: list[int], seed: int) -> Tensor:
 
 
 def refuse_constant(where: str, train: Split) -> None:
-    """Refuse training examples that are all the same: nothing can be learned from them.
+    """Refuse training examples that are all the same, or nearly so: nothing can be learned from them.
 
     Args:
         where: their origin, for messages.
         train: the training split.
 
     Raises:
-        ValueError: they are all the same, or there is only one.
+        ValueError: they are all the same, there is only one, or their differences have no squares in float32.
     """
     if len(train.x) == 1:
         raise ValueError(f"{where}: one example is left to train on, from which there is nothing to learn; use more")
-    first, parts = _load(train.x[:1]), train.x.split(chunk(tuple(train.x.shape[1:])))
-    if all(torch.equal(numbers, first.expand_as(numbers)) for numbers in map(_load, parts)):
-        same = f"every number is {first.flatten()[0].item():g}" if len(first.unique()) == 1 else "all are the same"
+    first, same = _load(train.x[:1]), True
+    for numbers in map(_load, train.x.split(chunk(tuple(train.x.shape[1:])))):
+        if (numbers.float() - first.float()).abs().max() > LEAST_DIFFERENCE:
+            return
+        same = same and torch.equal(numbers, first.expand_as(numbers))
+    if not same:
         raise ValueError(
-            f"{where}: of {len(train.x):,} examples to train on, {same}, so that there is nothing to learn; check the"
-            " file"
+            f"{where}: the examples to train on differ by {LEAST_DIFFERENCE:g} at most, and float32 cannot hold the"
+            " squares of such differences; multiply all numbers by a suitable unit"
         )
+    what = f"every number is {first.flatten()[0].item():g}" if len(first.unique()) == 1 else "all are the same"
+    raise ValueError(
+        f"{where}: of {len(train.x):,} examples to train on, {what}, so that there is nothing to learn; check the file"
+    )
 
 
 def _load(x: Stored) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from satae.data.numeric_arrays import is_fill_value
 from satae.data.wide_images import (
     MAX_16_BITS,
     MAX_PIXELS,
@@ -66,6 +67,7 @@ class WideContent(NamedTuple):
     high: float
     is_whole: bool  # every number is a whole one
     step: int  # 257 or 256 if every number is a multiple of it (8 bits saved as 16), else 1
+    usual: tuple[float, float] | None  # the smallest and the largest number, without low and high if they may be fills
 
 
 def check_pixels(image: PIL.Image.Image) -> None:
@@ -121,7 +123,11 @@ def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageContent:
         if not np.isfinite(values).all():
             raise ValueError("it holds numbers that are not finite")
         step = next((step for step in (257, 256) if not (values % step).any()), 1)
-        wide = WideContent(float(values.min()), float(values.max()), bool((values == np.floor(values)).all()), step)
+        low, high = float(values.min()), float(values.max())
+        fills = [end for end in (low, high) if is_fill_value(end)]
+        usual = values[~np.isin(values, fills)] if fills else np.array([low, high])
+        ends = (float(usual.min()), float(usual.max())) if usual.size else None
+        wide = WideContent(low, high, bool((values == np.floor(values)).all()), step, ends)
         visible = None
         if alpha is not None and alpha.min() < 1:
             grey = (_grey(values) - wide.low) / max(wide.high - wide.low, 1) * 255

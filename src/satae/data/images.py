@@ -53,7 +53,7 @@ PILLOW_ERRORS: Final = (
 )
 IMAGES_PER_WRITE: Final = 256  # images decoded between two writes
 PIXELS_AT_ONCE: Final = 2**26  # of images that are decoded at the same time, or a single larger image
-DECODER: Final = "decoder 4"  # another one does not read what an earlier one left in the cache
+DECODER: Final = "decoder 5"  # another one does not read what an earlier one left in the cache
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -182,7 +182,9 @@ def survey(
                     contents.append(examine_page(image, stream))
                 return pages, left_out, contents
 
-    found = [one for part in _in_threads(look, files, IMAGES_PER_WRITE, "looking at") for one in part]
+    looked = [one for part in _in_threads(_or_fault(look), files, IMAGES_PER_WRITE, "looking at") for one in part]
+    _refuse_unreadable([one for one in looked if isinstance(one, ValueError)])
+    found = [one for one in looked if not isinstance(one, ValueError)]
     contents = [page for _, _, pages in found for page in pages]
     rendering = choose_rendering(contents, background, like)
     notes = describe_rendering(contents, rendering, background)
@@ -210,17 +212,20 @@ def _find_fill_values(
     files: Sequence[ImageFile], found: Sequence[Sequence[PageContent]], rendering: Rendering
 ) -> list[str]:
     """A line for each end of the scale that may stand for missing numbers."""
-    lines = []
-    for number in rendering.scale or ():
-        if number < 0 or number > MAX_16_BITS:
-            holds = [
-                file for file, pages in zip(files, found, strict=True) if any(_holds(page, number) for page in pages)
-            ]
-            if holds and is_fill_value(number):
-                lines.append(
-                    f"{holds[0].name}: holds {number:g}: a fill value? All others are scaled by it; replace it by a"
-                    " number in their range"
-                )
+    wide = [page.wide for pages in found for page in pages if page.wide]
+    usual = [one.usual for one in wide if one.usual]
+    if not usual or not rendering.fractions:
+        return []
+    lines, low, high = list[str](), min(low for low, _ in usual), max(high for _, high in usual)
+    for number in {min(one.low for one in wide), max(one.high for one in wide)}:
+        is_far = 0 < high - low < max(low - number, number - high)  # 16 bits may hold black and white alone
+        if is_fill_value(number) and (is_far or not 0 <= number <= MAX_16_BITS):
+            holds = [file for file, pages in zip(files, found, strict=True) if any(_holds(p, number) for p in pages)]
+            more = f", as {count_words(len(holds) - 1, 'more file does', 'more files do')}" if len(holds) > 1 else ""
+            lines.append(
+                f"{holds[0].name}: holds {number:g}{more}: a fill value? All others, from {low:g} to {high:g}, are"
+                " scaled by it; replace it by a number in their range"
+            )
     return lines
 
 
@@ -252,17 +257,42 @@ def decode(
                 image.seek(page)
                 yield number, to_pixels(image, size, colour, found.rendering, stream)
 
+    faults = list[ValueError]()
     few = IMAGES_PER_WRITE if size else max(1, min(IMAGES_PER_WRITE, PIXELS_AT_ONCE // found.largest))
     for has_many, group in groupby(range(len(files)), lambda number: len(found.pages[number]) > few):
         numbers = [*group]
         if has_many:  # pages are read one after the other: to open the file again is to walk over all pages before
             for number in numbers:
                 bar = tqdm(load(number), "decoding", len(found.pages[number]), unit=" pages", disable=None, leave=False)
-                yield from bar
+                try:
+                    yield from bar
+                except ValueError as error:
+                    faults.append(error)
         else:
             at_once = few // max(len(found.pages[number]) for number in numbers)
-            for done in _in_threads(lambda number: [*load(number)], numbers, at_once, "decoding"):
-                yield from chain.from_iterable(done)
+            for done in _in_threads(_or_fault(lambda number: [*load(number)]), numbers, at_once, "decoding"):
+                faults += [one for one in done if isinstance(one, ValueError)]
+                yield from chain.from_iterable(one for one in done if not isinstance(one, ValueError))
+    _refuse_unreadable(faults)
+
+
+def _or_fault(work: Callable[[Work], Result]) -> Callable[[Work], Result | ValueError]:
+    """Work that returns a ValueError instead of raising it, so that the rest can be looked at."""
+
+    def attempt(item: Work) -> Result | ValueError:
+        try:
+            return work(item)
+        except ValueError as error:
+            return error
+
+    return attempt
+
+
+def _refuse_unreadable(faults: Sequence[ValueError]) -> None:
+    """Refuse, by a ValueError, the first file that cannot be read, and say how many others there are."""
+    if faults:
+        others = count_words(len(faults) - 1, "other file cannot", "other files cannot")
+        raise ValueError(f"{faults[0]}{f'; {others} be read either' if len(faults) > 1 else ''}")
 
 
 def decode_once(

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satae.config.option_types import SINGLE_PRECISION
 from satae.data.dataset import ColumnRanges, OnDisk, Stored, as_stored, chunk
+from satae.messages import count_words
 
 CHANNEL_COUNTS: Final = (1, 2, 3, 4)  # lengths by which an axis of channels is recognized
 SAMPLE_NUMBERS: Final = 2**20  # numbers of a file that are compared with each other
@@ -258,6 +260,13 @@ def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> Co
         return None
     shift = torch.as_tensor(np.asarray(0.0 if center is None else center, np.float64)).expand_as(width)
     narrowest, widest = width[width > 0].min().item(), width.max().item()
+    for limit, fits in ((narrowest, narrowest >= SINGLE_PRECISION[0]), (widest, widest <= SINGLE_PRECISION[1])):
+        if not fits:
+            column = int((width == limit).long().argmax())
+            raise ValueError(
+                f"{where}: the range of column {column} is {limit:.3g}, which float32 cannot hold; multiply the column"
+                " by a suitable unit, or leave it out"
+            )
     note = (
         f"{where}: the ranges of the columns differ, from {narrowest:.3g} to {widest:.3g}: each column is scaled to"
         " 0..1 by its range in the training split, and noise.level, epsilon and errors are in units of that range"
@@ -286,10 +295,10 @@ def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) ->
     inside = usual.all(dim=-1)
     low = torch.where(inside, sample, math.inf).amin(dim=0)
     high = torch.where(inside, sample, -math.inf).amax(dim=0)
-    found = []
-    for end, others in zip(ends, reversed(ends), strict=True):
+    found = list[str]()
+    for end, other in zip(ends, reversed(ends), strict=True):
         is_empty = low > high  # a column with two values: the other end is the usual one
-        lowest, highest = torch.where(is_empty, others.value, low), torch.where(is_empty, others.value, high)
+        lowest, highest = torch.where(is_empty, other.value, low), torch.where(is_empty, other.value, high)
         gap = torch.maximum(lowest - end.value, end.value - highest)
         spread = highest - lowest
         for column in torch.nonzero(gap > spread)[:, 0].tolist():
@@ -300,12 +309,23 @@ def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) ->
             usual_low, usual_high = (
                 (bound[column] + shift.expand_as(bound)[column]).item() for bound in (lowest, highest)
             )
+            examples = _count_examples(x, column, end.value[column].item()) if len(found) < MAX_NAMED else 1
+            others = (
+                f", as {count_words(examples - 1, 'more example does', 'more examples do')}" if examples > 1 else ""
+            )
             found.append(
-                f"{where}: example {int(end.row[column])}, {place} holds {value:g}: a fill value? Others are from"
-                f" {usual_low:g} to {usual_high:g}; replace it, or leave such examples out"
+                f"{where}: example {int(end.row[column])}, {place} holds {value:g}{others}: a fill value? Others are"
+                f" from {usual_low:g} to {usual_high:g}; replace it, or leave such examples out"
             )
     more = [f"{where}: {len(found) - MAX_NAMED} more columns hold such values"] if len(found) > MAX_NAMED else []
     return found[:MAX_NAMED] + more
+
+
+def _count_examples(x: Stored, column: int, value: float) -> int:
+    """How many examples hold a number in a column, or images anywhere."""
+    parts = (part.float().flatten(1) for part in x.split(chunk(tuple(x.shape[1:]))))
+    looked_at = ((part[:, [column]] if len(x.shape) == 2 else part) for part in parts)
+    return sum(int((part == value).any(dim=1).sum()) for part in looked_at)
 
 
 class _End(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from satae.data.dataset import Dataset, Split, Stored, can_split_groups, refuse_constant, shuffled_splits
 from satae.data.labels import number_labels
 from satae.data.numeric_arrays import column_ranges, find_fill_values, value_range
+
+WIDEST: Final = 1e18  # range of data: of a wider one, errors have no squares in float32
 
 
 class Part(NamedTuple):
@@ -53,9 +55,9 @@ def split_user_data(
         if kind != kinds[0]:
             raise ValueError(f"{part.where}: its test examples are {kind}, those to train on {kinds[0]}; {remedy}")
     notes = [note for part in parts for note in part.notes]
-    for part in parts:
-        value_range(part.where, part.x, span)
-        notes += find_fill_values(part.where, part.x, part.center)
+    ranges = [value_range(part.where, part.x, span) for part in parts]
+    fills = [note for part in parts for note in find_fill_values(part.where, part.x, part.center)]
+    notes += fills
     labels, label_notes = number_labels([(part.where, part.labels) for part in parts])
     pool, *tests = (Split(part.x, y) for part, y in zip(parts, labels, strict=True))
     first, splits_wanted = parts[0], 2 if tests else 3
@@ -72,6 +74,9 @@ def split_user_data(
     refuse_constant(first.where, splits[0])
     # of the training split alone: the noise may know no more
     columns = None if span else column_ranges(first.where, splits[0].x, first.center)
+    if columns is None and (width := max(high for _, high in ranges) - min(low for low, _ in ranges)) > WIDEST:
+        why = f"float32 cannot hold the square of the range of the data, {width:g}; divide all by a suitable unit"
+        raise ValueError(f"{fills[0]} ({why})" if fills else f"{first.where}: {why}")
     span = value_range(first.where, splits[0].x, span) if columns is None else (0.0, 1.0)
     scale = 1 / 255 if pool.x.itemsize == 1 else 1.0
     said = tuple(dict.fromkeys([*notes, *([columns.note] if columns else []), *label_notes]))
