@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 # from top to bottom: a room may import itself, every room below it, and the leaves
-COMMANDS = ("train", "evaluate", "report", "export", "datasets")
+COMMANDS = ("programs", "train", "evaluate", "report", "export", "datasets")
 ROOMS = (
     *("cli", "launchers", "page", "evaluation", "sweeps", "loggers", "plots", "runs"),
     *("experiment", "training", "robustness", "data", "model", "config"),

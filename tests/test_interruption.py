@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
-from program import TINY, close_logs, files, read, replaced
+from program import ROOT, TINY, close_logs, files, read, replaced
 
 from satae import signals
 from satae.config.registry import Registry
@@ -180,6 +181,27 @@ main()
 """
     done = _run(tmp_path, code)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate", "report", "export", "datasets"])
+def test_control_c_in_the_first_import_of_a_program_shows_no_traceback(tmp_path, program):
+    code = f"""
+import signal, sys
+from satae import programs
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name == "satae.{program}":
+            signal.raise_signal(signal.SIGINT)
+
+sys.argv = ["satae", "--help"]
+sys.meta_path.insert(0, Interrupting)
+programs.{program}()
+"""
+    done = _run(tmp_path, code)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert f"satae.programs:{program}" in scripts.values()
 
 
 SWALLOWED = """
