@@ -1,6 +1,7 @@
 """The regularizer on any module: what it sees, what it adds up, and that it leaves nothing behind."""
 
 import copy
+import signal
 
 import pytest
 import torch
@@ -361,15 +362,59 @@ def test_no_hooks_are_left_after_an_exception():
 def test_a_pass_after_one_that_failed_stands_alone():
     net, inputs = Fragile(), x()
     with satae.saturating(net) as saturation:
+        net(inputs)
         with pytest.raises(KeyError):
             net(inputs, fail=True)
-        before = saturation.by_layer()
+        for question in (saturation.total, saturation.pre_activations, saturation.saturated_fraction):
+            with pytest.raises(
+                RuntimeError, match=r"the last forward pass ended with an error, .* call the module again"
+            ):
+                question()
         net.act(inputs)  # the pass that failed is over
-        assert saturation.by_layer() == before
         net(inputs)
         assert list(saturation.by_layer()) == ["act"]
         torch.testing.assert_close(saturation.total(), relu_part(net.linear(inputs)).mean())
     assert hooks(net) == 0
+
+
+class Recursive(nn.Module):
+    """Calls itself between its two layers, a number of times."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Tanh(), nn.Sigmoid()
+
+    def forward(self, x, times=0):
+        h = self.first(x)
+        return self.second(self(h, times - 1) if times else h)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_module_that_calls_itself_counts_every_call(times):
+    net, inputs, penalty = Recursive(), x(), 0
+    h = inputs
+    for _ in range(times + 1):
+        penalty, h = penalty + satae.complement(net.first, h).mean(), net.first(h)
+    for _ in range(times + 1):
+        penalty, h = penalty + satae.complement(net.second, h).mean(), net.second(h)
+    with satae.saturating(net) as saturation:
+        for _ in range(2):
+            net(inputs, times)
+            assert len(saturation.by_layer()) == 2 * (times + 1)
+            torch.testing.assert_close(saturation.total(), penalty)
+
+
+def test_a_pass_after_an_interrupted_one_stands_alone():
+    net, inputs = Recursive(), x()
+    with satae.saturating(net) as saturation:
+        net.second.forward = lambda z: signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            net(inputs, 1)
+        del net.second.forward
+        with pytest.raises(RuntimeError, match="ended with an error"):
+            saturation.total()
+        net(inputs)
+        assert list(saturation.by_layer()) == ["first", "second"]
 
 
 def test_nothing_is_recorded_after_detaching():

@@ -7,8 +7,10 @@ import warnings
 
 import pytest
 import torch
+import torch.fx
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.checkpoint import checkpoint
 
@@ -70,6 +72,47 @@ def test_a_copy_made_inside_the_context_is_not_watched(make):
     assert torch.equal(twin(inputs), net(inputs))
     assert hooks(net) == 0
     assert not any("__reduce_ex__" in vars(part) for part in net.modules())
+
+
+def traced(net):
+    return torch.fx.symbolic_trace(net)
+
+
+def parametrized(norm):
+    def make(net):
+        norm(net[0])
+        return net
+
+    return make
+
+
+OWN_COPIES = {
+    "weight_norm": parametrized(parametrizations.weight_norm),
+    "spectral_norm": parametrized(parametrizations.spectral_norm),
+    "orthogonal": parametrized(parametrizations.orthogonal),
+    "traced": traced,
+}
+
+
+@pytest.mark.parametrize("make", OWN_COPIES.values(), ids=OWN_COPIES)
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_copy_by_a_method_of_the_module_is_not_watched(make, trained):
+    net, inputs = make(two_layers()).eval(), x()
+    with satae.saturating(net) as outer, satae.saturating(net, "input") as saturation:
+        net(inputs)
+        if trained:
+            (outer.total() + saturation.total()).backward()
+        before = outer.total(), saturation.total()
+        twin = copy.deepcopy(copy.deepcopy(net))
+        assert hooks(twin) == 0
+        assert not any({"__reduce_ex__", "__deepcopy__"} & {*vars(part)} for part in twin.modules())
+        twin(5 * inputs)
+        assert (outer.total(), saturation.total()) == before
+        net(5 * inputs)
+        assert outer.total() != before[0]  # still watched
+    assert torch.equal(twin(inputs), net(inputs))
+    assert hooks(net) == 0
+    assert not any({"__reduce_ex__", "__deepcopy__"} & {*vars(part)} for part in net.modules())
 
 
 def test_a_layer_copied_into_the_module_is_an_error_not_a_second_count():

@@ -34,6 +34,7 @@ FUNCTIONS: Final = {  # functional activations, by identity
     )
     if hasattr(home, name)
 }
+COPIES: Final[tuple[str, ...]] = ("__reduce_ex__", "__deepcopy__")  # methods by which a module is copied
 COMPILED: Final = "_orig_mod"  # the name that torch.compile gives to the module that it wraps
 
 
@@ -54,8 +55,9 @@ def reduce_units(values: Tensor, reduction: Reduction) -> Tensor:
 class Saturation:
     """The saturation of a module's activations in its last forward pass.
 
-    Methods that read the pass raise RuntimeError before the first one, and where its numbers would be wrong: after
-    ``torch.func.vmap`` has ended, and for a layer that was compiled before the context or joined the module in it.
+    Methods that read the pass raise RuntimeError before the first one, and where its numbers would be wrong: after a
+    pass that ended with an error, after ``torch.func.vmap`` has ended, and for a layer that was compiled before the
+    context or joined the module in it. A call of the module inside its own pass belongs to that pass.
 
     A forward pass without a batch dimension counts as one sample: N is 1.
     """
@@ -69,7 +71,11 @@ class Saturation:
         self._seen: dict[str, tuple[Complement, Tensor]] = {}
         self._versions: dict[str, int | None] = {}  # of each z when it was seen; None where torch does not count them
         self._uses: Counter[str] = Counter()
-        self._passes, self._running, self._in_checkpoint = 0, False, False
+        self._passes, self._running, self._in_checkpoint = (
+            0,
+            False,
+            False,
+        )  # running: until a pass ends without an error
         self._batched: bool | None = None  # whether the input has a batch dimension; None until a layer shows it
 
     @contextmanager
@@ -81,29 +87,33 @@ class Saturation:
                 hooks += [part.register_forward_pre_hook(self._see_shape)]
         for name, f_c in self._complements.items():
             hooks += [f_c.act.register_forward_pre_hook(functools.partial(self._record, name, f_c), with_kwargs=True)]
-        hooks += [self._module.register_forward_hook(self._end_pass, always_call=True)]
+        hooks += [self._module.register_forward_hook(self._end_pass)]
         ids = {hook.id for hook in hooks}
-        reductions = {part: vars(part).get("__reduce_ex__") for part in self._known}  # of a context around this one
-        for part, outer in reductions.items():
-            reduce: Any = outer or functools.partial(type(part).__reduce_ex__, part)
+        outer = {part: {key: vars(part)[key] for key in COPIES if key in vars(part)} for part in self._known}
+        for part, before in outer.items():  # of a context around this one
+            reduce: Any = before.get("__reduce_ex__") or functools.partial(type(part).__reduce_ex__, part)
             vars(part)["__reduce_ex__"] = functools.partial(_reduce_without_hooks, reduce, ids)
+            if copier := getattr(part, "__deepcopy__", None):  # such as that of torch's parametrizations
+                vars(part)["__deepcopy__"] = functools.partial(_deepcopy_without_hooks, copier, part, ids)
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
-            for part, outer in reductions.items():
-                del vars(part)["__reduce_ex__"]
-                if outer is not None:
-                    vars(part)["__reduce_ex__"] = outer
+            for part, before in outer.items():
+                for key in COPIES:
+                    vars(part).pop(key, None)
+                vars(part).update(before)
 
     def _start_pass(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if _calls_on_stack(self._module) > 1:
+            return
         self._seen, self._versions, self._uses, self._in_checkpoint = {}, {}, Counter(), False
         self._passes, self._running = self._passes + 1, True
         self._batched = None
 
     def _end_pass(self, *_: Any) -> None:
-        self._running = False
+        self._running = _calls_on_stack(self._module) > 1
 
     def _see_shape(self, part: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Notice whether a linear layer or a convolution receives one sample without a batch dimension."""
@@ -164,6 +174,10 @@ class Saturation:
     def _last(self) -> dict[str, tuple[Complement, Tensor]]:
         if not self._passes:
             raise RuntimeError("no forward pass yet: call the module that the regularizer is attached to first")
+        if self._running and not _calls_on_stack(self._module):
+            raise RuntimeError(
+                "the last forward pass ended with an error, and its penalty would be incomplete: call the module again"
+            )
         self._refuse_missing()
         if not self._seen:
             raise RuntimeError(f"the last forward pass called none of the activations {', '.join(self._complements)}")
@@ -315,6 +329,31 @@ def _reduce_without_hooks(
         if name != "__reduce_ex__"
     }
     return make, arguments, kept, *rest
+
+
+def _deepcopy_without_hooks(
+    copier: Callable[[Any], nn.Module], part: nn.Module, ids: Collection[int], memo: Any
+) -> nn.Module:
+    """Copy a module by a method of its own, which copies all attributes: without the hooks of these ids."""
+    before = dict(vars(part))
+    for name, value in before.items():
+        if name in COPIES:
+            del vars(part)[name]
+        elif isinstance(value, dict) and any(key in ids for key in value):
+            vars(part)[name] = type(value)((key, own) for key, own in value.items() if key not in ids)
+    try:
+        return copier(memo)
+    finally:
+        vars(part).update(before)
+
+
+def _calls_on_stack(module: nn.Module) -> int:
+    """How many calls of a module have begun and not ended; an interrupt of the user's leaves none."""
+    if torch.compiler.is_compiling():
+        return 0
+    code = nn.Module._call_impl.__code__
+    frames = (frame for frame, _ in traceback.walk_stack(None) if frame.f_code is code)
+    return sum(frame.f_locals.get("self") is module for frame in frames)
 
 
 def _version(z: Tensor) -> int | None:
