@@ -98,6 +98,7 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
         (["run={run}"], "format is missing; choose one of safetensors"),
         (["run={run}", "fromat=onnx"], "fromat=onnx: no such option; did you mean format?"),
         (["run={run}", "onnx"], "onnx: no such option"),
+        (["{run}", "format=onnx"], ": did you mean run=/"),
         (["run={run}", "format=safetensors", "best=maybe"], "best=maybe: must be true or false"),
         (["run={run}", "format=safetensors", "out={run}/run.json"], "run.json: exists already; name another file"),
         (["run={run}", "format=safetensors", "out=no/such/x"], "out=no/such/x: there is no folder no/such"),

@@ -16,6 +16,7 @@ from program import PROGRAM, TINY, files, here, read, there
 
 from benchmarks.report_size import png
 from satae import signals
+from satae.cli.compose import ComposedRun
 from satae.experiment import experiment
 from satae.page import writing
 from satae.page.writing import write_report
@@ -119,6 +120,16 @@ def test_new_values_are_added_and_only_they_are_trained(tmp_path, whole):
         {**row, "run": row["run"].replace("alpha=0,", "") if row["alpha"] == "0.0" else row["run"]}
         for row in sorted(table(whole[0]), key=lambda row: row["run"].replace("alpha=0,", "z"))
     ]
+
+
+def test_only_runs_that_train_are_given_hydras_options(finished, monkeypatch):
+    made, process_options = [], ComposedRun.process_options
+    monkeypatch.setattr(ComposedRun, "process_options", lambda *given: made.append(given) or process_options(*given))
+    assert here(finished, *WORDS).code == 0
+    assert made == []
+    assert here(finished, *WORDS, "seed=0,1,2").code == 0
+    assert {directory.name for _, directory in made} >= {"alpha=0,seed=2", "alpha=0.1,seed=2"}
+    assert not any(directory.name.endswith("seed=1") for _, directory in made)
 
 
 def test_another_configuration_is_refused_and_nothing_is_written(finished):

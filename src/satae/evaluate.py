@@ -20,7 +20,7 @@ HELP: Final = """\
 satae-eval measures what a trained model is like, beyond what training shows.
 
   satae-eval run=outputs/2026-01-31/12-00-00-000000
-  satae-eval run=RUN evaluation=denoising denoising.gaussian=[0.1,0.2]
+  satae-eval run=RUN evaluation=denoising 'denoising.gaussian=[0.1,0.2]'
   satae-eval run=outputs/first evaluation=defence
       each run of a sweep, and a table of all
 

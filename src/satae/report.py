@@ -78,7 +78,7 @@ def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
                 raise ConfigError("out=: is empty; name a folder")
             out = Path(os.path.expanduser(value))
         elif word.startswith("-") or (equals and key.isidentifier() and not Path(os.path.expanduser(word)).exists()):
-            hint = did_you_mean(key.strip("-"), ["out"])
+            hint = f"; did you mean {value}?" if key == "run" and value else did_you_mean(key.strip("-"), ["out"])
             raise ConfigError(f"{word}: no such option{hint}; the only option is out (see --help)")
         else:
             folders.append(Path(os.path.expanduser(word)))

@@ -38,7 +38,7 @@ def test_pipes_folders_and_unwanted_links_are_refused_at_once(tmp_path):
         read_json(tmp_path / "missing", 100)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"a": }', "\xff", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", '{"a": }', "\xff", "[" * 100_000, '{"a": NaN}', "[-Infinity]", "1e999"])
 def test_invalid_json_is_refused(tmp_path, text):
     (tmp_path / "file.json").write_text(text, "latin-1")
     with pytest.raises(ConfigError, match=r"incomplete, or not JSON|too deeply"):
@@ -61,6 +61,15 @@ def test_yaml_that_is_not_plain_data_is_refused(tmp_path, text):
 def test_yaml_that_does_not_map_names_is_not_a_configuration(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"config\.yaml: is not a configuration"):
+        read_config_values(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["epochs: .nan", "alpha: -.inf", "act: {name: x, low: .nan}", "arch: {widths: [1, .inf]}"]
+)
+def test_a_configuration_with_a_number_that_is_not_finite_is_refused(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.yaml: .*it holds -?(nan|inf), not a finite number"):
         read_config_values(tmp_path / "config.yaml")
 
 

@@ -84,7 +84,7 @@ def folder(wrong_data, tmp_path, monkeypatch):
 
 
 ARRAYS = [
-    ("data.path=nowhere.npy", "nowhere.npy: no such file"),
+    ("data.path=nowhere.npy", "data=array: path=nowhere.npy: no such file"),
     ("data.path=cut", "cut: is a folder; images in a folder are read by data=folder"),
     ("data.path=readme.csv", "readme.csv: must be a .npy or .npz file, as numpy.save"),
     ("data.path=empty.npy", "empty.npy: cannot be read as a .npy file", "numpy.save"),
@@ -110,7 +110,11 @@ ARRAYS = [
     ("data.path=unclear.npy", "unclear.npy: has shape (5, 3, 9, 3)", "layout=channels_first or layout=channels_last"),
     ("data.path=good.npy data.labels=labels.npy", "labels.npy: has labels of shape (49,), int64; must be 50 whole"),
     ("data.path=good.npy data.labels=shares.npy", "shares.npy: label 1 is 0.0204082; a label must be a whole number"),
-    ("data.path=good.npy data.labels=nowhere.npy", "nowhere.npy: no such file"),
+    ("data.path=good.npy data.labels=nowhere.npy", "data=array: labels=nowhere.npy: no such file"),
+    (
+        "data.path=good.npy data.test_path=good.npy data.test_labels=no.npy",
+        "data=array: test_labels=no.npy: no such file",
+    ),
     ("data.path=longer.npz", "longer.npz, x: has labels of shape (51,)", "must be 50 whole numbers"),
     ("data.path=unlike.npz", "unlike.npz, x_test: its test examples are (3,) of float32, those to train on (4,)"),
     ("data.path=good.npy data.test_path=unclear.npy data.layout=channels_last", "unclear.npy: its test examples are"),

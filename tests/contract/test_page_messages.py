@@ -70,6 +70,7 @@ def test_the_page_explains_its_intervals(tmp_path):
         (["run", "out=no/such"], "out=no/such: there is no folder no"),
         (["run", "out=empty/notes"], "out=empty/notes: is not a folder; name another one"),
         (["run", "out=run"], "out=run: holds config.yaml, which is not part of a report; move it, or name another"),
+        (["run=outputs/x"], "run=outputs/x: no such option; did you mean outputs/x?; the only option is out"),
         (["run", "uot=x"], "uot=x: no such option; did you mean out?; the only option is out (see --help)"),
         (["run", "--out"], "--out: no such option"),
     ],

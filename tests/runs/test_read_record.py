@@ -11,6 +11,7 @@ BROKEN = [
     '{"status": "finished", "command": "", "overrides": [], "wall_s": []}',
     '{"status": "finished", "command": "", "overrides": [], "resumed": 5}',
     '{"status": "finished", "command": "", "overrides": [], "started": 5}',
+    '{"status": "finished", "command": "", "overrides": [], "wall_s": NaN}',
 ]
 
 

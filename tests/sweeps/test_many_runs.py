@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from satae.experiment import build
 from satae.page import findings
 from satae.sweeps import manifest, tensorboard_sweep
 from satae.sweeps.aggregate import group_runs
 from satae.sweeps.csv_files import groups_csv, runs_csv
+from satae.sweeps.moved_data import first_paths
 from satae.sweeps.results import RunResult
 from satae.sweeps.series import compare
 
@@ -64,3 +67,26 @@ def test_twice_as_many_runs_take_about_twice_the_work(kind, shape):
     WORK[kind](results(shape, 10))  # imports
     few, many = (calls(lambda n=n: WORK[kind](results(shape, n))) for n in (80, 160))
     assert many < 2.5 * few
+
+
+@pytest.mark.parametrize("path", ["/first/x.npy", "/moved/x.npy"])
+def test_the_data_of_twice_as_many_runs_are_compared_with_about_twice_the_work(configuration, monkeypatch, path):
+    config, read = configuration("data=array", f"data.path={path}"), []
+    monkeypatch.setattr(build, "dataset", lambda config: read.append(config) or SimpleNamespace(fingerprint="whole:1"))
+
+    def compare_all(count):
+        runs = [
+            run._replace(
+                choices=run.choices
+                | {"data": "array", "data.path": "/first/x.npy", "data.valid": 0.15 + run.choices["alpha"]},
+                record={"data": {"fingerprint": "whole:1"}},
+            )
+            for run in results("both", count)
+        ]
+        found = first_paths([(config, run.choices | {"data.path": path}) for run in runs], runs, ["alpha", "seed"])
+        assert found == count * [{} if path == "/first/x.npy" else {"data.path": "/first/x.npy"}]
+
+    compare_all(10)
+    few, many = (calls(lambda n=n: compare_all(n)) for n in (80, 160))
+    assert many < 2.5 * few
+    assert len(read) == (0 if path == "/first/x.npy" else (10 + 80 + 160) // 5)  # once for each data set

@@ -12,6 +12,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from omegaconf import OmegaConf
+
 from satae import atomic_write
 from satae.cli import jobs, output
 from satae.cli.compose import ComposedRun, add_grid, compose_runs
@@ -89,7 +91,9 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     return Plan([job._replace(resume=options.stored_config is not None)], run, command)
 
 
-def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str) -> Job:
+def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str, *, is_done: bool = False) -> Job:
+    if is_done:  # Hydra's options, which take half the time of a plan, are for runs that train
+        return Job(run.config, directory, command, [], OmegaConf.create(), options.multirun, is_done=True)
     values, words = flatten(run.config.to_dict()), task_overrides(run.overrides)
     # a value such as ${seed} is recorded as the number that it stands for
     for index, word in enumerate(words):
@@ -111,9 +115,8 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
     manifest = read_manifest(sweep)
     varied = manifest.with_varied(list(varied)).varied
     choices_of = [flat_choices(run.config) for run in runs]
-    moved = [
-        first_paths(run.config, own, [*existing.values()], varied) for run, own in zip(runs, choices_of, strict=True)
-    ]
+    configs = [run.config for run in runs]
+    moved = first_paths([*zip(configs, choices_of, strict=True)], [*existing.values()], varied)
     choices_of = [own | paths for own, paths in zip(choices_of, moved, strict=True)]
     if len(options.commands) > 1:  # what several command lines ask for is made as the last one says
         last = {identity(own, varied): number for number, own in enumerate(choices_of)}.values()
@@ -126,14 +129,13 @@ def _plan_sweep(runs: Sequence[ComposedRun], varied: Sequence[str], options: Run
         requested, [*existing.values()], varied, typed=typed, earlier=earlier[-1] if earlier else ()
     )
     own_files.check_sweep(sweep, {*names, *manifest.run_names})
+    done = {name for name, run in existing.items() if run.is_finished or run.record.get("exit_code") == DIVERGED}
     planned = [
-        _job(run, sweep / name, options, command)._replace(first_paths=paths)
+        _job(run, sweep / name, options, command, is_done=name in done)._replace(
+            first_paths=paths, resume=name in existing
+        )
         for run, name, paths in zip(runs, names, moved, strict=True)
     ]
-    for index, name in enumerate(names):
-        if name in existing:
-            ended = existing[name].is_finished or existing[name].record.get("exit_code") == DIVERGED
-            planned[index] = planned[index]._replace(is_done=ended, resume=True)
     choices = {name: run.choices for name, run in zip(names, requested, strict=True)}
     choices = {name: run.choices for name, run in existing.items()} | choices
     index_by_configuration = index_runs(choices, varied)

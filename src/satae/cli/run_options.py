@@ -81,7 +81,9 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     known = stored.words
     own = task_overrides(overrides)
     if not own and not known:
-        raise ConfigError(f"sweep={names[0]}: no sweep there; say what it varies, such as alpha=0,0.1 'seed=range(3)'")
+        raise ConfigError(
+            f"sweep={names[0]}: no sweep in {sweep}; say what it varies, such as alpha=0,0.1 'seed=range(3)'"
+        )
     moved = [word for word in own if key_of(word) not in stored.varied and names_data_file(key_of(word))]
     computing = [word for word in own if is_among(word.partition("=")[0], EXECUTION_OPTIONS)]
     if known and all(word in [*computing, *moved] for word in own):  # how to compute and where, not what
@@ -117,7 +119,9 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     if os.path.isfile(directory / MANIFEST_FILE):
         raise ConfigError(f"{word}: {name_one_run(directory, 'rerun=')}")
     if not os.path.isfile(directory / CONFIG_FILE):
-        raise ConfigError(f"{word}: no run there (no {CONFIG_FILE}); name a run directory that satae-train has written")
+        raise ConfigError(
+            f"{word}: no run there (no {directory / CONFIG_FILE}); name a run directory that satae-train has written"
+        )
     others = [other for other in words if other != word]
     config = read_config(directory / CONFIG_FILE)
     given = {key_of(other) for other in others}  # another choice replaces a whole group

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,11 +53,18 @@ def read_json(path: Path, max_bytes: int) -> Any:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)})") from None
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ConfigError(f"{path}: cannot be read (it is nested too deeply)") from None
     except ValueError:
         raise ConfigError(f"{path}: cannot be read (it is incomplete, or not JSON)") from None
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON file; a ValueError for NaN and Infinity, which Python reads although JSON has none."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def read_yaml(path: Path) -> Any:
@@ -108,7 +116,17 @@ def read_config_values(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a configuration ({brief_line(error)})") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"{path}: is not a configuration")
+    if (found := next(_not_finite(values), None)) is not None:
+        raise ConfigError(f"{path}: is not a configuration (it holds {found}, not a finite number)")
     return _add_later_options(values)
+
+
+def _not_finite(value: Any) -> Iterator[float]:
+    """The numbers of plain data that are not finite: no option allows them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _not_finite(item)
 
 
 def _add_later_options(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,11 +56,11 @@ def array(
         raise ValueError(f"span={list(span)}: give the smallest and the largest value, such as [0,1]")
     if test_labels and not test_path:
         raise ValueError(f"test_labels={test_labels}: belongs to test_path; give that too")
-    found = _read("labels", path, labels)
+    found = _read("", path, labels)
     if test_path:
         if len(found) > 1:
             raise ValueError(f"test_path={test_path}: {path} has examples for the test already; leave one out")
-        found += _read("test_labels", test_path, test_labels)
+        found += _read("test_", test_path, test_labels)
     center = find_center(found[0].where, found[0].x) if span is None else Center(None, [])
     parts = [
         Part(
@@ -75,12 +75,15 @@ def array(
     return split_user_data("array", parts, valid, test, split_seed, limit, span, remedy="save both alike")
 
 
-def _read(option: str, path: str, labels: str | None) -> list[Arrays]:
-    """The examples of a file, then its examples for the test if it has any."""
+def _read(prefix: str, path: str, labels: str | None) -> list[Arrays]:
+    """The examples of a file, then its examples for the test if it has any; ``prefix`` begins the options' names."""
     file = expand_path(path)
     for place in filter(None, (path, labels)):
         if (named := expand_path(place)).exists() and not named.is_file() and not named.is_dir():
             raise ValueError(f"{place}: is not a file but a pipe or a device; save the data in a file")
+    for option, named_file in (("path", path), ("labels", labels)):
+        if named_file and named_file.endswith((".npy", ".npz")) and not expand_path(named_file).exists():
+            raise ValueError(f"{prefix}{option}={named_file}: no such file")
     if file.suffix == ".npy":
         return [Arrays(path, _load_npy(path), _load_npy(labels) if labels else None, labels or path)]
     if file.is_dir():
@@ -91,7 +94,7 @@ def _read(option: str, path: str, labels: str | None) -> list[Arrays]:
             " numpy.save('x.npy', numpy.loadtxt('x.csv', delimiter=','))"
         )
     if labels:
-        raise ValueError(f"{option}={labels}: belongs to a .npy file; {path} has its labels in itself, as y")
+        raise ValueError(f"{prefix}labels={labels}: belongs to a .npy file; {path} has its labels in itself, as y")
     found, unread = _load_npz(path)
     if len(found) == 1 and not {"x_train", "x_test"} & {*found}:
         found = {"x": next(iter(found.values()))}
@@ -115,8 +118,6 @@ def _load_npy(path: str) -> np.ndarray:
         if not isinstance(array, np.memmap):
             array.close()
             raise ValueError("it is a .npz file")
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # numpy raises many kinds of error for other files
         raise ValueError(_unreadable(path, ".npy", error, "numpy.save")) from None
     return array if array.flags.c_contiguous else np.asarray(array.copy("C"))
@@ -131,8 +132,6 @@ def _load_npz(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
             if not arrays:
                 return dict.fromkeys(found.files, np.empty(0)), []
             return arrays, [name for name in found.files if name not in arrays]
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # numpy and its archives raise many kinds of error for other files
         raise ValueError(_unreadable(path, ".npz", error, "numpy.savez")) from None
 
