@@ -42,8 +42,8 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes
     return content
 
 
-def read_json(path: Path, max_bytes: int) -> Any:
-    """Parse a JSON file of limited size.
+def read_json(path: Path, max_bytes: int, *, finite: bool = False) -> Any:
+    """Parse a JSON file of limited size; if ``finite``, NaN and infinity are refused, which JSON does not have.
 
     Raises:
         ConfigError: it cannot be read; the message is one line with the path and the reason.
@@ -53,7 +53,8 @@ def read_json(path: Path, max_bytes: int) -> Any:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)})") from None
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+        number = _finite if finite else float
+        return json.loads(content.decode("utf-8"), parse_constant=number, parse_float=number)
     except RecursionError:
         raise ConfigError(f"{path}: cannot be read (it is nested too deeply)") from None
     except ValueError:
@@ -61,7 +62,7 @@ def read_json(path: Path, max_bytes: int) -> Any:
 
 
 def _finite(text: str) -> float:
-    """A number of a JSON file; a ValueError for NaN and Infinity, which Python reads although JSON has none."""
+    """A number of a JSON file; a ValueError if it is not finite."""
     if not math.isfinite(number := float(text)):
         raise ValueError(text)
     return number

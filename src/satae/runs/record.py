@@ -264,7 +264,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, cannot be read, or is not the record of a run.
     """
-    run = read_json(directory / RECORD_FILE, MAX_JSON_BYTES)
+    run = read_json(directory / RECORD_FILE, MAX_JSON_BYTES, finite=True)
     if (
         not isinstance(run, dict)
         or not run.keys() >= REQUIRED_KEYS
