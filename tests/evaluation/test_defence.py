@@ -14,6 +14,7 @@ import torch
 from evaluated import PROGRAM, QUICK, table, trained, typed
 from program import read
 
+from benchmarks.control import CONTROL_COLUMNS, PositiveControls
 from satae import evaluate
 from satae.config import ConfigError
 from satae.data.dataset import Split
@@ -69,14 +70,17 @@ def test_every_accuracy_has_a_radius_a_number_and_a_verdict(run):
     assert {row["n"] for row in rows} == {"40"}
     assert {row["verdict"] for row in rows} <= {"holds", "masked", "inconclusive"}
     found = told(run)
-    assert len([row for row in found["checks"] if row["victim"] == "own"]) == 11
+    assert len([row for row in found["checks"] if row["victim"] == "own"]) == 10
     checks = table(outcome.out, "check")
     assert [*checks[0]] == ["check", "outcome", "what", "found"]
-    assert [row["check"] for row in checks] == [str(number) for number in range(1, 12)]
+    assert [row["check"] for row in checks] == [str(number) for number in range(1, 11)]
     assert {row["outcome"] for row in checks} <= {"passed", "failed", "open"}
     for row in found["defence"]:
         assert row["low"] <= row["accuracy"] <= row["high"]
-    assert f"verdict: {found['defence'][-1]['verdict']}" in outcome.out
+    (verdict,) = [row for row in found["verdicts"] if row["victim"] == "own"]
+    assert {row["verdict"] for row in found["defence"] if row["victim"] == "own"} == {verdict["verdict"]}
+    said = "verdict: {verdict}; gradients {gradients}, level {level}".format(**verdict)
+    assert said in outcome.out
     assert (run / "evaluation" / "defence_accuracy.png").is_file()
 
 
@@ -305,20 +309,56 @@ def test_a_defence_with_hidden_gradients_is_masked(run, monkeypatch):
 def test_hidden_gradients_are_detected_and_the_true_accuracy_is_found(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=2000, seed=seed))
     run = trained(tmp_path, "alpha=0", tiny=("epochs=1", "threads=1"))
-    typed(run, "run=.", "evaluation=defence", "defence.epsilons=[0.1]", "threads=2")
-    rows = {(row["control"], row["factor"]): row for row in told(run)["control"]}
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["device=cpu"]))
+    settings = AttackSettings("linf", Budget(50, 2, 1000), (3.0, 10.0, 30.0, 100.0, 300.0))
+    controls = PositiveControls(subject, settings, grey_radius(subject, "linf"))
+    for step in controls.steps():
+        step()
+    rows = {row[:2]: dict(zip(CONTROL_COLUMNS, row, strict=True)) for row in map(tuple, controls.rows())}
     unchanged = rows["unchanged", 1.0]
-    assert unchanged["verdict"] != "masked"
+    assert unchanged["gradients"] != "hidden"
     for factor in (5.0, 20.0, 100.0):
         faded = rows["faded", factor]
-        assert faded["verdict"] == "masked"
+        assert faded["gradients"] == "hidden"
         assert faded["accuracy"] == pytest.approx(unchanged["accuracy"], abs=0.05)
         assert faded["clean"] == unchanged["clean"]
     for factor in (20.0, 100.0):
         scaled = rows["scaled", factor]
-        assert scaled["verdict"] == "masked"
+        assert scaled["gradients"] == "hidden"
         assert scaled["pgd"] > unchanged["pgd"] + 0.05  # as if it were more robust
         assert scaled["accuracy"] < unchanged["accuracy"] + 0.05  # but nothing of that is left
+
+
+def test_planted_points_are_searched_once(run, monkeypatch):
+    searched = []
+    was = attack_runner.active_test
+
+    def counted(model, x, *more):
+        searched.append(len(x))
+        return was(model, x, *more)
+
+    monkeypatch.setattr(attack_runner, "active_test", counted)
+    typed(run, "run=.", *SMALL)
+    assert searched == [40, 40, 40]  # alone, twin, own
+    before = told(run)
+    shutil.rmtree(run / "evaluation")
+    typed(run, "run=.", *SMALL)
+    assert (searched, told(run)) == ([40, 40, 40], before)
+
+
+def test_a_model_with_one_answer_is_not_masked(run, monkeypatch):
+    was = defence_measure.build_pipelines
+
+    def dead(subject):
+        silent = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10), torch.nn.ReLU())
+        silent[1].weight.data.zero_()
+        return {**was(subject), "own": Pipeline.of("own", silent)}
+
+    monkeypatch.setattr(defence_measure, "build_pipelines", dead)
+    typed(run, "run=.", *SMALL)
+    (found,) = [row for row in told(run)["verdicts"] if row["victim"] == "own"]
+    assert found["gradients"] != "hidden"
+    assert {row["outcome"] for row in told(run)["checks"] if row["check"] in (1, 2, 10)} == {"passed"}
 
 
 def test_attacks_of_libraries_are_run(run):

@@ -102,7 +102,7 @@ def page(whole):
 
 def test_the_reader_knows_what_satae_eval_writes():
     from satae.evaluation.parts import code_, defence_measure, denoising, manifold, perturbation
-    from satae.robustness.masking_checks import CheckOutcome, Verdict
+    from satae.robustness.masking_checks import CheckOutcome, Word
 
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
@@ -110,10 +110,11 @@ def test_the_reader_knows_what_satae_eval_writes():
         "manifold": manifold.COLUMNS,
         "perturbation": perturbation.COLUMNS,
         "defence": defence_measure.ACCURACY_COLUMNS,
+        "verdicts": defence_measure.VERDICT_COLUMNS,
         "attacks": defence_measure.ATTACK_COLUMNS,
         "checks": defence_measure.CHECK_COLUMNS,
     }
-    assert {*VERDICTS} == {*typing.get_args(Verdict)}
+    assert {*VERDICTS} == {*typing.get_args(Word)}
     assert PASSED in typing.get_args(CheckOutcome)
 
 
@@ -174,7 +175,7 @@ def verdict(of, victim):
 
 def test_an_accuracy_under_attack_has_its_verdicts(page):
     found = table(page, "defence")
-    assert [*found[0]][-5:] == ["clean", "own", "not passed", "twin", "alone"]
+    assert [*found[0]][-5:] == ["clean", "own", "remarks", "twin", "alone"]
     for row in found:
         of = [results(row["act"], float(row["alpha"]), seed) for seed in SEEDS]
         for victim in defence.PIPELINES if float(row["alpha"]) else ("own", "alone"):
@@ -184,7 +185,7 @@ def test_an_accuracy_under_attack_has_its_verdicts(page):
             number = format_number(spread.mean) if victim == "alone" else format_statistics(spread)
             interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
             assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
-    assert {row["not passed"] for row in found if row["alpha"] == "1"} == {"8 failed"}
+    assert {row["remarks"] for row in found if row["alpha"] == "1"} == {"gradients hidden,\nlevel open\n8 failed"}
     assert {row["twin"] for row in found if row["alpha"] == "0"} == {NOTHING}
 
 
@@ -391,9 +392,11 @@ def compared(of):
 
 def test_masked_gradients_are_in_the_warnings(page, tmp_path):
     (box,) = re.findall(r'aria-label="Before you rely on it".*?</div>', page.content, re.DOTALL)
-    told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): a check failed"
+    told = "own is masked in 6 runs (act=relu, alpha=1; act=satlin, alpha=1): gradients are hidden"
     assert f"Defence: {told}, so that its accuracy under attack may be an illusion." in box
-    assert "Defence: own is masked in 1 run: a check failed" in Page(write_report([run(tmp_path, alpha=1.0)])).seen()
+    assert (
+        "Defence: own is masked in 1 run: gradients are hidden" in Page(write_report([run(tmp_path, alpha=1.0)])).seen()
+    )
     assert "is masked" not in Page(write_report([run(tmp_path, alpha=0.0)])).seen()
 
 
@@ -403,7 +406,7 @@ def test_an_accuracy_of_zero_is_called_no_illusion(tmp_path):
     place = run(tmp_path, alpha=1.0)
     evaluated.write_part(place, "defence", headline, tables | {"defence": at_zero})
     seen = Page(write_report([place])).seen()
-    assert "Defence: own is masked in 1 run: a check failed, but no accuracy under attack is left" in seen
+    assert "Defence: own is masked in 1 run: gradients are hidden, but no accuracy under attack is left" in seen
 
 
 def test_an_accuracy_that_is_left_at_a_smaller_radius_may_be_an_illusion(tmp_path):
@@ -418,7 +421,7 @@ def test_an_accuracy_that_is_left_at_a_smaller_radius_may_be_an_illusion(tmp_pat
     place = run(tmp_path, alpha=1.0)
     evaluated.write_part(place, "defence", headline, tables | {"defence": changed})
     seen = Page(write_report([place])).seen()
-    assert "own is masked in 1 run: a check failed, so that its accuracy under attack may be an illusion" in seen
+    assert "own is masked in 1 run: gradients are hidden, so that its accuracy under attack may be an illusion" in seen
 
 
 def test_the_contents_lead_to_every_section(page):

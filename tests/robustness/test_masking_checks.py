@@ -3,10 +3,11 @@ import torch
 from victims import attacked, classifier, streams
 
 from satae.robustness import masking_checks
+from satae.robustness.active_test import PlantedOutcome
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite
 from satae.robustness.bpda import steepen_activations
-from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, Control, Evidence, verdict
+from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, Evidence
 from satae.robustness.norm_ball import NormBall
 
 N = 200
@@ -39,15 +40,15 @@ def honest(**changes):
         AttackOutcomes(robust(190), results),
         chance=0.1,
         no_gradient=torch.zeros(N, dtype=torch.bool),
-        path="exact",
-        whole=True,
-        on_logits=True,
         grey_radius=0.5,
         baseline=AttackOutcomes(robust(190), twin),
-        control=Control(("inconclusive", 0.5), {"faded by 5": ("masked", 0.48), "faded by 20": ("masked", 0.52)}),
-        reported={0.1: 0.5, 0.5: 0.0},
+        planted=PlantedOutcome(~robust(0), ~robust(0), 0.1),
     )
     return evidence._replace(**changes)
+
+
+def judged(evidence, epsilons=(0.1,)):
+    return masking_checks.verdict(evidence, masking_checks.run_checks(evidence), epsilons)
 
 
 def with_results(results, evidence=None):
@@ -72,48 +73,74 @@ def outcomes(evidence):
 
 def test_an_honest_model_passes_every_check():
     found = masking_checks.run_checks(honest())
-    assert [check.number for check in found] == [*range(1, 12)]
+    assert [check.number for check in found] == [*range(1, 11)]
     assert {check.outcome for check in found} == {"passed"}, found
-    assert verdict(found) == "holds"
+    assert judged(honest()) == ("visible", "corroborated", 0)
+    assert judged(honest()).word == "holds"
 
 
 some = torch.arange(N) < 20
+ALL_FOUND = ~robust(0)
 EVERY = honest().outcomes.results
-FAILING = {
-    "a part alone": (1, {"whole": False}),
-    "probabilities": (1, {"on_logits": False}),
-    "no gradients": (2, {"no_gradient": some}),
-    "not down to chance": (4, {"outcomes": with_results(r._replace(robust=robust(100)) for r in EVERY).outcomes}),
-    "twin unbroken": (
-        9,
-        {"baseline": honest().baseline._replace(results=[r._replace(robust=robust(100)) for r in EVERY])},
+UNBROKEN = [r._replace(robust=robust(100)) for r in EVERY]
+FAILING = {  # the number of the check, what is said of gradients and level, the evidence
+    "planted points missed by exact gradients": (
+        1,
+        "hidden",
+        "corroborated",
+        {"planted": PlantedOutcome(~some, some | ~some, 0.1)},
     ),
-    "control not seen": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.5), "b": ("holds", 0.5)})}),
-    "control not recovered": (10, {"control": Control(("inconclusive", 0.5), {"a": ("masked", 0.7)})}),
-    "control seen where there is none": (10, {"control": Control(("masked", 0.5), {"a": ("masked", 0.5)})}),
-    "another figure": (11, {"reported": {0.1: 0.55, 0.5: 0.0}}),
+    "no gradients": (2, "hidden", "corroborated", {"no_gradient": some}),
+    "not down to chance": (4, "visible", "contradicted", {"outcomes": with_results(UNBROKEN).outcomes}),
+    "twin unbroken": (9, "visible", "contradicted", {"baseline": honest().baseline._replace(results=UNBROKEN)}),
+    "planted points missed": (10, "visible", "contradicted", {"planted": PlantedOutcome(ALL_FOUND, ~some, 0.1)}),
 }
 
 
 @pytest.mark.parametrize("case", FAILING)
 def test_each_planted_fault_fails_its_check(case):
-    number, changes = FAILING[case]
+    number, gradients, level, changes = FAILING[case]
     evidence = honest(**changes)
-    if case == "not down to chance":
-        evidence = evidence._replace(reported={0.1: 0.5, 0.5: 0.5})
     found = outcomes(evidence)
     assert {key for key, outcome in found.items() if outcome != "passed"} == {number}
     assert found[number] == "failed"
-    assert verdict(masking_checks.run_checks(evidence)) == "masked"
+    assert judged(evidence)[:2] == (gradients, level)
 
 
-def test_a_control_with_few_examples_leaves_the_check_open():
-    hidden = {"faded by 5": ("inconclusive", 0.5), "faded by 20": ("masked", 0.48)}
-    evidence = honest(control=Control(("inconclusive", 0.5), hidden))
-    said = masking_checks.control_is_seen(evidence).figure
-    assert said == "faded by 5 inconclusive at 50.0 %, faded by 20 masked at 48.0 %; unchanged inconclusive at 50.0 %"
-    assert outcomes(evidence)[10] == "open"
-    assert verdict(masking_checks.run_checks(evidence)) == "inconclusive"
+def test_the_word_joins_both_axes():
+    some_of_all = PlantedOutcome(~some, ~some, 0.1)
+    assert judged(honest(planted=some_of_all)) == ("hidden", "contradicted", 0)
+    assert judged(honest(planted=some_of_all)).word == "masked"
+    assert judged(honest(planted=None)).word == "inconclusive"
+    assert judged(honest(no_gradient=some)).word == "holds"  # hidden, but independent attacks agree
+    assert judged(honest(no_gradient=some, planted=None)).word == "masked"
+
+
+@pytest.mark.parametrize(
+    ("softened", "library", "level", "spread"),
+    [
+        (100, None, "corroborated", 0),
+        (96, None, "corroborated", 0.02),  # exact and softened gradients agree to 2 %
+        (60, None, "open", 0.2),  # softened gradients alone find it
+        (60, 62, "corroborated", 0.2),  # and a library agrees
+        (60, 100, "open", 0.2),  # or not
+        (100, 60, "contradicted", 0.2),  # a library breaks more than the suite
+        (100, 96, "corroborated", 0.02),
+    ],
+)
+def test_a_level_needs_two_kinds_of_attack_that_agree(softened, library, level, spread):
+    added = [result("surrogate-more", "surrogate", 0.1, robust(softened))]
+    added += [result("autoattack", "library", 0.1, robust(library))] if library is not None else []
+    found = judged(with_results([*EVERY, *added]))
+    assert (found.level, found.spread) == (level, pytest.approx(spread))
+
+
+def test_a_model_with_one_answer_for_all_inputs_is_not_masked():
+    constant = AttackOutcomes(robust(20), [r._replace(robust=robust(200)) for r in EVERY])
+    nothing = torch.ones(0, dtype=torch.bool)
+    evidence = honest(outcomes=constant, no_gradient=~robust(0), planted=PlantedOutcome(nothing, nothing, 0.1))
+    assert judged(evidence).word == "masked"
+    assert judged(evidence._replace(is_constant=True)) == ("visible", "corroborated", 0)
 
 
 def test_the_figure_names_the_radius_only_if_examples_offend():
@@ -126,14 +153,12 @@ def test_the_figure_names_the_radius_only_if_examples_offend():
 def test_chance_is_the_accuracy_of_the_best_constant_prediction():
     left = with_results(r._replace(robust=robust(120 if r.epsilon == 0.5 else 130)) for r in EVERY)
     for chance, outcome in ((0.1, "failed"), (0.66, "passed")):
-        evidence = left._replace(chance=chance, reported={0.1: 0.65, 0.5: 0.6})
-        assert outcomes(evidence)[4] == outcome
+        assert outcomes(left._replace(chance=chance))[4] == outcome
 
 
 def test_library_attacks_count_as_more_effort():
     whole = [result("autoattack", "library", epsilon, robust(0)) for epsilon in (0.1, 0.5)]
-    found = with_results([*EVERY, *whole])._replace(reported={0.1: 0.0, 0.5: 0.0})
-    assert outcomes(found)[5] == "failed"
+    assert outcomes(with_results([*EVERY, *whole]))[5] == "failed"
 
 
 BY_KIND = {"single": 3, "doubled": 5, "black": 6, "transfer": 6, "surrogate": 8}
@@ -141,15 +166,13 @@ BY_KIND = {"single": 3, "doubled": 5, "black": 6, "transfer": 6, "surrogate": 8}
 
 @pytest.mark.parametrize(("kind", "number"), BY_KIND.items())
 def test_a_weaker_attack_that_breaks_more_fails_its_check(kind, number):
-    evidence = more(kind, 0.1, 20)._replace(reported={0.1: 0.4, 0.5: 0.0})
-    found = outcomes(evidence)
+    found = outcomes(more(kind, 0.1, 20))
     assert {key for key, outcome in found.items() if outcome == "failed"} == {number}
 
 
 def test_a_larger_ball_that_breaks_less_fails_its_check():
     larger = [r._replace(epsilon=0.2, robust=r.robust | robust(130)) for r in EVERY if r.epsilon == 0.1]
-    evidence = with_results([*EVERY, *larger])._replace(reported={0.1: 0.5, 0.2: 0.65, 0.5: 0.0})
-    assert {key for key, outcome in outcomes(evidence).items() if outcome != "passed"} == {4}
+    assert {key for key, outcome in outcomes(with_results([*EVERY, *larger])).items() if outcome != "passed"} == {4}
 
 
 @pytest.mark.parametrize(("offenders", "outcome"), [(0, "passed"), (2, "passed"), (4, "open"), (6, "failed")])
@@ -169,10 +192,9 @@ def test_few_examples_leave_the_verdict_inconclusive():
         outcomes=last(evidence.outcomes),
         no_gradient=evidence.no_gradient[-20:],
         baseline=last(evidence.baseline),
-        reported={0.1: 1.0, 0.5: 0.0},
     )
     assert outcomes(few)[2] == "open"
-    assert verdict(masking_checks.run_checks(few)) == "inconclusive"
+    assert judged(few)[:2] == ("open", "open")
 
 
 @pytest.mark.parametrize(
@@ -185,17 +207,19 @@ def test_few_examples_leave_the_verdict_inconclusive():
         (honest(grey_radius=None), 4),
         (honest(grey_radius=0.9), 4),
         (honest(baseline=None), 9),
-        (honest(control=None), 10),
-        (honest(reported=None), 11),
+        (honest(planted=None), 1),
+        (honest(planted=None), 10),
+        (honest(planted=PlantedOutcome(robust(0)[:0], robust(0)[:0], 0.1)), 1),
         (with_results(r for r in EVERY if r.attack.name != "pgd-ce"), 7),
         (with_results(r for r in EVERY if r.attack.name != "pgd-margin"), 8),
     ],
     ids=str,
 )
 def test_missing_evidence_leaves_the_check_open(evidence, number):
-    found = outcomes(evidence)
-    assert found[number] == "open"
-    assert verdict(masking_checks.run_checks(evidence)) == "inconclusive"
+    assert outcomes(evidence)[number] == "open"
+    found = judged(evidence)
+    assert number in (5, 7) or "open" in found
+    assert "failed" not in outcomes(evidence).values()
 
 
 def test_accuracy_is_the_mean_of_the_minimum_over_attacks():
@@ -237,7 +261,7 @@ def gathered(victim, epsilons, twin, count=150):
             results += [AttackOutcome(attack, epsilon, ~found.fooled)]
     correct = victim(x).argmax(dim=1) == y
     gone = has_no_gradient(victim, x, y)
-    return Evidence(AttackOutcomes(correct, results), 0.15, gone, "exact", whole=True, on_logits=True, grey_radius=0.5)
+    return Evidence(AttackOutcomes(correct, results), 0.15, gone, grey_radius=0.5)
 
 
 @pytest.mark.parametrize("act", [pytest.param("relu", marks=pytest.mark.slow), "tanh", "satlin"])
@@ -253,10 +277,10 @@ def test_the_control_is_called_masked_and_its_level_is_found(factor):
     plain = gathered(victim, [0.1], twin)
     with steepen_activations(victim, factor):
         control = gathered(victim, [0.1], twin)
-    assert verdict(masking_checks.run_checks(plain)) != "masked", masking_checks.run_checks(plain)
-    assert verdict(masking_checks.run_checks(control)) == "masked"
+    assert judged(plain).gradients != "hidden", masking_checks.run_checks(plain)
+    assert judged(control).gradients == "hidden"
     assert outcomes(control)[8] == "failed"
     level, found = (evidence.outcomes.accuracy.value for evidence in (plain, control))
     assert control.outcomes.with_names(["pgd-margin"]).accuracy.value > level + 0.1  # the illusion
-    assert found < level + masking_checks.CONTROL_TOLERANCE
+    assert found < level + masking_checks.LEVEL_TOLERANCE
     assert abs(control.outcomes.correct.float().mean() - plain.outcomes.correct.float().mean()) < 0.03

@@ -9,6 +9,7 @@ import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,13 +21,16 @@ from satae.data.local_files import cache_folder
 from satae.evaluation.baselines import CACHE_FOLDER, Pipeline
 from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
+from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
-from satae.robustness.attack_suite import Attack, Budget, attack_suite, margin_pgd
+from satae.robustness.attack_suite import Attack, Budget, attack_suite, margin_pgd, planted_point_attacks
+from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
 from satae.robustness.norm_ball import Norm, RandomStreams
 from satae.runs import provenance
 
 BISECTIONS: Final = 8  # they find a radius to within a 500th of the largest
+ROUNDING: Final = 1e-6  # differences of logits, as a share of the largest, that are rounding
 SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=0)
 
 
@@ -94,7 +98,9 @@ class AttackRunner:
     Attributes:
         correct: (n,), booleans: the inputs that are classified correctly without an attack.
         no_gradient: (n,), booleans: the inputs whose gradient is zero or not finite.
+        is_constant: whether the logits are the same for all inputs, perturbed as far as can be.
         chance: accuracy of the best constant answer.
+        planted: which planted points the attacks found; None before the active test.
         tried: the number of inputs that an attack was run on, by its name and radius.
     """
 
@@ -111,10 +117,17 @@ class AttackRunner:
         """
         self.subject, self.pipeline, self.settings = subject, pipeline, settings
         y = subject.labels
+        self._numbers = torch.arange(len(y), device=y.device)
         with pipeline.as_attacked() as model:
             logits = subject.map_batches(model, subject.x)
             self.no_gradient = subject.map_batches(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
+            streams = RandomStreams.for_examples(subject.seed, self._numbers)
+            anywhere = subject.norm_ball("linf", 1.0).random_start(subject.x, streams, 0)
+            answers = torch.cat([logits, subject.map_batches(model, anywhere)])
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
+        self.is_constant = bool((answers.amax(dim=0) - answers.amin(dim=0)).max() <= ROUNDING * answers.abs().max())
+        self._spread = logits.std(dim=0)
+        self.planted: PlantedOutcome | None = None
         self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
         self.attacks = attack_suite(
             pipeline.model,
@@ -128,7 +141,6 @@ class AttackRunner:
         self._source_fingerprints = [source.fingerprint() for source in settings.sources.values()]
         self._results: list[AttackOutcome] = []
         self.tried: dict[tuple[str, float], int] = {}
-        self._numbers = torch.arange(len(y), device=y.device)
         self._names = [sha256({"x": x, "y": y}, str(i))[:16] for i, (x, y) in enumerate(zip(subject.x, y, strict=True))]
         self._cache = AttackCache(cache_folder() / CACHE_FOLDER / f"attacks-{pipeline.fingerprint()[:20]}.jsonl")
 
@@ -140,6 +152,28 @@ class AttackRunner:
     def steps(self, epsilon: float) -> list[Callable[[], None]]:
         """The attacks at one radius in their order, each to be called; what the cache knows is not attacked again."""
         return [functools.partial(self._run_attack, attack, epsilon) for attack in self.attacks]
+
+    def run_active_test(self, epsilon: float) -> None:
+        """Plant points near the inputs, and let attacks search for them; what the cache knows is not repeated."""
+        ball, budget, temperatures = self.subject.norm_ball(self.settings.norm, epsilon), *self.settings[1:3]
+        attacks = planted_point_attacks(self.pipeline.model, budget, temperatures)
+        keys = [f"{self._key(attacks[0], epsilon)} {temperatures} {part}" for part in ("planted", "by exact", "by any")]
+        softened = [functools.partial(surrogate_gradients, self.pipeline.model, t) for t in temperatures]
+
+        def search(x: Tensor, numbers: Tensor) -> Tensor:
+            names = [self._names[number] for number in numbers.tolist()]
+            known = [self._cache.look_up(key, names) for key in keys]
+            if all(len(of_part) == len({*names}) for of_part in known):
+                return torch.tensor([[of_part[name] for of_part in known] for name in names], device=x.device)
+            streams = RandomStreams.for_examples(self.subject.seed, numbers)
+            found = active_test(self.pipeline.model, x, ball, streams, attacks, [nullcontext, *softened], self._spread)
+            for key, fooled in zip(keys, found.t(), strict=True):
+                self._cache.add(key, names, fooled.tolist())
+            return found
+
+        with self.pipeline.as_attacked():
+            planted, by_exact, by_any = self.subject.map_batches(search, self.subject.x, self._numbers).t()
+        self.planted = PlantedOutcome(by_exact[planted], by_any[planted], epsilon)
 
     def halving_radius(self, largest: float) -> float:
         """The radius, as a fraction of the range, at which a short attack breaks about half of the correct inputs.

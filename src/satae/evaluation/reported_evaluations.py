@@ -53,6 +53,7 @@ class PartSummary:
     curve_intervals: dict[str, dict[float, tuple[float, float]]] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)  # by number
     noise_seen: dict[str, str] = field(default_factory=dict)  # by kind of noise
+    axes: str = ""  # of the verdict on the model itself: on its gradients and on the level
     open_checks: dict[int, str] = field(default_factory=dict)  # outcomes of the checks that were not passed
     is_stale: bool = False  # whether the run has other weights now
 

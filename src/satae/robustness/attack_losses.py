@@ -2,6 +2,9 @@
 
 Every attack is a function of the model to fool, in evaluation mode, inputs (N, *shape) in the range of the data, labels
 (N,), the ``NormBall`` of allowed perturbations, the ``RandomStreams`` of the inputs, and options of its own.
+
+In place of a label, an input may have a goal, a row (w, t) of (N, classes + 1): then the model is fooled where
+``w @ logits > t``. The active test plants such goals.
 """
 
 from __future__ import annotations
@@ -92,13 +95,23 @@ def has_no_gradient(model: Model, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def mask_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logits, with the logit of the label replaced by minus infinity."""
+    """The logits, with the logit of the label replaced by minus infinity; with goals, w @ logits: (N, 1)."""
+    if labels.ndim == 2:
+        return (labels[:, :-1] * logits).sum(dim=1, keepdim=True)
     return logits.scatter(1, labels[:, None], -math.inf)
 
 
 def label_logit(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logit of the label: (N,)."""
+    """The logit of the label, or the threshold of the goal: (N,)."""
+    if labels.ndim == 2:
+        return labels[:, -1]
     return logits.gather(1, labels[:, None])[:, 0]
+
+
+def is_fooled(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the prediction differs from the label, the goal is reached, or a logit is not finite: booleans (N,)."""
+    fooled = margin(logits, labels) > 0 if labels.ndim == 2 else logits.argmax(dim=1) != labels
+    return fooled | ~logits.isfinite().all(dim=1)
 
 
 class AttackResult(NamedTuple):
@@ -146,8 +159,7 @@ class ActiveBatch:
         """
         if not len(self):
             return torch.ones(0, dtype=torch.bool, device=points.device)
-        answers = self.judge(points) if logits is None else logits
-        fooled = (answers.argmax(dim=1) != self.labels) | ~answers.isfinite().all(dim=1)
+        fooled = is_fooled(self.judge(points) if logits is None else logits, self.labels)
         removed = self._active[fooled]
         self._found[removed], self._fooled[removed] = points[fooled], True
         stay = ~fooled

@@ -41,7 +41,9 @@ class Attack(NamedTuple):
     run: RunAttack
     loss: str = ""  # what a gradient attack raises: one of LOSSES, or ONE_TARGET_EACH
     like: str = ""  # for a surrogate gradient: the name of the same attack with exact gradients
-    after: Sequence[str] = ()  # attacks it is compared with: it skips the examples that they broke
+    after: Sequence[
+        str
+    ] = ()  # attacks it is compared with: it skips the examples that they broke; those of libraries none
 
 
 def attack_suite(
@@ -86,10 +88,16 @@ def attack_suite(
         *(_transfer(victim, source, name, budget) for name, source in (sources or {}).items()),
         Attack("square", "black", partial(square, victim, queries=budget.queries)),
         Attack("random", "black", partial(random_search, victim, queries=budget.queries)),
-        *(LIBRARY_ATTACKS[name](victim, classes, budget, seed) for name in libraries),
     ]
     compared_with_exact = [attack._replace(after=attack.after or exact) for attack in compared_with_exact]
-    return [Attack("fgsm", "single", partial(fgsm, victim)), *pgds, *compared_with_exact]
+    independent = [LIBRARY_ATTACKS[name](victim, classes, budget, seed) for name in libraries]
+    return [Attack("fgsm", "single", partial(fgsm, victim)), *pgds, *compared_with_exact, *independent]
+
+
+def planted_point_attacks(victim: nn.Module, budget: Budget, temperatures: Sequence[float]) -> list[Attack]:
+    """The attacks of the suite that follow a gradient and can be given goals: those on the margin."""
+    exact = [_pgd(victim, "margin", budget), _apgd(victim, "margin", budget)]
+    return [*exact, *(_surrogate(victim, method, t, budget) for t in temperatures for method in (_pgd, _apgd))]
 
 
 def margin_pgd(victim: nn.Module, budget: Budget) -> Attack:

@@ -58,7 +58,7 @@ def square(
         return active.result()
     direction = first_direction(active.streams, as_image(active.x)).reshape(active.x.shape)
     point = ball.ascend(active.x, direction, ball.epsilon, active.x)
-    state = _SquareState(point, torch.full_like(active.labels, -torch.inf, dtype=x.dtype))
+    state = _SquareState(point, x.new_full((len(active),), -torch.inf))
     for query in range(queries + 1):
         if query == 0:
             trial = point

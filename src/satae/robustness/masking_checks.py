@@ -1,24 +1,30 @@
-"""Eleven checks that tell a robust model from one whose gradients are masked, and the verdict."""
+"""Ten checks, and the verdict on an accuracy under attack: are gradients hidden, and can the level be relied on?"""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from torch import Tensor
 
+from satae.robustness.active_test import PlantedOutcome
 from satae.robustness.attack_suite import CROSS_ENTROPY, Attack, AttackKind
 from satae.robustness.estimates import Estimate, fraction_estimate
 
 CheckOutcome = Literal["passed", "failed", "open"]
-Verdict = Literal["holds", "masked", "inconclusive"]
+Gradients = Literal["visible", "hidden", "open"]
+Level = Literal["corroborated", "contradicted", "open"]
+Word = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # fraction of offending examples that is tolerated
 RARE_WITH_SLACK: Final = 0.05  # an upper confidence limit below it passes, since few examples cannot show 1 %
-CONTROL_TOLERANCE: Final = 0.05  # largest distance of the control's accuracy from the known level
+LEVEL_TOLERANCE: Final = 0.05  # how far independent attacks may be apart, and planted points be missed
+TOLERANCE_WITH_SLACK: Final = 0.1  # an upper confidence limit below it agrees, since few examples cannot show 5 %
+CONSTANT: Final = "the answer is the same for all inputs"
 NOT_ALL_ATTACKS: Final = "not all of the attacks were made"
 
 
@@ -71,26 +77,16 @@ class AttackOutcomes(NamedTuple):
         return _fraction(~self.broken)
 
 
-class Control(NamedTuple):
-    """The outcome of the positive control: one model with its own gradients, and with hidden gradients."""
-
-    unchanged: tuple[Verdict, float]  # verdict and robust accuracy
-    hidden: Mapping[str, tuple[Verdict, float]]  # how the gradients are hidden -> verdict and robust accuracy
-
-
 class Evidence(NamedTuple):
     """Everything that the checks use."""
 
     outcomes: AttackOutcomes
     chance: float  # accuracy of the best constant prediction
     no_gradient: Tensor  # (n,) bool: the input gradient is zero or not finite
-    path: str  # gradient path, such as "exact, through classifier(autoencoder(x))"
-    whole: bool  # the whole pipeline was attacked, not the autoencoder or the classifier alone
-    on_logits: bool  # the attacked output is logits
+    is_constant: bool = False  # the logits are the same for all inputs: there is nothing to attack
     grey_radius: float | None = None  # radius at which every input can become the same grey image
     baseline: AttackOutcomes | None = None  # outcomes of the same attacks on the model trained with alpha=0
-    control: Control | None = None
-    reported: dict[float, float] | None = None  # radius -> robust accuracy that is printed
+    planted: PlantedOutcome | None = None
 
 
 class Finding(NamedTuple):
@@ -110,15 +106,64 @@ class Check(NamedTuple):
 
 
 def run_checks(evidence: Evidence) -> list[Check]:
-    """Run all eleven checks, in order."""
+    """Run all ten checks, in order."""
     found = {title: check(evidence) for title, check in CHECKS.items()}
     return [Check(number, title, one.figure, one.outcome) for number, (title, one) in enumerate(found.items(), start=1)]
 
 
-def verdict(checks: Sequence[Check]) -> Verdict:
-    """``masked`` if any check failed, ``inconclusive`` if any was open, else ``holds``."""
-    verdicts: dict[CheckOutcome, Verdict] = {"failed": "masked", "open": "inconclusive", "passed": "holds"}
-    return verdicts[worst_outcome([check.outcome for check in checks])]
+class Verdict(NamedTuple):
+    """What is said about the accuracies of a model under attack."""
+
+    gradients: Gradients  # whether exact gradients lead attacks astray
+    level: Level  # whether the accuracy would be found by independent attacks
+    spread: float  # the largest distance between the accuracies that independent attacks find; nan without any
+
+    @property
+    def word(self) -> Word:
+        """``holds`` if the level is corroborated; ``masked`` if it is not, and gradients are hidden."""
+        if self.level == "corroborated":
+            return "holds"
+        return "masked" if self.gradients == "hidden" else "inconclusive"
+
+
+def verdict(evidence: Evidence, checks: Sequence[Check], epsilons: Sequence[float]) -> Verdict:
+    """Judge the checks, and how far independent attacks agree at some radii."""
+    outcomes = {check.number: check.outcome for check in checks}
+    hidden: dict[CheckOutcome, Gradients] = {"failed": "hidden", "open": "open", "passed": "visible"}
+    gradients = hidden[worst_outcome([outcomes[number] for number in GRADIENT_CHECKS])]
+    agreements = [_agreement(evidence.outcomes.at(epsilon)) for epsilon in epsilons]
+    agreed = worst_outcome([outcome for outcome, _ in agreements] or ["open"])
+    level: dict[CheckOutcome, Level] = {"failed": "contradicted", "open": "open", "passed": "corroborated"}
+    found = level[worst_outcome([agreed, *(outcomes[number] for number in LEVEL_CHECKS)])]
+    return Verdict(gradients, found, max((spread for _, spread in agreements), default=math.nan))
+
+
+def _agreement(found: AttackOutcomes) -> tuple[CheckOutcome, float]:
+    """Whether two independent kinds of attack reach the accuracy at one radius, and how far the kinds are apart.
+
+    The kinds: exact gradients; softened ones, on what exact ones left; each library by itself. Failed if a library
+    surely breaks over 5 % more than the suite.
+    """
+    if not found.of_kinds("exact").results:
+        return "open", math.nan
+    exact, suite = found.of_kinds("single", "exact", "doubled"), found.where(lambda attack: attack.kind != "library")
+    libraries = [found._replace(results=[result]) for result in found.of_kinds("library").results]
+    softened = (
+        [found.of_kinds("single", "exact", "doubled", "surrogate")] if found.of_kinds("surrogate").results else []
+    )
+    left_out = [_fraction(found.broken & ~kind.broken) for kind in (exact, *softened, *libraries)]
+    spread = max(one.value for one in left_out)
+    if libraries and _fraction(found.broken & ~suite.broken).low > LEVEL_TOLERANCE:
+        return "failed", spread
+    return ("passed" if sum(is_within_tolerance(one) == "passed" for one in left_out) >= 2 else "open"), spread
+
+
+def is_within_tolerance(offenders: Estimate) -> CheckOutcome:
+    """Failed if the fraction is surely above 5 %, passed if it is at most 5 % and surely at most 10 %."""
+    if offenders.low > LEVEL_TOLERANCE:
+        return "failed"
+    within = offenders.value <= LEVEL_TOLERANCE and offenders.high <= TOLERANCE_WITH_SLACK
+    return "passed" if within else "open"
 
 
 def worst_outcome(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
@@ -171,18 +216,31 @@ def _broken_only_by(evidence: Evidence, *kinds: AttackKind) -> Finding:
     )
 
 
-def whole_pipeline(evidence: Evidence) -> Finding:
-    """Check 1: an attack on a part, or on probabilities that round to 1, proves nothing about the whole.
+def exact_gradients_find_planted(evidence: Evidence) -> Finding:
+    """Check 1: points are planted that surely exist; exact gradients that miss them point elsewhere."""
+    return _check_planted(evidence, lambda planted: planted.by_exact)
 
-    satae-eval always passes it, since it attacks nothing but whole pipelines on their logits: the check tells a reader
-    which path the gradients took, and refuses evidence that is collected in another way.
-    """
-    passes = evidence.whole and evidence.on_logits
-    return Finding(evidence.path, "passed" if passes else "failed")
+
+def attacks_find_planted(evidence: Evidence) -> Finding:
+    """Check 10: a suite that misses points that surely exist is too weak for this model."""
+    return _check_planted(evidence, lambda planted: planted.by_any)
+
+
+def _check_planted(evidence: Evidence, found: Callable[[PlantedOutcome], Tensor]) -> Finding:
+    if evidence.is_constant:
+        return Finding(CONSTANT, "passed")
+    if evidence.planted is None:
+        return Finding("not made", "open")
+    missed = _fraction(~found(evidence.planted))
+    if missed.n == 0:
+        return Finding("nothing to plant: no search changes the logits of any input", "open")
+    return Finding(f"{missed.in_percent()}, epsilon {evidence.planted.epsilon:g}", is_within_tolerance(missed))
 
 
 def gradients_exist(evidence: Evidence) -> Finding:
     """Check 2: an attack that follows a gradient fails if the gradient is exactly 0 or not finite."""
+    if evidence.is_constant:
+        return Finding(CONSTANT, "passed")
     fraction = _fraction(evidence.no_gradient)
     return Finding(fraction.in_percent(), is_rare(fraction))
 
@@ -255,37 +313,8 @@ def baseline_is_broken(evidence: Evidence) -> Finding:
     return Finding(accuracy.in_percent(), is_at_chance(accuracy, evidence.chance))
 
 
-def control_is_seen(evidence: Evidence) -> Finding:
-    """Check 10: the suite must report masking exactly where it was planted, and find the true robust accuracy."""
-    if evidence.control is None:
-        return Finding("not made", "open")
-    (calm, level), hidden = evidence.control
-    listed = ", ".join(f"{how} {said} at {100 * accuracy:.1f} %" for how, (said, accuracy) in hidden.items())
-    level_found = all(
-        said != "holds" and abs(accuracy - level) <= CONTROL_TOLERANCE for said, accuracy in hidden.values()
-    )
-    wrong = calm == "masked" or not level_found
-    seen = all(said == "masked" for said, _ in hidden.values())  # with few examples this may stay open
-    outcome: CheckOutcome = "failed" if wrong else "passed" if seen else "open"
-    return Finding(f"{listed}; unchanged {calm} at {100 * level:.1f} %", outcome)
-
-
-def minimum_per_example(evidence: Evidence) -> Finding:
-    """Check 11: the printed accuracy counts an example as robust only if it survives every attack.
-
-    satae-eval takes both from the same outcomes, so a printed accuracy always passes: the check guards later changes.
-    """
-    found, reported = evidence.outcomes, evidence.reported
-    if not reported or {*reported} != {*found.epsilons}:
-        return Finding("not printed for every radius", "open")
-    difference = max(abs(found.at(epsilon).accuracy.value - value) for epsilon, value in reported.items())
-    attacks = len({result.attack.name for result in found.results})
-    figure = f"{attacks} attacks, {len(found.correct)} examples; differs by {difference:.3g}"
-    return Finding(figure, "passed" if difference < 1e-6 else "failed")
-
-
 CHECKS: Final[Mapping[str, Callable[[Evidence], Finding]]] = {  # by title, in the order of their numbers
-    "whole pipeline attacked, on logits": whole_pipeline,
+    "planted points missed by exact gradients": exact_gradients_find_planted,
     "inputs without a gradient": gradients_exist,
     "broken by one step, not by many": iterative_beats_single,
     "left in the largest ball": grows_with_epsilon,
@@ -294,6 +323,7 @@ CHECKS: Final[Mapping[str, Callable[[Evidence], Finding]]] = {  # by title, in t
     "margin losses beside cross-entropy": more_than_one_loss,
     "broken by softened gradients alone": surrogates_add_nothing,
     "twin left in the largest ball": baseline_is_broken,
-    "control seen, and its level found": control_is_seen,
-    "worst attack for each example": minimum_per_example,
+    "planted points missed by all attacks": attacks_find_planted,
 }
+GRADIENT_CHECKS: Final = (1, 2, 3, 6, 8)  # numbers of those that tell whether exact gradients are hidden
+LEVEL_CHECKS: Final = (4, 9, 10)  # of those without which no level is corroborated

@@ -52,8 +52,8 @@ MAX_CONFIGURATIONS: Final = 4  # named in a warning
 Temperature = Annotated[float, Field(gt=1, le=MAX_VALUE, allow_inf_nan=False)]
 
 MARKS_CAPTION: Final = (
-    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: a check failed, the accuracy"
-    " may be an illusion. Of several seeds, the worst."
+    "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: gradients are hidden, and the"
+    " accuracy may be an illusion. Of several seeds, the worst."
 )
 
 
@@ -66,10 +66,11 @@ class Defence(EvaluationPart):
         "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
         " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for"
         " all runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is"
-        " worth no more than its verdict: holds; masked, where a check failed, so that it may be an illusion;"
-        " inconclusive, where one could not tell; over seeds, how often each. In brackets, Wilson's"
+        " worth no more than its verdict: holds, if independent attacks agree on it; masked, if they do not and"
+        " gradients are hidden, so that it may be an illusion; else inconclusive; over seeds, how often each. In"
+        " brackets, Wilson's"
         f" {BRACKETS}. The classifier alone is the same for all seeds, so it has no ±."
-        " Beside own stand the checks that it has not passed."
+        " Beside own stand both parts of its verdict and the checks that it has not passed."
     )
     figures = ("defence_epsilon", "defence_middle")
     repeated_picture = "defence_accuracy"
@@ -78,7 +79,7 @@ class Defence(EvaluationPart):
     }
     compared: ClassVar[Mapping[str, tuple[str, str]]] = {"accuracy": (OWN, BASELINE)}
     seedless = (ALONE,)
-    remark_after, remark_title = OWN, "not passed"
+    remark_after, remark_title = OWN, "remarks"
 
     norm: Literal["linf", "l2"]
     epsilons: list[Positive]
@@ -133,6 +134,9 @@ class Defence(EvaluationPart):
             summary.curves.setdefault(victim, {})[epsilon] = row.number("accuracy")
             summary.curve_intervals.setdefault(victim, {})[epsilon] = row.interval()
             summary.verdicts[victim], summary.inputs[victim] = verdict, row.count("n")
+        for row in stored.rows("verdicts"):  # results of earlier versions have none
+            if row["victim"] == OWN:
+                summary.axes = f"gradients {row.text('gradients')}, level {row.text('level')}"
         for row in stored.rows("checks"):
             if row["victim"] == OWN and row["outcome"] != PASSED:
                 summary.open_checks[row.count("check")] = row.text("outcome")
@@ -155,15 +159,16 @@ class Defence(EvaluationPart):
 
     @classmethod
     def remark(cls, summaries: Sequence[PartSummary]) -> str:
-        """The checks that were not passed, by outcome: ``2, 3 failed``, ``8 open in 1 of 3``."""
+        """Both axes of the verdict, and the checks that were not passed: ``2, 3 failed``, ``8 open in 1 of 3``."""
+        axes = Counter(summary.axes for summary in summaries if summary.axes)
         found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
         alike: dict[tuple[str, int], list[str]] = {}
         for (check, outcome), times in sorted(found.items()):
             alike.setdefault((outcome, times), []).append(str(check))
+        said = {shorten_value(one): times for one, times in axes.items()}
+        said |= {f"{', '.join(checks)} {shorten_value(outcome)}": times for (outcome, times), checks in alike.items()}
         return "\n".join(
-            f"{', '.join(checks)} {shorten_value(outcome)}"
-            + (f" in {times} of {len(summaries)}" if times < len(summaries) else "")
-            for (outcome, times), checks in alike.items()
+            one + (f" in {times} of {len(summaries)}" if times < len(summaries) else "") for one, times in said.items()
         )
 
     @classmethod
@@ -183,9 +188,9 @@ class Defence(EvaluationPart):
                 masked = f"{victim} is {MASKED} in {count_words(sum(counts.values()), 'run')}{which}"
                 found = [each for some in groups.values() for each in some if each.verdicts.get(victim) == MASKED]
                 if all(_has_no_accuracy_left(each, victim) for each in found):
-                    why = "a check failed, but no accuracy under attack is left that could be an illusion"
+                    why = "gradients are hidden, but no accuracy under attack is left that could be an illusion"
                 else:
-                    why = "a check failed, so that its accuracy under attack may be an illusion"
+                    why = "gradients are hidden, so that its accuracy under attack may be an illusion"
                 yield f"{section.title}: {masked}: {why}."
 
     @classmethod

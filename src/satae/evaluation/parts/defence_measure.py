@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,30 +26,18 @@ from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, Picture, draw_each
 from satae.robustness import external_attacks
 from satae.robustness.attack_suite import Budget
-from satae.robustness.bpda import fade_gradients, steepen_activations
 from satae.robustness.estimates import Estimate
-from satae.robustness.masking_checks import Check, Control, Evidence, Verdict, fewest_inputs, run_checks, verdict
+from satae.robustness.masking_checks import Check, Evidence, Verdict, fewest_inputs, run_checks, verdict
 from satae.robustness.norm_ball import Norm, vector_norm
 
 if TYPE_CHECKING:
     from satae.evaluation.part import Track
     from satae.evaluation.parts.defence import Defence
 
+VERDICT_COLUMNS: Final = ("victim", "verdict", "gradients", "level", "spread")
 ACCURACY_COLUMNS: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACK_COLUMNS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
 CHECK_COLUMNS: Final = ("victim", "check", "outcome", "what", "found")
-CONTROL_COLUMNS: Final = (
-    "control",
-    "factor",
-    "epsilon",
-    "clean",
-    "no slope",
-    "pgd",
-    "exact",
-    "accuracy",
-    "n",
-    "verdict",
-)
 GRADIENT_PATHS: Final = {
     ALONE: "the classifier alone",
     BASELINE: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
@@ -68,7 +55,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     """The accuracy of a classifier under attack: alone, behind the unregularized baseline, and behind the autoencoder.
 
     Radii are fractions of the range of the data. The accuracy at a radius is that against the worst attack for each
-    input. The verdict of eleven checks stands beside it.
+    input. The verdict of ten checks stands beside it.
 
     Raises:
         ConfigError: a library cannot attack such a model.
@@ -89,14 +76,15 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
         raise ConfigError(f"defence.libraries={options.libraries}: {error}") from None
     largest = grey_radius(subject, options.norm)
     radii = sorted({*options.epsilons, largest})
-    controls = PositiveControls(subject, settings, largest) if options.control else None
     steps = [step for runner in runners.values() for radius in radii for step in runner.steps(radius)]
-    for step in track([*steps, *(controls.steps() if controls else ())]):
+    if options.control:
+        steps += [partial(runner.run_active_test, max(options.epsilons)) for runner in runners.values()]
+    for step in track(steps):
         step()
-    baseline, control = runners.get(BASELINE, runners[OWN]), controls.outcome() if controls else None
-    judged = {name: judge(runner, baseline, control, radii[-1]) for name, runner in runners.items()}
+    baseline = runners.get(BASELINE, runners[OWN])
+    judged = {name: judge(runner, baseline, largest, options.epsilons) for name, runner in runners.items()}
     return PartResult(
-        _tables(judged, [controls.table()] if controls else []),
+        _tables(judged),
         _headline(judged),
         [*_notes(judged, subject.range_name), *_input_notes(subject, largest)],
         curves={
@@ -130,7 +118,7 @@ def find_too_few(inputs: int) -> str:
     if inputs >= needed:
         return ""
     few = count_words(inputs, "input is", "inputs are")
-    return f"{few} too few for masking checks to pass, which takes {needed}: the verdict cannot be that accuracy holds"
+    return f"{few} too few for masking checks to pass, which takes {needed}: gradients cannot be called visible"
 
 
 def check_libraries(options: Defence) -> None:
@@ -193,40 +181,38 @@ class JudgedModel(NamedTuple):
     verdict: Verdict
 
 
-def judge(runner: AttackRunner, baseline: AttackRunner, control: Control | None, grey_radius: float) -> JudgedModel:
+def judge(runner: AttackRunner, baseline: AttackRunner, grey_radius: float, epsilons: Sequence[float]) -> JudgedModel:
     """Check the outcomes of a pipeline.
 
     Args:
         runner: the pipeline, attacked at every radius.
         baseline: its baseline, attacked likewise; the pipeline itself if it has no penalty.
-        control: outcome of the positive control; None if that was left out.
         grey_radius: radius at which every input can become an even grey.
+        epsilons: radii at which independent attacks are compared.
     """
     outcomes = runner.outcomes
-    accuracies = {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
     evidence = Evidence(
         outcomes,
         runner.chance,
         runner.no_gradient,
-        path=f"exact, through {GRADIENT_PATHS[runner.pipeline.name]}",
-        whole=True,
-        on_logits=True,
+        runner.is_constant,
         grey_radius=grey_radius,
         baseline=baseline.outcomes,
-        control=control,
-        reported={epsilon: accuracies[epsilon].value for epsilon in outcomes.epsilons},
+        planted=runner.planted,
     )
+    accuracies = {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *outcomes.epsilons)}
     checks = run_checks(evidence)
-    return JudgedModel(runner, accuracies, checks, verdict(checks))
+    return JudgedModel(runner, accuracies, checks, verdict(evidence, checks, epsilons))
 
 
-def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) -> list[ResultTable]:
-    """The accuracies, the attacks one by one, the positive control, and the checks."""
+def _tables(judged: Mapping[str, JudgedModel]) -> list[ResultTable]:
+    """The accuracies, the verdicts, the attacks one by one, and the checks."""
     accuracies: list[list[Cell]] = [
-        [name, epsilon, *accuracy, one.verdict]
+        [name, epsilon, *accuracy, one.verdict.word]
         for name, one in judged.items()
         for epsilon, accuracy in one.accuracies.items()
     ]
+    verdicts: list[list[Cell]] = [[name, one.verdict.word, *one.verdict] for name, one in judged.items()]
     attacks = [row for name, one in judged.items() for row in _attack_rows(name, one.runner)]
     checks: dict[str, list[list[Cell]]] = {
         name: [[name, check.number, check.outcome, check.title, check.figure] for check in one.checks]
@@ -235,8 +221,8 @@ def _tables(judged: Mapping[str, JudgedModel], controls: Sequence[ResultTable]) 
     others = [row for name, rows in checks.items() if name != OWN for row in rows]
     return [
         ResultTable("defence", ACCURACY_COLUMNS, accuracies, ACCURACY_COLUMNS),
+        ResultTable("verdicts", VERDICT_COLUMNS, verdicts, VERDICT_COLUMNS),
         ResultTable("attacks", ATTACK_COLUMNS, attacks, ()),
-        *controls,
         ResultTable("checks", CHECK_COLUMNS, checks[OWN], CHECK_COLUMNS[1:]),
         ResultTable("checks of the others", CHECK_COLUMNS, others, ()),
     ]
@@ -261,10 +247,10 @@ def _headline(judged: Mapping[str, JudgedModel]) -> dict[str, Cell]:
     headline: dict[str, Cell] = {
         "epsilon": epsilon,
         "robust accuracy": own[epsilon].value,
-        "verdict": judged[OWN].verdict,
+        "verdict": judged[OWN].verdict.word,
     }
     if BASELINE in judged:
-        headline |= {"of its twin": baseline[epsilon].value, "its verdict": judged[BASELINE].verdict}
+        headline |= {"of its twin": baseline[epsilon].value, "its verdict": judged[BASELINE].verdict.word}
     return headline
 
 
@@ -276,7 +262,7 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
         values = [accuracy.value for accuracy in found.values()]
         down = [max(0.0, accuracy.value - accuracy.low) for accuracy in found.values()]
         up = [max(0.0, accuracy.high - accuracy.value) for accuracy in found.values()]
-        label = f"{PIPELINE_TITLES[name]}: {one.verdict}"
+        label = f"{PIPELINE_TITLES[name]}: {one.verdict.word}"
         curves.append(Curve([*found], values, label, color, marker=marker, marker_size=4, y_bars=(down, up)))
     title = f"worst case over all attacks, of {len(judged[OWN].runner.correct)} inputs"
     labels = RADIUS_TITLE, "accuracy, with 95 % intervals"
@@ -286,15 +272,20 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
 def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
     """What the words in the tables mean, and the verdict with its reasons."""
     own = judged[OWN]
-    failed = [str(check.number) for check in own.checks if check.outcome == "failed"]
-    unsure = [str(check.number) for check in own.checks if check.outcome == "open"]
-    why = f", because of check {', '.join(failed or unsure)}" if failed or unsure else ""
+    numbers = {
+        outcome: [str(check.number) for check in own.checks if check.outcome == outcome]
+        for outcome in ("failed", "open")
+    }
+    found = [
+        f"{count_words(len(some), 'check')} {outcome}: {', '.join(some)}" for outcome, some in numbers.items() if some
+    ]
     return [
         *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
         f"accuracy: against the worst attack for each example; epsilon: a share of the {range_name}",
+        "spread: the largest distance between the accuracies that independent attacks find at one epsilon",
         "checks 3, 5, 6, 7 and 8: the share of the examples at the epsilon where it is largest",
-        *(f"verdict on {name}: {judged[name].verdict}" for name in judged if name != OWN),
-        f"verdict: {own.verdict}{why}",
+        f"verdict: {own.verdict.word}; gradients {own.verdict.gradients}, level {own.verdict.level}"
+        f"{''.join(f'; {one}' for one in found)}",
     ]
 
 
@@ -308,82 +299,3 @@ def _input_notes(subject: Subject, grey_radius: float) -> Iterator[str]:
     present, known = len(subject.labels.unique()), len(subject.data.train.y.unique())  # type: ignore[union-attr]
     if present < known:  # few inputs, or a file in the order of its labels
         yield f"only {present} of {known} classes are among the inputs"
-
-
-# The positive control: models whose gradients are hidden on purpose
-
-CONTROL_FACTORS: Final = (5.0, 20.0, 100.0)
-SCALED: Final = "scaled"
-GRADIENT_HIDING: Final[Mapping[str, Callable[..., AbstractContextManager[None]]]] = {
-    "faded": fade_gradients,
-    SCALED: steepen_activations,
-}
-
-
-class ControlModel(NamedTuple):
-    """A classifier of the positive control under attack."""
-
-    kind: str
-    factor: float
-    runner: AttackRunner
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict of the checks that need nothing but the attacks on this model."""
-        runner = self.runner
-        evidence = Evidence(runner.outcomes, runner.chance, runner.no_gradient, "exact", True, True)
-        return verdict(run_checks(evidence))
-
-    def cells(self, epsilon: float) -> list[Cell]:
-        """The row of this model in the table of controls."""
-        runner, outcomes = self.runner, self.runner.outcomes
-        clean, none = (found.float().mean().item() for found in (runner.correct, runner.no_gradient))
-        suites = outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes
-        left = [suite.accuracy.value for suite in suites]
-        return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict]
-
-
-class PositiveControls:
-    """A sigmoid classifier as it is, and with its gradients made to vanish in two ways, attacked at one radius.
-
-    ``faded`` keeps every value and takes the gradient of f(s z) for that of f(z): its robustness is exactly that of
-    the unchanged one. ``scaled`` gives f(s z): a network that decides nearly alike on clean inputs, and whose
-    robustness is unknown.
-    """
-
-    def __init__(self, subject: Subject, settings: AttackSettings, largest: float) -> None:
-        """Train the classifiers, and choose the radius at which a short attack breaks about half of the inputs.
-
-        Args:
-            subject: subject with labels; its inputs are perturbed, the classifier learns from its training data.
-            settings: attacks to run.
-            largest: largest radius, as a fraction of the range.
-        """
-        device = subject.x.device
-        model = load_classifier(subject.data, "saturable").to(device)
-        plain = Pipeline.of("control", model)
-        pipelines = [("unchanged", 1.0, plain)]
-        for kind, change in GRADIENT_HIDING.items():
-            for s in CONTROL_FACTORS:
-                hidden = plain._replace(hide_gradients=partial(change, factor=s), hidden_how=f"{kind} by {s:g}")
-                pipelines.append((kind, s, hidden))
-        alone = Pipeline.of(ALONE, load_classifier(subject.data).to(device))
-        settings = settings._replace(sources={ALONE: alone}, libraries=())  # its own gradients are not hidden
-        self.models = [ControlModel(kind, s, AttackRunner(subject, found, settings)) for kind, s, found in pipelines]
-        self.epsilon = self.models[0].runner.halving_radius(largest)
-
-    def steps(self) -> list[Callable[[], None]]:
-        """All attacks on all models."""
-        return [step for model in self.models for step in model.runner.steps(self.epsilon)]
-
-    def outcome(self) -> Control:
-        """What check 10 looks at after the attacks: the faded models, whose true robustness is known."""
-        known = [model for model in self.models if model.kind != SCALED]
-        unchanged, *hidden = [(model.verdict, model.runner.outcomes.accuracy.value) for model in known]
-        names = [f"{model.kind} by {model.factor:g}" for model in known[1:]]
-        return Control(unchanged, dict(zip(names, hidden, strict=True)))
-
-    def table(self) -> ResultTable:
-        """One row for each model."""
-        rows = [model.cells(self.epsilon) for model in self.models]
-        return ResultTable("control", CONTROL_COLUMNS, rows, CONTROL_COLUMNS)
