@@ -100,7 +100,7 @@ def results(alpha: float, draw: random.Random) -> dict[str, tuple[dict[str, Any]
             {"epsilon": MIDDLE, "robust accuracy": own[MIDDLE], "verdict": verdict},
             {
                 "defence": defence,
-                "verdicts": [["own", verdict, *axes]],
+                "verdicts": verdicts,
                 "attacks": [*_attacks(defence)],
                 "checks": checks,
             },
