@@ -31,6 +31,7 @@ def wrong_data(tmp_path_factory):
         "nan": np.where(np.arange(200).reshape(50, 4) == 70, np.nan, x),
         "inf": np.where(np.arange(200).reshape(50, 4) == 70, -np.inf, x),
         "flat": x[:, 0],
+        "flattened": np.tile(x, (1, 16)),
         "deep": x.reshape(50, 1, 2, 2, 1),
         "none": x[:0],
         "same": np.ones_like(x),
@@ -122,6 +123,8 @@ ARRAYS = [
     ("data.path=good.npy data.valid=0.001", "valid=0.001", "each needs at least one"),
     ("data.path=null", "data.path=null"),
     ("arch=conv data.path=good.npy", "arch=conv: needs images", "choose mlp"),
+    ("arch=conv data.path=flattened.npy", "arch=conv: needs images", "such as x.reshape(-1, 8, 8)\n"),
+    ("data.path=good.npy data.label=labels.npy", "data=array has no such option; did you mean data.labels?"),
 ]
 IMAGES = [
     ("data.path=nowhere", "path=nowhere: no such folder"),

@@ -175,10 +175,10 @@ MISFITS = [
     ("arch=conv data=manifold", "arch=conv: needs images", "choose mlp"),
     (
         "act=gelu complement=output",
-        "complement=output: needs a monotone activation, and GELU is not",
+        "act=gelu: is not monotone, so complement=output is not defined for it",
         "choose complement=input or complement=slope",
     ),
-    ("act=mish", "complement=output: needs a monotone activation, and Mish is not", "choose complement=input or"),
+    ("act=mish", "act=mish: is not monotone", "choose complement=input or"),
     ("arch.tied=true decoder_norm=3", "decoder_norm=3: ", "set arch.tied=false"),
     ("arch.batch_norm=true batch_size=1", "batch_size=1", "arch.batch_norm", "choose another"),
     ("arch.batch_norm=true batch_size=157", "batch_size=157", "a batch of one of the 1257", "choose another"),
@@ -242,7 +242,7 @@ SWEEPS = [
     ("act=relu -m alpha=0,-1", "alpha=-1: must be at least 0"),
     ("-m aplha=0,1", "aplha: no such option; did you mean alpha?"),
     ("-m act=relu,shrink act.threshold=1", "act.threshold: act=relu has no such option"),
-    ("-m act=relu,gelu", "complement=output: needs a monotone activation, and GELU is not"),
+    ("-m act=relu,gelu", "act=gelu: is not monotone, so complement=output is not defined for it"),
     ("-m alpha=interval(0,1)", "alpha=interval(0,1): an interval cannot be swept; list values, such as alpha=0,0.1"),
     ("-m alpha=0,01", "alpha=0,01: did you mean alpha=0.01?"),
     ("-m seed=range(1e8)", "seed=range(1e8): asks for 100,000,000 runs, and a sweep makes 20,000 at most"),
@@ -349,6 +349,21 @@ def test_a_device_that_is_not_there_is_refused(folder, monkeypatch, name):
 def test_every_name_of_a_group_is_offered_for_one_that_is_not_there(folder, group):
     line = here(folder, f"{group}=zzz").err
     assert [name for name in GROUPS[group].names() if name not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("config.yaml", "x/a b: is a run; did you mean resume='x/a b', which resumes it, or rerun='x/a b', which"),
+        ("sweep.json", "x/a b: is a sweep; did you mean 'sweep=x/a b', which resumes it?"),
+    ],
+)
+def test_a_folder_of_a_run_or_a_sweep_that_is_typed_alone_is_refused_with_the_option(folder, file, words):
+    (folder / "x" / "a b").mkdir(parents=True)
+    (folder / "x" / "a b" / file).write_text("{}")
+    before = files(folder)
+    assert_refused(here(folder, "x/a b", "alpha=1"), words)
+    assert files(folder) == before
 
 
 REAL = [

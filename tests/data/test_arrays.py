@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy
@@ -438,3 +439,37 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, option):
     options = {"path": str(tmp_path / "x.npy"), option: str(tmp_path / "pipe.npy")}
     with pytest.raises(ValueError, match=r"pipe\.npy: is not a file but a pipe or a device"):
         array(**options)
+
+
+# Images that were saved as vectors
+
+SQUARES = RANDOM.integers(0, 256, (40, 784)).astype("uint8")
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"),
+    [
+        (SQUARES, "images of 28x28 that were saved as vectors; .* save x.reshape(-1, 28, 28)"),
+        (SQUARES[:, :64] / numpy.float32(16), "images of 8x8 that .* save x.reshape(-1, 8, 8)"),
+        (SQUARES[:, :192], "images of 8x8 in color that .* save x.reshape(-1, 3, 8, 8); of 3 at the end"),
+    ],
+)
+def test_images_that_were_saved_as_vectors_are_named_once_with_the_remedy(tmp_path, values, remedy):
+    path = saved(tmp_path / "x.npy", values)
+    (note,) = array(path=path, test_path=saved(tmp_path / "t.npy", values)).notes
+    assert re.search(remedy.replace("(", r"\(").replace(")", r"\)"), note)
+    assert note.startswith(path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(SQUARES[:, :65], id="not a square"),
+        pytest.param(SQUARES[:, :49], id="too small"),
+        pytest.param(SQUARES.reshape(40, 28, 28), id="images"),
+        pytest.param(SQUARES[:, :64].astype("float32") - 100, id="negative numbers"),
+        pytest.param(SQUARES[:, :64] * numpy.float32(0.9) ** numpy.arange(64, dtype="float32"), id="unlike ranges"),
+    ],
+)
+def test_other_arrays_are_not_taken_for_images_saved_as_vectors(tmp_path, values):
+    assert "saved as vectors" not in " ".join(array(path=saved(tmp_path / "x.npy", values)).notes)

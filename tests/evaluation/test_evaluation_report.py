@@ -636,6 +636,14 @@ def test_figures_against_an_option_are_left_out_if_no_number_varies(tmp_path):
     assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
 
 
+def test_the_summary_of_numbers_that_have_no_twin_mentions_the_runs_with_alpha_0(tmp_path):
+    sweep(tmp_path, alphas=[0.01, 0.1, 0.5, 1.0, 0.0])
+    (sentence,) = section_display.section_summary(part_of(tmp_path, "denoising"))[1]
+    named = [text.partition(":")[0] for text in sentence.split("; ")]
+    assert len([name for name in named if "alpha=0," in f"{name},"]) == len(ACTS), named
+    assert len(named) > len(ACTS), named
+
+
 # models beside their twins, in sentences
 
 

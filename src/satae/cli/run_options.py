@@ -19,7 +19,7 @@ from satae.config.saved_config import read_config, read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, TRAINING, all_path_options, is_among, key_of
 from satae.errors import ConfigError
 from satae.launchers import selection
-from satae.messages import brief, is_utf8, one_line
+from satae.messages import brief, is_utf8, one_line, quote_word
 from satae.runs import own_files
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -53,6 +53,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
         ConfigError: an option cannot be used, or the run or sweep that it names does not exist.
     """
     warn_of_repetition(words, allowed=("sweep", "resume", "rerun"))  # have messages of their own
+    _refuse_folders(words)
     several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
     found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(found.commands[0])
@@ -94,6 +95,22 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
 def names_data_file(key: str) -> bool:
     """Whether an option names files of data that can be moved."""
     return key.startswith("data.") and not is_among(key, EXECUTION_OPTIONS) and key in all_path_options()
+
+
+def _refuse_folders(words: Sequence[str]) -> None:
+    """Refuse, by a ConfigError, a folder of a run or a sweep that is typed without an option, with what to type."""
+    for word in words:
+        folder, typed = Path(os.path.expanduser(word)), quote_word(word)
+        if "=" in word or not word:
+            continue
+        if (folder / MANIFEST_FILE).is_file():
+            argument = quote_word(manifest.sweep_argument(folder))
+            raise ConfigError(f"{word}: is a sweep; did you mean {argument}, which resumes it?")
+        if (folder / CONFIG_FILE).is_file():
+            raise ConfigError(
+                f"{word}: is a run; did you mean resume={typed}, which resumes it, or rerun={typed}, which starts a new"
+                " run with its configuration?"
+            )
 
 
 def _read_stored_run(words: list[str], several: bool) -> RunOptions:

@@ -168,10 +168,11 @@ class Registry:
         """What to say when a choice does not have an option; nothing heavy is imported."""
         group = self.group
         refused = f"{group}.{option}: {group}={name} has no such option"
-        if there := self.owners(option):
+        own, there = list(self.defaults(name)) if name in self.names() else [], self.owners(option)
+        near = difflib.get_close_matches(option, own, 1, 0.9 if there else 0.5)  # data.label of data=array: data.labels
+        if there and not near:
             return f"{refused}; it belongs to {group}={join_words(there)}"
-        own = list(self.defaults(name)) if name in self.names() else []
-        if near := difflib.get_close_matches(option, own, 1, 0.5):
+        if near:
             return f"{refused}; did you mean {group}.{near[0]}?"
         others = dict.fromkeys(other for each in self.names() for other in self.defaults(each))
         if near := difflib.get_close_matches(option, list(others), 1, 0.5):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from satae.data.local_files import expand_path
 from satae.data.numeric_arrays import Center, Layout, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
 from satae.messages import brief, reason
+from satae.model.architectures import likely_images
 
+SAMPLE_EXAMPLES: Final = 1024  # that are looked at for flattened images
 NPZ_NAMES: Final = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 
 
@@ -68,11 +71,25 @@ def array(
             to_examples(one.where, one.x, layout, center.values),
             None if one.y is None else read_labels(one.labels_from, one.y, len(one.x)),
             center=center.values,
-            notes=[*one.notes, *center.notes],
+            notes=[*one.notes, *center.notes, *(_find_flattened(one) if one is found[0] else ())],
         )
         for one in found
     ]
     return split_user_data("array", parts, valid, test, split_seed, limit, span, remedy="save both alike")
+
+
+def _find_flattened(one: Arrays) -> Iterator[str]:
+    """A line that names images saved as vectors: a square number of columns, not negative, and most of one range."""
+    images = likely_images(one.x.shape[1]) if one.x.ndim == 2 else None
+    if images is None or not len(one.x):
+        return
+    sample = np.asarray(one.x[:: -(-len(one.x) // SAMPLE_EXAMPLES)], np.float64)
+    if np.isfinite(sample).all() and sample.min() >= 0 and np.median(np.ptp(sample, axis=0)) > sample.max() / 2:
+        size, remedy = images
+        yield (
+            f"{one.where}: has {one.x.shape[1]:,} columns of one range, as images of {size} that were saved as vectors;"
+            f" as vectors they are not drawn as pictures and arch=conv refuses them; if they are images, save {remedy}"
+        )
 
 
 def _read(prefix: str, path: str, labels: str | None) -> list[Arrays]:

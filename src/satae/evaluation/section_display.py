@@ -47,7 +47,7 @@ VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
 }
 MAX_VALUES: Final = 12  # columns of a table
 REMARK_WIDTH: Final = 18  # letters of a line in a cell
-MAX_SENTENCES: Final = 3  # configurations in the summary
+MAX_SENTENCES: Final = 3  # configurations in the summary, with alpha=0 and without
 MAX_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
 MAX_IN_SENTENCE: Final = 3  # values of each
 
@@ -170,8 +170,11 @@ def _doubts(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
 
 
 def _number_list(section: ReportSection) -> str:
-    """The numbers of some configurations."""
-    some = spread_evenly(section.groups, MAX_SENTENCES)
+    """The numbers of some configurations, and of some with alpha=0, to compare them with."""
+    without_penalty = [point for point in section.groups if point.values.get(ALPHA) == 0]
+    others = [point for point in section.groups if point.values.get(ALPHA) != 0]
+    chosen = {id(point) for points in (without_penalty, others) for point in spread_evenly(points, MAX_SENTENCES)}
+    some = [point for point in section.groups if id(point) in chosen]
     sentences = [
         f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_known_values(section, point))
         for point in some

@@ -94,8 +94,8 @@ def objective(config: Config) -> Objective:
     """
     act = activation(config)
     if config.complement == "output" and not properties_of(act).monotone:
-        needs = f"needs a monotone activation, and {type(act).__name__} is not"
-        raise ConfigError(f"complement=output: {needs}; choose complement=input or complement=slope")
+        why = "is not monotone, so complement=output is not defined for it"
+        raise ConfigError(f"act={config.act.name}: {why}; choose complement=input or complement=slope")
     try:
         complement = Complement(act, config.complement, config.eps)
     except ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -14,6 +15,7 @@ from satae.config.option_types import Width, Widths
 from satae.config.registry import ARCHITECTURES
 from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, MakeActivation, TiedDense
 
+SMALLEST_SIDE: Final = 8  # pixels of square images that have likely been saved as vectors
 RELU_DECODER_SCALE: Final = 0.1  # factor on the last decoder weights behind a convolutional relu code
 
 
@@ -97,8 +99,9 @@ def conv(
 def _conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> list[tuple[int, int]]:
     """The height and width of the input and of each convolution's output."""
     if len(shape) != 3:
+        images = f", such as {likely[1]}" if len(shape) == 1 and (likely := likely_images(shape[0])) else ""
         raise ValueError(
-            f"needs images (C, H, W), but the inputs are {tuple(shape)}; choose mlp, or give the data as images"
+            f"needs images (C, H, W), but the inputs are {tuple(shape)}; choose mlp, or give the data as images{images}"
         )
     if not channels:
         raise ValueError("channels=[]: give at least one number of channels, for example [32]")
@@ -113,6 +116,20 @@ def _conv_sides(shape: Sequence[int], channels: Sequence[int], kernel: int, stri
             )
         sides.append(((height + 2 * pad - kernel) // stride + 1, (width + 2 * pad - kernel) // stride + 1))
     return sides
+
+
+def likely_images(columns: int) -> tuple[str, str] | None:
+    """The size of square images that have been saved as vectors, and the remedy; None if no square has so many numbers.
+
+    Args:
+        columns: of the vectors.
+    """
+    for depth, last in ((1, ""), (3, "; of 3 at the end, if the colors of a pixel lie together")):
+        side = math.isqrt(columns // depth)
+        if side >= SMALLEST_SIDE and depth * side**2 == columns:
+            channels = "3, " if depth == 3 else ""
+            return f"{side}x{side}{' in color' if last else ''}", f"x.reshape(-1, {channels}{side}, {side}){last}"
+    return None
 
 
 def unread_fraction(shape: Sequence[int], channels: Sequence[int], kernel: int, stride: int) -> float:
