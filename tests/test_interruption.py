@@ -287,6 +287,46 @@ def test_an_interrupt_that_becomes_a_panic_ends_the_program_in_one_line(tmp_path
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "satae-train: interrupted (SIGTERM)\n")
 
 
+AFTER_TRAINING = """
+import signal, sys, time
+from satae.{module} import {function} as original
+import satae.{module} as module
+from satae.train import main
+
+def interrupting(*given, **more):
+    signal.raise_signal(signal.SIGINT)
+    {again}
+    return original(*given, **more)
+
+module.{function} = interrupting
+sys.exit(main())
+"""
+TWICE = "time.sleep(0.6); signal.raise_signal(signal.SIGINT)"
+REPORT = "write the report with: satae-report outputs/first"
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "again", "words", "line"),
+    [
+        ("page.writing", "write_report", "", ("sweep=first", "seed=0,1"), f"all 2 runs have ended; {REPORT}"),
+        ("page.writing", "write_report", TWICE, ("sweep=first", "seed=0,1"), f"all 2 runs have ended; {REPORT}"),
+        ("plots.pictures", "save", "", ("sweep=first", "seed=7"), f"the run has ended; {REPORT}"),
+        ("plots.pictures", "save", "", (), "the run has ended"),
+    ],
+)
+def test_control_c_after_the_last_epoch_says_that_all_runs_have_ended(tmp_path, module, function, again, words, line):
+    code = AFTER_TRAINING.format(module=module, function=function, again=again)
+    done = _run(tmp_path, code, *TINY, *words)
+    end = "ended at once" if again else "interrupted"
+    assert (done.returncode, done.stderr) == (130, f"satae-train: {end}; {line}\n")
+
+
+def test_control_c_before_the_last_run_does_not_say_that_all_runs_have_ended(tmp_path):
+    code = AFTER_TRAINING.format(module="plots.pictures", function="save", again="")
+    done = _run(tmp_path, code, *TINY, "sweep=first", "seed=0,1")
+    assert (done.returncode, done.stderr) == (130, "satae-train: interrupted\n")
+
+
 WORKERS = ("-m", "seed=0,1", "hydra/launcher=joblib")
 
 

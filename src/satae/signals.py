@@ -117,20 +117,25 @@ def handle_signals(last_words: str, at_hangup: Callable[[], object] | None = Non
 
 
 @contextmanager
-def hold_signals() -> Iterator[None]:
+def hold_signals(last_words: str = "") -> Iterator[None]:
     """Hold signals back until the context ends; :func:`pending_signal` returns one that arrived meanwhile.
 
     An interrupt inside a callback of torch or a finalizer becomes another error, or is lost.
 
+    Args:
+        last_words: printed instead of those of :func:`handle_signals` when the program ends at once.
+
     Raises:
         Interrupted: at the end, if a signal was held back.
     """
-    before = _State.pending
+    before, usual_words = _State.pending, _State.last_words
+    _State.last_words = last_words or usual_words
     _State.holds += 1
     try:
         yield
     finally:
         _State.holds -= 1
+        _State.last_words = usual_words
     if _State.pending is not None and before is None and not _State.holds:
         raise Interrupted(_State.pending)
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -79,8 +80,10 @@ def test_the_program_measures_all_parts_of_a_run(measured_digits):
         "TensorBoard  tensorboard --logdir run",
         "page         satae-report run",
     ]
-    assert "digits, mlp, sigmoid, alpha 0.1, gaussian noise; weights " in outcome.out
-    assert "; 100 inputs of the test split, seed 0\n" in outcome.out
+    name, measured = outcome.out.splitlines()[:2]
+    assert name == "run: digits, mlp, sigmoid, alpha 0.1, gaussian noise"
+    assert re.fullmatch(r"  weights [0-9a-f]{12} at step \d+; 100 test inputs, seed 0", measured)
+    assert len(measured.replace("step ", "step 9,999,99").replace("100", "10,000")) <= 80
     assert [line for line in outcome.out.splitlines() if line in PARTS] == [*PARTS]
     left = {name for name in files(run / "evaluation") if not name.startswith(("events.", ".lock"))}
     assert left == {
@@ -376,8 +379,8 @@ def test_a_sweep_prints_a_line_for_each_run_and_part_and_a_table_at_the_end(tmp_
     names = sorted(path.name for path in sweep.glob("alpha=*"))
     told = {name: read(sweep / name / "evaluation" / "denoising.json")["headline"]["fvu"] for name in names}
     lines = outcome.out.splitlines()
-    assert [line for line in lines if line.startswith("  denoising     fvu ")] == lines[1:8:2]
-    assert [line.partition(":")[0] for line in lines[:8:2]] == [f"outputs/first/{name}" for name in names]
+    assert [line for line in lines if line.startswith("  denoising     fvu ")] == lines[2:12:3]
+    assert [line.partition(":")[0] for line in lines[:12:3]] == [f"outputs/first/{name}" for name in names]
     assert lines[-4].startswith("results      evaluation/ in each run")
     assert lines[-2:] == ["TensorBoard  tensorboard --logdir outputs", "page         satae-report outputs/first"]
     rows = table(outcome.out, "alpha")

@@ -321,12 +321,21 @@ def test_failed_runs_alone_give_a_report_without_figures(tmp_path):
     assert page.all("svg") == page.all("img") == []
 
 
+def test_only_the_report_of_a_single_run_says_what_was_trained_and_shows_pictures_side_by_side(tmp_path, page):
+    made.whole(tmp_path / "run")
+    single = Page(write_report([tmp_path / "run"]))
+    for shown, is_single in ((single, True), (page, False)):
+        assert ("Trained: data digits" in shown.seen()) == is_single
+        assert any(of.get("class") == "galleries" for of in shown.all("div")) == is_single
+
+
 def test_a_single_run_gets_a_report_in_its_own_folder(tmp_path):
     run = made.whole(tmp_path / "run")
     assert write_report([run]) == run / "report" / "index.html"
     page = Page(run / "report" / "index.html")
     seen = page.seen()
     assert "1 run: finished." in seen
+    assert "Trained: data digits, activation relu, alpha 0.1, gaussian noise of 0.3, epochs 2." in seen
     assert "A single run says nothing about other seeds" in seen
     assert "all runs" not in seen
     assert "of each configuration" not in seen

@@ -24,12 +24,13 @@ from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
 from satae.config.schema import all_path_options, check_changes, flatten, key_of, with_absolute_paths
 from satae.errors import DIVERGED, FAULT, OK, ConfigError
-from satae.launchers.base import Launcher, WorkerKilledError
+from satae.launchers.base import Launcher, WorkerKilledError, run_status
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
 from satae.messages import count_words, one_line, quote_word, reason
 from satae.runs import own_files
 from satae.runs.layout import (
     CONFIG_FILE,
+    FAILED,
     FINISHED,
     MULTIRUN_FILE,
     RECORD_FILE,
@@ -184,11 +185,27 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
                 yield launcher, left
             raise_pending()
         except BaseException as error:
-            with hold_signals():
+            done = _describe_end(plan)
+            with hold_signals(f"{jobs.PROGRAM}: ended at once{done}" if done else ""):
                 _close(plan, error)
+            if isinstance(error, Interrupted) and done:
+                raise Interrupted(error.number, done) from None
             raise
-        with hold_signals():
-            _close(plan, None)
+        done = _describe_end(plan)
+        try:
+            with hold_signals(f"{jobs.PROGRAM}: ended at once{done}" if done else ""):
+                _close(plan, None)
+        except Interrupted as error:
+            raise Interrupted(error.number, done) from None
+
+
+def _describe_end(plan: Plan) -> str:
+    """What an interrupt after the last run leaves to do, as the end of a line; empty if a run has not ended."""
+    if any(run_status(job.directory) not in (FINISHED, FAILED) for job in plan.jobs):
+        return ""
+    ended = f"all {len(plan.jobs)} runs have ended" if len(plan.jobs) > 1 else "the run has ended"
+    report = f"; write the report with: satae-report {quote_word(shorten(plan.sweep))}" if plan.sweep else ""
+    return f"; {ended}{report}"
 
 
 def overall_exit_code(plan: Plan) -> int:

@@ -123,13 +123,15 @@ def _evaluate_run(
     keys = {name: {"part": name, **shared, name: chosen.parts[name].options, **origin} for name in parts}
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
-    on = f"{count_words(len(subject.x), 'input')} of the {chosen.split} split, seed {chosen.seed}"
+    inputs = "test input" if chosen.split == "test" else "validation input"
+    on = f"{count_words(len(subject.x), inputs)}, seed {chosen.seed}"
     missing = {name: part.find_missing(subject) for name, part in parts.items()}
     for name, part in parts.items():
         if "" in missing[name] and not chosen.is_all:
             track: Any = iter  # nothing can be measured: it is quick
             _check_measured(name, part.measure(subject, track), chosen)
-    printer.print_line(f"{_describe_run(trained, weights)}; {on}")
+    for line in _describe_run(trained, weights, on):
+        printer.print_line(line)
     for line in _describe_missing(missing):
         if line not in said:
             printer.print_line(f"left out: {line}")
@@ -200,12 +202,14 @@ def _describe_missing(missing: Mapping[str, Mapping[str, str]]) -> list[str]:
     return [f"{', '.join(whats)}: {why}" for why, whats in by_reason.items()]
 
 
-def _describe_run(run: TrainedRun, weights: str) -> str:
+def _describe_run(run: TrainedRun, weights: str, on: str) -> list[str]:
+    """Two lines that name a run, its weights and the inputs; each fits into 80 letters unless a name is long."""
     config, kind = run.config, "best weights" if run.best else "weights"
     status = read_record(run.directory)["status"]
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
     noise = "no" if config.noise.name == "none" else config.noise.name
-    return (
+    return [
         f"{show_path(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
-        f" {config.alpha:g}, {noise} noise; {kind} {weights[:12]} at step {run.state.step:,}{more}"
-    )
+        f" {config.alpha:g}, {noise} noise{more}",
+        f"  {kind} {weights[:12]} at step {run.state.step:,}; {on}",
+    ]

@@ -38,6 +38,24 @@ def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
     return f"{text} {waiting_text(waiting, waiting + started)}." if waiting else text
 
 
+def trained_model(run: RunResult) -> str:
+    """What was trained, in a line: the chosen options that matter most, as far as the run's configuration has them."""
+    known = {key: shorten_value(value) for key, value in run.choices.items() if value is not None}
+    widths = f" with widths {known['arch.widths']}" if "arch.widths" in known else ""
+    level = f" of {known['noise.level']}" if "noise.level" in known else ""
+    noise = "no" if known.get("noise") == "none" else known.get("noise", "").replace("_", " ")
+    parts = {
+        "data": f"data {known.get('data')}",
+        "arch": f"architecture {known.get('arch')}{widths}",
+        "act": f"activation {known.get('act')}",
+        "alpha": f"alpha {known.get('alpha')}",
+        "noise": f"{noise} noise{level}",
+        "epochs": f"epochs {known.get('epochs')}",
+    }
+    texts = [text for key, text in parts.items() if key in known]
+    return f"Trained: {', '.join(texts)}." if texts else ""
+
+
 def varied_options(runs: Sequence[RunResult], axes: Sequence[str]) -> str:
     """In which options the runs differ."""
     if not axes:

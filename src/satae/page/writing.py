@@ -138,6 +138,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         title=shorten_value(clean_text(", ".join(folder.resolve().name for folder in collection.folders)), 80),
         run_counts=findings.run_counts(collection, groups),
+        trained_model=findings.trained_model(collection.runs[0]) if is_single else "",
         varied_options=findings.varied_options(collection.runs, axes),
         summary=[*findings.summary(comparison)],
         evaluation_summary=[section_display.section_summary(one) for one in evaluated.sections if one.groups],

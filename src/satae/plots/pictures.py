@@ -50,7 +50,7 @@ def draw(
     shape = x.shape[1:]
     draws: dict[str, Callable[[], Picture]] = {}
     if is_image(shape):
-        rows = {"clean  x": x, "noisy": x_noisy, "x_hat": model(x_noisy)}
+        rows = {"clean input": x, "noisy input": x_noisy, "reconstruction of the noisy input": model(x_noisy)}
         draws["reconstructions"] = lambda: Picture.encode(draw_sheet(rows, span))
     if (in_encoder := encoder_weights(model, shape)) is not None:
         draws["encoder_filters"] = lambda: Picture.encode(draw_filters(in_encoder, "first encoder layer"))

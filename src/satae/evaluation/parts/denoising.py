@@ -265,11 +265,12 @@ def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Map
         ]
         draws["curves"] = lambda: draw_picture(panels, len(kinds))
     if is_image(subject.data.shape):
-        images = {"clean  x": subject.x, "x_hat  of the clean x": subject.model(subject.x[:8])}
+        images = {"clean input": subject.x, "reconstruction of the clean input": subject.model(subject.x[:8])}
         for kind, rows in kinds.items():
             level = next((row for row in rows if row["seen"] == "level"), rows[len(rows) // 2]).number("level")
             x_noisy = add_noise(subject, NoiseLevel(kind, level))[:8]
-            images |= {f"{kind} {level:g}": x_noisy, f"x_hat  of {kind} {level:g}": subject.model(x_noisy)}
+            name = f"{_kind_title(kind)}, {level:g}"
+            images |= {f"input with {name}": x_noisy, f"reconstruction, {name}": subject.model(x_noisy)}
         draws["reconstructions"] = lambda: Picture.encode(draw_sheet(images, subject.data.span))
     return draw_each(draws)
 
