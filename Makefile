@@ -14,7 +14,7 @@ LOWEST_TESTS ?= tests/cli tests/data tests/launchers tests/loggers tests/page te
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow install-ray test-ray install-lowest test-lowest bench growth report-bench launchers export-gap control soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow install-ray test-ray install-lowest test-lowest bench bench-eval growth report-bench launchers export-gap control soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ $(PEERS_READY): benchmarks/peers.txt
 
 bench: $(READY) $(PEERS_READY) ## Time satae-train beside its peers, about 25 minutes: make bench ARGS="--quick"
 	$(BIN)/python -m benchmarks.compare --peers-python $(PEERS)/bin/python $(ARGS)
+
+bench-eval: $(READY) ## Time the attacks of satae-eval beside AutoAttack and foolbox: make bench-eval ARGS="--quick"
+	$(BIN)/python -m benchmarks.evaluation $(ARGS)
 
 growth: $(READY) ## How time and memory grow with data, network, batch and runs, about 5 minutes
 	$(BIN)/python -m benchmarks.growth $(ARGS)

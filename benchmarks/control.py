@@ -16,10 +16,11 @@ from benchmarks.soak import PROGRAM
 from satae import evaluate
 from satae.evaluation import baselines
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import Pipeline, load_classifier
+from satae.evaluation.baselines import load_classifier
 from satae.evaluation.part import ALONE
 from satae.evaluation.parts.defence_measure import grey_radius
 from satae.evaluation.result import Cell
+from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients, steepen_activations

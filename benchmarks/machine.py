@@ -7,7 +7,9 @@ import platform
 import resource
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -88,6 +90,23 @@ def run(
     ours = (usage.ru_utime + usage.ru_stime + _own() - used) * os.sysconf("SC_CLK_TCK")
     found = quiet(before, _look(), ours)
     return Ran(process.returncode, wall, usage.ru_maxrss / 1e3, waiting if waiting.disturbed else found)
+
+
+@dataclass
+class Watch:
+    """The time of a block of this process, and who else used the machine meanwhile."""
+
+    wall_s: float = 0.0
+    quiet: Quiet = Quiet(0, 0)  # noqa: RUF009 - a NamedTuple
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Time the block."""
+    watch, before, used, start = Watch(), _look(), _own(), time.perf_counter()
+    yield watch
+    watch.wall_s = time.perf_counter() - start
+    watch.quiet = quiet(before, _look(), (_own() - used) * os.sysconf("SC_CLK_TCK"))
 
 
 def settle(look: Callable[[], Quiet], patience: float) -> Quiet:

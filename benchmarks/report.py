@@ -112,12 +112,13 @@ def _disturbance(measurements: Sequence[Measurement]) -> str:
 def _by_tool(measurements: list[Measurement], workloads: Sequence[str], figure: str, form: str) -> str:
     shown = [name for name in workloads if any(m.workload == name and figure in m.figures for m in measurements)]
     tools = dict.fromkeys(tool for name in shown for tool in PLAN[name])
-    cells = {tool: [_cell(Quantity(name, tool, figure), measurements, form) for name in shown] for tool in tools}
+    cells = {tool: [cell(Quantity(name, tool, figure), measurements, form) for name in shown] for tool in tools}
     rows = [[tool, *row] for tool, row in cells.items() if any(row)]
     return table(["tool", *shown], rows) if rows else ""
 
 
-def _cell(quantity: Quantity, measurements: list[Measurement], form: str) -> str:
+def cell(quantity: Quantity, measurements: list[Measurement], form: str) -> str:
+    """The median of a quantity and its range."""
     values = [m.figures[quantity.figure] for m in quantity.among(measurements) if not m.failed]
     if not values:
         return ""
@@ -144,7 +145,7 @@ def _further(measurements: list[Measurement]) -> str:
             "{:.2f}",
         ),
     }
-    cells = [[name, _cell(quantity, measurements, form)] for name, (quantity, form) in quantities.items()]
+    cells = [[name, cell(quantity, measurements, form)] for name, (quantity, form) in quantities.items()]
     found = [row for row in cells if row[1]]
     failed = [f"- {m.workload} {m.tool}, alternation {m.alternation + 1}: {m.failed}" for m in measurements if m.failed]
     further = "## Further\n\n" + table(["", "median (min to max)"], found) if found else ""

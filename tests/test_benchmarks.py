@@ -13,6 +13,7 @@ from program import ROOT, TINY
 
 from benchmarks import (
     compare,
+    evaluation,
     export_gap,
     growth,
     launchers,
@@ -33,6 +34,8 @@ from benchmarks.side_costs import Clocks, clocked
 from benchmarks.validity import losses_differ, refusals
 from benchmarks.workloads import WORKLOADS, gemm_flops, sizes, steps
 from satae.export import TOLERANCE
+from satae.robustness.attack_suite import Budget
+from satae.robustness.norm_ball import NormBall
 from satae.training import checkpoint
 from satae.training.checkpoint import checkpoint_path
 
@@ -357,3 +360,34 @@ def test_the_export_gap_is_measured(tmp_path):
     tiny = [word for word in TINY if word not in ("epochs=2", "threads=1")]  # every run of the benchmark has them
     run = export_gap.train(tmp_path, "gelu", tiny)  # gelu has no output reading
     assert 0 <= export_gap.export_difference(run, "torch_export") < TOLERANCE
+
+
+def test_passes_are_counted_by_examples_with_and_without_gradient():
+    model, x, y = torch.nn.Linear(3, 2), torch.rand(8, 3), torch.zeros(8, dtype=torch.long)
+
+    def attack(counted, x, y):
+        with torch.no_grad():
+            counted(x.requires_grad_())
+        counted(x[:4])
+        counted(x.detach()[:2])
+
+    figures = evaluation.measure("some", "pass", 0, model, attack, x, y).figures
+    assert (figures["forward"], figures["both"]) == (10 / 8, 4 / 8)
+    assert figures["multiple"] > 0
+
+
+@pytest.mark.parametrize(("peer", "ours"), evaluation.PEERS.items())
+def test_an_attack_and_its_peer_make_the_same_number_of_passes(peer, ours):
+    pytest.importorskip("pyautoattack")
+    pytest.importorskip("foolbox")
+    plan = evaluation.Plan(4, (), Budget(steps=7, restarts=2, queries=20), 1, ())
+    passes = evaluation.attack_passes(plan, NormBall("linf", 1e-4))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 10), torch.nn.ReLU(), torch.nn.Linear(10, 10))
+    x = torch.rand(4, 1, 4, 4)
+    y = model(x).argmax(dim=1)
+    made = []
+    for name in (peer, ours):
+        counted = evaluation.CountedModel(model)
+        passes[name](counted, x, y)
+        made.append((counted.forward_only + counted.with_gradient) / len(x))
+    assert made[0] == pytest.approx(made[1], abs=5)  # the clean inputs, and the points at the ends

@@ -21,9 +21,9 @@ from satae.data.dataset import Split
 from satae.data.local_files import cache_folder
 from satae.evaluation import attack_runner, baselines
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import Pipeline
 from satae.evaluation.parts import defence_measure
 from satae.evaluation.parts.defence_measure import grey_radius
+from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.runner import build_part
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
@@ -218,7 +218,7 @@ def test_the_grey_radius_is_half_the_range_for_data_inside_it(run):
     for norm in ("linf", "l2"):
         ball = outside.norm_ball(norm, grey_radius(outside, norm))
         grey = torch.full_like(outside.x, sum(subject.data.span) / 2)
-        torch.testing.assert_close(ball.project(grey, outside.x), grey, rtol=0, atol=1e-5)
+        torch.testing.assert_close(ball.around(outside.x).project(grey), grey, rtol=0, atol=1e-5)
 
 
 PLAN = AttackSettings("linf", Budget(3, 1, 5), (10.0,))

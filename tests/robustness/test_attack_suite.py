@@ -46,6 +46,23 @@ def test_a_surrogate_names_its_exact_attack():
             assert exact.kind == "exact"
 
 
+def test_the_doubled_restarts_are_only_those_that_the_exact_attack_has_not_made():
+    x, y = inputs(3)
+    starts = {}
+    for name in ("apgd-margin", "apgd-margin-restarts"):
+        seen = starts[name] = []
+
+        def victim(points, seen=seen):
+            seen.append(points.detach().clone())
+            return torch.nn.functional.one_hot(y, 10) + 0 * points.flatten(1).sum(1, keepdim=True)
+
+        attacks = {attack.name: attack for attack in suite(victim, 10, Budget(steps=1, restarts=2, queries=1))}
+        attacks[name].run(x, y, NormBall("linf", 0.1), streams(3))
+    first, second = starts["apgd-margin"], starts["apgd-margin-restarts"]
+    assert len(first) == len(second) == 5  # the inputs, and two points of each restart
+    assert not any(torch.equal(one, other) for one in first[1:] for other in second[1:])
+
+
 def _installed():
     return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
 

@@ -54,7 +54,7 @@ def test_square_nearly_reaches_the_optimum_of_a_linear_model(norm):
 
 def test_windows_cut_and_paste_inside_their_mask():
     image = torch.rand(6, 2, 5, 7)
-    windows = Windows.draw(streams(6), (2, 3), image, 0)
+    windows = Windows.draw(streams(6).uniform(0, (2,)), (2, 3), image)
     inside = windows.cut(image)
     assert inside.shape == (6, 2, 2, 3)
     torch.testing.assert_close(inside.sum(dim=(2, 3)), (image * windows.mask()).sum(dim=(2, 3)))
@@ -64,7 +64,7 @@ def test_windows_cut_and_paste_inside_their_mask():
 
 def test_windows_have_the_requested_size_and_reach_every_place():
     image = torch.zeros(2000, 1, 6, 6)
-    windows = Windows.draw(streams(2000), (2, 2), image, 0)
+    windows = Windows.draw(streams(2000).uniform(0, (2,)), (2, 2), image)
     assert (windows.mask().sum(dim=(1, 2, 3)) == 4).all()
     assert {*windows.top.tolist()} == {*windows.left.tolist()} == {0, 1, 2, 3, 4}
     assert window_sides(torch.zeros(1, 3, 8, 8), 0.25) == (4, 4)

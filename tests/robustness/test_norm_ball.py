@@ -24,15 +24,15 @@ def assert_inside(points, around, ball):
 @given(balls, st.floats(0, 10))
 def test_a_projected_point_is_in_the_ball_and_projecting_again_changes_nothing(ball, size):
     x = inputs(ball)
-    points = ball.project(x + size * torch.randn_like(x), x)
+    points = ball.around(x).project(x + size * torch.randn_like(x))
     assert_inside(points, x, ball)
-    torch.testing.assert_close(ball.project(points, x), points, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ball.around(x).project(points), points, rtol=1e-5, atol=1e-6)
 
 
 @given(balls)
 def test_random_starts_are_in_the_ball_and_differ(ball):
     x = inputs(ball)
-    first, second = (ball.random_start(x, streams(20), count) for count in (0, 1))
+    first, second = (ball.around(x).random_start(streams(20), count) for count in (0, 1))
     assert_inside(first, x, ball)
     assert ball.epsilon < 1e-3 or not torch.equal(first, second)
 
@@ -41,7 +41,7 @@ def test_random_starts_are_in_the_ball_and_differ(ball):
 def test_random_starts_are_uniform_over_the_ball(norm):
     ball = NormBall(norm, 1.0, -9.0, 9.0)
     x = torch.zeros(4000, 3)
-    radii = ball.distance(ball.random_start(x, streams(4000), 0), x)
+    radii = ball.distance(ball.around(x).random_start(streams(4000), 0), x)
     assert abs((radii < 0.5).float().mean() - 0.5**3) < 0.02
 
 
@@ -49,7 +49,7 @@ def test_random_starts_are_uniform_over_the_ball(norm):
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e-42])
 def test_a_step_follows_the_steepest_ascent_of_a_linear_function(norm, scale):
     ball, gradient = NormBall(norm, 1.0, -9.0, 9.0), torch.tensor([[3.0, -4.0, 0.0]])
-    step = ball.ascend(torch.zeros(1, 3), gradient * scale, 0.5, torch.zeros(1, 3))
+    step = ball.around(torch.zeros(1, 3)).ascend(torch.zeros(1, 3), gradient * scale, 0.5)
     steepest = {"linf": [0.5, -0.5, 0.0], "l2": [0.3, -0.4, 0.0]}
     torch.testing.assert_close(step, torch.tensor([steepest[norm]]), rtol=1e-2, atol=1e-3)
 
@@ -116,11 +116,21 @@ def test_uniform_numbers_are_uniform():
     assert abs(torch.corrcoef(torch.stack([found[:-1].flatten(), found[1:].flatten()]))[0, 1]) < 0.02
 
 
-def test_normal_signs_and_integers_have_their_distributions():
+def test_normal_signs_and_coarse_numbers_have_their_distributions():
     streams = RandomStreams.for_examples(2, torch.arange(1000))
     normal = streams.normal(0, (50,))
     assert abs(normal.mean()) < 0.02
     assert abs(normal.std() - 1) < 0.02
     assert abs((normal.abs() > 1.959964).float().mean() - 0.05) < 0.005
     assert {*streams.signs(1, (3,)).flatten().tolist()} == {-1.0, 1.0}
-    assert {*streams.integers(4, 2).tolist()} == {0, 1, 2, 3}
+    coarse = streams.coarse(2, (50,))
+    assert abs(coarse.mean()) < 0.02
+    assert abs(coarse.square().mean() - 1 / 3) < 0.01
+    assert 0 < coarse.abs().min() < coarse.abs().max() < 1
+    assert len(coarse.unique()) > 30_000
+
+
+def test_several_counts_give_the_numbers_of_each():
+    streams = RandomStreams.for_examples(2, torch.arange(5))
+    found = streams.uniform(torch.tensor([4, 9]), (2, 3))
+    assert torch.equal(found, torch.stack([streams.uniform(4, (2, 3)), streams.uniform(9, (2, 3))], dim=1))

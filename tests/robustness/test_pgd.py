@@ -188,7 +188,7 @@ def test_apgd_follows_the_papers_algorithm():
 
     apgd(Watched(), x, torch.zeros(4, dtype=torch.long), ball, streams(4), loss=margin, steps=steps)
     walked = [points for points in walked if len(points) == 4][1:]  # the first call is of the inputs themselves
-    starts = ball.random_start(x, streams(4), 0)
+    starts = ball.around(x).random_start(streams(4), 0)
     for i in range(4):
         points, size = by_the_book(x[i], starts[i], ball.epsilon, steps)
         assert size < 2 * ball.epsilon
@@ -198,3 +198,21 @@ def test_apgd_follows_the_papers_algorithm():
         mine = [walked[k][i] for k in range(steps + 1) if k not in apgd_checkpoints(steps)]
         torch.testing.assert_close(torch.stack(mine), torch.stack(told), rtol=0, atol=1e-12)
     assert len(walked) == steps + 1
+
+
+def test_pgd_leaves_a_plateau_on_which_a_short_step_would_stay():
+    def terrace(x):  # its gradient leads to a low hill at .25; the high one at .8 lies behind a valley
+        height = torch.exp(-(((x - 0.25) / 0.1) ** 2)) + 3 * torch.exp(-(((x - 0.8) / 0.2) ** 2))
+        return torch.cat([torch.full_like(x, 2.0), height], dim=1)
+
+    x = torch.zeros(50, 1)
+    assert pgd(terrace, x, torch.zeros(50, dtype=torch.long), NormBall("linf", 1.0), streams(50)).fooled.all()
+
+
+def test_pgd_passes_over_gradients_that_are_not_finite():
+    def broken(x):  # the derivative by the first value is 0 times infinity
+        return torch.stack([0.5 - x[:, 1], (0 * x[:, 0]).abs().sqrt()], dim=1)
+
+    x, ball = torch.zeros(4, 2), NormBall("linf", 1.0, -1.0, 1.0)
+    assert not loss_gradient(broken, x, torch.zeros(4, dtype=torch.long), margin).gradient.isfinite().all()
+    assert pgd(broken, x, torch.zeros(4, dtype=torch.long), ball, streams(4)).fooled.all()

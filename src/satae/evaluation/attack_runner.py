@@ -18,7 +18,8 @@ from torch import Tensor
 
 from satae import atomic_write
 from satae.data.local_files import cache_folder
-from satae.evaluation.baselines import CACHE_FOLDER, Pipeline
+from satae.evaluation.baselines import CACHE_FOLDER
+from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
 from satae.robustness.active_test import PlantedOutcome, active_test
@@ -122,7 +123,7 @@ class AttackRunner:
             logits = subject.map_batches(model, subject.x)
             self.no_gradient = subject.map_batches(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
             streams = RandomStreams.for_examples(subject.seed, self._numbers)
-            anywhere = subject.norm_ball("linf", 1.0).random_start(subject.x, streams, 0)
+            anywhere = subject.norm_ball("linf", 1.0).around(subject.x).random_start(streams, 0)
             answers = torch.cat([logits, subject.map_batches(model, anywhere)])
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         self.is_constant = bool((answers.amax(dim=0) - answers.amin(dim=0)).max() <= ROUNDING * answers.abs().max())

@@ -1,4 +1,4 @@
-"""The models that an evaluation trains to compare with, and the pipelines that it attacks.
+"""The models that an evaluation trains to compare with.
 
 Each model is trained once and stored under a name that depends on everything it follows from.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -195,9 +195,13 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("std", torch.ones((shape[0], 1, 1) if len(shape) == 3 else shape))
 
+    def standardize(self, x: Tensor) -> Tensor:
+        """(x - mean) / std."""
+        return (x - self.mean).div_(self.std)
+
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
-        logits: Tensor = self.layers((x - self.mean) / self.std)
+        logits: Tensor = self.layers(self.standardize(x))
         return logits
 
 
@@ -305,30 +309,3 @@ def _train_once(kind: str, made_of: dict[str, Any], make: Callable[[Path], None]
         return make_once(file, make)
     except ValueError as error:
         raise ConfigError(first_line(error)) from None
-
-
-# Pipelines under attack
-
-
-class Pipeline(NamedTuple):
-    """A model under attack: a classifier alone, or behind an autoencoder. Gradients flow through all of it."""
-
-    name: str
-    model: nn.Module  # inputs (N, *shape) in the data's units -> logits (N, labels)
-    hide_gradients: Callable[[nn.Module], AbstractContextManager[Any]] = nullcontext  # changes its activations
-    hidden_how: str = ""  # names that change
-
-    @classmethod
-    def of(cls, name: str, *modules: nn.Module) -> Pipeline:
-        """Chain modules; their weights need no gradients."""
-        return cls(name, nn.Sequential(*modules).eval().requires_grad_(False))
-
-    @contextmanager
-    def as_attacked(self) -> Iterator[nn.Module]:
-        """The model as it is attacked, inside the context."""
-        with self.hide_gradients(self.model):
-            yield self.model
-
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that an attack on it depends on: structure and weights."""
-        return sha256(self.model.state_dict(), str(self.model), self.hidden_how)

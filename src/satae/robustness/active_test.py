@@ -110,18 +110,19 @@ def find_planted_points(
 
 def _guess(model: Model, x: Tensor, aim: Tensor, ball: NormBall, streams: RandomStreams) -> Tensor:
     """The largest margin at random points of the border: (N,)."""
-    best = torch.full_like(aim[:, 0], -torch.inf)
+    balls, best = ball.around(x), torch.full_like(aim[:, 0], -torch.inf)
     for guess in range(1, GUESSES + 1):
         direction = streams.normal(FIRST_DRAW + guess, x.shape[1:]).to(x.dtype)
-        best = torch.maximum(best, margin(model(ball.ascend(x, direction, ball.epsilon, x)), aim))
+        best = torch.maximum(best, margin(model(balls.ascend(x, direction, ball.epsilon)), aim))
     return best
 
 
 def _climb(model: Model, x: Tensor, aim: Tensor, ball: NormBall, streams: RandomStreams) -> Tensor:
     """The largest margin on a path that follows the gradient: (N,)."""
-    point, best = ball.random_start(x, streams, 0), torch.full_like(aim[:, 0], -torch.inf)
+    balls, best = ball.around(x), torch.full_like(aim[:, 0], -torch.inf)
+    point = balls.random_start(streams, 0)
     for step in range(STEPS + 1):
         here = loss_gradient(model, point, aim, margin)
         best = torch.maximum(best, here.value.nan_to_num(-torch.inf))
-        point = ball.ascend(point, here.gradient, 2 * ball.epsilon * (1 - step / STEPS), x)
+        point = balls.ascend(point, here.gradient, 2 * ball.epsilon * (1 - step / STEPS))
     return best

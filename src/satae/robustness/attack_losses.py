@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from satae.robustness.norm_ball import RandomStreams
+from satae.robustness.norm_ball import NormBall, RandomStreams
 
 Model = Callable[[Tensor], Tensor]  # inputs (N, *shape) in the data's range -> logits (N, classes)
 AttackLoss = Callable[[Tensor, Tensor], Tensor]  # (logits (N, classes), labels (N,)) -> (N,), to be maximized
@@ -125,29 +125,29 @@ class ActiveBatch:
     """The examples of a batch that are not fooled yet.
 
     Attributes:
-        x: inputs of the active examples (M, *shape).
+        balls: the balls around the inputs of the active examples (M).
         labels: their labels (M,).
         streams: their random numbers.
         other_classes: all classes but the label, likeliest first (M, classes - 1).
     """
 
-    def __init__(self, judge: Model, x: Tensor, labels: Tensor, streams: RandomStreams) -> None:
+    def __init__(self, judge: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams) -> None:
         """Start with the examples that the model to fool classifies correctly; the others count as fooled."""
         self.judge = judge
-        self.x, self.labels, self.streams = x.detach(), labels, streams
-        self._found = self.x.clone()
+        self.balls, self.labels, self.streams = ball.around(x.detach()), labels, streams
+        self._found = self.balls.center.clone()
         self._active = torch.arange(len(x), device=x.device)
         self._fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         with torch.no_grad():
-            logits = judge(self.x)
+            logits = judge(self.balls.center)
         self.other_classes = mask_label(logits, labels).argsort(dim=1, descending=True)[:, :-1]
-        self.remove_fooled(self.x, logits)
+        self.remove_fooled(self.balls.center, logits)
 
     def __len__(self) -> int:
         return len(self._active)
 
     @torch.no_grad()
-    def remove_fooled(self, points: Tensor, logits: Tensor | None = None) -> Tensor:
+    def remove_fooled(self, points: Tensor, logits: Tensor | None = None) -> Tensor | None:
         """Record and remove the examples whose point fools the model.
 
         Args:
@@ -155,15 +155,18 @@ class ActiveBatch:
             logits: of the judge at these points, if they are known.
 
         Returns:
-            Which examples stay active: booleans (M,).
+            The numbers of those that stay active, for ``select_examples``; None if all do.
         """
-        if not len(self):
-            return torch.ones(0, dtype=torch.bool, device=points.device)
-        fooled = is_fooled(self.judge(points) if logits is None else logits, self.labels)
+        answers = self.judge(points) if logits is None and len(self) else logits
+        if answers is None:
+            return None
+        fooled = is_fooled(answers, self.labels)
+        if not fooled.any():
+            return None
         removed = self._active[fooled]
         self._found[removed], self._fooled[removed] = points[fooled], True
-        stay = ~fooled
-        self.x, self.labels, self.streams = self.x[stay], self.labels[stay], self.streams[stay]
+        stay = (~fooled).nonzero()[:, 0]
+        self.balls, self.labels, self.streams = self.balls[stay], self.labels[stay], self.streams[stay]
         self.other_classes, self._active = self.other_classes[stay], self._active[stay]
         return stay
 
@@ -172,6 +175,6 @@ class ActiveBatch:
         return AttackResult(self._found, self._fooled)
 
 
-def select_examples(state: AttackState, stay: Tensor) -> AttackState:
+def select_examples(state: AttackState, stay: Tensor | None) -> AttackState:
     """A NamedTuple of tensors (M, ...), reduced to the examples that stay."""
-    return type(state)(*(part[stay] for part in state))
+    return state if stay is None else type(state)(*(part[stay] for part in state))

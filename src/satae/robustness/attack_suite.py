@@ -79,11 +79,12 @@ def attack_suite(
     pgds = [_pgd(victim, loss, budget) for loss in (CROSS_ENTROPY, "margin")]
     apgds = [*(_apgd(victim, loss, budget) for loss in names), _apgd(victim, ONE_TARGET_EACH, targets)]
     exact = [attack.name for attack in (*pgds, *apgds)]
-    more_steps, more_restarts = budget._replace(steps=2 * budget.steps), budget._replace(restarts=2 * budget.restarts)
+    more_steps = budget._replace(steps=2 * budget.steps)
+    more_restarts = _apgd(victim, "margin", budget._replace(restarts=2 * budget.restarts), budget.restarts)
     compared_with_exact = [
         *apgds,
         _pgd(victim, "margin", more_steps)._replace(name="pgd-margin-steps", kind="doubled"),
-        _apgd(victim, "margin", more_restarts)._replace(name="apgd-margin-restarts", kind="doubled"),
+        more_restarts._replace(name="apgd-margin-restarts", kind="doubled"),
         *(_surrogate(victim, method, t, budget) for t in temperatures for method in (_pgd, _apgd)),
         *(_transfer(victim, source, name, budget) for name, source in (sources or {}).items()),
         Attack("square", "black", partial(square, victim, queries=budget.queries)),
@@ -110,8 +111,9 @@ def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:
     return Attack(f"pgd-{loss}", "exact", run, loss)
 
 
-def _apgd(victim: Model, loss: str, budget: Budget) -> Attack:
-    run = partial(apgd, victim, loss=LOSSES.get(loss), steps=budget.steps, restarts=budget.restarts)
+def _apgd(victim: Model, loss: str, budget: Budget, first_restart: int = 0) -> Attack:
+    steps, restarts = budget.steps, budget.restarts
+    run = partial(apgd, victim, loss=LOSSES.get(loss), steps=steps, restarts=restarts, first_restart=first_restart)
     return Attack(f"apgd-{loss}", "exact", run, loss)
 
 

@@ -9,30 +9,44 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from satae.robustness.attack_losses import ActiveBatch, AttackResult, Model, margin, select_examples
-from satae.robustness.norm_ball import NormBall, RandomStreams, expand_like
+from satae.robustness.attack_losses import ActiveBatch, AttackResult, Model, is_fooled, margin, select_examples
+from satae.robustness.norm_ball import Balls, Norm, NormBall, RandomStreams
 
 FIRST_FRACTION: Final = 0.8  # share of the image that the first windows cover; it is halved nine times
 TILES_PER_SIDE: Final = 5  # tiles of the pattern from which the L_2 attack starts
 FIRST_POINT_DRAW: Final = 1 << 40  # number of the random draw of the first point; no query reaches it
+POINTS_AT_ONCE: Final = 128  # of the random search, in one pass
+DRAWS: Final[dict[Norm, int]] = {"linf": 4, "l2": 8}  # random numbers of a query of Square, for each channel
+DRAWN_AT_ONCE: Final = 50  # queries of the Square attack whose random numbers are drawn at once
 HALVING_QUERIES: Final = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # if 10,000 are allowed; arXiv 1912.00049
 
 
+@torch.no_grad()
 def random_search(
     model: Model, x: Tensor, labels: Tensor, ball: NormBall, streams: RandomStreams, *, queries: int
 ) -> AttackResult:
     """Try ``queries`` independent random points, alternately on the border of the ball and inside it."""
-    active = ActiveBatch(model, x, labels, streams)
-    for query in range(queries):
-        if not len(active):
-            break
-        if query % 2:
-            point = ball.random_start(active.x, active.streams, query)
-        else:  # a corner for L_inf, a direction for L_2
-            direction = active.streams.normal(2 * query, active.x.shape[1:]).to(x.dtype)
-            point = ball.ascend(active.x, direction, ball.epsilon, active.x)
-        active.remove_fooled(point)
+    active, query = ActiveBatch(model, x, labels, ball, streams), 0
+    while query < queries and len(active):
+        at_once = range(query, min(queries, query + max(1, POINTS_AT_ONCE // len(active))))
+        points = torch.stack([_random_point(active, count) for count in at_once])
+        logits = model(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        fooled = torch.stack([is_fooled(answers, active.labels) for answers in logits])
+        first = fooled.int().argmax(dim=0), torch.arange(len(active), device=x.device)
+        active.remove_fooled(points[first], logits[first])
+        query = at_once.stop
     return active.result()
+
+
+def _random_point(active: ActiveBatch, count: int) -> Tensor:
+    """A random point for each active example: for even counts on the border of the ball, else inside it."""
+    center, ball = active.balls.center, active.balls.ball
+    if ball.norm == "linf":
+        change = active.streams.coarse(count, center.shape[1:])
+        return active.balls.project(torch.add(center, change if count % 2 else change.sign_(), alpha=ball.epsilon))
+    if count % 2:
+        return active.balls.random_start(active.streams, count)
+    return active.balls.ascend(center, active.streams.normal(2 * count, center.shape[1:]).to(center), ball.epsilon)
 
 
 class _SquareState(NamedTuple):
@@ -40,6 +54,7 @@ class _SquareState(NamedTuple):
 
     point: Tensor  # (M, *shape), the best point so far
     value: Tensor  # (M,), its margin
+    draws: Tensor  # (M, queries, draws, channels), random numbers of the next queries
 
 
 @torch.no_grad()
@@ -51,55 +66,65 @@ def square(
     Andriushchenko et al. (2020), arXiv 1912.00049. A change is kept if it raises the margin. An input that is not an
     image (C, H, W) is treated as one row of features. After the first point, ``queries`` changes are tried.
     """
-    active = ActiveBatch(model, x, labels, streams)
+    active = ActiveBatch(model, x, labels, ball, streams)
     propose = _propose_linf if ball.norm == "linf" else _propose_l2
     first_direction = vertical_stripes if ball.norm == "linf" else tiled_bumps
     if not len(active):
         return active.result()
-    direction = first_direction(active.streams, as_image(active.x)).reshape(active.x.shape)
-    point = ball.ascend(active.x, direction, ball.epsilon, active.x)
-    state = _SquareState(point, x.new_full((len(active),), -torch.inf))
-    for query in range(queries + 1):
-        if query == 0:
-            trial = point
-        else:  # the authors' schedule for 10,000 queries, stretched
-            halvings = sum(query * 10_000 // queries > mark for mark in HALVING_QUERIES)
-            trial = propose(state.point, active, ball, query, FIRST_FRACTION * 0.5**halvings)
-        logits = model(trial)
-        value = margin(logits, active.labels)
-        better = value > state.value
-        stay = active.remove_fooled(trial, logits)
-        best = torch.where(expand_like(better, x), trial, state.point)
-        state = select_examples(_SquareState(best, torch.where(better, value, state.value)), stay)
+    direction = first_direction(active.streams, as_image(active.balls.center)).reshape(active.balls.center.shape)
+    point = active.balls.ascend(active.balls.center, direction, ball.epsilon)
+    logits = model(point)
+    state = _SquareState(point, margin(logits, active.labels), _draw(active, range(0)))
+    state = select_examples(state, active.remove_fooled(point, logits))
+    for query in range(1, queries + 1):
         if not len(active):
             break
+        if (place := (query - 1) % DRAWN_AT_ONCE) == 0:
+            draws = _draw(active, range(query, min(query + DRAWN_AT_ONCE, queries + 1)))
+            state = state._replace(draws=draws)
+        halvings = sum(query * 10_000 // queries > mark for mark in HALVING_QUERIES)  # the authors' schedule, stretched
+        trial = propose(state.point, active.balls, state.draws[:, place], FIRST_FRACTION * 0.5**halvings)
+        logits = model(trial)
+        value = margin(logits, active.labels)
+        (better,) = (value > state.value).nonzero(as_tuple=True)
+        for best, now in ((state.point, trial), (state.value, value)):
+            best.index_copy_(0, better, now[better])
+        state = select_examples(state, active.remove_fooled(trial, logits))
     return active.result()
 
 
-def _propose_linf(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, fraction: float) -> Tensor:
+def _draw(active: ActiveBatch, queries: range) -> Tensor:
+    """The random numbers of some queries: (M, queries, draws, channels)."""
+    draws = DRAWS[active.balls.ball.norm]
+    counts = torch.arange(draws * queries.start, draws * queries.stop, device=active.labels.device)
+    channels = as_image(active.balls.center).shape[1]
+    return active.streams.uniform(counts, (channels,)).view(len(active), len(queries), draws, channels)
+
+
+def _propose_linf(point: Tensor, balls: Balls, draws: Tensor, fraction: float) -> Tensor:
     """Move one window to the border of the ball, each channel up or down."""
     image = as_image(point)
-    window = Windows.draw(active.streams, window_sides(image, fraction), image, 4 * query)
-    signs = active.streams.signs(4 * query + 2, (image.shape[1], 1, 1)).to(point.dtype)
-    moved = as_image(active.x) + ball.epsilon * signs
-    return ball.project(torch.where(window.mask(), moved, image).reshape(point.shape), active.x)
+    window = Windows.draw(draws[:, :2, 0], window_sides(image, fraction), image)
+    up = draws[:, 2, :, None, None] >= 0.5
+    low, high = (window.cut(as_image(bound)) for bound in (balls.low, balls.high))  # type: ignore[arg-type]
+    return window.paste(torch.where(up, high, low), image).reshape(point.shape)
 
 
-def _propose_l2(point: Tensor, active: ActiveBatch, ball: NormBall, query: int, fraction: float) -> Tensor:
+def _propose_l2(point: Tensor, balls: Balls, draws: Tensor, fraction: float) -> Tensor:
     """Spend the distance used by a second window on a bump in the first (algorithm 3 of the paper)."""
-    change = as_image(point - active.x)
+    change, epsilon = as_image(point - balls.center), balls.ball.epsilon
     sides = window_sides(change, fraction, least=3)
-    window, other = (Windows.draw(active.streams, sides, change, 8 * query + i) for i in (0, 2))
+    window, other = (Windows.draw(draws[:, i : i + 2, 0], sides, change) for i in (0, 2))
     either = window.mask() | other.mask()
-    signs = active.streams.signs(8 * query + 4, (change.shape[1], 1, 1)).to(point.dtype)
-    transposed = active.streams.uniform(8 * query + 5) < 0.5
-    bumps = torch.stack([bump(*sides), bump(*sides[::-1]).t()]).to(change)[transposed.long()][:, None] * signs
+    signs = torch.where(draws[:, 4, :, None, None] < 0.5, -1.0, 1.0).to(change)
+    transposed = (draws[:, 5, 0] < 0.5).long()
+    bumps = torch.stack([bump(*sides), bump(*sides[::-1]).t()]).to(change)[transposed][:, None] * signs
     inside = window.cut(change)
     mixed = bumps + inside / _channel_norm(inside)
-    spare = (ball.epsilon**2 - change.square().sum(dim=(1, 2, 3), keepdim=True)).clamp_min(0) / change.shape[1]
+    spare = (epsilon**2 - change.square().sum(dim=(1, 2, 3), keepdim=True)).clamp_min(0) / change.shape[1]
     budget = ((change * either).square().sum(dim=(2, 3), keepdim=True) + spare).sqrt()
     new = window.paste(mixed / _channel_norm(mixed) * budget, torch.where(either, 0, change))
-    return ball.ascend(active.x, new.reshape(point.shape), ball.epsilon, active.x)
+    return balls.ascend(balls.center, new.reshape(point.shape), epsilon)
 
 
 def _channel_norm(change: Tensor) -> Tensor:
@@ -130,11 +155,11 @@ class Windows(NamedTuple):
     image_sides: tuple[int, int]  # height and width of the images
 
     @classmethod
-    def draw(cls, streams: RandomStreams, sides: tuple[int, int], image: Tensor, count: int) -> Windows:
-        """Draw a random place in each image; uses the random draws ``count`` and ``count`` + 1."""
-        height, width = image.shape[-2:]
-        top, left = streams.integers(height - sides[0] + 1, count), streams.integers(width - sides[1] + 1, count + 1)
-        return cls(top, left, sides, (height, width))
+    def draw(cls, numbers: Tensor, sides: tuple[int, int], image: Tensor) -> Windows:
+        """A random place in each image, from two numbers in [0, 1) for each: (N, 2)."""
+        spare = [whole - side + 1 for whole, side in zip(image.shape[-2:], sides, strict=True)]
+        top, left = (numbers.double() * torch.tensor(spare, device=numbers.device)).long().unbind(1)
+        return cls(top, left, sides, (image.shape[-2], image.shape[-1]))
 
     def mask(self) -> Tensor:
         """Which pixels lie in the window: booleans (N, 1, H, W)."""

@@ -71,14 +71,7 @@ def fade_gradients(module: nn.Module, factor: float) -> Iterator[None]:
     """
     _check_factor(factor)
 
-    def fade(act: nn.Module, f: Elementwise) -> Elementwise:
-        def function(input: Tensor) -> Tensor:
-            sloped = f(factor * input) / factor
-            return f(input.detach()) + (sloped - sloped.detach())
-
-        return function
-
-    with _replaced_activations(module, fade):
+    with _replaced_activations(module, lambda act, f: _with_backward(f, lambda z, g: _derivative(f, factor * z, g))):
         yield
 
 
@@ -114,15 +107,41 @@ def _without_inplace(act: nn.Module) -> Elementwise:
 
 def _smooth_backward(f: Elementwise, temperature: float, *, stretches: bool) -> Elementwise:
     width = temperature - 1
+    if temperature == 1:
+        return f
+    if stretches:
+        return _with_backward(f, lambda z, g: _derivative(f, z / temperature, g))
+    return _with_backward(f, lambda z, g: (f(z + width) - f(z - width)).div_(2 * width).mul_(g))
 
+
+def _derivative(f: Elementwise, z: Tensor, g: Tensor) -> Tensor:
+    """f'(z) g."""
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        (product,) = torch.autograd.grad(f(z), z, g)
+    return product
+
+
+class _ChangedBackward(torch.autograd.Function):
+    """f(z) with another backward pass: (z, gradient of the output) -> gradient of the input."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.of_input = backward
+        return f(z)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.of_input(*ctx.saved_tensors, *gradients), None, None
+
+
+def _with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Elementwise:
     def function(input: Tensor) -> Tensor:  # torch's activations name this argument so
-        if temperature == 1 or not input.requires_grad:
+        if not (input.requires_grad and torch.is_grad_enabled()):
             return f(input)
-        z = input.detach()
-        if stretches:
-            stretched = temperature * f(input / temperature)  # its derivative is f'(z / T)
-            return f(z) + (stretched - stretched.detach())
-        return f(z) + (f(z + width) - f(z - width)) / (2 * width) * (input - z)
+        f_z: Tensor = _ChangedBackward.apply(input, f, backward)  # type: ignore[no-untyped-call]
+        return f_z
 
     return function
 

@@ -72,7 +72,7 @@ def autoattack(
         )
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(MAX_TARGETS, classes - 1)
         found, _ = attack.run_standard_evaluation(unit_model.to_unit_range(x), labels, batch_size=len(x))
-    points = ball.project(unit_model.to_data_range(found), x)
+    points = ball.around(x).project(unit_model.to_data_range(found))
     with torch.no_grad():
         return AttackResult(points, model(points).argmax(dim=1) != labels)
 

@@ -45,9 +45,10 @@ def largest_change(
     with torch.no_grad():
         f_x = f(x)
     lost = ~f_x.flatten(1).isfinite().all(dim=1)
+    balls = ball.around(x)
     found = LargestChange(torch.zeros(len(x)).to(f_x), torch.zeros(len(x)).to(f_x), x.clone())
     for restart in range(restarts):
-        point = ball.random_start(x, streams, restart)
+        point = balls.random_start(streams, restart)
         for step in range(steps + 1):
             with torch.enable_grad():
                 point.requires_grad_()
@@ -63,7 +64,7 @@ def largest_change(
             )
             if step < steps:
                 size = 2 * ball.epsilon * (1 - step / steps)  # smaller and smaller, so that the path settles at a peak
-                point = ball.ascend(point, gradient, size, x)
+                point = balls.ascend(point, gradient, size)
     return found._replace(change=found.change.masked_fill(lost, nan), slope=found.slope.masked_fill(lost, nan))
 
 
