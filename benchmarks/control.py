@@ -19,8 +19,8 @@ from satae.evaluation.attack_runner import AttackRunner, AttackSettings
 from satae.evaluation.baselines import load_classifier
 from satae.evaluation.part import ALONE
 from satae.evaluation.parts.defence_measure import grey_radius
-from satae.evaluation.result import Cell
 from satae.evaluation.pipelines import Pipeline
+from satae.evaluation.result import Cell
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
 from satae.robustness.bpda import fade_gradients, steepen_activations
@@ -38,7 +38,7 @@ CONTROL_COLUMNS: Final = (
     "n",
     "gradients",
 )
-CONTROL_FACTORS: Final = (5.0, 20.0, 100.0)
+CONTROL_FACTORS: Final = (100.0, 300.0, 1000.0)
 SCALED: Final = "scaled"
 GRADIENT_HIDING: Final[Mapping[str, Callable[..., AbstractContextManager[None]]]] = {
     "faded": fade_gradients,

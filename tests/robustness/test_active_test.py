@@ -11,7 +11,7 @@ from satae.robustness.active_test import EXACT_PART, active_test, find_planted_p
 from satae.robustness.attack_losses import margin
 from satae.robustness.attack_suite import Budget, planted_point_attacks
 from satae.robustness.bpda import fade_gradients, steepen_activations, surrogate_gradients
-from satae.robustness.norm_ball import NormBall
+from satae.robustness.norm_ball import Balls, NormBall
 
 BALL = NormBall("linf", 0.3)
 BUDGET = Budget(steps=40, restarts=1, queries=0)
@@ -64,15 +64,15 @@ def test_a_crippled_suite_does_not_find_them(seed, how, monkeypatch):
         _, by_exact, _ = found(model, BUDGET._replace(steps=2))
         assert by_exact < 0.9
         return
-    was = NormBall.ascend
+    was = Balls.ascend
 
-    def crippled(ball, x, gradient, size, center):
-        return was(ball, x, *CRIPPLED[how](size, gradient)[::-1], center)
+    def crippled(balls, x, gradient, size):
+        return was(balls, x, *CRIPPLED[how](size, gradient)[::-1])
 
     def weak(attack):
         def run(*given):
             with monkeypatch.context() as patched:
-                patched.setattr(NormBall, "ascend", crippled)
+                patched.setattr(Balls, "ascend", crippled)
                 return attack.run(*given)
 
         return attack._replace(run=run)

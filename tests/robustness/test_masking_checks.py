@@ -281,6 +281,6 @@ def test_the_control_is_called_masked_and_its_level_is_found(factor):
     assert judged(control).gradients == "hidden"
     assert outcomes(control)[8] == "failed"
     level, found = (evidence.outcomes.accuracy.value for evidence in (plain, control))
-    assert control.outcomes.with_names(["pgd-margin"]).accuracy.value > level + 0.1  # the illusion
+    assert control.outcomes.with_names(["pgd-margin"]).accuracy.value > found + 0.05  # the illusion
     assert found < level + masking_checks.LEVEL_TOLERANCE
     assert abs(control.outcomes.correct.float().mean() - plain.outcomes.correct.float().mean()) < 0.03
