@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
 from program import ROOT, TINY, close_logs, files, read, replaced
 
+import satae
 from satae import signals
 from satae.config.registry import Registry
 from satae.experiment.experiment import Experiment
@@ -202,6 +204,18 @@ programs.{program}()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert f"satae.programs:{program}" in scripts.values()
+
+
+def test_a_program_can_be_ended_by_control_c_before_it_imports_anything_that_takes_time(tmp_path):
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(satae.__file__).parents[1])!r})
+import satae.programs, signal
+print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL, {{"typing", "satae.signals"}} & {{*sys.modules}})
+"""
+    command = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, **IN_THE_FOREGROUND)
+    assert (done.stdout, done.stderr) == ("True set()\n", "")
 
 
 SWALLOWED = """

@@ -9,9 +9,7 @@
 ['1']
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not from typing, whose import a Ctrl-C would end with a traceback
 if TYPE_CHECKING:
     from satae.model.activations import register as register
     from satae.model.activations import tails as tails
@@ -48,7 +46,9 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
 __all__ = [*_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module 'satae' has no attribute '{name}'; it has {', '.join(__all__)}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,8 +1,11 @@
 """The entry points of the five programs, which Ctrl-C ends without a traceback while they are still imported."""
 
-from importlib import import_module
+import signal
 
-from satae import signals
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # first, until the program handles signals
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from importlib import import_module
 
 
 def train() -> int:
@@ -31,6 +34,5 @@ def datasets() -> int:
 
 
 def _run(module: str) -> int:
-    signals.end_without_traceback()  # until the program handles signals
     code: int = import_module(module).main()
     return code
