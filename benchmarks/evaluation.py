@@ -231,7 +231,8 @@ def report(found: list[Measurement], plan: Plan, images: int) -> str:
     ratios = [ratio("pass", ours, peer) for peer, ours in PEERS.items()]
     ratios += [ratio("suite", SUITE, peer) for peer in tools["suite"] if peer != SUITE]
     disturbed = sum(m.quiet.disturbed for m in found)
-    facts = "; ".join(f"{name} {value}" for name, value in machine.facts().items())
+    facts_here = {**machine.facts(), "threads": torch.get_num_threads()}
+    facts = "; ".join(f"{name} {value}" for name, value in facts_here.items())
     return "\n\n".join(
         [
             f"{facts}. {plan.turns} turns, {images} images, {' '.join(plan.data)}; busy {disturbed} of {len(found)}.",
@@ -258,10 +259,10 @@ def main() -> None:
     chosen = parser.parse_args()
     data = ("data=fashion_mnist", "data.limit=10000", "epochs=5") if FASHION.is_dir() else ("data=digits", "epochs=20")
     if chosen.quick:
-        plan = Plan(40, RADII[-1:], Budget(5, 1, 50), chosen.turns or 1, ("data=digits", "epochs=2"))
+        plan = Plan(20, RADII[-1:], Budget(5, 1, 50), chosen.turns or 1, ("data=digits", "epochs=2"))
     else:
         plan = Plan(500, RADII, Budget(50, 2, 1000), chosen.turns or 5, data)
-    torch_settings.configure_torch(None)
+    torch_settings.configure_torch(1 if chosen.quick else None)
     found = list[Measurement]()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SATAE_DATA_DIR"] = folder
