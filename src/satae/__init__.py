@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from satae.model.objective import Objective as Objective
     from satae.model.saturation import Saturation as Saturation
     from satae.model.saturation import saturating as saturating
+    from satae.robustness.classifier_robustness import Robustness as Robustness
+    from satae.robustness.classifier_robustness import evaluate_robustness as evaluate_robustness
     from satae.runs.loading import load as load
 
 __version__ = "0.1.0"
@@ -40,6 +42,8 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "Objective": "satae.model.objective",
     "Saturation": "satae.model.saturation",
     "saturating": "satae.model.saturation",
+    "Robustness": "satae.robustness.classifier_robustness",
+    "evaluate_robustness": "satae.robustness.classifier_robustness",
     "load": "satae.runs.loading",
 }
 

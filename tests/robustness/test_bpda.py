@@ -4,6 +4,7 @@ import pytest
 import torch
 from every_activation import ACTIVATIONS
 from torch import nn
+from torch.nn import functional
 from victims import classifier
 
 import satae
@@ -118,7 +119,7 @@ def test_a_factor_of_0_is_refused():
 
 
 def test_a_module_without_activations_is_refused():
-    with pytest.raises(ValueError, match="no activation module"), surrogate_gradients(nn.Linear(2, 2), 3):
+    with pytest.raises(ValueError, match="no activation module"), steepen_activations(nn.Linear(2, 2), 3):
         pass
 
 
@@ -144,3 +145,54 @@ def test_surrogate_gradients_soften_a_faded_activation():
 def test_fading_by_a_factor_of_zero_or_less_is_refused():
     with pytest.raises(ValueError, match="factor=0: must be positive"), fade_gradients(nn.Sigmoid(), 0):
         pass
+
+
+class Functional(nn.Module):
+    """A layer whose activation is no module."""
+
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "act"),
+    [
+        (torch.tanh, nn.Tanh()),
+        (torch.Tensor.sigmoid, nn.Sigmoid()),
+        (functional.relu, nn.ReLU()),
+        (lambda z: functional.relu(z + 0, inplace=True), nn.ReLU()),
+        (lambda z: z.clamp(-1, 1), nn.Hardtanh()),
+        (lambda z: functional.softshrink(z, lambd=0.7), nn.Softshrink(0.7)),
+    ],
+)
+def test_functional_activations_are_softened_like_modules(f, act):
+    layer = Functional(f)
+    at = z + 0.007  # on no kink, where the functions of torch differ
+    for temperature in (3, 30):
+        with surrogate_gradients(act, temperature):
+            expected = gradient(act, at)
+        with surrogate_gradients(layer, temperature):
+            assert torch.equal(layer(at.clone().requires_grad_()), act(at))
+            torch.testing.assert_close(gradient(layer, at), expected)
+    assert torch.equal(gradient(layer, at), gradient(act, at))  # outside nothing is changed
+
+
+def test_a_module_is_not_softened_twice():
+    two = nn.Sequential(nn.Tanh(), Functional(torch.tanh))
+    with surrogate_gradients(two, 10):
+        softened = gradient(two, z)
+    first, second = 1 - (z / 10).tanh().square(), 1 - (z.tanh() / 10).tanh().square()
+    torch.testing.assert_close(softened, first * second)
+
+
+@pytest.mark.parametrize("f", [torch.round, torch.floor, torch.Tensor.sign])
+def test_rounding_passes_its_gradient_back(f):
+    layer = Functional(f)
+    assert not gradient(layer, z).any()
+    with surrogate_gradients(layer, 3):
+        torch.testing.assert_close(gradient(layer, z), torch.ones_like(z))
+        torch.testing.assert_close(layer(z.clone().requires_grad_()), f(z))

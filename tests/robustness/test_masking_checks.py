@@ -202,7 +202,7 @@ def test_few_examples_leave_the_verdict_inconclusive():
     [
         (without("single"), 3),
         (without("doubled"), 5),
-        (without("transfer"), 6),
+        (without("black"), 6),
         (without("surrogate"), 8),
         (honest(grey_radius=None), 4),
         (honest(grey_radius=0.9), 4),

@@ -26,12 +26,11 @@ from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite, margin_pgd, planted_point_attacks
 from satae.robustness.bpda import surrogate_gradients
-from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes
+from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, is_constant
 from satae.robustness.norm_ball import Norm, RandomStreams
 from satae.runs import provenance
 
 BISECTIONS: Final = 8  # they find a radius to within a 500th of the largest
-ROUNDING: Final = 1e-6  # differences of logits, as a share of the largest, that are rounding
 SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=0)
 
 
@@ -126,7 +125,7 @@ class AttackRunner:
             anywhere = subject.norm_ball("linf", 1.0).around(subject.x).random_start(streams, 0)
             answers = torch.cat([logits, subject.map_batches(model, anywhere)])
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
-        self.is_constant = bool((answers.amax(dim=0) - answers.amin(dim=0)).max() <= ROUNDING * answers.abs().max())
+        self.is_constant = is_constant(answers)
         self._spread = logits.std(dim=0)
         self.planted: PlantedOutcome | None = None
         self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)

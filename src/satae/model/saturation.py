@@ -250,15 +250,17 @@ def saturating(
         yield saturation
 
 
-def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
+def activations(
+    module: nn.Module, also: tuple[type[nn.Module], ...] = (), *, needs_some: bool = True
+) -> dict[str, nn.Module]:
     """The activations of known classes, and of those in ``also``, in a module, by their names in it.
 
     Raises:
-        ValueError: the module has none.
+        ValueError: the module has none, and some are needed.
     """
     known = (*PROPERTIES, *also)  # nn.Identity stands in models as a placeholder
     found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
-    if not found:
+    if needs_some and not found:
         unwatched = (
             _unwatched(module) or "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
         )

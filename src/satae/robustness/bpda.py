@@ -1,8 +1,8 @@
 """Changed backward passes: surrogate gradients that pass through saturated units, and controls that hide gradients.
 
 A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
-1802.00420. All of them change the activations that are submodules of a module, and raise ValueError if it has none;
-functional ones such as ``F.relu`` are not seen.
+1802.00420. All of them change the activations that are submodules of a module. Those that hide gradients raise
+ValueError if there is none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from satae.model.saturation import activations
 
@@ -23,7 +25,7 @@ UNTRAINED_ACTIVATIONS: Final = (nn.Hardshrink, nn.Threshold)  # never trained wi
 
 @contextmanager
 def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]:
-    """Within the context, every activation in a module passes back more gradient than it has.
+    """Within the context, activations and rounding functions pass back more gradient than they have.
 
     The forward pass stays the same, bit for bit. The backward pass replaces f'(z) by
 
@@ -32,16 +34,21 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
 
     The first stretches the middle of f over its tails. For relu it would change nothing, since the slope at z / T is
     the slope at z, and for shrink it would make things worse; the second, our own, is the mean of f' over
-    [z - T + 1, z + T - 1]. Both are exact at T = 1.
+    [z - T + 1, z + T - 1]. Both are exact at T = 1. Functions such as ``torch.tanh`` and ``F.relu`` are changed alike,
+    and functions that round (``torch.round``, ``torch.sign``) pass back the gradient of their output.
 
     Raises:
         ValueError: the temperature T is below 1.
     """
     if not temperature >= 1:
         raise ValueError(f"temperature={temperature:g}: must be 1 or more; 1 is the exact gradient")
-    with _replaced_activations(
-        module, lambda act, f: _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
-    ):
+    functions = _SoftenedFunctions(temperature)
+
+    def soften(act: nn.Module, f: Elementwise) -> Elementwise:
+        f = functions.left_as_they_are(f)
+        return _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
+
+    with _replaced_activations(module, soften, needs_some=False), functions:
         yield
 
 
@@ -82,10 +89,10 @@ def _check_factor(factor: float) -> None:
 
 @contextmanager
 def _replaced_activations(
-    module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise]
+    module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise], *, needs_some: bool = True
 ) -> Iterator[None]:
     """Within the context, activations compute other functions; contexts may be nested."""
-    acts = list(activations(module, UNTRAINED_ACTIVATIONS).values())
+    acts = list(activations(module, UNTRAINED_ACTIVATIONS, needs_some=needs_some).values())
     previous: list[Any] = [vars(act).get("forward") for act in acts]
     for act in acts:
         vars(act)["forward"] = replace(act, _without_inplace(act))
@@ -146,10 +153,60 @@ def _with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor])
     return function
 
 
-def _is_flat_next_to_zero(act: nn.Module, f: Elementwise) -> bool:
-    weights = next(act.parameters(), torch.zeros(()))  # prelu has one
+def _is_flat_next_to_zero(act: nn.Module | None, f: Elementwise) -> bool:
+    weights = next(act.parameters() if act else iter(()), torch.zeros(()))  # prelu has one
     points = torch.tensor([-PROBE, PROBE], dtype=weights.dtype, device=weights.device)
     with torch.enable_grad():
         points.requires_grad_()
         (slopes,) = torch.autograd.grad(f(points).sum(), points)
     return bool((slopes == 0).any())
+
+
+ROUNDING: Final = frozenset(
+    getattr(owner, name) for owner in (torch, Tensor) for name in ("ceil", "fix", "floor", "round", "sign", "trunc")
+)
+FUNCTIONS: Final = frozenset(
+    getattr(owner, name)
+    for owner in (torch, Tensor, functional)
+    for name in (
+        *("celu", "clamp", "clamp_max", "clamp_min", "clip", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish"),
+        *("hardtanh", "leaky_relu", "logsigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus"),
+        *("softshrink", "softsign", "tanh", "threshold"),
+    )
+    if hasattr(owner, name)
+)
+
+
+class _SoftenedFunctions(TorchFunctionMode):
+    """Within the context, known functions of torch pass back more gradient than they have."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature, self._are_left = temperature, False
+
+    def left_as_they_are(self, f: Elementwise) -> Elementwise:
+        """A function within which torch's functions stay the same."""
+
+        def function(z: Tensor) -> Tensor:
+            before, self._are_left = self._are_left, True
+            try:
+                return f(z)
+            finally:
+                self._are_left = before
+
+        return function
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, with another backward pass if it is a known one."""
+        kwargs = kwargs or {}
+        z = args[0] if args else None
+        if self._are_left or not isinstance(z, Tensor) or not z.requires_grad:
+            return func(*args, **kwargs)
+        if func in ROUNDING:
+            return z + (func(*args, **kwargs) - z).detach()
+        if func not in FUNCTIONS:
+            return func(*args, **kwargs)
+        f = self.left_as_they_are(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
+        return _smooth_backward(f, self.temperature, stretches=not _is_flat_next_to_zero(None, f))(z)

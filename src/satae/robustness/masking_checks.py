@@ -24,6 +24,7 @@ RARE: Final = 0.01  # fraction of offending examples that is tolerated
 RARE_WITH_SLACK: Final = 0.05  # an upper confidence limit below it passes, since few examples cannot show 1 %
 LEVEL_TOLERANCE: Final = 0.05  # how far independent attacks may be apart, and planted points be missed
 TOLERANCE_WITH_SLACK: Final = 0.1  # an upper confidence limit below it agrees, since few examples cannot show 5 %
+ROUNDING: Final = 1e-6  # differences of logits, as a share of the largest, that are rounding
 CONSTANT: Final = "the answer is the same for all inputs"
 NOT_ALL_ATTACKS: Final = "not all of the attacks were made"
 
@@ -166,6 +167,11 @@ def is_within_tolerance(offenders: Estimate) -> CheckOutcome:
     return "passed" if within else "open"
 
 
+def is_constant(logits: Tensor) -> bool:
+    """Whether logits (N, classes) are the same for all inputs, but for rounding."""
+    return bool((logits.amax(dim=0) - logits.amin(dim=0)).max() <= ROUNDING * logits.abs().max())
+
+
 def worst_outcome(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
     """The worst of some outcomes; ``passed`` for an empty list."""
     return next((outcome for outcome in ("failed", "open") if outcome in outcomes), "passed")
@@ -270,7 +276,9 @@ def attacks_converge(evidence: Evidence) -> Finding:
 
 def white_box_beats_black_box(evidence: Evidence) -> Finding:
     """Check 6: gradient attacks should find what attacks without gradients find, or the gradients mislead."""
-    return _broken_only_by(evidence, "black", "transfer")
+    if evidence.outcomes.of_kinds("transfer").results:
+        return _broken_only_by(evidence, "black", "transfer")
+    return _broken_only_by(evidence, "black")
 
 
 def more_than_one_loss(evidence: Evidence) -> Finding:
