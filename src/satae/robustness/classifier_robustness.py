@@ -101,7 +101,7 @@ def evaluate_robustness(
     with _in_evaluation_mode(model):
         logits, anywhere = (
             _in_batches(model, batch_size, points)
-            for points in (x, NormBall("linf", high - low, low, high).random_start(x, streams, 0))
+            for points in (x, NormBall("linf", high - low, low, high).around(x).random_start(streams, 0))
         )
         no_gradient = _in_batches(lambda x, y: has_no_gradient(model, x, y), batch_size, x, y)
         correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
