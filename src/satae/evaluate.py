@@ -19,8 +19,10 @@ PROGRAM: Final = "satae-eval"
 HELP: Final = """\
 satae-eval measures what a trained model is like, beyond what training shows.
 
-  satae-eval run=outputs/2026-01-31/12-00-00-000000
+  satae-eval run=outputs/2026-01-31/12-00-00-000000 evaluation=denoising
   satae-eval run=RUN evaluation=denoising 'denoising.gaussian=[0.1,0.2]'
+  satae-eval run=RUN
+      all parts, which takes minutes for the digits and longer for larger data
   satae-eval run=outputs/first evaluation=defence
       each run of a sweep, and a table of all
 
@@ -37,9 +39,10 @@ $parts
 Results go to evaluation/ in the run directory: numbers as JSON and CSV,
 pictures, TensorBoard events. A part that was measured with the same weights and
 settings is not measured again; a result with other settings is replaced. The
-parts perturbation and defence train the same model with alpha=0, and defence
-trains a classifier. These models, and the outcomes of attacks, are stored
-beside the data sets and used again.
+parts perturbation and defence train the same model with alpha=0 (the twin) on
+first use, which takes as long as the run itself, and defence a classifier.
+These models, and the outcomes of attacks, are stored beside the data sets and
+used again.
 
   --version    show the version"""
 

@@ -85,7 +85,7 @@ def test_a_mean_takes_only_runs_measured_at_one_radius(tmp_path):
         for place, (alpha, *found) in enumerate(every)
     )
     (found,) = headline_tables(runs)
-    assert found.title == "defence: mean ± standard deviation over the seeds"
+    assert found.title == "defence: mean ± standard deviation over the seeds (page: 95 % interval)"
     assert found.columns == ["alpha", "seeds", "epsilon", "robust accuracy", "verdict"]
     assert [[format_seed_cell(cell) for cell in row] for row in found.rows] == [
         ["0", "2", "0.1", "0.60 ± 0.14", "1 masked, 1 holds"],

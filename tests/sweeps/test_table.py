@@ -75,7 +75,9 @@ def test_a_mean_of_all_finished_runs_says_nothing(sweep, capsys):
 def test_the_table_names_its_deviation(sweep, tmp_path, capsys):
     head, *_ = told = lines(sweep, capsys)
     assert "valid fvu" in head
-    assert any(line.startswith("±: standard deviation over the seeds; every run: ") for line in told)
+    assert any(
+        line.startswith("±: standard deviation over the seeds (page: 95 % interval); every run: ") for line in told
+    )
     run(tmp_path / "one" / "seed=0", {"valid/fvu": 0.5})
     assert not {"±", "±:"} & {*" ".join(lines(tmp_path / "one", capsys)).split()}
 

@@ -212,7 +212,7 @@ def _headline_table(part: str, groups: Sequence[SeedGroup], found: Mapping[Path,
         ]
         for group, same in rows
     ]
-    title = f"{part}: mean ± standard deviation over the seeds" if over_seeds else part
+    title = f"{part}: mean ± standard deviation over the seeds (page: 95 % interval)" if over_seeds else part
     return HeadlineTable(title, [*keys, *(["seeds"] if over_seeds else []), *names], cells)
 
 

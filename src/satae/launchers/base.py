@@ -97,6 +97,10 @@ class Launcher(AbstractContextManager["Launcher"]):
             line += f", about {rough_duration(rounds * fmean(self._wall_times))} left"
         print(one_line(line), flush=True)  # noqa: T201
 
+    def print_share(self, count: int) -> None:
+        """Print how many of the runs are made at once."""
+        print(f"{self.share.jobs if self.share else 1} of {count} runs at once", flush=True)  # noqa: T201
+
     def __exit__(self, *error: object) -> None:
         """End the workers."""
 

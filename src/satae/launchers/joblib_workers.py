@@ -54,7 +54,7 @@ class JoblibLauncher(Launcher):
         for name, default in UNUSED_OPTIONS.items():
             if options.get(name, default) != default:
                 print(f"warning: hydra.launcher.{name} has no effect; only n_jobs is used", file=sys.stderr)  # noqa: T201
-        print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+        self.print_share(count)
         self._pool: Any = None
         if self.share.jobs > 1:
             self._start_workers(self.share.jobs)

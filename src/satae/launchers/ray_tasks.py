@@ -47,7 +47,7 @@ class RayLauncher(Launcher):
             os.environ.update(LOCAL)
             self.share = share_machine(threads, count)
             self._init["num_cpus"], self._remote["num_cpus"] = self.share.jobs * self.share.threads, self.share.threads
-            print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+            self.print_share(count)
         else:
             self.share = CoreShare(count, int(threads or 1))
             print(f"{count} runs for Ray", flush=True)  # noqa: T201

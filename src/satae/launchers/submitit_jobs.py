@@ -52,7 +52,7 @@ class SubmititLauncher(Launcher):
         self._cluster, self._options = cluster, options
         if cluster == "local":
             self.share = share_machine(options["cpus_per_task"], count)
-            print(f"{self.share.jobs} of {count} runs at once", flush=True)  # noqa: T201
+            self.print_share(count)
         else:
             if shutil.which("srun") is None:
                 remedy = "start it on a machine of the cluster, or choose hydra/launcher=submitit_local"

@@ -46,7 +46,11 @@ def print_sweep(
             console.print(table)
         if any(group.coverage(metric) for group in groups for metric in TABLE_METRICS):
             console.print(COVERAGE_NOTE)
-        deviation = "±: standard deviation over the seeds; " if len({run.seed for run in runs}) > 1 else ""
+        deviation = (
+            "±: standard deviation over the seeds (page: 95 % interval); "
+            if len({run.seed for run in runs}) > 1
+            else ""
+        )
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
     if collapsed := sum(group.collapsed_runs for group in groups):
         of = count_words(sum(len(group.finished_runs) for group in groups), "finished run")
