@@ -146,17 +146,17 @@ def _group_lines(registry: Registry) -> Iterator[str]:
 def option_comments(file: Traversable) -> dict[str, str]:
     """The comment beside each option of a YAML file that has one."""
     lines = [OPTION_LINE.match(line) for line in file.read_text("utf-8").splitlines()]
-    return {found[2]: found[4] for found in lines if found and found[4]}
+    return {match[2]: match[4] for match in lines if match and match[4]}
 
 
 def _common_meanings(meanings: Sequence[dict[str, str]], shared: Sequence[str]) -> dict[str, str]:
     """The meaning of each option that means the same in every choice that has it; a remark after ``;`` may differ."""
-    found = dict[str, str]()
+    shared_meanings = dict[str, str]()
     for key in dict.fromkeys([*shared, *(key for one in meanings for key in one)]):
         texts = [one[key] for one in meanings if key in one]
         if texts and (key in shared or len({text.partition(";")[0] for text in texts}) == 1):
-            found[key] = texts[0]
-    return found
+            shared_meanings[key] = texts[0]
+    return shared_meanings
 
 
 def describe_parts(registry: Registry) -> str:
@@ -173,11 +173,11 @@ def describe_settings(file: Traversable, indent: str) -> str:
     """Every setting of a YAML file with its value and the comment beside it, without the settings of Hydra."""
     rows, section = [], ""
     for line in file.read_text("utf-8").splitlines():
-        if not (found := OPTION_LINE.match(line)) or found[2] in ("defaults", "name"):
+        if not (match := OPTION_LINE.match(line)) or match[2] in ("defaults", "name"):
             continue
-        if found[2] == "hydra":
+        if match[2] == "hydra":
             break
-        is_below, name, value, comment = found.groups("")
+        is_below, name, value, comment = match.groups("")
         section = section if is_below else ""
         rows.append((f"{indent}{section}{name}", value.replace(", ", ","), comment))
         if not value:

@@ -109,9 +109,9 @@ def _default_value(key: str, parsed: Sequence[Override], schema: Schema) -> Any:
 
 def _refuse_decimal_comma(key: str, values: str) -> None:
     """Refuse, by a ConfigError, ``alpha=0,01``, which is two values; nobody writes 01 for 1."""
-    if found := re.fullmatch(r"(-?(?:0|[1-9]\d*)),(0\d+)", values):
+    if match := re.fullmatch(r"(-?(?:0|[1-9]\d*)),(0\d+)", values):
         remedy = "write decimals with a point; a comma separates values"
-        raise ConfigError(f"{key}={values}: did you mean {key}={found[1]}.{found[2]}? ({remedy})")
+        raise ConfigError(f"{key}={values}: did you mean {key}={match[1]}.{match[2]}? ({remedy})")
 
 
 def check_number_of_runs(parsed: Sequence[Override]) -> None:
@@ -164,16 +164,16 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
         if "=" in value:
             return f"{shown}: cannot be read; write option=value, and quote a value with a second =: \"{key}='...'\""
         return f"{shown}: cannot be read; write option=value, and quote special characters"
-    if found := re.search(
+    if match := re.search(
         r"Could not (?:override|append to|delete from) config.*?'([^']+)'|not override '(.+?)'", text
     ):
-        key = found[1] or found[2]
+        key = match[1] or match[2]
         return selection.unknown_option_message(key, chosen) or unknown_key(key, chosen, schema)
     if getattr(error, "missing_cfg_file", None):
         return _explain_missing_file(error, schema)
-    if found := re.search(r"Error merging override (\S+?)=(.*)", text):
-        reason = expected_type(found[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
-        return f"{found[1]}={found[2]}: {reason}"
+    if match := re.search(r"Error merging override (\S+?)=(.*)", text):
+        reason = expected_type(match[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
+        return f"{match[1]}={match[2]}: {reason}"
     place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 

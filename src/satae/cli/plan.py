@@ -366,19 +366,19 @@ def _show_sweep(plan: Plan, sweep: Path, *, with_report: bool) -> None:
     from satae.sweeps.table import print_sweep
     from satae.sweeps.tensorboard_sweep import show_sweep, writes_events
 
-    found = [try_read_run(directory) for directory in run_directories(sweep)]
-    show_sweep(sweep, found)
-    if found:
-        atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(found, attrgetter("name")))
+    runs = [try_read_run(directory) for directory in run_directories(sweep)]
+    show_sweep(sweep, runs)
+    if runs:
+        atomic_write.replace(sweep / RUNS_CSV_FILE, runs_csv(runs, attrgetter("name")))
     launcher = [word for word in shlex.split(plan.command) if word.startswith((f"{LAUNCHER_GROUP}=", LAUNCHER_OPTION))]
-    print_sweep(sweep, found, [job.directory for job in plan.jobs], launcher)
+    print_sweep(sweep, runs, [job.directory for job in plan.jobs], launcher)
     if with_report:
         from satae.page.writing import write_report
 
         try:
-            page = write_report([sweep], known=found)
+            page = write_report([sweep], known=runs)
             print(f"report       {show_path(page)}")  # noqa: T201
-            if any(isinstance(run, RunResult) and writes_events(run.choices) for run in found):
+            if any(isinstance(run, RunResult) and writes_events(run.choices) for run in runs):
                 print(f"TensorBoard  tensorboard --logdir {quote_word(shorten(sweep))}", flush=True)  # noqa: T201
         except (OSError, ConfigError) as error:
             print(f"no report: {one_line(error)}", file=sys.stderr)  # noqa: T201

@@ -55,8 +55,8 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     warn_of_repetition(words, allowed=("sweep", "resume", "rerun"))  # have messages of their own
     _refuse_folders(words)
     several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
-    found = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
-    overrides = selection.replace_plugin_names(found.commands[0])
+    options = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
+    overrides = selection.replace_plugin_names(options.commands[0])
     for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):
         if key in overrides:
             raise ConfigError(f"{key}: has no value; write {example}, for example")
@@ -72,9 +72,9 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
             raise ConfigError(f"{word}: the folders of a sweep are named by what it varies; leave it out")
         if names and key in (SWEEP_FOLDER, RUN_FOLDER):
             raise ConfigError(f"{word}: sweep= names the folder; leave one of them out")
-    found = found._replace(commands=[overrides], fail_fast=fast[-1:] == ["true"])
+    options = options._replace(commands=[overrides], fail_fast=fast[-1:] == ["true"])
     if not names:
-        return found
+        return options
     if len(names) > 1:
         raise ConfigError(f"sweep={names[0]} sweep={names[1]}: name one sweep")
     sweep = _sweep_folder(names[0])
@@ -88,8 +88,8 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     moved = [word for word in own if key_of(word) not in stored.varied and names_data_file(key_of(word))]
     computing = [word for word in own if is_among(word.partition("=")[0], EXECUTION_OPTIONS)]
     if known and all(word in [*computing, *moved] for word in own):  # how to compute and where, not what
-        found = found._replace(commands=[[*command, *overrides] for command in known], moved=moved)
-    return found._replace(sweep=sweep, multirun=True)
+        options = options._replace(commands=[[*command, *overrides] for command in known], moved=moved)
+    return options._replace(sweep=sweep, multirun=True)
 
 
 def names_data_file(key: str) -> bool:

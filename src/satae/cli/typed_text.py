@@ -86,10 +86,10 @@ def _quote_texts(value: str, option: TextOption) -> str:
 def _quote_items(values: str, items: re.Pattern[str], option: TextOption) -> str:
     """Several values with quotes around each text that needs them."""
 
-    def quote(found: re.Match[str]) -> str:
-        item = found[0].strip(" \t")
+    def quote(match: re.Match[str]) -> str:
+        item = match[0].strip(" \t")
         is_of_call = items is CALL_ITEMS and re.fullmatch(r"\w+(\(|=\w+)", item)  # a function, or its argument
-        return found[0] if is_of_call or not item else _quote_text(item, option)
+        return match[0] if is_of_call or not item else _quote_text(item, option)
 
     return items.sub(quote, values)
 
