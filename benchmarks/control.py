@@ -1,141 +1,142 @@
-"""Attacks on classifiers of the digits whose gradients are hidden on purpose: ``make control``."""
+"""Classifiers with hidden gradients, and honest ones, under satae.evaluate_robustness: ``make control``."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from functools import partial
-from pathlib import Path
-from typing import Final, NamedTuple
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
 
-from benchmarks.report import table
-from benchmarks.soak import PROGRAM
-from satae import evaluate
-from satae.evaluation import baselines
-from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import load_classifier
-from satae.evaluation.part import ALONE
-from satae.evaluation.parts.defence_measure import grey_radius
-from satae.evaluation.pipelines import Pipeline
-from satae.evaluation.result import Cell
-from satae.evaluation.subject import Subject, TrainedRun
-from satae.robustness.attack_suite import Budget
-from satae.robustness.bpda import fade_gradients, steepen_activations
-from satae.robustness.masking_checks import Evidence, Verdict, run_checks, verdict
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-CONTROL_COLUMNS: Final = (
-    "control",
-    "factor",
-    "epsilon",
-    "clean",
-    "no slope",
-    "pgd",
-    "exact",
-    "accuracy",
-    "n",
-    "gradients",
-)
-CONTROL_FACTORS: Final = (100.0, 300.0, 1000.0)
-SCALED: Final = "scaled"
-GRADIENT_HIDING: Final[Mapping[str, Callable[..., AbstractContextManager[None]]]] = {
-    "faded": fade_gradients,
-    SCALED: steepen_activations,
+import satae
+from satae.data.digits import digits
+from satae.robustness.external_attacks import autoattack
+from satae.robustness.norm_ball import NormBall
+
+EPSILON: Final = 0.1
+CLASSES: Final = 10
+UNITS: Final = 100
+ACTIVATIONS: Final[dict[str, Any]] = {
+    "relu": nn.ReLU,
+    "satlin": lambda: nn.Hardtanh(-1.0, 1.0),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
 }
+FACTORS: Final = (5, 20, 100)
+COLUMNS: Final = (
+    *("seed", "model", "clean", "pgd-margin", "all attacks", "AutoAttack beside", "gradients", "level", "verdict"),
+)
 
 
-class ControlModel(NamedTuple):
-    """A classifier of the positive control under attack."""
+class Scaled(nn.Module):
+    """An activation whose input is multiplied by a factor: it decides nearly alike, and its gradient vanishes."""
 
-    kind: str
-    factor: float
-    runner: AttackRunner
+    def __init__(self, act: nn.Module, factor: float) -> None:
+        """Wrap an activation."""
+        super().__init__()
+        self.act, self.factor = act, factor
 
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict of the checks that need nothing but the attacks on this model."""
-        runner = self.runner
-        evidence = Evidence(runner.outcomes, runner.chance, runner.no_gradient, planted=runner.planted)
-        return verdict(evidence, run_checks(evidence), runner.outcomes.epsilons)
-
-    def cells(self, epsilon: float) -> list[Cell]:
-        """The row of this model in the table of controls."""
-        runner, outcomes = self.runner, self.runner.outcomes
-        clean, none = (found.float().mean().item() for found in (runner.correct, runner.no_gradient))
-        suites = outcomes.with_names(["pgd-ce"]), outcomes.of_kinds("exact"), outcomes
-        left = [suite.accuracy.value for suite in suites]
-        return [self.kind, self.factor, epsilon, clean, none, *left, len(runner.correct), self.verdict.gradients]
+    def forward(self, z: Tensor) -> Tensor:
+        """The activation of the scaled input."""
+        return self.act(self.factor * z)  # type: ignore[no-any-return]
 
 
-class PositiveControls:
-    """A sigmoid classifier as it is, and with its gradients made to vanish in two ways, attacked at one radius.
+class Functional(nn.Module):
+    """An activation that is no module of its own."""
 
-    ``faded`` keeps every value and takes the gradient of f(s z) for that of f(z): its robustness is exactly that of
-    the unchanged one. ``scaled`` gives f(s z): a network that decides nearly alike on clean inputs, and whose
-    robustness is unknown.
-    """
+    def __init__(self, act: nn.Module, factor: float) -> None:
+        """Remember which function of torch stands for the activation."""
+        super().__init__()
+        self.function, self.factor = {nn.Tanh: torch.tanh, nn.Sigmoid: torch.sigmoid}[type(act)], factor
 
-    def __init__(self, subject: Subject, settings: AttackSettings, largest: float) -> None:
-        """Train the classifiers, and choose the radius at which a short attack breaks about half of the inputs.
+    def forward(self, z: Tensor) -> Tensor:
+        """The function of the scaled input."""
+        return self.function(self.factor * z)
 
-        Args:
-            subject: subject with labels; its inputs are perturbed, the classifier learns from its training data.
-            settings: attacks to run.
-            largest: largest radius, as a fraction of the range.
-        """
-        device = subject.x.device
-        model = load_classifier(subject.data, "saturable").to(device)
-        plain = Pipeline.of("control", model)
-        pipelines = [("unchanged", 1.0, plain)]
-        for kind, change in GRADIENT_HIDING.items():
-            for s in CONTROL_FACTORS:
-                hidden = plain._replace(hide_gradients=partial(change, factor=s), hidden_how=f"{kind} by {s:g}")
-                pipelines.append((kind, s, hidden))
-        alone = Pipeline.of(ALONE, load_classifier(subject.data).to(device))
-        settings = settings._replace(sources={ALONE: alone}, libraries=())  # its own gradients are not hidden
-        self.models = [ControlModel(kind, s, AttackRunner(subject, found, settings)) for kind, s, found in pipelines]
-        self.epsilon = self.models[0].runner.halving_radius(largest)
 
-    def steps(self) -> list[Callable[[], None]]:
-        """All attacks on all models."""
-        steps = [step for model in self.models for step in model.runner.steps(self.epsilon)]
-        return [*steps, *(partial(model.runner.run_active_test, self.epsilon) for model in self.models)]
+class Rounded(nn.Module):
+    """Rounding to a multiple of a step, which passes no gradient."""
 
-    def rows(self) -> list[list[Cell]]:
-        """One row for each model."""
-        return [model.cells(self.epsilon) for model in self.models]
+    def __init__(self, step: float) -> None:
+        """Round to multiples of ``step``."""
+        super().__init__()
+        self.step = step
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The rounded input."""
+        return self.step * (z / self.step).round()
 
 
 def main() -> None:
-    """Train, attack, and tell."""
+    """Attack all models, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="classifiers; default %(default)s")
-    seeds = parser.parse_args().seeds
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [PROGRAM, "alpha=0", "epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
-        )
-        chosen = evaluate.settings([])
-        subject = Subject.of(TrainedRun.read(Path(folder) / "run", best=False), chosen)
-        budget = Budget(
-            chosen.parts["defence"].steps, chosen.parts["defence"].restarts, chosen.parts["defence"].queries
-        )
-        attacks = AttackSettings("linf", budget, tuple(chosen.parts["defence"].temperatures))
-        for seed in range(seeds):
-            baselines.RECIPE = baselines.RECIPE._replace(seed=seed)
-            controls = PositiveControls(subject, attacks, grey_radius(subject, "linf"))
-            for step in controls.steps():
-                step()
-            rows += [[str(seed), *map(shown, row)] for row in controls.rows()]
-    print(table(["seed", *CONTROL_COLUMNS], rows))
+    parser.add_argument("--seeds", type=int, default=3, help="of the classifiers; default %(default)s")
+    parser.add_argument("--inputs", type=int, default=200, help="test images; default %(default)s")
+    chosen = parser.parse_args()
+    sys.stdout.write(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}\n")
+    for seed in range(chosen.seeds):
+        for name, model in models(seed):
+            sys.stdout.write(f"| {seed} | {name} | {' | '.join(measure(model, chosen.inputs))} |\n")
+            sys.stdout.flush()
 
 
-def shown(value: object) -> str:
-    """A cell."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def models(seed: int) -> Iterator[tuple[str, nn.Module]]:
+    """Honest classifiers, and classifiers whose gradients are hidden."""
+    for act in ACTIVATIONS:
+        yield act, train(act, seed)
+    for act in ("tanh", "sigmoid"):
+        for factor in FACTORS:
+            yield f"{act}, inputs times {factor}", with_activations(train(act, seed), Scaled, factor)
+        yield f"{act} as a function, times 20", with_activations(train(act, seed), Functional, 20)
+    relu = train("relu", seed)
+    yield "rounded inputs", nn.Sequential(Rounded(1 / 8), relu)
+    yield "rounded logits", nn.Sequential(relu, Rounded(1 / 2))
+    steps = [nn.Sequential(layer, Rounded(1 / 4)) if isinstance(layer, nn.ReLU) else layer for layer in relu]
+    yield "relu in steps", nn.Sequential(*steps)
+    last = nn.Linear(64, CLASSES)
+    nn.init.zeros_(last.weight)
+    yield "one answer for all", nn.Sequential(nn.Flatten(), last)
+
+
+def train(act: str, seed: int) -> nn.Sequential:
+    """A classifier of the digits with two hidden layers."""
+    torch.manual_seed(seed)
+    f = ACTIVATIONS[act]
+    first, second, last = nn.Linear(64, UNITS), nn.Linear(UNITS, UNITS), nn.Linear(UNITS, CLASSES)
+    model = nn.Sequential(nn.Flatten(), first, f(), second, f(), last)
+    optimizer, data = torch.optim.Adam(model.parameters(), 3e-3), digits().train
+    assert data.y is not None
+    for _ in range(300):
+        rows = torch.randint(len(data.x), (256,))
+        loss = functional.cross_entropy(model(data.x[rows].float() / 16), data.y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def with_activations(model: nn.Sequential, change: type[Scaled | Functional], factor: float) -> nn.Sequential:
+    """A classifier with other activations."""
+    return nn.Sequential(
+        *(change(layer, factor) if isinstance(layer, nn.Tanh | nn.Sigmoid) else layer for layer in model)
+    )
+
+
+def measure(model: nn.Module, inputs: int) -> list[str]:
+    """The cells of a model; AutoAttack is kept back from the suite, and only shown beside it."""
+    test = digits().test
+    assert test.y is not None
+    x, y = test.x[:inputs].float() / 16, test.y[:inputs]
+    found = satae.evaluate_robustness(model, x, y, epsilons=[EPSILON])
+    margin = found.outcomes.at(EPSILON).with_names(["pgd-margin"]).accuracy
+    correct = model(x).argmax(dim=1) == y
+    beside = autoattack(model, x[correct], y[correct], NormBall("linf", EPSILON), classes=CLASSES, seed=0)
+    left = 1 - (beside.fooled.sum().item() + (~correct).sum().item()) / len(x)
+    numbers = found.accuracies[0.0].value, margin.value, found.accuracies[EPSILON].value, left
+    return [*(f"{number:.3f}" for number in numbers), *found.verdict[:2], found.verdict.word]
 
 
 if __name__ == "__main__":

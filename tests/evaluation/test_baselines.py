@@ -89,16 +89,14 @@ def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(c
     again = load_classifier(data)
     assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
     assert count == ["train_classifier"]
-    load_classifier(data, "saturable")
     other = dataclasses.replace(data, train=Split(data.train.x, data.train.y.flip(0)))
     load_classifier(other)  # the same inputs with other labels
-    assert count == ["train_classifier"] * 3
+    assert count == ["train_classifier"] * 2
 
 
 def test_classifiers_fit_every_shape():
-    for kind, make in baselines.CLASSIFIERS.items():
-        for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
-            assert make(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), (kind, shape)
+    for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
+        assert baselines.plain_classifier(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), shape
 
 
 def test_a_damaged_baseline_is_trained_again(configuration, count, tmp_path):

@@ -5,16 +5,16 @@ import torch
 from torch import nn
 
 import satae
-from satae.evaluation.baselines import two_layer_classifier
+from satae.evaluation.baselines import plain_classifier
 from satae.evaluation.pipelines import Pipeline
 from satae.model.autoencoder import Dense
 
-SHAPE = (2, 4, 4)
+SHAPE = (1, 4, 8)
 
 
 def pipeline(make=satae.mlp, **options):
-    autoencoder, classifier = make(SHAPE, nn.Tanh, **options), two_layer_classifier(SHAPE, 10, nn.ReLU)
-    autoencoder.standardize_by(torch.rand(SHAPE), 0.5 + torch.rand(2, 1, 1))
+    autoencoder, classifier = make(SHAPE, nn.Tanh, **options), plain_classifier(SHAPE, 10)
+    autoencoder.standardize_by(torch.rand(SHAPE), 0.5 + torch.rand(1, 1, 1))
     classifier.mean.uniform_()
     classifier.std.uniform_(0.5, 1.5)
     for part in autoencoder.modules():

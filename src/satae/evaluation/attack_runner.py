@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,14 +24,11 @@ from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
 from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
-from satae.robustness.attack_suite import Attack, Budget, attack_suite, margin_pgd, planted_point_attacks
+from satae.robustness.attack_suite import Attack, Budget, attack_suite, planted_point_attacks
 from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, is_constant
 from satae.robustness.norm_ball import Norm, RandomStreams
 from satae.runs import provenance
-
-BISECTIONS: Final = 8  # they find a radius to within a 500th of the largest
-SHORT_BUDGET: Final = Budget(steps=20, restarts=1, queries=0)
 
 
 class AttackCache:
@@ -126,7 +123,7 @@ class AttackRunner:
             answers = torch.cat([logits, subject.map_batches(model, anywhere)])
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         self.is_constant = is_constant(answers)
-        self._spread = logits.std(dim=0)
+        self._spread = logits.std(dim=0, correction=0)
         self.planted: PlantedOutcome | None = None
         self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
         self.attacks = attack_suite(
@@ -174,21 +171,6 @@ class AttackRunner:
         with self.pipeline.as_attacked():
             planted, by_exact, by_any = self.subject.map_batches(search, self.subject.x, self._numbers).t()
         self.planted = PlantedOutcome(by_exact[planted], by_any[planted], epsilon)
-
-    def halving_radius(self, largest: float) -> float:
-        """The radius, as a fraction of the range, at which a short attack breaks about half of the correct inputs.
-
-        Args:
-            largest: upper end of the search.
-        """
-        pgd = margin_pgd(self.pipeline.model, SHORT_BUDGET)
-        low, high, correct = 0.0, largest, self._numbers[self.correct]
-        with self.pipeline.as_attacked():
-            for _ in range(BISECTIONS if len(correct) else 0):
-                middle = (low + high) / 2
-                broken = self.run_on(pgd, middle, correct).float().mean().item()
-                low, high = (low, middle) if broken > 0.5 else (middle, high)
-        return (low + high) / 2
 
     def _run_attack(self, attack: Attack, epsilon: float) -> None:
         fooled = ~self.correct

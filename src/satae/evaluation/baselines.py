@@ -206,9 +206,17 @@ class Classifier(nn.Module):
 
 
 def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
-    """An untrained classifier with two hidden layers; color images pass two convolutions first."""
+    """An untrained classifier with two hidden layers of relu units; color images pass two convolutions first."""
     if len(shape) != 3 or shape[0] == 1:
-        return two_layer_classifier(shape, labels, nn.ReLU)
+        layers = nn.Sequential(
+            nn.Flatten(),
+            Dense(shape, [HIDDEN_UNITS]),
+            nn.ReLU(),
+            Dense([HIDDEN_UNITS], [HIDDEN_UNITS]),
+            nn.ReLU(),
+            Dense([HIDDEN_UNITS], [labels]),
+        )
+        return Classifier(layers, shape, labels)
     places = math.prod(-(-side // 4) for side in shape[1:])  # two strides of 2
     layers = nn.Sequential(
         nn.Conv2d(shape[0], 32, 3, stride=2, padding=1),
@@ -223,31 +231,11 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
     return Classifier(layers, shape, labels)
 
 
-def two_layer_classifier(shape: tuple[int, ...], labels: int, act: type[nn.Module]) -> Classifier:
-    """An untrained classifier with two hidden layers."""
-    layers = nn.Sequential(
-        nn.Flatten(),
-        Dense(shape, [HIDDEN_UNITS]),
-        act(),
-        Dense([HIDDEN_UNITS], [HIDDEN_UNITS]),
-        act(),
-        Dense([HIDDEN_UNITS], [labels]),
-    )
-    return Classifier(layers, shape, labels)
-
-
-CLASSIFIERS: Final[dict[str, Callable[[tuple[int, ...], int], Classifier]]] = {
-    "plain": plain_classifier,
-    "saturable": functools.partial(two_layer_classifier, act=nn.Sigmoid),  # gradients vanish where it saturates
-}
-
-
-def load_classifier(data: Dataset, kind: str = "plain") -> Classifier:
+def load_classifier(data: Dataset) -> Classifier:
     """A classifier trained on the clean training data of a run; it is trained if it is not stored yet.
 
     Args:
         data: data with labels, as the run saw them; all runs on the same data meet the same classifier.
-        kind: one of ``CLASSIFIERS``.
 
     Raises:
         ConfigError: it cannot be stored.
@@ -256,27 +244,25 @@ def load_classifier(data: Dataset, kind: str = "plain") -> Classifier:
     made_of = {
         "data": data.fingerprint,
         "labels": sha256({"labels": data.train.y}),
-        "kind": kind,
-        "layers": str(CLASSIFIERS[kind](data.shape, 1)),
+        "layers": str(plain_classifier(data.shape, 1)),
         "recipe": RECIPE._asdict(),
     }
 
     def make(part: Path) -> None:
-        model = train_classifier(kind, data, data.statistics)
+        model = train_classifier(data, data.statistics)
         checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
 
     state = checkpoint.load(_train_once("classifier", made_of, make))
-    model = CLASSIFIERS[kind](data.shape, int(state.facts["labels"]))
+    model = plain_classifier(data.shape, int(state.facts["labels"]))
     model.load_state_dict(state.part("classifier"))
     use_library(model, library_for_processor())
     return model.eval()
 
 
-def train_classifier(kind: str, data: Dataset, statistics: Statistics) -> Classifier:
+def train_classifier(data: Dataset, statistics: Statistics) -> Classifier:
     """Train a classifier on the clean training split with cross-entropy.
 
     Args:
-        kind: one of ``CLASSIFIERS``.
         data: data with labels 0, 1, ... in the training split.
         statistics: mean and deviation of that split.
     """
@@ -285,7 +271,7 @@ def train_classifier(kind: str, data: Dataset, statistics: Statistics) -> Classi
     draws = torch.Generator().manual_seed(RECIPE.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RECIPE.seed)
-        model = CLASSIFIERS[kind](data.shape, int(y.max()) + 1).to(x.device)
+        model = plain_classifier(data.shape, int(y.max()) + 1).to(x.device)
     use_library(model, library_for_processor())
     model.mean.copy_(statistics.mean)
     model.std.copy_(statistics.std)

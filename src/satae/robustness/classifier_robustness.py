@@ -123,7 +123,7 @@ def evaluate_robustness(
             streams,
             planted_point_attacks(model, budget, temperatures),
             [nullcontext, *softened],
-            logits.std(dim=0),
+            logits.std(dim=0, correction=0),
         ).t()
     evidence = Evidence(
         outcomes,
