@@ -93,7 +93,7 @@ launchers: $(READY) ## One sweep under each launcher: the same numbers, and what
 export-gap: $(READY) ## How far exported models are from the model, in each format, a few minutes
 	$(BIN)/python -m benchmarks.export_gap $(ARGS)
 
-control: $(READY) ## Attack models whose gradients are hidden on purpose, and print which are detected, a few minutes
+control: $(READY) ## Attack honest classifiers and others whose gradients are hidden, and print the verdicts, about 40 minutes
 	GOMP_SPINCOUNT=2000 $(BIN)/python -m benchmarks.control $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes

@@ -102,7 +102,7 @@ def page(whole):
 
 def test_the_reader_knows_what_satae_eval_writes():
     from satae.evaluation.parts import code_, defence_measure, denoising, manifold, perturbation
-    from satae.robustness.masking_checks import CheckOutcome, Word
+    from satae.robustness.masking_checks import CheckOutcome, VerdictWord
 
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
@@ -114,7 +114,7 @@ def test_the_reader_knows_what_satae_eval_writes():
         "attacks": defence_measure.ATTACK_COLUMNS,
         "checks": defence_measure.CHECK_COLUMNS,
     }
-    assert {*VERDICTS} == {*typing.get_args(Word)}
+    assert {*VERDICTS} == {*typing.get_args(VerdictWord)}
     assert PASSED in typing.get_args(CheckOutcome)
 
 

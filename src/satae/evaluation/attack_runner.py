@@ -95,7 +95,7 @@ class AttackRunner:
     Attributes:
         correct: (n,), booleans: the inputs that are classified correctly without an attack.
         no_gradient: (n,), booleans: the inputs whose gradient is zero or not finite.
-        is_constant: whether the logits are the same for all inputs, perturbed as far as can be.
+        is_constant: whether the logits are the same for all inputs and for random points in the range of the data.
         chance: accuracy of the best constant answer.
         planted: which planted points the attacks found; None before the active test.
         tried: the number of inputs that an attack was run on, by its name and radius.
@@ -125,10 +125,10 @@ class AttackRunner:
         self.is_constant = is_constant(answers)
         self._spread = logits.std(dim=0, correction=0)
         self.planted: PlantedOutcome | None = None
-        self.classes, self.chance = logits.shape[1], y.bincount().max().item() / len(y)
+        self.chance = y.bincount().max().item() / len(y)
         self.attacks = attack_suite(
             pipeline.model,
-            self.classes,
+            logits.shape[1],
             settings.budget,
             sources={name: source.model for name, source in settings.sources.items()},
             temperatures=settings.temperatures,
@@ -152,9 +152,14 @@ class AttackRunner:
 
     def run_active_test(self, epsilon: float) -> None:
         """Plant points near the inputs, and let attacks search for them; what the cache knows is not repeated."""
-        ball, budget, temperatures = self.subject.norm_ball(self.settings.norm, epsilon), *self.settings[1:3]
+        ball, budget, temperatures = (
+            self.subject.norm_ball(self.settings.norm, epsilon),
+            self.settings.budget,
+            self.settings.temperatures,
+        )
         attacks = planted_point_attacks(self.pipeline.model, budget, temperatures)
-        keys = [f"{self._key(attacks[0], epsilon)} {temperatures} {part}" for part in ("planted", "by exact", "by any")]
+        key = f"{self._key(attacks[0], epsilon)} {temperatures} {sha256({'spread': self._spread})[:16]}"
+        keys = [f"{key} {part}" for part in ("planted", "by exact", "by any")]
         softened = [functools.partial(surrogate_gradients, self.pipeline.model, t) for t in temperatures]
 
         def search(x: Tensor, numbers: Tensor) -> Tensor:

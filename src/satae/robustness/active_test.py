@@ -23,7 +23,7 @@ EXACT_PART, ANY_PART = 0.98, 0.9  # the goals, on the way from the input to the 
 LEAST_RISE: Final = 1e-4  # of w @ logits, in standard deviations over the inputs: less is rounding
 FIRST_DRAW: Final = (1 << 40) + 1  # number of the random draw of w; no attack uses it
 
-Gradients = Callable[[], AbstractContextManager[None]]
+GradientContext = Callable[[], AbstractContextManager[None]]
 
 
 class PlantedOutcome(NamedTuple):
@@ -40,7 +40,7 @@ def active_test(
     ball: NormBall,
     streams: RandomStreams,
     attacks: Sequence[Attack],
-    gradients: Sequence[Gradients],
+    gradients: Sequence[GradientContext],
     spread: Tensor,
 ) -> Tensor:
     """Plant a point near each input and let attacks search for it.
@@ -87,7 +87,12 @@ def _goals(w: Tensor, threshold: Tensor) -> Tensor:
 
 
 def find_planted_points(
-    model: Model, x: Tensor, ball: NormBall, streams: RandomStreams, gradients: Sequence[Gradients], spread: Tensor
+    model: Model,
+    x: Tensor,
+    ball: NormBall,
+    streams: RandomStreams,
+    gradients: Sequence[GradientContext],
+    spread: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Choose a random direction of the logits for each input, and search how far it can be followed.
 
@@ -113,14 +118,14 @@ def _guess(model: Model, x: Tensor, aim: Tensor, ball: NormBall, streams: Random
     balls, best = ball.around(x), torch.full_like(aim[:, 0], -torch.inf)
     for guess in range(1, GUESSES + 1):
         direction = streams.normal(FIRST_DRAW + guess, x.shape[1:]).to(x.dtype)
-        best = torch.maximum(best, margin(model(balls.ascend(x, direction, ball.epsilon)), aim))
+        best = torch.maximum(best, margin(model(balls.ascend(x, direction, ball.epsilon)), aim).nan_to_num(-torch.inf))
     return best
 
 
 def _climb(model: Model, x: Tensor, aim: Tensor, ball: NormBall, streams: RandomStreams) -> Tensor:
     """The largest margin on a path that follows the gradient: (N,)."""
     balls, best = ball.around(x), torch.full_like(aim[:, 0], -torch.inf)
-    point = balls.random_start(streams, 0)
+    point = balls.random_start(streams, FIRST_DRAW)  # a start that no attack has
     for step in range(STEPS + 1):
         here = loss_gradient(model, point, aim, margin)
         best = torch.maximum(best, here.value.nan_to_num(-torch.inf))

@@ -101,11 +101,6 @@ def planted_point_attacks(victim: nn.Module, budget: Budget, temperatures: Seque
     return [*exact, *(_surrogate(victim, method, t, budget) for t in temperatures for method in (_pgd, _apgd))]
 
 
-def margin_pgd(victim: nn.Module, budget: Budget) -> Attack:
-    """The attack of the suite that is called ``pgd-margin``."""
-    return _pgd(victim, "margin", budget)
-
-
 def _pgd(victim: Model, loss: str, budget: Budget) -> Attack:
     run = partial(pgd, victim, loss=LOSSES[loss], steps=budget.steps, restarts=budget.restarts)
     return Attack(f"pgd-{loss}", "exact", run, loss)

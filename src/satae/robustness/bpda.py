@@ -1,8 +1,8 @@
 """Changed backward passes: surrogate gradients that pass through saturated units, and controls that hide gradients.
 
 A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
-1802.00420. All of them change the activations that are submodules of a module. Those that hide gradients raise
-ValueError if there is none.
+1802.00420. All of them change the activations among the submodules of a module; surrogate gradients also change the
+functions of torch that are called in the context. Those that hide gradients raise ValueError without an activation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
     functions = _SoftenedFunctions(temperature)
 
     def soften(act: nn.Module, f: Elementwise) -> Elementwise:
-        f = functions.left_as_they_are(f)
+        f = functions.exactly(f)
         return _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
 
     with _replaced_activations(module, soften, needs_some=False), functions:
@@ -162,10 +162,10 @@ def _is_flat_next_to_zero(act: nn.Module | None, f: Elementwise) -> bool:
     return bool((slopes == 0).any())
 
 
-ROUNDING: Final = frozenset(
+ROUNDING_FUNCTIONS: Final = frozenset(
     getattr(owner, name) for owner in (torch, Tensor) for name in ("ceil", "fix", "floor", "round", "sign", "trunc")
 )
-FUNCTIONS: Final = frozenset(
+SOFTENED_FUNCTIONS: Final = frozenset(
     getattr(owner, name)
     for owner in (torch, Tensor, functional)
     for name in (
@@ -178,21 +178,24 @@ FUNCTIONS: Final = frozenset(
 
 
 class _SoftenedFunctions(TorchFunctionMode):
-    """Within the context, known functions of torch pass back more gradient than they have."""
+    """Within the context, known functions of torch pass back more gradient than they have, wherever they are called.
+
+    What a function changed in place is used by its result alone.
+    """
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
-        self.temperature, self._are_left = temperature, False
+        self.temperature, self._is_exact = temperature, False
 
-    def left_as_they_are(self, f: Elementwise) -> Elementwise:
-        """A function within which torch's functions stay the same."""
+    def exactly(self, f: Elementwise) -> Elementwise:
+        """A function within which torch's functions pass back their exact gradient."""
 
         def function(z: Tensor) -> Tensor:
-            before, self._are_left = self._are_left, True
+            before, self._is_exact = self._is_exact, True
             try:
                 return f(z)
             finally:
-                self._are_left = before
+                self._is_exact = before
 
         return function
 
@@ -202,11 +205,12 @@ class _SoftenedFunctions(TorchFunctionMode):
         """Call a function of torch, with another backward pass if it is a known one."""
         kwargs = kwargs or {}
         z = args[0] if args else None
-        if self._are_left or not isinstance(z, Tensor) or not z.requires_grad:
+        if self._is_exact or not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
-        if func in ROUNDING:
-            return z + (func(*args, **kwargs) - z).detach()
-        if func not in FUNCTIONS:
+        has_tensors = any(isinstance(value, Tensor) for value in (*args[1:], *kwargs.values()))
+        if has_tensors or func not in ROUNDING_FUNCTIONS | SOFTENED_FUNCTIONS:
             return func(*args, **kwargs)
-        f = self.left_as_they_are(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
+        f = self.exactly(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
+        if func in ROUNDING_FUNCTIONS:
+            return _with_backward(f, lambda _, g: g)(z)
         return _smooth_backward(f, self.temperature, stretches=not _is_flat_next_to_zero(None, f))(z)

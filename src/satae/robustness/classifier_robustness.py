@@ -33,10 +33,10 @@ TEMPERATURES: Final = (3.0, 10.0, 30.0, 100.0, 300.0)
 class Robustness(NamedTuple):
     """What attacks left of the accuracy of a classifier, and what that is worth."""
 
-    accuracies: dict[float, Estimate]  # by radius, against the worst attack for each input; at 0 without an attack
+    accuracies: dict[float, Estimate]  # by radius, 0 and that of the same grey for all included; against all attacks
     verdict: Verdict
     checks: list[Check]
-    outcomes: AttackOutcomes  # of every attack on every input
+    outcomes: AttackOutcomes  # of every attack; one that skipped an input has not broken it
 
     def __str__(self) -> str:
         """The accuracies and the verdict, one line each."""
@@ -65,8 +65,8 @@ def evaluate_robustness(
 ) -> Robustness:
     """Attack a classifier with the whole suite, and judge what the attacks show.
 
-    The model is attacked in evaluation mode and left as it was. To call gradients visible takes at least 73 inputs;
-    500 are a good number.
+    The model and the sources are set to evaluation mode and left as they were. To call gradients visible takes at least
+    73 inputs; 500 are a good number.
 
     Args:
         model: inputs (N, *shape) to logits (N, classes).
@@ -90,6 +90,7 @@ def evaluate_robustness(
     """
     balls = {epsilon: NormBall.create(norm, epsilon, low, high) for epsilon in sorted({*epsilons})}
     _check_arguments(x, y, low, high, balls, libraries)
+    x, y = x.detach(), y.long()
     middle = torch.full_like(x[:1], (low + high) / 2)
     grey_radius = vector_norm(x - middle, next(iter(balls.values())).norm).max().item()
     compared = [*balls]
@@ -98,11 +99,13 @@ def evaluate_robustness(
         Budget(steps, restarts, queries),
         RandomStreams.for_examples(seed, torch.arange(len(x)).to(x.device)),
     )
-    with _in_evaluation_mode(model):
+    with _in_evaluation_mode(nn.ModuleList([model, *(sources or {}).values()])):
         logits, anywhere = (
             _in_batches(model, batch_size, points)
             for points in (x, NormBall("linf", high - low, low, high).around(x).random_start(streams, 0))
         )
+        if int(y.max()) >= logits.shape[1]:
+            raise ValueError(f"y: labels up to {int(y.max())}, but the model has {logits.shape[1]} classes")
         no_gradient = _in_batches(lambda x, y: has_no_gradient(model, x, y), batch_size, x, y)
         correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         outcomes = AttackOutcomes(correct)
@@ -113,17 +116,18 @@ def evaluate_robustness(
             for attack in attacks:
                 left = correct & ~outcomes.at(epsilon).with_names(attack.after).broken
                 robust = correct.clone()
-                robust[left] = ~_attack(attack, x[left], y[left], ball, streams[left], batch_size)
+                if left.any():
+                    robust[left] = ~_attack(attack, x[left], y[left], ball, streams[left], batch_size)
                 outcomes = outcomes._replace(results=[*outcomes.results, AttackOutcome(attack, epsilon, robust)])
         softened = [functools.partial(surrogate_gradients, model, t) for t in temperatures]
-        planted, by_exact, by_any = active_test(
-            model,
+        searching, spread = planted_point_attacks(model, budget, temperatures), logits.std(dim=0, correction=0)
+        planted, by_exact, by_any = _in_batches(
+            lambda x, keys: active_test(
+                model, x, balls[compared[-1]], RandomStreams(keys), searching, [nullcontext, *softened], spread
+            ),
+            batch_size,
             x,
-            balls[compared[-1]],
-            streams,
-            planted_point_attacks(model, budget, temperatures),
-            [nullcontext, *softened],
-            logits.std(dim=0, correction=0),
+            streams.keys,
         ).t()
     evidence = Evidence(
         outcomes,
@@ -135,7 +139,7 @@ def evaluate_robustness(
         planted=PlantedOutcome(by_exact[planted], by_any[planted], compared[-1]),
     )
     checks = run_checks(evidence)
-    accuracies = {epsilon: outcomes.at(epsilon).accuracy for epsilon in (0.0, *balls)}
+    accuracies = {epsilon: outcomes.at(epsilon).accuracy for epsilon in sorted({0.0, *balls})}
     return Robustness(accuracies, verdict(evidence, checks, compared), checks, outcomes)
 
 

@@ -16,15 +16,15 @@ from satae.robustness.attack_suite import CROSS_ENTROPY, Attack, AttackKind
 from satae.robustness.estimates import Estimate, fraction_estimate
 
 CheckOutcome = Literal["passed", "failed", "open"]
-Gradients = Literal["visible", "hidden", "open"]
-Level = Literal["corroborated", "contradicted", "open"]
-Word = Literal["holds", "masked", "inconclusive"]
+GradientsWord = Literal["visible", "hidden", "open"]
+LevelWord = Literal["corroborated", "contradicted", "open"]
+VerdictWord = Literal["holds", "masked", "inconclusive"]
 
 RARE: Final = 0.01  # fraction of offending examples that is tolerated
 RARE_WITH_SLACK: Final = 0.05  # an upper confidence limit below it passes, since few examples cannot show 1 %
 LEVEL_TOLERANCE: Final = 0.05  # how far independent attacks may be apart, and planted points be missed
 TOLERANCE_WITH_SLACK: Final = 0.1  # an upper confidence limit below it agrees, since few examples cannot show 5 %
-ROUNDING: Final = 1e-6  # differences of logits, as a share of the largest, that are rounding
+LOGIT_ROUNDING: Final = 1e-6  # differences of logits, as a share of the largest, that are rounding
 CONSTANT: Final = "the answer is the same for all inputs"
 NOT_ALL_ATTACKS: Final = "not all of the attacks were made"
 
@@ -115,12 +115,12 @@ def run_checks(evidence: Evidence) -> list[Check]:
 class Verdict(NamedTuple):
     """What is said about the accuracies of a model under attack."""
 
-    gradients: Gradients  # whether exact gradients lead attacks astray
-    level: Level  # whether the accuracy would be found by independent attacks
-    spread: float  # the largest distance between the accuracies that independent attacks find; nan without any
+    gradients: GradientsWord  # whether exact gradients lead attacks astray
+    level: LevelWord  # whether several kinds of attack reach the accuracy
+    spread: float  # the most that one kind of attack leaves above the accuracy under all attacks; nan without any
 
     @property
-    def word(self) -> Word:
+    def word(self) -> VerdictWord:
         """``holds`` if the level is corroborated; ``masked`` if it is not, and gradients are hidden."""
         if self.level == "corroborated":
             return "holds"
@@ -128,22 +128,22 @@ class Verdict(NamedTuple):
 
 
 def verdict(evidence: Evidence, checks: Sequence[Check], epsilons: Sequence[float]) -> Verdict:
-    """Judge the checks, and how far independent attacks agree at some radii."""
+    """Judge the checks, and how far the kinds of attack agree at some radii."""
     outcomes = {check.number: check.outcome for check in checks}
-    hidden: dict[CheckOutcome, Gradients] = {"failed": "hidden", "open": "open", "passed": "visible"}
+    hidden: dict[CheckOutcome, GradientsWord] = {"failed": "hidden", "open": "open", "passed": "visible"}
     gradients = hidden[worst_outcome([outcomes[number] for number in GRADIENT_CHECKS])]
     agreements = [_agreement(evidence.outcomes.at(epsilon)) for epsilon in epsilons]
     agreed = worst_outcome([outcome for outcome, _ in agreements] or ["open"])
-    level: dict[CheckOutcome, Level] = {"failed": "contradicted", "open": "open", "passed": "corroborated"}
+    level: dict[CheckOutcome, LevelWord] = {"failed": "contradicted", "open": "open", "passed": "corroborated"}
     found = level[worst_outcome([agreed, *(outcomes[number] for number in LEVEL_CHECKS)])]
     return Verdict(gradients, found, max((spread for _, spread in agreements), default=math.nan))
 
 
 def _agreement(found: AttackOutcomes) -> tuple[CheckOutcome, float]:
-    """Whether two independent kinds of attack reach the accuracy at one radius, and how far the kinds are apart.
+    """Whether two kinds of attack reach the accuracy at a radius, and the most that one of them leaves above it.
 
-    The kinds: exact gradients; softened ones, on what exact ones left; each library by itself. Failed if a library
-    surely breaks over 5 % more than the suite.
+    The kinds: exact gradients; exact and softened ones together; each library by itself. Failed if the libraries
+    together surely break over 5 % more than the suite.
     """
     if not found.of_kinds("exact").results:
         return "open", math.nan
@@ -169,7 +169,7 @@ def is_within_tolerance(offenders: Estimate) -> CheckOutcome:
 
 def is_constant(logits: Tensor) -> bool:
     """Whether logits (N, classes) are the same for all inputs, but for rounding."""
-    return bool((logits.amax(dim=0) - logits.amin(dim=0)).max() <= ROUNDING * logits.abs().max())
+    return bool((logits.amax(dim=0) - logits.amin(dim=0)).max() <= LOGIT_ROUNDING * logits.abs().max())
 
 
 def worst_outcome(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
@@ -333,5 +333,5 @@ CHECKS: Final[Mapping[str, Callable[[Evidence], Finding]]] = {  # by title, in t
     "twin left in the largest ball": baseline_is_broken,
     "planted points missed by all attacks": attacks_find_planted,
 }
-GRADIENT_CHECKS: Final = (1, 2, 3, 6, 8)  # numbers of those that tell whether exact gradients are hidden
-LEVEL_CHECKS: Final = (4, 9, 10)  # of those without which no level is corroborated
+GRADIENT_CHECKS: Final = (1, 2, 3, 6, 8)  # their outcomes decide whether gradients are hidden
+LEVEL_CHECKS: Final = (4, 9, 10)  # all must pass for a corroborated level

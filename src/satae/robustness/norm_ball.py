@@ -41,7 +41,7 @@ class NormBall(NamedTuple):
             raise ValueError(f"epsilon={epsilon:g}: must be a finite number, 0 or more")
         if not low < high:
             raise ValueError(f"range {low:g} to {high:g}: the smallest value of the data must be below the largest")
-        return cls(norm, epsilon, low, high)
+        return cls(norm, float(epsilon), float(low), float(high))
 
     def distance(self, x: Tensor, center: Tensor) -> Tensor:
         """Distance of each point from its input, in the norm of the ball: (N,)."""

@@ -66,7 +66,7 @@ class Defence(EvaluationPart):
         "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
         " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for"
         " all runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is"
-        " worth no more than its verdict: holds, if independent attacks agree on it; masked, if they do not and"
+        " worth no more than its verdict: holds, if several kinds of attack agree on it; masked, if not and"
         " gradients are hidden, so that it may be an illusion; else inconclusive; over seeds, how often each. In"
         " brackets, Wilson's"
         f" {BRACKETS}. The classifier alone is the same for all seeds, so it has no ±."

@@ -282,7 +282,7 @@ def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
     return [
         *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
         f"accuracy: against the worst attack for each example; epsilon: a share of the {range_name}",
-        "spread: the largest distance between the accuracies that independent attacks find at one epsilon",
+        "spread: the most that one kind of attack leaves above the accuracy under all attacks",
         "checks 3, 5, 6, 7 and 8: the share of the examples at the epsilon where it is largest",
         f"verdict: {own.verdict.word}; gradients {own.verdict.gradients}, level {own.verdict.level}"
         f"{''.join(f'; {one}' for one in found)}",
