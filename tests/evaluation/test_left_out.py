@@ -24,8 +24,9 @@ def run(tmp_path_factory):
 def test_all_parts_say_first_what_is_left_out(run):
     outcome = typed(run, "run=.", *QUICK, "manifold.other=auto", "evaluation=all")
     assert (outcome.code, outcome.err) == (0, "")
-    first, *lines = outcome.out.splitlines()
+    first, second, *lines = outcome.out.splitlines()
     assert ": array, mlp, relu" in first
+    assert second.startswith("  weights ")
     assert lines[0] == f"left out: code probes, defence: {NO_TEST_LABELS}"
     assert lines[1] == "left out: manifold with other images: the inputs are no images"
     assert f"no accuracies: {NO_TEST_LABELS}" in outcome.out
