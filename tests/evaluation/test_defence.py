@@ -123,11 +123,10 @@ def test_an_interrupted_evaluation_attacks_nothing_twice_and_ends_the_same(run, 
     made, cut_off = [], 30
     was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, cache_key=None):
-        if cache_key is not None:
-            if len(made) == cut_off:
-                raise Interrupted(signal.SIGTERM)
-            made.append((self.pipeline.name, attack.name, epsilon))
+    def counted(self, attack, epsilon, examples, cache_key):
+        if len(made) == cut_off:
+            raise Interrupted(signal.SIGTERM)
+        made.append((self.pipeline.name, attack.name, epsilon))
         return was(self, attack, epsilon, examples, cache_key)
 
     monkeypatch.setattr(AttackRunner, "run_on", counted)
@@ -153,7 +152,7 @@ def test_more_samples_attack_only_the_new_inputs(run, monkeypatch):
     made = []
     was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, cache_key=None):
+    def counted(self, attack, epsilon, examples, cache_key):
         if (self.pipeline.name, attack.name) == ("own", "fgsm"):
             made.append(len(examples))
         return was(self, attack, epsilon, examples, cache_key)
@@ -242,7 +241,7 @@ def test_stored_outcomes_are_used_only_if_nothing_differs(run, monkeypatch, what
     made = []
     was = AttackRunner.run_on
 
-    def counted(self, attack, epsilon, examples, cache_key=None):
+    def counted(self, attack, epsilon, examples, cache_key):
         made.append(attack.name)
         return was(self, attack, epsilon, examples, cache_key)
 

@@ -152,14 +152,10 @@ class AttackRunner:
 
     def run_active_test(self, epsilon: float) -> None:
         """Plant points near the inputs, and let attacks search for them; what the cache knows is not repeated."""
-        ball, budget, temperatures = (
-            self.subject.norm_ball(self.settings.norm, epsilon),
-            self.settings.budget,
-            self.settings.temperatures,
-        )
-        attacks = planted_point_attacks(self.pipeline.model, budget, temperatures)
-        key = f"{self._key(attacks[0], epsilon)} {temperatures} {sha256({'spread': self._spread})[:16]}"
-        keys = [f"{key} {part}" for part in ("planted", "by exact", "by any")]
+        ball, temperatures = self.subject.norm_ball(self.settings.norm, epsilon), self.settings.temperatures
+        attacks = planted_point_attacks(self.pipeline.model, self.settings.budget, temperatures)
+        depends_on = f"{self._key(attacks[0], epsilon)} {temperatures} {sha256({'spread': self._spread})[:16]}"
+        keys = [f"{depends_on} {part}" for part in ("planted", "by exact", "by any")]
         softened = [functools.partial(surrogate_gradients, self.pipeline.model, t) for t in temperatures]
 
         def search(x: Tensor, numbers: Tensor) -> Tensor:
@@ -191,14 +187,13 @@ class AttackRunner:
                 fooled[todo] = self.run_on(attack, epsilon, self._numbers[todo], key)
         self._results.append(AttackOutcome(attack, epsilon, ~fooled))
 
-    def run_on(self, attack: Attack, epsilon: float, numbers: Tensor, cache_key: str | None = None) -> Tensor:
-        """Which of the inputs with these numbers an attack fools; the outcomes are cached if a key is given."""
+    def run_on(self, attack: Attack, epsilon: float, numbers: Tensor, cache_key: str) -> Tensor:
+        """Which of the inputs with these numbers an attack fools; the outcomes are stored under the key."""
         ball = self.subject.norm_ball(self.settings.norm, epsilon)
 
         def on_batch(x: Tensor, y: Tensor, numbers: Tensor) -> Tensor:
             fooled = attack.run(x, y, ball, RandomStreams.for_examples(self.subject.seed, numbers)).fooled
-            if cache_key is not None:
-                self._cache.add(cache_key, [self._names[number] for number in numbers.tolist()], fooled.tolist())
+            self._cache.add(cache_key, [self._names[number] for number in numbers.tolist()], fooled.tolist())
             return fooled
 
         return self.subject.map_batches(on_batch, self.subject.x[numbers], self.subject.labels[numbers], numbers)

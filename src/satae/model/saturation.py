@@ -71,11 +71,9 @@ class Saturation:
         self._seen: dict[str, tuple[Complement, Tensor]] = {}
         self._versions: dict[str, int | None] = {}  # of each z when it was seen; None where torch does not count them
         self._uses: Counter[str] = Counter()
-        self._passes, self._running, self._in_checkpoint = (
-            0,
-            False,
-            False,
-        )  # running: until a pass ends without an error
+        self._passes = 0
+        self._running = False  # until a pass ends without an error
+        self._in_checkpoint = False
         self._batched: bool | None = None  # whether the input has a batch dimension; None until a layer shows it
 
     @contextmanager

@@ -207,8 +207,9 @@ class _SoftenedFunctions(TorchFunctionMode):
         z = args[0] if args else None
         if self._is_exact or not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
-        has_tensors = any(isinstance(value, Tensor) for value in (*args[1:], *kwargs.values()))
-        if has_tensors or func not in ROUNDING_FUNCTIONS | SOFTENED_FUNCTIONS:
+        if func not in ROUNDING_FUNCTIONS and func not in SOFTENED_FUNCTIONS:
+            return func(*args, **kwargs)
+        if any(isinstance(value, Tensor) for value in (*args[1:], *kwargs.values())):  # bounds of their own shape
             return func(*args, **kwargs)
         f = self.exactly(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
         if func in ROUNDING_FUNCTIONS:

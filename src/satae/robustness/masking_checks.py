@@ -113,7 +113,7 @@ def run_checks(evidence: Evidence) -> list[Check]:
 
 
 class Verdict(NamedTuple):
-    """What is said about the accuracies of a model under attack."""
+    """The verdict on the accuracies of a model under attack."""
 
     gradients: GradientsWord  # whether exact gradients lead attacks astray
     level: LevelWord  # whether several kinds of attack reach the accuracy

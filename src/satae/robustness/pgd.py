@@ -72,7 +72,7 @@ def pgd(
                 return active.result()
             here = loss_gradient(model, point, active.labels, loss)
             stay = active.remove_fooled(point, None if judge else here.logits)
-            direction = _scaled(here.gradient).add_(direction, alpha=DECAY)
+            direction = _divide_by_l1_norm(here.gradient).add_(direction, alpha=DECAY)
             point, direction = select_examples(_PgdState(point, direction), stay)
             point = active.balls.ascend(point, direction, FIRST_STEP * ball.epsilon * (1 - step / steps))
         active.remove_fooled(point)
@@ -86,7 +86,7 @@ class _PgdState(NamedTuple):
     direction: Tensor
 
 
-def _scaled(gradient: Tensor) -> Tensor:
+def _divide_by_l1_norm(gradient: Tensor) -> Tensor:
     """The gradient of each input over its L_1 norm; where that is not finite, the signs of the gradient."""
     length = torch.linalg.vector_norm(gradient.flatten(1), 1, dim=1)
     scaled = gradient / expand_like(length.clamp_min(torch.finfo(length.dtype).tiny), gradient)
