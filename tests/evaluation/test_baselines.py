@@ -13,7 +13,13 @@ from satae import evaluate, signals
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import baselines
-from satae.evaluation.baselines import find_baseline_run, load_baseline, load_classifier, train_baseline
+from satae.evaluation.baselines import (
+    Encoder,
+    find_baseline_run,
+    load_baseline,
+    load_classifier,
+    train_baseline,
+)
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
@@ -84,14 +90,31 @@ def test_a_baseline_that_cannot_be_trained_is_refused(configuration):
 def test_a_classifier_learns_and_is_trained_once_for_all_runs_on_the_same_data(configuration, count):
     config = configuration("data.limit=600", "threads=1")
     data = build.dataset(config)
-    model = load_classifier(data)
+    model = load_classifier(data, 0)
     assert (model(data.batch(data.valid.x)).argmax(1) == data.valid.y).float().mean() > 0.8
-    again = load_classifier(data)
+    again = load_classifier(data, 0)
     assert all(torch.equal(x, y) for x, y in zip(model.parameters(), again.parameters(), strict=True))
     assert count == ["train_classifier"]
     other = dataclasses.replace(data, train=Split(data.train.x, data.train.y.flip(0)))
-    load_classifier(other)  # the same inputs with other labels
+    load_classifier(other, 0)  # the same inputs with other labels
     assert count == ["train_classifier"] * 2
+
+
+def test_a_classifier_depends_on_its_seed_and_on_what_it_classifies(configuration, count):
+    config = configuration("data.limit=600", "threads=1")
+    data = build.dataset(config)
+    autoencoder = Experiment.from_config(config).model.eval()
+    autoencoder.encoder[-1].affine.weight.data[0] = 0  # a unit that never changes
+    code = load_classifier(data, 0, Encoder(autoencoder))
+    for given in ((data, 0), (data, 1), (data, 0, autoencoder), (data, 0, Encoder(autoencoder))):
+        load_classifier(*given)
+    assert len(count) == 4  # the last one is stored
+    codes = autoencoder.encode(data.batch(data.train.x)).detach()
+    torch.testing.assert_close(code.mean, codes.mean(dim=0))
+    assert code.std[0] == 1
+    standardized = code.standardize(codes)
+    torch.testing.assert_close(standardized[:, 1:].std(dim=0), torch.ones(codes.shape[1] - 1), rtol=1e-2, atol=0)
+    assert (code(codes).argmax(1) == data.train.y).float().mean() > 0.8
 
 
 def test_classifiers_fit_every_shape():

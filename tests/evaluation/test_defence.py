@@ -98,6 +98,26 @@ def test_the_accuracy_counts_inputs_that_no_attack_breaks(run):
             assert {one["attack"] for one in of_row} >= {"fgsm", "pgd-ce", "apgd-ce", "square", "surrogate-pgd-T=10"}
 
 
+def test_classifiers_of_reconstructions_and_of_codes_are_attacked_behind_each_autoencoder(run):
+    seen = {}
+    for classifier in ("plain", "on_reconstructions", "on_code"):
+        outcome = typed(run, "run=.", *UNCONTROLLED, f"defence.classifier={classifier}")
+        chain = "classifier(code(x))" if classifier == "on_code" else "classifier(autoencoder(x))"
+        assert (outcome.code, f"own: {chain}\n" in outcome.out) == (0, True)
+        assert ("each on its own" in outcome.out) == (classifier != "plain")
+        seen[classifier] = {row["victim"]: row["accuracy"] for row in told(run)["defence"] if row["epsilon"] == 0}
+        shutil.rmtree(run / "evaluation")
+    assert len({found["alone"] for found in seen.values()}) == 1
+    assert len({tuple(found.values()) for found in seen.values()}) == 3
+
+
+def test_an_unknown_classifier_is_refused(run):
+    outcome = typed(run, "run=.", *SMALL, "defence.classifier=linear")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "defence.classifier=linear" in outcome.err
+    assert "on_code" in outcome.err
+
+
 def test_a_run_without_a_penalty_is_its_own_baseline(tmp_path):
     run = trained(tmp_path, "alpha=0", "data.limit=300")
     rows = table(typed(run, "run=.", *UNCONTROLLED).out, "victim")
@@ -284,8 +304,8 @@ def test_stored_outcomes_are_used_only_if_nothing_differs(run, monkeypatch, what
 def test_a_defence_with_hidden_gradients_is_masked(run, monkeypatch):
     was = defence_measure.build_pipelines
 
-    def hidden(subject):
-        found = was(subject)
+    def hidden(*given):
+        found = was(*given)
         return {
             **found,
             "own": found["own"]._replace(hide_gradients=partial(fade_gradients, factor=300.0), hidden_how="faded"),
@@ -322,10 +342,10 @@ def test_planted_points_are_searched_once(run, monkeypatch):
 def test_a_model_with_one_answer_is_not_masked(run, monkeypatch):
     was = defence_measure.build_pipelines
 
-    def dead(subject):
+    def dead(*given):
         silent = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10), torch.nn.ReLU())
         silent[1].weight.data.zero_()
-        return {**was(subject), "own": Pipeline.of("own", silent)}
+        return {**was(*given), "own": Pipeline.of("own", silent)}
 
     monkeypatch.setattr(defence_measure, "build_pipelines", dead)
     typed(run, "run=.", *SMALL)

@@ -182,9 +182,8 @@ def test_an_accuracy_under_attack_has_its_verdicts(page):
             said = [verdict(each, victim) for each in of]
             counts = ", ".join(f"{word} {said.count(word)}" for word in VERDICTS if word in said)
             spread = SeedStatistics.from_values(accuracy(each, victim) for each in of)
-            number = format_number(spread.mean) if victim == "alone" else format_statistics(spread)
             interval = [pytest.approx(fmean(ends(each, victim)[side] for each in of), abs=0.006) for side in (0, 1)]
-            assert told(row[victim]) == (number.replace("\N{NO-BREAK SPACE}", " "), interval, counts)
+            assert told(row[victim]) == (format_statistics(spread).replace("\N{NO-BREAK SPACE}", " "), interval, counts)
     assert {row["remarks"] for row in found if row["alpha"] == "1"} == {"gradients hidden,\nlevel open\n8 failed"}
     assert {row["twin"] for row in found if row["alpha"] == "0"} == {NOTHING}
 
@@ -558,17 +557,12 @@ def test_axes_show_all_possible_accuracies_and_changes_from_0(whole):
             assert (panel.y_possible, panel.shows_all_possible) == (possible, True)
 
 
-def test_bars_of_one_run_and_of_the_classifier_alone_are_over_inputs(tmp_path, whole):
+def test_bars_of_one_run_are_over_inputs(tmp_path):
     sweep(tmp_path, acts=["relu"], seeds=[0], parts=["defence"])
     (panel,) = charts(tmp_path, "defence")["defence_middle"].panels
     own, _twin = lines(panel)
     for alpha, segment in zip(ALPHAS, own[2], strict=True):
         assert [*segment] == pytest.approx(ends(results("relu", alpha, 0), "own"))
-    panel = charts(whole, "defence")["defence_epsilon"].panels[0]
-    act, alpha = re.fullmatch(r"act=(\w+), alpha=([\d.]+)", panel.title).groups()
-    of = [results(act, float(alpha), seed) for seed in SEEDS]
-    bars = next(bars for label, _, bars in lines(panel) if label == PIPELINE_TITLES["alone"])
-    assert [*bars[3]] == pytest.approx([fmean(ends(each, "alone")[side] for each in of) for side in (0, 1)])
 
 
 def test_bars_of_shares_stay_between_0_and_1_and_bars_of_two_seeds_are_their_range(tmp_path):

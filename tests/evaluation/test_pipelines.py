@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.evaluation.baselines import plain_classifier
+from satae.evaluation.baselines import Encoder, plain_classifier
 from satae.evaluation.pipelines import Pipeline
 from satae.model.autoencoder import Dense
 
@@ -39,6 +39,14 @@ def test_a_merged_pipeline_has_the_outputs_and_gradients_of_the_original(options
         (10, 200),
     ]
     assert not any(weight.requires_grad for weight in found.model.parameters())
+
+
+def test_a_merged_classifier_of_codes_has_the_outputs_of_the_original():
+    autoencoder, x = satae.mlp(SHAPE, nn.Tanh, widths=[12, 5]), torch.rand(7, *SHAPE)
+    autoencoder.standardize_by(torch.rand(SHAPE), 0.5 + torch.rand(1, 1, 1))
+    found = Pipeline.of("own", Encoder(autoencoder), plain_classifier((5,), 10))
+    torch.testing.assert_close(found.model(x), found.original(x), rtol=1e-4, atol=1e-4)
+    assert [layer.weight.shape[0] for layer in found.model if isinstance(layer, Dense)] == [12, 5, 200, 200, 10]
 
 
 def test_merging_leaves_the_original_and_the_random_numbers_alone():

@@ -38,6 +38,7 @@ from satae.sweeps.results import run_directories
 from satae.training import checkpoint
 from satae.training.checkpoint import State
 from satae.training.loop import NonFinite
+from satae.training.metrics import MAX_BATCH
 
 CACHE_FOLDER: Final = "evaluation"  # in the folder of downloaded data sets
 HIDDEN_UNITS: Final = 200  # in each hidden layer of a classifier
@@ -170,10 +171,22 @@ class Recipe(NamedTuple):
     steps: int
     batch: int
     lr: float
-    seed: int
 
 
-RECIPE = Recipe(steps=2000, batch=128, lr=1e-3, seed=0)
+RECIPE = Recipe(steps=2000, batch=128, lr=1e-3)
+
+
+class Encoder(nn.Module):
+    """The code (N, K) of inputs (N, *shape)."""
+
+    def __init__(self, autoencoder: DenoisingAutoencoder) -> None:
+        """Encode as this autoencoder does."""
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The code."""
+        return self.autoencoder.encode(x)
 
 
 class Classifier(nn.Module):
@@ -231,11 +244,14 @@ def plain_classifier(shape: tuple[int, ...], labels: int) -> Classifier:
     return Classifier(layers, shape, labels)
 
 
-def load_classifier(data: Dataset) -> Classifier:
+def load_classifier(data: Dataset, seed: int, features: nn.Module | None = None) -> Classifier:
     """A classifier trained on the clean training data of a run; it is trained if it is not stored yet.
 
     Args:
-        data: data with labels, as the run saw them; all runs on the same data meet the same classifier.
+        data: data with labels, as the run saw them; all runs on the same data, with the same seed, meet the same
+            classifier of inputs.
+        seed: of its initial weights and its batches.
+        features: what it classifies, (N, *shape) to (N, *features), in evaluation mode; None for the inputs.
 
     Raises:
         ConfigError: it cannot be stored.
@@ -245,40 +261,58 @@ def load_classifier(data: Dataset) -> Classifier:
         "data": data.fingerprint,
         "labels": sha256({"labels": data.train.y}),
         "layers": str(plain_classifier(data.shape, 1)),
+        "features": "" if features is None else sha256(features.state_dict(), str(features)),
         "recipe": RECIPE._asdict(),
+        "seed": seed,
     }
 
     def make(part: Path) -> None:
-        model = train_classifier(data, data.statistics)
-        checkpoint.save(part, State({"labels": model.labels}, {}).with_part("classifier", model.state_dict()))
+        model = train_classifier(data, seed, features)
+        facts = {"labels": model.labels, "shape": [*model.mean.shape]}
+        checkpoint.save(part, State(facts, {}).with_part("classifier", model.state_dict()))
 
     state = checkpoint.load(_train_once("classifier", made_of, make))
-    model = plain_classifier(data.shape, int(state.facts["labels"]))
+    model = plain_classifier(tuple(state.facts["shape"]), int(state.facts["labels"]))
     model.load_state_dict(state.part("classifier"))
     use_library(model, library_for_processor())
     return model.eval()
 
 
-def train_classifier(data: Dataset, statistics: Statistics) -> Classifier:
+def train_classifier(data: Dataset, seed: int, features: nn.Module | None = None) -> Classifier:
     """Train a classifier on the clean training split with cross-entropy.
 
     Args:
         data: data with labels 0, 1, ... in the training split.
-        statistics: mean and deviation of that split.
+        seed: of its initial weights and its batches.
+        features: what it classifies; None for the inputs.
     """
     x, y = data.train.x, data.train.y
     assert y is not None
-    draws = torch.Generator().manual_seed(RECIPE.seed)
+
+    def read(rows: Tensor) -> Tensor:
+        inputs = data.batch(x[rows])
+        if features is None:
+            return inputs
+        with torch.no_grad():
+            found: Tensor = features(inputs.to(next(features.parameters()).device))
+        return found.to(x.device)
+
+    statistics = data.statistics
+    if isinstance(features, Encoder):
+        codes = torch.cat([read(rows) for rows in torch.arange(len(x)).split(MAX_BATCH)])
+        std, mean = torch.std_mean(codes, dim=0, correction=0)
+        statistics = Statistics(mean, std.masked_fill(std == 0, 1.0))  # 1 for a unit that never changes
+    draws = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RECIPE.seed)
-        model = plain_classifier(data.shape, int(y.max()) + 1).to(x.device)
+        torch.manual_seed(seed)
+        model = plain_classifier(tuple(statistics.mean.shape), int(y.max()) + 1).to(x.device)
     use_library(model, library_for_processor())
     model.mean.copy_(statistics.mean)
     model.std.copy_(statistics.std)
     optimizer = Adam(model.parameters(), RECIPE.lr)
     for _ in range(RECIPE.steps):
         rows = torch.randint(len(x), (RECIPE.batch,), generator=draws).to(x.device)
-        loss = F.cross_entropy(model(data.batch(x[rows])), y[rows])
+        loss = F.cross_entropy(model(read(rows)), y[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -42,7 +42,6 @@ class EvaluationPart(ABC):
         figures: names of the figures that the report draws over all runs.
         repeated_picture: the picture of a run whose content the figures repeat for all runs.
         compared: pairs of values that the summary compares, each of the model and of its baseline, by what they are.
-        seedless: names of values that do not depend on the seed of a run, so that they have no deviation.
         remark_after, remark_title: where in the report's table the column of remarks stands, and its title.
     """
 
@@ -51,7 +50,6 @@ class EvaluationPart(ABC):
     figures: ClassVar[Sequence[str]] = ()
     repeated_picture: ClassVar[str] = ""
     compared: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    seedless: ClassVar[Sequence[str]] = ()
     remark_after: ClassVar[str] = ""
     remark_title: ClassVar[str] = ""
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.evaluation.baselines import Classifier
+from satae.evaluation.baselines import Classifier, Encoder
 from satae.evaluation.subject import sha256
 from satae.model.activations import PROPERTIES
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense, use_library
@@ -86,6 +86,9 @@ def _steps(module: nn.Module) -> Iterator[Step]:
         yield from _steps(module.encoder)
         yield from _steps(module.decoder)
         yield module.unstandardize
+    elif isinstance(module, Encoder):
+        yield module.autoencoder.standardize
+        yield from _steps(module.autoencoder.encoder)
     elif isinstance(module, Classifier):
         yield module.standardize
         yield from _steps(module.layers)

@@ -92,9 +92,9 @@ def _value_names(section: ReportSection) -> list[str]:
 
 
 def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
-    """A number over the seeds; without a deviation if it does not depend on the seed."""
+    """A number over the seeds."""
     found = point.statistics(name)
-    text = format_number(found.mean) if name in section.part.seedless else format_statistics(found)
+    text = format_statistics(found)
     return f"{text}{point.coverage(name)}" if found.n else text  # no run has it, such as the twin's without a penalty
 
 
@@ -184,7 +184,7 @@ def _number_list(section: ReportSection) -> str:
 
 
 def _known_values(section: ReportSection, point: SeedGroup) -> Iterator[str]:
-    names = [name for name in _value_names(section) if name not in section.part.seedless]
+    names = _value_names(section)
     for name in names[:MAX_IN_SENTENCE]:
         if point.statistics(name).n:
             verdicts = count_verdicts(section.of(point), name)
@@ -273,13 +273,12 @@ def interval_of_one_run(
     return interval_over_seeds(summaries, name, place) if len(summaries) == 1 else None
 
 
-def bars_caption(comparison: Comparison, over_inputs_always: Sequence[str] = ()) -> str:
-    """The sentence about bars: over the seeds, but over the inputs for one run, and for some models always."""
+def bars_caption(comparison: Comparison) -> str:
+    """The sentence about bars: over the seeds, but over the inputs for one run."""
     seeds = {len(point.finished_runs) for point in comparison.points}
     if max(seeds) == 1:
         return " Bars: 95 % intervals over other draws of the inputs."
-    others = [*(["of one run"] if 1 in seeds else []), *(f"of {name}" for name in over_inputs_always)]
-    more = f" Those {join_words(others, 'and')} are over other draws of the inputs." if others else ""
+    more = " Those of one run are over other draws of the inputs." if 1 in seeds else ""
     return f"{comparison.bars_caption()}{more}"
 
 

@@ -22,7 +22,6 @@ from satae.evaluation.reported_evaluations import (
     VERDICTS,
     PartSummary,
     ReportSection,
-    interval_over_seeds,
     worst_verdict,
 )
 from satae.evaluation.result import StoredResult
@@ -65,11 +64,11 @@ class Defence(EvaluationPart):
     description = (
         "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
         " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for"
-        " all runs on the same data; with the radius, epsilon, as a share of the range of the data. An accuracy is"
+        " all runs with the same data and seed; with the radius, epsilon, as a share of the range of the data. An"
+        " accuracy is"
         " worth no more than its verdict: holds, if several kinds of attack agree on it; masked, if not and"
         " gradients are hidden, so that it may be an illusion; else inconclusive; over seeds, how often each. In"
-        " brackets, Wilson's"
-        f" {BRACKETS}. The classifier alone is the same for all seeds, so it has no ±."
+        f" brackets, Wilson's {BRACKETS}."
         " Beside own stand both parts of its verdict and the checks that it has not passed."
     )
     figures = ("defence_epsilon", "defence_middle")
@@ -78,9 +77,9 @@ class Defence(EvaluationPart):
         repeated_picture: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend"
     }
     compared: ClassVar[Mapping[str, tuple[str, str]]] = {"accuracy": (OWN, BASELINE)}
-    seedless = (ALONE,)
     remark_after, remark_title = OWN, "remarks"
 
+    classifier: Literal["plain", "on_reconstructions", "on_code"]
     norm: Literal["linf", "l2"]
     epsilons: list[Positive]
     samples: Count
@@ -216,12 +215,6 @@ def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
     return replace(summary, numbers=numbers, intervals=intervals, label=label, radius=epsilon)
 
 
-def _bar_ends(summaries: Sequence[PartSummary], name: str, epsilon: float) -> tuple[float, float] | None:
-    """The ends of a bar over the inputs: for one run, and always for the classifier alone, since all seeds share it."""
-    find = interval_over_seeds if name == ALONE else interval_of_one_run
-    return find(summaries, name, epsilon)
-
-
 def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) -> Chart:
     """A panel for each configuration, with the three models."""
     points = [point for row in examples(comparison) for point in row]
@@ -234,7 +227,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
         summaries, curves = section.of(point), []
         for name, color, dash in zip(PIPELINES, COLORS, DASHES, strict=False):
             if statistics := curve_over_seeds(summaries, name):
-                ends = [_bar_ends(summaries, name, x) for x, _ in statistics]
+                ends = [interval_of_one_run(summaries, name, x) for x, _ in statistics]
                 curves.append(mean_curve(statistics, SHARE, ends, color=color, dash=dash, label=PIPELINE_TITLES[name]))
                 worst = worst_verdict(summaries, name)
                 curves += verdict_marks([(x, y.mean, worst) for x, y in statistics], color)
@@ -246,7 +239,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
         " range of the data. Epsilon is"
         f" logarithmic where it spans much, and linear from 0. {MARKS_CAPTION}"
-        f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison, [ALONE])}"
+        f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison)}"
     )
     title = "Accuracy under attack against epsilon"
     return Chart(Defence.figures[0], title, caption, panels, 3, SMALL_PANEL_SIZE, legend="all panels")
@@ -259,7 +252,7 @@ def _accuracy_at_radius(section: ReportSection, comparison: Comparison, epsilon:
         label,
         SHARE,
         lambda point, name: worst_verdict(section.of(point), name),
-        lambda point, name: _bar_ends(section.of(point), name, epsilon),
+        lambda point, name: interval_of_one_run(section.of(point), name, epsilon),
     )
     caption = (
         "Against the worst attack for each input; dashed: the twin trained with alpha=0, at 0 the model itself."

@@ -12,6 +12,7 @@ from torch import nn
 from satae.config import ConfigError
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
 from satae.evaluation.baselines import (
+    Encoder,
     describe_baseline_run,
     find_baseline_run,
     load_baseline,
@@ -22,6 +23,7 @@ from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.result import Cell, PartResult, ResultTable
 from satae.evaluation.subject import Subject
 from satae.messages import count_words
+from satae.model.autoencoder import DenoisingAutoencoder
 from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, Picture, draw_each
 from satae.robustness import external_attacks
@@ -38,10 +40,10 @@ VERDICT_COLUMNS: Final = ("victim", "verdict", "gradients", "level", "spread")
 ACCURACY_COLUMNS: Final = ("victim", "epsilon", "accuracy", "low", "high", "n", "verdict")
 ATTACK_COLUMNS: Final = ("victim", "epsilon", "attack", "kind", "tried", "broken", "left", "n")
 CHECK_COLUMNS: Final = ("victim", "check", "outcome", "what", "found")
-GRADIENT_PATHS: Final = {
-    ALONE: "the classifier alone",
-    BASELINE: "classifier(autoencoder(x)), its autoencoder trained with alpha=0",
-    OWN: "classifier(autoencoder(x))",
+TRAINED_ON: Final = {
+    "plain": "inputs",
+    "on_reconstructions": "the reconstructions of inputs",
+    "on_code": "the codes of inputs",
 }
 MAX_LABEL: Final = 9999
 GREY_DISTANCE: Final = 0.5  # share of the range of the data: within it each value can become the middle of the range
@@ -66,7 +68,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     subject = subject.first(options.samples)
     budget = Budget(options.steps, options.restarts, options.queries)
     settings = AttackSettings(options.norm, budget, tuple(options.temperatures), libraries=_library_names(options))
-    pipelines = build_pipelines(subject)
+    pipelines = build_pipelines(subject, options.classifier)
     try:
         runners = {
             name: AttackRunner(subject, pipeline, settings._replace(sources=_sources(name, pipelines)))
@@ -86,7 +88,11 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     return PartResult(
         _tables(judged),
         _headline(judged),
-        [*_notes(judged, subject.range_name), *_input_notes(subject, largest)],
+        [
+            *_model_notes(subject, options.classifier),
+            *_notes(judged, subject.range_name),
+            *_input_notes(subject, largest),
+        ],
         curves={
             name: [(epsilon, accuracy.value) for epsilon, accuracy in one.accuracies.items()]
             for name, one in judged.items()
@@ -149,14 +155,29 @@ def grey_radius(subject: Subject, norm: Norm) -> float:
     return max(within, vector_norm(subject.x - middle, norm).max().item() / subject.range_width)
 
 
-def build_pipelines(subject: Subject) -> dict[str, Pipeline]:
-    """The pipelines to attack, by name; the baseline is among them only if it differs from the model."""
-    device = subject.x.device
-    classifier = load_classifier(subject.data).to(device)
-    modules: dict[str, list[nn.Module]] = {ALONE: [classifier]}
+def build_pipelines(subject: Subject, trained_on: str) -> dict[str, Pipeline]:
+    """The pipelines to attack, by name; the baseline is among them only if it differs from the model.
+
+    Args:
+        subject: subject with labels.
+        trained_on: one of ``TRAINED_ON``; the classifier alone is always trained on inputs.
+
+    Raises:
+        ConfigError: the baseline or a classifier cannot be trained or stored.
+    """
+    device, seed = subject.x.device, subject.config.seed
+    alone = load_classifier(subject.data, seed).to(device)
+
+    def behind(autoencoder: DenoisingAutoencoder) -> list[nn.Module]:
+        if trained_on == "plain":
+            return [autoencoder, alone]
+        features = Encoder(autoencoder) if trained_on == "on_code" else autoencoder
+        return [features, load_classifier(subject.data, seed, features).to(device)]
+
+    modules: dict[str, list[nn.Module]] = {ALONE: [alone]}
     if subject.config.alpha > 0:
-        modules[BASELINE] = [load_baseline(subject).model, classifier]
-    modules[OWN] = [subject.model, classifier]
+        modules[BASELINE] = behind(load_baseline(subject).model)
+    modules[OWN] = behind(subject.model)
     return {name: Pipeline.of(name, *chain) for name, chain in modules.items()}
 
 
@@ -269,6 +290,19 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
     return draw_picture([Panel(curves, *labels, title, y_possible=(0.0, 1.0), shows_all_possible=True)], 1)
 
 
+def _model_notes(subject: Subject, trained_on: str) -> Iterator[str]:
+    """What each model is."""
+    chain = "classifier(code(x))" if trained_on == "on_code" else "classifier(autoencoder(x))"
+    yield f"{ALONE}: the classifier alone, trained on clean inputs with the seed of the run"
+    if subject.config.alpha > 0:
+        run = find_baseline_run(subject)
+        what = "trained with alpha=0" if run is None else describe_baseline_run(run[0])
+        yield f"{BASELINE}: {chain}, its autoencoder {what}"
+    yield f"{OWN}: {chain}"
+    if trained_on != "plain":
+        yield f"the classifiers of {OWN} and {BASELINE} are trained on {TRAINED_ON[trained_on]}, each on its own"
+
+
 def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
     """What the words in the tables mean, and the verdict with its reasons."""
     own = judged[OWN]
@@ -280,7 +314,6 @@ def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
         f"{count_words(len(some), 'check')} {outcome}: {', '.join(some)}" for outcome, some in numbers.items() if some
     ]
     return [
-        *(f"{name}: {GRADIENT_PATHS[name]}" for name in judged),
         f"accuracy: against the worst attack for each example; epsilon: a share of the {range_name}",
         "spread: the most that one kind of attack leaves above the accuracy under all attacks",
         "checks 3, 5, 6, 7 and 8: the share of the examples at the epsilon where it is largest",
@@ -290,8 +323,6 @@ def _notes(judged: Mapping[str, JudgedModel], range_name: str) -> list[str]:
 
 
 def _input_notes(subject: Subject, grey_radius: float) -> Iterator[str]:
-    if subject.config.alpha > 0 and (run := find_baseline_run(subject)) is not None:
-        yield f"{BASELINE}: its autoencoder is {describe_baseline_run(run[0])}"
     if fault := find_too_few(len(subject.x)):
         yield fault
     why = "within it every input can become an even grey, so accuracy must fall to chance"
