@@ -14,7 +14,7 @@ LOWEST_TESTS ?= tests/cli tests/data tests/launchers tests/loggers tests/page te
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sweep board test test-slow install-ray test-ray install-lowest test-lowest bench bench-eval growth report-bench launchers export-gap control soak soak-sweep lint format check clean
+.PHONY: help install run sweep board test test-slow install-ray test-ray install-lowest test-lowest bench bench-eval growth report-bench launchers export-gap control answer soak soak-sweep lint format check clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -95,6 +95,9 @@ export-gap: $(READY) ## How far exported models are from the model, in each form
 
 control: $(READY) ## Attack honest classifiers and others whose gradients are hidden, and print the verdicts, about 40 minutes
 	GOMP_SPINCOUNT=2000 $(BIN)/python -m benchmarks.control $(ARGS)
+
+answer: $(READY) ## Train and attack all networks of docs/answer.md; goes on where it was stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.answer $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(ARGS)

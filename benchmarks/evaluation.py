@@ -56,7 +56,7 @@ class Plan(NamedTuple):
     radii: Sequence[float]
     budget: Budget
     turns: int
-    data: Sequence[str]  # words for satae-train
+    words: Sequence[str]  # for satae-train
 
 
 class CountedModel(nn.Module):
@@ -108,7 +108,7 @@ def measure(tool: str, workload: str, turn: int, model: nn.Module, run: Run, x: 
     counted = CountedModel(model)
     first = bare(model, x, y)
     with machine.watched() as watch:
-        run(counted, x, y)
+        outcome = run(counted, x, y)
     last = bare(model, x, y)
     cost = sum(
         count * (a + b) / 2
@@ -119,6 +119,7 @@ def measure(tool: str, workload: str, turn: int, model: nn.Module, run: Run, x: 
         "multiple": watch.wall_s / cost,
         "forward": counted.forward_only / len(x),
         "both": counted.with_gradient / len(x),
+        **(outcome if isinstance(outcome, dict) else {}),
     }
     return Measurement(workload, tool, turn, watch.quiet, figures)
 
@@ -161,24 +162,37 @@ def peer_attacks(budget: Budget, ball: NormBall) -> dict[str, Run]:
     return dict(zip(PEERS, (foolbox_pgd, apgd, square), strict=True))
 
 
-def suites(plan: Plan, subject: Subject, pipeline: Pipeline) -> dict[str, Run]:
-    """Everything that is run at all radii: our suite, AutoAttack, and foolbox's smallest perturbations."""
-    balls = [subject.norm_ball("linf", radius) for radius in plan.radii]
+def left_at(radius: float) -> str:
+    """The name of the accuracy that is left at a radius."""
+    return f"left at {radius:g}"
 
-    def satae(model: nn.Module, x: Tensor, y: Tensor) -> None:
+
+def suites(plan: Plan, subject: Subject, pipeline: Pipeline) -> dict[str, Run]:
+    """Everything that is run at all radii: our suite, AutoAttack, and foolbox's smallest perturbations.
+
+    Each returns the accuracy that it leaves at each radius.
+    """
+    balls = {radius: subject.norm_ball("linf", radius) for radius in plan.radii}
+
+    def satae(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
         with new_cache():
             settings = AttackSettings("linf", plan.budget, (3.0, 10.0, 30.0, 100.0, 300.0))
             runner = AttackRunner(subject, pipeline._replace(model=model), settings)
             for radius in plan.radii:
                 for step in runner.steps(radius):
                     step()
+        return {left_at(radius): runner.outcomes.at(radius).accuracy.value for radius in plan.radii}
 
-    def autoattack(model: nn.Module, x: Tensor, y: Tensor) -> None:
-        for ball in balls:
-            external_attacks.autoattack(model, x, y, ball, classes=10)
+    def autoattack(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+        fooled = {radius: external_attacks.autoattack(model, x, y, ball, classes=10) for radius, ball in balls.items()}
+        return {left_at(radius): 1 - found.fooled.float().mean().item() for radius, found in fooled.items()}
 
-    def foolbox(model: nn.Module, x: Tensor, y: Tensor) -> None:
-        external_attacks.minimum_norm(model, x, y, balls[0], steps=FOOLBOX_STEPS * plan.budget.steps)
+    def foolbox(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+        ball = next(iter(balls.values()))
+        found = external_attacks.minimum_norm(model, x, y, ball, steps=FOOLBOX_STEPS * plan.budget.steps)
+        return {
+            left_at(radius): (found.distance > ball.epsilon).float().mean().item() for radius, ball in balls.items()
+        }
 
     return {SUITE: satae, "autoattack": autoattack, "foolbox": foolbox}
 
@@ -197,7 +211,7 @@ def new_cache() -> Iterator[None]:
 
 def prepare(plan: Plan, folder: Path) -> tuple[Subject, Pipeline]:
     """Train an autoencoder and a classifier; the images that the classifier gets right behind it."""
-    words = [PROGRAM, *plan.data, "alpha=0.1", "logger=none", f"hydra.run.dir={folder / 'run'}"]
+    words = [PROGRAM, *plan.words, "logger=none", f"hydra.run.dir={folder / 'run'}"]
     subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subject = Subject.of(TrainedRun.read(folder / "run", best=False), evaluate.settings(["samples=2000", "device=cpu"]))
     pipeline = Pipeline.of("own", subject.model, load_classifier(subject.data, subject.config.seed))
@@ -211,7 +225,9 @@ def report(found: list[Measurement], plan: Plan, images: int) -> str:
     tools = {
         workload: [*dict.fromkeys(m.tool for m in found if m.workload == workload)] for workload in ("pass", "suite")
     }
+    left = [left_at(radius) for radius in plan.radii]
     form = {"multiple": "{:.2f}", "wall_s": "{:.1f}", "forward": "{:,.0f}", "both": "{:,.0f}"}
+    form |= dict.fromkeys(left, "{:.3f}")
 
     def rows(workload: str, figures: Sequence[str]) -> list[list[str]]:
         return [
@@ -235,15 +251,15 @@ def report(found: list[Measurement], plan: Plan, images: int) -> str:
     facts = "; ".join(f"{name} {value}" for name, value in facts_here.items())
     return "\n\n".join(
         [
-            f"{facts}. {plan.turns} turns, {images} images, {' '.join(plan.data)}; busy {disturbed} of {len(found)}.",
+            f"{facts}. {plan.turns} turns, {images} images, {' '.join(plan.words)}; busy {disturbed} of {len(found)}.",
             "## One pass, as a multiple of the bare model's\n",
             table(
                 ["attack", "multiple", "forward passes", "with gradient"], rows("pass", ("multiple", "forward", "both"))
             ),
             f"## All attacks, radii {', '.join(map(str, plan.radii))}\n",
             table(
-                ["suite", "multiple", "seconds", "forward passes", "with gradient"],
-                rows("suite", ("multiple", "wall_s", "forward", "both")),
+                ["suite", "multiple", "seconds", "forward passes", "with gradient", *left],
+                rows("suite", ("multiple", "wall_s", "forward", "both", *left)),
             ),
             "## Cost of the same number of passes\n",
             table(["", "median (min to max)"], ratios),
@@ -255,13 +271,14 @@ def main() -> None:
     """Measure by turns, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, help="default 5")
+    parser.add_argument("--victim", nargs="+", default=["alpha=0.1"], help="more words for satae-train; alpha=0.1")
     parser.add_argument("--quick", action="store_true", help="a smoke test of less than two minutes")
     chosen = parser.parse_args()
     data = ("data=fashion_mnist", "data.limit=10000", "epochs=5") if FASHION.is_dir() else ("data=digits", "epochs=20")
     if chosen.quick:
-        plan = Plan(20, RADII[-1:], Budget(5, 1, 50), chosen.turns or 1, ("data=digits", "epochs=2"))
+        plan = Plan(20, RADII[-1:], Budget(5, 1, 50), chosen.turns or 1, ("data=digits", "epochs=2", *chosen.victim))
     else:
-        plan = Plan(500, RADII, Budget(50, 2, 1000), chosen.turns or 5, data)
+        plan = Plan(500, RADII, Budget(50, 2, 1000), chosen.turns or 5, (*data, *chosen.victim))
     torch_settings.configure_torch(1 if chosen.quick else None)
     found = list[Measurement]()
     with tempfile.TemporaryDirectory() as folder:

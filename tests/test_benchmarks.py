@@ -12,6 +12,7 @@ import torch
 from program import ROOT, TINY
 
 from benchmarks import (
+    answer,
     compare,
     evaluation,
     export_gap,
@@ -391,3 +392,23 @@ def test_an_attack_and_its_peer_make_the_same_number_of_passes(peer, ours):
         passes[name](counted, x, y)
         made.append((counted.forward_only + counted.with_gradient) / len(x))
     assert made[0] == pytest.approx(made[1], abs=5)  # the clean inputs, and the points at the ends
+
+
+@pytest.mark.slow
+def test_the_answer_is_measured_once_and_compared_seed_by_seed(tmp_path, monkeypatch):
+    pytest.importorskip("pyautoattack")
+    monkeypatch.chdir(tmp_path)
+    quick = ("defence.epsilons=[0.1]", "defence.steps=2", "defence.restarts=1", "defence.queries=5")
+    row = answer.Row("small", (*TINY, "act=satlin", "noise=none"), attack=quick)
+    for evaluate in (answer.EVALUATE, "a program that does not exist"):
+        monkeypatch.setattr(answer, "EVALUATE", evaluate)
+        for run in answer.train(row, 2, []):
+            answer.attack(row, run, "plain", 5)
+    first, last = (dict(zip(answer.COLUMNS, line, strict=True)) for line in answer.lines(row, "plain", 5))
+    assert [(line["alpha"], line["seeds"], line["n"]) for line in (first, last)] == [("0", "2", "5"), ("1", "2", "5")]
+    assert (first["more than alpha 0"], last["more than alpha 0"][0] in "+-") == ("", True)
+    for line in (first, last):
+        clean, left, library = (
+            float(line[name].split()[0]) for name in ("no attack", "all attacks", "AutoAttack alone")
+        )
+        assert left <= library <= clean

@@ -1,0 +1,197 @@
+"""When does saturation make a model harder to perturb? Train, attack and compare: ``make answer``.
+
+Everything is kept in outputs/answer. The same command again goes on where it was stopped, and prints the table of all
+that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.report import table
+from benchmarks.soak import PROGRAM
+from satae.config.saved_config import read_config
+from satae.evaluation.result import PartResult, ResultRow, read_result
+from satae.runs.layout import CONFIG_FILE
+from satae.sweeps.aggregate import SeedStatistics
+from satae.sweeps.results import run_directories
+
+FOLDER: Final = Path("outputs/answer")
+EVALUATE: Final = str(Path(PROGRAM).with_name("satae-eval"))
+FASHION: Final = ("data=fashion_mnist", "data.limit=8000", "epochs=20")
+MNIST: Final = ("data=mnist", "data.limit=8000", "epochs=20")
+ONE_LAYER: Final = ("arch.widths=[256]",)
+DEEP: Final = ("arch.widths=[512,64]",)
+CONV: Final = ("arch=conv", "epochs=10")
+LINF: Final = ("defence.epsilons=[0.05]",)
+HEADS: Final = ("plain", "on_reconstructions", "on_code")
+COLUMNS: Final = (
+    *("row", "classifier", "alpha", "seeds", "n", "no attack", "all attacks", "AutoAttack alone"),
+    *("more than alpha 0", "more than alone", "gradients", "level"),
+)
+
+
+class Row(NamedTuple):
+    """A network, its data and its noise: trained for each alpha and seed, and attacked."""
+
+    name: str
+    words: tuple[str, ...]  # of satae-train
+    alphas: str = "0,1"
+    attack: tuple[str, ...] = LINF  # of satae-eval
+    heads: tuple[str, ...] = ("plain",)
+
+
+ROWS: Final = (
+    Row("fashion-satlin", (*FASHION, *ONE_LAYER, "act=satlin", "noise=none"), "0,0.1,1", heads=HEADS),
+    Row("fashion-relu", (*FASHION, *ONE_LAYER, "act=relu", "noise=none")),
+    Row("fashion-satlin-noise-.3", (*FASHION, *ONE_LAYER, "act=satlin", "noise=gaussian", "noise.level=0.3")),
+    Row("mnist-satlin", (*MNIST, *ONE_LAYER, "act=satlin", "noise=none")),
+    Row("mnist-satlin-noise-.3", (*MNIST, *ONE_LAYER, "act=satlin", "noise=gaussian", "noise.level=0.3")),
+    Row("fashion-tanh", (*FASHION, *ONE_LAYER, "act=tanh", "noise=none")),
+    Row("fashion-sigmoid", (*FASHION, *ONE_LAYER, "act=sigmoid", "noise=none")),
+    Row("fashion-satlin-512-64", (*FASHION, *DEEP, "act=satlin", "noise=none")),
+    Row("fashion-satlin-noise-.1", (*FASHION, *ONE_LAYER, "act=satlin", "noise=gaussian", "noise.level=0.1")),
+    Row("fashion-satlin-adversarial", (*FASHION, *ONE_LAYER, "act=satlin", "noise=adversarial", "noise.level=0.1")),
+    Row("fashion-satlin-conv", (*FASHION, *CONV, "act=satlin", "noise=none")),
+    Row(
+        "fashion-satlin-l2",
+        (*FASHION, *ONE_LAYER, "act=satlin", "noise=none"),
+        attack=("defence.norm=l2", "defence.epsilons=[1.0]"),
+    ),
+)
+
+
+def main() -> None:
+    """Train and attack what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", nargs="*", help=f"of {', '.join(row.name for row in ROWS)}; default all")
+    parser.add_argument("--seeds", type=int, default=5, help="of both networks; default %(default)s")
+    parser.add_argument("--inputs", type=int, default=500, help="test images; default %(default)s")
+    parser.add_argument("--mnist-dir", help="folder of MNIST's files; default: they are downloaded")
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    chosen = parser.parse_args()
+    rows = [row for row in ROWS if not chosen.rows or row.name in chosen.rows]
+    if unknown := {*(chosen.rows or ())} - {row.name for row in ROWS}:
+        parser.error(f"--rows {' '.join(unknown)}: choose from {', '.join(row.name for row in ROWS)}")
+    for row in [] if chosen.table else rows:
+        more = (
+            [f"data.dir={Path(chosen.mnist_dir).absolute()}"] if chosen.mnist_dir and "data=mnist" in row.words else []
+        )
+        for run in train(row, chosen.seeds, more):
+            for head in row.heads:
+                attack(row, run, head, chosen.inputs)
+    cells = [line for row in rows for head in row.heads for line in lines(row, head, chosen.inputs)]
+    sys.stdout.write(f"{table(COLUMNS, cells)}\n")
+
+
+def train(row: Row, seeds: int, more: Sequence[str]) -> list[Path]:
+    """The run directories of a row, by alpha and seed."""
+    words = [f"sweep=./{FOLDER / row.name}", *row.words, *more, f"alpha={row.alphas}", f"seed=range({seeds})"]
+    subprocess.run([PROGRAM, *words, "threads=1", "logger=none"], check=True, stdout=subprocess.DEVNULL)
+    return sorted(run_directories(FOLDER / row.name), key=lambda run: (seed_of(run), alpha_of(run)))
+
+
+def seed_of(run: Path) -> int:
+    """The seed of a run."""
+    return read_config(run / CONFIG_FILE).seed
+
+
+def alpha_of(run: Path) -> float:
+    """The alpha of a run."""
+    return read_config(run / CONFIG_FILE).alpha
+
+
+def kept(run: Path, head: str, inputs: int) -> Path:
+    """Where the result of a run is kept: the next evaluation of the run replaces its own files."""
+    return run / "answer" / f"{head}-{inputs}"
+
+
+def attack(row: Row, run: Path, head: str, inputs: int) -> None:
+    """Attack a run, unless it has been done."""
+    folder = kept(run, head, inputs)
+    if not (folder / "defence.json").exists():
+        words = [f"run={run}", "evaluation=defence", f"defence.classifier={head}", f"defence.samples={inputs}"]
+        subprocess.run(
+            [EVALUATE, *words, *row.attack, "defence.libraries=autoattack", "threads=1"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run / "evaluation" / "defence.json", folder)
+
+
+# The table
+
+
+class Measured(NamedTuple):
+    """What the attacks left of one run."""
+
+    clean: float
+    accuracy: float
+    library: float  # under AutoAttack alone
+    alone: float  # of the classifier alone
+    gradients: str
+    level: str
+
+
+def lines(row: Row, head: str, inputs: int) -> Iterator[list[str]]:
+    """The lines of a row, one for each alpha."""
+    found: dict[float, dict[int, Measured]] = {}
+    for run in run_directories(FOLDER / row.name) if (FOLDER / row.name).exists() else ():
+        if stored := read_result(kept(run, head, inputs), "defence"):
+            found.setdefault(alpha_of(run), {})[seed_of(run)] = measured(stored.result)
+    for alpha, by_seed in sorted(found.items()):
+        base = found.get(0.0, {})
+        yield [
+            *(row.name, head, f"{alpha:g}", str(len(by_seed)), str(inputs)),
+            *(spread([one[place] for one in by_seed.values()]) for place in range(3)),
+            "" if alpha == 0 else interval([by_seed[s].accuracy - base[s].accuracy for s in by_seed if s in base]),
+            interval([one.accuracy - one.alone for one in by_seed.values()]),
+            *(counts([one[place] for one in by_seed.values()]) for place in (4, 5)),
+        ]
+
+
+def measured(result: PartResult) -> Measured:
+    """Read what the table shows."""
+    tables = {one.name: [*one.dicts()] for one in result.tables}
+
+    def at(victim: str) -> list[ResultRow]:
+        return [row for row in tables["defence"] if row["victim"] == victim]
+
+    clean, attacked = at("own")[:2]
+    (library,) = (
+        row
+        for row in tables["attacks"]
+        if (row["victim"], row["epsilon"], row["attack"]) == ("own", attacked["epsilon"], "autoattack")
+    )
+    (verdict,) = (row for row in tables["verdicts"] if row["victim"] == "own")
+    left = clean.number("accuracy") - library.number("broken") / library.number("n")
+    accuracies = clean.number("accuracy"), attacked.number("accuracy"), left, at("alone")[1].number("accuracy")
+    return Measured(*accuracies, verdict.text("gradients"), verdict.text("level"))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over the seeds."""
+    found = SeedStatistics.from_values(values)
+    return f"{found.mean:.3f} ± {found.deviation:.3f}"
+
+
+def interval(differences: Sequence[float]) -> str:
+    """The mean of a difference, seed by seed, and its 95 % interval."""
+    found = SeedStatistics.from_values(differences)
+    return f"{found.mean:+.3f} ({found.mean - found.margin:.3f} to {found.mean + found.margin:.3f})"
+
+
+def counts(words: Sequence[str]) -> str:
+    """How often each word was said: ``hidden 3, open 2``."""
+    return ", ".join(f"{word} {words.count(word)}" for word in sorted({*words}))
+
+
+if __name__ == "__main__":
+    main()
