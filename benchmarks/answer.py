@@ -79,14 +79,12 @@ def main() -> None:
     rows = [row for row in ROWS if not chosen.rows or row.name in chosen.rows]
     if unknown := {*(chosen.rows or ())} - {row.name for row in ROWS}:
         parser.error(f"--rows {' '.join(unknown)}: choose from {', '.join(row.name for row in ROWS)}")
-    for row in [] if chosen.table else rows:
-        more = (
-            [f"data.dir={Path(chosen.mnist_dir).absolute()}"] if chosen.mnist_dir and "data=mnist" in row.words else []
-        )
+    for head, row in ((head, row) for head in HEADS for row in rows if head in row.heads and not chosen.table):
+        has_folder = chosen.mnist_dir and "data=mnist" in row.words
+        more = [f"data.dir={Path(chosen.mnist_dir).absolute()}"] if has_folder else []
         for run in train(row, chosen.seeds, more):
-            for head in row.heads:
-                attack(row, run, head, chosen.inputs)
-    cells = [line for row in rows for head in row.heads for line in lines(row, head, chosen.inputs)]
+            attack(row, run, head, chosen.inputs)
+    cells = [line for head in HEADS for row in rows if head in row.heads for line in lines(row, head, chosen.inputs)]
     sys.stdout.write(f"{table(COLUMNS, cells)}\n")
 
 
