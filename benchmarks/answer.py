@@ -10,7 +10,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -138,6 +138,13 @@ class Measured(NamedTuple):
     level: str
 
 
+ACCURACIES: Final[tuple[Callable[[Measured], float], ...]] = (
+    lambda one: one.clean,
+    lambda one: one.accuracy,
+    lambda one: one.library,
+)
+
+
 def lines(row: Row, head: str, inputs: int) -> Iterator[list[str]]:
     """The lines of a row, one for each alpha."""
     found: dict[float, dict[int, Measured]] = {}
@@ -148,10 +155,11 @@ def lines(row: Row, head: str, inputs: int) -> Iterator[list[str]]:
         base = found.get(0.0, {})
         yield [
             *(row.name, head, f"{alpha:g}", str(len(by_seed)), str(inputs)),
-            *(spread([one[place] for one in by_seed.values()]) for place in range(3)),
+            *(spread([value(one) for one in by_seed.values()]) for value in ACCURACIES),
             "" if alpha == 0 else interval([by_seed[s].accuracy - base[s].accuracy for s in by_seed if s in base]),
             interval([one.accuracy - one.alone for one in by_seed.values()]),
-            *(counts([one[place] for one in by_seed.values()]) for place in (4, 5)),
+            counts([one.gradients for one in by_seed.values()]),
+            counts([one.level for one in by_seed.values()]),
         ]
 
 
