@@ -32,7 +32,7 @@ TIMED = ("wall_s", "samples_per_s")
 KINDS = {
     "mlp": (),
     "tied": ("arch.tied=true", "noise=masking"),
-    "conv": ("arch=conv", "arch.channels=[3]", "arch.code=4", "arch.batch_norm=true"),
+    "conv": ("arch=conv", "arch.channels=[3]", "arch.code=4", "arch.batch_norm=true", "noise=adversarial"),
 }
 
 

@@ -175,7 +175,7 @@ def test_the_loaded_model_gives_the_measured_error(run):
     config = validate(yaml.safe_load((run / "config.yaml").read_text()))
     data, model = build.dataset(config), satae.load(run)
     statistics, x = data.statistics, data.batch(data.valid.x)
-    noisy = NOISES.build(config.noise, data.span)(x, build.random_generator(METRICS_SEED, "valid"))
+    noisy = NOISES.build(config.noise, data.span, model)(x, build.random_generator(METRICS_SEED, "valid"))
     with torch.no_grad():
         errors = ((model(noisy) - x) / statistics.std).square().mean()
     fvu = errors / ((x - statistics.mean) / statistics.std).square().mean()

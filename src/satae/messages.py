@@ -21,6 +21,7 @@ SYNONYMS: Final = {
     # noise
     **{"dropout": ["masking"], "normal": ["gaussian"], "additive": ["gaussian"], "salt": ["salt_and_pepper"]},
     **{"sp": ["salt_and_pepper"], "s&p": ["salt_and_pepper"], "impulse": ["salt_and_pepper"]},
+    **{"pgd": ["adversarial"], "fgsm": ["adversarial"], "worstcase": ["adversarial"]},
     **{"no": ["none"], "off": ["none"], "false": ["none"], "zero": ["none"]},
     # optimizers
     **{"adamw": ["adam"], "momentum": ["sgd"], "nesterov": ["sgd"], "adagrad": [], "nadam": [], "adamax": []},

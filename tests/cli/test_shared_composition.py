@@ -42,7 +42,7 @@ def test_a_sweep_is_composed_once_for_each_choice_however_many_values_it_has(com
         ["epochs=${seed}", "seed=3,4"],
         ["checkpoint={keep:1},{every_steps:5}", "alpha=0,0.1"],
         ["checkpoint.keep=1,2", "checkpoint={keep:7}"],
-        ["noise=gaussian,none", "alpha=0,0.1"],
+        ["noise=gaussian,none,adversarial", "alpha=0,0.1"],
         ["act=shrink,relu", "seed=1,2"],
         ["alpha=0,0.1", "+hydra.job.env_set.A=${alpha}"],
         ["seed=1,2", "hydra.job_logging.handlers.file.filename=${hydra.job.num}-${hydra.job.override_dirname}.log"],

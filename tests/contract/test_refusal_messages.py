@@ -138,7 +138,7 @@ UNKNOWN_NAMES = [
     ("act=rleu", f"act=rleu: choose one of {ACTS}", "did you mean relu?"),
     ("arch=cnn", "arch=cnn: choose one of conv, mlp", "did you mean conv?"),
     ("data=mnits", "data=mnits: choose one of array, cifar10", "did you mean mnist?"),
-    ("noise=gausian", "noise=gausian: choose one of gaussian, masking, none, salt", "did you mean gaussian?"),
+    ("noise=gausian", "noise=gausian: choose one of adversarial, gaussian, masking,", "did you mean gaussian?"),
     ("optim=adams", "optim=adams: choose one of adam, ", "did you mean adam?"),
     ("experiment=paper/toy_shrnk", "experiment=paper/toy_shrnk: choose one of", "did you mean paper/toy_shrink?"),
     ("experiment=toy_satlin", "experiment=toy_satlin: choose one of", "did you mean paper/toy_satlin?"),

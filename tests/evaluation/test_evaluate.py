@@ -120,6 +120,13 @@ def test_denoising_has_a_row_for_each_level_and_the_noisy_input(run):
     assert kept["rows"][0][kept["columns"].index("mse")] == pytest.approx((model(x) - x).square().mean().item())
 
 
+def test_adversarial_noise_of_the_training_is_searched_for_on_the_evaluated_model(tmp_path):
+    trained(tmp_path, "noise=adversarial", "noise.level=0.2", "noise.steps=2")
+    rows = table(typed(tmp_path, "run=run", "evaluation=denoising", *QUICK, "denoising.uniform=[0.2]").out, "noise")
+    found = {(row["noise"], row["level"], row["seen"]): float(row["fvu"]) for row in rows}
+    assert found["adversarial", "0.2", "level"] > found["uniform", "0.2", "no"] > found["none", "0", "no"]
+
+
 def test_the_default_split_is_test_and_valid_can_be_chosen(run):
     own = [
         read(run / "evaluation" / "denoising.json")

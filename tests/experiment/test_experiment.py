@@ -8,6 +8,7 @@ import torch
 from satae.data.dataset import Dataset, Split
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
+from satae.model.noise import corruption
 from satae.training import torch_settings
 from satae.training.loop import Epoch, NonFiniteData, NonFiniteLoss
 
@@ -38,7 +39,9 @@ def same(first: Experiment, second: Experiment) -> bool:
     return all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
-@pytest.mark.parametrize("overrides", [SMALL, (*SMALL, "arch.batch_norm=true", "noise=masking"), CONV])
+@pytest.mark.parametrize(
+    "overrides", [SMALL, (*SMALL, "arch.batch_norm=true", "noise=masking"), CONV, (*CONV, "noise=adversarial")]
+)
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(configuration, overrides):
     torch.manual_seed(1)
     first = trained(configuration(*overrides))
@@ -149,7 +152,15 @@ def test_configure_torch_sets_the_threads():
     [
         *("optim.weight_decay=0.1", "alpha_schedule=constant", "alpha=0.5", "decoder_norm=1", "noise.level=0.1"),
         *("complement=slope", "act.low=-0.5", "reduction=sum", "standardize=false", "init=torch", "optim.lr=0.01"),
-        *("noise=masking", "eps=0.2", "batch_size=7", "seed=1", "arch.tied=true", "arch.batch_norm=true"),
+        *(
+            "noise=adversarial",
+            "noise=masking",
+            "eps=0.2",
+            "batch_size=7",
+            "seed=1",
+            "arch.tied=true",
+            "arch.batch_norm=true",
+        ),
     ],
 )
 def test_every_option_has_an_effect(configuration, option):
@@ -170,6 +181,39 @@ def test_the_noise_of_two_seeds_differs_when_all_else_is_the_same(configuration)
     for experiment in experiments:
         next(experiment.fit())
     assert not same(*experiments)
+
+
+@pytest.mark.parametrize("overrides", [SMALL, (*CONV, "arch.batch_norm=true")])
+def test_adversarial_noise_of_level_0_trains_as_no_noise(configuration, overrides):
+    none, adversarial = ([*overrides, f"noise={kind}"] for kind in ("none", "adversarial"))
+    assert same(trained(configuration(*adversarial, "noise.level=0")), trained(configuration(*none)))
+
+
+@pytest.mark.parametrize("overrides", [("arch.widths=[64]",), ("arch=conv", "arch.channels=[8]", "arch.code=32")])
+def test_a_trained_model_reconstructs_adversarial_noise_worse_than_uniform_noise_of_the_same_radius(
+    configuration, overrides
+):
+    uniform = trained(configuration(*overrides, "epochs=5", "optim.lr=0.01", "noise=uniform", "noise.level=0.1"))
+    adversarial = corruption("adversarial", span=uniform.data.span, model=uniform.model, level=0.1, steps=3)
+    found = dataclasses.replace(uniform, noise=adversarial).measure(EPOCH)
+    for split in ("train", "valid"):
+        key = f"{split}/reconstruction"
+        assert found[key] > 1.4 * uniform.measure(EPOCH)[key]
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_adversarial_noise_is_searched_for_in_the_precision_of_training_and_measured_in_float32(
+    configuration, precision, dtype
+):
+    experiment = Experiment.from_config(configuration(*SMALL, "noise=adversarial", f"precision={precision}"))
+    dtypes = []
+    experiment.model.encoder.layer1.affine.register_forward_hook(lambda part, inputs, z: dtypes.append(z.dtype))
+    next(experiment.fit())
+    passes = 3 + 1  # of a search; the hand-written step of training calls no module
+    assert dtypes == [dtype] * passes * experiment.steps_per_epoch
+    dtypes.clear()
+    experiment.measure(EPOCH)
+    assert {*dtypes} == {torch.float32}
 
 
 def test_large_examples_are_measured_in_small_parts():

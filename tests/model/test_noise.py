@@ -1,14 +1,19 @@
 """Corruption: statistics, range, reproducible from its generator and from nothing else."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import satae
 from satae.config.registry import NOISES
+from satae.model import noise as noise_module
 
 COUNT = 200_000
+IDENTITY = satae.DenoisingAutoencoder(nn.Sequential(), nn.Sequential())  # reconstructs what it sees
 WITH_LEVEL = [name for name in NOISES.names() if name != "none"]
 
 
@@ -17,8 +22,14 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def corrupt(name, x, level=0.25, seed=0, span=(0.0, 1.0)):
+    return corruption(name, level, span)(x, generator(seed))
+
+
+def corruption(name, level, span=(0.0, 1.0), model=IDENTITY, steps=3):
     options = {} if name == "none" else {"level": level}
-    return satae.corruption(name, span=span, **options)(x, generator(seed))
+    return satae.corruption(
+        name, span=span, model=model, **options, **({"steps": steps} if name == "adversarial" else {})
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.3])
@@ -76,7 +87,7 @@ def test_elements_are_drawn_independently(name):
     level=st.just(0.0) | st.floats(1e-30, 1),
     low=st.floats(-3, 0),
     width=st.floats(0.1, 5),
-    shape=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+    shape=st.lists(st.integers(0, 4), min_size=2, max_size=4),
 )
 def test_noisy_data_keep_their_range_and_shape(name, level, low, width, shape):
     span = (low, low + width)
@@ -113,7 +124,7 @@ def test_noise_is_reproducible_from_its_generator_alone(name):
 
 @pytest.mark.parametrize("name", WITH_LEVEL)
 def test_two_draws_from_one_generator_differ(name):
-    noise, draws, x = satae.corruption(name, level=0.3), generator(), torch.rand(50, 7)
+    noise, draws, x = corruption(name, 0.3), generator(), torch.rand(50, 7)
     assert not torch.equal(noise(x, draws), noise(x, draws))
 
 
@@ -129,3 +140,94 @@ def test_the_input_is_left_untouched(name, level):
 def test_an_unknown_name_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="noise=fog: choose one of gaussian, uniform, masking"):
         satae.corruption("fog", level=0.3)
+
+
+# Adversarial noise
+
+MODELS = {
+    "mlp": lambda act=nn.Tanh, norm=False: satae.mlp((1, 6, 6), act, widths=[12, 5], batch_norm=norm),
+    "conv": lambda act=nn.Tanh, norm=False: satae.conv((1, 6, 6), act, channels=[3, 4], code=5, batch_norm=norm),
+}
+
+
+def rough(kind):
+    """A model in which an ascent overshoots: its pre-activations change much in a step."""
+    model = MODELS[kind]()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(4)
+    return model
+
+
+@torch.no_grad()
+def errors(model, x, x_noisy):
+    return (model.decoder(model.encode(x_noisy)) - model.standardize(x)).square().flatten(1).sum(dim=1)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@given(level=st.floats(0.01, 2), steps=st.integers(1, 4), low=st.floats(-3, 0), seed=st.integers(0, 99))
+def test_adversarial_noise_stays_in_the_box_and_is_no_easier_than_its_random_start(kind, level, steps, low, seed):
+    torch.manual_seed(seed)
+    model, span = rough(kind), (low, low + 1)
+    x = (torch.rand(9, 1, 6, 6) + low).clamp(*span)
+    found, start = (
+        corruption(name, level, span, model, steps)(x, generator(seed)) for name in ("adversarial", "uniform")
+    )
+    assert (found >= torch.maximum(x - level, torch.tensor(span[0]))).all()
+    assert (found <= torch.minimum(x + level, torch.tensor(span[1]))).all()
+    assert (errors(model, x, found) >= errors(model, x, start) * (1 - 1e-6)).all()
+    assert not found.requires_grad
+
+
+def test_adversarial_noise_finds_the_corner_that_is_farthest_from_the_input():
+    x = torch.rand(20, 7) * 0.6 + 0.2
+    torch.testing.assert_close((corrupt("adversarial", x, 0.2) - x).abs(), torch.full_like(x, 0.2))
+    corners = torch.tensor([*itertools.product([-0.2, 0.2], repeat=4)])
+    model, x = satae.mlp((4,), nn.Identity, widths=[3]), torch.rand(1, 4) * 0.6 + 0.2
+    largest = errors(model, x.expand(len(corners), 4), x + corners).max()
+    paths = corruption("adversarial", 0.2, model=model, steps=20)(x.expand(50, 4), generator())
+    assert errors(model, x, paths).max().item() == pytest.approx(largest.item(), rel=1e-5)
+
+
+def test_adversarial_noise_of_a_model_without_gradient_is_its_random_start():
+    model = MODELS["mlp"](lambda: nn.Hardtanh(0, 1))
+    with torch.no_grad():
+        model.encoder.layer1.affine.bias.fill_(1e3)
+    x = torch.rand(9, 1, 6, 6)
+    found, start = (corruption(name, 0.2, model=model)(x, generator()) for name in ("adversarial", "uniform"))
+    assert torch.equal(found, start)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_search_leaves_the_model_as_it_was(kind):
+    model, x = MODELS[kind](norm=True), torch.rand(9, 1, 6, 6)
+    model.decoder.eval()
+    model.encoder.layer1.affine.bias.requires_grad_(False)
+    for weights in [*model.parameters()][::2]:
+        weights.grad = torch.ones_like(weights)
+
+    def facts():
+        grads = [None if weights.grad is None else weights.grad.clone() for weights in model.parameters()]
+        flags = [part.training for part in model.modules()], [weights.requires_grad for weights in model.parameters()]
+        return {name: value.clone() for name, value in model.state_dict().items()}, grads, flags
+
+    before = facts()
+    corruption("adversarial", 0.2, model=model)(x, generator())
+    torch.testing.assert_close(facts(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_each_input_is_searched_for_itself(kind, monkeypatch):
+    model, x = MODELS[kind](norm=True), torch.rand(9, 1, 6, 6)
+    noise, others = corruption("adversarial", 0.2, model=model), torch.rand(9, 1, 6, 6)
+    found, others[4] = noise(x, generator()), x[4]
+    torch.testing.assert_close(noise(others, generator())[4], found[4])
+    monkeypatch.setattr(noise_module, "SEARCHED_NUMBERS", 2 * 36)  # two inputs at a time
+    torch.testing.assert_close(noise(x, generator()), found)
+
+
+def test_adversarial_noise_needs_a_model_and_a_step():
+    with pytest.raises(ValueError, match="noise=adversarial: is searched for on a model; give model="):
+        satae.corruption("adversarial", level=0.1, steps=3)
+    with pytest.raises(ValueError, match="steps=0: must be at least 1"):
+        satae.corruption("adversarial", level=0.1, steps=0, model=IDENTITY)

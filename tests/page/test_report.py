@@ -545,7 +545,7 @@ def test_invalid_pictures_are_not_shown(tmp_path):
 
 
 def test_pictures_of_different_inputs_are_marked(tmp_path, page):
-    assert "at the same validation inputs with the same noise." in page.seen()
+    assert "at the same validation inputs, with noise of the same random numbers." in page.seen()
     for level in (0.1, 0.2):
         made.whole(tmp_path / f"{level}", noise={"name": "gaussian", "level": level})
     assert "Their inputs and noise are not the same: the runs differ in noise." in Page(write_report([tmp_path])).seen()

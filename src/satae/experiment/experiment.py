@@ -36,10 +36,10 @@ from satae.training.loop import (
     steps_per_epoch,
 )
 from satae.training.metrics import code_sensitivity, energy, energy_map, low_energy_area, measure
-from satae.training.torch_settings import set_precision
+from satae.training.torch_settings import Precision, set_precision
 
 CALIBRATION_SAMPLES: Final = 512  # the initial weights are scaled on this many
-METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same in every epoch and every run
+METRICS_SEED: Final = 0  # seed of the noise in metrics and pictures: the same draws in every epoch and every run
 MEASURED_SAMPLES: Final = 10_000  # most samples of a split that are measured after each epoch
 EXAMPLE_SAMPLES: Final = 100  # in pictures and histograms, at most
 
@@ -54,6 +54,7 @@ class Experiment:
     statistics: Statistics  # of the training split
     model: DenoisingAutoencoder
     objective: Objective
+    precision: Precision  # of a training step
     gradient: Gradient  # of the losses of a training batch
     noise: Noise
     noise_generator: Generator  # of the noise in training
@@ -72,7 +73,6 @@ class Experiment:
         device, data = build.device(config.device), build.dataset(config)
         data = data.as_seen_by(facts or {})
         torch_settings.use_deterministic_algorithms(device)
-        noise: Noise = NOISES.build(config.noise, data.span)
         statistics, fingerprint, data = data.statistics.to(device), data.fingerprint, data.to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(build.random_generator(config.seed, "weights").initial_seed())
@@ -80,6 +80,7 @@ class Experiment:
         use_library(model, build.product_library(config, facts))
         if config.standardize:
             model.standardize_by(*statistics)
+        noise: Noise = NOISES.build(config.noise, data.span, model)
         if config.init == "unit_variance":
             x = data.batch(data.train.x[: data.max_examples(CALIBRATION_SAMPLES)])
             unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
@@ -94,6 +95,7 @@ class Experiment:
             statistics,
             model,
             objective,
+            precision,
             choose_gradient(model, objective, precision, config.batch_size if config.compile else None),
             noise,
             build.random_generator(config.seed, "noise", device),
@@ -154,7 +156,7 @@ class Experiment:
             self.model,
             self.data,
             self.gradient,
-            self._corrupt_with(self.noise_generator),
+            self._corrupt_in_training,
             self.optimizer,
             alpha_schedule(self.config.alpha, self.config.alpha_schedule),
             self.position,
@@ -287,7 +289,7 @@ class Experiment:
         return metrics
 
     def examples(self) -> tuple[Tensor, Tensor]:
-        """Validation data for pictures and histograms, clean and corrupted; the same in every epoch."""
+        """Validation data for pictures and histograms, clean and corrupted; the same draws in every epoch."""
         x = self.data.batch(self.data.valid.x[:EXAMPLE_SAMPLES])
         return x, self.noise(x, build.random_generator(METRICS_SEED, "shown", self.device))
 
@@ -337,6 +339,10 @@ class Experiment:
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {noise}, on {self.device}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
+
+    def _corrupt_in_training(self, x: Tensor) -> Tensor:
+        with self.precision.products(self.device):  # for noise that is searched for on the model
+            return self.noise(x, self.noise_generator)
 
     def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:
         return lambda x: self.noise(x, generator)

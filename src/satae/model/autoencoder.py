@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,21 @@ def use_library(model: nn.Module, library: str) -> None:
     for part in model.modules():
         if isinstance(part, Dense | TiedDense):
             part.library = library
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Within the context, a model is in evaluation mode, and its weights need no gradients."""
+    modes = {module: module.training for module in model.modules()}
+    needed = {weight: weight.requires_grad for weight in model.parameters()}
+    model.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, was_training in modes.items():
+            module.training = was_training
+        for weight, was_needed in needed.items():
+            weight.requires_grad_(was_needed)
 
 
 Affine = nn.Linear | TiedDense | nn.Conv2d | nn.ConvTranspose2d

@@ -124,7 +124,7 @@ def _embed_picture(path: Path, label: str, alternative: str, notes: list[str]) -
 
 
 def _same_inputs_note(runs: Sequence[RunResult]) -> str:
-    """Every run draws the same inputs and noise if data, noise and device are the same."""
+    """Every run has the same inputs and draws the same noise if data, noise and device are the same."""
     if len(runs) == 1:
         return "The pictures show validation inputs."
     differ = [group for group in ("data", "noise") if len({repr(_options(run, group)) for run in runs}) > 1]
@@ -132,7 +132,7 @@ def _same_inputs_note(runs: Sequence[RunResult]) -> str:
     first = "The pictures are of the first finished seed of each configuration"
     if differ:
         return f"{first}. Their inputs and noise are not the same: the runs differ in {' and '.join(differ)}."
-    return f"{first}, at the same validation inputs with the same noise."
+    return f"{first}, at the same validation inputs, with noise of the same random numbers."
 
 
 def _options(run: RunResult, group: str) -> dict[str, object]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from satae.model.autoencoder import evaluation_mode
 from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import LIBRARY_ATTACKS, Attack, Budget, attack_suite, planted_point_attacks
@@ -99,7 +100,7 @@ def evaluate_robustness(
         Budget(steps, restarts, queries),
         RandomStreams.for_examples(seed, torch.arange(len(x)).to(x.device)),
     )
-    with _in_evaluation_mode(nn.ModuleList([model, *(sources or {}).values()])):
+    with evaluation_mode(nn.ModuleList([model, *(sources or {}).values()])):
         logits, anywhere = (
             _in_batches(model, batch_size, points)
             for points in (x, NormBall("linf", high - low, low, high).around(x).random_start(streams, 0))
@@ -162,21 +163,6 @@ def _check_arguments(
         raise ValueError(f"x: values from {found} leave the range low={low:g} to high={high:g}")
     if unknown := [name for name in libraries if name not in LIBRARY_ATTACKS]:
         raise ValueError(f"libraries={unknown}: choose from {', '.join(LIBRARY_ATTACKS)}")
-
-
-@contextmanager
-def _in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Within the context, a model is in evaluation mode, and its weights need no gradients."""
-    modes = {module: module.training for module in model.modules()}
-    needed = {weight: weight.requires_grad for weight in model.parameters()}
-    model.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, was_training in modes.items():
-            module.training = was_training
-        for weight, was_needed in needed.items():
-            weight.requires_grad_(was_needed)
 
 
 def _attack(attack: Attack, x: Tensor, y: Tensor, ball: NormBall, streams: RandomStreams, batch_size: int) -> Tensor:

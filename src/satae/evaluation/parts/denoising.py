@@ -214,7 +214,8 @@ def add_noise(subject: Subject, at: NoiseLevel) -> Tensor:
     options = {} if at.noise == NO_NOISE else {"level": at.level}
     if at == _trained_noise(subject):
         options = subject.config.noise.options
-    return corruption(at.noise, span=subject.data.span, **options)(subject.x, subject.generator(f"noise {at.noise}"))
+    noise = corruption(at.noise, span=subject.data.span, model=subject.model, **options)
+    return noise(subject.x, subject.generator(f"noise {at.noise}"))
 
 
 def _row(subject: Subject, at: NoiseLevel) -> ResultRow:
