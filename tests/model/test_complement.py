@@ -410,6 +410,12 @@ def test_a_subclass_may_compute_anything_and_is_unknown():
         satae.Complement(Shifted())
 
 
+@pytest.mark.parametrize("flat", [lambda act: [(0.0, 1.0)], lambda: [(0.0, 1.0)], None, "below"])
+def test_register_takes_a_function_of_an_activation_and_eps(flat):
+    with pytest.raises(TypeError, match=r"must be a function of \(activation, eps\)"):
+        satae.register(Step, flat=flat)
+
+
 @pytest.mark.parametrize("act", [nn.ReLU(), torch.relu, int])
 def test_register_takes_a_class_of_modules(act):
     with pytest.raises(TypeError, match=r"subclass of torch.nn.Module"):
@@ -423,7 +429,7 @@ def test_an_infinite_z_has_a_distance(name, z):
 
 
 @pytest.mark.usefixtures("forget")
-@pytest.mark.parametrize("flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)]])
+@pytest.mark.parametrize("flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)], (0.0, 1.0), None])
 def test_an_invalid_flat_set_is_refused(flat):
     satae.register(Step, flat=lambda act, eps: flat)
     with pytest.raises(ValueError, match="Step: its flat set is"):
@@ -440,7 +446,7 @@ def test_a_flat_set_with_an_infinite_level_is_refused():
 
 
 @pytest.mark.parametrize("act", [nn.Sigmoid(), nn.Tanh(), nn.Softsign()])
-@pytest.mark.parametrize("eps", [0.05, 0.01, 1e-4])
+@pytest.mark.parametrize("eps", [0.05, 0.01, 1e-4, 1e-6, 1e-9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_distance_has_no_gradient_halfway_between_two_equal_tails(act, eps, dtype):
     z = torch.zeros(1, dtype=dtype, requires_grad=True)

@@ -1,6 +1,7 @@
 """The regularizer on modules as people write, copy, compile and call them: nothing is left out without a word."""
 
 import copy
+import functools
 import io
 import pickle
 import warnings
@@ -33,6 +34,15 @@ def x(*shape):
 class Own(nn.Module):
     def forward(self, z):
         return z.clamp(0, 2)
+
+
+class WithFunction(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = nn.Linear(6, 6), function
+
+    def forward(self, z):
+        return self.function(self.layer(z))
 
 
 class Scaled(nn.Module):
@@ -289,6 +299,10 @@ TRANSFORMER = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
         (TRANSFORMER, r"relu in TransformerEncoderLayer \(1\), called as a function"),
         (nn.GRU(6, 6), r"sigmoid and tanh in GRU \(1\)"),
         (nn.RNN(6, 6, nonlinearity="relu"), r"relu in RNN \(1\)"),
+        (WithFunction(torch.relu_), r"relu in WithFunction \(1\)"),
+        (WithFunction(functools.partial(functional.elu, alpha=2.0)), r"elu in WithFunction \(1\)"),
+        (WithFunction(functional.glu), r"glu in WithFunction \(1\)"),
+        (WithFunction(torch.special.expit), r"expit in WithFunction \(1\)"),
     ],
 )
 def test_an_activation_that_cannot_be_watched_is_named(other, named):
@@ -301,6 +315,18 @@ def test_an_activation_that_cannot_be_watched_is_named(other, named):
         warnings.simplefilter("error")
         with satae.saturating(net, layers=["0"]):
             pass
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("make", [torch.jit.script, lambda net: torch.jit.trace(net, x())], ids=["script", "trace"])
+def test_scripted_and_traced_activations_are_named(make):
+    part = make(two_layers())
+    named = r"Tanh \({0}1\), ReLU \({0}3\), scripted or traced: use the module before torch.jit"
+    net = nn.Sequential(nn.ReLU(), part)
+    with pytest.warns(UserWarning, match=f"not in the penalty: {named.format('1.')}"), satae.saturating(net):
+        pass
+    with pytest.raises(ValueError, match=named.format("")), satae.saturating(part):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import typing
 from collections.abc import Callable, Sequence
 from math import asinh, inf
@@ -23,6 +24,7 @@ FlatSet = Callable[[Any, float], Sequence[Interval]]  # (activation, eps) -> int
 FARTHEST_TAIL: Final = 1e6  # a tail must start within |z| <= FARTHEST_TAIL; enough for softsign down to eps = 1e-12
 SUBDIVISIONS: Final = 6  # rounds with 1024 points each: beyond the resolution of float64
 ROUNDING: Final = 1e-12  # relative difference of two tails that only rounding tells apart
+FLOAT64_STEP: Final = 2.0**-52  # from 1 to the next number
 aten: Final = torch.ops.aten
 
 
@@ -101,14 +103,16 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
         piecewise_linear: True for a slope that is constant between kinks: reading ``"slope"`` then has no gradient.
 
     Raises:
-        TypeError: ``act`` is not a class of modules, or ``flat`` is no function.
+        TypeError: ``act`` is not a class of modules, or ``flat`` is no function of two arguments.
     """
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
-    if not callable(flat):
+    try:
+        inspect.signature(flat).bind(act, 0.05)
+    except (TypeError, ValueError):  # no function, or one of other arguments
         raise TypeError(
             f"flat={flat!r}: must be a function of (activation, eps), such as lambda act, eps: [(-1.0, 1.0)]"
-        )
+        ) from None
     PROPERTIES[act] = Properties(flat, monotone, piecewise_linear)
 
 
@@ -137,7 +141,8 @@ def tails(*sides: Side) -> FlatSet:
     def flat_set(act: nn.Module, eps: float) -> list[Interval]:
         found = [_tail(act, eps, side) for side in sides]
         ends = [lo if hi == inf else hi for lo, hi in found]
-        if len(ends) == 2 and abs(sum(ends)) <= ROUNDING * abs(ends[0]):  # |f'| is even: both tails are equally near 0
+        # |f'| is even: both tails are equally near 0, but for its rounding, which is that of numbers near 1
+        if len(ends) == 2 and abs(sum(ends)) <= ROUNDING * abs(ends[0]) + FLOAT64_STEP / eps:
             found[1] = (-found[0][1], -found[0][0])
         return found
 

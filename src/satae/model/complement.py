@@ -61,11 +61,14 @@ class Complement:
             )
         assert properties.flat is not None
         self.act = act
-        self.intervals: list[Interval] = list(properties.flat(act, eps))
-        if not (self.intervals and all(lo <= hi for lo, hi in self.intervals)):
-            raise ValueError(
-                f"{type(act).__name__}: its flat set is {self.intervals}; register intervals (lo, hi), lo <= hi"
-            )
+        flat = properties.flat(act, eps)
+        try:
+            self.intervals: list[Interval] = [(lo, hi) for lo, hi in flat]
+            is_valid = bool(self.intervals) and all(lo <= hi for lo, hi in self.intervals)
+        except (TypeError, ValueError):  # not pairs of numbers
+            is_valid = False
+        if not is_valid:
+            raise ValueError(f"{type(act).__name__}: its flat set is {flat}; register intervals (lo, hi), lo <= hi")
         self.levels = [level(act, interval) for interval in self.intervals]
         if not all(math.isfinite(value) for value in self.levels):
             raise ValueError(f"{type(act).__name__}: its values where it is flat are {self.levels}, not finite")

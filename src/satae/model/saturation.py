@@ -26,13 +26,15 @@ CONVOLUTIONS: Final = (
 )
 BATCHED_INPUT: Final = (nn.Linear, *CONVOLUTIONS)  # modules that also take one sample without a batch dimension
 FUNCTIONS: Final = {  # functional activations, by identity
-    id(getattr(home, name)): name
-    for home in (torch, functional)
+    id(getattr(home, spelling)): name
+    for home in (torch, functional, torch.special)
     for name in (
-        *("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "softplus", "softsign"),
-        *("tanh", "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "hardshrink"),
+        *("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "prelu", "rrelu", "softplus"),
+        *("tanh", "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "hardshrink", "expit"),
+        *("softsign", "tanhshrink", "threshold", "softmax", "log_softmax", "softmin", "glu"),
     )
-    if hasattr(home, name)
+    for spelling in (name, f"{name}_")  # which changes its input in place
+    if hasattr(home, spelling)
 }
 COPIES: Final[tuple[str, ...]] = ("__reduce_ex__", "__deepcopy__")  # methods by which a module is copied
 COMPILED: Final = "_orig_mod"  # the name that torch.compile gives to the module that it wraps
@@ -185,7 +187,7 @@ class Saturation:
         except RuntimeError:
             raise RuntimeError(
                 "the forward pass was made inside torch.func.vmap, which has ended: ask for the penalty inside the"
-                " mapped function and return it"
+                " mapped function and return it; or on sparse or nested tensors: make them dense"
             ) from None
         if changed := [name for name, (_, z) in self._seen.items() if self._versions[name] not in (None, _version(z))]:
             raise RuntimeError(
@@ -285,9 +287,13 @@ def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
 
 def _unwatched(module: nn.Module) -> str:
     """What seems to be an activation in a module but cannot be watched, with a remedy; empty if there is nothing."""
-    unknown, functions = list[str](), list[str]()
+    unknown, functions, scripted = list[str](), list[str](), list[str]()
     for name, part in module.named_modules():
-        title = f"{type(part).__name__} ({name})" if name else type(part).__name__
+        is_scripted = isinstance(part, torch.jit.ScriptModule)
+        kind = str(part.original_name) if is_scripted else type(part).__name__
+        title = f"{kind} ({name})" if name else kind
+        if is_scripted and hasattr(nn.modules.activation, kind):
+            scripted.append(title)
         if _seems_an_activation(part):
             unknown.append(title)
         for used in _functional_activations(part):
@@ -295,6 +301,8 @@ def _unwatched(module: nn.Module) -> str:
     remedies = []
     if unknown:
         remedies.append(f"{', '.join(unknown)}, unknown to satae: satae.register the class if it is flat somewhere")
+    if scripted:
+        remedies.append(f"{', '.join(scripted)}, scripted or traced: use the module before torch.jit")
     if functions:
         remedies.append(f"{', '.join(functions)}, called as a function: use a submodule such as nn.ReLU()")
     return "; ".join(remedies)
@@ -313,7 +321,8 @@ def _functional_activations(part: nn.Module) -> list[str]:
     """The names of activations that a module calls as functions, as far as its attributes tell."""
     if isinstance(part, nn.RNNBase | nn.RNNCellBase):
         return [part.nonlinearity if isinstance(part, nn.RNN | nn.RNNCell) else "sigmoid and tanh"]
-    return [FUNCTIONS[id(value)] for value in vars(part).values() if id(value) in FUNCTIONS]
+    values = (value.func if isinstance(value, functools.partial) else value for value in vars(part).values())
+    return [FUNCTIONS[id(value)] for value in values if id(value) in FUNCTIONS]
 
 
 def _reduce_without_hooks(
