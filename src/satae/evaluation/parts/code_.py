@@ -1,4 +1,4 @@
-"""The part ``code``: how saturated, binary and steep the code is, and how much of the labels it keeps.
+"""The part ``code``: how saturated, binary, steep and sensitive the code is, and how much of the labels it keeps.
 
 The report shows it in numbers only.
 """
@@ -37,10 +37,31 @@ Distance = Annotated[float, Field(gt=0, le=1)]
 COLUMNS: Final = ("of", "measure", "value", "low", "high", "n")
 LINEAR_PROBE, NEAREST_NEIGHBORS = "linear probe", "nearest neighbours"
 HEADLINE_ESTIMATES: Final = {"slope": ("encoder", "slope"), "probe": ("code", LINEAR_PROBE)}  # the rows that they are
+SLOPE_OVER_SPREAD: Final = "slope over spread"
 PROBE_ITERATIONS: Final = 1000  # most iterations of the probe's optimizer
-ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 CLEAN_NOTE: Final = "saturated and dead: measured on clean inputs; what training prints is measured on noisy ones"
-SLOPE_NOTE: Final = "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units"
+SLOPE_NOTE: Final = (
+    "slope: ‖J‖, the Frobenius norm of the derivative of the code by the input, in the data's units; over spread:"
+    " divided by the root mean squared distance of the codes from their mean"
+)
+SENSITIVITY_NOTES: Final = (
+    "sensitivity: squared change under gaussian noise of 0.05 of the data's range, over the variance; clipped: to that"
+    " range; ratio to input: over the sensitivity of the input itself",
+    "per unit: each unit by its own variance, their mean; constant units, which do not vary, are left out; identified:"
+    " share of noisy outputs whose nearest clean one is their own",
+)
+UNDEFINED_NOTE: Final = (
+    "sensitivity of the {of}: not defined, because no unit varies over these inputs, or a value is not finite"
+)
+SENSITIVITY_NUMBERS: Final = {  # numbers of the report: their row and column in the table
+    "sensitivity": (("code", "unclipped"), "sensitivity"),
+    "clipped": (("code", "clipped"), "sensitivity"),
+    "per unit": (("code", "clipped"), "per unit"),
+    "input": (("input", "clipped"), "sensitivity"),
+    "reconstruction": (("reconstruction", "clipped"), "sensitivity"),
+    "identified": (("code", "clipped"), "identified"),
+}
+HEADLINE: Final = ("sensitivity", "clipped")
 
 
 @EVALUATION_PARTS.register("code")
@@ -52,7 +73,11 @@ class Code(EvaluationPart):
         "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
         " the code, and the accuracy of a linear probe of it, where there are labels. (The saturated fraction of the"
         " summary is another one: of all encoder layers, on validation data with the noise of the training.) In"
-        f" brackets, of the slope and the probe, the {BRACKETS}."
+        f" brackets, of the slopes and the probe, the {BRACKETS}. slope over spread: the slope over the root mean"
+        " squared distance of the codes from their mean. sensitivity: the squared change of the code under Gaussian"
+        " noise of 0.05 of the data's range, over the variance of the code. clipped: the same with noise that stays in"
+        " the range. With this noise, too, per unit: each unit by its own variance; input and reconstruction: their own"
+        " change over their own variance; identified: the share of codes whose nearest clean code is their own."
     )
     pictures: ClassVar[Mapping[str, str]] = {
         "code_pre_activations": "distribution of what goes into the activation of each encoder layer; grey: where it"
@@ -71,6 +96,7 @@ class Code(EvaluationPart):
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Describe each encoder layer and the code on clean inputs, and train probes on the code."""
+        from satae.evaluation.parts.code_sensitivity import SENSITIVITY_COLUMNS, sensitivity_rows, spread
         from satae.robustness.estimates import fraction_estimate, mean_estimate
         from satae.robustness.largest_change import jacobian_norm
 
@@ -81,26 +107,43 @@ class Code(EvaluationPart):
                 f"share at the levels: left out, {subject.config.act.name} has fewer than two levels; see bimodality"
             )
         slope_0 = fraction_estimate(int((norms == 0).sum()), len(norms))
+        code, slope_of_input = [*layers.values()][-1].f_z, math.sqrt(subject.x[0].numel()) / spread(subject.x)
         rows = [
             *_layer_rows(subject, layers, self.near),
             CodeRow("encoder", "slope", *mean_estimate(norms)),
+            CodeRow("encoder", SLOPE_OVER_SPREAD, *mean_estimate(norms / spread(code))),
+            CodeRow("input", SLOPE_OVER_SPREAD, slope_of_input, None, None, len(subject.x)),
             CodeRow("encoder", "share with slope 0", *slope_0),
         ]
         rows += _probe_rows(subject, self, track, notes)
+        sensitivity = ResultTable("sensitivity", SENSITIVITY_COLUMNS, sensitivity_rows(subject), SENSITIVITY_COLUMNS)
+        moved = {(row["of"], row["noise"]): row for row in sensitivity.dicts()}
+        undefined = dict.fromkeys(of for (of, _), row in moved.items() if math.isnan(row.number("sensitivity")))
+        notes += [*SENSITIVITY_NOTES, *(UNDEFINED_NOTE.format(of=of) for of in undefined)]
         found = {(row.of, row.measure): row.value for row in rows}
         headline = {"saturated": ([*layers][-1], "saturated fraction"), **HEADLINE_ESTIMATES}
         return PartResult(
-            tables=[ResultTable("code", COLUMNS, rows, COLUMNS)],
-            headline={name: found[key] for name, key in headline.items() if key in found},
+            tables=[ResultTable("code", COLUMNS, rows, COLUMNS), sensitivity],
+            headline={
+                **{name: found[key] for name, key in headline.items() if key in found},
+                **{name: moved[at][column] for name, (at, column) in SENSITIVITY_NUMBERS.items() if name in HEADLINE},
+            },
             notes=notes,
-            scalars={f"{of}/{measure.replace(' ', '_')}": value for (of, measure), value in found.items()},
+            scalars={
+                **{f"{of}/{measure.replace(' ', '_')}": value for (of, measure), value in found.items()},
+                **{
+                    f"{of}/{column.replace(' ', '_')}_{noise}": row.number(column)
+                    for (of, noise), row in moved.items()
+                    for column in SENSITIVITY_COLUMNS[2:-1]
+                },
+            },
             histograms={**{f"pre_activations/{name}": layer.z for name, layer in layers.items()}, "slope": norms},
             pictures=_pictures(subject, layers, norms),
         )
 
     @classmethod
     def summarize(cls, stored: StoredResult) -> PartSummary:
-        """Saturation, slope and probe, as far as they were measured."""
+        """Saturation, slope, probe and sensitivity, as far as they were measured."""
         summary, rows = PartSummary.of(stored), {(row["of"], row["measure"]): row for row in stored.rows("code")}
         headline = stored.headline
         if "saturated" in headline:
@@ -109,6 +152,12 @@ class Code(EvaluationPart):
         for name, of in HEADLINE_ESTIMATES.items():
             if name in headline:
                 summary.add(name, headline.number(name), rows[of].count("n"), rows[of].interval())
+        if row := rows.get(("encoder", SLOPE_OVER_SPREAD)):
+            summary.add(SLOPE_OVER_SPREAD, row.number("value"), row.count("n"), row.interval())
+        moved = {(row["of"], row["noise"]): row for row in stored.rows("sensitivity")}
+        for name, (at, column) in SENSITIVITY_NUMBERS.items():
+            if row := moved.get(at):
+                summary.add(name, row.number(column), row.count("n"))
         return summary
 
 
@@ -275,14 +324,15 @@ def bimodality(f_z: Tensor) -> Tensor:
     Returns:
         (units,), without units that do not vary.
     """
+    from satae.evaluation.parts.code_sensitivity import which_vary
+
     x = f_z.flatten(1).double().cpu()
     n = len(x)
     if n <= 3:
         return x.new_empty(0)
+    x = x[:, which_vary(x)]
     deviation = x - x.mean(dim=0)
     m2, m3, m4 = (deviation.pow(power).mean(dim=0) for power in (2, 3, 4))
-    varies = m2 > ROUNDING * x.square().mean(dim=0)
-    m2, m3, m4 = m2[varies], m3[varies], m4[varies]
     skewness = m3 / m2**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
     excess = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (m4 / m2**2 - 3) + 6)
     return (skewness**2 + 1) / (excess + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
