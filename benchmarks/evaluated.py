@@ -22,6 +22,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         *("noisy mse", "noisy psnr", "noisy ssim", "noisy fvu", "n"),
     ),
     "code": ("of", "measure", "value", "low", "high", "n"),
+    "sensitivity": (
+        *("of", "noise", "sensitivity", "ratio to input", "per unit", "constant units", "identified", "n"),
+    ),
     "manifold": ("against", "auroc", "low", "high", "energy", "energy of data", "n", "n of data"),
     "perturbation": (
         *("model", "output", "norm", "epsilon", "change", "change share", "largest change", "slope"),

@@ -16,6 +16,7 @@ QUICK = (
     *("perturbation.linf=[0.1]", "perturbation.l2=[]", "perturbation.samples=10", "perturbation.steps=3"),
     *("defence.epsilons=[0.1]", "defence.samples=10", "defence.steps=2", "defence.restarts=1", "defence.queries=2"),
     *("defence.temperatures=[10]", "defence.control=false"),
+    "denoising.corruptions=[rotate]",
 )
 PLANE = ("data=manifold", "act=satlin", "data.count=300", "arch.widths=[2]", "epochs=2", "batch_size=50", "threads=1")
 

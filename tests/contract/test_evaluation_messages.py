@@ -56,6 +56,12 @@ REFUSED = [
     ("run=run denoising.masking=[2]", "denoising.masking=[2]: each must be at least 0 and at most 1"),
     ("run=run denoising.mask=[0.1]", "denoising.mask: denoising has no such option; did you mean masking?"),
     ("run=run masking=[0.1]", "masking: no such option; did you mean denoising.masking?"),
+    (
+        "run=run denoising.corruptions=[rotate,blurr]",
+        "corruptions=blurr: choose one of blur, brightness, contrast, translate, rotate, scale, shear; did you mean"
+        " blur?",
+    ),
+    ("run=run denoising.corruptions=blur", "denoising.corruptions=blur: must be words in brackets, such as [a,b]"),
     ("run=run defence.epsilons=[]", "defence.epsilons=[]: give a radius"),
     ("run=run defence.epsilons=[8]", "defence.epsilons=[8]: each must be at most 1; a radius is a share of the range"),
     (

@@ -88,7 +88,7 @@ def test_the_program_measures_all_parts_of_a_run(measured_digits):
     left = {name for name in files(run / "evaluation") if not name.startswith(("events.", ".lock"))}
     assert left == {
         *(f"{part}.{kind}" for part in PARTS for kind in ("json", "csv")),
-        *("denoising_curves.png", "denoising_reconstructions.png"),
+        *("denoising_curves.png", "denoising_reconstructions.png", "denoising_corruptions.png"),
         *("code_pre_activations.png", "code_slope.png", "manifold_energies.png"),
         *("perturbation_curves.png", "defence_accuracy.png"),
     }

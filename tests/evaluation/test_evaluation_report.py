@@ -101,12 +101,13 @@ def page(whole):
 
 
 def test_the_reader_knows_what_satae_eval_writes():
-    from satae.evaluation.parts import code_, defence_measure, denoising, manifold, perturbation
+    from satae.evaluation.parts import code_, code_sensitivity, defence_measure, denoising, manifold, perturbation
     from satae.robustness.masking_checks import CheckOutcome, VerdictWord
 
     assert evaluated.COLUMNS == {
         "denoising": denoising.COLUMNS,
         "code": code_.COLUMNS,
+        "sensitivity": code_sensitivity.SENSITIVITY_COLUMNS,
         "manifold": manifold.COLUMNS,
         "perturbation": perturbation.COLUMNS,
         "defence": defence_measure.ACCURACY_COLUMNS,
@@ -199,6 +200,35 @@ def test_only_estimates_have_intervals(tmp_path):
     assert row["slope"].endswith(f"\n[{format_number(low)}, {format_number(high)}]")
     assert "\n" not in row["saturated"]
     assert "95 % interval over other draws of the inputs" in page.seen()
+
+
+def test_sensitivities_and_corruptions_stand_beside_what_earlier_versions_measured(tmp_path):
+    place = run(tmp_path, parts=["denoising"])
+    headline, tables = results("relu", 0.1, 0)["code"]
+    of_both = [
+        [of, noise, 0.01 * size, 0.5, 0.02 * size, 3, 0.75, 900]
+        for of, size in (("input", 1), ("code", 2), ("reconstruction", 3))
+        for noise, size in (("unclipped", size), ("clipped", 10 * size))
+    ]
+    slope = ["encoder", "slope over spread", 2.5, 2.0, 3.0, 200]
+    evaluated.write_part(place, "code", headline, {"code": [*tables["code"], slope], "sensitivity": of_both})
+    noise, tables = results("relu", 0.1, 0)["denoising"]
+    evaluated.write_part(place, "denoising", noise | {"fvu under corruptions": 0.875}, tables)
+    page = Page(write_report([tmp_path]))
+    (row,) = table(page, "code")
+    assert [*row][-7:] == [
+        *("slope over spread", "sensitivity", "clipped", "per unit", "input", "reconstruction", "identified"),
+    ]
+    assert row["slope over spread"] == "2.500\n[2.000, 3.000]"
+    assert [float(value) for value in [*row.values()][-6:]] == [0.02, 0.2, 0.4, 0.1, 0.3, 0.75]
+    (row,) = table(page, "denoising")
+    assert [*row][-3:] == ["fvu", "psnr", "fvu under corruptions"]
+    assert float(row["fvu under corruptions"]) == 0.875
+    measured = [row for row in rows(tmp_path / "report" / "evaluation.csv") if row["table"] == "sensitivity"]
+    assert [(row["of"], row["sensitivity"], row["identified"]) for row in measured[:2]] == [
+        ("input", "0.01", "0.75"),
+        ("input", "0.1", "0.75"),
+    ]
 
 
 def test_a_mean_with_a_seed_without_an_interval_has_none(tmp_path):

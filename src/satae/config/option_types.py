@@ -113,6 +113,9 @@ def _refusal(name: str, value: object, schema: Mapping[str, Any], reason: str) -
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     if choices and isinstance(value, str | int | float):
         return unknown_choice(name, value, choices)
+    for item in value if isinstance(value, list) else ():
+        if (among := schema.get("items", {}).get("enum")) and item not in among and isinstance(item, str | int | float):
+            return unknown_choice(name, item, among)
     if isinstance(value, int) and value.bit_length() >= sys.float_info.max_exp:
         return f"{name}: a number is too large; choose a smaller one"
     if reason == "too_long" and schema["maxItems"] > 2:

@@ -1,17 +1,19 @@
-"""The part ``denoising``: how well noise of every kind is removed, against its level."""
+"""The part ``denoising``: how well noise of every kind, and common corruptions of images, are removed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from satae.config.option_types import Level, Share
 from satae.config.registry import EVALUATION_PARTS, NOISES
 from satae.evaluation.part import EvaluationPart, Track
 from satae.evaluation.reported_evaluations import PartSummary, ReportSection
-from satae.evaluation.result import PartResult, ResultRow, ResultTable, StoredResult
+from satae.evaluation.result import Cell, PartResult, ResultRow, ResultTable, StoredResult
 from satae.evaluation.section_display import MAX_CHART_PANELS, curve_over_seeds, mean_curve
 from satae.plots.charts import Chart, Curve, Panel, draw_picture
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE, Picture, draw_each
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from satae.evaluation.subject import Subject
+
+Corruption = Literal["blur", "brightness", "contrast", "translate", "rotate", "scale", "shear"]
 
 MEASURES: Final = ("fvu", "psnr")  # in the report
 NOISY: Final = "noisy"
@@ -40,6 +44,17 @@ QUALITY_MEASURES: Final = ("mse", "psnr", "ssim", "fvu")
 COLUMNS: Final = ("noise", "level", "seen", *QUALITY_MEASURES, *(f"{NOISY} {name}" for name in QUALITY_MEASURES), "n")
 SHOWN_COLUMNS: Final = tuple(column for column in COLUMNS if "mse" not in column)  # psnr says the same as mse
 CURVES: Final = tuple(column for column in SHOWN_COLUMNS if column.removeprefix(f"{NOISY} ") in QUALITY_MEASURES)
+CORRUPTED: Final = "corrupted"
+CORRUPTION_MEASURES: Final = (*QUALITY_MEASURES, *(f"{CORRUPTED} {name}" for name in QUALITY_MEASURES))
+CORRUPTION_COLUMNS: Final = ("corruption", "severity", *CORRUPTION_MEASURES, "n")
+MEAN_COLUMNS: Final = ("corruption", *(name for name in CORRUPTION_MEASURES if "mse" not in name), "n")
+ALL_CORRUPTIONS: Final = "mean"
+CORRUPTION_FVU: Final = "fvu under corruptions"
+SHOWN_SEVERITY: Final = 3  # in pictures
+CORRUPTION_NOTE: Final = (
+    "corruptions: means over the severities 1 to 5, compared with the clean image, also where the image was moved or"
+    " deformed: a model that leaves it there does not remove the corruption"
+)
 SMALLEST_SIDE: Final = 7  # pixels of the smallest images that ssim compares
 SMALL_SIDE: Final = 16  # pixels of images of which the usual window would cover most
 USUAL_WINDOW, SMALL_WINDOW = 7, 3
@@ -48,11 +63,12 @@ USUAL_WINDOW, SMALL_WINDOW = 7, 3
 @EVALUATION_PARTS.register("denoising")
 @dataclass(frozen=True, kw_only=True)
 class Denoising(EvaluationPart):
-    """Error, PSNR and SSIM against the level of each kind of noise."""
+    """Error, PSNR and SSIM against the level of each kind of noise, and under common corruptions of images."""
 
     description = (
         "How well noise is removed. psnr and fvu are measured with the noise of the training; after training without"
-        " noise, on clean inputs."
+        f" noise, on clean inputs. {CORRUPTION_FVU}: the mean over common corruptions of images (as in MNIST-C and"
+        " CIFAR-10-C) and their severities 1 to 5, compared with the clean images; evaluation.csv has each of them."
     )
     figures = tuple(f"denoising_{measure}" for measure in MEASURES)
     repeated_picture = "denoising_curves"
@@ -60,33 +76,60 @@ class Denoising(EvaluationPart):
         repeated_picture: "error and similarity of the reconstruction, and of the noisy input itself, against the level"
         " of each kind of noise; a star: as in training",
         "denoising_reconstructions": "clean inputs, noisy ones of each kind, and their reconstructions",
+        "denoising_corruptions": f"clean inputs, inputs under each corruption of severity {SHOWN_SEVERITY}, and their"
+        " reconstructions",
     }
 
     gaussian: list[Level]
     uniform: list[Level]
     masking: list[Share]
     salt_and_pepper: list[Share]
+    corruptions: list[Corruption]
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
-        """Reconstruct clean inputs from noisy ones, for each kind and level of noise.
+        """Reconstruct clean inputs from noisy ones, for each kind and level of noise, and from corrupted images.
 
         Beside each value stands that of the noisy input itself: what doing nothing gives. Every level of a kind uses
         the same random draws. ``seen`` says whether the training had such noise.
         """
-        rows = [_row(subject, level) for level in track(noise_levels(subject, asdict(self)))]
+        from satae.evaluation.parts.corruptions import SEVERITIES
+        from satae.plots.pictures import is_image
+
+        levels = noise_levels(subject, {kind: found for kind, found in asdict(self).items() if kind != "corruptions"})
+        chosen = [*dict.fromkeys(self.corruptions)] if is_image(subject.data.shape) else []
+        steps = [
+            *(partial(_row, subject, level) for level in levels),
+            *(partial(_corruption_row, subject, kind, severity) for kind in chosen for severity in SEVERITIES),
+        ]
+        found = [step() for step in track(steps)]
+        rows, corrupted = found[: len(levels)], found[len(levels) :]
+        means = _corruption_means(corrupted)
         clean, *noisy = rows
         as_trained = next((row for row in rows if row["seen"] == "level"), clean)
         kinds: dict[str, list[ResultRow]] = {}
         for row in noisy:
             kinds.setdefault(row.text("noise"), []).append(row)
-        points = {f"{kind}/{name}": _points(found, name) for kind, found in kinds.items() for name in CURVES}
+        points = {f"{kind}/{name}": _points(some, name) for kind, some in kinds.items() for name in CURVES}
+        tables = [ResultTable("denoising", COLUMNS, [[*row.values()] for row in rows], SHOWN_COLUMNS)]
+        headline, notes = {"fvu": as_trained["fvu"], "psnr": as_trained["psnr"]}, [*_notes(subject, rows)]
+        scalars = {f"{NO_NOISE}/{name}": clean.number(name) for name in ("psnr", "fvu")}
+        if chosen:
+            tables += [
+                ResultTable("corruptions", CORRUPTION_COLUMNS, [[*row.values()] for row in corrupted], ()),
+                ResultTable("corruption means", MEAN_COLUMNS, [[*row.values()] for row in means], MEAN_COLUMNS),
+            ]
+            headline[CORRUPTION_FVU] = means[-1]["fvu"]
+            notes.append(CORRUPTION_NOTE)
+            scalars |= {f"corruptions/{row['corruption']}/fvu": row.number("fvu") for row in means}
+        elif self.corruptions:
+            notes.append("no corruptions: the inputs are no images")
         return PartResult(
-            tables=[ResultTable("denoising", COLUMNS, [[*row.values()] for row in rows], SHOWN_COLUMNS)],
-            headline={"fvu": as_trained["fvu"], "psnr": as_trained["psnr"]},
-            notes=[*_notes(subject, rows)],
-            scalars={f"{NO_NOISE}/{name}": clean.number(name) for name in ("psnr", "fvu")},
+            tables=tables,
+            headline=headline,
+            notes=notes,
+            scalars=scalars,
             curves={name.replace(" ", "_"): each for name, each in points.items() if each},
-            pictures=_pictures(subject, kinds),
+            pictures=_pictures(subject, kinds, chosen),
         )
 
     @classmethod
@@ -102,6 +145,8 @@ class Denoising(EvaluationPart):
                 summary.noise_seen[kind] = UNSEEN if row["seen"] == UNSEEN else SEEN
         for measure in MEASURES if rows else ():
             summary.add(measure, stored.headline.number(measure), rows[0].count("n"))
+        if rows and CORRUPTION_FVU in stored.headline:
+            summary.add(CORRUPTION_FVU, stored.headline.number(CORRUPTION_FVU), rows[0].count("n"))
         return summary
 
     @classmethod
@@ -222,11 +267,37 @@ def _row(subject: Subject, at: NoiseLevel) -> ResultRow:
     """Measure one kind and level of noise; the cells are in the order of ``COLUMNS``."""
     x_noisy, trained = add_noise(subject, at), _trained_noise(subject)
     seen = ("level" if trained == at else "kind") if trained.noise == at.noise else UNSEEN
-    row = ResultRow(noise=at.noise, level=at.level, seen=seen)
-    row |= compare_to_clean(subject, subject.map_batches(subject.model, x_noisy))
-    row |= {f"{NOISY} {name}": value for name, value in compare_to_clean(subject, x_noisy).items()}
-    row["n"] = len(subject.x)
-    return row
+    return ResultRow(noise=at.noise, level=at.level, seen=seen, **_compare(subject, x_noisy, NOISY))
+
+
+def corrupt_inputs(subject: Subject, kind: Corruption, severity: int) -> Tensor:
+    """The inputs, which are images, under a corruption: (n, *shape)."""
+    from satae.evaluation.parts.corruptions import corrupt
+
+    return corrupt(kind, subject.x, severity, subject.data.span, subject.generator(f"corruption {kind}"))
+
+
+def _corruption_row(subject: Subject, kind: Corruption, severity: int) -> ResultRow:
+    """Measure one severity of a corruption; the cells are in the order of ``CORRUPTION_COLUMNS``."""
+    x_corrupted = corrupt_inputs(subject, kind, severity)
+    return ResultRow(corruption=kind, severity=severity, **_compare(subject, x_corrupted, CORRUPTED))
+
+
+def _corruption_means(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The means over the severities of each corruption, and last over all; cells in the order of ``MEAN_COLUMNS``."""
+    kinds = dict.fromkeys(row["corruption"] for row in rows)
+    groups = {kind: [row for row in rows if row["corruption"] == kind] for kind in kinds} | {ALL_CORRUPTIONS: [*rows]}
+    means = []
+    for kind, some in groups.items() if rows else ():
+        mean = {name: fmean(row.number(name) for row in some) for name in MEAN_COLUMNS[1:-1]}
+        means.append(ResultRow({"corruption": kind, **mean, "n": some[0]["n"]}))
+    return means
+
+
+def _compare(subject: Subject, x_changed: Tensor, word: str) -> dict[str, Cell]:
+    """How close the reconstruction of changed inputs is to the clean ones; then, after a word, the changed inputs."""
+    of_input = {f"{word} {name}": value for name, value in compare_to_clean(subject, x_changed).items()}
+    return {**compare_to_clean(subject, subject.map_batches(subject.model, x_changed)), **of_input, "n": len(subject.x)}
 
 
 def compare_to_clean(subject: Subject, y: Tensor) -> dict[str, float | None]:
@@ -248,7 +319,9 @@ def _points(rows: Sequence[ResultRow], measure: str) -> list[tuple[float, float]
     return [(row.number("level"), row.number(measure)) for row in rows if row[measure] is not None]
 
 
-def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Mapping[str, Picture]:
+def _pictures(
+    subject: Subject, kinds: Mapping[str, Sequence[ResultRow]], corruptions: Sequence[Corruption]
+) -> Mapping[str, Picture]:
     from satae.plots.pictures import draw_sheet, is_image
 
     draws: dict[str, Callable[[], Picture]] = {}
@@ -273,6 +346,12 @@ def _pictures(subject: Subject, kinds: Mapping[str, Sequence[ResultRow]]) -> Map
             name = f"{_kind_title(kind)}, {level:g}"
             images |= {f"input with {name}": x_noisy, f"reconstruction, {name}": subject.model(x_noisy)}
         draws["reconstructions"] = lambda: Picture.encode(draw_sheet(images, subject.data.span))
+    if corruptions:
+        sheet = {"clean input": subject.x}
+        for kind in corruptions:
+            x_corrupted = corrupt_inputs(subject.first(8), kind, SHOWN_SEVERITY)
+            sheet |= {f"input, {kind}": x_corrupted, f"reconstruction, {kind}": subject.model(x_corrupted)}
+        draws["corruptions"] = lambda: Picture.encode(draw_sheet(sheet, subject.data.span))
     return draw_each(draws)
 
 
