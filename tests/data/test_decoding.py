@@ -514,6 +514,30 @@ def test_a_tiff_of_too_many_pages_is_refused(tmp_path, monkeypatch):
         folder(path=pages(tmp_path / "in", 1, 21, "tif"))
 
 
+def cut_anywhere(content, number=60):
+    return [content[:end] for end in range(20, len(content) - 1, -(-len(content) // number))]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["tif", "gif", "webp", "png", "packed", "color"])
+def test_a_file_of_several_pages_that_is_cut_is_refused_or_read_whole(tmp_path, kind):
+    options = {"webp": {"lossless": True}, "packed": {"compression": "tiff_lzw"}}.get(kind, {})
+    suffix = {"packed": "tif"}.get(kind, kind)
+    if kind == "color":
+        content = color_tiff(numbers(4095, count=5, shape=(SIDE, SIDE, 3)))
+    else:
+        content = Path(pages(tmp_path / "in", 1, 5, suffix, first=40, **options), f"00.{suffix}").read_bytes()
+    for part in cut_anywhere(content):
+        file = images.ImageFile("a", lambda part=part: io.BytesIO(part))
+        try:
+            found = images.survey([file], "auto", size=None, colour=True)
+            count = len([*images.decode([file], found, size=None, colour=True)])
+        except ValueError as refusal:
+            assert str(refusal).startswith("a: cannot be read as an image (")  # noqa: PT017
+        else:
+            assert count == 5, len(part)
+
+
 def test_previews_are_left_out_and_counted(tmp_path):
     photographs = [Image.fromarray(x) for x in numbers(255, dtype="uint8", shape=(SIDE, SIDE, 3))]
     contents = [(one, {"format": "MPO", "save_all": True, "append_images": [one]}) for one in photographs]

@@ -121,6 +121,11 @@ def test_minus_1_among_other_classes_is_said():
     assert any("label -1 is read as a class of its own" in note for note in notes)
 
 
+def test_an_empty_label_is_said():
+    _, (note,) = number_labels([("y", read_labels("y", numpy.array(["a", "", "b"]), 3))])
+    assert note.startswith("the empty label is read as a class of its own")
+
+
 def test_many_classes_are_not_all_listed():
     _, [note] = number_labels([("y", numpy.arange(100) * 2)])
     assert note == "the labels 0, 2, 4, 6, 8, 10, ... (100 in all) are numbered from 0 to 99"

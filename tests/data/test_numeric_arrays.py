@@ -128,6 +128,53 @@ def test_numbers_that_are_lost_all_the_same_are_said(tmp_path):
     assert any("float32 keeps" in note and "column 1" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("held", [0, 2**29])
+@pytest.mark.parametrize(("highest", "factor"), [(1, 255), (16, 15), (31, 8), (32, None), (255, None)])
+def test_bytes_that_use_a_small_part_of_their_range_are_said(tmp_path, monkeypatch, held, highest, factor):
+    monkeypatch.setattr(dataset, "MEMORY_BYTES", held)
+    data = array(path=saved(tmp_path, RANDOM.integers(0, highest + 1, (COUNT, 5)).astype("uint8")))
+    assert data.batch(data.train.x).max() == pytest.approx(highest / 255)
+    told = f"holds no number above {highest}, and is read as brightness from 0 to 255, the unit of noise.level"
+    assert [told in note and f"multiply all by {factor} " in note for note in data.notes] == [True] * (
+        factor is not None
+    )
+
+
+def test_images_that_hold_classes_are_said_to_use_a_small_part_of_their_range(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(9):
+        Image.fromarray(RANDOM.integers(0, 3, (8, 8)).astype("uint8")).save(tmp_path / "in" / f"{number}.png")
+    (note,) = folder(path=str(tmp_path / "in"), size=None).notes
+    assert note.startswith(f"path={tmp_path / 'in'}: holds no number above 2, and is read as brightness")
+
+
+def test_numbers_that_a_promised_span_keeps_from_being_centered_are_said(tmp_path):
+    column = 1.7e9 + 50 * (numpy.arange(COUNT) % 60)
+    data = array(path=saved(tmp_path, numpy.stack([column, column[::-1]], axis=1)), span=[1.6e9, 1.8e9])
+    assert len(data.train.x.unique()) < 60
+    (note,) = data.notes
+    assert "float32 cannot distinguish all its numbers; without data.span, they are centered" in note
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "is_said"),
+    [
+        (PLAIN, PLAIN[:90], False),
+        (PLAIN, 255 * PLAIN[:90], True),
+        (255 * PLAIN, PLAIN[:90], True),
+        (PLAIN, 1e6 + PLAIN[:90], True),
+        (PLAIN.reshape(-1, 5, 5, 1)[:70], 255 * PLAIN.reshape(-1, 5, 5, 1)[:20], True),
+    ],
+    ids=["alike", "larger", "smaller", "elsewhere", "images"],
+)
+def test_a_test_in_another_unit_is_said(tmp_path, train, test, is_said):
+    numpy.savez(tmp_path / "x.npz", x_train=train, x_test=test)
+    notes = array(path=str(tmp_path / "x.npz")).notes
+    assert ["x_test: its numbers span " in note and note.endswith("in the same unit?") for note in notes] == [
+        True
+    ] * is_said
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

@@ -64,7 +64,10 @@ def array(
         if len(found) > 1:
             raise ValueError(f"test_path={test_path}: {path} has examples for the test already; leave one out")
         found += _read("test_", test_path, test_labels)
-    center = find_center(found[0].where, found[0].x) if span is None else Center(None, [])
+    center = find_center(found[0].where, found[0].x)
+    if span is not None and center.values is not None:
+        lost = f"{found[0].where}: float32 cannot distinguish all its numbers; without data.span, they are centered"
+        center = Center(None, [lost])
     parts = [
         Part(
             one.where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -81,13 +82,17 @@ def check_pixels(image: PIL.Image.Image) -> None:
         raise ValueError(f"it is {width}x{height}, more than {MAX_PIXELS:,} pixels; make it smaller")
 
 
-def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
+def page_numbers(image: PIL.Image.Image, stream: BinaryIO) -> tuple[list[int], int]:
     """The numbers of the pages or frames of an open image that are read, and how many are not.
 
     Previews are not read: pages of a TIFF in a lower resolution, masks, and what a camera adds to a JPEG.
 
+    Args:
+        image: the image.
+        stream: its file.
+
     Raises:
-        ValueError: a TIFF has more than ``MAX_PAGES`` pages.
+        ValueError: a TIFF has more than ``MAX_PAGES`` pages, or a file ends before its last page.
     """
     if image.format == "TIFF":
         count, pages = 0, list[int]()
@@ -97,11 +102,40 @@ def page_numbers(image: PIL.Image.Image) -> tuple[list[int], int]:
                     pages.append(count)
                 count += 1
             raise ValueError(f"it has more than {MAX_PAGES:,} pages; divide it into several files")
+        if getattr(getattr(image, "tag_v2", None), "next", 0):  # another page should follow, and cannot be read
+            raise ValueError(f"it is cut off, or damaged, after page {count}")
         pages = pages or [0]
     else:
         count = int(getattr(image, "n_frames", 1))
+        if image.format == "GIF" and not _has_gif_trailer(stream):
+            raise ValueError(f"it is cut off after frame {count}")
         pages = [0] if image.format == "MPO" else [*range(count)]
     return pages, count - len(pages)
+
+
+def _has_gif_trailer(stream: BinaryIO) -> bool:
+    """Whether a GIF is whole: Pillow takes one that is cut off between two frames for one of fewer frames."""
+
+    def skip(count: int) -> None:
+        stream.seek(count, io.SEEK_CUR)
+
+    place = stream.tell()
+    stream.seek(10)
+    flags = stream.read(3)[0]
+    skip(_color_table_bytes(flags))
+    while (kind := stream.read(1)) not in (b"", b";"):
+        if kind == b",":  # a frame: its place, size and colors
+            skip(_color_table_bytes(stream.read(9)[8]))
+        if kind in (b",", b"!"):  # or an extension: a byte, then blocks that begin with their length
+            skip(1)
+            while (length := stream.read(1)) not in (b"", b"\0"):
+                skip(length[0])
+    stream.seek(place)
+    return kind == b";"
+
+
+def _color_table_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 128 else 0
 
 
 def examine_page(image: PIL.Image.Image, stream: BinaryIO) -> PageContent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,9 @@ from satae.messages import count_words, one_line, reason
 IMAGE_SUFFIXES: Final = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 MAX_KINDS: Final = 6  # of files that are not read, in a note
 PILLOW_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs, as EPS does
+PILLOW_DAMAGES: Final = (LookupError, TypeError, struct.error)  # where a file ends early; their texts say nothing
 PILLOW_ERRORS: Final = (
+    *PILLOW_DAMAGES,
     OSError,
     SyntaxError,
     ValueError,
@@ -150,7 +153,8 @@ def open_image(file: ImageFile) -> Iterator[tuple[PIL.Image.Image, BinaryIO]]:
         with file.open() as stream, PIL.Image.open(stream, formats=file.formats) as image:
             yield image, stream
     except PILLOW_ERRORS as error:
-        why = "its format is unknown" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
+        why = "it is damaged" if isinstance(error, PILLOW_DAMAGES) else reason(error)
+        why = "its format is unknown" if isinstance(error, PIL.UnidentifiedImageError) else why
         raise ValueError(f"{file.name}: cannot be read as an image ({why}); replace it or remove it") from None
 
 
@@ -175,7 +179,7 @@ def survey(
         with open_image(file) as (image, stream):
             check_pixels(image)
             with budget.take(image.width * image.height):
-                pages, left_out = page_numbers(image)
+                pages, left_out = page_numbers(image, stream)
                 contents = []
                 for page in pages:
                     image.seek(page)

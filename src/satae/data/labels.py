@@ -82,6 +82,8 @@ def number_labels(parts: Sequence[tuple[str, np.ndarray | None]]) -> tuple[list[
         notes.append(f"the labels {_shorten(classes)} are numbered from 0 to {len(classes) - 1}")
         if WITHHELD in classes and classes[1:] != [1]:
             notes.append("label -1 is read as a class of its own; leave out its examples if it stands for no label")
+    if "" in classes:
+        notes.append("the empty label is read as a class of its own; leave out its examples if it stands for no label")
     if len(names) == 2 and (unseen := [name for name in names[1] if name not in names[0]]):
         notes.append(f"{there[1][0]}: has labels that no example to train on has: {_shorten(unseen)}")
     if len(kept) == 2 and len(there) == 1:

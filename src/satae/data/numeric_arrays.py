@@ -21,6 +21,7 @@ SAMPLE_NUMBERS: Final = 2**20  # numbers of a file that are compared with each o
 SAMPLE_EXAMPLES: Final = 4096
 LOST_SHARE: Final = 0.05  # of distinct numbers: one that float32 loses by chance is below it
 DIFFERENT_RANGES: Final = 10  # ranges of columns that differ by a larger factor have no unit in common
+DARK: Final = 32  # images of 8 bits without a number as large use less than five bits
 FAR: Final = 1000  # times the range of the others: the distance of a suspicious number
 MAX_NAMED: Final = 3  # columns in a message
 FILL_VALUES: Final = (32767, 32768, 65535, 2**31 - 1, 2**31, 999.9, 999.25, 9999.9, 99999.9)
@@ -319,6 +320,26 @@ def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) ->
             )
     more = [f"{where}: {len(found) - MAX_NAMED} more columns hold such values"] if len(found) > MAX_NAMED else []
     return found[:MAX_NAMED] + more
+
+
+def find_dark_bytes(where: str, x: Stored) -> list[str]:
+    """A line on bytes that use a small part of the range in which noise and errors are measured, such as 0 and 1.
+
+    Args:
+        where: the origin of the examples, for messages.
+        x: the examples to train on.
+    """
+    highest = 0
+    for part in x.split(chunk(tuple(x.shape[1:]))) if x.itemsize == 1 else ():
+        highest = max(highest, int(part.float().max()))
+        if highest >= DARK:  # soon, as a rule
+            return []
+    if not highest:  # not bytes, or refused elsewhere
+        return []
+    return [
+        f"{where}: holds no number above {highest}, and is read as brightness from 0 to 255, the unit of noise.level,"
+        f" epsilon and errors; multiply all by {255 // highest} to use the whole range"
+    ]
 
 
 def _count_examples(x: Stored, column: int, value: float) -> int:
