@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from program import here
+from torch import nn
 
 from satae import evaluate, signals
 from satae.config import ConfigError
@@ -23,6 +24,7 @@ from satae.evaluation.baselines import (
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
+from satae.model.autoencoder import Layer
 from satae.runs.loading import read_state
 from satae.signals import Interrupted
 
@@ -104,11 +106,15 @@ def test_a_classifier_depends_on_its_seed_and_on_what_it_classifies(configuratio
     config = configuration("data.limit=600", "threads=1")
     data = build.dataset(config)
     autoencoder = Experiment.from_config(config).model.eval()
-    autoencoder.encoder[-1].affine.weight.data[0] = 0  # a unit that never changes
+    autoencoder.encoder[-1] = Layer(autoencoder.encoder[-1].affine, nn.Tanh())
+    autoencoder.encoder[-1].affine.weight.data[0] *= 0.1  # with the bias: a unit that changes by rounding only
+    autoencoder.encoder[-1].affine.bias.data[0] = 8.0
     code = load_classifier(data, 0, Encoder(autoencoder))
-    for given in ((data, 0), (data, 1), (data, 0, autoencoder), (data, 0, Encoder(autoencoder))):
-        load_classifier(*given)
+    others = ((data, 0), (data, 1), (data, 0, autoencoder), (data, 0, Encoder(autoencoder)))
+    last_biases = [load_classifier(*given).layers[-1].bias for given in others]
     assert len(count) == 4  # the last one is stored
+    assert torch.stack(last_biases[:3]).unique(dim=0).shape[0] == 3
+    assert torch.equal(last_biases[3], code.layers[-1].bias)
     codes = autoencoder.encode(data.batch(data.train.x)).detach()
     torch.testing.assert_close(code.mean, codes.mean(dim=0))
     assert code.std[0] == 1

@@ -25,6 +25,7 @@ from satae.config.saved_config import read_config, read_config_values
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset, Statistics
 from satae.data.local_files import cache_folder, make_once
+from satae.evaluation.parts.code_sensitivity import which_vary
 from satae.evaluation.subject import Subject, prepare_to_measure, sha256
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import first_line
@@ -301,7 +302,7 @@ def train_classifier(data: Dataset, seed: int, features: nn.Module | None = None
     if isinstance(features, Encoder):
         codes = torch.cat([read(rows) for rows in torch.arange(len(x)).split(MAX_BATCH)])
         std, mean = torch.std_mean(codes, dim=0, correction=0)
-        statistics = Statistics(mean, std.masked_fill(std == 0, 1.0))  # 1 for a unit that never changes
+        statistics = Statistics(mean, std.masked_fill(~which_vary(codes), 1.0))  # 1 if a unit changes by rounding only
     draws = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
