@@ -135,6 +135,27 @@ def test_a_level_needs_two_kinds_of_attack_that_agree(softened, library, level, 
     assert (found.level, found.spread) == (level, pytest.approx(spread))
 
 
+@pytest.mark.parametrize(
+    ("planted", "missed", "outcome", "level"),
+    [
+        (N, 0, "passed", "corroborated"),
+        (N, 14, "open", "open"),  # 7 % (4.2 to 11.4)
+        (N, 30, "failed", "contradicted"),
+        (N - 10, 0, "passed", "corroborated"),
+        (N - 16, 0, "open", "open"),  # 8 % of the inputs have none, as with labels instead of logits for one class
+        (N - 16, 30, "failed", "contradicted"),
+    ],
+)
+def test_a_library_that_agrees_does_not_replace_planted_points(planted, missed, outcome, level):
+    """A library may be as blind as the suite; see the model with labels instead of logits in ``make control``."""
+    library = [result("autoattack", "library", epsilon, robust(count)) for epsilon, count in ((0.1, 100), (0.5, 0))]
+    by_any = torch.arange(planted) >= missed
+    evidence = honest(planted=PlantedOutcome(by_any, by_any, 0.1))
+    evidence = with_results([*EVERY, *library], evidence)
+    assert outcomes(evidence)[10] == outcome
+    assert judged(evidence).level == level
+
+
 def test_a_model_with_one_answer_for_all_inputs_is_not_masked():
     constant = AttackOutcomes(robust(20), [r._replace(robust=robust(200)) for r in EVERY])
     nothing = torch.ones(0, dtype=torch.bool)
@@ -187,8 +208,9 @@ def last(outcomes, count=20):
 
 
 def test_few_examples_leave_the_verdict_inconclusive():
-    evidence = honest()
+    evidence, found = honest(), ~robust(0)[-20:]
     few = evidence._replace(
+        planted=PlantedOutcome(found, found, 0.1),
         outcomes=last(evidence.outcomes),
         no_gradient=evidence.no_gradient[-20:],
         baseline=last(evidence.baseline),

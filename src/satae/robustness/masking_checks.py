@@ -228,8 +228,18 @@ def exact_gradients_find_planted(evidence: Evidence) -> Finding:
 
 
 def attacks_find_planted(evidence: Evidence) -> Finding:
-    """Check 10: a suite that misses points that surely exist is too weak for this model."""
-    return _check_planted(evidence, lambda planted: planted.by_any)
+    """Check 10: a suite that misses points that surely exist is too weak for this model.
+
+    Of an input near which no search changes the logits it says nothing, as it is with labels instead of logits: all
+    attacks, those of the libraries too, may be blind there alike. So it is open if there are many such inputs.
+    """
+    found, inputs = _check_planted(evidence, lambda planted: planted.by_any), len(evidence.outcomes.correct)
+    if found.outcome != "passed" or evidence.planted is None or evidence.is_constant:
+        return found
+    bare = fraction_estimate(inputs - len(evidence.planted.by_any), inputs)
+    if is_within_tolerance(bare) == "passed":
+        return found
+    return Finding(f"{found.figure}; nothing to plant near {100 * bare.value:.1f} % of the inputs", "open")
 
 
 def _check_planted(evidence: Evidence, found: Callable[[PlantedOutcome], Tensor]) -> Finding:
