@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import Page
+from scipy import stats
 
 from benchmarks import evaluated
 from benchmarks.report_size import png
@@ -24,12 +25,20 @@ from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation import result, section_display
 from satae.evaluation.part import PIPELINE_TITLES
 from satae.evaluation.parts import defence
-from satae.evaluation.reported_evaluations import PASSED, VERDICTS, changed_settings, figure_names, read_evaluations
+from satae.evaluation.reported_evaluations import (
+    PASSED,
+    VERDICTS,
+    PartSummary,
+    changed_settings,
+    figure_names,
+    read_evaluations,
+)
 from satae.page import sources
 from satae.page.tables import encode_evaluations
 from satae.page.writing import write_report
+from satae.robustness.estimates import fraction_estimate
 from satae.runs.layout import EVALUATION_FOLDER
-from satae.sweeps.aggregate import SeedStatistics, group_runs, varying_keys
+from satae.sweeps.aggregate import SeedStatistics, group_runs, holm, varying_keys
 from satae.sweeps.text import ALL_RUNS, NOTHING, format_change, format_number, format_statistics
 
 PARTS = EVALUATION_PARTS.names()
@@ -393,17 +402,28 @@ def test_each_part_has_its_sentence_in_the_summary(page, tmp_path):
         "Perturbation, largest change, linf, epsilon 0.1:",
     ):
         assert part in seen
-    assert f"act=satlin, alpha=1: {compared(of)}" in seen
+    assert f"act=satlin, alpha=1: {compared(of, corrected_p_values()['satlin', 1.0])}" in seen
     one = Page(write_report([run(tmp_path)])).seen()
     assert f"Defence, accuracy at epsilon 0.1: {compared([results('relu', 0.1, 0)])}" in one
 
 
-def compared(of):
+def corrected_p_values():
+    """The p-values of all configurations with a twin, from the numbers."""
+    pairs = {
+        (act, alpha): [[accuracy(results(act, alpha, seed), victim) for seed in SEEDS] for victim in ("own", "twin")]
+        for act in ACTS
+        for alpha in ALPHAS
+        if alpha
+    }
+    return dict(zip(pairs, holm([stats.ttest_rel(*pair).pvalue for pair in pairs.values()]), strict=True))
+
+
+def compared(of, p_value=1.0):
     """The sentence that compares the accuracy of a model with that of its twin, written anew from the numbers."""
     own, twin = ([accuracy(each, victim) for each in of] for victim in ("own", "twin"))
     statistics = SeedStatistics.from_values(a - b for a, b in zip(own, twin, strict=True))
-    word = "not settled"
-    if len(of) > 2 and abs(statistics.mean) > statistics.margin:
+    word = "not settled" if len(of) > 2 else "too few seeds"
+    if p_value < 0.05:
         word = "more" if statistics.mean > 0 else "less"
     means = [format_statistics(SeedStatistics.from_values(values)) for values in (own, twin)]
     how = f"95 % interval, {len(of)} seeds" if len(of) > 2 else "1 seed"
@@ -657,7 +677,7 @@ def test_figures_against_an_option_are_left_out_if_no_number_varies(tmp_path):
     sweep(tmp_path, alphas=[0.1])
     write_report([tmp_path])
     drawn = {path.stem for path in (tmp_path / "report").glob("*.png")} & {*figure_names()}
-    assert drawn == {"defence_epsilon", "denoising_fvu", "denoising_psnr"}
+    assert drawn == {"defence_epsilon", "defence_trade_off", "denoising_fvu", "denoising_psnr"}
 
 
 def test_the_summary_of_numbers_that_have_no_twin_mentions_the_runs_with_alpha_0(tmp_path):
@@ -680,8 +700,7 @@ def defence_with(folder, differences, verdicts=("holds", "holds"), alpha=1.0):
         ]
         place = run(folder, alpha=alpha, seed=seed, parts=())
         evaluated.write_part(place, "defence", {"epsilon": 0.1}, {"defence": rows[: 1 + (alpha > 0)]})
-    (sentence,) = section_display.section_summary(part_of(folder, "defence"))[1]
-    return sentence
+    return section_display.section_summary(part_of(folder, "defence"))[1][-1]
 
 
 @pytest.mark.parametrize(
@@ -691,8 +710,8 @@ def defence_with(folder, differences, verdicts=("holds", "holds"), alpha=1.0):
         ((-0.1, -0.12, -0.14), "less", "95 % interval, 3 seeds"),
         ((0.1, 0.4, -0.1), "not settled", "95 % interval, 3 seeds"),
         ((0.1, 0.1, 0.1), "not settled", "95 % interval, 3 seeds"),
-        ((0.1, 0.12), "not settled", "2 seeds"),
-        ((0.3,), "not settled", "1 seed"),
+        ((0.1, 0.12), "too few seeds", "2 seeds"),
+        ((0.3,), "too few seeds", "1 seed"),
     ],
 )
 def test_a_model_has_more_or_less_than_its_twin_only_where_the_seeds_settle_it(tmp_path, differences, word, how):
@@ -718,6 +737,63 @@ def test_a_comparison_names_the_verdicts_against_it(tmp_path, verdicts, doubt):
 
 def test_models_trained_without_saturation_have_nothing_to_compare(tmp_path):
     assert "No run has a twin trained with alpha=0" in defence_with(tmp_path, (0.1,), alpha=0.0)
+
+
+def differences(folder, name="defence"):
+    """The table of differences of a part, as dictionaries."""
+    _, groups, found = gathered(folder)
+    section = next(section for section in found.sections if section.name == name)
+    table = section_display.differences_table(section, [*groups[0].values])
+    return table, [dict(zip(table.head, row, strict=True)) for row in table.rows]
+
+
+def test_a_difference_must_be_settled_beside_all_others_of_its_table(tmp_path):
+    settled_alone = (0.1, 0.12, 0.16)  # p = .019
+    defence_with(tmp_path / "alone", settled_alone)
+    (row,) = differences(tmp_path / "alone")[1]
+    assert row["p"] == row["p, corrected"] == "0.019"
+    assert row["own has"] == "more"
+    for alpha in (0.1, 0.2, 0.3):
+        defence_with(tmp_path, settled_alone if alpha == 0.1 else (0.1, 0.4, -0.1), alpha=alpha)
+    table, found = differences(tmp_path)
+    assert "Holm's method for 3 comparisons" in table.caption
+    assert [row["own has"] for row in found] == ["not settled"] * 3
+    assert [row["p"] for row in found] == ["0.019", "0.46", "0.46"]
+    assert [row["p, corrected"] for row in found] == ["0.057", "0.91", "0.91"]
+    assert found[0]["difference"].startswith("+0.127 ± 0.076".replace(" ", "\N{NO-BREAK SPACE}"))
+    assert (found[0]["n"], found[0]["inputs"]) == ("3", "500")
+    assert section_display.section_summary(part_of(tmp_path, "defence"))[1][0].startswith("alpha=0.1: not settled; ")
+
+
+def test_differences_of_too_few_seeds_are_not_tested(tmp_path):
+    defence_with(tmp_path, (0.1, 0.12))
+    table, (row,) = differences(tmp_path)
+    assert "fewer than 3 seeds are too few for a test" in table.caption
+    assert (row["p"], row["p, corrected"], row["own has"]) == (NOTHING, NOTHING, "too few seeds")
+
+
+def test_numbers_of_different_outputs_are_corrected_together(whole):
+    table, found = differences(whole, "perturbation")
+    assert [row["number"] for row in found[:2]] == ["change of the code", "change of the reconstruction"]
+    assert len(found) == 2 * len(ACTS) * (len(ALPHAS) - 1)
+    assert f"for {len(found)} comparisons" in table.caption
+    assert not any("[" in row["difference"] for row in found)
+
+
+def test_a_difference_over_inputs_has_newcombes_interval():
+    def summary(**hits):
+        known = {name: fraction_estimate(*of) for name, of in hits.items()}
+        numbers = {name: one.value for name, one in known.items()}
+        intervals = {name: (one.low, one.high) for name, one in known.items()}
+        return PartSummary({}, "", None, [], [], numbers=numbers, intervals=intervals)
+
+    one = summary(own=(56, 70), twin=(48, 80))  # the first example of Newcombe (1998)
+    low, high = section_display.difference_over_inputs([one], "own", "twin")
+    assert (low, high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
+    swapped = section_display.difference_over_inputs([one], "twin", "own")
+    assert swapped == pytest.approx((-high, -low))
+    assert section_display.difference_over_inputs([one, one], "own", "twin") == pytest.approx((low, high))
+    assert section_display.difference_over_inputs([one], "own", "gone") is None
 
 
 # the file

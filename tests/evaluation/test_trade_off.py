@@ -14,7 +14,6 @@ from satae.evaluation.parts.defence_trade_off import NONE_REACHES, Candidate, pa
 from satae.evaluation.reported_evaluations import read_evaluations
 from satae.page import sources
 from satae.page.writing import write_report
-from satae.plots.style import INK
 from satae.sweeps.aggregate import SeedGroup, group_runs
 
 TITLE = "Defence, at equal clean accuracy"
@@ -80,9 +79,7 @@ def measured(folder, accuracies, verdicts=("holds", "holds"), alone=(0.95, 0.3),
         rows = [
             [victim, epsilon, value, max(0.0, value - 0.1), min(1.0, value + 0.1), 200, words[victim]]
             for victim, pair in ({"alone": alone} | accuracies).items()
-            for epsilon, value in zip(
-                (0.0, 0.1), (one + 0.01 * seed * (victim != "alone") for one in pair), strict=True
-            )
+            for epsilon, value in zip((0.0, 0.1), (one + 0.01 * seed for one in pair), strict=True)
         ]
         evaluated.write_part(place, "defence", {"epsilon": 0.1}, {"defence": rows})
     return folder
@@ -127,8 +124,10 @@ def test_the_table_says_what_alpha_0_reaches_at_the_same_clean_accuracy(sweep):
     assert saturated["under attack"].replace("\N{NO-BREAK SPACE}", " ") == "0.510 ± 0.025\n[0.4100, 0.6100]\n(holds 3)"
     assert saturated["n"] == "3"
     (alone,) = table(sweep, alone=True)
-    accuracies = "0.9500\n[0.8500, 1.000]", "0.3000\n[0.2000, 0.4000]\n(holds 3)".replace(" 3", "\N{NO-BREAK SPACE}3")
-    assert [*alone.values()] == ["–", "–", "alone", "3", *accuracies, "–", "–"]
+    spread = "± 0.025".replace(" ", "\N{NO-BREAK SPACE}")
+    assert alone["clean"] == f"0.960\N{NO-BREAK SPACE}{spread}\n[0.8600, 1.000]"
+    assert alone["under attack"].startswith(f"0.310\N{NO-BREAK SPACE}{spread}\n[0.2100, 0.4100]\n")
+    assert [alone[name] for name in ("act", "alpha", "n", "on the front", "with alpha=0")] == ["–", "–", "3", "–", "–"]
 
 
 def test_a_clean_accuracy_that_alpha_0_does_not_reach_is_said(sweep):
@@ -170,15 +169,22 @@ def test_the_figure_has_a_point_for_each_configuration_and_one_for_the_classifie
     (panel,) = trade_off(sweep)
     assert points(panel, "relu") == [[0.91, 0.21]]
     assert points(panel, "satlin") == [[0.71, 0.41], [0.81, 0.51]]
-    assert points(panel, "the classifier alone") == [[0.95, 0.3]]
+    assert points(panel, "the classifier alone") == [[0.96, 0.31]]
     assert points(panel, "reached with alpha=0") == [[0.71, 0.41], [0.71, 0.41], [0.91, 0.21]]
     steps = [[0.81, 0.51], [0.81, 0.21], [0.91, 0.21], [0.91, 0.21]]
     assert points(panel, "the front") == [[0.71, 0.51], *steps]
     satlin = next(curve for curve in panel.curves if curve.label == "satlin")
     for bars in (satlin.x_bars, satlin.y_bars):
         assert bars[0] == pytest.approx([0.02484, 0.02484], abs=1e-5)  # Student's t over three seeds
-    alone = next(curve for curve in panel.curves if curve.color == INK and curve.x_bars)
-    assert [end[0] for end in (*alone.x_bars, *alone.y_bars)] == pytest.approx([0.1, 0.05, 0.1, 0.1])
+
+
+def test_bars_of_one_run_are_over_inputs_on_both_axes(tmp_path):
+    for alpha in (0.0, 1.0):
+        measured(tmp_path, {"own": (0.8, 0.4)}, seeds=[0], alpha=alpha)
+    (panel,) = trade_off(tmp_path)
+    bars = [end for curve in panel.curves if curve.x_bars for end in (*curve.x_bars, *curve.y_bars)]
+    assert [length for end in bars[4:] for length in end] == pytest.approx([0.1] * 8)
+    assert [length for end in bars[:4] for length in end] == pytest.approx([0.1, 0.05, 0.1, 0.1])  # alone, of .95
 
 
 def test_accuracies_on_different_data_are_not_compared(tmp_path):

@@ -63,7 +63,7 @@ def test_a_narrow_window_scrolls_only_tables_and_figures(tmp_path):
         write_evaluation(place, 1.0 if "alpha=1" in place.name else 0.0, random.Random(place.name))
     page = write_report([sweep])
     content = page.read_text("utf-8")
-    assert content.count("<svg") == 4 + 6
+    assert content.count("<svg") == 4 + 7
     assert "extension beyond the paper" in content
     shot = tmp_path / "shot.png"
     browse(page, tmp_path, "--window-size=500,8000", f"--screenshot={shot}")

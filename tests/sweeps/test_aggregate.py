@@ -12,6 +12,7 @@ from satae.sweeps.aggregate import (
     SeedGroup,
     SeedStatistics,
     group_runs,
+    holm,
     in_typed_order,
     statistics_by_epoch,
     student_quantile,
@@ -89,6 +90,57 @@ def test_one_value_has_no_interval_and_no_value_has_no_mean():
     assert math.isnan(one.margin)
     assert none.n == 0
     assert math.isnan(none.mean)
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8))
+def test_the_p_value_is_that_of_the_paired_t_test_and_agrees_with_the_interval(values):
+    first, second = numpy.array(values) / 7.0, numpy.arange(len(values)) / 3.0
+    found = SeedStatistics.from_values((first - second).tolist())
+    if found.deviation > 1e-9:
+        assert found.p_value == pytest.approx(stats.ttest_rel(first, second).pvalue, rel=1e-6)
+        if abs(found.p_value - 0.05) > 1e-9:
+            assert (found.p_value < 0.05) == (abs(found.mean) > found.margin)
+
+
+def test_the_p_value_of_one_seed_is_unknown_and_that_of_equal_differences_is_1():
+    assert math.isnan(SeedStatistics.from_values([2.0]).p_value)
+    assert SeedStatistics.from_values([0.1, 0.1, 0.1]).p_value == 1
+    assert SeedStatistics.from_values([0.0, 0.0]).p_value == 1
+    assert SeedStatistics.from_values([1.7e308, -1.7e308]).p_value == 1
+    assert SeedStatistics.from_values([1.7e308, 1.6e308, 1.5e308]).p_value < 0.01
+
+
+p_values = st.lists(st.floats(0, 1), max_size=8)
+
+
+def test_holm_agrees_with_an_example_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(p_values, st.floats(0.001, 0.999))
+def test_holm_rejects_what_the_step_down_procedure_rejects(found, level):
+    rejected = set()
+    for rank, place in enumerate(sorted(range(len(found)), key=lambda place: found[place])):
+        if found[place] * (len(found) - rank) > level:
+            break
+        rejected.add(place)
+    assert {place for place, p in enumerate(holm(found)) if p <= level} == rejected
+
+
+@given(st.permutations(range(6)), st.lists(st.floats(0, 1), min_size=6, max_size=6))
+def test_holm_keeps_the_order_and_does_not_depend_on_that_of_the_rows(order, found):
+    corrected = holm(found)
+    assert holm([found[place] for place in order]) == [corrected[place] for place in order]
+    ranked = sorted(range(6), key=lambda place: found[place])
+    assert [corrected[place] for place in ranked] == sorted(corrected)
+    assert all(min(1, p) <= q <= min(1, 6 * p) for p, q in zip(found, corrected, strict=True))
+
+
+@given(st.floats(0, 1))
+def test_holm_does_not_change_a_single_p_value(p):
+    assert holm([p]) == [p]
 
 
 def test_the_quantile_agrees_with_printed_tables():

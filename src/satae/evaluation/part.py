@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from satae.evaluation.subject import Subject, TrainedRun
     from satae.plots.charts import Chart
     from satae.sweeps.series import Comparison
+    from satae.sweeps.text import TextTable
 
 # goes through the steps of a part and shows the progress; a signal ends the program between two steps
 Track = Callable[[Sequence[Any]], Iterator[Any]]
@@ -87,6 +88,16 @@ class EvaluationPart(ABC):
     @classmethod
     def charts(cls, section: ReportSection, comparison: Comparison) -> Iterator[Chart]:
         """The report's charts over all runs; at least one run must be finished."""
+        yield from ()
+
+    @classmethod
+    def tables(cls, section: ReportSection, axes: Sequence[str]) -> Iterator[TextTable]:
+        """The report's tables beside those that every part has.
+
+        Args:
+            section: section of the report.
+            axes: options in which the configurations differ.
+        """
         yield from ()
 
     @classmethod

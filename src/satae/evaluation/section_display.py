@@ -6,7 +6,8 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from statistics import fmean
+from typing import Any, Final, NamedTuple
 
 from satae.evaluation.part import BASELINE, OWN
 from satae.evaluation.reported_evaluations import (
@@ -20,9 +21,9 @@ from satae.evaluation.reported_evaluations import (
     interval_over_seeds,
 )
 from satae.messages import count_words, join_words
-from satae.plots.charts import Curve, Panel
+from satae.plots.charts import Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES
-from satae.sweeps.aggregate import SeedGroup, SeedStatistics
+from satae.sweeps.aggregate import CONFIDENCE, ENOUGH_SEEDS, SeedGroup, SeedStatistics, holm
 from satae.sweeps.series import ALPHA, ANY_VALUE, Comparison, Series, error_bars, series_labels, spread_evenly
 from satae.sweeps.text import (
     NOTHING,
@@ -50,9 +51,21 @@ REMARK_WIDTH: Final = 18  # letters of a line in a cell
 MAX_SENTENCES: Final = 3  # configurations in the summary, with alpha=0 and without
 MAX_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
 MAX_IN_SENTENCE: Final = 3  # values of each
+TOO_FEW_SEEDS: Final = "too few seeds"
 
 
 # Text
+
+
+def section_tables(section: ReportSection, axes: Sequence[str]) -> Iterator[TextTable]:
+    """All tables of a section; none of them is empty.
+
+    Args:
+        section: section of the report.
+        axes: options in which the configurations differ.
+    """
+    every = section_table(section, axes), differences_table(section, axes), *section.part.tables(section, axes)
+    yield from (table for table in every if table.rows)
 
 
 def section_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
@@ -71,7 +84,7 @@ def section_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
         if title == part.remark_title:
             lines = part.remark(section.of(point)).splitlines()
             return "\n".join(line for text in lines for line in textwrap.wrap(text, REMARK_WIDTH)) or NOTHING
-        return "\n".join(_value_lines(section, point, title))
+        return "\n".join(value_lines(section, point, title))
 
     def rows() -> Iterator[list[str]]:
         for point in section.groups:
@@ -98,7 +111,8 @@ def _value(section: ReportSection, point: SeedGroup, name: str) -> str:
     return f"{text}{point.coverage(name)}" if found.n else text  # no run has it, such as the twin's without a penalty
 
 
-def _value_lines(section: ReportSection, point: SeedGroup, name: str) -> Iterator[str]:
+def value_lines(section: ReportSection, point: SeedGroup, name: str) -> Iterator[str]:
+    """A number over the seeds, its interval over other draws of the inputs, and its verdicts, as far as they exist."""
     summaries = section.of(point)
     yield _value(section, point, name)
     if ends := interval_over_seeds(summaries, name):
@@ -129,28 +143,117 @@ def section_summary(section: ReportSection) -> tuple[str, list[str]]:
     return title, [*_comparisons(section)] if section.part.compared else [_number_list(section)]
 
 
-def _comparisons(section: ReportSection) -> Iterator[str]:
-    """For each configuration and number: whether the model has more or less than its baseline trained with alpha=0."""
+class BaselineComparison(NamedTuple):
+    """A number of a model beside that of its baseline trained with alpha=0, seed by seed."""
+
+    point: SeedGroup
+    what: str
+    own: str  # name of the number of the model
+    baseline: str  # name of that of its baseline
+    difference: SeedStatistics
+    p_value: float = math.nan  # corrected for all comparisons of the section; nan for too few seeds
+
+    @property
+    def word(self) -> str:
+        """Whether the model has more or less than its baseline, if the seeds settle it."""
+        if self.difference.n < ENOUGH_SEEDS:
+            return TOO_FEW_SEEDS
+        if self.p_value >= 1 - CONFIDENCE:
+            return "not settled"
+        return "more" if self.difference.mean > 0 else "less"
+
+
+def compare_with_baselines(section: ReportSection) -> list[BaselineComparison]:
+    """All comparisons of a section; those with enough seeds have p-values after Holm's correction."""
     found = [
-        (point, what, own, baseline)
+        BaselineComparison(point, what, own, baseline, difference)
         for point in section.groups
         for what, (own, baseline) in section.part.compared.items()
-        if point.difference(own, baseline).n
+        if (difference := point.difference(own, baseline)).n
     ]
+    corrected = iter(holm([one.difference.p_value for one in found if one.difference.n >= ENOUGH_SEEDS]))
+    return [one._replace(p_value=next(corrected)) if one.difference.n >= ENOUGH_SEEDS else one for one in found]
+
+
+def differences_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
+    """One row for each model and number that has a baseline: the difference seed by seed, and whether it is settled.
+
+    Args:
+        section: section of the report.
+        axes: options in which the configurations differ.
+    """
+    found, keys, several = compare_with_baselines(section), table_keys(axes), len(section.part.compared) > 1
+    tests = sum(not math.isnan(one.p_value) for one in found)
+
+    def rows() -> Iterator[list[str]]:
+        for one in found:
+            summaries, names = section.of(one.point), (one.own, one.baseline)
+            ends = difference_over_inputs(summaries, *names)
+            interval = f"\n[{', '.join(map(format_number, ends))}]" if ends else ""
+            p_values = (math.nan if math.isnan(one.p_value) else one.difference.p_value), one.p_value
+            yield [
+                *table_values(one.point, keys),
+                *([one.what] if several else []),
+                str(one.difference.n),
+                _inputs(summaries, names),
+                f"{format_change(one.difference)}{interval}",
+                *(format_number(p_value, 2) for p_value in p_values),
+                one.word,
+            ]
+
+    columns = ["n", "inputs", "difference", "p", "p, corrected", f"{OWN} has"]
+    head = [*(keys or ["configuration"]), *(["number"] if several else []), *columns]
+    table = TextTable.from_rows(f"{section.title}, against the {BASELINE}", head, rows(), len(columns))
+    label = f"{section.label}: " if section.label else ""
+    how = (
+        f"p of Student's paired test, corrected by Holm's method for {count_words(tests, 'comparison')}"
+        if tests
+        else f"fewer than {ENOUGH_SEEDS} seeds are too few for a test"
+    )
+    caption = f"{label}difference to the {BASELINE} trained with alpha=0, seed by seed; {how}"
+    return table._replace(files="evaluation.csv", caption=caption)
+
+
+def difference_over_inputs(summaries: Sequence[PartSummary], own: str, baseline: str) -> tuple[float, float] | None:
+    """The interval of a difference over other draws of the inputs; for several seeds, the mean of the ends.
+
+        d - sqrt((a - a_low)^2 + (b_high - b)^2)  to  d + sqrt((a_high - a)^2 + (b - b_low)^2),  d = a - b
+
+    Newcombe (1998), Statistics in Medicine 17(8), 873-890, method 10, for independent inputs. Both models get the
+    same ones, so the interval is rather too wide. None unless both numbers have intervals for all seeds.
+    """
+    known = [one for one in summaries if math.isfinite(one.value(own) - one.value(baseline))]
+    ends = [
+        (
+            (a := one.value(own)) - (b := one.value(baseline)) - math.hypot(a - of_own[0], of_baseline[1] - b),
+            a - b + math.hypot(of_own[1] - a, b - of_baseline[0]),
+        )
+        for one in known
+        if (of_own := one.interval(own)) and (of_baseline := one.interval(baseline))
+    ]
+    if not ends or len(ends) < len(known):
+        return None
+    return fmean(low for low, _ in ends), fmean(high for _, high in ends)
+
+
+def _comparisons(section: ReportSection) -> Iterator[str]:
+    """For each configuration and number: whether the model has more or less than its baseline trained with alpha=0."""
+    found = compare_with_baselines(section)
     if not found:
         yield f"No run has a {BASELINE} trained with alpha=0 to compare with; the numbers are in the table."
-    for point, what, own, baseline in found[:MAX_COMPARISONS]:
-        difference = point.difference(own, baseline)
-        word = "not settled" if not difference.is_settled else "more" if difference.mean > 0 else "less"
+    for one in found[:MAX_COMPARISONS]:
+        point, difference = one.point, one.difference
+        means = [format_statistics(point.statistics(name)) for name in (one.own, one.baseline)]
         seeds = count_words(difference.n, "seed")
         interval = "95 % interval, " if difference.n > 2 else ""
         numbers = (
-            f"{format_statistics(point.statistics(own))} against {format_statistics(point.statistics(baseline))} of the"
-            f" {BASELINE} trained with alpha=0, difference {format_change(difference)} ({interval}{seeds})"
+            f"{means[0]} against {means[1]} of the {BASELINE} trained with alpha=0, difference"
+            f" {format_change(difference)} ({interval}{seeds})"
         )
         name = f"{format_configuration(point.values)}: " if point.values else ""
-        subject = f"{what}: " if len(section.part.compared) > 1 else ""
-        yield f"{name}{subject}{word}; {numbers}{_doubts(section.of(point), (own, baseline))}."
+        subject = f"{one.what}: " if len(section.part.compared) > 1 else ""
+        doubts = _doubts(section.of(point), (one.own, one.baseline))
+        yield f"{name}{subject}{one.word}; {numbers}{doubts}."
     if len(found) > MAX_COMPARISONS:
         yield f"{len(found) - MAX_COMPARISONS} more comparisons: see its table and figures."
 
@@ -245,12 +348,22 @@ def mean_curve(
         style: other fields of the curve.
     """
     statistics = [one for _, one in found]
+    bars = bar_lengths(statistics, possible, ends)
+    return Curve([x for x, _ in found], [one.mean for one in statistics], y_bars=bars, **style)
+
+
+def bar_lengths(
+    statistics: Sequence[SeedStatistics],
+    possible: tuple[float, float] = ANY_VALUE,
+    ends: Sequence[tuple[float, float] | None] = (),
+) -> ErrorBars:
+    """The lengths of error bars over the seeds, or to the given ends; the arguments are those of ``mean_curve``."""
     down, up = error_bars(statistics, possible)
     for place, end in enumerate(ends):
         if end is not None:
             mean = statistics[place].mean
             down[place], up[place] = max(0.0, mean - end[0]), max(0.0, end[1] - mean)
-    return Curve([x for x, _ in found], [one.mean for one in statistics], y_bars=(down, up), **style)
+    return down, up
 
 
 def verdict_marks(marked: Iterable[tuple[float, float, str]], color: str) -> Iterator[Curve]:

@@ -194,7 +194,7 @@ def _section(
             f"{key}={shorten_value(value)}" for key, value in changed_settings(section.settings).items()
         ),
         notes=[*section.notes, *notes],
-        table=section_display.section_table(section, axes) if section.groups else None,
+        tables=[*section_display.section_tables(section, axes)],
         drawings=drawings,
         galleries=[gallery for gallery in galleries if gallery not in folded],
         folded=folded,

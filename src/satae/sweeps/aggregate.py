@@ -63,7 +63,19 @@ class SeedStatistics(NamedTuple):
         Exactly the same difference for every seed comes from a coarse measure, such as a share of a few inputs, and
         settles nothing.
         """
-        return self.n >= ENOUGH_SEEDS and abs(self.mean) > self.margin > 1e-14 * abs(self.mean)
+        return self.n >= ENOUGH_SEEDS and self.p_value < 1 - CONFIDENCE
+
+    @property
+    def p_value(self) -> float:
+        """The two-sided p-value of Student's test that the mean is zero; for differences, this is the paired test.
+
+        1 for exactly the same difference for every seed; nan for one seed.
+        """
+        from scipy.special import stdtr
+
+        if not self.deviation > 1e-14 * abs(self.mean):
+            return math.nan if self.n < 2 else 1.0
+        return float(2 * stdtr(self.n - 1, -abs(self.mean) / self.deviation * math.sqrt(self.n)))
 
 
 @dataclass(frozen=True)
@@ -195,6 +207,21 @@ def student_quantile(degrees: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, in their order: at most 5 % of such tables call any difference real by chance.
+
+        max over j <= i of min(1, (m - j + 1) p_j)   for the i-th smallest of m p-values
+
+    The p-values may depend on each other. Holm (1979), A simple sequentially rejective multiple test procedure,
+    Scandinavian Journal of Statistics 6(2).
+    """
+    corrected, largest = [math.nan] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
 
 
 def sort_key(value: Any) -> tuple[int, float, str]:

@@ -14,6 +14,12 @@ from pydantic import Field
 from satae.config.option_types import MAX_VALUE, Count, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE, EvaluationPart, Track
+from satae.evaluation.parts.defence_trade_off import (
+    CLEAN,
+    has_several_configurations,
+    trade_off_panels,
+    trade_off_table,
+)
 from satae.evaluation.parts.perturbation import check_radii
 from satae.evaluation.reported_evaluations import (
     BRACKETS,
@@ -39,13 +45,12 @@ from satae.messages import count_words
 from satae.plots.charts import Chart, Panel
 from satae.plots.style import COLORS, DASHES, SMALL_PANEL_SIZE
 from satae.sweeps.series import SHARE, Comparison, examples
-from satae.sweeps.text import distinct_labels, format_configuration, shorten_value
+from satae.sweeps.text import TextTable, distinct_labels, format_configuration, shorten_value
 
 if TYPE_CHECKING:
     from satae.evaluation.result import PartResult
     from satae.evaluation.subject import Subject, TrainedRun
 
-CLEAN: Final = "clean"
 PIPELINES: Final = (OWN, BASELINE, ALONE)
 MAX_CONFIGURATIONS: Final = 4  # named in a warning
 Temperature = Annotated[float, Field(gt=1, le=MAX_VALUE, allow_inf_nan=False)]
@@ -71,7 +76,7 @@ class Defence(EvaluationPart):
         f" brackets, Wilson's {BRACKETS}."
         " Beside own stand both parts of its verdict and the checks that it has not passed."
     )
-    figures = ("defence_epsilon", "defence_middle")
+    figures = ("defence_epsilon", "defence_middle", "defence_trade_off")
     repeated_picture = "defence_accuracy"
     pictures: ClassVar[Mapping[str, str]] = {
         repeated_picture: "accuracy against the worst of all attacks, against epsilon, with the verdicts in the legend"
@@ -142,7 +147,7 @@ class Defence(EvaluationPart):
         if summary.curves:
             summary.numbers["epsilon"] = stored.headline.number("epsilon")
         if OWN in summary.inputs:
-            summary.inputs[CLEAN] = summary.inputs[OWN]
+            summary.inputs[CLEAN[OWN]] = summary.inputs[OWN]
         return summary
 
     @classmethod
@@ -198,6 +203,14 @@ class Defence(EvaluationPart):
         yield _accuracy_against_epsilon(section, comparison)
         if comparison.x is not None and section.radius is not None:
             yield _accuracy_at_radius(section, comparison, section.radius)
+        if has_several_configurations(section):
+            yield _trade_off(section, comparison)
+
+    @classmethod
+    def tables(cls, section: ReportSection, axes: Sequence[str]) -> Iterator[TextTable]:
+        """The accuracy under attack at equal accuracy without one, if there are several configurations."""
+        if has_several_configurations(section):
+            yield trade_off_table(section, axes)
 
 
 def _has_no_accuracy_left(summary: PartSummary, victim: str) -> bool:
@@ -208,7 +221,8 @@ def _has_no_accuracy_left(summary: PartSummary, victim: str) -> bool:
 
 def _at_radius(summary: PartSummary, epsilon: float) -> PartSummary:
     """A summary with the accuracies at a radius, and the accuracy on clean inputs, as its numbers."""
-    places = {CLEAN: (OWN, 0.0)} | {victim: (victim, epsilon) for victim in PIPELINES}
+    places = {CLEAN[victim]: (victim, 0.0) for victim in PIPELINES}
+    places |= {victim: (victim, epsilon) for victim in PIPELINES}
     intervals = {name: known for name, place in places.items() if (known := summary.interval(*place))}
     numbers = {name: summary.value(*place) for name, place in places.items()}
     label = f"accuracy at epsilon {epsilon:g}"
@@ -260,3 +274,15 @@ def _accuracy_at_radius(section: ReportSection, comparison: Comparison, epsilon:
     )
     title = f"{label.capitalize()} against {shorten_value(comparison.x)}"
     return Chart(Defence.figures[1], title, caption, panels, is_shared=True)
+
+
+def _trade_off(section: ReportSection, comparison: Comparison) -> Chart:
+    order = f", in the order of {shorten_value(comparison.x)}, which stands beside points where there is room"
+    caption = (
+        f"The {section.label} of each configuration against its accuracy without an attack{order * bool(comparison.x)}."
+        " Dotted: the front, which no other configuration beats in both accuracies; a masked one beats none. Dashed and"
+        " dotted: what configurations with alpha=0 reach with at least such a clean accuracy, on the line between two."
+        f" {MARKS_CAPTION}{bars_caption(comparison)}{comparison.left_out_caption()}"
+    )
+    title, panels = "Accuracy under attack against clean accuracy", trade_off_panels(section, comparison)
+    return Chart(Defence.figures[2], title, caption, panels, is_shared=True)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES
 from satae.evaluation.reported_evaluations import MASKED, ReportSection, worst_verdict
-from satae.evaluation.section_display import MODEL_TITLES, bar_lengths, value_lines, verdict_legend, verdict_marks
+from satae.evaluation.section_display import (
+    MODEL_TITLES,
+    bar_lengths,
+    interval_of_one_run,
+    value_lines,
+    verdict_legend,
+    verdict_marks,
+)
 from satae.messages import format_value
 from satae.plots.charts import Curve, ErrorBars, Panel
 from satae.plots.style import COLORS, DASHES, INK
@@ -27,8 +34,6 @@ CAPTION: Final = (
     "beside the clean one; on the front: no other configuration beats it in both; with alpha=0: what is reached without"
     " the penalty and with at least the same clean accuracy"
 )
-
-BarEnds = Callable[[SeedGroup, str], tuple[float, float] | None]
 
 
 class Candidate(NamedTuple):
@@ -166,20 +171,19 @@ def _find_alone(same_data: Sequence[Candidate]) -> SeedGroup | None:
     return most if most.statistics(ALONE).n and most.statistics(CLEAN[ALONE]).n else None
 
 
-def trade_off_panels(section: ReportSection, comparison: Comparison, ends: BarEnds) -> list[Panel]:
+def trade_off_panels(section: ReportSection, comparison: Comparison) -> list[Panel]:
     """The accuracies of all configurations and of the classifier alone, the front, and what alpha=0 reaches.
 
     Args:
         section: section of the report.
         comparison: the series to draw.
-        ends: gives the ends of the bar of a number that is not an interval over the seeds.
     """
     found, titles = find_candidates(section), distinct_labels((panel.title for panel in comparison.panels), 60)
     drawn = {(format_value(one.point.values), one.model) for same_data in found for one in same_data}
 
     def add(points: Sequence[SeedGroup], model: str, **style: Any) -> None:
         """A curve with bars of both accuracies, and the marks of the verdicts, which lie above all curves."""
-        (x, x_bars), (y, y_bars) = (_means_and_bars(points, name, ends) for name in (CLEAN[model], model))
+        (x, x_bars), (y, y_bars) = (_means_and_bars(section, points, name) for name in (CLEAN[model], model))
         curves.append(Curve(x, y, y_bars=y_bars, x_bars=x_bars, **style))
         verdicts = [worst_verdict(section.of(point), model) for point in points]
         marks.extend(verdict_marks(zip(x, y, verdicts, strict=True), style["color"]))
@@ -210,9 +214,10 @@ def trade_off_panels(section: ReportSection, comparison: Comparison, ends: BarEn
     return panels
 
 
-def _means_and_bars(points: Sequence[SeedGroup], name: str, ends: BarEnds) -> tuple[list[float], ErrorBars]:
+def _means_and_bars(section: ReportSection, points: Sequence[SeedGroup], name: str) -> tuple[list[float], ErrorBars]:
     statistics = [point.statistics(name) for point in points]
-    return [one.mean for one in statistics], bar_lengths(statistics, SHARE, [ends(point, name) for point in points])
+    ends = [interval_of_one_run(section.of(point), name) for point in points]
+    return [one.mean for one in statistics], bar_lengths(statistics, SHARE, ends)
 
 
 def _lines(candidates: Sequence[Candidate]) -> Iterator[Curve]:
