@@ -7,17 +7,31 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 # Words that mean a choice which is spelled differently, by the word in small letters without "-", "_" and blanks.
-# An empty list: what looks alike means something else.
-SYNONYMS: Final = {
-    **{"gpu": ["cuda"], "none": [], "average": ["mean"], "fp16": [], "half": [], "float32": ["fp32"]},
+# None: what looks alike means something else.
+SYNONYMS: Final[dict[str, Sequence[str]]] = {
+    **{
+        "gpu": ["cuda"],
+        "gpu0": ["cuda"],
+        "gpu:0": ["cuda"],
+        "tpu": [],
+        "xpu": [],
+        "cosine": [],
+        "none": [],
+        "average": ["mean"],
+        "fp16": [],
+        "half": [],
+        "float32": ["fp32"],
+    },
     # activations
     **{"swish": ["silu"], "logistic": ["sigmoid"], "hardtanh": ["satlin"], "clip": ["satlin"], "clamp": ["satlin"]},
     **{"softshrink": ["shrink"], "softthreshold": ["shrink"], "hardshrink": [], "linear": ["mlp"], "identity": []},
-    **{"logsoftmax": [], "leakyrelu": [], "prelu": [], "rrelu": [], "tanhshrink": []},
+    **{"logsoftmax": [], "leakyrelu": [], "prelu": [], "rrelu": [], "tanhshrink": [], "htanh": ["satlin"]},
+    **dict.fromkeys(("step", "heaviside", "sign", "softmax", "softmin", "sin", "sine", "siren", "snake", "glu"), ()),
+    **dict.fromkeys(("swiglu", "geglu", "isru", "lisht"), ()),
     # noise
     **{"dropout": ["masking"], "normal": ["gaussian"], "additive": ["gaussian"], "salt": ["salt_and_pepper"]},
     **{"sp": ["salt_and_pepper"], "s&p": ["salt_and_pepper"], "impulse": ["salt_and_pepper"]},
@@ -28,10 +42,11 @@ SYNONYMS: Final = {
     # data
     **{"fmnist": ["fashion_mnist"], "cifar": ["cifar10"], "cifar100": [], "kmnist": [], "emnist": [], "csv": []},
     **{"images": ["folder"], "photos": ["folder", "patches"], "imagefolder": ["folder"], "huggingface": ["hf"]},
+    **dict.fromkeys(("tsv", "json", "h5", "hdf5", "mat", "zarr", "iris", "moons", "omniglot"), ()),
     **{"npy": ["array"], "npz": ["array"], "numpy": ["array"], "tensor": ["array"], "toy": ["manifold"]},
     # architectures and loggers
     **{"cnn": ["conv"], "convolutional": ["conv"], "convnet": ["conv"], "dense": ["mlp"], "fc": ["mlp"]},
-    **{"fullyconnected": ["mlp"], "tb": ["tensorboard"]},
+    **{"fullyconnected": ["mlp"], "tb": ["tensorboard"], "console": []},
 }
 MAX_BRIEF: Final = 200  # characters
 MAX_TEXT: Final = 20_000  # characters

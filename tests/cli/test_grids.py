@@ -57,6 +57,7 @@ def test_a_grid_of_a_file_is_made(planned, preset, words, names):
     ("preset", "words", "refusal"),
     [
         (GRID_WITHOUT_MODE, [], r"hydra\.sweeper\.params: alpha=0,0\.1 seed=range\(2\) needs -m"),
+        ("hydra: {launcher: {n_jobs: 2}}", ["-m", "seed=0,1"], "config: Key 'n_jobs' not in 'BasicLauncherConf'"),
         (GRID, ["hydra.mode=RUN"], r"hydra\.sweeper\.params: .* needs -m"),
         ("hydra: {sweeper: {params: {data: array, data.path: 1_0}}}", ["-m"], r"params\.data\.path=10: YAML may have"),
         (GRID, ["hydra.sweeper.params.alpha=1"], r"hydra\.sweeper\.params\.alpha=1: is for files"),

@@ -41,6 +41,7 @@ def test_an_error_of_a_launcher_is_refused_in_one_line(tmp_path, monkeypatch, er
             "hydra.job_logging.handlers.file.class=zzz.Handler",
             "hydra/job_logging: Unable to configure handler",
         ),
+        ("hydra.job.name=a/b", "hydra.job.name=a/b: names the log file; leave out the /"),
         ("hydra.verbose=3", "hydra.verbose=3: must be true, false, or names of loggers"),
     ],
 )

@@ -9,11 +9,20 @@ MEANT = {
     "act": {
         **{"swish": "silu", "logistic": "sigmoid", "hardtanh": "satlin", "softshrink": "shrink"},
         **{"hard_sigmoid": "hardsigmoid", "Hard-Swish": "hardswish", "soft_threshold": "shrink", "sgmoid": "sigmoid"},
-        **dict.fromkeys(("linear", "identity", "leaky_relu", "hardshrink")),
+        **dict.fromkeys(
+            ("linear", "identity", "leaky_relu", "hardshrink", "step", "heaviside", "Sign", "SwiGLU", "sin")
+        ),
     },
     "optim": {"adamw": "adam", "nesterov": "sgd", "SGD": "sgd", "adagrad": None},
     "noise": {"dropout": "masking", "normal": "gaussian", "s&p": "salt_and_pepper", "off": "none"},
-    "data": {"cifar": "cifar10", "cifar-10": "cifar10", "FashionMNIST": "fashion_mnist", "npy": "array", "csv": None},
+    "data": {
+        "cifar": "cifar10",
+        "cifar-10": "cifar10",
+        "FashionMNIST": "fashion_mnist",
+        "npy": "array",
+        "csv": None,
+        "hdf5": None,
+    },
     "arch": {"cnn": "conv", "fully-connected": "mlp", "linear": "mlp"},
     "logger": {"false": "none", "tb": "tensorboard"},
 }

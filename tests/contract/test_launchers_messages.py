@@ -58,6 +58,12 @@ def test_slurm_on_a_machine_without_it_is_refused_before_the_sweep_exists(tmp_pa
     assert files(tmp_path) == []
 
 
+def test_a_launcher_for_a_single_run_has_no_effect_and_that_is_said(tmp_path):
+    line = "warning: hydra/launcher=joblib: is for sweeps (-m, or sweep=); this run is made here\n"
+    assert here(tmp_path, *TINY, "hydra/launcher=joblib", "hydra.run.dir=run")[::2] == (0, line)
+    assert here(tmp_path, *TINY, "hydra/launcher=joblib", "hydra.sweep.dir=s", "-m", "seed=0").err == ""
+
+
 def test_a_sweep_says_how_many_runs_it_skips_resumes_and_starts(tmp_path):
     sweep = (*TINY, "sweep=./S")
     assert here(tmp_path, *sweep, "seed=0,1").out.splitlines()[0] == "2 runs: 2 new"

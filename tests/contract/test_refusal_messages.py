@@ -166,6 +166,7 @@ UNKNOWN_NAMES = [
     ("+act=tanh", "+act=tanh: act exists already; leave out the +"),
     ("act@foo=tanh", "act@foo=tanh: write act=..., without the @"),
     ("hydra/launcher=zzz", "hydra/launcher=zzz: choose one of joblib, submitit_local, slurm, ray, ray_cluster\n"),
+    ("-m hydra/launcher=../x seed=0,1", "hydra/launcher=../x: choose one of joblib, submitit_local, slurm, ray"),
     ("hydra/launcher=joblibb", "hydra/launcher=joblibb: choose one of joblib", "did you mean joblib?"),
     ("hydra/launcher=submitit", "hydra/launcher=submitit: choose one of joblib", "did you mean submitit_local?"),
 ]

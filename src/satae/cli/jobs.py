@@ -136,8 +136,11 @@ def check_log(options: Callable[[Path], DictConfig]) -> None:
     handlers, level = root.handlers[:], root.level
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, chdir(folder):
         try:
+            hydra = options(Path(folder))
+            if os.sep in hydra.job.name:
+                raise ConfigError(f"hydra.job.name={hydra.job.name}: names the log file; leave out the {os.sep}")
             with suppress(OSError):  # reported where the run itself cannot write
-                _open_log(options(Path(folder)))
+                _open_log(hydra)
         finally:
             for handler in [handler for handler in root.handlers if handler not in handlers]:
                 root.removeHandler(handler)
@@ -196,7 +199,6 @@ def _report_no_start(error: OSError, job: Job) -> bool:
     Raises:
         ConfigError: it is a single run.
     """
-    log.error("the run cannot start", exc_info=error)
     what = "the run is as it was" if job.resume else "the run has not started"
     remedy = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make the folder writable"
     other = "" if job.resume or job.in_sweep else ", or name another folder (hydra.run.dir=...)"

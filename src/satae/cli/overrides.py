@@ -175,6 +175,9 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
         reason = expected_type(match[1], chosen, schema) or (first_line(cause) if cause else "cannot be used")
         return f"{match[1]}={match[2]}: {reason}"
     place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
+    first, _, rest = text.strip().partition("\n")
+    if first.endswith(":"):  # what is wrong stands in the next line
+        return f"{first} {brief(rest.strip().partition(chr(10))[0])}"
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 
 
@@ -186,6 +189,7 @@ def _explain_missing_file(error: Any, schema: Schema) -> str:
         own = [f"{below}/{option}" if below else option for option in error.options or []]  # from --config-dir too
         known = [*choice_names(root, is_nested=root in schema.presets), *own]
         return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys(known))
-    if group == selection.LAUNCHER_GROUP:
-        return selection.unknown_launcher_message(name, error.options or [])
+    if f"{group}/".startswith(f"{selection.LAUNCHER_GROUP}/"):
+        typed = str(error.missing_cfg_file).removeprefix(f"{selection.LAUNCHER_GROUP}/")
+        return selection.unknown_launcher_message(typed, error.options or [])
     return unknown_choice(group, name, error.options) if group and error.options else first_line(error)
