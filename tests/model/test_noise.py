@@ -151,8 +151,9 @@ MODELS = {
 
 
 def rough(kind):
-    """A model in which an ascent overshoots: its pre-activations change much in a step."""
+    """A model in which an ascent overshoots: its pre-activations change much in a step. Its elements differ in scale."""
     model = MODELS[kind]()
+    model.standardize_by(torch.rand(1, 6, 6), 0.2 + 4 * torch.rand(1, 6, 6))
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(4)
@@ -187,6 +188,22 @@ def test_adversarial_noise_finds_the_corner_that_is_farthest_from_the_input():
     largest = errors(model, x.expand(len(corners), 4), x + corners).max()
     paths = corruption("adversarial", 0.2, model=model, steps=20)(x.expand(50, 4), generator())
     assert errors(model, x, paths).max().item() == pytest.approx(largest.item(), rel=1e-5)
+
+
+class Bump(nn.Module):
+    """exp(-10 z^2)."""
+
+    def forward(self, z):
+        return torch.exp(-10 * z.square())
+
+
+def test_the_steps_of_the_search_shrink_so_that_it_finds_a_largest_error_between_the_ends():
+    model = satae.mlp((1,), Bump, widths=[1])
+    with torch.no_grad():
+        for weights, value in zip(model.parameters(), (1.0, -0.3, 1.0, 0.0), strict=True):  # error Bump(x - 0.3)^2 at 0
+            weights.fill_(value)
+    found = corruption("adversarial", 1.0, (-2.0, 2.0), model, steps=20)(torch.zeros(50, 1), generator())
+    torch.testing.assert_close(found, torch.full_like(found, 0.3), rtol=0, atol=0.1)
 
 
 def test_adversarial_noise_of_a_model_without_gradient_is_its_random_start():
