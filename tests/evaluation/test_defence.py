@@ -111,6 +111,27 @@ def test_classifiers_of_reconstructions_and_of_codes_are_attacked_behind_each_au
     assert len({tuple(found.values()) for found in seen.values()}) == 3
 
 
+@pytest.mark.parametrize("trained_on", defence_measure.TRAINED_ON)
+def test_each_classifier_is_trained_on_the_features_that_stand_before_it(run, monkeypatch, trained_on):
+    made = {}
+
+    def load(data, seed, features=None):
+        size = data.shape if features is None else features(data.batch(data.train.x[:1])).shape[1:]
+        classifier = baselines.plain_classifier(tuple(size), 10)
+        made[classifier] = features
+        return classifier
+
+    monkeypatch.setattr(defence_measure, "load_classifier", load)
+    subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
+    pipelines = defence_measure.build_pipelines(subject, trained_on)
+    own, twin = (pipelines[name].original for name in ("own", "twin"))
+    assert made.pop(pipelines["alone"].original[-1]) is None
+    autoencoders = {name: getattr(model[0], "autoencoder", model[0]) for name, model in (("own", own), ("twin", twin))}
+    assert autoencoders["own"] is subject.model
+    assert autoencoders["twin"] is not subject.model
+    assert made == ({} if trained_on == "plain" else {model[-1]: model[0] for model in (own, twin)})
+
+
 def test_an_unknown_classifier_is_refused(run):
     outcome = typed(run, "run=.", *SMALL, "defence.classifier=linear")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)

@@ -151,7 +151,7 @@ MODELS = {
 
 
 def rough(kind):
-    """A model in which an ascent overshoots: its pre-activations change much in a step. Its elements differ in scale."""
+    """A model in which an ascent overshoots: its pre-activations change much in a step; elements differ in scale."""
     model = MODELS[kind]()
     model.standardize_by(torch.rand(1, 6, 6), 0.2 + 4 * torch.rand(1, 6, 6))
     with torch.no_grad():
