@@ -96,7 +96,7 @@ export-gap: $(READY) ## How far exported models are from the model, in each form
 control: $(READY) ## Attack honest classifiers and others whose gradients are hidden, and print the verdicts, about 40 minutes
 	GOMP_SPINCOUNT=2000 $(BIN)/python -m benchmarks.control $(ARGS)
 
-answer: $(READY) ## Train and attack all networks of docs/answer.md; goes on where it was stopped
+answer: $(READY) ## Train networks with and without the penalty, attack them, print the table; resumes where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.answer $(ARGS)
 
 soak: $(READY) ## Kill 100 runs and end 50 at random moments, resume and compare them, about 25 minutes
