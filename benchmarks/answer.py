@@ -19,7 +19,7 @@ from benchmarks.soak import PROGRAM
 from satae.config.saved_config import read_config
 from satae.evaluation.result import PartResult, ResultRow, read_result
 from satae.runs.layout import CONFIG_FILE
-from satae.sweeps.aggregate import SeedStatistics
+from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedStatistics
 from satae.sweeps.results import run_directories
 
 FOLDER: Final = Path("outputs/answer")
@@ -183,15 +183,16 @@ def measured(result: PartResult) -> Measured:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over the seeds."""
+    """Mean and standard deviation over the seeds; of one seed, its value."""
     found = SeedStatistics.from_values(values)
-    return f"{found.mean:.3f} ± {found.deviation:.3f}"
+    return f"{found.mean:.3f} ± {found.deviation:.3f}" if found.n > 1 else f"{found.mean:.3f}"
 
 
 def interval(differences: Sequence[float]) -> str:
-    """The mean of a difference, seed by seed, and its 95 % interval."""
+    """The mean of a difference, seed by seed, and its 95 % interval, if there are enough seeds for one."""
     found = SeedStatistics.from_values(differences)
-    return f"{found.mean:+.3f} ({found.mean - found.margin:.3f} to {found.mean + found.margin:.3f})"
+    ends = f" ({found.mean - found.margin:+.3f} to {found.mean + found.margin:+.3f})"
+    return f"{found.mean:+.3f}{ends if found.n >= ENOUGH_SEEDS else ''}" if found.n else ""
 
 
 def counts(words: Sequence[str]) -> str:
