@@ -19,7 +19,7 @@ from benchmarks.soak import PROGRAM
 from satae.config.saved_config import read_config
 from satae.evaluation.result import PartResult, ResultRow, read_result
 from satae.runs.layout import CONFIG_FILE
-from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedStatistics
+from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedStatistics, holm
 from satae.sweeps.results import run_directories
 
 FOLDER: Final = Path("outputs/answer")
@@ -33,7 +33,7 @@ LINF: Final = ("defence.epsilons=[0.05]",)
 HEADS: Final = ("plain", "on_reconstructions", "on_code")
 COLUMNS: Final = (
     *("row", "classifier", "alpha", "seeds", "n", "no attack", "all attacks", "AutoAttack alone"),
-    *("more than alpha 0", "more than alone", "gradients", "level"),
+    *("more than alpha 0", "p, corrected", "more than alone", "gradients", "level"),
 )
 
 
@@ -84,7 +84,12 @@ def main() -> None:
         more = [f"data.dir={Path(chosen.mnist_dir).absolute()}"] if has_folder else []
         for run in train(row, chosen.seeds, more):
             attack(row, run, head, chosen.inputs)
-    cells = [line for head in HEADS for row in rows if head in row.heads for line in lines(row, head, chosen.inputs)]
+    found = [line for head in HEADS for row in rows if head in row.heads for line in lines(row, head, chosen.inputs)]
+    corrected = iter(holm([line.change.p_value for line in found if line.is_tested]))
+    cells = [
+        [*line.left, interval(line.change), p_value(next(corrected)) if line.is_tested else "", *line.right]
+        for line in found
+    ]
     sys.stdout.write(f"{table(COLUMNS, cells)}\n")
 
 
@@ -145,22 +150,40 @@ ACCURACIES: Final[tuple[Callable[[Measured], float], ...]] = (
 )
 
 
-def lines(row: Row, head: str, inputs: int) -> Iterator[list[str]]:
+class Line(NamedTuple):
+    """A line of the table."""
+
+    left: list[str]  # cells before the change
+    change: SeedStatistics  # of the accuracy under attack from alpha 0, seed by seed
+    right: list[str]  # cells after it
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are enough seeds for a p-value."""
+        return self.change.n >= ENOUGH_SEEDS
+
+
+def lines(row: Row, head: str, inputs: int) -> Iterator[Line]:
     """The lines of a row, one for each alpha."""
     found: dict[float, dict[int, Measured]] = {}
     for run in run_directories(FOLDER / row.name) if (FOLDER / row.name).exists() else ():
         if stored := read_result(kept(run, head, inputs), "defence"):
             found.setdefault(alpha_of(run), {})[seed_of(run)] = measured(stored.result)
     for alpha, by_seed in sorted(found.items()):
-        base = found.get(0.0, {})
-        yield [
-            *(row.name, head, f"{alpha:g}", str(len(by_seed)), str(inputs)),
-            *(spread([value(one) for one in by_seed.values()]) for value in ACCURACIES),
-            "" if alpha == 0 else interval([by_seed[s].accuracy - base[s].accuracy for s in by_seed if s in base]),
-            interval([one.accuracy - one.alone for one in by_seed.values()]),
-            counts([one.gradients for one in by_seed.values()]),
-            counts([one.level for one in by_seed.values()]),
-        ]
+        base = found.get(0.0, {}) if alpha else {}
+        changes = (by_seed[seed].accuracy - base[seed].accuracy for seed in by_seed if seed in base)
+        yield Line(
+            [
+                *(row.name, head, f"{alpha:g}", str(len(by_seed)), str(inputs)),
+                *(spread([value(one) for one in by_seed.values()]) for value in ACCURACIES),
+            ],
+            SeedStatistics.from_values(changes),
+            [
+                interval(SeedStatistics.from_values(one.accuracy - one.alone for one in by_seed.values())),
+                counts([one.gradients for one in by_seed.values()]),
+                counts([one.level for one in by_seed.values()]),
+            ],
+        )
 
 
 def measured(result: PartResult) -> Measured:
@@ -188,11 +211,15 @@ def spread(values: Sequence[float]) -> str:
     return f"{found.mean:.3f} ± {found.deviation:.3f}" if found.n > 1 else f"{found.mean:.3f}"
 
 
-def interval(differences: Sequence[float]) -> str:
-    """The mean of a difference, seed by seed, and its 95 % interval, if there are enough seeds for one."""
-    found = SeedStatistics.from_values(differences)
-    ends = f" ({found.mean - found.margin:+.3f} to {found.mean + found.margin:+.3f})"
-    return f"{found.mean:+.3f}{ends if found.n >= ENOUGH_SEEDS else ''}" if found.n else ""
+def interval(difference: SeedStatistics) -> str:
+    """The mean of a difference, and its 95 % interval, if there are enough seeds for one."""
+    ends = f" ({difference.mean - difference.margin:+.3f} to {difference.mean + difference.margin:+.3f})"
+    return f"{difference.mean:+.3f}{ends if difference.n >= ENOUGH_SEEDS else ''}" if difference.n else ""
+
+
+def p_value(p: float) -> str:
+    """A p-value in words."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")
 
 
 def counts(words: Sequence[str]) -> str:
