@@ -34,7 +34,7 @@ def subject_of(model, x, span=(0.0, 1.0)):
 
 
 def rows_of(model, x, **more):
-    return {(row.of, row.noise): row for row in sensitivity_rows(subject_of(model, x, **more))}
+    return {(row.of, row.noise): row for row in sensitivity_rows(subject_of(model, x, **more), iter)}
 
 
 def draws(n=60, units=5):
@@ -121,6 +121,18 @@ def test_clipping_changes_nothing_if_no_value_leaves_the_range_and_less_moves_if
         assert inside[of, CLIPPED][2:] == inside[of, UNCLIPPED][2:]
     at_the_ends = rows_of(linear(x), x.round())
     assert at_the_ends[INPUT, CLIPPED].sensitivity < 0.7 * at_the_ends[INPUT, UNCLIPPED].sensitivity
+
+
+def test_an_interrupt_is_heard_between_two_outputs():
+    x, heard = torch.rand(50, 3), []
+
+    def track(steps):
+        for step in steps:
+            heard.append(step[0])
+            yield step
+
+    sensitivity_rows(subject_of(linear(x), x), track)
+    assert heard == [INPUT, CODE, RECONSTRUCTION]
 
 
 def test_training_reports_the_same_figure_without_clipping():

@@ -116,7 +116,8 @@ class Code(EvaluationPart):
             CodeRow("encoder", "share with slope 0", *slope_0),
         ]
         rows += _probe_rows(subject, self, track, notes)
-        sensitivity = ResultTable("sensitivity", SENSITIVITY_COLUMNS, sensitivity_rows(subject), SENSITIVITY_COLUMNS)
+        of_outputs = sensitivity_rows(subject, track)
+        sensitivity = ResultTable("sensitivity", SENSITIVITY_COLUMNS, of_outputs, SENSITIVITY_COLUMNS)
         moved = {(row["of"], row["noise"]): row for row in sensitivity.dicts()}
         undefined = dict.fromkeys(of for (of, _), row in moved.items() if math.isnan(row.number("sensitivity")))
         notes += [*SENSITIVITY_NOTES, *(UNDEFINED_NOTE.format(of=of) for of in undefined)]

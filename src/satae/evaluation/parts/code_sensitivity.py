@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from satae.evaluation.part import Track
 from satae.evaluation.subject import Subject
 from satae.training.metrics import PERTURBATION
 
@@ -84,14 +85,14 @@ def measure_sensitivity(before: Tensor, after: Tensor) -> Sensitivity:
     )
 
 
-def sensitivity_rows(subject: Subject) -> list[SensitivityRow]:
+def sensitivity_rows(subject: Subject, track: Track) -> list[SensitivityRow]:
     """The sensitivity of the input itself, the code and the reconstruction, to the same noise unclipped and clipped."""
     outputs: dict[str, Callable[[Tensor], Tensor]] = {INPUT: lambda x: x, CODE: subject.model.encode}
     outputs[RECONSTRUCTION] = subject.model
     draw = torch.empty_like(subject.x).normal_(generator=subject.generator("sensitivity"))
     x_noisy = subject.x + PERTURBATION * subject.range_width * draw
     rows = list[SensitivityRow]()
-    for name, output in outputs.items():
+    for name, output in track([*outputs.items()]):
         before = subject.map_batches(output, subject.x)
         for noise, moved in ((UNCLIPPED, x_noisy), (CLIPPED, x_noisy.clamp(*subject.data.span))):
             found = measure_sensitivity(before, subject.map_batches(output, moved))
