@@ -18,7 +18,6 @@ from satae.config.schema import GROUPS, PRESETS, Checkpoints, Config, default_ch
 from satae.data.published import PUBLISHED_SETS, is_complete
 from satae.experiment import build
 from satae.experiment.before_training import check_config
-from satae.model.complement import READINGS
 from satae.training.loop import SCHEDULES
 
 CHOICES = [(group, name) for group, registry in GROUPS.items() for name in registry.names()]
@@ -136,7 +135,6 @@ def test_the_plain_configuration_holds_a_value_for_each_setting():
 
 def test_words_of_the_schema_are_those_of_the_code():
     kinds = setting_types(Config)
-    assert {*describe(kinds["complement"])["enum"]} == {*READINGS}
     assert {*describe(kinds["alpha_schedule"])["enum"]} == {*SCHEDULES}
 
 

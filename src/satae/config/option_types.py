@@ -12,7 +12,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -41,6 +41,9 @@ SpanOption = Annotated[list[Value], Field(min_length=2, max_length=2)]  # the sm
 Share = Annotated[float, Field(ge=0, le=1)]
 HalfOpenShare = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Reading = Literal["output", "input", "slope"]  # of f_c
+Reduction = Literal["mean", "sum"]  # of the penalty
+Norm = Literal["linf", "l2"]
 FilePath = Annotated[str, Field(json_schema_extra={"path": True}, examples=["photos"])]  # a file or folder of the user
 HubPath = Annotated[str, Field(json_schema_extra={"path": "if it exists"}, examples=["ylecun/mnist"])]  # or on the hub
 

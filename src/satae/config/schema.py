@@ -18,6 +18,8 @@ from satae.config.option_types import (
     NonNegative,
     OpenShare,
     Positive,
+    Reading,
+    Reduction,
     Seed,
     Threads,
     check_value,
@@ -72,9 +74,9 @@ class Config:
 
     alpha: NonNegative
     alpha_schedule: Literal["linear", "constant"]
-    complement: Literal["output", "input", "slope"]
+    complement: Reading
     eps: OpenShare
-    reduction: Literal["mean", "sum"]
+    reduction: Reduction
     standardize: bool
     init: Literal["unit_variance", "torch"]
     decoder_norm: Count | None

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from satae import atomic_write
+from satae.config.option_types import Norm
 from satae.data.local_files import cache_folder
 from satae.evaluation.baselines import CACHE_FOLDER
 from satae.evaluation.pipelines import Pipeline
@@ -27,7 +28,7 @@ from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite, planted_point_attacks
 from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, is_constant
-from satae.robustness.norm_ball import Norm, RandomStreams
+from satae.robustness.norm_ball import RandomStreams
 from satae.runs import provenance
 
 

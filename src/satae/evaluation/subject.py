@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from satae.config import Config, ConfigError, saved_config
+from satae.config.option_types import Norm
 from satae.config.registry import Choice
 from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
@@ -21,7 +22,7 @@ from satae.messages import first_line, join_words, reason
 from satae.model.autoencoder import DenoisingAutoencoder, use_library
 from satae.model.complement import Complement
 from satae.model.products import library_for_processor
-from satae.robustness.norm_ball import Norm, NormBall
+from satae.robustness.norm_ball import NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model
 from satae.training import torch_settings

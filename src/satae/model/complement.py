@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from satae.config.option_types import Reading
 from satae.model.activations import Interval, evaluate, properties_of, slope
 
-Reading = Literal["output", "input", "slope"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
 AT_INFINITY: Final = 1e30  # an activation has reached its limit here in float64, and z * z does not overflow yet
 

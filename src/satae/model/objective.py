@@ -7,9 +7,10 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
+from satae.config.option_types import Reduction
 from satae.model.autoencoder import DenoisingAutoencoder, Trace
 from satae.model.complement import Complement, widen
-from satae.model.saturation import Reduction, reduce_units
+from satae.model.saturation import reduce_units
 
 
 class Losses(NamedTuple):

@@ -8,31 +8,31 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import torch
 import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn import functional
 
+from satae.config.option_types import Reading, Reduction
 from satae.model.activations import PROPERTIES, properties_of
-from satae.model.complement import Complement, Reading
+from satae.model.complement import Complement
 
-Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 CONVOLUTIONS: Final = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
 BATCHED_INPUT: Final = (nn.Linear, *CONVOLUTIONS)  # modules that also take one sample without a batch dimension
+FUNCTION_NAMES: Final = (  # of functional activations that attacks soften, too
+    *("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "softplus", "softsign"),
+    *("tanh", "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "hardshrink", "threshold"),
+)
 FUNCTIONS: Final = {  # functional activations, by identity
     id(getattr(home, spelling)): name
     for home in (torch, functional, torch.special)
-    for name in (
-        *("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "prelu", "rrelu", "softplus"),
-        *("tanh", "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "hardshrink", "expit"),
-        *("softsign", "tanhshrink", "threshold", "softmax", "log_softmax", "softmin", "glu"),
-    )
+    for name in (*FUNCTION_NAMES, "prelu", "rrelu", "expit", "tanhshrink", "softmax", "log_softmax", "softmin", "glu")
     for spelling in (name, f"{name}_")  # which changes its input in place
     if hasattr(home, spelling)
 }

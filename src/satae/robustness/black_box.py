@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from satae.config.option_types import Norm
 from satae.robustness.attack_losses import ActiveBatch, AttackResult, Model, is_fooled, margin, select_examples
-from satae.robustness.norm_ball import Balls, Norm, NormBall, RandomStreams
+from satae.robustness.norm_ball import Balls, NormBall, RandomStreams
 
 FIRST_FRACTION: Final = 0.8  # share of the image that the first windows cover; it is halved nine times
 TILES_PER_SIDE: Final = 5  # tiles of the pattern from which the L_2 attack starts

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from satae.model.saturation import activations
+from satae.model.saturation import FUNCTION_NAMES, activations
 
 Elementwise = Callable[[Tensor], Tensor]
 PROBE: Final = 1e-3  # distance from 0 at which the slope of an activation is probed
@@ -168,11 +168,7 @@ ROUNDING_FUNCTIONS: Final = frozenset(
 SOFTENED_FUNCTIONS: Final = frozenset(
     getattr(owner, name)
     for owner in (torch, Tensor, functional)
-    for name in (
-        *("celu", "clamp", "clamp_max", "clamp_min", "clip", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish"),
-        *("hardtanh", "leaky_relu", "logsigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus"),
-        *("softshrink", "softsign", "tanh", "threshold"),
-    )
+    for name in (*FUNCTION_NAMES, "clamp", "clamp_max", "clamp_min", "clip")
     if hasattr(owner, name)
 )
 

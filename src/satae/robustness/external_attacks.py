@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from satae.config.option_types import Norm
 from satae.robustness.attack_losses import AttackResult
-from satae.robustness.norm_ball import Norm, NormBall, expand_like, vector_norm
+from satae.robustness.norm_ball import NormBall, expand_like, vector_norm
 
 MODULES: Final = {"autoattack": "pyautoattack", "foolbox": "foolbox"}  # option -> module
 MAX_TARGETS: Final = 9  # target classes, as in the authors' AutoAttack

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from satae.config.option_types import Norm
 from satae.model.activations import PROPERTIES, evaluate
 from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, TiedDense
-from satae.robustness.norm_ball import Norm, NormBall, vector_norm
+from satae.robustness.norm_ball import NormBall, vector_norm
 
 SHAPE_LAYERS: Final = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)  # dropout does nothing in evaluation
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-Norm = Literal["linf", "l2"]
+from satae.config.option_types import Norm
+
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 # constants of SplitMix64, as signed 64-bit numbers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from torch import nn
 
 from satae.config import ConfigError
+from satae.config.option_types import Norm
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
 from satae.evaluation.baselines import (
     Encoder,
@@ -30,7 +31,7 @@ from satae.robustness import external_attacks
 from satae.robustness.attack_suite import Budget
 from satae.robustness.estimates import Estimate
 from satae.robustness.masking_checks import Check, Evidence, Verdict, fewest_inputs, run_checks, verdict
-from satae.robustness.norm_ball import Norm, vector_norm
+from satae.robustness.norm_ball import vector_norm
 
 if TYPE_CHECKING:
     from satae.evaluation.part import Track

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from satae.config.option_types import Count, Positive
+from satae.config.option_types import Count, Norm, Positive
 from satae.config.registry import EVALUATION_PARTS
 from satae.evaluation.part import BASELINE, NORM_TITLES, OWN, RADIUS_TITLE, EvaluationPart, Track
 from satae.evaluation.reported_evaluations import PartSummary, ReportSection
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from satae.evaluation.subject import Subject, TrainedRun
-    from satae.robustness.norm_ball import Norm
 
 COLUMNS: Final = (
     "model",
