@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment, Segments
-from rich.table import Table as RichTable
-from rich.text import Text
+from rich.table import Table
 
 from satae import signals
 from satae.config.saved_config import read_config_values
@@ -25,13 +23,15 @@ from satae.runs.layout import CONFIG_FILE, FINISHED
 from satae.sweeps import manifest
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs
 from satae.sweeps.results import RunResult
+from satae.sweeps.table import Column, fit_columns, total_width
 from satae.sweeps.text import format_deviation
 
 T = TypeVar("T")
 NAME_WIDTH: Final = 12  # letters, for the name of a part
 DIGIT_CHOICES: Final = (DIGITS, DIGITS - 1)  # digits of a number; fewer if the columns then fit side by side
+COLUMN_GAP: Final = 1  # letters
 WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
-RADIUS: Final = "epsilon"  # headline entry that says where a run was measured, and is no measure itself
+RADIUS: Final = "epsilon"  # headline entry that says where a run was measured; it is not a measure itself
 
 SeedCell = Cell | SeedStatistics  # a value of one run, or a number over several seeds
 Headlines = Mapping[str, Mapping[str, Cell]]  # the headline of each part of one run
@@ -112,26 +112,15 @@ def format_seed_cell(value: SeedCell, digits: int = DIGITS) -> str:
     return format_deviation(value.mean, value.deviation).replace("\N{NO-BREAK SPACE}", " ")
 
 
-class _Column(NamedTuple):
-    title: str
-    cells: list[str]
-    is_text: bool
-
-    @classmethod
-    def of(cls, title: str, values: Sequence[SeedCell], digits: int) -> _Column:
-        """Format some values. Titles of number columns are broken into two lines, since numbers are narrow."""
-        is_text, title = any(isinstance(value, str) for value in values), brief(title)
-        cells = [format_seed_cell(value, digits) for value in values]
-        return cls(title if is_text else title.replace(" ", "\n", 1), cells, is_text)
-
-    @property
-    def least_width(self) -> int:
-        """The width that the column needs: text can be broken into lines, numbers cannot."""
-        needed = max(cell_len(part) for part in [*self.title.splitlines(), *self.cells])
-        return min(needed, WIDEST_TEXT) if self.is_text else needed
+def _column(title: str, values: Sequence[SeedCell], digits: int) -> Column:
+    """Format some values. Titles of number columns are broken into two lines, since numbers are narrow."""
+    cells, title = [format_seed_cell(value, digits) for value in values], brief(title)
+    if any(isinstance(value, str) for value in values):
+        return Column(title, cells, WIDEST_TEXT)
+    return Column(title.replace(" ", "\n", 1), cells)
 
 
-def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], width: int) -> Iterator[RichTable]:
+def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], width: int) -> Iterator[Table]:
     """One table, or several below each other if the columns do not fit side by side.
 
     Args:
@@ -140,37 +129,12 @@ def layout_table(titles: Sequence[str], rows: Sequence[Sequence[SeedCell]], widt
         width: width of the terminal, in letters.
     """
     by_column = list(zip(*rows, strict=True)) or [()] * len(titles)
-    choices = [
-        [_Column.of(*column, digits) for column in zip(titles, by_column, strict=True)] for digits in DIGIT_CHOICES
-    ]
-    whole = next((columns for columns in choices if _total_width(columns) <= width), None)
-    if whole is not None:
-        yield _rich_table(whole)
-        return
+    choices = [[_column(*column, digits) for column in zip(titles, by_column, strict=True)] for digits in DIGIT_CHOICES]
+    columns = next((some for some in choices if total_width(some, COLUMN_GAP) <= width), choices[0])
     most = max(map(len, rows), default=0)
     tells_apart = (count for count in range(1, most) if len({tuple(row[:count]) for row in rows}) == len(rows))
     count = next(tells_apart, most)  # the first columns, which are in every table
-    keys, part = choices[0][:count], list[_Column]()
-    for column in choices[0][count:]:
-        if part and _total_width([*keys, *part, column]) > width:
-            yield _rich_table([*keys, *part])
-            part = []
-        part.append(column)
-    yield _rich_table([*keys, *part])
-
-
-def _total_width(columns: Sequence[_Column]) -> int:
-    return sum(column.least_width for column in columns) + len(columns) - 1
-
-
-def _rich_table(columns: Sequence[_Column]) -> RichTable:
-    table = RichTable(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    for column in columns:
-        justify = "left" if column.is_text else "right"
-        table.add_column(Text(column.title), justify=justify, no_wrap=not column.is_text, overflow="fold")  # type: ignore[arg-type]
-    for cells in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*map(Text, cells))
-    return table
+    return fit_columns(columns[:count], columns[count:], width, COLUMN_GAP)
 
 
 # Several runs: one table a part, one row a configuration

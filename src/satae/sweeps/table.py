@@ -22,7 +22,7 @@ from satae.sweeps.text import format_deviation
 from satae.training.metric_titles import COLLAPSE, TABLE_METRICS, column_title
 
 PIPED_WIDTH: Final = 140  # letters of a line if the output is not a terminal
-NARROWEST_OPTION: Final = 12  # letters of a column of options whose values are longer
+FOLDED_OPTION: Final = 12  # letters of a column of options whose values are longer
 COLUMN_GAP: Final = 2  # letters
 
 
@@ -83,17 +83,61 @@ def result_line(run: RunResult) -> str:
 
 
 class Column(NamedTuple):
-    """A column of the table of a sweep, with a cell for each configuration."""
+    """A column of a printed table."""
 
-    title: str
+    title: str  # may have several lines
     cells: list[str]
-    is_option: bool = False  # its longer values go on in the next line; numbers are never wrapped
+    folds_at: int | None = None  # letters; longer text goes on in the next line; None for numbers, which stay whole
 
     @property
     def width(self) -> int:
         """The letters that the column needs."""
         whole = max(map(cell_len, [*self.title.splitlines(), *self.cells]))
-        return min(NARROWEST_OPTION, whole) if self.is_option else whole
+        return whole if self.folds_at is None else min(self.folds_at, whole)
+
+
+def total_width(columns: Sequence[Column], gap: int) -> int:
+    """The letters that some columns need side by side."""
+    return sum(column.width + gap for column in columns) - gap
+
+
+def fit_columns(
+    keys: Sequence[Column],
+    columns: Sequence[Column],
+    width: int,
+    gap: int,
+    *,
+    first: Sequence[Column] = (),
+    last: Sequence[Column] = (),
+) -> Iterator[Table]:
+    """One table, or several below each other if the columns do not fit side by side; no number is cut.
+
+    Args:
+        keys: the columns that say what a row is, in every table.
+        columns: the other columns; each table has at least one of them.
+        width: letters of a line.
+        gap: letters between two columns.
+        first: columns of the first table alone, after the keys.
+        last: columns of the first table alone, at its end.
+    """
+    before, after = [*keys, *first], [*last]
+    while True:
+        counts = range(1, len(columns) + 1)
+        fitting = [n for n in counts if total_width([*before, *columns[:n], *after], gap) <= width]
+        count = max(fitting, default=1)
+        table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+        shown = [*before, *columns[:count], *after]
+        for column in shown:  # in Text, rich reads no markup
+            if column.folds_at is None:
+                table.add_column(Text(column.title), justify="right", min_width=column.width, no_wrap=True)
+            else:
+                table.add_column(Text(column.title), overflow="fold")
+        for row in zip(*(column.cells for column in shown), strict=True):
+            table.add_row(*map(Text, row))
+        yield table
+        columns, before, after = columns[count:], [*keys], []
+        if not columns:
+            return
 
 
 def _tables(groups: Sequence[SeedGroup], typed: Sequence[str], width: int) -> Iterator[Table]:
@@ -104,8 +148,9 @@ def _tables(groups: Sequence[SeedGroup], typed: Sequence[str], width: int) -> It
     runs = [run for group in groups for run in group.runs]
     differ = dict.fromkeys([*varying_keys([run.choices for run in runs]), *typed])
     varied = [key for key in in_typed_order(differ, typed) if key != SEED and any(key in run.choices for run in runs)]
+    choices = [group.runs[0].choices for group in groups]
     options = [
-        Column(brief(key), [brief(format_compact(group.runs[0].choices.get(key, "-"))) for group in groups], True)
+        Column(brief(key), [brief(format_compact(one.get(key, "-"))) for one in choices], FOLDED_OPTION)
         for key in varied
     ]
     metrics = [
@@ -120,33 +165,9 @@ def _tables(groups: Sequence[SeedGroup], typed: Sequence[str], width: int) -> It
         counts.append(Column(brief(status), [str(number or "") for number in numbers]))
     counts = [column for column in counts if any(column.cells)]
 
-    def is_too_wide(columns: Sequence[Column]) -> bool:
-        return sum(column.width + COLUMN_GAP for column in columns) - COLUMN_GAP > width
-
-    if is_too_wide([*options, finished, *metrics, *counts]):
+    if total_width([*options, finished, *metrics, *counts], COLUMN_GAP) > width:
         options = [column._replace(title=column.title.replace(".", ".\n")) for column in options]
-    first, last = [*options, finished], counts
-    while True:
-        shown = metrics
-        while len(shown) > 1 and is_too_wide([*first, *shown, *last]):
-            shown = shown[:-1]
-        yield _rich_table([*first, *shown, *last])
-        metrics, first, last = metrics[len(shown) :], options, []
-        if not metrics:
-            return
-
-
-def _rich_table(columns: Sequence[Column]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")  # filled with Text, in which rich reads no markup
-    for column in columns:
-        title, width = Text(column.title), column.width
-        if column.is_option:
-            table.add_column(title, overflow="fold", min_width=width)
-        else:
-            table.add_column(title, justify="right", min_width=width)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*map(Text, row))
-    return table
+    return fit_columns(options, metrics, width, COLUMN_GAP, first=[finished], last=counts)
 
 
 def _failures(failed: Sequence[RunResult]) -> str:
