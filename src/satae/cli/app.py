@@ -80,26 +80,18 @@ def run(
                 print(help_text() if callable(help_text) else help_text)  # noqa: T201
                 return output_exit_code() if words else REFUSED
             try:
-                with signals.handle_signals(f"{program}: {last_words}", at_hangup=output.discard_unread):
-                    try:
-                        _check_names(words)
-                        with signals.hold_signals():  # pydantic's library panics if an exception is raised inside it
-                            import satae.config  # noqa: F401
-                        result = work(words)
-                    except signals.Interrupted:
-                        raise
-                    except BaseException as error:  # a panic of such a library is no Exception
-                        if not output.is_unread(error):
-                            signals.raise_pending()  # the interrupt may have become another error on its way
-                        raise
+                with signals.handle_signals(f"{program}: {last_words}", output.discard_unread), _interrupt_first():
+                    _check_names(words)
+                    with signals.hold_signals():  # pydantic's library panics if an exception is raised inside it
+                        import satae.config  # noqa: F401
+                    result = work(words)
                     signals.raise_pending()
                     if isinstance(result, str):
                         print(printable(result))  # noqa: T201
                     return OK if isinstance(result, str) else result
             except (KeyboardInterrupt, Exception) as error:
-                if isinstance(error, Exception) and output.is_unread(error):
-                    raise
-                if os.environ.get(FULL_ERROR) == "1" and not isinstance(error, (KeyboardInterrupt, *refusals)):
+                is_expected = isinstance(error, (KeyboardInterrupt, *refusals))
+                if output.is_unread(error) or (os.environ.get(FULL_ERROR) == "1" and not is_expected):
                     raise
                 return _print_failure(program, error, refusals)
     except OSError as error:
@@ -109,11 +101,22 @@ def run(
         return BROKEN_PIPE
 
 
+@contextmanager
+def _interrupt_first() -> Iterator[None]:
+    """Raise the interrupt that became another error on its way, such as inside a library, instead of that error."""
+    try:
+        yield
+    except BaseException as error:  # a panic of such a library is not an Exception
+        if not isinstance(error, signals.Interrupted) and not output.is_unread(error):
+            signals.raise_pending()
+        raise
+
+
 def warn_of_repetition(words: Sequence[str], allowed: Collection[str] = ()) -> None:
     """Print a warning for an option that is typed twice: the last one counts.
 
     Args:
-        words: of a command line; those without ``=`` are no options.
+        words: of a command line; those without ``=`` are not options.
         allowed: options that may be repeated, or have a message of their own.
     """
     first = dict[str, str]()
