@@ -82,7 +82,7 @@ REFUSED = [
     ("run=run manifold.other=mnits", "manifold.other=mnits: choose one of auto, none", "did you mean mnist?"),
     ("run=run manifold.other=digits", "manifold.other=digits: is what the run was trained on; choose another"),
     ("run=run manifold.other=svhn", "manifold.other=svhn: is not on this machine; fetch it: satae-data fetch svhn"),
-    ("run=plane manifold.other=digits", "manifold.other=digits: the inputs of the run are no images; choose none"),
+    ("run=plane manifold.other=digits", "manifold.other=digits: the inputs of the run are not images; choose none"),
     ("run=run hydra.run.dir=x", "hydra.run.dir=x: satae-eval makes no runs"),
     ("run=run hydra/launcher=joblib", "hydra/launcher=joblib: satae-eval makes no runs"),
     ("run=run -m", "-m: no such flag; options are written option=value"),
@@ -101,7 +101,7 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs of several kinds, and what is none."""
+    """Runs of several kinds, and folders that are not runs."""
     folder = tmp_path_factory.mktemp("refusals")
     run = trained(folder)
     trained(folder, where="plane", tiny=PLANE)

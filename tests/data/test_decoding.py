@@ -646,7 +646,7 @@ def test_color_that_is_dropped_and_margins_that_are_cut_are_said(tmp_path):
     grey, colour = folder(path=path, size=8), folder(path=path, size=None, colour=True)
     assert any("10 of 10 images are saved in color and become grey" in note for note in grey.notes)
     assert grey.notes[1:] == (
-        "of 10 images that become 8x8 (data.size), 10 are shrunk, the largest from 30x10; 10 are no squares: their"
+        "of 10 images that become 8x8 (data.size), 10 are shrunk, the largest from 30x10; 10 are not square: their"
         " middle is read, 33% of all pixels",
     )
     assert colour.notes == ()

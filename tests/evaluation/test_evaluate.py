@@ -171,7 +171,7 @@ def test_data_in_the_plane_have_a_map_and_an_area_and_notes_on_the_rest(plane, m
     assert outcome.code == 0
     assert "no ssim: inputs of 2 are not grey or color images" in outcome.out
     assert "no accuracies: the data have no labels" in outcome.out
-    assert "note: no other data set: the inputs are no images\n" in outcome.out
+    assert "note: no other data set: the inputs are not images\n" in outcome.out
     assert "note: level: in the units of the data, from -1 to 1;" in outcome.out
     assert "note: defence.samples" not in outcome.out
     rows = {row["measure"]: float(row["value"]) for row in table(outcome.out, "measure")}

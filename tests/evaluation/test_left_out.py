@@ -28,7 +28,7 @@ def test_all_parts_say_first_what_is_left_out(run):
     assert ": array, mlp, relu" in first
     assert second.startswith("  weights ")
     assert lines[0] == f"left out: code probes, defence: {NO_TEST_LABELS}"
-    assert lines[1] == "left out: manifold with other images: the inputs are no images"
+    assert lines[1] == "left out: manifold with other images: the inputs are not images"
     assert f"no accuracies: {NO_TEST_LABELS}" in outcome.out
     assert f"no defence: {NO_TEST_LABELS}" in outcome.out
 

@@ -377,17 +377,17 @@ def a_copy_with_another_name(path, older):
 
 def a_pipe(path, older):
     os.mkfifo(path)
-    return "is no file"
+    return "is not a file"
 
 
 def a_folder(path, older):
     path.mkdir()
-    return "is no file"
+    return "is not a file"
 
 
 def a_link_to_nothing(path, older):
     path.symlink_to("nowhere")
-    return "is no file"
+    return "is not a file"
 
 
 @pytest.mark.parametrize("put", [a_copy_with_another_name, a_pipe, a_folder, a_link_to_nothing])

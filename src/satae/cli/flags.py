@@ -192,6 +192,6 @@ def describe_settings(file: Traversable, indent: str) -> str:
 
 
 def description(file: Traversable) -> str:
-    """The comment in the first line of a YAML file; nothing if there is none."""
+    """The comment in the first line of a YAML file; empty without a comment."""
     first = file.read_text("utf-8").partition("\n")[0]
     return first.removeprefix("# ") if first.startswith("# ") else ""

@@ -52,5 +52,5 @@ class ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """One of the three names that an array needs."""
         if (module, name) not in self.known:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which is no part of an array")
+            raise pickle.UnpicklingError(f"asks for {module}.{name}, which is not part of an array")
         return self.known[module, name]

@@ -44,7 +44,7 @@ warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
 class Rendering(NamedTuple):
     """How all images of a data set become brightness from 0 to 1: one decision for all of them."""
 
-    background: int | None = None  # grey level behind transparent pixels; None: there are none
+    background: int | None = None  # grey level behind transparent pixels; None without such pixels
     scale: tuple[float, float] | None = None  # the numbers that become 0 and 1, if 8 bits cannot hold the numbers
     fractions: bool = False  # float32, because uint8 would lose levels
 
@@ -199,7 +199,7 @@ def choose_rendering(pages: Sequence[PageContent], background: Background, like:
 
 
 def _choose_background(pages: Sequence[PageContent], background: Background) -> int | None:
-    """The grey level behind transparent pixels; None if there are none."""
+    """The grey level behind transparent pixels; None without such pixels."""
     seen = [page.visible for page in pages if page.visible]
     if not seen:
         return None
@@ -343,5 +343,5 @@ def describe_sizes(sizes: Sequence[tuple[int, int]], side: int) -> list[str]:
         said.append(f"{len(larger):,} are shrunk, the largest from {width}x{height}")
     if cut := sum(width != height for width, height in sizes):
         share = sum(min(size) / max(size) for size in sizes) / len(sizes)
-        said.append(f"{cut:,} are no squares: their middle is read, {share:.0%} of all pixels")
+        said.append(f"{cut:,} are not square: their middle is read, {share:.0%} of all pixels")
     return [f"of {len(sizes):,} images that become {side}x{side} (data.size), {'; '.join(said)}"] if said else []

@@ -152,7 +152,7 @@ def download_folder(published: PublishedSet, folder: str | None = None) -> Path:
     """The folder that receives what is fetched.
 
     Raises:
-        ConfigError: none is named, and the user has no cache.
+        ConfigError: no folder is named, and the user has no cache.
     """
     return cache_folder() / published.name if folder is None else search_folders(published, folder)[-1]
 

@@ -159,7 +159,7 @@ def interval_over_seeds(
 
 
 def worst_verdict(summaries: Iterable[PartSummary], name: str) -> str:
-    """The worst verdict of some runs; inconclusive if there is none."""
+    """The worst verdict of some runs; inconclusive if no run has a verdict."""
     found = {summary.verdicts[name] for summary in summaries if name in summary.verdicts}
     return next((verdict for verdict in VERDICTS if verdict in found), INCONCLUSIVE)
 

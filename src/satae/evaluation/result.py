@@ -39,7 +39,7 @@ MAX_NUMBER: Final = 1e100
 MAX_TABLES, MAX_COLUMNS, MAX_ROWS = 20, 60, 5_000  # of one result
 MAX_ENTRIES: Final = 200  # of a mapping or a list
 MAX_PICTURES: Final = 20
-NO_RESULT: Final = "it is no result of satae-eval"
+NO_RESULT: Final = "it is not a result of satae-eval"
 
 Cell = str | int | float | None  # a cell of a table; None if there is nothing to say
 T = TypeVar("T", list[Any], dict[str, Any])
@@ -63,27 +63,27 @@ class ResultRow(dict[str, Cell]):
             ValueError: it is text.
         """
         if isinstance(cell := self[column], str):
-            raise ValueError(f"{brief(format_value(cell))}: is no number")
+            raise ValueError(f"{brief(format_value(cell))}: is not a number")
         return math.nan if cell is None else float(cell)
 
     def count(self, column: str) -> int:
         """A number of inputs.
 
         Raises:
-            ValueError: it is no whole number.
+            ValueError: it is not a whole number.
         """
         if not isinstance(cell := self[column], int):
-            raise ValueError(f"{brief(format_value(cell))}: is no number of inputs")
+            raise ValueError(f"{brief(format_value(cell))}: is not a number of inputs")
         return cell
 
     def text(self, column: str) -> str:
         """A name.
 
         Raises:
-            ValueError: it is no text.
+            ValueError: it is not text.
         """
         if not isinstance(cell := self[column], str):
-            raise ValueError(f"{brief(format_value(cell))}: is no name")
+            raise ValueError(f"{brief(format_value(cell))}: is not a name")
         return cell
 
     def interval(self) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         part: name of the part.
 
     Raises:
-        ValueError: the file is no result, of another format, or too large.
+        ValueError: the file is not a result, is of another format, or is too large.
         OSError: it cannot be read.
     """
     try:
@@ -225,7 +225,7 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         return None
     try:
         found = json.loads(text.decode("utf-8"))
-        key = _checked(found["key"], dict, MAX_ENTRIES)
+        key = _check_size(found["key"], dict, MAX_ENTRIES)
         if key["format"] != RESULT_FORMAT:
             raise ValueError(f"it is of format {clean_text(key['format'])[:20]}, not {RESULT_FORMAT}; measure again")
         if key["part"] != part:
@@ -233,18 +233,18 @@ def read_result(folder: Path, part: str) -> StoredResult | None:
         settings = {
             clean_text(name): as_typed(value) for name, value in flatten(key).items() if name not in NO_SETTINGS
         }
-        headline = _checked(found["headline"], dict, MAX_ENTRIES)
+        headline = _check_size(found["headline"], dict, MAX_ENTRIES)
         headline = {_word(name): _cell(value) for name, value in headline.items()}
-        tables = [_table(table) for table in _checked(found["tables"], list, MAX_TABLES)]
-        notes = [clean_text(note) for note in _checked(found["notes"], list, MAX_ENTRIES)]
+        tables = [_table(table) for table in _check_size(found["tables"], list, MAX_TABLES)]
+        notes = [clean_text(note) for note in _check_size(found["notes"], list, MAX_ENTRIES)]
         is_picture = re.compile(rf"{part}_\w{{1,60}}\.png", re.ASCII).fullmatch
-        names = _checked(found["pictures"], list, MAX_PICTURES)
+        names = _check_size(found["pictures"], list, MAX_PICTURES)
         pictures = [name for name in names if isinstance(name, str) and is_picture(name)]
         weights, measured = clean_text(key.get("weights", "")), parse_time(str(found.get("measured", "")))
     except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, UnicodeDecodeError):
         raise ValueError(NO_RESULT) from None
     except json.JSONDecodeError:
-        raise ValueError("it is torn, or no JSON") from None
+        raise ValueError("it is torn, or not JSON") from None
     return StoredResult(part, key, settings, weights, measured, PartResult(tables, headline, notes), pictures)
 
 
@@ -277,7 +277,7 @@ def describe_replaced(folder: Path, part: str, key: Key) -> str:
 
 
 def _read_or_none(folder: Path, part: str) -> StoredResult | None:
-    """The stored result of a part; None if there is none, or if it cannot be used and may be replaced.
+    """The stored result of a part; None if it is missing, or cannot be used and may be replaced.
 
     Raises:
         ConfigError: the system refuses to read it; it may be whole.
@@ -298,18 +298,18 @@ def as_typed(setting: Any) -> str:
 
 
 def _table(found: Any) -> ResultTable:
-    entries = _checked(found, dict, MAX_ENTRIES)
-    columns = [_word(name) for name in _checked(entries["columns"], list, MAX_COLUMNS)]
-    rows = _checked(entries["rows"], list, MAX_ROWS)
-    rows = [[_cell(value) for value in _checked(row, list, MAX_COLUMNS)] for row in rows]
-    shown = [_word(name) for name in _checked(entries.get("shown", []), list, MAX_COLUMNS)]
+    entries = _check_size(found, dict, MAX_ENTRIES)
+    columns = [_word(name) for name in _check_size(entries["columns"], list, MAX_COLUMNS)]
+    rows = _check_size(entries["rows"], list, MAX_ROWS)
+    rows = [[_cell(value) for value in _check_size(row, list, MAX_COLUMNS)] for row in rows]
+    shown = [_word(name) for name in _check_size(entries.get("shown", []), list, MAX_COLUMNS)]
     if len({*columns}) < len(columns) or any(len(row) != len(columns) for row in rows) or not {*shown} <= {*columns}:
         raise ValueError(NO_RESULT)
     return ResultTable(_word(entries["name"]), columns, rows, shown)
 
 
-def _checked(found: Any, kind: type[T], most: int) -> T:
-    """A list or a mapping, once its type and its length are checked."""
+def _check_size(found: Any, kind: type[T], most: int) -> T:
+    """Check the type and the length of a list or a mapping; returns it."""
     if not isinstance(found, kind):
         raise ValueError(NO_RESULT)
     if len(found) > most:

@@ -72,7 +72,7 @@ def check_new(config: Config) -> None:
 
 
 def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str], object]) -> int | None:
-    """Check that a run can resume; returns the number of its epochs that are finished, None if none is left to train.
+    """Check that a run can resume; returns the number of its finished epochs, None if no epoch is left to train.
 
     Args:
         config: the configuration with which it resumes.

@@ -104,7 +104,7 @@ def unknown_launcher_message(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_option_message(key: str, chosen: Mapping[str, str]) -> str | None:
-    """The message about an option that the ``chosen`` launcher does not have; None if it is no option of a launcher."""
+    """The message about an option that the ``chosen`` launcher does not have; None for an option of another kind."""
     option = key.removeprefix(LAUNCHER_OPTION)
     if option == key:
         return None

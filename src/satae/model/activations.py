@@ -46,7 +46,7 @@ class Properties(NamedTuple):
     derivative: Derivative | None = None  # None: training uses automatic differentiation
 
     def slope_bound(self, act: nn.Module) -> float | None:
-        """An upper bound of |f'| for an instance of this activation; None where none is known."""
+        """An upper bound of |f'| for an instance of this activation; None if it is unknown."""
         return self.largest_slope(act) if callable(self.largest_slope) else self.largest_slope
 
 
@@ -103,7 +103,7 @@ def register(act: type[nn.Module], flat: FlatSet, *, monotone: bool = True, piec
         piecewise_linear: True for a slope that is constant between kinks: reading ``"slope"`` then has no gradient.
 
     Raises:
-        TypeError: ``act`` is not a class of modules, or ``flat`` is no function of two arguments.
+        TypeError: ``act`` is not a class of modules, or ``flat`` is not a function of two arguments.
     """
     if not (isinstance(act, type) and issubclass(act, nn.Module)):
         raise TypeError(f"act={act!r}: register takes a subclass of torch.nn.Module, not an instance or a function")
@@ -207,7 +207,7 @@ def satlin(*, low: Value = -1.0, high: Value = 1.0) -> nn.Hardtanh:
     return nn.Hardtanh(low, high)
 
 
-# Slope bounds that are no round numbers come from a search on a fine grid, rounded up; a test repeats the search.
+# Slope bounds that are not round numbers come from a search on a fine grid, rounded up; a test repeats the search.
 activation(
     "relu",
     Properties(

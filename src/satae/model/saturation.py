@@ -243,7 +243,7 @@ def saturating(
         ValueError: no activation to attach to, an activation without a flat set, or an unknown name.
     """
     complements = {name: Complement(act, reading, eps) for name, act in _select(module, layers).items()}
-    if layers is None and (unwatched := _unwatched(module)):
+    if layers is None and (unwatched := _describe_unwatched(module)):
         warnings.warn(f"not in the penalty: {unwatched}; or name the layers to watch with layers=[...]", stacklevel=3)
     saturation = Saturation(module, complements, reduction, every=layers is None)
     with saturation.watch():
@@ -256,13 +256,14 @@ def activations(
     """The activations of known classes, and of those in ``also``, in a module, by their names in it.
 
     Raises:
-        ValueError: the module has none, and some are needed.
+        ValueError: the module has no activation, and needs one.
     """
     known = (*PROPERTIES, *also)  # nn.Identity stands in models as a placeholder
     found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
     if needs_some and not found:
         unwatched = (
-            _unwatched(module) or "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
+            _describe_unwatched(module)
+            or "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
         )
         raise ValueError(f"{type(module).__name__} has no activation module to saturate ({unwatched})")
     return found
@@ -285,7 +286,7 @@ def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
     return chosen
 
 
-def _unwatched(module: nn.Module) -> str:
+def _describe_unwatched(module: nn.Module) -> str:
     """What seems to be an activation in a module but cannot be watched, with a remedy; empty if there is nothing."""
     unknown, functions, scripted = list[str](), list[str](), list[str]()
     for name, part in module.named_modules():

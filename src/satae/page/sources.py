@@ -42,7 +42,7 @@ class RunCollection(NamedTuple):
     root: Path  # the common folder of all runs
     varied: list[str]  # options that the commands vary, in their order
     waiting: int  # runs of the sweeps that have not started
-    left_out: str  # a line on folders with further runs; empty if there are none
+    left_out: str  # a line on folders with further runs; empty without such folders
 
     def name(self, run: RunResult | UnreadableRun) -> str:
         """The directory of a run, relative to the root."""
@@ -78,7 +78,7 @@ def collect_runs(folders: Sequence[Path], known: Sequence[RunResult | Unreadable
 
 
 def left_out_text(folders: Sequence[Path]) -> str:
-    """Name the folders with runs inside the named ones, which the report leaves out; empty if there are none."""
+    """Name the folders with runs inside the named ones, which the report leaves out; empty without such folders."""
     others = left_out_folders(folders)
     return f"{others}; name them too" if others else ""
 

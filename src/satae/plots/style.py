@@ -97,11 +97,11 @@ class Drawing(NamedTuple):
 def figure_style() -> Iterator[None]:
     """Set matplotlib to the style, whatever the user's ``matplotlibrc`` and ``MPLBACKEND`` say.
 
-    Characters that the font lacks are drawn as boxes. There are no warnings of them, nor of overflows.
+    Characters that the font lacks are drawn as boxes, without a warning. Overflows give no warning either.
     """
     with _without_user_settings():
         import matplotlib
-        import matplotlib.figure  # looks for a folder for its cache of fonts, and logs where there is none
+        import matplotlib.figure  # looks for a folder for its cache of fonts, and logs if it finds none
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of settings that will be removed

@@ -56,7 +56,7 @@ def active_test(
 
     Returns:
         Booleans (N, 3): whether there is a planted point, whether an attack with exact gradients found it, and whether
-        any attack came near it. The last two are true where there is none.
+        any attack came near it. The last two are true where no point was planted.
     """
     w, start, rise = find_planted_points(model, x, ball, streams, gradients, spread)
     planted = rise > LEAST_RISE

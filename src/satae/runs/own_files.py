@@ -36,7 +36,7 @@ def check_run(directory: Path) -> None:
     """Check everything in the directory of a run.
 
     Raises:
-        ConfigError: something there is no file or folder of its own.
+        ConfigError: something there is not a file or folder of its own.
     """
     _check_below(directory)
 
@@ -49,7 +49,7 @@ def check_new_run(directory: Path, others: Collection[str] = ()) -> None:
         others: names that this run writes besides those that all runs write.
 
     Raises:
-        ConfigError: something that would be written is no file or folder of its own, or the folder holds a sweep or
+        ConfigError: something that would be written is not a file or folder of its own, or the folder holds a sweep or
             files of somebody else that would be replaced.
     """
     entries = {entry.name: entry for entry in _entries(directory)}
@@ -70,8 +70,8 @@ def check_sweep(sweep: Path, names: Collection[str]) -> None:
         names: of the runs that are asked for; every other folder with a record is a run, too.
 
     Raises:
-        ConfigError: something that would be written is no file or folder of its own, or the folder holds no sweep and
-            no run, but files of somebody else that would be replaced.
+        ConfigError: something that would be written is not a file or folder of its own, or the folder holds no sweep
+            and no run, but files of somebody else that would be replaced.
     """
     entries = {entry.name: entry for entry in _entries(sweep)}
     is_new = entries.keys().isdisjoint((MANIFEST_FILE, MULTIRUN_FILE, LOCK_FILE, HOLDER_FILE))
@@ -89,7 +89,7 @@ def check_evaluation(run: Path) -> None:
     """Check the folder with the evaluation of a run.
 
     Raises:
-        ConfigError: something there is no file or folder of its own.
+        ConfigError: something there is not a file or folder of its own.
     """
     for entry in _entries(run):
         if entry.name == EVALUATION_FOLDER:
@@ -120,7 +120,7 @@ def _check_below(folder: Path | str) -> None:
 
 
 def _check(entry: os.DirEntry[str], *, with_content: bool = True) -> None:
-    """Refuse, by a ConfigError, what is no file or folder of its own."""
+    """Refuse, by a ConfigError, what is not a file or folder of its own."""
     if entry.is_symlink():
         fault = "is a link, which satae does not make: what is written there would go elsewhere"
     elif entry.is_dir(follow_symlinks=False):

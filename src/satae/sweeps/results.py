@@ -168,7 +168,7 @@ def earliest_start(runs: Iterable[RunResult]) -> float:
 
 
 def parse_time(text: str) -> float | None:
-    """A time of a record in seconds since 1970; None if the text is no time, or one that this system cannot hold."""
+    """A time of a record in seconds since 1970; None if the text is not a time that this system can hold."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -208,7 +208,7 @@ def _seeds_by_name(sweep: Path, state: object) -> dict[str, list[str]]:
 
 
 def _file_state(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced; None if there is no file."""
+    """What changes when a file is replaced; None without a file."""
     try:
         found = path.stat()
     except OSError:

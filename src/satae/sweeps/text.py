@@ -184,6 +184,6 @@ def table_keys(axes: Sequence[str]) -> list[str]:
 
 
 def table_values(group: SeedGroup, keys: Sequence[str]) -> list[str]:
-    """The cells of a configuration in these columns; its label if there are none."""
+    """The cells of a configuration in these columns; its label if no column is asked for."""
     values = [shorten_value(group.values[key]) if key in group.values else NOTHING for key in keys]
     return values or [configuration_label(group)]

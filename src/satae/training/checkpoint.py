@@ -228,7 +228,7 @@ def latest_checkpoint(run: Path, warn: Callable[[str], object] = log.warning) ->
             state = load(path)
         except FileNotFoundError:
             if os.path.lexists(path):  # else it was removed meanwhile
-                skipped.append(f"{one_line(path)}: is no file")
+                skipped.append(f"{one_line(path)}: is not a file")
             continue
         except DamagedCheckpoint as error:
             skipped.append(str(error))

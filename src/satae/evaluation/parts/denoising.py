@@ -303,7 +303,7 @@ def _compare(subject: Subject, x_changed: Tensor, word: str) -> dict[str, Cell]:
 def compare_to_clean(subject: Subject, y: Tensor) -> dict[str, float | None]:
     """How close some inputs (n, *shape) are to the clean ones: each of ``QUALITY_MEASURES``.
 
-    ``mse`` is in the data's units, squared; ``psnr`` in dB; ``ssim`` is None for inputs that are no images.
+    ``mse`` is in the data's units, squared; ``psnr`` in dB; ``ssim`` is None for inputs that are not images.
     """
     from satae.training.metrics import psnr, variances
 
@@ -369,7 +369,7 @@ def _curves(rows: Sequence[ResultRow], measure: str) -> list[Curve]:
 
 
 def ssim_window(shape: Sequence[int]) -> int | None:
-    """The side of the window of ssim for inputs (C, H, W); None if they are no images, or too small.
+    """The side of the window of ssim for inputs (C, H, W); None if they are not images, or too small.
 
     7 is usual (:func:`skimage.metrics.structural_similarity`). On an 8x8 image it would leave four places that share
     most of their pixels, so images below 16x16 get 3.

@@ -42,8 +42,8 @@ class Manifold(EvaluationPart):
     """Energy of the data against what is not data: AUROC."""
 
     description = (
-        "Whether the energy tells the data from what is no data: the area under the curve, 0.5 is chance; in brackets,"
-        f" the {BRACKETS}."
+        "Whether the energy tells the data from points that are not data: the area under the curve, 0.5 is chance; in"
+        f" brackets, the {BRACKETS}."
     )
     pictures: ClassVar[Mapping[str, str]] = {
         "manifold_energies": "distribution of the energy of the data, and of each kind of what is not data",
@@ -58,9 +58,9 @@ class Manifold(EvaluationPart):
         other_data_set(self.other, run.config.data.name, run.shape)
 
     def find_missing(self, subject: Subject) -> dict[str, str]:
-        """The comparison with other images, if the inputs are none."""
+        """The comparison with other images, if the inputs are not images."""
         other = other_data_set(self.other, subject.config.data.name, subject.data.shape)
-        return {"with other images": "the inputs are no images"} if other == NO_OTHER != self.other else {}
+        return {"with other images": "the inputs are not images"} if other == NO_OTHER != self.other else {}
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Compare the energy 1/2 |x - x_hat|^2 of clean inputs with that of other inputs, which should be higher.
@@ -80,7 +80,7 @@ class Manifold(EvaluationPart):
             [name, *areas[name][:3], others.median().item(), middle, len(others), len(own)]
             for name, others in energies.items()
         ]
-        why = "manifold.other=none" if self.other == NO_OTHER else "the inputs are no images"
+        why = "manifold.other=none" if self.other == NO_OTHER else "the inputs are not images"
         plane_values: dict[str, float] = {str(row[0]): float(row[1]) for row in plane}  # type: ignore[arg-type]
         return PartResult(
             tables=[
@@ -126,7 +126,7 @@ class Manifold(EvaluationPart):
         left = len(comparison.series) - len(lines)
         caption = (
             "The probability that what is not data has a higher energy than the data: 1 tells them apart, at 0.5 (the"
-            " thin line) it is chance, below it the model reconstructs what is no data better."
+            " thin line) it is chance, below it the model reconstructs what is not data better."
             f"{f' {left} more lines are left out.' if left else ''}{bars_caption(comparison)}"
         )
         title = f"AUROC of the energy against {shorten_value(comparison.x)}"
@@ -209,7 +209,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
     """The name of the other data set; ``"none"`` for no other.
 
     ``auto`` takes patches of the two photographs in scikit-learn, or for a model of patches the digits of
-    scikit-learn; none for inputs that are no images.
+    scikit-learn; none for inputs that are not images.
 
     Args:
         other: the option that was chosen.
@@ -217,7 +217,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
         shape: shape of its inputs.
 
     Raises:
-        ConfigError: it is unknown, is the data set of the run, is not on this machine, or the inputs are no images.
+        ConfigError: it is unknown, is the data set of the run, is not on this machine, or the inputs are not images.
     """
     from satae.data.published import PUBLISHED_SETS, is_complete
     from satae.plots.pictures import is_image
@@ -231,7 +231,7 @@ def other_data_set(other: str, own: str, shape: Sequence[int]) -> str:
     if other == AUTO:
         return "digits" if own == "patches" else "patches"
     if not is_image(shape):
-        raise ConfigError(f"manifold.other={other}: the inputs of the run are no images; choose none")
+        raise ConfigError(f"manifold.other={other}: the inputs of the run are not images; choose none")
     if other == own:
         raise ConfigError(f"manifold.other={other}: is what the run was trained on; choose another, or none")
     published = PUBLISHED_SETS.get(other)
