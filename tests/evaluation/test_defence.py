@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 import torch
 from evaluated import PROGRAM, QUICK, table, trained, typed
+from hidden_gradients import fade_gradients
 from program import read
 
 from satae import evaluate
@@ -26,7 +27,6 @@ from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.runner import build_part
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness.attack_suite import Budget
-from satae.robustness.bpda import fade_gradients
 from satae.runs import provenance
 from satae.signals import Interrupted
 

@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+from hidden_gradients import fade_gradients, steepen_activations
 from victims import attacked, classifier, streams
 
 from satae.robustness.active_test import EXACT_PART, active_test, find_planted_points
 from satae.robustness.attack_losses import margin
 from satae.robustness.attack_suite import Budget, planted_point_attacks
-from satae.robustness.bpda import fade_gradients, steepen_activations, surrogate_gradients
+from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.norm_ball import Balls, NormBall
 
 BALL = NormBall("linf", 0.3)

@@ -4,11 +4,11 @@ import re
 
 import pytest
 import torch
+from hidden_gradients import steepen_activations
 from torch import nn
 from victims import attacked, classifier, precise
 
 import satae
-from satae.robustness.bpda import steepen_activations
 
 QUICK = {"steps": 20, "restarts": 1, "queries": 50, "temperatures": (10.0, 100.0)}
 COUNT = 80

@@ -1,12 +1,12 @@
 import pytest
 import torch
+from hidden_gradients import steepen_activations
 from victims import attacked, classifier, streams
 
 from satae.robustness import masking_checks
 from satae.robustness.active_test import PlantedOutcome
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite
-from satae.robustness.bpda import steepen_activations
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, Evidence
 from satae.robustness.norm_ball import NormBall
 

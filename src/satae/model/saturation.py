@@ -250,27 +250,18 @@ def saturating(
         yield saturation
 
 
-def activations(
-    module: nn.Module, also: tuple[type[nn.Module], ...] = (), *, needs_some: bool = True
-) -> dict[str, nn.Module]:
-    """The activations of known classes, and of those in ``also``, in a module, by their names in it.
-
-    Raises:
-        ValueError: the module has no activation, and needs one.
-    """
+def activations(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> dict[str, nn.Module]:
+    """The activations of known classes, and of those in ``also``, in a module, by their names in it."""
     known = (*PROPERTIES, *also)  # nn.Identity stands in models as a placeholder
-    found = {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
-    if needs_some and not found:
-        unwatched = (
-            _describe_unwatched(module)
-            or "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
-        )
-        raise ValueError(f"{type(module).__name__} has no activation module to saturate ({unwatched})")
-    return found
+    return {name or "module": act for name, act in module.named_modules() if isinstance(act, known)}
 
 
 def _select(module: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
     known = activations(module)
+    if not known:
+        remedy = "functional ones such as F.relu cannot be seen; write nn.ReLU() as a submodule"
+        why = _describe_unwatched(module) or remedy
+        raise ValueError(f"{type(module).__name__} has no activation module to saturate ({why})")
     if isinstance(layers, str):
         raise ValueError(f"layers={layers!r}: must be a list of names, such as layers=[{layers!r}]")
     if missing := [name for name in layers or [] if name not in known]:

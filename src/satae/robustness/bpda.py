@@ -1,8 +1,8 @@
-"""Changed backward passes: surrogate gradients that pass through saturated units, and controls that hide gradients.
+"""Surrogate gradients: changed backward passes that pass through saturated units.
 
 A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
-1802.00420. All of them change the activations among the submodules of a module; surrogate gradients also change the
-functions of torch that are called in the context. Those that hide gradients raise ValueError without an activation.
+1802.00420. Surrogate gradients change the activations among the submodules of a module, and the functions of torch that
+are called in the context.
 """
 
 from __future__ import annotations
@@ -48,51 +48,19 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
         f = functions.exactly(f)
         return _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
 
-    with _replaced_activations(module, soften, needs_some=False), functions:
+    with replaced_activations(module, soften), functions:
         yield
 
 
 @contextmanager
-def steepen_activations(module: nn.Module, factor: float) -> Iterator[None]:
-    """Within the context, f(z) becomes f(s z) for every activation in a module.
+def replaced_activations(module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise]) -> Iterator[None]:
+    """Within the context, the activations in a module compute other functions; contexts may be nested.
 
-    A positive control for masking: a saturating network decides nearly as before, but its gradients vanish.
-
-    Raises:
-        ValueError: the factor s is not positive.
+    Args:
+        module: any module.
+        replace: (activation, its function) -> the function to compute.
     """
-    _check_factor(factor)
-    with _replaced_activations(module, lambda act, f: lambda z: f(factor * z)):
-        yield
-
-
-@contextmanager
-def fade_gradients(module: nn.Module, factor: float) -> Iterator[None]:
-    """Within the context, every activation in a module keeps its values but hides its gradient.
-
-    A positive control with a known truth: f(z) stays the same, bit for bit, and so does the robustness of the module.
-    The backward pass uses f'(s z) instead of f'(z), which vanishes as s grows if f saturates.
-
-    Raises:
-        ValueError: the factor s is not positive.
-    """
-    _check_factor(factor)
-
-    with _replaced_activations(module, lambda act, f: _with_backward(f, lambda z, g: _derivative(f, factor * z, g))):
-        yield
-
-
-def _check_factor(factor: float) -> None:
-    if not factor > 0:
-        raise ValueError(f"factor={factor:g}: must be positive; 1 changes nothing")
-
-
-@contextmanager
-def _replaced_activations(
-    module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise], *, needs_some: bool = True
-) -> Iterator[None]:
-    """Within the context, activations compute other functions; contexts may be nested."""
-    acts = list(activations(module, UNTRAINED_ACTIVATIONS, needs_some=needs_some).values())
+    acts = list(activations(module, UNTRAINED_ACTIVATIONS).values())
     previous: list[Any] = [vars(act).get("forward") for act in acts]
     for act in acts:
         vars(act)["forward"] = replace(act, _without_inplace(act))
@@ -117,12 +85,12 @@ def _smooth_backward(f: Elementwise, temperature: float, *, stretches: bool) -> 
     if temperature == 1:
         return f
     if stretches:
-        return _with_backward(f, lambda z, g: _derivative(f, z / temperature, g))
-    return _with_backward(f, lambda z, g: (f(z + width) - f(z - width)).div_(2 * width).mul_(g))
+        return with_backward(f, lambda z, g: derivative(f, z / temperature, g))
+    return with_backward(f, lambda z, g: (f(z + width) - f(z - width)).div_(2 * width).mul_(g))
 
 
-def _derivative(f: Elementwise, z: Tensor, g: Tensor) -> Tensor:
-    """f'(z) g."""
+def derivative(f: Elementwise, z: Tensor, g: Tensor) -> Tensor:
+    """The product f'(z) g."""
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         (product,) = torch.autograd.grad(f(z), z, g)
@@ -143,7 +111,9 @@ class _ChangedBackward(torch.autograd.Function):
         return ctx.of_input(*ctx.saved_tensors, *gradients), None, None
 
 
-def _with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Elementwise:
+def with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Elementwise:
+    """A function with the values of f and another backward pass: (z, gradient of f(z)) -> gradient of z."""
+
     def function(input: Tensor) -> Tensor:  # torch's activations name this argument so
         if not (input.requires_grad and torch.is_grad_enabled()):
             return f(input)
@@ -209,5 +179,5 @@ class _SoftenedFunctions(TorchFunctionMode):
             return func(*args, **kwargs)
         f = self.exactly(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
         if func in ROUNDING_FUNCTIONS:
-            return _with_backward(f, lambda _, g: g)(z)
+            return with_backward(f, lambda _, g: g)(z)
         return _smooth_backward(f, self.temperature, stretches=not _is_flat_next_to_zero(None, f))(z)
