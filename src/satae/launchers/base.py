@@ -195,8 +195,9 @@ def close_lost_run(directory: Path, stop_file: Path | None, detail: str = "") ->
 class JobRunner(Generic[J]):
     """Makes one run in a worker process, which receives this object as a pickle."""
 
-    def __init__(self, work: Work[J], share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
-        self.work, self.share, self.prepare, self.stop_file = work, share, prepare, stop_file
+    def __init__(self, work: Work[J], launcher: Launcher) -> None:
+        self.work, self.share = work, launcher.share
+        self.prepare, self.stop_file = launcher.prepare, launcher.stop_file
 
     def run(self, job: J) -> int | None:
         """Make a run, unless this process was asked to end or another run has failed.

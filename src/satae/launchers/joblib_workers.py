@@ -64,7 +64,7 @@ class JoblibLauncher(Launcher):
         if self.share.jobs == 1:
             super().run(work, jobs)
             return
-        runner = JobRunner(work, self.share, self.prepare, self.stop_file)
+        runner = JobRunner(work, self)
         waiting = deque(jobs)
         with signals.hold_signals():
             while waiting and not is_stopped(self.stop_file):

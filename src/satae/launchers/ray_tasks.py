@@ -62,7 +62,7 @@ class RayLauncher(Launcher):
         except ConnectionError as error:
             raise ConfigError(first_line(error) or type(error).__name__) from None
         signals.install_handlers(signal.SIGTERM)  # ray.init has replaced ours
-        runner = JobRunner(work, self.share, self.prepare, self.stop_file)
+        runner = JobRunner(work, self)
         task = ray.remote(**self._remote)(_run_task) if self._remote else ray.remote(_run_task)
         is_cancelled = False
         with signals.hold_signals():

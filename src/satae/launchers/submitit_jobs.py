@@ -63,7 +63,7 @@ class SubmititLauncher(Launcher):
     def run(self, work: Work[J], jobs: Sequence[J]) -> None:
         """Make runs, each in a job; Slurm gets all jobs at once, as an array."""
         executor = self._executor()
-        runner = SubmititRunner(work, self.share, self.prepare, self.stop_file)
+        runner = SubmititRunner(work, self)
         at_once = self.share.jobs if self._cluster == "local" else len(jobs)
         waiting, running = list(jobs), dict[Any, J]()
         with signals.hold_signals():
@@ -135,8 +135,8 @@ class SubmititRunner(JobRunner[J]):
     first ends with a checkpoint, then the handler is called.
     """
 
-    def __init__(self, work: Work[J], share: CoreShare, prepare: Callable[[], None], stop_file: Path | None) -> None:
-        super().__init__(work, share, prepare, stop_file)
+    def __init__(self, work: Work[J], launcher: Launcher) -> None:
+        super().__init__(work, launcher)
         self.main_process = os.getpid()
 
     def __call__(self, job: J) -> None:
