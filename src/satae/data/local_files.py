@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from satae.errors import ConfigError
-from satae.messages import reason
+from satae.messages import is_utf8, reason
 
 CACHE_VARIABLE: Final = "SATAE_DATA_DIR"  # environment variable with the folder of the cache
 
@@ -23,10 +23,8 @@ def expand_path(name: str) -> Path:
         ValueError: it is not UTF-8, so that no file can record it.
     """
     path = Path(os.path.expanduser(name)).absolute()
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{path}: this name is not UTF-8; rename it") from None
+    if not is_utf8(path):
+        raise ValueError(f"{path}: this name is not UTF-8; rename it")
     return path
 
 

@@ -167,9 +167,9 @@ def find_archive(published: PublishedSet, archive: Archive, folder: str | None =
     return None
 
 
-def is_complete(published: PublishedSet, folder: str | None = None) -> bool:
+def is_complete(published: PublishedSet) -> bool:
     """Whether all files of a data set exist; their contents are not checked."""
-    return all(find_archive(published, archive, folder) for archive in published.archives)
+    return all(find_archive(published, archive) for archive in published.archives)
 
 
 def read_archive(archive: Archive, files: list[Path]) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard import summary
 
 from satae.evaluation.result import PartResult, ResultTable, format_cell
-from satae.loggers.tensorboard_logger import encode_events, replace_events
+from satae.loggers.tensorboard_logger import encode_events, image_summary, replace_events
 
 HISTOGRAM_BINS: Final = 64
 STEPS_PER_UNIT: Final = 1000  # steps of TensorBoard, which are whole, for a length of 1 on the axis of a curve
@@ -44,11 +44,8 @@ def _events(part: str, result: PartResult) -> Iterator[Event]:
     for name, numbers in result.histograms.items():
         yield Event(summary=summary.histogram(f"{root}/{name}", numbers.flatten().cpu().numpy(), HISTOGRAM_BINS))
     for name, picture in result.pictures.items():
-        image = Summary.Image(
-            height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png
-        )
         # a folder of its own: TensorBoard shows only one of two things with the same tag
-        yield Event(summary=Summary(value=[Summary.Value(tag=f"{root}/pictures/{name}", image=image)]))
+        yield Event(summary=image_summary(f"{root}/pictures/{name}", picture))
     yield Event(summary=summary.text(root, "\n\n".join([*map(_markdown_table, result.tables), notes])))
 
 

@@ -18,9 +18,10 @@ from satae.evaluation.part import EvaluationPart
 from satae.evaluation.result import Cell, Key, PartResult, describe_replaced, read_if_current, write_result
 from satae.evaluation.result_printer import Headlines, ResultPrinter, headline_tables
 from satae.evaluation.subject import Subject, TrainedRun, choose_device
+from satae.loggers.tensorboard_logger import tensorboard_command
 from satae.messages import count_words, one_line, quote_word
 from satae.runs import provenance
-from satae.runs.layout import EVALUATION_FOLDER, FINISHED, OUTPUTS_FOLDER, shorten, show_path
+from satae.runs.layout import EVALUATION_FOLDER, FINISHED, shorten, show_path
 from satae.runs.locks import lock_directory
 from satae.runs.record import read_record
 from satae.signals import Interrupted
@@ -69,14 +70,13 @@ def evaluate_runs(
 
 
 def _where_results_are(runs: Sequence[Path], folders: Sequence[Path]) -> str:
-    home = shorten(Path(os.path.commonpath(runs)))
+    home = Path(os.path.commonpath(runs))
     each = f"{EVALUATION_FOLDER}/ in each run: tables, notes and all figures"
-    here = one_line(home / EVALUATION_FOLDER) if len(runs) == 1 else each
-    board = OUTPUTS_FOLDER if home.parts[:1] == (OUTPUTS_FOLDER,) else str(home)
+    here = show_path(home / EVALUATION_FOLDER) if len(runs) == 1 else each
     lines = {
         "results": here,
         "pictures": f"{here}/*.png" if len(runs) == 1 else f"{EVALUATION_FOLDER}/*.png in each run",
-        "TensorBoard": f"tensorboard --logdir {quote_word(board)}",
+        "TensorBoard": tensorboard_command(home),
         "page": " ".join(["satae-report", *(quote_word(shorten(folder)) for folder in folders)]),
     }
     return "\n".join(f"{name:{len('TensorBoard')}}  {line}" for name, line in lines.items())

@@ -83,10 +83,7 @@ class TensorBoardLogger(Logger):
 
     def log_images(self, images: Mapping[str, Picture], epoch: int) -> None:
         for tag, picture in images.items():
-            image = Summary.Image(
-                height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png
-            )
-            self._file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
+            self._file_writer.add_summary(image_summary(tag, picture), epoch)
 
     def flush(self) -> None:
         self._writer.flush()
@@ -97,10 +94,7 @@ class TensorBoardLogger(Logger):
         self._writer.close()
 
     def end_message(self) -> str:
-        # TensorBoard shows all runs in outputs, or this one
-        shown = shorten(self._directory)
-        folder = OUTPUTS_FOLDER if shown.parts[:1] == (OUTPUTS_FOLDER,) else str(shown)
-        return f"TensorBoard  tensorboard --logdir {quote_word(folder)}"
+        return f"TensorBoard  {tensorboard_command(self._directory)}"
 
 
 def _sort_before_now(directory: Path) -> None:
@@ -116,6 +110,19 @@ def _sort_before_now(directory: Path) -> None:
         latest = now - len(dated) + number
         if int(second) > latest:
             path.rename(path.with_name(f"{EVENT_FILE_PREFIX}{latest:010}{rest}"))
+
+
+def tensorboard_command(directory: Path) -> str:
+    """The command that shows all runs in ``outputs/``, or those in a directory that lies elsewhere."""
+    shown = shorten(directory)
+    folder = OUTPUTS_FOLDER if shown.parts[:1] == (OUTPUTS_FOLDER,) else str(shown)
+    return f"tensorboard --logdir {quote_word(folder)}"
+
+
+def image_summary(tag: str, picture: Picture) -> Summary:
+    """A picture as TensorBoard stores it."""
+    image = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
 def code_block(text: str) -> str:
