@@ -1,8 +1,5 @@
 """Points planted near inputs of a model: what finds them, and what does not."""
 
-from contextlib import nullcontext
-from functools import partial
-
 import pytest
 import torch
 from hidden_gradients import fade_gradients, steepen_activations
@@ -11,7 +8,6 @@ from victims import attacked, classifier, streams
 from satae.robustness.active_test import EXACT_PART, active_test, find_planted_points
 from satae.robustness.attack_losses import margin
 from satae.robustness.attack_suite import Budget, planted_point_attacks
-from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.norm_ball import Balls, NormBall
 
 BALL = NormBall("linf", 0.3)
@@ -20,15 +16,11 @@ TEMPERATURES = (3.0, 10.0, 100.0)
 COUNT = 80
 
 
-def gradients(model):
-    return [nullcontext, *(partial(surrogate_gradients, model, t) for t in TEMPERATURES)]
-
-
 def found(model, budget=BUDGET, count=COUNT, ball=BALL, attacks=None):
     """The fractions with a planted point, found by exact gradients, and found by any attack."""
     x, _ = attacked(count)
     made = attacks or planted_point_attacks(model, budget, TEMPERATURES)
-    return active_test(model, x, ball, streams(count), made, gradients(model), model(x).std(dim=0)).float().mean(dim=0)
+    return active_test(model, x, ball, streams(count), made, TEMPERATURES, model(x).std(dim=0)).float().mean(dim=0)
 
 
 @pytest.mark.parametrize("act", ["relu", "satlin", "tanh"])
@@ -41,7 +33,7 @@ def test_a_suite_finds_what_is_planted_in_an_honest_model(act):
 
 def test_planted_points_exist():
     model, (x, _) = classifier("relu"), attacked(20)
-    w, start, rise = find_planted_points(model, x, BALL, streams(20), [nullcontext], model(x).std(dim=0))
+    w, start, rise = find_planted_points(model, x, BALL, streams(20), (), model(x).std(dim=0))
     goals = torch.cat([w, (start + EXACT_PART * rise)[:, None]], dim=1)
     attack = planted_point_attacks(model, Budget(steps=200, restarts=3, queries=0), TEMPERATURES)[1]
     reached = attack.run(x, goals, BALL, streams(20))

@@ -9,7 +9,6 @@ import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,6 @@ from satae.robustness import external_attacks
 from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import Attack, Budget, attack_suite, planted_point_attacks
-from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.masking_checks import AttackOutcome, AttackOutcomes, is_constant
 from satae.robustness.norm_ball import RandomStreams
 from satae.runs import provenance
@@ -157,7 +155,6 @@ class AttackRunner:
         attacks = planted_point_attacks(self.pipeline.model, self.settings.budget, temperatures)
         depends_on = f"{self._key(attacks[0], epsilon)} {temperatures} {sha256({'spread': self._spread})[:16]}"
         keys = [f"{depends_on} {part}" for part in ("planted", "by exact", "by any")]
-        softened = [functools.partial(surrogate_gradients, self.pipeline.model, t) for t in temperatures]
 
         def search(x: Tensor, numbers: Tensor) -> Tensor:
             names = [self._names[number] for number in numbers.tolist()]
@@ -165,7 +162,7 @@ class AttackRunner:
             if all(len(of_part) == len({*names}) for of_part in known):
                 return torch.tensor([[of_part[name] for of_part in known] for name in names], device=x.device)
             streams = RandomStreams.for_examples(self.subject.seed, numbers)
-            found = active_test(self.pipeline.model, x, ball, streams, attacks, [nullcontext, *softened], self._spread)
+            found = active_test(self.pipeline.model, x, ball, streams, attacks, temperatures, self._spread)
             for key, fooled in zip(keys, found.t(), strict=True):
                 self._cache.add(key, names, fooled.tolist())
             return found
@@ -176,7 +173,7 @@ class AttackRunner:
 
     def _run_attack(self, attack: Attack, epsilon: float) -> None:
         fooled = ~self.correct
-        todo = self.correct & ~self.outcomes.at(epsilon).with_names(attack.after).broken
+        todo = self.outcomes.left_for(attack, epsilon)
         self.tried[attack.name, epsilon] = int(todo.sum())
         key, chosen = self._key(attack, epsilon), self._numbers[todo].tolist()
         known = self._cache.look_up(key, [self._names[number] for number in chosen])

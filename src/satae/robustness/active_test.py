@@ -6,15 +6,16 @@ they lie near the best point of a long search.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from satae.robustness.attack_losses import Model, loss_gradient, margin
 from satae.robustness.attack_suite import Attack, AttackKind
+from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.norm_ball import NormBall, RandomStreams
 
 STEPS: Final = 100  # of each search that follows a gradient; its step size falls from twice the radius to 0
@@ -22,8 +23,6 @@ GUESSES: Final = 200  # random points of the search that follows none
 EXACT_PART, ANY_PART = 0.98, 0.9  # the goals, on the way from the input to the best point of all searches
 LEAST_RISE: Final = 1e-4  # of w @ logits, in standard deviations over the inputs: less is rounding
 FIRST_DRAW: Final = (1 << 40) + 1  # number of the random draw of w; no attack uses it
-
-GradientContext = Callable[[], AbstractContextManager[None]]
 
 
 class PlantedOutcome(NamedTuple):
@@ -35,12 +34,12 @@ class PlantedOutcome(NamedTuple):
 
 
 def active_test(
-    model: Model,
+    model: nn.Module,
     x: Tensor,
     ball: NormBall,
     streams: RandomStreams,
     attacks: Sequence[Attack],
-    gradients: Sequence[GradientContext],
+    temperatures: Sequence[float],
     spread: Tensor,
 ) -> Tensor:
     """Plant a point near each input and let attacks search for it.
@@ -51,14 +50,14 @@ def active_test(
         ball: the perturbations.
         streams: random numbers of these inputs.
         attacks: those that search, with exact gradients first.
-        gradients: contexts in which the model passes back gradients; each is used to find the points to plant.
+        temperatures: of the surrogate gradients by which points to plant are searched, beside the exact ones.
         spread: standard deviation of each logit over all inputs (classes,).
 
     Returns:
         Booleans (N, 3): whether there is a planted point, whether an attack with exact gradients found it, and whether
         any attack came near it. The last two are true where no point was planted.
     """
-    w, start, rise = find_planted_points(model, x, ball, streams, gradients, spread)
+    w, start, rise = find_planted_points(model, x, ball, streams, temperatures, spread)
     planted = rise > LEAST_RISE
     by_exact = _search(x, _goals(w, start + EXACT_PART * rise), ~planted, ball, streams, attacks, "exact")
     by_any = _search(x, _goals(w, start + ANY_PART * rise), by_exact, ball, streams, attacks, "exact", "surrogate")
@@ -87,11 +86,11 @@ def _goals(w: Tensor, threshold: Tensor) -> Tensor:
 
 
 def find_planted_points(
-    model: Model,
+    model: nn.Module,
     x: Tensor,
     ball: NormBall,
     streams: RandomStreams,
-    gradients: Sequence[GradientContext],
+    temperatures: Sequence[float],
     spread: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Choose a random direction of the logits for each input, and search how far it can be followed.
@@ -107,8 +106,10 @@ def find_planted_points(
     with torch.no_grad():
         start = margin(model(x), aim)
         best = torch.maximum(start, _guess(model, x, aim, ball, streams))
-    for context in gradients:
-        with context():
+    softened = [surrogate_gradients(model, temperature) for temperature in temperatures]
+    contexts: list[AbstractContextManager[None]] = [nullcontext(), *softened]
+    for context in contexts:
+        with context:
             best = torch.maximum(best, _climb(model, x, aim, ball, streams))
     return w, start, best - start
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Final, NamedTuple
 
 import torch
@@ -14,7 +12,6 @@ from satae.model.autoencoder import evaluation_mode
 from satae.robustness.active_test import PlantedOutcome, active_test
 from satae.robustness.attack_losses import has_no_gradient
 from satae.robustness.attack_suite import LIBRARY_ATTACKS, Attack, Budget, attack_suite, planted_point_attacks
-from satae.robustness.bpda import surrogate_gradients
 from satae.robustness.estimates import Estimate
 from satae.robustness.masking_checks import (
     AttackOutcome,
@@ -96,10 +93,8 @@ def evaluate_robustness(
     grey_radius = vector_norm(x - middle, next(iter(balls.values())).norm).max().item()
     compared = [*balls]
     balls[grey_radius] = NormBall.create(norm, grey_radius, low, high)
-    budget, streams = (
-        Budget(steps, restarts, queries),
-        RandomStreams.for_examples(seed, torch.arange(len(x)).to(x.device)),
-    )
+    budget = Budget(steps, restarts, queries)
+    streams = RandomStreams.for_examples(seed, torch.arange(len(x), device=x.device))
     with evaluation_mode(nn.ModuleList([model, *(sources or {}).values()])):
         logits, anywhere = (
             _in_batches(model, batch_size, points)
@@ -115,17 +110,15 @@ def evaluate_robustness(
         )
         for epsilon, ball in balls.items():
             for attack in attacks:
-                left = correct & ~outcomes.at(epsilon).with_names(attack.after).broken
+                left = outcomes.left_for(attack, epsilon)
                 robust = correct.clone()
                 if left.any():
                     robust[left] = ~_attack(attack, x[left], y[left], ball, streams[left], batch_size)
                 outcomes = outcomes._replace(results=[*outcomes.results, AttackOutcome(attack, epsilon, robust)])
-        softened = [functools.partial(surrogate_gradients, model, t) for t in temperatures]
         searching, spread = planted_point_attacks(model, budget, temperatures), logits.std(dim=0, correction=0)
+        largest = balls[compared[-1]]
         planted, by_exact, by_any = _in_batches(
-            lambda x, keys: active_test(
-                model, x, balls[compared[-1]], RandomStreams(keys), searching, [nullcontext, *softened], spread
-            ),
+            lambda x, keys: active_test(model, x, largest, RandomStreams(keys), searching, temperatures, spread),
             batch_size,
             x,
             streams.keys,

@@ -72,6 +72,10 @@ class AttackOutcomes(NamedTuple):
             broken = broken | ~result.robust
         return broken
 
+    def left_for(self, attack: Attack, epsilon: float) -> Tensor:
+        """The examples that an attack is run on: those that the attacks it is compared with left unbroken."""
+        return self.correct & ~self.at(epsilon).with_names(attack.after).broken
+
     @property
     def accuracy(self) -> Estimate:
         """The fraction of examples that no attack broke: the mean over examples of the minimum over attacks."""
