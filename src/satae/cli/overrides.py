@@ -12,16 +12,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from satae.cli.typed_text import quote_value
 from satae.config import Config
 from satae.config.registry import choice_names
-from satae.config.schema import (
-    GROUPS,
-    TRAINING,
-    Schema,
-    default_choice,
-    expected_type,
-    flatten,
-    key_of,
-    unknown_key,
-)
+from satae.config.schema import GROUPS, TRAINING, Schema, default_choice, expected_type, flatten, key_of, unknown_key
 from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, first_line, unknown_choice

@@ -21,14 +21,7 @@ from satae.errors import ConfigError
 from satae.launchers import selection
 from satae.messages import brief, is_utf8, one_line, quote_word
 from satae.runs import own_files
-from satae.runs.layout import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MAX_JSON_BYTES,
-    OUTPUTS_FOLDER,
-    RECORD_FILE,
-    name_one_run,
-)
+from satae.runs.layout import CONFIG_FILE, MANIFEST_FILE, MAX_JSON_BYTES, OUTPUTS_FOLDER, RECORD_FILE, name_one_run
 from satae.sweeps import manifest
 from satae.training import OLD_CHECKPOINT
 

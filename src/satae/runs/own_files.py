@@ -32,13 +32,14 @@ from satae.runs.layout import (
 )
 
 
-def check_run(directory: Path) -> None:
-    """Check everything in the directory of a run.
+def check_run(directory: Path | str) -> None:
+    """Check everything in the directory of a run, or in a folder below it.
 
     Raises:
         ConfigError: something there is not a file or folder of its own.
     """
-    _check_below(directory)
+    for entry in _entries(directory):
+        _check(entry)
 
 
 def check_new_run(directory: Path, others: Collection[str] = ()) -> None:
@@ -114,18 +115,13 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         raise ConfigError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def _check_below(folder: Path | str) -> None:
-    for entry in _entries(folder):
-        _check(entry)
-
-
 def _check(entry: os.DirEntry[str], *, with_content: bool = True) -> None:
     """Refuse, by a ConfigError, what is not a file or folder of its own."""
     if entry.is_symlink():
         fault = "is a link, which satae does not make: what is written there would go elsewhere"
     elif entry.is_dir(follow_symlinks=False):
         if with_content:
-            _check_below(entry.path)
+            check_run(entry.path)
         return
     elif not entry.is_file(follow_symlinks=False):
         fault = "is neither a file nor a folder, which satae does not make, and could wait for it forever"
