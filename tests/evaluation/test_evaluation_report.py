@@ -735,6 +735,16 @@ def test_a_comparison_names_the_verdicts_against_it(tmp_path, verdicts, doubt):
     assert doubt in defence_with(tmp_path, (0.1, 0.12, 0.14), verdicts)
 
 
+def test_the_page_has_the_differences_and_the_accuracies_at_equal_clean_accuracy(page):
+    for title, count in (
+        ("Perturbation, against the twin", 8),
+        ("Defence, against the twin", 4),
+        ("Defence, at equal clean accuracy", 7),  # six configurations and the classifier alone
+    ):
+        assert len(page.tables[page.titles.index(title)]) == 1 + count
+    assert "Holm's method for 4 comparisons" in page.seen()
+
+
 def test_models_trained_without_saturation_have_nothing_to_compare(tmp_path):
     assert "No run has a twin trained with alpha=0" in defence_with(tmp_path, (0.1,), alpha=0.0)
 

@@ -7,16 +7,13 @@ import made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import Page
 
 from benchmarks import evaluated
+from satae.evaluation.parts.defence import Defence
 from satae.evaluation.parts.defence_trade_off import NONE_REACHES, Candidate, pareto_front, reached_accuracy
 from satae.evaluation.reported_evaluations import read_evaluations
 from satae.page import sources
-from satae.page.writing import write_report
 from satae.sweeps.aggregate import SeedGroup, group_runs
-
-TITLE = "Defence, at equal clean accuracy"
 
 
 def candidate(clean, robust, is_masked=False):
@@ -56,7 +53,7 @@ def test_the_reached_accuracy_is_that_of_a_mixture_and_falls_with_the_clean_one(
 
 def test_nothing_is_extrapolated():
     front = pareto_front([candidate(0.9, 0.2), candidate(0.7, 0.4), candidate(0.8, 0.1)])
-    for clean, reached in ((0.5, 0.4), (0.7, 0.4), (0.75, 0.35), (0.8, 0.3), (0.9, 0.2), (0.9 + 1e-12, 0.2)):
+    for clean, reached in ((0.5, 0.4), (0.7, 0.4), (0.75, 0.35), (0.8, 0.3), (0.9, 0.2)):
         assert reached_accuracy(front, clean) == (pytest.approx(reached), False)
     assert math.isnan(reached_accuracy(front, 0.91)[0])
 
@@ -85,21 +82,24 @@ def measured(folder, accuracies, verdicts=("holds", "holds"), alone=(0.95, 0.3),
     return folder
 
 
+def section_of(folder):
+    """The section of the report, and the options in which the configurations differ."""
+    runs = sources.collect_runs([folder])
+    groups = group_runs(runs.runs)
+    (section,) = read_evaluations(runs.runs, groups, runs.name).sections
+    return section, [*dict.fromkeys(key for group in groups for key in group.values)]
+
+
 def table(folder, alone=False):
-    page = Page(write_report([folder]))
-    if TITLE not in page.titles:
-        return []
-    head, *rows = page.tables[page.titles.index(TITLE)]
-    found = [dict(zip(head, row, strict=True)) for row in rows]
-    return [row for row in found if (row["model"] == "alone") == alone]
+    """The rows of the configurations, or that of the classifier alone."""
+    (found,) = Defence.tables(*section_of(folder))
+    rows = [dict(zip(found.head, row, strict=True)) for row in found.rows]
+    return [row for row in rows if (row["model"] == "alone") == alone]
 
 
 def trade_off(folder):
     """The panels of the figure."""
-    runs = sources.collect_runs([folder])
-    groups = group_runs(runs.runs)
-    (section,) = read_evaluations(runs.runs, groups, runs.name).sections
-    axes = [*dict.fromkeys(key for group in groups for key in group.values)]
+    section, axes = section_of(folder)
     return next(chart for chart in section.charts(axes) if chart.name == "defence_trade_off").panels
 
 
@@ -135,6 +135,14 @@ def test_a_clean_accuracy_that_alpha_0_does_not_reach_is_said(sweep):
     found = {(row["act"], row["alpha"]): row for row in table(sweep)}
     assert found["relu", "0.5"]["with alpha=0"] == NONE_REACHES
     assert found["relu", "0.5"]["on the front"] == "yes"
+
+
+def test_means_that_differ_by_rounding_are_equal(tmp_path):
+    measured(tmp_path, {"own": (0.9, 0.2)}, act="relu", alpha=0.0)
+    measured(tmp_path, {"own": (0.9 + 1e-12, 0.1), "twin": (0.9, 0.2)}, act="relu", alpha=1.0)
+    plain, saturated = table(tmp_path)
+    assert (plain["on the front"], saturated["on the front"]) == ("yes", "no")
+    assert saturated["with alpha=0"] == "0.2100"
 
 
 def test_a_masked_configuration_is_on_the_front_only_in_name(tmp_path):
@@ -202,5 +210,6 @@ def test_accuracies_on_different_data_are_not_compared(tmp_path):
 
 def test_one_configuration_has_neither_table_nor_figure(tmp_path):
     measured(tmp_path, {"own": (0.9, 0.2), "twin": (0.9, 0.1)})
-    assert table(tmp_path) == []
-    assert not (tmp_path / "report" / "defence_trade_off.png").exists()
+    section, axes = section_of(tmp_path)
+    assert [*Defence.tables(section, axes)] == []
+    assert "defence_trade_off" not in [chart.name for chart in section.charts(axes)]

@@ -29,7 +29,7 @@ CLEAN: Final[Mapping[str, str]] = {  # names of the accuracies without an attack
     ALONE: f"{ALONE}, clean",
 }
 NONE_REACHES: Final = "none reaches it"
-ROUNDING: Final = 1e-9  # of means that are equal
+DECIMAL_PLACES: Final = 9  # of means, beyond which they are equal
 CAPTION: Final = (
     "beside the clean one; on the front: no other configuration beats it in both; with alpha=0: what is reached without"
     " the penalty and with at least the same clean accuracy"
@@ -61,7 +61,7 @@ def find_candidates(section: ReportSection) -> list[list[Candidate]]:
     models = [(point, OWN, _has_penalty(point)) for point in known]
     by_data = dict[str, list[Candidate]]()
     for point, model, has_penalty in [*models, *((point, BASELINE, False) for point in twins.values())]:
-        clean, robust = (point.statistics(name).mean for name in (CLEAN[model], model))
+        clean, robust = (round(point.statistics(name).mean, DECIMAL_PLACES) for name in (CLEAN[model], model))
         is_masked = worst_verdict(section.of(point), model) == MASKED
         one = Candidate(point, model, clean, robust, is_masked, has_penalty)
         by_data.setdefault(_data(point), []).append(one)
@@ -116,9 +116,7 @@ def reached_accuracy(front: Sequence[Candidate], clean: float) -> tuple[float, b
     Returns:
         The accuracy, nan if no model has that much without an attack; and whether a masked model is behind it.
     """
-    enough, less = (
-        [one for one in front if (one.clean > clean - ROUNDING) == is_enough] for is_enough in (True, False)
-    )
+    enough, less = ([one for one in front if (one.clean >= clean) == is_enough] for is_enough in (True, False))
     reached = [(one.robust, one.is_masked) for one in enough]
     for a in enough:
         for b in less:
