@@ -429,7 +429,9 @@ def test_an_infinite_z_has_a_distance(name, z):
 
 
 @pytest.mark.usefixtures("forget")
-@pytest.mark.parametrize("flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)], (0.0, 1.0), None])
+@pytest.mark.parametrize(
+    "flat", [[], [(2.0, 0.0)], [(math.nan, 0.0)], (0.0, 1.0), None, [("a", "b")], [(2.0, 4.0), (0.0, 3.0)]]
+)
 def test_an_invalid_flat_set_is_refused(flat):
     satae.register(Step, flat=lambda act, eps: flat)
     with pytest.raises(ValueError, match="Step: its flat set is"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Final, get_args
@@ -63,12 +64,15 @@ class Complement:
         self.act = act
         flat = properties.flat(act, eps)
         try:
-            self.intervals: list[Interval] = [(lo, hi) for lo, hi in flat]
-            is_valid = bool(self.intervals) and all(lo <= hi for lo, hi in self.intervals)
+            self.intervals: list[Interval] = [(float(lo), float(hi)) for lo, hi in flat]
+            is_apart = all(one[1] <= other[0] for one, other in itertools.pairwise(sorted(self.intervals)))
+            is_valid = bool(self.intervals) and all(lo <= hi for lo, hi in self.intervals) and is_apart
         except (TypeError, ValueError):  # not pairs of numbers
             is_valid = False
         if not is_valid:
-            raise ValueError(f"{type(act).__name__}: its flat set is {flat}; register intervals (lo, hi), lo <= hi")
+            raise ValueError(
+                f"{type(act).__name__}: its flat set is {flat}; register intervals (lo, hi), lo <= hi, that lie apart"
+            )
         self.levels = [level(act, interval) for interval in self.intervals]
         if not all(math.isfinite(value) for value in self.levels):
             raise ValueError(f"{type(act).__name__}: its values where it is flat are {self.levels}, not finite")
