@@ -214,7 +214,7 @@ def prepare(plan: Plan, folder: Path) -> tuple[Subject, Pipeline]:
     words = [PROGRAM, *plan.words, "logger=none", f"hydra.run.dir={folder / 'run'}"]
     subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subject = Subject.of(TrainedRun.read(folder / "run", best=False), evaluate.settings(["samples=2000", "device=cpu"]))
-    pipeline = Pipeline.of("own", subject.model, load_classifier(subject.data, subject.config.seed))
+    pipeline = Pipeline.of(subject.model, load_classifier(subject.data, subject.config.seed))
     with torch.no_grad():
         right = (pipeline.model(subject.x).argmax(dim=1) == subject.labels).nonzero()[: plan.images, 0]
     return subject._replace(x=subject.x[right], y=subject.labels[right]), pipeline

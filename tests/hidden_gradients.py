@@ -1,19 +1,36 @@
-"""Positive controls for masking: contexts that hide the gradient of a module."""
+"""Models with a known truth whose gradients are hidden: positive controls of the checks for masking."""
 
-from contextlib import contextmanager
+import copy
 
-from satae.robustness.bpda import derivative, replaced_activations, with_backward
+from torch import nn
 
-
-@contextmanager
-def steepen_activations(module, factor):
-    """f(z) becomes f(s z): a saturating network decides nearly as before, but its gradients vanish."""
-    with replaced_activations(module, lambda act, f: lambda z: f(factor * z)):
-        yield
+from satae.model.activations import PROPERTIES
 
 
-@contextmanager
-def fade_gradients(module, factor):
-    """f(z) stays the same, bit for bit, and so does the robustness; backward passes use f'(s z), which vanishes."""
-    with replaced_activations(module, lambda act, f: with_backward(f, lambda z, g: derivative(f, factor * z, g))):
-        yield
+class Steep(nn.Module):
+    """f(s z) instead of f(z): a saturating network decides nearly as before, but its gradients vanish."""
+
+    def __init__(self, act, factor):
+        super().__init__()
+        self.act, self.factor = act, factor
+
+    def forward(self, z):
+        return self.act(self.factor * z)
+
+
+class Faded(Steep):
+    """f(z) with the gradient f'(s z): it vanishes as s grows, and the robustness stays the same."""
+
+    def forward(self, z):
+        f_sz = self.act(self.factor * z) / self.factor
+        return self.act(z).detach() + (f_sz - f_sz.detach())
+
+
+def hide_gradients(model, kind, factor):
+    """A copy of a model, with each of its activations made ``Steep`` or ``Faded``."""
+    found = copy.deepcopy(model)
+    for part in [*found.modules()]:
+        for name, child in part.named_children():
+            if isinstance(child, tuple(PROPERTIES)):
+                setattr(part, name, kind(child, factor))
+    return found

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import pytest
 import torch
 from evaluated import PROGRAM, QUICK, table, trained, typed
-from hidden_gradients import fade_gradients
+from hidden_gradients import Faded, hide_gradients
 from program import read
 
 from satae import evaluate
@@ -167,7 +166,7 @@ def test_an_interrupted_evaluation_attacks_nothing_twice_and_ends_the_same(run, 
     def counted(self, attack, epsilon, examples, cache_key):
         if len(made) == cut_off:
             raise Interrupted(signal.SIGTERM)
-        made.append((self.pipeline.name, attack.name, epsilon))
+        made.append((self.pipeline.fingerprint(), attack.name, epsilon))
         return was(self, attack, epsilon, examples, cache_key)
 
     monkeypatch.setattr(AttackRunner, "run_on", counted)
@@ -194,7 +193,7 @@ def test_more_samples_attack_only_the_new_inputs(run, monkeypatch):
     was = AttackRunner.run_on
 
     def counted(self, attack, epsilon, examples, cache_key):
-        if (self.pipeline.name, attack.name) == ("own", "fgsm"):
+        if {*self.settings.sources} == {"twin", "alone"} and attack.name == "fgsm":  # on own
             made.append(len(examples))
         return was(self, attack, epsilon, examples, cache_key)
 
@@ -272,7 +271,7 @@ OTHERWISE = {
     "labels": {"turn": True},
     "weights": {"scale": 1.5},
     "source": {"source": 1.5},
-    "hidden": {"changed": "faded by 5"},
+    "activation": {"act": torch.nn.Tanh},
     "program": {"program": {"sources": "other"}},
 }
 
@@ -289,22 +288,21 @@ def test_stored_outcomes_are_used_only_if_nothing_differs(run, monkeypatch, what
     monkeypatch.setattr(AttackRunner, "run_on", counted)
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=20", "device=cpu"]))
 
-    def model(scale):
+    def model(scale=1.0, act=torch.nn.ReLU):
         torch.manual_seed(0)
         layer = torch.nn.Linear(64, 10)
         with torch.no_grad():
             layer.weight.mul_(scale)
-        return torch.nn.Sequential(torch.nn.Flatten(), layer, torch.nn.ReLU())
+        return torch.nn.Sequential(torch.nn.Flatten(), layer, act())
 
-    def attack(plan=PLAN, subject=(), span=None, move=0.0, turn=False, scale=1.0, source=1.0, changed="", program=None):
+    def attack(plan=PLAN, subject=(), span=None, move=0.0, turn=False, source=1.0, program=None, **victim):
         if program:
             monkeypatch.setattr(provenance, "program_version", lambda: program)
         at = whole._replace(**dict(subject))
         at = at._replace(x=(at.x + move), y=at.y.flip(0) if turn else at.y)
         at = at._replace(data=dataclasses.replace(at.data, span=span)) if span else at
-        victim = Pipeline.of("own", model(scale))._replace(hidden_how=changed)
-        other = Pipeline.of("twin", model(2 * source))
-        attacked = AttackRunner(at, victim, plan._replace(sources={"twin": other}))
+        other = Pipeline.of(model(2 * source))
+        attacked = AttackRunner(at, Pipeline.of(model(**victim)), plan._replace(sources={"twin": other}))
         made.clear()
         for step in attacked.steps(0.001):
             step()
@@ -327,10 +325,7 @@ def test_a_defence_with_hidden_gradients_is_masked(run, monkeypatch):
 
     def hidden(*given):
         found = was(*given)
-        return {
-            **found,
-            "own": found["own"]._replace(hide_gradients=partial(fade_gradients, factor=300.0), hidden_how="faded"),
-        }
+        return {**found, "own": Pipeline.of(hide_gradients(found["own"].model, Faded, 300.0))}
 
     words = (*UNCONTROLLED, "defence.samples=100", "defence.steps=20")
     typed(run, "run=.", *words)
@@ -366,7 +361,7 @@ def test_a_model_with_one_answer_is_not_masked(run, monkeypatch):
     def dead(*given):
         silent = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10), torch.nn.ReLU())
         silent[1].weight.data.zero_()
-        return {**was(*given), "own": Pipeline.of("own", silent)}
+        return {**was(*given), "own": Pipeline.of(silent)}
 
     monkeypatch.setattr(defence_measure, "build_pipelines", dead)
     typed(run, "run=.", *SMALL)

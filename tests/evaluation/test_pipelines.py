@@ -22,7 +22,7 @@ def pipeline(make=satae.mlp, **options):
             part.running_mean.normal_()
             part.running_var.uniform_(0.5, 1.5)
             nn.init.uniform_(part.weight, 0.5, 1.5)
-    return Pipeline.of("own", autoencoder, classifier)
+    return Pipeline.of(autoencoder, classifier)
 
 
 @pytest.mark.parametrize("options", [{}, {"tied": True}, {"batch_norm": True}], ids=["plain", "tied", "batch_norm"])
@@ -44,7 +44,7 @@ def test_a_merged_pipeline_has_the_outputs_and_gradients_of_the_original(options
 def test_a_merged_classifier_of_codes_has_the_outputs_of_the_original():
     autoencoder, x = satae.mlp(SHAPE, nn.Tanh, widths=[12, 5]), torch.rand(7, *SHAPE)
     autoencoder.standardize_by(torch.rand(SHAPE), 0.5 + torch.rand(1, 1, 1))
-    found = Pipeline.of("own", Encoder(autoencoder), plain_classifier((5,), 10))
+    found = Pipeline.of(Encoder(autoencoder), plain_classifier((5,), 10))
     torch.testing.assert_close(found.model(x), found.original(x), rtol=1e-4, atol=1e-4)
     assert [layer.weight.shape[0] for layer in found.model if isinstance(layer, Dense)] == [12, 5, 200, 200, 10]
 
@@ -53,7 +53,7 @@ def test_merging_leaves_the_original_and_the_random_numbers_alone():
     torch.manual_seed(0)
     found = pipeline(widths=[3])
     before, drawn = {k: v.clone() for k, v in found.original.state_dict().items()}, torch.get_rng_state()
-    again = Pipeline.of("own", *found.original)
+    again = Pipeline.of(*found.original)
     assert torch.equal(torch.get_rng_state(), drawn)
     assert all(torch.equal(v, before[k]) for k, v in again.original.state_dict().items())
     assert again.fingerprint() == found.fingerprint()

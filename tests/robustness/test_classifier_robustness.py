@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from hidden_gradients import steepen_activations
+from hidden_gradients import Steep, hide_gradients
 from torch import nn
 from victims import attacked, classifier, precise
 
@@ -41,8 +41,8 @@ def test_an_honest_classifier_is_not_masked(data):
 
 
 def test_hidden_gradients_are_reported_with_and_without_modules(data):
-    with steepen_activations(classifier("tanh"), 100):
-        scaled = satae.evaluate_robustness(classifier("tanh"), *data, epsilons=[0.1], **QUICK)
+    steep = hide_gradients(classifier("tanh"), Steep, 100)
+    scaled = satae.evaluate_robustness(steep, *data, epsilons=[0.1], **QUICK)
     rounded = satae.evaluate_robustness(Rounded(classifier("relu")), *data, epsilons=[0.1], **QUICK)
     for found in (scaled, rounded):
         assert found.verdict.gradients == "hidden"

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hidden_gradients import steepen_activations
+from hidden_gradients import Steep, hide_gradients
 from victims import attacked, classifier, streams
 
 from satae.robustness import masking_checks
@@ -297,8 +297,7 @@ def test_an_undefended_network_is_not_called_masked(act):
 def test_the_control_is_called_masked_and_its_level_is_found(factor):
     victim, twin = classifier("sigmoid"), classifier("sigmoid", seed=1)
     plain = gathered(victim, [0.1], twin)
-    with steepen_activations(victim, factor):
-        control = gathered(victim, [0.1], twin)
+    control = gathered(hide_gradients(victim, Steep, factor), [0.1], twin)
     assert judged(plain).gradients != "hidden", masking_checks.run_checks(plain)
     assert judged(control).gradients == "hidden"
     assert outcomes(control)[8] == "failed"

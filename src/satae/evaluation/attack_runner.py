@@ -112,21 +112,20 @@ class AttackRunner:
             ValueError: a library cannot attack such a model.
         """
         self.subject, self.pipeline, self.settings = subject, pipeline, settings
-        y = subject.labels
+        model, y = pipeline.model, subject.labels
         self._numbers = torch.arange(len(y), device=y.device)
-        with pipeline.as_attacked() as model:
-            logits = subject.map_batches(model, subject.x)
-            self.no_gradient = subject.map_batches(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
-            streams = RandomStreams.for_examples(subject.seed, self._numbers)
-            anywhere = subject.norm_ball("linf", 1.0).around(subject.x).random_start(streams, 0)
-            answers = torch.cat([logits, subject.map_batches(model, anywhere)])
+        logits = subject.map_batches(model, subject.x)
+        self.no_gradient = subject.map_batches(lambda x, y: has_no_gradient(model, x, y), subject.x, y)
+        streams = RandomStreams.for_examples(subject.seed, self._numbers)
+        anywhere = subject.norm_ball("linf", 1.0).around(subject.x).random_start(streams, 0)
+        answers = torch.cat([logits, subject.map_batches(model, anywhere)])
         self.correct = (logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)
         self.is_constant = is_constant(answers)
         self._spread = logits.std(dim=0, correction=0)
         self.planted: PlantedOutcome | None = None
         self.chance = y.bincount().max().item() / len(y)
         self.attacks = attack_suite(
-            pipeline.model,
+            model,
             logits.shape[1],
             settings.budget,
             sources={name: source.model for name, source in settings.sources.items()},
@@ -167,8 +166,7 @@ class AttackRunner:
                 self._cache.add(key, names, fooled.tolist())
             return found
 
-        with self.pipeline.as_attacked():
-            planted, by_exact, by_any = self.subject.map_batches(search, self.subject.x, self._numbers).t()
+        planted, by_exact, by_any = self.subject.map_batches(search, self.subject.x, self._numbers).t()
         self.planted = PlantedOutcome(by_exact[planted], by_any[planted], epsilon)
 
     def _run_attack(self, attack: Attack, epsilon: float) -> None:
@@ -181,8 +179,7 @@ class AttackRunner:
             if (broken := known.get(self._names[number])) is not None:
                 fooled[number], todo[number] = broken, False
         if todo.any():
-            with self.pipeline.as_attacked():
-                fooled[todo] = self.run_on(attack, epsilon, self._numbers[todo], key)
+            fooled[todo] = self.run_on(attack, epsilon, self._numbers[todo], key)
         self._results.append(AttackOutcome(attack, epsilon, ~fooled))
 
     def run_on(self, attack: Attack, epsilon: float, numbers: Tensor, cache_key: str) -> Tensor:

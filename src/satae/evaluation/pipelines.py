@@ -6,9 +6,8 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,27 +27,18 @@ MERGEABLE: Final = (nn.Linear, TiedDense, nn.BatchNorm1d, nn.Flatten, nn.Identit
 class Pipeline(NamedTuple):
     """A model under attack. Gradients flow through all of it."""
 
-    name: str
     model: nn.Module  # inputs (N, *shape) in the data's units -> logits (N, labels), with merged layers
     original: nn.Module  # the same as it was trained
-    hide_gradients: Callable[[nn.Module], AbstractContextManager[Any]] = nullcontext  # changes its activations
-    hidden_how: str = ""  # names that change
 
     @classmethod
-    def of(cls, name: str, *modules: nn.Module) -> Pipeline:
+    def of(cls, *modules: nn.Module) -> Pipeline:
         """Chain modules; their weights need no gradients."""
         original = nn.Sequential(*modules).eval().requires_grad_(False)
-        return cls(name, merge_affine(original), original)
-
-    @contextmanager
-    def as_attacked(self) -> Iterator[nn.Module]:
-        """The model as it is attacked, inside the context."""
-        with self.hide_gradients(self.model):
-            yield self.model
+        return cls(merge_affine(original), original)
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that an attack on it depends on: structure and weights."""
-        return sha256(self.original.state_dict(), str(self.original), self.hidden_how)
+        return sha256(self.original.state_dict(), str(self.original))
 
 
 @torch.no_grad()

@@ -1,8 +1,7 @@
-"""Surrogate gradients: changed backward passes that pass through saturated units.
+"""Surrogate gradients: a backward pass that goes through saturated units and rounding.
 
 A backward pass that differs from the forward pass is the idea of BPDA: Athalye, Carlini & Wagner (2018), arXiv
-1802.00420. Surrogate gradients change the activations among the submodules of a module, and the functions of torch that
-are called in the context.
+1802.00420.
 """
 
 from __future__ import annotations
@@ -34,8 +33,9 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
 
     The first stretches the middle of f over its tails. For relu it would change nothing, since the slope at z / T is
     the slope at z, and for shrink it would make things worse; the second, our own, is the mean of f' over
-    [z - T + 1, z + T - 1]. Both are exact at T = 1. Functions such as ``torch.tanh`` and ``F.relu`` are changed alike,
-    and functions that round (``torch.round``, ``torch.sign``) pass back the gradient of their output.
+    [z - T + 1, z + T - 1]. Both are exact at T = 1. Activations among the submodules and functions such as
+    ``torch.tanh`` and ``F.relu`` are changed alike, and functions that round (``torch.round``, ``torch.sign``) pass
+    back the gradient of their output.
 
     Raises:
         ValueError: the temperature T is below 1.
@@ -48,12 +48,14 @@ def surrogate_gradients(module: nn.Module, temperature: float) -> Iterator[None]
         f = functions.exactly(f)
         return _smooth_backward(f, temperature, stretches=not _is_flat_next_to_zero(act, f))
 
-    with replaced_activations(module, soften), functions:
+    with _replaced_activations(module, soften), functions:
         yield
 
 
 @contextmanager
-def replaced_activations(module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise]) -> Iterator[None]:
+def _replaced_activations(
+    module: nn.Module, replace: Callable[[nn.Module, Elementwise], Elementwise]
+) -> Iterator[None]:
     """Within the context, the activations in a module compute other functions; contexts may be nested.
 
     Args:
@@ -85,11 +87,11 @@ def _smooth_backward(f: Elementwise, temperature: float, *, stretches: bool) -> 
     if temperature == 1:
         return f
     if stretches:
-        return with_backward(f, lambda z, g: derivative(f, z / temperature, g))
-    return with_backward(f, lambda z, g: (f(z + width) - f(z - width)).div_(2 * width).mul_(g))
+        return _with_backward(f, lambda z, g: _derivative(f, z / temperature, g))
+    return _with_backward(f, lambda z, g: (f(z + width) - f(z - width)).div_(2 * width).mul_(g))
 
 
-def derivative(f: Elementwise, z: Tensor, g: Tensor) -> Tensor:
+def _derivative(f: Elementwise, z: Tensor, g: Tensor) -> Tensor:
     """The product f'(z) g."""
     with torch.enable_grad():
         z = z.detach().requires_grad_()
@@ -111,7 +113,7 @@ class _ChangedBackward(torch.autograd.Function):
         return ctx.of_input(*ctx.saved_tensors, *gradients), None, None
 
 
-def with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Elementwise:
+def _with_backward(f: Elementwise, backward: Callable[[Tensor, Tensor], Tensor]) -> Elementwise:
     """A function with the values of f and another backward pass: (z, gradient of f(z)) -> gradient of z."""
 
     def function(input: Tensor) -> Tensor:  # torch's activations name this argument so
@@ -179,5 +181,5 @@ class _SoftenedFunctions(TorchFunctionMode):
             return func(*args, **kwargs)
         f = self.exactly(lambda z: func(z.clone(), *args[1:], **kwargs))  # it may work in place
         if func in ROUNDING_FUNCTIONS:
-            return with_backward(f, lambda _, g: g)(z)
+            return _with_backward(f, lambda _, g: g)(z)
         return _smooth_backward(f, self.temperature, stretches=not _is_flat_next_to_zero(None, f))(z)

@@ -173,7 +173,7 @@ def build_pipelines(subject: Subject, trained_on: str) -> dict[str, Pipeline]:
     if subject.config.alpha > 0:
         modules[BASELINE] = behind(load_baseline(subject).model)
     modules[OWN] = behind(subject.model)
-    return {name: Pipeline.of(name, *chain) for name, chain in modules.items()}
+    return {name: Pipeline.of(*chain) for name, chain in modules.items()}
 
 
 def _sources(name: str, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
