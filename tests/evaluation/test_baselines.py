@@ -15,7 +15,6 @@ from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.evaluation import baselines
 from satae.evaluation.baselines import (
-    Encoder,
     find_baseline_run,
     load_baseline,
     load_classifier,
@@ -24,7 +23,7 @@ from satae.evaluation.baselines import (
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
-from satae.model.autoencoder import Layer
+from satae.model.autoencoder import Encoder, Layer
 from satae.runs.loading import read_state
 from satae.signals import Interrupted
 

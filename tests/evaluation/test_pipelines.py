@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import satae
-from satae.evaluation.baselines import Encoder, plain_classifier
+from satae.evaluation.baselines import plain_classifier
 from satae.evaluation.pipelines import Pipeline
-from satae.model.autoencoder import Dense
+from satae.model.autoencoder import Dense, Encoder
 
 SHAPE = (1, 4, 8)
 

@@ -8,7 +8,8 @@ from victims import streams
 
 import satae
 from satae.model.activations import evaluate, slope
-from satae.robustness.ibp import BOUNDED_ACTIVATIONS, Encoder, certified_bound, layers_of, operator_norm
+from satae.model.autoencoder import Encoder
+from satae.robustness.ibp import BOUNDED_ACTIVATIONS, certified_bound, layers_of, operator_norm
 from satae.robustness.largest_change import largest_change
 from satae.robustness.norm_ball import NORMS, NormBall
 

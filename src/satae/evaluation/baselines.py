@@ -29,7 +29,7 @@ from satae.evaluation.parts.code_sensitivity import which_vary
 from satae.evaluation.subject import Subject, prepare_to_measure, sha256
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import first_line
-from satae.model.autoencoder import DenoisingAutoencoder, Dense, use_library
+from satae.model.autoencoder import DenoisingAutoencoder, Dense, Encoder, use_library
 from satae.model.products import library_for_processor
 from satae.runs import provenance
 from satae.runs.layout import CONFIG_FILE, FINISHED
@@ -66,7 +66,7 @@ def load_baseline(subject: Subject) -> Baseline:
     if (found := find_baseline_run(subject)) is not None:
         directory, state = found
         model = prepare_to_measure(restore_model(state, str(directory)), device)
-        return Baseline(model, describe_baseline_run(directory))
+        return Baseline(model, f"the run {directory.name} beside it, which has alpha=0")
     model = train_baseline(subject.config, subject.data, subject.steps, device)
     return Baseline(model, "the same trained with alpha=0")
 
@@ -87,11 +87,6 @@ def find_baseline_run(subject: Subject) -> tuple[Path, State] | None:
                 if state.step == subject.steps:
                     return directory, state
     return None
-
-
-def describe_baseline_run(directory: Path) -> str:
-    """What a baseline is that was not trained for the evaluation."""
-    return f"the run {directory.name} beside it, which has alpha=0"
 
 
 @functools.lru_cache(maxsize=8)
@@ -175,19 +170,6 @@ class Recipe(NamedTuple):
 
 
 RECIPE = Recipe(steps=2000, batch=128, lr=1e-3)
-
-
-class Encoder(nn.Module):
-    """The code (N, K) of inputs (N, *shape)."""
-
-    def __init__(self, autoencoder: DenoisingAutoencoder) -> None:
-        """Encode as this autoencoder does."""
-        super().__init__()
-        self.autoencoder = autoencoder
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The code."""
-        return self.autoencoder.encode(x)
 
 
 class Classifier(nn.Module):

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.evaluation.baselines import Classifier, Encoder
+from satae.evaluation.baselines import Classifier
 from satae.evaluation.subject import sha256
 from satae.model.activations import PROPERTIES
-from satae.model.autoencoder import DenoisingAutoencoder, Dense, Layer, TiedDense, use_library
+from satae.model.autoencoder import DenoisingAutoencoder, Dense, Encoder, Layer, TiedDense, use_library
 from satae.model.products import library_for_processor
 
 Step = Callable[[Tensor], Tensor]

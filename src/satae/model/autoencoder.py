@@ -202,3 +202,15 @@ class DenoisingAutoencoder(nn.Module):
             of_one_input = (0,) if isinstance(part, nn.Linear) else (1, 2, 3)
             lengths = torch.linalg.vector_norm(part.weight, dim=of_one_input, keepdim=True)
             part.weight.div_(lengths.clamp_min(torch.finfo(lengths.dtype).tiny))
+
+
+class Encoder(nn.Module):
+    """The encoder of an autoencoder as a module: inputs (N, *shape) in the data's units to codes (N, K)."""
+
+    def __init__(self, autoencoder: DenoisingAutoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the code."""
+        return self.autoencoder.encode(x)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from satae.config.option_types import Norm
 from satae.model.activations import PROPERTIES, evaluate
-from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Layer, TiedDense
+from satae.model.autoencoder import Affine, DenoisingAutoencoder, Dense, Encoder, Layer, TiedDense
 from satae.robustness.norm_ball import NormBall, vector_norm
 
 SHAPE_LAYERS: Final = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)  # dropout does nothing in evaluation
@@ -54,18 +54,6 @@ def certified_bound(module: nn.Module, x: Tensor, ball: NormBall) -> CertifiedBo
     by_intervals = vector_norm(torch.maximum(box.high - box.clean, box.clean - box.low), ball.norm)
     by_norms = ball.epsilon * product
     return CertifiedBound(by_intervals.clamp_max(by_norms), by_norms, by_intervals)
-
-
-class Encoder(nn.Module):
-    """The encoder of an autoencoder as a module: inputs (N, *shape) in the data's units to codes (N, K)."""
-
-    def __init__(self, autoencoder: DenoisingAutoencoder) -> None:
-        super().__init__()
-        self.autoencoder = autoencoder
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute the code."""
-        return self.autoencoder.encode(x)
 
 
 # activations with a known largest slope; each increases, or decreases up to ``minimum`` and then increases

@@ -12,13 +12,13 @@ from torch import nn
 from satae.config import ConfigError
 from satae.config.option_types import Norm
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import Encoder, describe_baseline_run, find_baseline_run, load_baseline, load_classifier
+from satae.evaluation.baselines import Baseline, load_baseline, load_classifier
 from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE
 from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.result import Cell, PartResult, ResultTable
 from satae.evaluation.subject import Subject
 from satae.messages import count_words
-from satae.model.autoencoder import DenoisingAutoencoder
+from satae.model.autoencoder import DenoisingAutoencoder, Encoder
 from satae.plots.charts import Curve, Panel, draw_picture
 from satae.plots.style import COLORS, MARKERS, Picture, draw_each
 from satae.robustness import external_attacks
@@ -55,7 +55,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     input. The verdict of ten checks stands beside it.
 
     Raises:
-        ConfigError: a library cannot attack such a model.
+        ConfigError: a library cannot attack such a model, or a model cannot be trained or stored.
     """
     if fault := find_labels_fault(subject):
         has_none = subject.data.train.y is None and subject.y is None
@@ -63,7 +63,8 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
     subject = subject.first(options.samples)
     budget = Budget(options.steps, options.restarts, options.queries)
     settings = AttackSettings(options.norm, budget, tuple(options.temperatures), libraries=_library_names(options))
-    pipelines = build_pipelines(subject, options.classifier)
+    twin = load_baseline(subject) if subject.config.alpha > 0 else None
+    pipelines = build_pipelines(subject, options.classifier, twin)
     try:
         runners = {
             name: AttackRunner(subject, pipeline, settings._replace(sources=_sources(name, pipelines)))
@@ -84,7 +85,7 @@ def measure_defence(subject: Subject, options: Defence, track: Track) -> PartRes
         _tables(judged),
         _headline(judged),
         [
-            *_model_notes(subject, options.classifier),
+            *_model_notes(options.classifier, twin),
             *_notes(judged, subject.range_name),
             *_input_notes(subject, largest),
         ],
@@ -150,15 +151,16 @@ def grey_radius(subject: Subject, norm: Norm) -> float:
     return max(within, vector_norm(subject.x - middle, norm).max().item() / subject.range_width)
 
 
-def build_pipelines(subject: Subject, trained_on: str) -> dict[str, Pipeline]:
-    """The pipelines to attack, by name; the baseline is among them only if it differs from the model.
+def build_pipelines(subject: Subject, trained_on: str, twin: Baseline | None) -> dict[str, Pipeline]:
+    """The pipelines to attack, by name.
 
     Args:
         subject: subject with labels.
         trained_on: one of ``TRAINED_ON``; the classifier alone is always trained on inputs.
+        twin: the baseline of the run; None for a run without a penalty, which is its own.
 
     Raises:
-        ConfigError: the baseline or a classifier cannot be trained or stored.
+        ConfigError: a classifier cannot be stored.
     """
     device, seed = subject.x.device, subject.config.seed
     alone = load_classifier(subject.data, seed).to(device)
@@ -170,8 +172,8 @@ def build_pipelines(subject: Subject, trained_on: str) -> dict[str, Pipeline]:
         return [features, load_classifier(subject.data, seed, features).to(device)]
 
     modules: dict[str, list[nn.Module]] = {ALONE: [alone]}
-    if subject.config.alpha > 0:
-        modules[BASELINE] = behind(load_baseline(subject).model)
+    if twin is not None:
+        modules[BASELINE] = behind(twin.model)
     modules[OWN] = behind(subject.model)
     return {name: Pipeline.of(*chain) for name, chain in modules.items()}
 
@@ -285,14 +287,12 @@ def _picture(judged: Mapping[str, JudgedModel], epsilons: Collection[float]) -> 
     return draw_picture([Panel(curves, *labels, title, y_possible=(0.0, 1.0), shows_all_possible=True)], 1)
 
 
-def _model_notes(subject: Subject, trained_on: str) -> Iterator[str]:
+def _model_notes(trained_on: str, twin: Baseline | None) -> Iterator[str]:
     """What each model is."""
     chain = "classifier(code(x))" if trained_on == "on_code" else "classifier(autoencoder(x))"
     yield f"{ALONE}: the classifier alone, trained on clean inputs with the seed of the run"
-    if subject.config.alpha > 0:
-        run = find_baseline_run(subject)
-        what = "trained with alpha=0" if run is None else describe_baseline_run(run[0])
-        yield f"{BASELINE}: {chain}, its autoencoder {what}"
+    if twin is not None:
+        yield f"{BASELINE}: {chain}, its autoencoder: {twin.origin}"
     yield f"{OWN}: {chain}"
     if trained_on != "plain":
         yield f"the classifiers of {OWN} and {BASELINE} are trained on {TRAINED_ON[trained_on]}, each on its own"

@@ -96,7 +96,7 @@ class Perturbation(EvaluationPart):
         so that models of different scales can be compared. The unregularized baseline is measured beside the model.
         """
         from satae.evaluation.baselines import load_baseline
-        from satae.robustness.ibp import Encoder
+        from satae.model.autoencoder import Encoder
 
         subject = subject.first(self.samples)
         models, origin = {OWN: subject.model}, ""
