@@ -71,8 +71,8 @@ def adversarial(span: Span, model: Model, *, level: Level, steps: Count) -> Nois
 
     This is an extension: Goroshin & LeCun (2013) use no noise. Yan et al. (2022), arXiv 2201.04397, train denoisers on
     such inputs, beside random ones. The penalty is no part of the search, so alpha counts only through the weights. The
-    model is searched in evaluation mode: a batch normalization uses its running statistics and keeps them, and each
-    input is searched for itself.
+    model is searched in evaluation mode, so a batch normalization uses its running statistics and does not change
+    them, and the noise of an input does not depend on the rest of its batch.
 
     Raises:
         ValueError: no model.

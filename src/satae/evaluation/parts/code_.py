@@ -61,13 +61,13 @@ SENSITIVITY_NUMBERS: Final = {  # numbers of the report: their row and column in
     "reconstruction": (("reconstruction", "clipped"), "sensitivity"),
     "identified": (("code", "clipped"), "identified"),
 }
-HEADLINE: Final = ("sensitivity", "clipped")
+HEADLINE_SENSITIVITIES: Final = ("sensitivity", "clipped")
 
 
 @EVALUATION_PARTS.register("code")
 @dataclass(frozen=True, kw_only=True)
 class Code(EvaluationPart):
-    """Saturation, binarity, entropy, slope, and how much of the labels the code keeps."""
+    """Saturation, binarity, entropy, slope, sensitivity, and how much of the labels the code keeps."""
 
     description = (
         "What the last encoder layer does with clean inputs: the share of its units that is saturated, the slope of"
@@ -96,7 +96,7 @@ class Code(EvaluationPart):
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Describe each encoder layer and the code on clean inputs, and train probes on the code."""
-        from satae.evaluation.parts.code_sensitivity import SENSITIVITY_COLUMNS, sensitivity_rows, spread
+        from satae.evaluation.parts.code_sensitivity import MEASURES, SENSITIVITY_COLUMNS, sensitivity_rows, spread
         from satae.robustness.estimates import fraction_estimate, mean_estimate
         from satae.robustness.largest_change import jacobian_norm
 
@@ -118,24 +118,25 @@ class Code(EvaluationPart):
         rows += _probe_rows(subject, self, track, notes)
         of_outputs = sensitivity_rows(subject, track)
         sensitivity = ResultTable("sensitivity", SENSITIVITY_COLUMNS, of_outputs, SENSITIVITY_COLUMNS)
-        moved = {(row["of"], row["noise"]): row for row in sensitivity.dicts()}
-        undefined = dict.fromkeys(of for (of, _), row in moved.items() if math.isnan(row.number("sensitivity")))
+        by_output = {(row["of"], row["noise"]): row for row in sensitivity.dicts()}
+        undefined = dict.fromkeys(of for (of, _), row in by_output.items() if math.isnan(row.number("sensitivity")))
         notes += [*SENSITIVITY_NOTES, *(UNDEFINED_NOTE.format(of=of) for of in undefined)]
         found = {(row.of, row.measure): row.value for row in rows}
         headline = {"saturated": ([*layers][-1], "saturated fraction"), **HEADLINE_ESTIMATES}
+        headline_sensitivities = {name: SENSITIVITY_NUMBERS[name] for name in HEADLINE_SENSITIVITIES}
         return PartResult(
             tables=[ResultTable("code", COLUMNS, rows, COLUMNS), sensitivity],
             headline={
                 **{name: found[key] for name, key in headline.items() if key in found},
-                **{name: moved[at][column] for name, (at, column) in SENSITIVITY_NUMBERS.items() if name in HEADLINE},
+                **{name: by_output[at][column] for name, (at, column) in headline_sensitivities.items()},
             },
             notes=notes,
             scalars={
                 **{f"{of}/{measure.replace(' ', '_')}": value for (of, measure), value in found.items()},
                 **{
                     f"{of}/{column.replace(' ', '_')}_{noise}": row.number(column)
-                    for (of, noise), row in moved.items()
-                    for column in SENSITIVITY_COLUMNS[2:-1]
+                    for (of, noise), row in by_output.items()
+                    for column in MEASURES
                 },
             },
             histograms={**{f"pre_activations/{name}": layer.z for name, layer in layers.items()}, "slope": norms},
@@ -155,9 +156,9 @@ class Code(EvaluationPart):
                 summary.add(name, headline.number(name), rows[of].count("n"), rows[of].interval())
         if row := rows.get(("encoder", SLOPE_OVER_SPREAD)):
             summary.add(SLOPE_OVER_SPREAD, row.number("value"), row.count("n"), row.interval())
-        moved = {(row["of"], row["noise"]): row for row in stored.rows("sensitivity")}
+        by_output = {(row["of"], row["noise"]): row for row in stored.rows("sensitivity")}
         for name, (at, column) in SENSITIVITY_NUMBERS.items():
-            if row := moved.get(at):
+            if row := by_output.get(at):
                 summary.add(name, row.number(column), row.count("n"))
         return summary
 

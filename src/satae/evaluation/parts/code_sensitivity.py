@@ -15,9 +15,8 @@ from satae.training.metrics import PERTURBATION
 
 INPUT, CODE, RECONSTRUCTION = "input", "code", "reconstruction"
 CLIPPED, UNCLIPPED = "clipped", "unclipped"
-SENSITIVITY_COLUMNS: Final = (
-    *("of", "noise", "sensitivity", "ratio to input", "per unit", "constant units", "identified", "n"),
-)
+MEASURES: Final = ("sensitivity", "ratio to input", "per unit", "constant units", "identified")
+SENSITIVITY_COLUMNS: Final = ("of", "noise", *MEASURES, "n")
 ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 
 

@@ -2,8 +2,11 @@
 
 The kinds are those of CIFAR-10-C (Hendrycks & Dietterich 2019, arXiv 1903.12261) and MNIST-C (Mu & Gilmer 2019, arXiv
 1906.02337). Blur, brightness and contrast have the strengths of the first, lengths and angles those of the second, with
-lengths as shares of the image. Of both, everything is left out that needs picture files or further libraries (frost,
-fog, JPEG, ...), and noise, which the part measures by itself.
+lengths as shares of the image. Left out are noise, which the part ``denoising`` measures itself, and kinds that need
+picture files or more libraries, such as frost, fog and JPEG.
+
+Each function takes images (N, C, H, W) in [0, 1], the severity from 1 to 5, and two directions for each image, -1 or 1:
+(N, 2).
 """
 
 from __future__ import annotations
@@ -15,15 +18,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from satae.evaluation.parts.denoising import Corruption
-
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 BLURS: Final = (0.4, 0.6, 0.7, 0.8, 1.0)  # deviations in pixels, of images of up to 32x32
 BLUR_SIDE: Final = 32
 BRIGHTER: Final = (0.05, 0.1, 0.15, 0.2, 0.3)  # share of the range
 CONTRASTS: Final = (0.75, 0.5, 0.4, 0.3, 0.15)
 ANGLE: Final = 0.2  # radians for each severity
-SHEAR: Final = 0.2  # widths for each height and severity
+SHEAR: Final = 0.2  # pixels sideways for each pixel downwards and each severity
 SHRINKAGE: Final = 0.1  # of each side for each severity
 SHIFT: Final = 1 / 28  # of each side for each severity
 
@@ -94,7 +95,7 @@ def _resample(x: Tensor, theta: Tensor) -> Tensor:
     return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-CORRUPTIONS: Final[Mapping[Corruption, Callable[[Tensor, int, Tensor], Tensor]]] = {
+CORRUPTIONS: Final[Mapping[str, Callable[[Tensor, int, Tensor], Tensor]]] = {
     "blur": blur,
     "brightness": brightness,
     "contrast": contrast,
@@ -105,7 +106,7 @@ CORRUPTIONS: Final[Mapping[Corruption, Callable[[Tensor, int, Tensor], Tensor]]]
 }
 
 
-def corrupt(kind: Corruption, x: Tensor, severity: int, span: tuple[float, float], generator: Generator) -> Tensor:
+def corrupt(kind: str, x: Tensor, severity: int, span: tuple[float, float], generator: Generator) -> Tensor:
     """Corrupt images; the result stays in the range of the data.
 
     Args:

@@ -67,14 +67,13 @@ class Defence(EvaluationPart):
     """A classifier behind the autoencoder under attack, and whether the result can be believed."""
 
     description = (
-        "The share of the inputs that a classifier still gets right against the worst attack for each: behind"
-        " the autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for"
-        " all runs with the same data and seed; with the radius, epsilon, as a share of the range of the data. An"
-        " accuracy is"
-        " worth no more than its verdict: holds, if several kinds of attack agree on it; masked, if not and"
+        "The share of the inputs that a classifier still gets right against the worst attack for each: behind the"
+        " autoencoder (own), behind the same trained with alpha=0 (twin), and alone, which is one classifier for all"
+        " runs with the same data and seed; with the radius, epsilon, as a share of the range of the data. An accuracy"
+        " is worth no more than its verdict: holds, if several kinds of attack agree on it; masked, if not and"
         " gradients are hidden, so that it may be an illusion; else inconclusive; over seeds, how often each. In"
-        f" brackets, Wilson's {BRACKETS}."
-        " Beside own stand both parts of its verdict and the checks that it has not passed."
+        f" brackets, Wilson's {BRACKETS}. Beside own stand both parts of its verdict and the checks that it has not"
+        " passed."
     )
     figures = ("defence_epsilon", "defence_middle", "defence_trade_off")
     repeated_picture = "defence_accuracy"
@@ -251,8 +250,7 @@ def _accuracy_against_epsilon(section: ReportSection, comparison: Comparison) ->
     left = len(comparison.points) - len(points)
     caption = (
         "Accuracy of a classifier against the worst attack for each input, within epsilon of it, as a share of the"
-        " range of the data. Epsilon is"
-        f" logarithmic where it spans much, and linear from 0. {MARKS_CAPTION}"
+        f" range of the data. Epsilon is logarithmic where it spans much, and linear from 0. {MARKS_CAPTION}"
         f"{f' {left} more configurations are in the table.' if left else ''}{bars_caption(comparison)}"
     )
     title = "Accuracy under attack against epsilon"
