@@ -28,7 +28,7 @@ from benchmarks.report import cell, table
 from benchmarks.soak import PROGRAM
 from satae import evaluate
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import load_classifier
+from satae.evaluation.classifiers import load_classifier
 from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.robustness import external_attacks

@@ -13,13 +13,9 @@ from torch import nn
 from satae import evaluate, signals
 from satae.config import ConfigError
 from satae.data.dataset import Split
-from satae.evaluation import baselines
-from satae.evaluation.baselines import (
-    find_baseline_run,
-    load_baseline,
-    load_classifier,
-    train_baseline,
-)
+from satae.evaluation import baselines, classifiers
+from satae.evaluation.baselines import find_baseline_run, load_baseline, train_baseline
+from satae.evaluation.classifiers import load_classifier
 from satae.evaluation.subject import Subject, TrainedRun
 from satae.experiment import build
 from satae.experiment.experiment import Experiment
@@ -36,15 +32,15 @@ TINY = ("data.limit=120", "epochs=2", "arch.widths=[16,4]", "threads=1")
 def count(monkeypatch):
     """How often something was trained."""
     made = []
-    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
-    for name in ("train_baseline_state", "train_classifier"):
-        was = getattr(baselines, name)
+    monkeypatch.setattr(classifiers, "RECIPE", classifiers.RECIPE._replace(steps=60))
+    for home, name in ((baselines, "train_baseline_state"), (classifiers, "train_classifier")):
+        was = getattr(home, name)
 
         def counted(*given, was=was, name=name):
             made.append(name)
             return was(*given)
 
-        monkeypatch.setattr(baselines, name, counted)
+        monkeypatch.setattr(home, name, counted)
     return made
 
 
@@ -124,7 +120,7 @@ def test_a_classifier_depends_on_its_seed_and_on_what_it_classifies(configuratio
 
 def test_classifiers_fit_every_shape():
     for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 9, 7), (5,)):
-        assert baselines.plain_classifier(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), shape
+        assert classifiers.plain_classifier(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7), shape
 
 
 def test_a_damaged_baseline_is_trained_again(configuration, count, tmp_path):

@@ -18,7 +18,7 @@ from satae import evaluate
 from satae.config import ConfigError
 from satae.data.dataset import Split
 from satae.data.local_files import cache_folder
-from satae.evaluation import attack_runner, baselines
+from satae.evaluation import attack_runner, classifiers
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
 from satae.evaluation.parts import defence_measure
 from satae.evaluation.parts.defence_measure import grey_radius
@@ -39,7 +39,7 @@ UNCONTROLLED = (*SMALL, "defence.control=false")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
+    monkeypatch.setattr(classifiers, "RECIPE", classifiers.RECIPE._replace(steps=60))
 
 
 @pytest.fixture(scope="module")

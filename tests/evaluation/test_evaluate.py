@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import satae
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation as Chosen
-from satae.evaluation import baselines
+from satae.evaluation import classifiers
 from satae.evaluation.parts.code_ import Code
 from satae.evaluation.result import PartResult, ResultTable, read_if_current
 from satae.evaluation.subject import Subject, TrainedRun
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("blank_pictures")  # those of measured_digi
 @pytest.fixture(autouse=True, scope="module")
 def _quick_classifiers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(baselines, "RECIPE", baselines.RECIPE._replace(steps=60))
+        patch.setattr(classifiers, "RECIPE", classifiers.RECIPE._replace(steps=60))
         yield
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import satae
-from satae.evaluation.baselines import plain_classifier
+from satae.evaluation.classifiers import plain_classifier
 from satae.evaluation.pipelines import Pipeline
 from satae.model.autoencoder import Dense, Encoder
 

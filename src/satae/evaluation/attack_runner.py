@@ -18,8 +18,8 @@ from torch import Tensor
 from satae import atomic_write
 from satae.config.option_types import Norm
 from satae.data.local_files import cache_folder
-from satae.evaluation.baselines import CACHE_FOLDER
 from satae.evaluation.pipelines import Pipeline
+from satae.evaluation.stored_models import CACHE_FOLDER
 from satae.evaluation.subject import Subject, sha256
 from satae.robustness import external_attacks
 from satae.robustness.active_test import PlantedOutcome, active_test

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from satae.evaluation.baselines import Classifier
+from satae.evaluation.classifiers import Classifier
 from satae.evaluation.subject import sha256
 from satae.model.activations import PROPERTIES
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, Encoder, Layer, TiedDense, use_library

@@ -17,6 +17,7 @@ from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY, dead_layers
 
 MAX_BATCH: Final = 1000  # samples in one forward pass
 MAP_SIDE: Final = 101  # points of an energy map along each axis
+ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
 
 
@@ -114,6 +115,11 @@ def saturation_shares(counts: Mapping[str, Tensor], samples: int) -> dict[str, f
         **{f"dead_fraction/{name}": dead[name] / units[name] for name in counts},
         "active_code_units": units[code] - flat[code] / samples,
     }
+
+
+def which_vary(outputs: Tensor) -> Tensor:
+    """Whether each unit varies over the inputs by more than rounding: (n, units) to (units,)."""
+    return outputs.var(dim=0, correction=0) > ROUNDING * outputs.square().mean(dim=0)
 
 
 @torch.no_grad()

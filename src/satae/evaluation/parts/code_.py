@@ -326,7 +326,7 @@ def bimodality(f_z: Tensor) -> Tensor:
     Returns:
         (units,), without units that do not vary.
     """
-    from satae.evaluation.parts.code_sensitivity import which_vary
+    from satae.training.metrics import which_vary
 
     x = f_z.flatten(1).double().cpu()
     n = len(x)

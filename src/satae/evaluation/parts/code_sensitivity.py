@@ -11,13 +11,12 @@ from torch import Tensor
 
 from satae.evaluation.part import Track
 from satae.evaluation.subject import Subject
-from satae.training.metrics import PERTURBATION
+from satae.training.metrics import PERTURBATION, which_vary
 
 INPUT, CODE, RECONSTRUCTION = "input", "code", "reconstruction"
 CLIPPED, UNCLIPPED = "clipped", "unclipped"
 MEASURES: Final = ("sensitivity", "ratio to input", "per unit", "constant units", "identified")
 SENSITIVITY_COLUMNS: Final = ("of", "noise", *MEASURES, "n")
-ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 
 
 class Sensitivity(NamedTuple):
@@ -40,11 +39,6 @@ class SensitivityRow(NamedTuple):
     constant_units: int
     identified: float
     n: int
-
-
-def which_vary(outputs: Tensor) -> Tensor:
-    """Whether each unit varies over the inputs by more than rounding: (n, units) to (units,)."""
-    return outputs.var(dim=0, correction=0) > ROUNDING * outputs.square().mean(dim=0)
 
 
 def spread(outputs: Tensor) -> float:

@@ -12,7 +12,8 @@ from torch import nn
 from satae.config import ConfigError
 from satae.config.option_types import Norm
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
-from satae.evaluation.baselines import Baseline, load_baseline, load_classifier
+from satae.evaluation.baselines import Baseline, load_baseline
+from satae.evaluation.classifiers import load_classifier
 from satae.evaluation.part import ALONE, BASELINE, OWN, PIPELINE_TITLES, RADIUS_TITLE
 from satae.evaluation.pipelines import Pipeline
 from satae.evaluation.result import Cell, PartResult, ResultTable
