@@ -11,21 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 # Words that mean a choice which is spelled differently, by the word in small letters without "-", "_" and blanks.
-# None: what looks alike means something else.
+# Without one, the choice that looks alike means something else.
 SYNONYMS: Final[dict[str, Sequence[str]]] = {
-    **{
-        "gpu": ["cuda"],
-        "gpu0": ["cuda"],
-        "gpu:0": ["cuda"],
-        "tpu": [],
-        "xpu": [],
-        "cosine": [],
-        "none": [],
-        "average": ["mean"],
-        "fp16": [],
-        "half": [],
-        "float32": ["fp32"],
-    },
+    **{"gpu": ["cuda"], "gpu0": ["cuda"], "gpu:0": ["cuda"], "tpu": [], "xpu": [], "cosine": [], "none": []},
+    **{"average": ["mean"], "fp16": [], "half": [], "float32": ["fp32"]},
     # activations
     **{"swish": ["silu"], "logistic": ["sigmoid"], "hardtanh": ["satlin"], "clip": ["satlin"], "clamp": ["satlin"]},
     **{"softshrink": ["shrink"], "softthreshold": ["shrink"], "hardshrink": [], "linear": ["mlp"], "identity": []},

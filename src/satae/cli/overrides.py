@@ -167,8 +167,8 @@ def explain(error: Exception, chosen: dict[str, str], schema: Schema = TRAINING)
         return f"{match[1]}={match[2]}: {reason}"
     place = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
     first, _, rest = text.strip().partition("\n")
-    if first.endswith(":"):  # what is wrong stands in the next line
-        return f"{first} {brief(rest.strip().partition(chr(10))[0])}"
+    if first.endswith(":") and rest.strip():  # what is wrong stands in the next line
+        return f"{first} {brief(rest.strip().splitlines()[0])}"
     return place + first_line(error) + (f" ({first_line(cause)})" if cause and str(cause) else "")
 
 

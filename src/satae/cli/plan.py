@@ -81,8 +81,8 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
     if unused := [word for word in flags.overrides if word.startswith(f"{LAUNCHER_GROUP}=")]:
-        told = f"warning: {unused[-1]}: is for sweeps (-m, or sweep=); this run is made here"
-        print(one_line(told), file=sys.stderr)  # noqa: T201
+        line = f"warning: {unused[-1]}: is for sweeps (-m, or sweep=); this run is made here"
+        print(one_line(line), file=sys.stderr)  # noqa: T201
     if options.stored_config is not None:
         # files may move; the fingerprint is compared
         check_changes(options.stored_config, run.config, all_path_options())

@@ -41,16 +41,16 @@ class Candidate(NamedTuple):
 
     point: SeedGroup
     model: str  # OWN or BASELINE
-    clean: float  # means over the seeds: accuracy without an attack,
-    robust: float  # and at the radius of the section
+    clean: float  # accuracy without an attack, mean over the seeds
+    robust: float  # accuracy at the radius of the section, mean over the seeds
     is_masked: bool  # for any seed
     has_penalty: bool
 
 
 def find_candidates(section: ReportSection) -> list[list[Candidate]]:
-    """All configurations with both accuracies, and the twins that are none of them.
+    """All configurations with both accuracies, and the twins that no configuration equals, in a list for each data set.
 
-    A list for each choice of the data: accuracies on different data cannot be compared.
+    Accuracies on different data cannot be compared.
     """
     known = [point for point in section.groups if point.statistics(OWN).n and point.statistics(CLEAN[OWN]).n]
     plain = {_all_but_alpha(point) for point in known if not _has_penalty(point)}
@@ -130,7 +130,7 @@ def _front_without_penalty(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def trade_off_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
-    """One row for each configuration, for each twin that is none of them, and for the classifier alone.
+    """One row for each configuration, for each twin that no configuration equals, and for the classifier alone.
 
     Args:
         section: section of the report.
