@@ -20,6 +20,7 @@ from satae.data.dataset import Split
 from satae.data.local_files import cache_folder
 from satae.evaluation import attack_runner, classifiers
 from satae.evaluation.attack_runner import AttackRunner, AttackSettings
+from satae.evaluation.baselines import load_baseline
 from satae.evaluation.parts import defence_measure
 from satae.evaluation.parts.defence_measure import grey_radius
 from satae.evaluation.pipelines import Pipeline
@@ -116,13 +117,13 @@ def test_each_classifier_is_trained_on_the_features_that_stand_before_it(run, mo
 
     def load(data, seed, features=None):
         size = data.shape if features is None else features(data.batch(data.train.x[:1])).shape[1:]
-        classifier = baselines.plain_classifier(tuple(size), 10)
+        classifier = classifiers.plain_classifier(tuple(size), 10)
         made[classifier] = features
         return classifier
 
     monkeypatch.setattr(defence_measure, "load_classifier", load)
     subject = Subject.of(TrainedRun.read(run, False), evaluate.settings(["samples=3", "device=cpu"]))
-    pipelines = defence_measure.build_pipelines(subject, trained_on)
+    pipelines = defence_measure.build_pipelines(subject, trained_on, load_baseline(subject))
     own, twin = (pipelines[name].original for name in ("own", "twin"))
     assert made.pop(pipelines["alone"].original[-1]) is None
     autoencoders = {name: getattr(model[0], "autoencoder", model[0]) for name, model in (("own", own), ("twin", twin))}
