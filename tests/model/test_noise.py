@@ -243,6 +243,15 @@ def test_each_input_is_searched_for_itself(kind, monkeypatch):
     torch.testing.assert_close(noise(x, generator()), found)
 
 
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_the_search_takes_gradients_where_none_are_recorded(without_gradients):
+    model, x = MODELS["mlp"](), torch.rand(9, 1, 6, 6)
+    noise = corruption("adversarial", 0.2, model=model)
+    with without_gradients():
+        found = noise(x * 1, generator())
+    assert torch.equal(found, noise(x, generator()))
+
+
 def test_adversarial_noise_needs_a_model_and_a_step():
     with pytest.raises(ValueError, match="noise=adversarial: is searched for on a model; give model="):
         satae.corruption("adversarial", level=0.1, steps=3)

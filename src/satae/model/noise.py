@@ -83,8 +83,8 @@ def adversarial(span: Span, model: Model, *, level: Level, steps: Count) -> Nois
 
     def corrupt(x: Tensor, generator: Generator) -> Tensor:
         rows = max(1, SEARCHED_NUMBERS // max(1, x.shape[1:].numel()))
-        starts = random_start(x, generator).split(rows)
-        with evaluation_mode(model):
+        with torch.inference_mode(False), evaluation_mode(model):
+            starts = random_start(x, generator).split(rows)
             return torch.cat([search(*part) for part in zip(x.split(rows), starts, strict=True)])
 
     @torch.no_grad()
