@@ -204,7 +204,8 @@ def survey(
     in_color = sum(page.has_color for page in contents)
     if in_color and not colour:
         notes.append(
-            f"{in_color:,} of {len(contents):,} images are saved in color and become grey; data.colour=true keeps it"
+            f"{in_color:,} of {len(contents):,} images are saved in color and become grey; data.colour=true keeps the"
+            " color"
         )
     if size:
         notes += describe_sizes([page.size for page in contents], size)
