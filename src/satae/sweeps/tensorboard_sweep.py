@@ -29,7 +29,7 @@ from satae.runs.locks import acquire_lock
 from satae.sweeps.aggregate import SeedGroup, SeedStatistics, group_runs, statistics_by_epoch, varying_keys
 from satae.sweeps.manifest import RunIndex, read_manifest_or_empty
 from satae.sweeps.results import RunResult, UnreadableRun, earliest_start, read_run, read_runs
-from satae.training.metric_titles import DEAD, FVU, SATURATED, SENSITIVITY, TOTAL, column_title
+from satae.training.metric_titles import DEAD, FVU, SATURATED, SENSITIVITY, TOTAL, column_title, possible_values
 
 SWEEP_SUFFIX, BAND_SUFFIX, SESSION_SUFFIX, END_SUFFIX = ".sweep", ".band", ".session", ".end"  # of event files
 BAND_METRICS: Final = (FVU, SATURATED, DEAD, TOTAL, "valid/reconstruction", "train/fvu")
@@ -250,7 +250,9 @@ def _band_summary(statistics: Mapping[str, SeedStatistics]) -> Summary:
     values = dict[str, float]()
     for name, found in statistics.items():
         values |= {name: found.mean, MEAN_TAG.format(name): found.mean}
-        values |= {LOWER_TAG.format(name): found.mean - found.margin, UPPER_TAG.format(name): found.mean + found.margin}
+        low, high = possible_values(name)
+        values[LOWER_TAG.format(name)] = max(low, found.mean - found.margin)
+        values[UPPER_TAG.format(name)] = min(high, found.mean + found.margin)
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 
