@@ -176,7 +176,7 @@ def test_export_needs_no_data(own_data, best):
     code, out, err = typed(f"run={own_data / 'run'}", "format=safetensors", f"best={best}")
     assert (code, err) == (0, "")
     assert ": the weights after 1 of 1 epochs, at step 3; largest" in out
-    assert "on 256 random inputs in the range of the data together and on one alone" in out
+    assert "on 256 random inputs at once, and on one of them alone" in out
 
 
 def test_generated_inputs_fill_the_range_of_the_data_or_that_of_the_statistics():

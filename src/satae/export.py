@@ -130,7 +130,7 @@ def run_command(words: Sequence[str]) -> str:
     unfinished = "" if status == FINISHED else f"; the run has not finished ({status})"
     return (
         f"{out}: the weights {done}at step {state.step:,}{unfinished}; largest difference from the model"
-        f" {max(differences):.2g}, on {len(x)} random inputs in the range of the data together and on one alone"
+        f" {max(differences):.2g}, on {len(x)} random inputs at once, and on one of them alone"
     )
 
 

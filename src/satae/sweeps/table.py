@@ -48,7 +48,7 @@ def print_sweep(
             console.print(COVERAGE_NOTE)
         deviation = (
             "±: standard deviation over the seeds (page: 95 % interval); "
-            if len({run.seed for run in runs}) > 1
+            if any(len(group.finished_runs) > 1 for group in groups)
             else ""
         )
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
