@@ -81,7 +81,7 @@ def test_the_program_measures_all_parts_of_a_run(measured_digits):
         "page         satae-report run",
     ]
     name, measured = outcome.out.splitlines()[:2]
-    assert name == "run: digits, mlp, sigmoid, alpha 0.1, gaussian noise"
+    assert name == "run: digits, mlp, sigmoid, alpha 0.1, gaussian noise 0.3"
     assert re.fullmatch(r"  weights [0-9a-f]{12} at step \d+; 100 test inputs, seed 0", measured)
     assert len(measured.replace("step ", "step 9,999,99").replace("100", "10,000")) <= 80
     assert [line for line in outcome.out.splitlines() if line in PARTS] == [*PARTS]

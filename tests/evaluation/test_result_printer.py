@@ -9,6 +9,7 @@ from program import read
 from rich.console import Console
 
 from satae.evaluation import result_printer
+from satae.evaluation.result import PartResult
 from satae.evaluation.result_printer import ResultPrinter, format_seed_cell, headline_tables, layout_table
 from satae.sweeps.aggregate import SeedStatistics
 
@@ -101,6 +102,21 @@ def test_runs_that_differ_only_in_their_seed_are_one_row(tmp_path):
         ["seeds", "slope"],
         [["2", "2.0 ± 1.4"]],
     )
+
+
+def test_a_long_headline_is_broken_between_two_numbers_and_indented(monkeypatch, capsys):
+    terminal = partial(result_printer.PipeSafeConsole, width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr(result_printer, "PipeSafeConsole", terminal)
+    headline = {"robust accuracy": 0.5, "verdict": "masked", "of its twin": 0.625}
+    ResultPrinter().print_headline("defence", PartResult([], headline))
+    ResultPrinter().print_line("\na table")
+    assert capsys.readouterr().out.splitlines() == [
+        "  defence       robust accuracy 0.5",
+        "                verdict masked",
+        "                of its twin 0.625",
+        "",
+        "a table",
+    ]
 
 
 def test_progress_outside_a_terminal_is_a_line_now_and_then(monkeypatch, capsys):

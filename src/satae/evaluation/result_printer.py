@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from satae.sweeps.text import format_deviation
 
 T = TypeVar("T")
 NAME_WIDTH: Final = 12  # letters, for the name of a part
+TIE: Final = "\N{NO-BREAK SPACE}"  # printed as a space
 DIGIT_CHOICES: Final = (DIGITS, DIGITS - 1)  # digits of a number; fewer if the columns then fit side by side
 COLUMN_GAP: Final = 1  # letters
 WIDEST_TEXT: Final = 24  # letters that a text column keeps, however narrow the terminal is
@@ -46,9 +48,14 @@ class ResultPrinter:
     def __init__(self) -> None:
         self._console = PipeSafeConsole(highlight=False, soft_wrap=True)
 
-    def print_line(self, line: str) -> None:
-        """Print a line; a terminal breaks it between words."""
-        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
+    def print_line(self, line: str, indent: int = 4) -> None:
+        """Print a line; on a terminal it is broken between words, and all lines but the first are indented."""
+        if self._console.is_terminal:
+            wrapper = textwrap.TextWrapper(
+                self._console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+            )
+            line = "\n".join(map(wrapper.fill, line.split("\n")))
+        self._console.print(line.replace(TIE, " "), markup=False, soft_wrap=True)
 
     def print_result(self, result: PartResult) -> None:
         """Print the tables and the notes of a part."""
@@ -60,8 +67,9 @@ class ResultPrinter:
 
     def print_headline(self, part: str, result: PartResult, remark: str = "") -> None:
         """Print the headline of a part in one line; without a headline, its notes."""
-        found = "  ".join(f"{brief(name)} {format_seed_cell(value)}" for name, value in result.headline.items())
-        self.print_line(f"  {part:{NAME_WIDTH}}  {found or brief('; '.join(result.notes))}{remark}")
+        pairs = (f"{brief(name)} {format_seed_cell(value)}" for name, value in result.headline.items())
+        found = "  ".join(pair.replace(" ", TIE) for pair in pairs)  # a line is not broken within a pair
+        self.print_line(f"  {part:{NAME_WIDTH}}  {found or brief('; '.join(result.notes))}{remark}", NAME_WIDTH + 4)
 
     def print_table(self, titles: Sequence[str], rows: Sequence[Sequence[SeedCell]]) -> None:
         """Print a table: aligned on a terminal, elsewhere separated by tabs for other programs."""

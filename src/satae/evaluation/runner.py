@@ -207,9 +207,10 @@ def _describe_run(run: TrainedRun, weights: str, on: str) -> list[str]:
     config, kind = run.config, "best weights" if run.best else "weights"
     status = read_record(run.directory)["status"]
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
-    noise = "no" if config.noise.name == "none" else config.noise.name
+    level = getattr(config.noise, "level", None)
+    noise = "no noise" if config.noise.name == "none" else f"{config.noise.name} noise"
     return [
         f"{show_path(run.directory)}: {config.data.name}, {config.arch.name}, {config.act.name}, alpha"
-        f" {config.alpha:g}, {noise} noise{more}",
+        f" {config.alpha:g}, {noise}{'' if level is None else f' {level:g}'}{more}",
         f"  {kind} {weights[:12]} at step {run.state.step:,}; {on}",
     ]
