@@ -548,7 +548,10 @@ def test_pictures_of_different_inputs_are_marked(tmp_path, page):
     assert "at the same validation inputs, with noise of the same random numbers." in page.seen()
     for level in (0.1, 0.2):
         made.whole(tmp_path / f"{level}", noise={"name": "gaussian", "level": level})
-    assert "Their inputs and noise are not the same: the runs differ in noise." in Page(write_report([tmp_path])).seen()
+    seen = Page(write_report([tmp_path])).seen()
+    assert "Their inputs and noise are not the same: the runs differ in noise." in seen
+    assert "The runs differ in noise, and the losses, fvu and saturation of each are of its own inputs" in seen
+    assert "The runs differ in" not in page.seen()
 
 
 def test_pictures_are_limited_to_a_few_configurations(tmp_path):

@@ -47,7 +47,7 @@ VERDICT_MARKS: Final[dict[str, dict[str, Any]]] = {
     MASKED: {"marker": "X", "marker_size": 9},
 }
 MAX_VALUES: Final = 12  # columns of a table
-REMARK_WIDTH: Final = 18  # letters of a line in a cell
+REMARK_WIDTH: Final = 28  # letters of a line in a cell: both parts of a verdict fit
 MAX_SENTENCES: Final = 3  # configurations in the summary, with alpha=0 and without
 MAX_COMPARISONS: Final = 8  # with a baseline, in the summary of a section
 MAX_IN_SENTENCE: Final = 3  # values of each
@@ -94,7 +94,7 @@ def section_table(section: ReportSection, axes: Sequence[str]) -> TextTable:
 
     head = [*(keys or ["configuration"]), "n", "inputs", *titles]
     table = TextTable.from_rows(f"{section.title}, evaluated", head, rows(), len(head) - max(1, len(keys)))
-    return table._replace(files="evaluation.csv", caption=section.label)
+    return table._replace(files="evaluation.csv", caption=section.label, words=part.remark_title)
 
 
 def _value_names(section: ReportSection) -> list[str]:
@@ -140,7 +140,7 @@ def section_summary(section: ReportSection) -> tuple[str, list[str]]:
     Other numbers are listed for some configurations.
     """
     title = f"{section.title}, {section.label}" if section.label else section.title
-    return title, [*_comparisons(section)] if section.part.compared else [_number_list(section)]
+    return title, [*(_comparisons if section.part.compared else _number_sentences)(section)]
 
 
 class BaselineComparison(NamedTuple):
@@ -260,30 +260,30 @@ def _comparisons(section: ReportSection) -> Iterator[str]:
 
 def _doubts(summaries: Sequence[PartSummary], names: Sequence[str]) -> str:
     """The verdicts that speak against numbers, as the end of a sentence; empty if all hold."""
-    doubts = []
+    doubts, of = list[str](), f" of {len(summaries)} runs" if len(summaries) > 1 else ""
     for name in names:
-        for verdict in (MASKED, INCONCLUSIVE):
-            if number := sum(each.verdicts.get(name) == verdict for each in summaries):
-                of = f" in {number} of {len(summaries)} runs" if len(summaries) > 1 else ""
-                doubts.append((verdict, f"{name} is {verdict}{of}"))
+        counts = Counter(each.verdicts.get(name) for each in summaries)
+        words = {verdict: f"{verdict} in {counts[verdict]}" if of else verdict for verdict in (MASKED, INCONCLUSIVE)}
+        found = [text for verdict, text in words.items() if counts[verdict]]
+        if found:
+            doubts.append(f"{name} is {' and '.join(found)}{of}")
     if not doubts:
         return ""
-    meaning = "may be an illusion" if any(verdict == MASKED for verdict, _ in doubts) else "is not confirmed"
-    return f"; but {join_words((doubt for _, doubt in doubts), 'and')}, so this {meaning}"
+    is_masked = any(each.verdicts.get(name) == MASKED for each in summaries for name in names)
+    return f"; but {', and '.join(doubts)}, so this {'may be an illusion' if is_masked else 'is not confirmed'}"
 
 
-def _number_list(section: ReportSection) -> str:
+def _number_sentences(section: ReportSection) -> Iterator[str]:
     """The numbers of some configurations, and of some with alpha=0, to compare them with."""
     without_penalty = [point for point in section.groups if point.values.get(ALPHA) == 0]
     others = [point for point in section.groups if point.values.get(ALPHA) != 0]
     chosen = {id(point) for points in (without_penalty, others) for point in spread_evenly(points, MAX_SENTENCES)}
     some = [point for point in section.groups if id(point) in chosen]
-    sentences = [
-        f"{format_configuration(point.values)}: " * bool(point.values) + ", ".join(_known_values(section, point))
-        for point in some
-    ]
-    more = f"; {left} more in its table" if (left := len(section.groups) - len(some)) else ""
-    return f"{'; '.join(sentences)}{more}."
+    for point in some:
+        name = f"{format_configuration(point.values)}: " if point.values else ""
+        yield f"{name}{', '.join(_known_values(section, point))}."
+    if left := len(section.groups) - len(some):
+        yield f"{left} more in its table."
 
 
 def _known_values(section: ReportSection, point: SeedGroup) -> Iterator[str]:

@@ -176,12 +176,12 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
     if any(n > 2 for n in counts):
         notes.append(
             "± is half of the 95 % interval of a mean over n seeds (Student's t). It is not the standard deviation,"
-            " which is in groups.csv and in the table that satae-train prints. The intervals are not corrected for"
-            " their number: about one in twenty misses."
+            " which is in groups.csv and in the table that satae-train prints. About one in twenty of these"
+            " intervals misses the true value."
         )
     if 2 in counts:
         notes.append("Two seeds have no interval: both values are in parentheses.")
-    if any(group.coverage(name) for group, name in known):
+    if any(group.statistics(name).n and group.coverage(name) for group, name in known):
         notes.append(f"{COVERAGE_NOTE.capitalize()}.")
     return " ".join(notes)
 
@@ -212,10 +212,22 @@ def evaluated_runs(collection: RunCollection, evaluated: ReportedEvaluations) ->
     return f"{which} {'was' if 1 in (some, every) else 'were'} evaluated by satae-eval."
 
 
-def warnings(collection: RunCollection, groups: Sequence[SeedGroup]) -> Iterator[str]:
-    """What a reader must know before relying on the rest."""
+def warnings(collection: RunCollection, groups: Sequence[SeedGroup], axes: Sequence[str]) -> Iterator[str]:
+    """What a reader must know before relying on the rest.
+
+    Args:
+        collection: the runs.
+        groups: their configurations.
+        axes: options in which the runs differ.
+    """
     if collection.left_out:
         yield f"{collection.left_out[:1].upper()}{collection.left_out[1:]}."
+    if differ := [group for group in ("data", "noise") if any(key.partition(".")[0] == group for key in axes)]:
+        remedy = "" if "data" in differ else "; satae-eval evaluation=denoising measures all with the same noise"
+        own = (
+            f"The runs differ in {join_words(differ, 'and')}, and the losses, fvu and saturation of each are of its own"
+        )
+        yield f"{own} inputs, so they do not show which model is better{remedy}."
     counts = [group.statistics(FVU).n for group in groups]
     if missing := sum(not group.finished_runs for group in groups):
         has = count_words(missing, "configuration has", "configurations have")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.evaluation.result import read_result
-from satae.messages import clean_text, count_words, format_compact, join_words
+from satae.messages import clean_text, count_words, format_compact
 from satae.page.sources import STILL_RUNNING, RunCollection
 from satae.runs.layout import EVALUATION_FOLDER, RUNNING, find_log
 from satae.sweeps.aggregate import SeedGroup
@@ -126,11 +126,7 @@ def side_by_side_table(collection: RunCollection, axes: Sequence[str]) -> TextTa
 
     head = ["", *names, *(["difference"] if len(runs) == 2 else [])]
     cells = [[*row, ""][: len(head)] for row in rows()]
-    table = TextTable.from_rows("Side by side", head, cells, len(head) - 1)
-    differ = [group for group in ("data", "noise") if any(key.partition(".")[0] == group for key in axes)]
-    if not differ:
-        return table
-    return table._replace(caption=f"the inputs are not the same: the runs differ in {join_words(differ, 'and')}")
+    return TextTable.from_rows("Side by side", head, cells, len(head) - 1)
 
 
 def _difference(first: float, second: float) -> str:

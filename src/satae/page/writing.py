@@ -144,7 +144,7 @@ def _files(collection: RunCollection) -> Iterator[tuple[str, Iterable[bytes]]]:
         evaluation_summary=[section_display.section_summary(one) for one in evaluated.sections if one.groups],
         assumptions=[*findings.assumptions(collection.runs)],
         interval_note=findings.interval_note(all_groups),
-        warnings=[*findings.warnings(collection, groups), *section_display.warnings(evaluated), *not_drawn],
+        warnings=[*findings.warnings(collection, groups, axes), *section_display.warnings(evaluated), *not_drawn],
         side_by_side=tables.side_by_side_table(collection, axes) if are_few else None,
         drawings=[drawn[chart.name] for chart in charts if chart.name in drawn],
         evaluated_runs=findings.evaluated_runs(collection, evaluated),

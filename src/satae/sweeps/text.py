@@ -165,6 +165,7 @@ class TextTable(NamedTuple):
     left_out: int  # rows that the page does not show
     files: str = "runs.csv and groups.csv"  # hold all rows
     caption: str = ""
+    words: str = ""  # title of a column of words among the numbers
 
     @classmethod
     def from_rows(cls, title: str, head: Sequence[str], rows: Iterable[list[str]], numbers: int = 0) -> TextTable:

@@ -57,7 +57,7 @@ Temperature = Annotated[float, Field(gt=1, le=MAX_VALUE, allow_inf_nan=False)]
 
 MARKS_CAPTION: Final = (
     "Marks are verdicts: a dot, holds; a hollow diamond, inconclusive; a cross, masked: gradients are hidden, and the"
-    " accuracy may be an illusion. Of several seeds, the worst."
+    " accuracy may be an illusion. Of several seeds, the worst verdict is marked."
 )
 
 
@@ -162,14 +162,15 @@ class Defence(EvaluationPart):
 
     @classmethod
     def remark(cls, summaries: Sequence[PartSummary]) -> str:
-        """Both axes of the verdict, and the checks that were not passed: ``2, 3 failed``, ``8 open in 1 of 3``."""
+        """Both parts of the verdict, and the checks that were not passed: ``checks 2, 3 failed``, ``check 8 open``."""
         axes = Counter(summary.axes for summary in summaries if summary.axes)
         found = Counter((check, outcome) for summary in summaries for check, outcome in summary.open_checks.items())
         alike: dict[tuple[str, int], list[str]] = {}
         for (check, outcome), times in sorted(found.items()):
             alike.setdefault((outcome, times), []).append(str(check))
-        said = {shorten_value(one): times for one, times in axes.items()}
-        said |= {f"{', '.join(checks)} {shorten_value(outcome)}": times for (outcome, times), checks in alike.items()}
+        said = {shorten_value(one): times for one, times in sorted(axes.items())}
+        for (outcome, times), checks in alike.items():
+            said[f"check{'s' * (len(checks) > 1)} {', '.join(checks)} {shorten_value(outcome)}"] = times
         return "\n".join(
             one + (f" in {times} of {len(summaries)}" if times < len(summaries) else "") for one, times in said.items()
         )

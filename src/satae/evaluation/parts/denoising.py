@@ -167,8 +167,8 @@ class Denoising(EvaluationPart):
                 continue
             caption = (
                 "Reconstructions of noisy inputs are compared with the clean inputs;"
-                f" {'less' if measure == 'fvu' else 'more'} is better. Dotted: the noisy input itself, without a"
-                f" reconstruction.{f' {left} more configurations are left out.' if left else ''}"
+                f" {'less' if measure == 'fvu' else 'more'} is better. The noisy input is compared as it is,"
+                f" without a reconstruction.{f' {left} more configurations are left out.' if left else ''}"
                 f"{comparison.bars_caption()}"
             )
             panels = [_noise_panel(kind, measure, found) for kind in kinds[:MAX_CHART_PANELS]]
@@ -187,7 +187,7 @@ def _noise_panel(kind: str, measure: str, found: Sequence[tuple[str, Sequence[Pa
     if _are_alike(noisy):
         curves.append(Curve([x for x, _ in noisy[0]], [y.mean for _, y in noisy[0]], "noisy input", dash=":"))
     seen = {each.noise_seen[kind] for _, some in found for each in some if kind in each.noise_seen}
-    known = "seen in training" if seen == {SEEN} else "not seen" if seen == {UNSEEN} else "seen by some"
+    known = "in training" if seen == {SEEN} else "not in training" if seen == {UNSEEN} else "in training of some"
     return Panel(curves, _level_title(kind), MEASURE_TITLES[measure], f"{_kind_title(kind)}: {known}")
 
 
