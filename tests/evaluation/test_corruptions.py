@@ -158,5 +158,5 @@ def test_inputs_that_are_no_images_have_one_note(tmp_path):
     run = trained(tmp_path, tiny=PLANE)
     out = typed(run, *LITTLE).out
     assert [line for line in out.splitlines() if "corruptions" in line] == [
-        "note: no corruptions: the inputs are no images"
+        "note: no corruptions: the inputs are not images"
     ]

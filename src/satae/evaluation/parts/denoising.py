@@ -122,7 +122,7 @@ class Denoising(EvaluationPart):
             notes.append(CORRUPTION_NOTE)
             scalars |= {f"corruptions/{row['corruption']}/fvu": row.number("fvu") for row in means}
         elif self.corruptions:
-            notes.append("no corruptions: the inputs are no images")
+            notes.append("no corruptions: the inputs are not images")
         return PartResult(
             tables=tables,
             headline=headline,
