@@ -1,6 +1,7 @@
 """What users read about launchers."""
 
 import json
+import re
 from importlib.util import find_spec
 
 import pytest
@@ -75,7 +76,10 @@ def test_a_sweep_says_how_many_runs_it_skips_resumes_and_starts(tmp_path):
 
 def test_the_end_of_each_run_of_a_sweep_is_counted_without_a_time_before_one_has_finished(tmp_path):
     lines = [line for line in here(tmp_path, *TINY, "-m", "seed=0,1").out.splitlines() if line.startswith("run ")]
-    assert lines == ["run 1 of 2 finished, about 1 s left", "run 2 of 2 finished"]
+    assert [re.sub(r"\d+ s", "1 s", line) for line in lines] == [
+        "run 1 of 2 finished, about 1 s left",
+        "run 2 of 2 finished",
+    ]
 
 
 @pytest.mark.parametrize(
