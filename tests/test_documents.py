@@ -13,7 +13,7 @@ from program import ROOT
 from satae import datasets, evaluate, report
 from satae.cli.compose import compose_runs
 from satae.cli.run_options import read_run_options
-from satae.data.published import PUBLISHED_SETS, is_complete
+from satae.data.published import PUBLISHED_SETS, find_archive
 from satae.experiment.before_training import check_config
 
 SOURCE = ROOT / "src" / "satae"
@@ -59,7 +59,7 @@ def one_run_for_each_value(words):
 def is_there(source):
     """Whether the data that a configuration names are on this machine."""
     if published := PUBLISHED_SETS.get(source.name):
-        return is_complete(published, source.dir)
+        return all(find_archive(published, archive, source.dir) for archive in published.archives)
     return getattr(source, "path", None) is None
 
 

@@ -104,8 +104,8 @@ def test_colour_and_size(tmp_path, monkeypatch, large):
 def test_images_that_are_enlarged_are_counted(tmp_path):
     table().save_to_disk(tmp_path / "set")
     assert hf(path=str(tmp_path / "set"), size=6).notes == (
-        f"of {COUNT} images that become 6x6 (data.size), {COUNT} are enlarged, the smallest from 5x6; {COUNT} are no"
-        " squares: their middle is read, 83% of all pixels",
+        f"of {COUNT} images that become 6x6 (data.size), {COUNT} are enlarged, the smallest from 5x6; {COUNT} are not"
+        " square: their middle is read, 83% of all pixels",
     )
 
 
