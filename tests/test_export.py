@@ -177,6 +177,8 @@ def test_export_needs_no_data(own_data, best):
     assert (code, err) == (0, "")
     assert ": the weights after 1 of 1 epochs, at step 3; largest" in out
     assert "on 256 random inputs at once, and on one of them alone" in out
+    told = "satae-export: data.path=y.npy: satae-export reads no data; leave it out\n"
+    assert typed(f"run={own_data / 'run'}", "format=onnx", "data.path=y.npy") == (2, "", told)
 
 
 def test_generated_inputs_fill_the_range_of_the_data_or_that_of_the_statistics():

@@ -55,6 +55,27 @@ def test_a_run_resumes_with_the_same_data_elsewhere_and_records_both_places(plac
     assert here(place, "resume=run", "epochs=4").code == 0  # it knows the new place
 
 
+def test_test_data_and_labels_elsewhere_must_be_the_same_unless_there_were_none(place):
+    write(place / "test.npy", seed=2)
+    write(place / "other_test.npy", seed=3)
+    for name, classes in (("y", 2), ("z", 3)):
+        numpy.save(place / f"{name}.npy", numpy.arange(60) % classes)
+    words = (*WORDS, "data.test_path=test.npy")
+    assert here(place, *words, "data.labels=y.npy", "hydra.run.dir=run").code == 0
+    assert here(place, *words, "hydra.run.dir=without").code == 0
+    (place / "copy.npy").write_bytes((place / "y.npy").read_bytes())
+    for run, word, what in (
+        ("run", "data.test_path=other_test.npy", "the test examples have changed"),
+        ("run", "data.labels=z.npy", "the training labels have changed"),
+        ("run", "data.labels=copy.npy", ""),
+        ("without", "data.labels=y.npy", ""),
+    ):
+        evaluated_run = evaluated.typed(place, f"run={run}", "evaluation=denoising", *evaluated.QUICK[:4], word)
+        resumed = here(place, f"resume={run}", "epochs=3", word)
+        for outcome in (evaluated_run, resumed):
+            assert (outcome.code, what in outcome.err) == (2 if what else 0, True), outcome
+
+
 def test_a_run_without_a_checkpoint_compares_the_data_with_its_record(place):
     assert here(place, *WORDS, "hydra.run.dir=run").code == 0
     shutil.rmtree(place / "run" / "checkpoints")

@@ -69,6 +69,8 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         key, equals, value = word.partition("=")
         if not equals and key not in OPTIONS and (os.sep in word or os.path.isdir(word)):
             raise ConfigError(f"{word}: did you mean run={word}?")
+        if key.startswith("data."):
+            raise ConfigError(f"{word}: {PROGRAM} reads no data; leave it out")
         if not equals or key not in OPTIONS:
             raise ConfigError(
                 f"{word}: no such option{did_you_mean(key, OPTIONS)}; there are {', '.join(OPTIONS)} (see --help)"

@@ -59,9 +59,11 @@ def test_faint_noise_gives_a_warning(configuration, tmp_path):
 def test_what_is_larger_than_the_data_or_the_machine_gives_one_warning(configuration, monkeypatch, words, start):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
     usual = [word for word in SMALL if word.partition("=")[0] != words[0].partition("=")[0]]
-    told = startup_warnings(Experiment.from_config(configuration(*usual, *words)))
+    experiment = Experiment.from_config(configuration(*usual, *words))
+    told = startup_warnings(experiment)
     assert len(told) == (start is not None)
     assert not told or told[0].startswith(start)
+    assert experiment.describe().get("assumptions", []) == [line for line in told if line.startswith("noise.level")]
 
 
 def test_the_summary_names_the_level_of_the_noise_and_the_range_of_the_data(configuration):

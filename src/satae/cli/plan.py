@@ -236,6 +236,7 @@ def _has_work(job: Job, said: set[str]) -> bool:
     """
     from satae.experiment import build
     from satae.experiment.before_training import check_new, check_resume
+    from satae.experiment.experiment import check_evaluated
     from satae.runs.record import read_first_epochs, read_record
 
     if not job.resume:
@@ -247,12 +248,19 @@ def _has_work(job: Job, said: set[str]) -> bool:
         return True
     record = read_record(job.directory)
     finished = record["status"] == FINISHED
-    _check_moved_data(job, record)
+    moved = _moved_data(job)
+    if moved:
+        _check_moved_data(job, record, moved)
 
     def warn(line: str) -> None:
         print(f"warning: {one_line(line)}", file=sys.stderr)  # noqa: T201
 
     epochs_done = check_resume(job.config, job.directory, finished, warn)
+    if moved and epochs_done is not None:
+        try:
+            check_evaluated(record, build.dataset(job.config))
+        except ValueError as error:
+            raise ConfigError(f"{moved}: {error}; start over with rerun={show_path(job.directory)} {moved}") from None
     if epochs_done is not None:
         read_first_epochs(job.directory, epochs_done)  # refuses a run without them
     elif not job.in_sweep:
@@ -261,16 +269,21 @@ def _has_work(job: Job, said: set[str]) -> bool:
     return job.in_sweep or epochs_done is not None
 
 
-def _check_moved_data(job: Job, record: Mapping[str, Any]) -> None:
-    """Refuse a changed data path if the data differ; only for a run without a checkpoint."""
-    from satae.experiment import build
+def _moved_data(job: Job) -> str:
+    """The options that name the data of a run in another place than before."""
     from satae.sweeps.results import flat_choices
-    from satae.training.checkpoint import latest_checkpoint
 
     before = flat_choices(read_config(job.directory / CONFIG_FILE))
     moved = {key: path for key, path in flat_choices(job.config).items() if path != before.get(key, path)}
-    typed = " ".join(f"{key}={path}" for key, path in moved.items() if names_data_file(key))
-    if not typed or latest_checkpoint(job.directory) is not None:
+    return " ".join(f"{key}={path}" for key, path in moved.items() if names_data_file(key))
+
+
+def _check_moved_data(job: Job, record: Mapping[str, Any], typed: str) -> None:
+    """Refuse the options ``typed``, if the data differ; only for a run without a checkpoint."""
+    from satae.experiment import build
+    from satae.training.checkpoint import latest_checkpoint
+
+    if latest_checkpoint(job.directory) is not None:
         return
     data = record.get("data")
     try:

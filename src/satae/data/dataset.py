@@ -248,17 +248,29 @@ class Dataset:
         If the examples stay in a file, it covers the size of the file and some of the examples, evenly spread, since
         memory does not hold all. It does not depend on the test split.
         """
-        digest = hashlib.sha256(b"" if self.columns is None else b"a range for each column")
-        for x in (self.train.x, self.valid.x):
+        columns = b"" if self.columns is None else b"a range for each column"
+        return f"{FINGERPRINT_PREFIX}{self._digest(columns, self.train.x, self.valid.x)}"
+
+    @functools.cached_property
+    def evaluated_fingerprints(self) -> dict[str, str]:
+        """SHA-256 of what only evaluations read: the test examples, and the labels of each split that has some."""
+        names = ("training", "validation", "test")
+        labels = {f"{name} labels": split.y for name, split in zip(names, self.splits, strict=True)}
+        parts: dict[str, Stored | None] = {"test examples": self.test.x, **labels}
+        return {name: self._digest(b"", x) for name, x in parts.items() if x is not None}
+
+    def _digest(self, start: bytes, *parts: Stored) -> str:
+        digest = hashlib.sha256(start)
+        for x in parts:
             digest.update(f"{len(x)} {tuple(x.shape)}".encode())
             if isinstance(x, OnDisk):
                 digest.update(str(x.file.stat().st_size).encode())
                 x = x[torch.arange(0, len(x), max(1, len(x) // self.max_examples(FINGERPRINT_EXAMPLES)))]
-            for part in x.split(chunk(self.shape)):
+            for part in x.split(chunk(tuple(x.shape[1:]))):
                 numbers = part.load() if isinstance(part, OnDisk) else part
                 digest.update(str(numbers.dtype).encode())
                 digest.update(numbers.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return f"{FINGERPRINT_PREFIX}{digest.hexdigest()}"
+        return digest.hexdigest()
 
 
 def chunk(shape: tuple[int, ...]) -> int:

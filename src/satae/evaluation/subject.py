@@ -17,7 +17,7 @@ from satae.config.registry import Choice
 from satae.config.schema import Evaluation
 from satae.data.dataset import Dataset, Statistics, chunk
 from satae.experiment import build
-from satae.experiment.experiment import check_data, check_shape
+from satae.experiment.experiment import check_data, check_evaluated, check_shape
 from satae.messages import first_line, join_words, reason
 from satae.model.autoencoder import DenoisingAutoencoder, use_library
 from satae.model.complement import Complement
@@ -25,6 +25,7 @@ from satae.model.products import library_for_processor
 from satae.robustness.norm_ball import NormBall
 from satae.runs.layout import CONFIG_FILE
 from satae.runs.loading import read_state, restore_model
+from satae.runs.record import read_record
 from satae.training import torch_settings
 from satae.training.checkpoint import State
 from satae.training.metrics import MAX_BATCH
@@ -132,8 +133,10 @@ class Subject(NamedTuple):
             model = prepare_to_measure(restore_model(run.state, where), device)
             data = build.dataset(config).as_seen_by(run.state.facts)
             (check_shape if run.best else check_data)(run.state.facts, data)
-            if run.best and config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:
-                check_data(read_state(run.directory).facts, data)  # the best weights do not say what the data were
+            if config.data != saved_config.read_config(run.directory / CONFIG_FILE).data:
+                if run.best:
+                    check_data(read_state(run.directory).facts, data)  # the best weights do not say what the data were
+                check_evaluated(read_record(run.directory), data)
             statistics = data.statistics.to(device)
         except OSError as error:
             raise ConfigError(f"{error.filename or where}: cannot be read ({reason(error)})") from None

@@ -9,7 +9,6 @@ from typing import Final
 import torch
 
 from satae.config import Config, ConfigError, saved_config
-from satae.config.registry import NOISES
 from satae.config.schema import all_path_options, check_changes
 from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
@@ -20,7 +19,6 @@ from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
 from satae.training.machine import available_cores
 
-FAINT_NOISE: Final = 0.01  # level, as a share of the data's range, below which noise hardly shows
 NEARLY_ALL: Final = 0.95  # a layer with a larger share of saturated units hardly learns
 
 
@@ -156,19 +154,8 @@ def startup_warnings(experiment: Experiment, state: State | None = None) -> list
         lines.append(unread)
     if torch_settings.is_slow(config.precision, experiment.device):
         lines.append(f"precision={config.precision}: this processor has no bfloat16 products; fp32 is quicker here")
-    low, high = experiment.data.span
-    in_data_units = NOISES[config.noise.name].tags.get("in_data_units", False)
-    if in_data_units and 0 < config.noise.level < FAINT_NOISE * (high - low):
-        unit = "in units of the range of each column" if experiment.data.columns else "in the data's own units"
-        lines.append(
-            f"noise.level={config.noise.level:g} is hardly any noise for data from {low:g} to {high:g}: it is {unit};"
-            " choose a higher one, or save brightness as uint8"
-        )
-    if in_data_units and config.noise.level > high - low:
-        lines.append(
-            f"noise.level={config.noise.level:g} is wider than the whole range of the data, {low:g} to {high:g}: most"
-            " noisy elements are cut to an end of the range; choose a lower one"
-        )
+    if doubt := build.noise_doubt(config, experiment.data):
+        lines.append(doubt)
     if config.batch_size > (inputs := len(experiment.data.train.x)):
         lines.append(
             f"batch_size={config.batch_size} is more than the {inputs:,} training inputs: an epoch is a single update"

@@ -6,13 +6,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Generator, nn
 
 from satae.config import Config, ConfigError
-from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES
+from satae.config.registry import ACTIVATIONS, ARCHITECTURES, DATA_SOURCES, NOISES
 from satae.data.dataset import Dataset, refuse_constant
 from satae.messages import brief
 from satae.model import products
@@ -21,6 +21,8 @@ from satae.model.architectures import option_that_reads_all, unread_fraction
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.complement import Complement
 from satae.model.objective import Objective
+
+FAINT_NOISE: Final = 0.01  # level, as a share of the data's range, below which noise hardly shows
 
 
 @functools.lru_cache(maxsize=1)
@@ -84,6 +86,25 @@ def unread_pixels(config: Config, shape: tuple[int, ...]) -> str:
         " convolutions, and reach neither the code nor the reconstruction; choose"
         f" arch.{option_that_reads_all(*options)}"
     )
+
+
+def noise_doubt(config: Config, data: Dataset) -> str:
+    """Say that the noise hardly shows in the data, or that most of it is cut off; "" if neither is so."""
+    (low, high), level = data.span, getattr(config.noise, "level", 0)
+    if not NOISES[config.noise.name].tags.get("in_data_units", False):
+        return ""
+    if 0 < level < FAINT_NOISE * (high - low):
+        unit = "in units of the range of each column" if data.columns else "in the data's own units"
+        return (
+            f"noise.level={level:g} is hardly any noise for data from {low:g} to {high:g}: it is {unit};"
+            " choose a higher one, or save brightness as uint8"
+        )
+    if level > high - low:
+        return (
+            f"noise.level={level:g} is wider than the whole range of the data, {low:g} to {high:g}: most noisy elements"
+            " are cut to an end of the range; choose a lower one"
+        )
+    return ""
 
 
 def objective(config: Config) -> Objective:

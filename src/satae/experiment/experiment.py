@@ -313,9 +313,11 @@ class Experiment:
             "span": list(self.data.span),
             "labels": labels,
             "fingerprint": self.fingerprint,
+            "evaluated": self.data.evaluated_fingerprints,
         }
         data |= {"columns": self.data.columns.to_dict()} if self.data.columns else {}
-        assumptions = [*self.data.notes, *filter(None, [build.unread_pixels(self.config, self.data.shape)])]
+        doubts = build.unread_pixels(self.config, self.data.shape), build.noise_doubt(self.config, self.data)
+        assumptions = [*self.data.notes, *filter(None, doubts)]
         return {
             "device": str(self.device),
             "products": self.library,
@@ -363,6 +365,22 @@ def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = N
         raise ValueError("an earlier version wrote it, which looked at only a few of the data")
     if facts["data"] != (fingerprint or data.fingerprint):
         raise ValueError("the numbers in the data have changed")
+
+
+def check_evaluated(record: Mapping[str, Any], data: Dataset) -> None:
+    """Refuse other test examples or labels than those that the record of a run names, for data that have moved.
+
+    Labels that one of both lacks are not compared, and records of earlier versions name none.
+
+    Raises:
+        ValueError: they differ.
+    """
+    facts = record.get("data")
+    known = facts.get("evaluated") if isinstance(facts, dict) else None
+    if isinstance(known, dict):
+        for name, fingerprint in data.evaluated_fingerprints.items():
+            if known.get(name, fingerprint) != fingerprint:
+                raise ValueError(f"the {name} have changed")
 
 
 def check_shape(facts: dict[str, Any], data: Dataset) -> None:

@@ -65,7 +65,7 @@ def _moved_from(
     for run in candidates:
         moved = {name: run.choices.get(name) for name in names if run.choices.get(name) != choices[name]}
         paths = {name: path for name, path in moved.items() if isinstance(path, str) and path}
-        if paths == moved and (known := recorded_fingerprint(run)) is not None and known == _fingerprint(config):
+        if paths == moved and (known := recorded_fingerprint(run)) is not None and _are_same(config, run, known):
             return paths
     return {}
 
@@ -85,11 +85,14 @@ def recorded_fingerprint(run: RunResult) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _fingerprint(config: Config) -> str | None:
-    """The fingerprint of the data that a configuration names; None if they cannot be read, which is reported later."""
+def _are_same(config: Config, run: RunResult, fingerprint: str) -> bool:
+    """Whether a configuration names the data of a run; not if they cannot be read, which is reported later."""
     from satae.experiment import build
+    from satae.experiment.experiment import check_evaluated
 
     try:
-        return build.dataset(config).fingerprint
+        data = build.dataset(config)
+        check_evaluated(run.record, data)
+        return data.fingerprint == fingerprint
     except (OSError, ValueError):
-        return None
+        return False
