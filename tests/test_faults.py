@@ -224,6 +224,7 @@ def test_a_run_that_cannot_open_its_record_says_so_in_one_line_and_does_not_give
         monkeypatch.undo()
         line = f"satae-train: {place / FAULTS[fault]}: cannot write there ({os.strerror(number)}); {what}\n"
         assert (outcome.code, outcome.err) == (2, line)
+        assert (place / "config.yaml").exists() == (folder == "old")
     assert here(tmp_path / "new", *WORDS).code == 0
     assert here(tmp_path / "old", "resume=run", "epochs=5").code == 0
 

@@ -122,7 +122,11 @@ class RunRecord:
             if (directory / RECORD_FILE).exists() or (directory / METRICS_LOG_FILE).is_file():
                 raise ConfigError(f"{directory}: holds a run already; name another folder, or delete that one")
             _write_config(directory, config)
-            _write_json(directory / RECORD_FILE, content)
+            try:
+                _write_json(directory / RECORD_FILE, content)
+            except OSError:  # without a record the configuration would be taken for a file of somebody else
+                (directory / CONFIG_FILE).unlink(missing_ok=True)
+                raise
             atomic_write.sync_folder(directory, above=2)  # outputs/<date>/<time>
         return cls(directory, content, lock)
 
