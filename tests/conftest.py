@@ -28,6 +28,9 @@ settings.load_profile("satae")
 def pytest_configure(config: pytest.Config) -> None:
     # torch 2.13 itself causes this warning at the first forward-mode derivative
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+    # hypothesis looks for what refers to its random numbers, and does not see what a program has put aside by gc.freeze
+    warning = "ignore:It looks like `register_random`:hypothesis.errors.HypothesisWarning"
+    config.addinivalue_line("filterwarnings", warning)
 
 
 @pytest.fixture(autouse=True)
