@@ -231,6 +231,29 @@ def test_a_fill_value_is_named_with_its_place(tmp_path, monkeypatch, value, rows
     assert "leave such examples out" in note
 
 
+@pytest.mark.parametrize("value", [-1, -9, -99])
+def test_a_short_code_is_named_among_positive_numbers(tmp_path, value):
+    x = numpy.abs(PLAIN).astype("float32")
+    x[[5, 8], 2] = value
+    [note] = array(path=saved(tmp_path, x)).notes
+    assert f"example 5, column 2 holds {value}, as 1 more example does: a fill value? Others are from 0." in note
+
+
+@pytest.mark.parametrize("levels", [(-1, 1), (-1, 0, 1), (-9, -1)])
+def test_levels_are_no_codes(tmp_path, levels):
+    x = RANDOM.choice(numpy.float32(levels), size=(COUNT, 4))
+    assert not array(path=saved(tmp_path, x)).notes
+
+
+def test_columns_of_bytes_keep_one_range_and_this_is_said(tmp_path):
+    x = RANDOM.integers(0, 256, size=(COUNT, 3)).astype("uint8")
+    assert not array(path=saved(tmp_path, x)).notes
+    x[:, 1] %= 4
+    data = array(path=saved(tmp_path, x))
+    assert (data.span, data.columns) == ((0.0, 1.0), None)
+    assert "vectors of bytes are read as pixels, with one range, 0 to 255, for all columns" in data.notes[0]
+
+
 def test_two_fill_values_in_one_column_and_others_in_many(tmp_path):
     x = RANDOM.normal(size=(COUNT, 6))
     x[3, 0], x[4, 0] = 1e17, -9999

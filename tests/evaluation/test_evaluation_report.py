@@ -284,6 +284,7 @@ def test_the_middle_radius_of_most_runs_is_shown(tmp_path):
         ("defence", {"defence": {"norm": "linf", "samples": 500, "steps": 9}}, "defence.steps=9, not 40"),
         ("code", {"split": "valid"}, "split=valid, not test"),
         ("code", {"code": {"near": 0.1}}, "code.near=0.1, not given"),
+        ("code", {"satae": "0" * 12}, "another version of satae"),
     ],
 )
 def test_runs_measured_with_other_settings_are_in_no_mean(tmp_path, part, changed, told):

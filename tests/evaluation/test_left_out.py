@@ -50,7 +50,9 @@ def test_a_split_with_labels_leaves_nothing_out(run):
 
 def test_too_few_inputs_for_any_masking_check_are_said_before_the_attacks(run):
     lines = typed(run, "run=.", *QUICK, "evaluation=defence", "split=valid").out.splitlines()
-    told = "left out: defence verdict: 10 inputs are too few: a masking check needs 73 to pass"
+    told = (
+        "left out: defence verdict that gradients are visible: 10 inputs are too few: a masking check needs 73 to pass"
+    )
     place = next(place for place, line in enumerate(lines) if line.startswith(told))
     assert place < lines.index("defence")  # the title, which is printed before the first attack
 

@@ -49,6 +49,8 @@ def test_faint_noise_gives_a_warning(configuration, tmp_path):
         (["noise.level=30"], "noise.level=30 is wider than the whole range of the data, 0 to 1"),
         (["noise=uniform", "noise.level=1.01"], "noise.level=1.01 is wider than"),
         (["noise.level=1"], None),
+        (["noise.level=0"], "noise.level=0 is no noise at all: noise=gaussian changes nothing, as noise=none does"),
+        (["noise=masking", "noise.level=0"], "noise.level=0 is no noise at all"),
         (["noise=masking", "noise.level=1"], None),
         (["batch_size=61"], "batch_size=61 is more than the 60 training inputs"),
         (["batch_size=60"], None),

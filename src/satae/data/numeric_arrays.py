@@ -24,7 +24,9 @@ DIFFERENT_RANGES: Final = 10  # ranges of columns that differ by a larger factor
 DARK: Final = 32  # images of 8 bits without a number as large use less than five bits
 FAR: Final = 1000  # times the range of the others: the distance of a suspicious number
 MAX_NAMED: Final = 3  # columns in a message
+LEVELS_WITHOUT_CODE: Final = 3  # distinct numbers: a column of fewer is one of levels
 FILL_VALUES: Final = (32767, 32768, 65535, 2**31 - 1, 2**31, 999.9, 999.25, 9999.9, 99999.9)
+SHORT_CODES: Final = (-1.0, -9.0, -99.0)  # for a missing number, where all others are positive, or far from them
 LARGE_FILL_VALUE: Final = 1e15  # as 1e20, 9.97e36 (netCDF) and the largest numbers of a type
 REMEDIES: Final = {
     "i": "x.astype('float64') for numbers such as counts or times",
@@ -277,7 +279,7 @@ def column_ranges(where: str, x: Stored, center: np.ndarray | None = None) -> Co
 
 
 def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) -> list[str]:
-    """Lines that name numbers which may stand for missing ones, such as -9999 and 1e20, because they lie far outside.
+    """Lines that name numbers which may stand for missing ones, such as -9999, 1e20, and -1 among positive ones.
 
     Args:
         where: the origin of the examples, for messages.
@@ -301,10 +303,14 @@ def find_fill_values(where: str, x: Stored, center: np.ndarray | None = None) ->
         is_empty = low > high  # a column with two values: the other end is the usual one
         lowest, highest = torch.where(is_empty, other.value, low), torch.where(is_empty, other.value, high)
         gap = torch.maximum(lowest - end.value, end.value - highest)
-        spread = highest - lowest
-        for column in torch.nonzero(gap > spread)[:, 0].tolist():
-            value = (end.value[column] + shift.expand_as(end.value)[column]).item()
-            if not is_fill_value(value) and not (0 < spread[column] < gap[column] / FAR):
+        spread, values, is_far = highest - lowest, end.value + shift, gap > highest - lowest
+        is_code = torch.isin(values.float(), torch.tensor(SHORT_CODES)) & (is_far | (lowest + shift >= 0))
+        for column in torch.nonzero(is_far | is_code)[:, 0].tolist():
+            value = values[column].item()
+            if is_code[column]:  # a column of -1 and 1, or of -1, 0 and 1, has no codes
+                if sample[inside[:, column], column].unique().numel() < LEVELS_WITHOUT_CODE:
+                    continue
+            elif not is_fill_value(value) and not (0 < spread[column] < gap[column] / FAR):
                 continue
             place = _element(int(end.element[column]), x.shape[1:])
             usual_low, usual_high = (
@@ -339,6 +345,25 @@ def find_dark_bytes(where: str, x: Stored) -> list[str]:
     return [
         f"{where}: holds no number above {highest}, and is read as brightness from 0 to 255, the unit of noise.level,"
         f" epsilon and errors; multiply all by {255 // highest} to use the whole range"
+    ]
+
+
+def find_columns_of_bytes(where: str, x: Stored) -> list[str]:
+    """A line on vectors of bytes whose columns have different ranges, which keep one range as pixels do.
+
+    Args:
+        where: the origin of the examples, for messages.
+        x: the examples to train on.
+    """
+    if len(x.shape) != 2 or x.itemsize > 1:
+        return []
+    sample = x[torch.arange(0, len(x), -(-len(x) // SAMPLE_EXAMPLES))].float()
+    width = sample.amax(dim=0) - sample.amin(dim=0)
+    if not (width > 0).any() or width.max() <= DIFFERENT_RANGES * width[width > 0].min():
+        return []
+    return [
+        f"{where}: vectors of bytes are read as pixels, with one range, 0 to 255, for all columns; for columns with"
+        " different units, save x.astype('float32'): then each column has its own range"
     ]
 
 

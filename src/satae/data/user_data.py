@@ -10,7 +10,14 @@ from torch import Tensor
 
 from satae.data.dataset import Dataset, Split, Stored, can_split_groups, refuse_constant, shuffled_splits
 from satae.data.labels import number_labels
-from satae.data.numeric_arrays import DIFFERENT_RANGES, column_ranges, find_dark_bytes, find_fill_values, value_range
+from satae.data.numeric_arrays import (
+    DIFFERENT_RANGES,
+    column_ranges,
+    find_columns_of_bytes,
+    find_dark_bytes,
+    find_fill_values,
+    value_range,
+)
 
 WIDEST: Final = 1e18  # range of data: of a wider one, errors have no squares in float32
 
@@ -57,7 +64,7 @@ def split_user_data(
     notes = [note for part in parts for note in part.notes]
     ranges = [value_range(part.where, part.x, span) for part in parts]
     fills = [note for part in parts for note in find_fill_values(part.where, part.x, part.center)]
-    notes += [*fills, *find_dark_bytes(parts[0].where, parts[0].x)]
+    notes += [*fills, *find_dark_bytes(parts[0].where, parts[0].x), *find_columns_of_bytes(parts[0].where, parts[0].x)]
     narrow, whole = min(high - low for low, high in ranges), max(map(max, ranges)) - min(map(min, ranges))
     if not fills and whole > DIFFERENT_RANGES * narrow:
         widths = ", those to train on ".join(f"{high - low:.3g}" for low, high in reversed(ranges))

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from satae.config.registry import EVALUATION_PARTS, conf_values
 from satae.config.schema import flatten
 from satae.evaluation.part import EvaluationPart
-from satae.evaluation.result import StoredResult, as_typed, read_result
+from satae.evaluation.result import NOT_TYPED, StoredResult, as_typed, read_result
 from satae.messages import clean_text, count_words, join_words, reason
 from satae.plots.charts import Chart
 from satae.runs.layout import EVALUATION_FOLDER
@@ -307,7 +307,8 @@ def _measured_otherwise(usual: Mapping[str, str], valid: Mapping[Path, PartSumma
         values = dict.fromkeys(other.get(key, "not given") for other in others)
         if values.keys() != {usual.get(key)}:
             theirs = join_words((shorten_value(value) for value in values if value != usual.get(key)), "and")
-            differences.append(f"{shorten_value(key)}={theirs}, not {shorten_value(usual.get(key, 'given'))}")
+            typed = f"{shorten_value(key)}={theirs}, not {shorten_value(usual.get(key, 'given'))}"
+            differences.append(f"another version of {key}" if key in NOT_TYPED else typed)
     left = len(differences) - MAX_SETTINGS
     shown = "; ".join([*differences[:MAX_SETTINGS], *([f"{left} more"] if left > 0 else [])])
     was, they = ("was", "It is") if len(others) == 1 else ("were", "They are")

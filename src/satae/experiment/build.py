@@ -89,9 +89,11 @@ def unread_pixels(config: Config, shape: tuple[int, ...]) -> str:
 
 
 def noise_doubt(config: Config, data: Dataset) -> str:
-    """Say that the noise hardly shows in the data, or that most of it is cut off; "" if neither is so."""
-    (low, high), level = data.span, getattr(config.noise, "level", 0)
-    if not NOISES[config.noise.name].tags.get("in_data_units", False):
+    """Say that there is no noise, that it hardly shows in the data, or that most is cut off; "" if nothing is so."""
+    (low, high), level = data.span, getattr(config.noise, "level", None)
+    if level == 0:
+        return f"noise.level=0 is no noise at all: noise={config.noise.name} changes nothing, as noise=none does"
+    if level is None or not NOISES[config.noise.name].tags.get("in_data_units", False):
         return ""
     if 0 < level < FAINT_NOISE * (high - low):
         unit = "in units of the range of each column" if data.columns else "in the data's own units"

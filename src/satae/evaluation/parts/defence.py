@@ -116,7 +116,7 @@ class Defence(EvaluationPart):
         if fault := find_labels_fault(subject):
             return {"": fault}
         too_few = find_too_few(min(self.samples, len(subject.x)))
-        return {"verdict": too_few} if too_few else {}
+        return {"verdict that gradients are visible": too_few} if too_few else {}
 
     def measure(self, subject: Subject, track: Track) -> PartResult:
         """Attack the classifier alone, behind the baseline and behind the autoencoder."""

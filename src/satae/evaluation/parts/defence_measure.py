@@ -121,7 +121,7 @@ def find_too_few(inputs: int) -> str:
     if inputs >= needed:
         return ""
     few = count_words(inputs, "input is", "inputs are")
-    return f"{few} too few: a masking check needs {needed} to pass, and without it gradients are not called visible"
+    return f"{few} too few: a masking check needs {needed} to pass"
 
 
 def check_libraries(options: Defence) -> None:
