@@ -12,7 +12,7 @@ import pytest
 from program import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text("utf-8")
-ADDED = {"act": "erf", "arch": "pyramid", "data": "rings", "noise": "speckle", "optim": "adamw", "logger": "snapshots"}
+ADDED = {"act": "erf", "arch": "pyramid", "data": "rings", "noise": "speckle", "optim": "nadam", "logger": "snapshots"}
 RUN_LINES = """
 import contextlib, io, json, shlex, sys
 from importlib import import_module

@@ -27,7 +27,7 @@ SYNONYMS: Final[dict[str, Sequence[str]]] = {
     **{"pgd": ["adversarial"], "fgsm": ["adversarial"], "worstcase": ["adversarial"]},
     **{"no": ["none"], "off": ["none"], "false": ["none"], "zero": ["none"]},
     # optimizers
-    **{"adamw": ["adam"], "momentum": ["sgd"], "nesterov": ["sgd"], "adagrad": [], "nadam": [], "adamax": []},
+    **{"signsgd": ["signum"], "momentum": ["sgd"], "nesterov": ["sgd"], "adagrad": [], "nadam": [], "adamax": []},
     # data
     **{"fmnist": ["fashion_mnist"], "cifar": ["cifar10"], "cifar100": [], "kmnist": [], "emnist": [], "csv": []},
     **{"images": ["folder"], "photos": ["folder", "patches"], "imagefolder": ["folder"], "huggingface": ["hf"]},

@@ -13,7 +13,7 @@ MEANT = {
             ("linear", "identity", "leaky_relu", "hardshrink", "step", "heaviside", "Sign", "SwiGLU", "sin")
         ),
     },
-    "optim": {"adamw": "adam", "nesterov": "sgd", "SGD": "sgd", "adagrad": None},
+    "optim": {"AdamW": "adamw", "signSGD": "signum", "nesterov": "sgd", "SGD": "sgd", "adagrad": None},
     "noise": {"dropout": "masking", "normal": "gaussian", "s&p": "salt_and_pepper", "off": "none"},
     "data": {
         "cifar": "cifar10",

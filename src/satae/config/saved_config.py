@@ -20,7 +20,10 @@ from satae.messages import brief, brief_line, reason
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
 ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
-OPTIONS_ADDED_LATER: Final = {"data": ("background",)}  # of each group: options that they do not have
+OPTIONS_ADDED_LATER: Final = {  # of each group: options that they do not have
+    "data": ("background",),
+    "optim": ("schedule", "warmup", "step_at", "step_factor", "clip"),
+}
 
 
 def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes:

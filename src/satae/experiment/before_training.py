@@ -18,6 +18,7 @@ from satae.training.checkpoint import State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
 from satae.training.machine import available_cores
+from satae.training.optimizers import lr_schedule
 
 NEARLY_ALL: Final = 0.95  # a layer with a larger share of saturated units hardly learns
 
@@ -102,7 +103,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         check_data(state.facts, build.dataset(config).as_seen_by(state.facts))
         experiment = Experiment.from_state(config, state)
         # raise here, before anything is written, what they would raise in train
-        alpha_jump(experiment, state)
+        schedule_jumps(experiment, state)
         best_so_far(experiment, state, run, lambda line: None)
         return experiment.epochs_done
     except ConfigError:
@@ -115,16 +116,19 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
         raise ConfigError(f"{run}: cannot resume ({brief_line(error)}); start over with rerun={run}") from None
 
 
-def alpha_jump(experiment: Experiment, state: State) -> str:
-    """Say how alpha jumps because a run resumes from ``state`` with another number of epochs; "" if it does not."""
-    config = experiment.config
+def schedule_jumps(experiment: Experiment, state: State) -> list[str]:
+    """Say how alpha and the learning rate jump because a run resumes from ``state`` with another number of epochs."""
+    config, lines = experiment.config, list[str]()
     before, now = state.facts["config"]["epochs"], config.epochs
-    schedule = alpha_schedule(config.alpha, config.alpha_schedule)
-    old_alpha, alpha = (schedule(state.step / (epochs * experiment.steps_per_epoch)) for epochs in (before, now))
-    if old_alpha == alpha:
-        return ""
-    rises = f"it rises over half of {now} epochs now, not of {brief(before)}"
-    return f"alpha goes from {old_alpha:.3g} to {alpha:.3g} here: {rises}"
+    alpha, lr = alpha_schedule(config.alpha, config.alpha_schedule), lr_schedule(config.optim)
+    for name, schedule, what in (("alpha", alpha, "rises over half"), ("the learning rate", lr, "follows a schedule")):
+        shares = (state.step / (epochs * experiment.steps_per_epoch) for epochs in (before, now))
+        old, new = map(schedule, shares) if schedule else (0.0, 0.0)
+        if old != new:
+            lines.append(
+                f"{name} goes from {old:.3g} to {new:.3g} here: it {what} of {now} epochs now, not of {brief(before)}"
+            )
+    return lines
 
 
 def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[[str], object]) -> float | None:
@@ -143,8 +147,8 @@ def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[
 def startup_warnings(experiment: Experiment, state: State | None = None) -> list[str]:
     """Warnings about what trains nothing, is not read, is slow, does not fit the data, or may never learn."""
     config, f_c, lines = experiment.config, experiment.objective.complement, list[str]()
-    if state and (jump := alpha_jump(experiment, state)):
-        lines.append(jump)
+    if state:
+        lines += schedule_jumps(experiment, state)
     if config.alpha and not f_c.trains:
         lines.append(
             f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"

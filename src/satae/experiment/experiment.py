@@ -163,6 +163,8 @@ class Experiment:
             epochs=self.config.epochs,
             batch_size=self.config.batch_size,
             decoder_norm=self.config.decoder_norm,
+            lr=optimizers.lr_schedule(self.config.optim),
+            clip=self.config.optim.options.get("clip"),
             should_pause=should_pause,
         )
         try:
@@ -188,6 +190,7 @@ class Experiment:
             "device": self.device.type,
             "data": self.fingerprint,
             "products": self.library,
+            **({"clipped": self.position.clipped} if self.position.clipped else {}),
         }
         state = self.weights().with_part(optimizers.OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
         state = state.with_part("generator", generators).with_facts(**facts)
@@ -214,7 +217,9 @@ class Experiment:
             else:
                 seed = build.random_generator(self.config.seed, f"noise {facts['step']}").initial_seed()
                 self.noise_generator.manual_seed(seed)
-            position = Position(state.step, state.tensors["generator/order"])
+            position = Position(state.step, state.tensors["generator/order"], facts.get("clipped", 0))
+            if type(position.clipped) is not int or not 0 <= position.clipped <= state.step:
+                raise ValueError(f"clipped is {position.clipped}")
             Generator().set_state(position.order)  # refuses what is not a state
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             reason = brief(" ".join(str(error).split()))

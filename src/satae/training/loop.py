@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from satae.data.dataset import Dataset, Stored
@@ -45,10 +45,12 @@ class Epoch(NamedTuple):
     samples_per_s: float
     lr: float
     loss: float | None  # of the last step
+    clipped: float | None = None  # share of the steps whose gradient was clipped; None without a limit
 
     def scalars(self) -> dict[str, float]:
         """The numbers to log."""
-        return {"alpha": self.alpha, "lr": self.lr, "samples_per_s": self.samples_per_s}
+        clipped = {} if self.clipped is None else {"clipped_fraction": self.clipped}
+        return {"alpha": self.alpha, "lr": self.lr, "samples_per_s": self.samples_per_s, **clipped}
 
 
 class Position(NamedTuple):
@@ -56,6 +58,7 @@ class Position(NamedTuple):
 
     step: int  # optimizer steps so far
     order: Tensor  # state of the generator of the sample order at the start of the current or next epoch
+    clipped: int = 0  # steps of the current epoch whose gradient was clipped
 
 
 class Pause(NamedTuple):
@@ -125,6 +128,8 @@ def fit(
     epochs: int,
     batch_size: int,
     decoder_norm: int | None = None,
+    lr: Schedule | None = None,
+    clip: float | None = None,
     should_pause: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[Pause]:
     """Train; yield after each epoch, and within an epoch whenever ``should_pause`` says so.
@@ -140,6 +145,8 @@ def fit(
         epochs: passes over the training split.
         batch_size: samples in one step.
         decoder_norm: steps between scalings of the decoder's weights to unit length; None for never.
+        lr: the learning rate, by the finished share of the training; None leaves it to the optimizer.
+        clip: the largest norm of the gradient of all weights together; a longer one is scaled down to it.
         should_pause: called with the number of each finished step.
 
     Raises:
@@ -149,14 +156,19 @@ def fit(
     take_step = plain_step(optimizer)
     step, order = start.step, Generator()
     order.set_state(start.order)
-    loss_check = _LossCheck(step)
+    loss_check, weights, clipped = _LossCheck(step), [*model.parameters()], torch.tensor(start.clipped)
     for number in range(step // per_epoch + 1, epochs + 1):
         epoch_order, first_step, seconds, since = order.get_state(), step, 0.0, time.perf_counter()
         model.train()
         for stored in batches(dataset.train.x, batch_size, order, step % per_epoch):
-            alpha = schedule(step / (epochs * per_epoch))
+            alpha = schedule(done := step / (epochs * per_epoch))
+            if lr is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr(done)
             x = dataset.batch(stored)
             losses = gradient(model, x, noise(x), alpha)
+            if clip is not None:
+                clipped = clipped + (nn.utils.clip_grad_norm_(weights, clip) > clip)
             take_step()
             step += 1
             if decoder_norm and step % decoder_norm == 0:
@@ -165,13 +177,15 @@ def fit(
             if should_pause(step) and step % per_epoch:
                 loss_check.check()
                 seconds += time.perf_counter() - since
-                yield Pause(Position(step, epoch_order), None)
+                yield Pause(Position(step, epoch_order, int(clipped)), None)
                 model.train()
                 since = time.perf_counter()
         loss_check.check()
         seconds += time.perf_counter() - since
         samples = len(dataset.train.x) - (first_step % per_epoch) * batch_size
-        epoch = Epoch(number, alpha, samples / seconds, optimizer.param_groups[0]["lr"], loss_check.last)
+        share = None if clip is None else int(clipped) / per_epoch
+        epoch = Epoch(number, alpha, samples / seconds, optimizer.param_groups[0]["lr"], loss_check.last, share)
+        clipped = torch.tensor(0)
         yield Pause(Position(step, order.get_state()), epoch)
 
 

@@ -38,7 +38,7 @@ COLLAPSED_FVU: Final = 0.99  # from here on, a reconstruction says no more than 
 HIGH_FVU: Final = f"{COLLAPSED_FVU:g} or more: hardly better than the mean of the data"
 COLLAPSE: Final = f"valid fvu is high ({HIGH_FVU}), or all units of an encoder layer are dead"  # of several runs
 FEW_EPOCHS: Final = 10  # after fewer, a high fvu may only mean that the training was short
-SHARES: Final = ("saturated_fraction", "dead_fraction", "low_energy_area")
+SHARES: Final = ("saturated_fraction", "dead_fraction", "low_energy_area", "clipped_fraction")
 NOT_NEGATIVE: Final = (
     *("total", "reconstruction", "saturation", "fvu", "code_sensitivity", "energy", "active_code_units"),
     "encoder_norm",
