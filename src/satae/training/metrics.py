@@ -15,7 +15,7 @@ from satae.model.complement import Complement, inside
 from satae.model.objective import Objective
 from satae.training.metric_titles import COLLAPSED_FVU, LOW_ENERGY, dead_layers
 
-MAX_BATCH: Final = 1000  # samples in one forward pass
+MAX_BATCH: Final = 256  # samples in one forward pass; with 1,000, convolutions need more memory than in training
 MAP_SIDE: Final = 101  # points of an energy map along each axis
 ROUNDING: Final = 1e-12  # fraction of the mean square below which a variance is rounding
 PERTURBATION: Final = 0.05  # standard deviation of the noise, as a share of the range of the data
@@ -161,7 +161,7 @@ def code_sensitivity(model: DenoisingAutoencoder, x: Tensor, width: float, gener
         generator: draws the noise, on the device of ``x``.
     """
     model.eval()
-    noise = torch.empty_like(x).normal_(generator=generator)
-    code, moved = model.encode(x), model.encode(x + PERTURBATION * width * noise)
+    x_noisy = torch.empty_like(x).normal_(generator=generator).mul_(PERTURBATION * width).add_(x)
+    code, moved = (torch.cat([model.encode(part) for part in of.split(MAX_BATCH)]) for of in (x, x_noisy))
     variance = (code - code.mean(dim=0)).square().sum()
     return ((moved - code).square().sum() / variance).item() if variance else math.nan
