@@ -217,6 +217,13 @@ def test_a_command_that_cannot_be_read_is_refused_in_one_line(words, stand_in, s
     assert "--help" in err[0]
 
 
+@pytest.mark.parametrize(("word", "meant"), [("lits", "list"), ("fecth", "fetch"), ("chekc", "check")])
+def test_a_misspelled_command_is_refused_with_the_one_that_was_meant(word, meant, stand_in, satae_data):
+    stand_in()
+    err = f"satae-data: {word}: choose one of list, fetch, check; did you mean {meant}? (see satae-data --help)"
+    assert satae_data(word, "mnist") == (2, [], [err])
+
+
 @pytest.mark.parametrize("words", [["--help"], ["list", "--help"], ["fetch", "-h"], ["check", "--help"]])
 def test_help(words, satae_data, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -23,7 +23,7 @@ from satae.data.published import (
     read_archive,
 )
 from satae.errors import OK, REFUSED
-from satae.messages import did_you_mean
+from satae.messages import did_you_mean, one_line
 
 PROGRAM: Final = "satae-data"
 VERIFIED: Final = "verified"
@@ -66,6 +66,9 @@ def run_command(words: Sequence[str]) -> int:
             known = ", ".join(DATA_SOURCES.owners("dir"))
             command.add_argument("names", nargs=names, metavar="NAME", help=f"{known}, or all")
         command.add_argument("--dir", metavar="FOLDER", help="instead of the usual places; train with data.dir=FOLDER")
+    if words and not words[0].startswith("-") and words[0] not in commands.choices:
+        choices = f"choose one of {', '.join(commands.choices)}{did_you_mean(words[0], commands.choices)}"
+        parser.error(f"{one_line(words[0])}: {choices}")
     given = parser.parse_args(words)
     if given.command == "list":
         return list_sources(given.dir) or output_exit_code()
