@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 from benchmarks.report import table
 from benchmarks.soak import PROGRAM
 from satae.config.saved_config import read_config
-from satae.evaluation.result import PartResult, ResultRow, read_result
+from satae.evaluation.result import ResultRow, StoredResult, read_result
+from satae.messages import format_value
 from satae.runs.layout import CONFIG_FILE
 from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedStatistics, holm
 from satae.sweeps.results import run_directories
@@ -91,6 +92,12 @@ def main() -> None:
         for line in found
     ]
     sys.stdout.write(f"{table(COLUMNS, cells)}\n")
+    programs = sorted(set[str]().union(*(line.programs for line in found)))
+    if len(programs) > 1:
+        sys.stdout.write(f"\nThe results come from {len(programs)} versions of satae:\n")
+    for program in programs if len(programs) > 1 else ():
+        rows_of = sorted({line.left[0] for line in found if program in line.programs})
+        sys.stdout.write(f"- {program}: {', '.join(rows_of)}\n")
 
 
 def train(row: Row, seeds: int, more: Sequence[str]) -> list[Path]:
@@ -141,6 +148,7 @@ class Measured(NamedTuple):
     alone: float  # of the classifier alone
     gradients: str
     level: str
+    program: str  # a hash of satae's sources
 
 
 ACCURACIES: Final[tuple[Callable[[Measured], float], ...]] = (
@@ -156,6 +164,7 @@ class Line(NamedTuple):
     left: list[str]  # cells before the change
     change: SeedStatistics  # of the accuracy under attack from alpha 0, seed by seed
     right: list[str]  # cells after it
+    programs: set[str]  # that measured it: hashes of satae's sources
 
     @property
     def is_tested(self) -> bool:
@@ -168,7 +177,7 @@ def lines(row: Row, head: str, inputs: int) -> Iterator[Line]:
     found: dict[float, dict[int, Measured]] = {}
     for run in run_directories(FOLDER / row.name) if (FOLDER / row.name).exists() else ():
         if stored := read_result(kept(run, head, inputs), "defence"):
-            found.setdefault(alpha_of(run), {})[seed_of(run)] = measured(stored.result)
+            found.setdefault(alpha_of(run), {})[seed_of(run)] = measured(stored)
     for alpha, by_seed in sorted(found.items()):
         base = found.get(0.0, {}) if alpha else {}
         changes = (by_seed[seed].accuracy - base[seed].accuracy for seed in by_seed if seed in base)
@@ -183,12 +192,13 @@ def lines(row: Row, head: str, inputs: int) -> Iterator[Line]:
                 counts([one.gradients for one in by_seed.values()]),
                 counts([one.level for one in by_seed.values()]),
             ],
+            {one.program for one in by_seed.values()},
         )
 
 
-def measured(result: PartResult) -> Measured:
+def measured(stored: StoredResult) -> Measured:
     """Read what the table shows."""
-    tables = {one.name: [*one.dicts()] for one in result.tables}
+    tables = {one.name: [*one.dicts()] for one in stored.result.tables}
 
     def at(victim: str) -> list[ResultRow]:
         return [row for row in tables["defence"] if row["victim"] == victim]
@@ -202,7 +212,8 @@ def measured(result: PartResult) -> Measured:
     (verdict,) = (row for row in tables["verdicts"] if row["victim"] == "own")
     left = clean.number("accuracy") - library.number("broken") / library.number("n")
     accuracies = clean.number("accuracy"), attacked.number("accuracy"), left, at("alone")[1].number("accuracy")
-    return Measured(*accuracies, verdict.text("gradients"), verdict.text("level"))
+    program = format_value(stored.key.get("satae"))
+    return Measured(*accuracies, verdict.text("gradients"), verdict.text("level"), program)
 
 
 def spread(values: Sequence[float]) -> str:

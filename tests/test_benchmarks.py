@@ -407,6 +407,7 @@ def test_the_answer_is_measured_once_and_compared_seed_by_seed(tmp_path, monkeyp
     first, last = answer.lines(row, "plain", 5)
     assert [line.left[2:5] for line in (first, last)] == [["0", "2", "5"], ["1", "2", "5"]]
     assert (first.change.n, last.change.n) == (0, 2)
+    assert len(first.programs | last.programs) == 1
     for line in (first, last):
         clean, left, library = (float(cell.split()[0]) for cell in line.left[5:])
         assert left <= library <= clean
