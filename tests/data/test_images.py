@@ -155,7 +155,10 @@ def test_images_are_found_below_the_folder_in_the_order_of_their_names(tmp_path)
         (tmp_path / "in" / other).write_bytes(b"no image")
     found, notes = images.find_images(root)
     assert [str(file.relative_to(root)) for file in found] == sorted(names)
-    assert notes == [f"path={root}: 3 files are not read as images: .npy (1), .txt (1), png (1)"]
+    assert notes == [
+        f"path={root}: 3 files are not read as images: .npy (1), .txt (1), png (1)",
+        f"path={root}: 1 hidden image or folder is left out: .hidden.png",
+    ]
     data = folder(path=root, size=None, valid=0.2, test=0.2)
     assert notes[0] in data.notes
     assert everything(data) == list(range(5))
@@ -175,7 +178,19 @@ def test_images_outside_the_subfolders_that_would_be_labels_are_reported(tmp_pat
 
 def test_images_in_a_hidden_folder_are_left_out(tmp_path):
     root = album(tmp_path / "in", ["a/x.png", "b/y.png", ".thumbnails/x.png", "a/.trash/z.png"])
-    assert [file.name for file in images.find_images(root)[0]] == ["x.png", "y.png"]
+    found, notes = images.find_images(root)
+    assert [file.name for file in found] == ["x.png", "y.png"]
+    assert notes == [f"path={root}: 2 hidden images and folders are left out: .thumbnails/, .trash/"]
+
+
+def test_a_folder_that_two_links_lead_to_is_read_once_and_the_other_link_is_reported(tmp_path):
+    album(tmp_path / "elsewhere", ["x.png"])
+    root = album(tmp_path / "in", ["a/y.png"])
+    for name in ("b", "c"):
+        (tmp_path / "in" / name).symlink_to(tmp_path / "elsewhere")
+    found, notes = images.find_images(root)
+    assert [file.name for file in found] == ["y.png", "x.png"]
+    assert notes == [f"path={root}: 1 link leads to a folder that is read already: c"]
 
 
 def test_images_are_0_to_1_grey_or_colour_and_of_one_size(tmp_path):

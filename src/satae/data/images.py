@@ -94,7 +94,7 @@ class DecodedImages(NamedTuple):
 
 
 def find_images(folder: str, option: str = "path") -> tuple[list[Path], list[str]]:
-    """The image files below a folder, in the order of their names, and a note on other files; hidden ones are left out.
+    """The image files below a folder, in the order of their names, and notes on what is left out.
 
     Args:
         folder: as the user types it.
@@ -112,29 +112,45 @@ def find_images(folder: str, option: str = "path") -> tuple[list[Path], list[str
     def refuse(error: OSError) -> None:
         raise ValueError(f"{error.filename}: cannot be read ({reason(error)}); make it readable, or remove it")
 
-    files, others, seen = list[Path](), Counter[str](), set[str]()
+    files, hidden, others = list[Path](), list[str](), Counter[str]()
+    seen, repeated = set[str](), list[str]()
     for place, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
         if (real := os.path.realpath(place)) in seen:  # a link can lead to a folder above it
+            repeated.append(os.path.relpath(place, root))
             folders.clear()
             continue
         seen.add(real)
-        for name in (name for name in names if not name.startswith(".")):
-            if (suffix := os.path.splitext(name)[1].lower()) in IMAGE_SUFFIXES:
+        hidden += (f"{name}/" for name in folders if name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if (suffix := os.path.splitext(name)[1].lower()) not in IMAGE_SUFFIXES:
+                others[suffix or name] += not name.startswith(".")
+            elif not name.startswith("."):
                 files.append(Path(place, name))
-            else:
-                others[suffix or name] += 1
+            elif not name.startswith("._"):  # with which macOS begins the names of its notes on a file
+                hidden.append(name)
     if not files:
         raise ValueError(
             f"{option}={folder}: no images in it; there must be files that end in {' '.join(sorted(IMAGE_SUFFIXES))}"
         )
     if other := next((file for file in files if not file.is_file()), None):
         raise ValueError(f"{other}: is not a file, or a link to nothing; remove it")
-    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:MAX_KINDS]
-    kinds = ", ".join(f"{one_line(kind)} ({count})" for kind, count in most)
-    more = ", ..." if len(others) > MAX_KINDS else ""
-    unread = count_words(others.total(), "file is", "files are")
-    return sorted(files), [f"{option}={folder}: {unread} not read as images: {kinds}{more}"] if others else []
+    kinds = [
+        f"{kind} ({count})" for kind, count in sorted(others.items(), key=lambda item: (-item[1], item[0])) if count
+    ]
+    left_out = {
+        f"{count_words(others.total(), 'file is', 'files are')} not read as images": kinds,
+        f"{count_words(len(hidden), 'hidden image or folder is', 'hidden images and folders are')} left out": hidden,
+        f"{count_words(len(repeated), 'link leads', 'links lead')} to a folder that is read already": repeated,
+    }
+    return sorted(files), [
+        f"{option}={folder}: {what}: {_first_few(names)}" for what, names in left_out.items() if names
+    ]
+
+
+def _first_few(names: Sequence[str]) -> str:
+    """The first of some names, in one line."""
+    return ", ".join(map(one_line, names[:MAX_KINDS])) + (", ..." if len(names) > MAX_KINDS else "")
 
 
 def local_image(file: Path) -> ImageFile:
