@@ -72,13 +72,14 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         LOGGERS.build(config.logger, record.directory, done + 1 if record.is_resumed else None) as logger,
         RunConsole(config.epochs, finished_epochs=done, name=name) as console,
     ):
-        record.add(threads=threads, **({"jobs": share.jobs} if share else {}), **experiment.describe())
+        warnings, jobs = startup_warnings(experiment, stored), {"jobs": share.jobs} if share else {}
+        record.add(threads=threads, **jobs, **experiment.describe(), warnings=warnings)
         console.info(experiment.summary())
         if record.is_resumed:
             console.info(f"resuming from {experiment.describe_position() if stored else 'the start: no checkpoint'}")
         if not stored:
             logger.log_command(record.overrides if name else record.command)
-        for warning in startup_warnings(experiment, stored):
+        for warning in warnings:
             console.warn(warning)
         best = best_so_far(experiment, stored, record.directory, console.warn) if stored else None
         checkpoints = CheckpointManager(record.directory, config.checkpoint, best)

@@ -93,6 +93,7 @@ def test_pixels_at_the_border_that_no_convolution_reads_give_a_warning_and_are_r
     assert outcome.code == 0
     assert f"warning: {line}\n" in outcome.out
     assert line in read(tmp_path / "run" / "run.json")["assumptions"]
+    assert line in read(tmp_path / "run" / "run.json")["warnings"]
     outcome = here(tmp_path, *GAPS, images, "arch.kernel=3", "arch.stride=2", "hydra.run.dir=other")
     assert (outcome.code, "not read by" in outcome.out) == (0, False)
 

@@ -344,6 +344,15 @@ def test_a_single_run_gets_a_report_in_its_own_folder(tmp_path):
     assert page.all("svg") == []
 
 
+def test_what_was_assumed_and_warned_of_is_shown_with_the_number_of_runs(tmp_path):
+    both = {"assumptions": ["cut to the middle"], "warnings": ["cut to the middle", "batch_size is large"]}
+    for n, notes in enumerate([both, {"assumptions": ["cut to the middle"]}]):
+        made.whole(tmp_path / "sweep" / f"seed={n}", record=notes, seed=n)
+    page = Page(write_report([tmp_path / "sweep"]))
+    items = page.seen().partition("warnings at the start:")[2].split()
+    assert " ".join(items[:10]) == "cut to the middle batch_size is large (1 run)"
+
+
 def epochs(*losses, **more):
     return [
         {"epoch": n, "train/total": loss, "valid/total": loss, SATURATED: 0.5, **more} for n, loss in enumerate(losses)

@@ -187,8 +187,10 @@ def interval_note(groups: Sequence[SeedGroup]) -> str:
 
 
 def assumptions(runs: Sequence[RunResult]) -> Iterator[str]:
-    """What was guessed, dropped or converted in the data, with the number of runs if it is not true of all."""
-    counts = Counter(note for run in runs for note in run.record.get("assumptions", ()))
+    """What was guessed, dropped or converted, and what the runs were warned of, with the number of runs if not all."""
+    counts = Counter[str]()
+    for run in runs:
+        counts.update(dict.fromkeys([*run.record.get("assumptions", ()), *run.record.get("warnings", ())], 1))
     for note, count in counts.most_common(MAX_LISTED_VALUES):
         yield note if count == len(runs) else f"{note} ({count_words(count, 'run')})"
     if len(counts) > MAX_LISTED_VALUES:

@@ -164,8 +164,9 @@ def _reduce_record(record: Mapping[str, Any]) -> dict[str, Any]:
         reduced["error"] = clean_text(record["error"])
     if isinstance(resumes := record.get("resumed"), list):
         reduced["resumed"] = [*map(_reduce_resume, resumes[-MAX_RESUMES:])]
-    if isinstance(notes := record.get("assumptions"), list):
-        reduced["assumptions"] = [clean_text(note) for note in notes[:MAX_ASSUMPTIONS]]
+    for key in ("assumptions", "warnings"):
+        if isinstance(notes := record.get(key), list):
+            reduced[key] = [clean_text(note) for note in notes[:MAX_ASSUMPTIONS]]
     return reduced
 
 
