@@ -60,12 +60,13 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
+    from satae.runs.loading import read_start
     from satae.training import torch_settings
     from satae.training.checkpoint import CheckpointManager, latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
     stored = latest_checkpoint(record.directory) if record.is_resumed else None
-    experiment = Experiment.from_state(config, stored) if stored else Experiment.from_config(config)
+    experiment = Experiment.from_state(config, stored) if stored else Experiment.from_config(config, read_start(config))
     done = experiment.epochs_done
     metrics = record.rewind(done, config) if record.is_resumed else {}
     with (

@@ -22,7 +22,14 @@ from satae.cli.overrides import SWEEP_FOLDER, task_overrides
 from satae.cli.run_options import RunOptions, names_data_file, read_run_options
 from satae.cli.typed_text import quote_value
 from satae.config.saved_config import read_config
-from satae.config.schema import all_path_options, check_changes, flatten, key_of, with_absolute_paths
+from satae.config.schema import (
+    all_path_options,
+    check_changes,
+    flatten,
+    key_of,
+    with_absolute_paths,
+    with_absolute_start,
+)
 from satae.errors import DIVERGED, FAULT, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError, run_status
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
@@ -104,7 +111,7 @@ def _job(run: ComposedRun, directory: Path, options: RunOptions, command: str, *
         if "${" in word and (key := key_of(word)) in values:
             words[index] = f"{key}={quote_value(values[key])}"
     hydra = run.process_options(directory)
-    config = with_absolute_paths(run.config) if hydra.job.chdir else run.config
+    config = with_absolute_paths(run.config) if hydra.job.chdir else with_absolute_start(run.config)
     return Job(config, directory, command, words, hydra, options.multirun, rerun_of=options.rerun_of)
 
 
@@ -238,9 +245,11 @@ def _has_work(job: Job, said: set[str]) -> bool:
     from satae.experiment.before_training import check_new, check_resume
     from satae.experiment.experiment import check_evaluated
     from satae.runs.record import read_first_epochs, read_record
+    from satae.training.checkpoint import latest_checkpoint
 
     if not job.resume:
         check_new(job.config)
+        _check_start(job)
         notes = build.dataset(job.config).notes if job.in_sweep else ()
         for note in [note for note in notes if note not in said]:
             print(f"data: {one_line(note)}", flush=True)  # noqa: T201
@@ -261,12 +270,42 @@ def _has_work(job: Job, said: set[str]) -> bool:
             check_evaluated(record, build.dataset(job.config))
         except ValueError as error:
             raise ConfigError(f"{moved}: {error}; start over with rerun={show_path(job.directory)} {moved}") from None
+    if epochs_done == 0 and latest_checkpoint(job.directory) is None:
+        _check_start(job)
     if epochs_done is not None:
         read_first_epochs(job.directory, epochs_done)  # refuses a run without them
     elif not job.in_sweep:
         more = "to train further, give more (epochs=...)"
         print(f"{show_path(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
     return job.in_sweep or epochs_done is not None
+
+
+def _check_start(job: Job) -> None:
+    """Refuse weights of another run from which a run without a checkpoint cannot start, or did not start before."""
+    from satae.experiment.weights import check_start, start_fingerprint
+    from satae.runs.loading import read_start
+    from satae.runs.record import read_record
+
+    needed = f"{show_path(job.directory)}: has no checkpoint yet, so that it needs its start: " if job.resume else ""
+    try:
+        start = read_start(job.config)
+        if start is None:
+            return
+        check_start(job.config, start)
+    except ConfigError as error:
+        remedy = "; put it back, or start a new run with start=..." if needed else ""
+        raise ConfigError(f"{needed}{error}{remedy}") from None
+    before: Any = {}
+    if earlier := job.directory if job.resume else job.rerun_of:
+        with suppress(ConfigError):  # without a record there is nothing to compare
+            before = read_record(earlier).get("start")
+    known = before.get("sha256") if isinstance(before, dict) else None
+    if known is None or known == start_fingerprint(start):
+        return
+    changed = f"start={one_line(job.config.start)}: its weights have changed since"
+    if job.resume:
+        raise ConfigError(f"{needed}{changed} this run started; start over with rerun={show_path(job.directory)}")
+    print(f"warning: {changed} {show_path(job.rerun_of or job.directory)} started", file=sys.stderr)  # noqa: T201
 
 
 def _moved_data(job: Job) -> str:

@@ -114,6 +114,11 @@ def _read_stored_run(words: list[str], several: bool) -> RunOptions:
     named = [word for word in words if word.partition("=")[0] in ("resume", "rerun")]
     if not named:
         return RunOptions([words], several)
+    if starts := [word for word in words if key_of(word) == "start"]:
+        raise ConfigError(
+            f"{' '.join([*named, *starts])}: name one of the three: resume=RUN continues RUN itself, rerun=RUN starts a"
+            " new run with the configuration of RUN, start=RUN starts a new run from the weights of RUN"
+        )
     if len(named) > 1:
         raise ConfigError(f"{' '.join(named)}: name one run")
     (word,) = named

@@ -20,6 +20,7 @@ from satae.messages import brief, brief_line, reason
 MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
 ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
+SETTINGS_ADDED_LATER: Final = ("start", "start_best")  # these neither, but they are part of what a run is
 OPTIONS_ADDED_LATER: Final = {  # of each group: options that they do not have
     "data": ("background",),
     "optim": ("schedule", "warmup", "step_at", "step_factor", "clip"),
@@ -135,7 +136,7 @@ def _not_finite(value: Any) -> Iterator[float]:
 
 def _add_later_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Give options that an earlier version did not have their default values, with which nothing changes."""
-    added = dict(values)
+    added = {**values, **{key: conf_values("config.yaml")[key] for key in SETTINGS_ADDED_LATER if key not in values}}
     for group, options in OPTIONS_ADDED_LATER.items():
         chosen = values.get(group)
         if not isinstance(chosen, Mapping) or chosen.get("name") not in GROUPS[group].names():

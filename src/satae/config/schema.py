@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from satae.config.option_types import (
     MISSING,
     Count,
+    FilePath,
     NonNegative,
     OpenShare,
     Positive,
@@ -83,6 +84,8 @@ class Config:
 
     epochs: Count
     batch_size: Count
+    start: FilePath | None
+    start_best: bool
     seed: Seed
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["fp32", "medium", "bf16"]
@@ -207,7 +210,12 @@ def with_absolute_paths(config: Config) -> Config:
         if typed := config.data.options[option]:
             path = os.path.abspath(os.path.expanduser(typed))
             absolute[option] = path if os.path.exists(path) or not may_be_name else typed
-    return replace(config, data=Choice(**{**vars(config.data), **absolute}))
+    return with_absolute_start(replace(config, data=Choice(**{**vars(config.data), **absolute})))
+
+
+def with_absolute_start(config: Config) -> Config:
+    """The configuration with an absolute name of the run that it starts from."""
+    return replace(config, start=config.start and os.path.abspath(os.path.expanduser(config.start)))
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from satae.data.dataset import Dataset
 from satae.evaluation.stored_models import train_once
 from satae.evaluation.subject import Subject, prepare_to_measure
 from satae.experiment.experiment import Experiment, check_data
-from satae.messages import first_line
+from satae.experiment.weights import start_fingerprint
+from satae.messages import first_line, one_line
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.model.products import library_for_processor
 from satae.runs import provenance
 from satae.runs.layout import CONFIG_FILE, FINISHED
-from satae.runs.loading import read_state, restore_model
+from satae.runs.loading import read_start, read_state, restore_model
 from satae.runs.record import read_record
 from satae.sweeps.results import run_directories
 from satae.training import checkpoint
@@ -50,6 +51,7 @@ def load_baseline(subject: Subject) -> Baseline:
         directory, state = found
         model = prepare_to_measure(restore_model(state, str(directory)), device)
         return Baseline(model, f"the run {directory.name} beside it, which has alpha=0")
+    _check_start(subject)
     model = train_baseline(subject.config, subject.data, subject.steps, device)
     return Baseline(model, "the same trained with alpha=0")
 
@@ -62,9 +64,10 @@ def find_baseline_run(subject: Subject) -> tuple[Path, State] | None:
     if subject.directory is None:
         return None
     folder, wanted = subject.directory.absolute().parent, _baseline_settings(replace(subject.config, alpha=0.0))
+    started_from = _start_of(subject.directory) if subject.config.start else None
     for directory, settings in _plain_runs(folder, folder.stat().st_mtime_ns):
         with suppress(OSError, ValueError, KeyError, TypeError):  # it cannot be read, or is of other data
-            if settings == wanted and _is_finished_by_this_program(directory):
+            if settings == wanted and _is_finished_by_this_program(directory) and _start_of(directory) == started_from:
                 state = read_state(directory)
                 check_data(state.facts, subject.data)
                 if state.step == subject.steps:
@@ -89,6 +92,22 @@ def _is_finished_by_this_program(directory: Path) -> bool:
     return record["status"] == FINISHED and all(program == provenance.program_version() for program in programs)
 
 
+def _start_of(directory: Path) -> Any:
+    """What the record of a run says of the weights from which it started; None if they were random."""
+    return read_record(directory).get("start")
+
+
+def _check_start(subject: Subject) -> None:
+    """Refuse to train a baseline from other weights than those from which the run of a subject started."""
+    start = read_start(subject.config)
+    if start is None or subject.directory is None:
+        return
+    recorded = _start_of(subject.directory)
+    if not isinstance(recorded, dict) or recorded.get("sha256") != start_fingerprint(start):
+        where = one_line(subject.config.start)
+        raise ConfigError(f"start={where}: its weights are not those from which {subject.directory.name} started")
+
+
 def _baseline_settings(config: Config) -> dict[str, Any]:
     """Everything in a configuration that a baseline follows from."""
     left_out = (*EXECUTION_OPTIONS, *all_path_options())
@@ -111,6 +130,8 @@ def train_baseline(config: Config, data: Dataset, steps: int, device: torch.devi
     """
     without = replace(config, alpha=0.0, device=device.type, compile=False)  # type: ignore[arg-type]
     made_of = {**_baseline_settings(without), "fingerprint": data.fingerprint, "steps": steps}
+    if (start := read_start(config)) is not None:
+        made_of["start"] = start_fingerprint(start)
 
     def make(part: Path) -> None:
         checkpoint.save(part, train_baseline_state(without, data, steps))
@@ -127,7 +148,7 @@ def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:
         Interrupted: a signal arrived.
     """
     facts = {"data": data.fingerprint, "products": library_for_processor()}
-    experiment = Experiment.from_config(config, facts)
+    experiment = Experiment.from_config(config, read_start(config), facts=facts)
     try:
         for _ in experiment.fit(lambda step: step == steps or signals.pending_signal() is not None):
             signals.raise_pending()

@@ -33,6 +33,8 @@ def check_config(config: Config) -> None:
         device = build.device(config.device)
         if config.compile and (compiler := missing_compiler(device)):
             raise ConfigError(f"compile=true: needs the C++ compiler {compiler}; install it, or set compile=false")
+        if config.start_best and config.start is None:
+            raise ConfigError("start_best=true: is for a run with start=RUN; leave it out, or name RUN")
         build.objective(config)
         data = build.dataset(config)
         last_batch = len(data.train.x) % config.batch_size or config.batch_size

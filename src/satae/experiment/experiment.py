@@ -15,6 +15,7 @@ from satae.config import Config
 from satae.config.registry import NOISES, OPTIMIZERS
 from satae.data.dataset import Dataset, Split, Statistics, is_fingerprint
 from satae.experiment import build
+from satae.experiment.weights import check_start, check_weights, describe_start, start_weights
 from satae.messages import brief, one_line
 from satae.model import products
 from satae.model.architectures import unit_variance
@@ -60,15 +61,20 @@ class Experiment:
     noise_generator: Generator  # of the noise in training
     optimizer: Optimizer
     position: Position
+    start: Mapping[str, Any] | None = None  # the weights that a new training starts from, for its record
 
     @classmethod
-    def from_config(cls, config: Config, facts: Mapping[str, Any] | None = None) -> Self:
-        """Build the experiment at its start: weights drawn from the seed and scaled, inputs standardized.
+    def from_config(cls, config: Config, start: State | None = None, *, facts: Mapping[str, Any] | None = None) -> Self:
+        """Build the experiment at its start: the weights drawn from the seed and scaled, or those of another run.
 
         Args:
             config: what to build.
+            start: the state with the weights of the other run, if the configuration names one.
             facts: those of the state that will be restored, if any: an earlier version may have scaled the data
                 differently, and another processor may have another library of products.
+
+        Raises:
+            ConfigError: the weights of the other run do not fit.
         """
         device, data = build.device(config.device), build.dataset(config)
         data = data.as_seen_by(facts or {})
@@ -81,7 +87,10 @@ class Experiment:
         if config.standardize:
             model.standardize_by(*statistics)
         noise: Noise = NOISES.build(config.noise, data.span, model)
-        if config.init == "unit_variance":
+        if start is not None:
+            check_start(config, start)
+            model.load_state_dict(start_weights(start.part("model")), strict=False)
+        elif config.init == "unit_variance":
             x = data.batch(data.train.x[: data.max_examples(CALIBRATION_SAMPLES)])
             unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
         if config.decoder_norm:
@@ -101,6 +110,7 @@ class Experiment:
             build.random_generator(config.seed, "noise", device),
             OPTIMIZERS.build(config.optim, model.parameters()),
             Position(0, build.random_generator(config.seed, "order").get_state()),
+            start and describe_start(config, start),
         )
 
     @classmethod
@@ -110,7 +120,7 @@ class Experiment:
         Raises:
             ValueError: the state belongs to another model, or to other data.
         """
-        experiment = cls.from_config(config, state.facts)
+        experiment = cls.from_config(config, facts=state.facts)
         experiment.restore(state)
         return experiment
 
@@ -232,13 +242,7 @@ class Experiment:
         Raises:
             ValueError: the message names the weight.
         """
-        own, found = self.model.state_dict(), state.part("model")
-        if other := own.keys() ^ found.keys():
-            raise ValueError(f"model/{min(other)} is not there, or not of this model")
-        for name, x in found.items():
-            if (x.shape, x.dtype) != (own[name].shape, own[name].dtype):
-                found_kind, own_kind = optimizers.type_and_shape(x), optimizers.type_and_shape(own[name])
-                raise ValueError(f"model/{name} is {found_kind}, not {own_kind}")
+        check_weights(self.model.state_dict(), state.part("model"))
 
     def measure(self, epoch: Epoch) -> dict[str, float]:
         """The metrics after an epoch.
@@ -327,6 +331,7 @@ class Experiment:
             "device": str(self.device),
             "products": self.library,
             "data": data,
+            **({"start": dict(self.start)} if self.start else {}),
             **({"assumptions": assumptions} if assumptions else {}),
         }
 
@@ -345,7 +350,17 @@ class Experiment:
             f" {sizes['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
             f" {noise}, on {self.device}"
+            f"{self._describe_start()}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
+
+    def _describe_start(self) -> str:
+        """A line on the weights from which a new training starts; empty if they are random."""
+        if self.start is None:
+            return ""
+        act = f", trained with {self.start['act']}" if "act" in self.start else ""
+        return (
+            f"\nstarts from the {self.start['weights']} weights of {self.start['path']}, step {self.start['step']}{act}"
+        )
 
     def _corrupt_in_training(self, x: Tensor) -> Tensor:
         with self.precision.products(self.device):  # for noise that is searched for on the model

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from satae.config import Config
 from satae.config.saved_config import restore_config
 from satae.errors import ConfigError
 from satae.experiment import build
-from satae.messages import brief, brief_line, one_line
+from satae.messages import brief, brief_line, one_line, reason
 from satae.model.autoencoder import DenoisingAutoencoder
 from satae.runs.layout import FAILED, MANIFEST_FILE, name_one_run
 from satae.runs.record import read_record
@@ -64,6 +65,21 @@ def read_state(path: Path, *, best: bool = False) -> State:
     if (state := latest_checkpoint(path)) is None:
         raise FileNotFoundError(f"{one_line(path)}: {_why_no_checkpoint(path)}")
     return state
+
+
+def read_start(config: Config) -> State | None:
+    """Read the state of the run from whose weights a new run starts; None if it starts from random weights.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if config.start is None:
+        return None
+    shown = one_line(config.start)
+    try:
+        return read_state(Path(config.start), best=config.start_best)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"start={shown}: {reason(error).removeprefix(f'{shown}: ')}") from None
 
 
 def _why_no_checkpoint(path: Path) -> str:

@@ -182,6 +182,11 @@ def is_damaged(path: Path) -> bool:
     return False
 
 
+def sha256_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names, types, shapes and contents of tensors on the CPU."""
+    return _digest("", tensors)
+
+
 def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of the facts, and of the names, types, shapes and contents of the tensors."""
     total = hashlib.sha256(facts.encode())
