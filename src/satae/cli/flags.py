@@ -134,7 +134,7 @@ def _group_lines(registry: Registry) -> Iterator[str]:
         texts += [line for text in explained for line in textwrap.wrap(text, room, subsequent_indent="  ")]
         rows += [f"{word:{width}}  {text}" for word, text in zip([name, *[""] * len(texts)], texts, strict=False)]
     everywhere = f"; all have {' '.join(f'{registry.group}.{option}' for option in shared)}" if shared else ""
-    rows.append(f"(default: {default_choice(registry.group).name}{everywhere})")
+    rows += textwrap.wrap(f"(default: {default_choice(registry.group).name}{everywhere})", HELP_WIDTH - 14)
     start = max((len(key) for key in common), default=0) + len(registry.group) + 3
     for key, meaning in common.items():
         name = f"{registry.group}.{key}".ljust(start)

@@ -86,6 +86,7 @@ class Config:
     batch_size: Count
     start: FilePath | None
     start_best: bool
+    freeze: Literal["encoder", "decoder"] | None
     seed: Seed
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["fp32", "medium", "bf16"]

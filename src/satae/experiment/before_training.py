@@ -48,6 +48,16 @@ def check_config(config: Config) -> None:
                 f"decoder_norm={config.decoder_norm}: a tied decoder has no weights of its own to normalize;"
                 " set arch.tied=false, or decoder_norm=null"
             )
+        if config.freeze and getattr(config.arch, "tied", False):
+            raise ConfigError(
+                f"freeze={config.freeze}: a tied decoder has the weights of the encoder; set arch.tied=false, or"
+                " freeze=null"
+            )
+        if config.freeze == "decoder" and config.decoder_norm:
+            raise ConfigError(
+                f"freeze=decoder: keeps the weights that decoder_norm={config.decoder_norm} would change; set"
+                " decoder_norm=null, or freeze=null"
+            )
         with torch.device("meta"):
             model = build.model(config, data.shape)
             if config.decoder_norm:
@@ -156,6 +166,8 @@ def startup_warnings(experiment: Experiment, state: State | None = None) -> list
             f"complement=slope has no gradient for act={config.act.name}, whose slope is constant between its"
             " kinks: the penalty is reported but trains nothing; choose output or input"
         )
+    if config.alpha and config.freeze == "encoder":
+        lines.append("freeze=encoder: the penalty depends on the encoder alone: it is reported but trains nothing")
     if unread := build.unread_pixels(config, experiment.data.shape):
         lines.append(unread)
     if torch_settings.is_slow(config.precision, experiment.device):

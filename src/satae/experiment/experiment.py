@@ -35,6 +35,7 @@ from satae.training.loop import (
     alpha_schedule,
     fit,
     steps_per_epoch,
+    trained_weights,
 )
 from satae.training.metrics import code_sensitivity, energy, energy_map, low_energy_area, measure
 from satae.training.torch_settings import Precision, set_precision
@@ -95,6 +96,8 @@ class Experiment:
             unit_variance(model, noise(x, build.random_generator(config.seed, "calibration", device)))
         if config.decoder_norm:
             model.normalize_decoder()
+        if config.freeze:
+            model.freeze(config.freeze)
         objective = build.objective(config)
         precision = set_precision(model, config.precision, device)
         return cls(
@@ -108,7 +111,7 @@ class Experiment:
             choose_gradient(model, objective, precision, config.batch_size if config.compile else None),
             noise,
             build.random_generator(config.seed, "noise", device),
-            OPTIMIZERS.build(config.optim, model.parameters()),
+            OPTIMIZERS.build(config.optim, trained_weights(model)),
             Position(0, build.random_generator(config.seed, "order").get_state()),
             start and describe_start(config, start),
         )
@@ -349,7 +352,7 @@ class Experiment:
             f"{self.data.name}: {sizes['train']:,} inputs of {shape} to train on, {sizes['valid']:,} to validate,"
             f" {sizes['test']:,} to test{labels}\n"
             f"{self.config.arch.name}, {weights:,} weights, {self.config.act.name}, alpha {self.config.alpha:g},"
-            f" {noise}, on {self.device}"
+            f" {noise}{f', {self.config.freeze} frozen' if self.config.freeze else ''}, on {self.device}"
             f"{self._describe_start()}"
         ) + "".join(f"\ndata: {one_line(note)}" for note in self.data.notes)
 

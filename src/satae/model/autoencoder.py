@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +129,7 @@ class DenoisingAutoencoder(nn.Module):
 
     mean: Tensor
     std: Tensor
+    frozen: Literal["encoder", "decoder"] | None = None  # the part that training leaves alone
 
     def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
         """Join an encoder and a decoder; :func:`satae.mlp` and :func:`satae.conv` make the usual ones.
@@ -147,6 +148,21 @@ class DenoisingAutoencoder(nn.Module):
         """Set the statistics of the training data; each must broadcast against (N, *shape)."""
         self.mean = mean.to(self.mean, copy=True)
         self.std = std.to(self.std, copy=True)
+
+    def freeze(self, part: Literal["encoder", "decoder"]) -> None:
+        """Keep the weights of a part as they are: they get no gradient, and its layers stay in evaluation mode.
+
+        In that mode, batch normalization uses its running statistics and leaves them alone.
+        """
+        self.frozen = part
+        getattr(self, part).eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except in a frozen part; or evaluation mode."""
+        super().train(mode)
+        if self.frozen is not None:
+            getattr(self, self.frozen).eval()
+        return self
 
     def trace(self, x: Tensor) -> Trace:
         """Run one forward pass and keep its intermediate values.

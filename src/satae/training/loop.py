@@ -116,6 +116,11 @@ def batches(x: Stored, size: int, generator: Generator, skip: int = 0) -> Iterat
         yield x.index_select(0, index)  # faster than x[index]
 
 
+def trained_weights(model: DenoisingAutoencoder) -> list[nn.Parameter]:
+    """The weights that training changes: all but those of a frozen part."""
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
 def fit(
     model: DenoisingAutoencoder,
     dataset: Dataset,
@@ -156,7 +161,7 @@ def fit(
     take_step = plain_step(optimizer)
     step, order = start.step, Generator()
     order.set_state(start.order)
-    loss_check, weights, clipped = _LossCheck(step), [*model.parameters()], torch.tensor(start.clipped)
+    loss_check, weights, clipped = _LossCheck(step), trained_weights(model), torch.tensor(start.clipped)
     for number in range(step // per_epoch + 1, epochs + 1):
         epoch_order, first_step, seconds, since = order.get_state(), step, 0.0, time.perf_counter()
         model.train()

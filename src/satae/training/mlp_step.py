@@ -65,6 +65,7 @@ class MlpStep:
         self.derivatives: list[Any] = [_derivative(act) for act in self.acts]
         self.maps: list[Dense] = [*(layer.affine for layer in layers[:-1]), layers[-1]]
         self.onednn = self.maps[0].library == ONEDNN and not precision.half  # torch itself hands bfloat16 to oneDNN
+        self.first_trained = [part.weight.requires_grad for part in self.maps].index(True)  # below it, all are frozen
         self.gradients = [(torch.empty_like(part.weight), torch.empty_like(part.bias)) for part in self.maps]
 
     @torch.no_grad()
@@ -88,11 +89,12 @@ class MlpStep:
         return ins, fs, self._product(ins[-1], weights[-1], self.maps[-1].bias)
 
     def _backward(self, weights: list[Tensor], ins: list[Tensor], fs: list[Tensor], g: Tensor, alpha: float) -> None:
-        """Go from g_n down, and leave the gradient of each layer in its weights."""
-        for i in reversed(range(len(self.maps))):
+        """Go from g_n down, and leave the gradient of each layer in its weights, unless they are frozen."""
+        for i in reversed(range(self.first_trained, len(self.maps))):
             factor = self._narrow(g)
-            self._store_gradient(i, g, factor, ins[i])
-            if i:
+            if self.maps[i].weight.requires_grad:
+                self._store_gradient(i, g, factor, ins[i])
+            if i > self.first_trained:
                 act, f_z, g = self.acts[i - 1], fs[i - 1], self._product(factor, weights[i].t())
                 if alpha and i <= self.encoder_depth:
                     g.add_(self.objective.complement.output_derivative(f_z), alpha=alpha / self._count(f_z))
