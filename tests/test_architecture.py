@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 # from top to bottom: a room may import itself, every room below it, and the leaves
-COMMANDS = ("programs", "train", "evaluate", "report", "export", "datasets")
+COMMANDS = ("programs", "train", "evaluate", "report", "export", "datasets", "library")
 ROOMS = (
     *("cli", "launchers", "page", "evaluation", "sweeps", "loggers", "plots", "runs"),
     *("experiment", "training", "robustness", "data", "model", "config"),
@@ -115,12 +115,12 @@ def test_config_knows_nothing_heavy(name):
 @pytest.mark.parametrize("name", ["__init__.py", "cli/plan.py", "cli/compose.py", "train.py", "evaluate.py"])
 def test_the_command_line_imports_nothing_heavy_at_first(name):
     light = {"satae.cli", "satae.launchers", "satae.config", "satae.runs.layout", "satae.runs.own_files"}
-    light |= {*(f"satae.{leaf}" for leaf in LEAVES)}
+    light |= {*(f"satae.{leaf}" for leaf in LEAVES), "satae.library"}
     found = {module for module in at_the_top(name) if within(module, HEAVY | {"satae"})}
     assert {module for module in found if not within(module, light)} == set()
 
 
-@pytest.mark.parametrize("name", ["train.py", "evaluate.py"])
+@pytest.mark.parametrize("name", ["train.py", "evaluate.py", "library.py"])
 def test_an_interrupt_is_heard_before_what_takes_time_is_imported(name):
     slow = ["hydra", "omegaconf", "satae.config", "satae.cli"]
     assert not {module for module in at_the_top(name) if within(module, slow)}

@@ -11,6 +11,10 @@
 
 TYPE_CHECKING = False  # not from typing, whose import a Ctrl-C would end with a traceback
 if TYPE_CHECKING:
+    from satae.errors import ConfigError as ConfigError
+    from satae.errors import RunFailedError as RunFailedError
+    from satae.library import Run as Run
+    from satae.library import train as train
     from satae.model.activations import register as register
     from satae.model.activations import tails as tails
     from satae.model.architectures import conv as conv
@@ -45,6 +49,10 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "Robustness": "satae.robustness.classifier_robustness",
     "evaluate_robustness": "satae.robustness.classifier_robustness",
     "load": "satae.runs.loading",
+    "train": "satae.train",  # the module itself, which can be called
+    "Run": "satae.library",
+    "ConfigError": "satae.errors",
+    "RunFailedError": "satae.errors",
 }
 
 __all__ = [*_HOMES]
@@ -55,7 +63,8 @@ def __getattr__(name: str) -> object:
 
     if name not in _HOMES:
         raise AttributeError(f"module 'satae' has no attribute '{name}'; it has {', '.join(__all__)}")
-    return getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    return home if name == "train" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

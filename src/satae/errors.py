@@ -15,6 +15,15 @@ class ConfigError(ValueError):
     """A choice, file or folder that cannot be used; the message is one line with the value and a remedy."""
 
 
+class RunFailedError(RuntimeError):
+    """A run that has failed; the message is the line that ``satae-train`` prints."""
+
+    def __init__(self, fault: str, remedy: str, exit_code: int) -> None:
+        """Say what went wrong, with what the user can do about it, as the end of the line."""
+        super().__init__(fault + remedy)
+        self.fault, self.exit_code = fault, exit_code
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code of a run that an error ends: the error's own ``exit_code`` if it has one."""
     code: int = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else FAULT)

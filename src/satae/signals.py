@@ -117,6 +117,32 @@ def handle_signals(last_words: str, at_hangup: Callable[[], object] | None = Non
 
 
 @contextmanager
+def pause_at_interrupt() -> Iterator[None]:
+    """Hold the first Ctrl-C back until the run has written a checkpoint; a second one raises KeyboardInterrupt at once.
+
+    This is for a run inside a program of the user's own: its other handlers stay in force, and so does this one after
+    the context.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def receive(number: int, frame: Any) -> None:
+        if _State.pending is not None:
+            raise KeyboardInterrupt
+        _State.pending = number
+
+    _State.pending = None
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _State.pending = None
+
+
+@contextmanager
 def hold_signals(last_words: str = "") -> Iterator[None]:
     """Hold signals back until the context ends; :func:`pending_signal` returns one that arrived meanwhile.
 

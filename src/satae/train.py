@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from satae import signals
+from satae import library, signals
 
 if TYPE_CHECKING:
     from satae.config import Config
@@ -116,6 +116,8 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         console.show_result(metrics, record.directory, drawn, logger.end_message())
     return metrics["valid/reconstruction"]
 
+
+sys.modules[__name__].__class__ = library.CallableModule  # ``satae.train(alpha=0.1)`` in Python makes a run, too
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -108,6 +108,17 @@ def compose_runs(
         return jobs, [*varied]
 
 
+@contextmanager
+def beside_another_program() -> Iterator[None]:
+    """Compose inside a program that uses Hydra itself, whose state is as it was at the end of the context."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
 def _search_path(config_dir: str | None) -> list[str]:
     """The override that adds a folder with configurations of the user's own.
 

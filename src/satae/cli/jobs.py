@@ -18,7 +18,7 @@ from satae.cli import output
 from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
 from satae.config import Config
 from satae.data.local_files import CACHE_VARIABLE, expand_path
-from satae.errors import DIVERGED, FAULT, REFUSED, ConfigError, exit_code
+from satae.errors import DIVERGED, FAULT, REFUSED, ConfigError, RunFailedError, exit_code
 from satae.messages import first_line, quote_word, reason
 from satae.runs.layout import FINISHED, RECORD_FILE, find_log, shorten
 
@@ -101,6 +101,7 @@ def run_job(
     with tolerant_output(), env_override(variables):
         opened = ExitStack()
         try:
+            _open_own_log(job)
             record = opened.enter_context(_open_record(job))
         except OSError as error:
             return _report_no_start(error, job)
@@ -121,6 +122,32 @@ def run_job(
             if job.in_sweep:
                 update_run(directory)
     return False
+
+
+def run_in_program(train: Callable[[Config, RunRecord], object], job: Job) -> None:
+    """Train a single run inside a program of the user's own, whose streams, log and garbage collector stay its own.
+
+    Raises:
+        ConfigError: the run cannot start: another process works in its directory, or something cannot be written there.
+        Interrupted: Ctrl-C ended the run; it has left a checkpoint.
+        RunFailedError: the run has failed.
+    """
+    opened = ExitStack()
+    try:
+        job.directory.mkdir(parents=True, exist_ok=True)
+        record = opened.enter_context(_open_record(job))
+    except OSError as error:
+        _report_no_start(error, job)  # raises, since it is a single run
+        return
+    try:
+        with opened:
+            train(job.config, record)
+    except signals.Interrupted as error:
+        raise signals.Interrupted(error.number, f"; resume with: {job.resume_command}") from None
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise _failure(error, job) from error
 
 
 def check_log(options: Callable[[Path], DictConfig]) -> None:
@@ -170,26 +197,35 @@ def _open_log(options: DictConfig) -> None:
         raise ConfigError(f"hydra/job_logging: {error} ({first_line(error.__cause__ or error)})") from None
 
 
-def _open_record(job: Job) -> RunRecord:
-    """Open the log and the record of a run, new or resumed.
+def _open_own_log(job: Job) -> None:
+    """Open the log of a run, and write Hydra's own record of it if ``hydra.output_subdir`` asks for one.
 
     Raises:
-        ConfigError: another process works in its directory, or ``hydra.job_logging`` cannot be used.
+        ConfigError: ``hydra.job_logging`` cannot be used.
         OSError: something cannot be written.
     """
-    from satae.runs.record import RunRecord
-
     directory, options = job.directory, job.hydra
     with chdir(directory) if options.job.chdir else nullcontext():
         _open_log(options)
-    if options.output_subdir:  # Hydra's own record of a run
+    if options.output_subdir:
         for name, content in {"config": job.config.to_dict(), "overrides": job.overrides}.items():
             file = directory / options.output_subdir / f"{name}.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write.replace(file, OmegaConf.to_yaml(content).encode())
-    if job.resume or (job.in_sweep and (directory / RECORD_FILE).exists()):
-        return RunRecord.resume(directory, job.command)
-    start = (directory, job.config, job.command, job.overrides)
+
+
+def _open_record(job: Job) -> RunRecord:
+    """Open the record of a run, new or resumed.
+
+    Raises:
+        ConfigError: another process works in its directory.
+        OSError: something cannot be written.
+    """
+    from satae.runs.record import RunRecord
+
+    if job.resume or (job.in_sweep and (job.directory / RECORD_FILE).exists()):
+        return RunRecord.resume(job.directory, job.command)
+    start = (job.directory, job.config, job.command, job.overrides)
     return RunRecord.start(*start, rerun_of=job.rerun_of, first_paths=job.first_paths)
 
 
@@ -223,22 +259,28 @@ def _report_failure(error: Exception, job: Job) -> bool:
         print_error(PROGRAM, error, REFUSED)
         return False
     if exit_code(error) == DIVERGED:
-        from satae.training.loop import NonFiniteData
-
         log.error("%s", error)
-        if isinstance(error, NonFiniteData):
-            print_error(PROGRAM, f"{job.directory}: {first_line(error)}", DIVERGED)
-            return True
-        rerun, optimizer = job.resume_command.replace(" resume=", " rerun=", 1), job.config.optim.options
-        slower = f"optim.lr={optimizer['lr'] / 10:g}" if "lr" in optimizer else "alpha=0"
-        remedy = f"such as with: {rerun} {slower}"
-        print_error(PROGRAM, f"{job.directory}: {first_line(error)}, {remedy}", DIVERGED)
+        print_error(PROGRAM, _failure(error, job), DIVERGED)
         return True
     log.error("the run failed", exc_info=error)
     log_file = find_log(job.directory)
     traceback = f"the traceback is in {log_file}" if log_file else "hydra/job_logging wrote no log file there"
-    print_error(PROGRAM, f"{_explain_fault(error)}; resume with: {job.resume_command}; {traceback}", FAULT)
+    print_error(PROGRAM, f"{_failure(error, job)}; {traceback}", FAULT)
     return True
+
+
+def _failure(error: Exception, job: Job) -> RunFailedError:
+    """What ended a run, in one line with a remedy."""
+    if exit_code(error) != DIVERGED:
+        return RunFailedError(_explain_fault(error), f"; resume with: {job.resume_command}", FAULT)
+    from satae.training.loop import NonFiniteData
+
+    fault = f"{job.directory}: {first_line(error)}"
+    if isinstance(error, NonFiniteData):
+        return RunFailedError(fault, "", DIVERGED)
+    rerun, optimizer = job.resume_command.replace(" resume=", " rerun=", 1), job.config.optim.options
+    slower = f"optim.lr={optimizer['lr'] / 10:g}" if "lr" in optimizer else "alpha=0"
+    return RunFailedError(fault, f", such as with: {rerun} {slower}", DIVERGED)
 
 
 def _explain_fault(error: Exception) -> str:

@@ -182,7 +182,7 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         try:
             jobs.import_training()
             said = set[str]()
-            left = [job for job in left if _has_work(job, said)]
+            left = [job for job in left if has_work(job, said)]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))
                 print(_count_runs(plan), flush=True)  # noqa: T201
@@ -236,7 +236,7 @@ def _count_runs(plan: Plan) -> str:
     return f"{count_words(len(plan.jobs), 'run')}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
 
 
-def _has_work(job: Job, said: set[str]) -> bool:
+def has_work(job: Job, said: set[str]) -> bool:
     """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not.
 
     The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.

@@ -25,6 +25,7 @@ MAX_VALUE: Final = 1e6  # largest number that is compared with the data's own
 MAX_LAYERS: Final = 256
 MAX_THREADS: Final = 1024
 SINGLE_PRECISION: Final = (1.2e-38, 3.4e38)  # the smallest and the largest number that a network can use, besides 0
+IN_MEMORY: Final = "memory:"  # begins the name of an array that was given in Python, in the place of a file
 MISSING: Final = "???"  # in YAML: the user must give a value
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]

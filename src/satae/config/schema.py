@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, get_type_hints
 from pydantic import TypeAdapter
 
 from satae.config.option_types import (
+    IN_MEMORY,
     MISSING,
     Count,
     FilePath,
@@ -210,7 +211,8 @@ def with_absolute_paths(config: Config) -> Config:
     for option, may_be_name in _path_options(config.data.name).items():
         if typed := config.data.options[option]:
             path = os.path.abspath(os.path.expanduser(typed))
-            absolute[option] = path if os.path.exists(path) or not may_be_name else typed
+            is_name = (may_be_name or typed.startswith(IN_MEMORY)) and not os.path.exists(path)
+            absolute[option] = typed if is_name else path
     return with_absolute_start(replace(config, data=Choice(**{**vars(config.data), **absolute})))
 
 

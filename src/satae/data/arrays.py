@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from satae.config.option_types import Count, FilePath, OpenShare, Seed, SpanOption
+from satae.config.option_types import IN_MEMORY, Count, FilePath, OpenShare, Seed, SpanOption
 from satae.config.registry import DATA_SOURCES
 from satae.data.dataset import Dataset
 from satae.data.labels import read_labels
@@ -19,6 +22,7 @@ from satae.messages import brief, reason
 from satae.model.architectures import likely_images
 
 SAMPLE_EXAMPLES: Final = 1024  # that are looked at for flattened images
+ROWS_AT_A_TIME: Final = 4096  # of an array, when it is read once
 NPZ_NAMES: Final = ("x", "y", "x_train", "y_train", "x_test", "y_test")
 
 
@@ -30,6 +34,32 @@ class Arrays(NamedTuple):
     y: np.ndarray | None
     labels_from: str
     notes: tuple[str, ...] = ()
+
+
+_in_memory = dict[str, tuple[np.ndarray, np.ndarray | None]]()  # what was given in Python, by its name
+
+
+@contextmanager
+def arrays_in_memory(x: np.ndarray, y: np.ndarray | None = None) -> Iterator[str]:
+    """Within the context, ``data.path`` can name these arrays by the name that is yielded.
+
+    The name stands for the numbers: equal arrays have the same name in every process.
+
+    Args:
+        x: the examples, as a ``.npy`` file would hold them; a memory map stays in its file.
+        y: their labels, if there are any.
+    """
+    digest = hashlib.sha256()
+    for part in (x,) if y is None else (x, y):
+        digest.update(f"{part.dtype.str} {part.shape}".encode())
+        for start in range(0, len(part), ROWS_AT_A_TIME):
+            digest.update(part[start : start + ROWS_AT_A_TIME].tobytes())
+    name = f"{IN_MEMORY}{digest.hexdigest()[:16]}"
+    _in_memory[name] = (x, y)
+    try:
+        yield name
+    finally:
+        _in_memory.pop(name, None)
 
 
 @DATA_SOURCES.register("array")
@@ -97,6 +127,8 @@ def _find_flattened(one: Arrays) -> Iterator[str]:
 
 def _read(prefix: str, path: str, labels: str | None) -> list[Arrays]:
     """The examples of a file, then its examples for the test if it has any; ``prefix`` begins the options' names."""
+    if path.startswith(IN_MEMORY) and not os.path.exists(path):
+        return [_read_memory(prefix, path, labels)]
     file = expand_path(path)
     for place in filter(None, (path, labels)):
         if (named := expand_path(place)).exists() and not named.is_file() and not named.is_dir():
@@ -129,6 +161,19 @@ def _read(prefix: str, path: str, labels: str | None) -> list[Arrays]:
         Arrays(f"{path}, {name}", values, found.get(name.replace("x", "y", 1)), f"{path}, {name}", notes)
         for name, values in parts.items()
     ]
+
+
+def _read_memory(prefix: str, name: str, labels: str | None) -> Arrays:
+    """The examples that were given in Python under a name."""
+    if name not in _in_memory:
+        raise ValueError(
+            f"{prefix}path={name}: stands for an array that was given in Python and is not known here; give the array"
+            f" again (data=x in Python), or save it with numpy.save and name the file (data.{prefix}path=x.npy)"
+        )
+    x, y = _in_memory[name]
+    if y is not None and labels:
+        raise ValueError(f"{prefix}labels={labels}: the array has labels of its own; leave one of them out")
+    return Arrays("the array", x, _load_npy(labels) if y is None and labels else y, labels or "the array")
 
 
 def _load_npy(path: str) -> np.ndarray:

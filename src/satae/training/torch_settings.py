@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import inspect
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -52,6 +53,24 @@ def use_deterministic_algorithms(device: torch.device) -> None:
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def restored_settings() -> Iterator[None]:
+    """Give a program of the user's own its settings of torch back at the end of the context."""
+    threads, products, convolutions = torch.get_num_threads(), torch.backends.cuda.matmul, torch.backends.cudnn
+    flushes = (torch.tensor([1e-40]) * 1).item() == 0
+    reduced = products.allow_tf32, convolutions.allow_tf32
+    repeats = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushes)
+        products.allow_tf32, convolutions.allow_tf32 = reduced
+        torch.use_deterministic_algorithms(repeats[0], warn_only=repeats[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
 
 
 def _keep_freed_memory() -> None:
