@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from statistics import mean
 from typing import Any, Final
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import satae
+from benchmarks.answer import counts
+from benchmarks.report import table
 from satae.data.digits import digits
 from satae.robustness.external_attacks import autoattack
 from satae.robustness.norm_ball import NormBall
@@ -93,10 +96,14 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=200, help="test images; default %(default)s")
     chosen = parser.parse_args()
     sys.stdout.write(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}\n")
+    cells: dict[str, list[list[str]]] = {}
     for seed in range(chosen.seeds):
         for name, model in models(seed):
-            sys.stdout.write(f"| {seed} | {name} | {' | '.join(measure(model, chosen.inputs))} |\n")
+            cells.setdefault(name, []).append(measure(model, chosen.inputs))
+            sys.stdout.write(f"| {seed} | {name} | {' | '.join(cells[name][-1])} |\n")
             sys.stdout.flush()
+    if chosen.seeds > 1:
+        sys.stdout.write(f"\n{table(COLUMNS[1:], [[name, *over_seeds(found)] for name, found in cells.items()])}\n")
 
 
 def models(seed: int) -> Iterator[tuple[str, nn.Module]]:
@@ -140,6 +147,12 @@ def with_activations(model: nn.Sequential, change: type[Scaled | Functional], fa
     return nn.Sequential(
         *(change(layer, factor) if isinstance(layer, nn.Tanh | nn.Sigmoid) else layer for layer in model)
     )
+
+
+def over_seeds(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The means of a model's numbers over the seeds, and how often each word was said."""
+    columns = [*zip(*cells, strict=True)]
+    return [*(f"{mean(map(float, column)):.3f}" for column in columns[:-3]), *map(counts, columns[-3:])]
 
 
 def measure(model: nn.Module, inputs: int) -> list[str]:
