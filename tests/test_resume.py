@@ -457,7 +457,7 @@ def test_execution_options_and_epochs_may_change_on_resume(interrupted):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with alpha=0.2; these can: epochs, device"),
+        ("alpha=0.5", "alpha=0.5: cannot be changed in a run that started with alpha=0.2; these can: epochs, patience"),
         ("act=relu", "act=relu: cannot be changed in a run that started with act=tanh"),
         ("seed=3", "seed=3: cannot be changed"),
         ("arch.widths=[3]", "arch.widths=[3]: cannot be changed in a run that started with arch.widths=[16,4]"),

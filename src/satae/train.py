@@ -56,7 +56,7 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         ValueError: the run cannot resume from its checkpoints.
     """
     from satae.config.registry import LOGGERS
-    from satae.experiment.before_training import best_so_far, startup_warnings
+    from satae.experiment.before_training import best_so_far, epochs_waited, is_out_of_patience, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
@@ -83,12 +83,19 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         for warning in warnings:
             console.warn(warning)
         best = best_so_far(experiment, stored, record.directory, console.warn) if stored else None
-        checkpoints = CheckpointManager(record.directory, config.checkpoint, best)
+        waited = epochs_waited(config, stored) if stored else 0
+        checkpoints = CheckpointManager(record.directory, config.checkpoint, best, waited)
 
-        for epoch in experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step)):
-            is_due = epoch is None or epoch.number == config.epochs
+        is_over = is_out_of_patience(config, waited) and experiment.step % experiment.steps_per_epoch == 0
+        pauses = experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step))
+        for epoch in () if is_over else pauses:
             if epoch is not None:
                 metrics = experiment.measure(epoch)
+                if epoch.alpha == config.alpha:  # while alpha rises, the losses cannot be compared
+                    checkpoints.offer_best(metrics["valid/total"], experiment.weights)
+                    is_over = is_out_of_patience(config, checkpoints.waited)
+            is_due = is_over or epoch is None or epoch.number == config.epochs
+            if epoch is not None:
                 if is_due or math.log10(epoch.number).is_integer():  # these cost more: at 1, 10, 100, ... epochs
                     metrics |= experiment.measure_rare()
                     logger.log_images(pictures.draw_examples(experiment, console.warn), epoch.number)
@@ -96,8 +103,6 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
                 record.add_epoch(epoch.number, metrics)
                 logger.log_scalars(metrics, epoch.number)
                 console.show_epoch(epoch.number, metrics)
-                if epoch.alpha == config.alpha:  # while alpha rises, the losses cannot be compared
-                    checkpoints.offer_best(metrics["valid/total"], experiment.weights)
                 is_due = is_due or checkpoints.should_save(experiment.step, epoch.number)
             interrupted_by = signals.pending_signal()
             if is_due or interrupted_by is not None:
@@ -108,7 +113,14 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
             if interrupted_by is not None:
                 console.info(f"interrupted: stopped at {experiment.describe_position()}")
                 raise signals.Interrupted(interrupted_by)
+            if is_over:
+                break
 
+        if experiment.epochs_done < config.epochs:
+            early = f"after {experiment.epochs_done} of {config.epochs} epochs"
+            early += f": no lower validation loss in the last {checkpoints.waited}"
+            record.add(stopped_early=early)
+            console.info(f"stopped early, {early}")
         if "valid/code_sensitivity" not in metrics:  # resumed with fewer epochs: none was left to train
             metrics |= experiment.measure_rare()
         drawn = pictures.save(pictures.draw_examples(experiment, console.warn), record.directory)

@@ -33,7 +33,7 @@ from satae.config.schema import (
 from satae.errors import DIVERGED, FAULT, OK, ConfigError
 from satae.launchers.base import Launcher, WorkerKilledError, run_status
 from satae.launchers.selection import LAUNCHER_GROUP, LAUNCHER_OPTION, open_launcher
-from satae.messages import count_words, one_line, quote_word, reason
+from satae.messages import brief_line, count_words, one_line, quote_word, reason
 from satae.runs import own_files
 from satae.runs.layout import (
     CONFIG_FILE,
@@ -275,8 +275,10 @@ def has_work(job: Job, said: set[str]) -> bool:
     if epochs_done is not None:
         read_first_epochs(job.directory, epochs_done)  # refuses a run without them
     elif not job.in_sweep:
-        more = "to train further, give more (epochs=...)"
-        print(f"{show_path(job.directory)}: already finished, after {job.config.epochs} epochs; {more}")  # noqa: T201
+        early = record.get("stopped_early")
+        after = f"after {job.config.epochs} epochs" if early is None else brief_line(early)
+        more = f"to train further, give more ({'epochs=...' if early is None else 'patience=... or epochs=...'})"
+        print(f"{show_path(job.directory)}: already finished, {after}; {more}")  # noqa: T201
     return job.in_sweep or epochs_done is not None
 
 

@@ -84,6 +84,7 @@ class Config:
     decoder_norm: Count | None
 
     epochs: Count
+    patience: Count | None
     batch_size: Count
     start: FilePath | None
     start_best: bool
@@ -403,7 +404,7 @@ def check_changes(saved: Config, wanted: Config, leave_out: Collection[str] = ()
     Raises:
         ConfigError: something is changed that must stay; all of it is named.
     """
-    changeable = ("epochs", *EXECUTION_OPTIONS)
+    changeable = ("epochs", "patience", *EXECUTION_OPTIONS)
     free = (*leave_out, *changeable)
     if found := differences(flatten(saved.to_dict()), flatten(wanted.to_dict()), free):
         typed, had = (" ".join(f"{key}={pair[place]}" for key, pair in found.items()) for place in (1, 0))

@@ -107,7 +107,7 @@ def check_resume(config: Config, run: Path, finished: bool, warn: Callable[[str]
                     f"epochs={config.epochs}: this run has started {started} epochs; give epochs={started} or more, or"
                     f" start a new run with rerun={run}"
                 )
-            if config.epochs == started and finished:
+            if finished and (config.epochs == started or is_out_of_patience(config, epochs_waited(config, state))):
                 return None
         check_config(config)
         if state is None:
@@ -141,6 +141,16 @@ def schedule_jumps(experiment: Experiment, state: State) -> list[str]:
                 f"{name} goes from {old:.3g} to {new:.3g} here: it {what} of {now} epochs now, not of {brief(before)}"
             )
     return lines
+
+
+def epochs_waited(config: Config, state: State) -> int:
+    """The number of epochs without a lower loss, of a run that resumes; with other ``epochs`` it is counted anew."""
+    return state.waited if state.facts["config"]["epochs"] == config.epochs else 0
+
+
+def is_out_of_patience(config: Config, waited: int) -> bool:
+    """Whether a run stops after ``waited`` epochs without a lower validation loss."""
+    return config.patience is not None and waited >= config.patience
 
 
 def best_so_far(experiment: Experiment, state: State, run: Path, warn: Callable[[str], object]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.messages import count_words, format_compact, join_words
-from satae.page.sources import STILL_RUNNING, RunCollection, waiting_text
+from satae.page.sources import EARLY, STILL_RUNNING, RunCollection, waiting_text
 from satae.runs.layout import RUNNING
 from satae.sweeps.aggregate import COVERAGE_NOTE, ENOUGH_SEEDS, SeedGroup, sort_key
 from satae.sweeps.results import RunResult
@@ -26,7 +26,8 @@ MAX_SENTENCES: Final = 8  # one for each series
 
 def run_counts(collection: RunCollection, groups: Sequence[SeedGroup]) -> str:
     """How many runs there are, and how they ended."""
-    ends = Counter(STILL_RUNNING if run.status == RUNNING else run.status for run in collection.runs)
+    names = {RUNNING: STILL_RUNNING}
+    ends = Counter(EARLY if run.is_early else names.get(run.status, run.status) for run in collection.runs)
     if collection.unreadable:
         ends["not readable"] = len(collection.unreadable)
     started = len(collection.runs) + len(collection.unreadable)

@@ -17,6 +17,7 @@ from satae.sweeps.results import RunResult, UnreadableRun, left_out_folders, run
 RECORD_KEYS: Final = (
     "status",
     "exit_code",
+    "stopped_early",
     "command",
     "folder",
     "device",
@@ -26,6 +27,7 @@ RECORD_KEYS: Final = (
     "ended",
     "wall_s",
 )
+EARLY: Final = "stopped early"  # a finished run whose patience ended it
 STILL_RUNNING: Final = "still running, or killed"  # a run whose record says that it runs
 MAX_ASSUMPTIONS: Final = 50  # of a run
 MAX_RESUMES: Final = 100  # of a run

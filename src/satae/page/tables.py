@@ -11,7 +11,7 @@ from satae.config.schema import EXECUTION_OPTIONS, SEED, is_among
 from satae.evaluation.reported_evaluations import ReportedEvaluations
 from satae.evaluation.result import read_result
 from satae.messages import clean_text, count_words, format_compact
-from satae.page.sources import STILL_RUNNING, RunCollection
+from satae.page.sources import EARLY, STILL_RUNNING, RunCollection
 from satae.runs.layout import EVALUATION_FOLDER, RUNNING, find_log
 from satae.sweeps.aggregate import SeedGroup
 from satae.sweeps.csv_files import UNREADABLE, encode_csv
@@ -66,7 +66,8 @@ def runs_table(collection: RunCollection, groups: Sequence[SeedGroup], axes: Seq
             for run in group.runs:
                 numbers = [format_number(run.metrics.get(metric)) for metric in metrics]
                 wall_time = format_duration(run.record.get("wall_s", math.nan))
-                cells = [*(table_values(group, keys) if keys else []), shorten_value(run.status), str(run.seed)]
+                status = EARLY if run.is_early else shorten_value(run.status)
+                cells = [*(table_values(group, keys) if keys else []), status, str(run.seed)]
                 yield [collection.name(run), *cells, *numbers, wall_time]
         for unreadable in collection.unreadable:
             unknown = [NOTHING] * (len(metrics) + 2)

@@ -153,7 +153,8 @@ class RunRecord:
                 "program": program_version(),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
-            content = {key: value for key, value in earlier.items() if key not in ("ended", "error", "exit_code")}
+            of_the_end = ("ended", "error", "exit_code", "stopped_early")
+            content = {key: value for key, value in earlier.items() if key not in of_the_end}
             content |= {"status": RUNNING, "resumed": [*earlier.get("resumed", []), resumed]}
         return cls(directory, content, lock)
 

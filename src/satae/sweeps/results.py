@@ -50,8 +50,13 @@ class RunResult(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether it trained all its epochs."""
+        """Whether it trained all its epochs, or stopped early."""
         return self.status == FINISHED
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it stopped early because the validation loss did not fall any more."""
+        return self.is_finished and "stopped_early" in self.record
 
     @property
     def is_collapsed(self) -> bool:

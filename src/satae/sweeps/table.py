@@ -52,6 +52,9 @@ def print_sweep(
             else ""
         )
         console.print(f"{deviation}every run: {show_path(sweep / RUNS_CSV_FILE)}", markup=False)
+    if early := sum(run.is_early for run in runs):
+        of = count_words(sum(run.is_finished for run in runs), "finished run")
+        console.print(f"{early} of {of} stopped early: no lower validation loss within their patience")
     if collapsed := sum(group.collapsed_runs for group in groups):
         of = count_words(sum(len(group.finished_runs) for group in groups), "finished run")
         console.print(f"warning: {collapsed} of {of} collapsed: {COLLAPSE}; {COLLAPSE_REMEDY}", style=WARNING_STYLE)

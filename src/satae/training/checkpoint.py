@@ -80,6 +80,18 @@ class State(NamedTuple):
         return best
 
     @property
+    def waited(self) -> int:
+        """The number of epochs with the full alpha since the one with the lowest validation loss.
+
+        Raises:
+            ValueError: it is not a number of epochs.
+        """
+        waited = self.facts.get("waited", 0)  # earlier versions did not count
+        if type(waited) is not int or waited < 0:
+            raise ValueError(f"the epochs since its best loss are {brief(waited)}")
+        return waited
+
+    @property
     def is_finite(self) -> bool:
         """Whether all its numbers are finite."""
         return all(bool(x.isfinite().all()) for x in self.tensors.values() if x.is_floating_point())
@@ -259,7 +271,7 @@ class CheckpointManager:
     The best weights are written together with the next checkpoint, so the two always come from the same training.
     """
 
-    def __init__(self, run: Path, schedule: Checkpoints, best: float | None = None) -> None:
+    def __init__(self, run: Path, schedule: Checkpoints, best: float | None = None, waited: int = 0) -> None:
         """Set the schedule, and remove files that a killed process left half written.
 
         Args:
@@ -267,8 +279,9 @@ class CheckpointManager:
             schedule: steps, epochs and minutes between checkpoints; more minutes if saving would take longer than
                 ``TIME_SHARE`` of the run.
             best: the lowest loss so far, of a run that resumes.
+            waited: the number of losses since then.
         """
-        self.run, self.schedule, self.best = run, schedule, best
+        self.run, self.schedule, self.best, self.waited = run, schedule, best, waited
         self._due_at = self._next_due(cost=0.0)
         self._unwritten_best: State | None = None
         for partial_file in (run / CHECKPOINTS_FOLDER).glob(f".*{atomic_write.PARTIAL_SUFFIX}"):
@@ -282,9 +295,10 @@ class CheckpointManager:
         return by_step or by_epoch or time.perf_counter() >= self._due_at
 
     def offer_best(self, loss: float, weights: Callable[[], State]) -> None:
-        """Remember a copy of the weights if ``loss`` is the lowest so far."""
+        """Remember a copy of the weights if ``loss`` is the lowest so far; else count it."""
+        self.waited += 1
         if self.best is None or loss < self.best:
-            self.best, self._unwritten_best = loss, weights().copy_tensors()
+            self.waited, self.best, self._unwritten_best = 0, loss, weights().copy_tensors()
 
     def save(self, step: int, state: State) -> None:
         """Write the best weights (if new) and a checkpoint, then delete the checkpoints beyond ``keep``.
@@ -296,7 +310,7 @@ class CheckpointManager:
         if self._unwritten_best is not None:
             save(best_path(self.run), self._unwritten_best)
             self._unwritten_best = None
-        save(checkpoint_path(self.run, step), state.with_facts(best=self.best))
+        save(checkpoint_path(self.run, step), state.with_facts(best=self.best, waited=self.waited))
         found = [(at, path) for at, path in list_checkpoints(self.run) if path.is_file()]
         later = [path for at, path in found if at > step]  # skipped as damaged when the run resumed
         damaged = [path for path in later if is_damaged(path)]
