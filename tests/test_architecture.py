@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "satae"
 FILES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 
 # from top to bottom: a room may import itself, every room below it, and the leaves
-COMMANDS = ("programs", "train", "evaluate", "report", "export", "datasets", "library")
+COMMANDS = ("programs", "train", "evaluate", "report", "export", "datasets", "library", "estimator", "export_codes")
 ROOMS = (
     *("cli", "launchers", "page", "evaluation", "sweeps", "loggers", "plots", "runs"),
     *("experiment", "training", "robustness", "data", "model", "config"),
@@ -24,7 +24,7 @@ HOMES = {  # the rooms, commands or files that may import a library
     "omegaconf": {"cli", "config", "runs"},
     "tensorboard": {"loggers", "sweeps", "evaluation"},
     "torch.utils.tensorboard": {"loggers", "sweeps", "evaluation"},
-    "sklearn": {"evaluation"},
+    "sklearn": {"evaluation", "estimator.py"},
     "skimage": {"evaluation"},
     "matplotlib": {"plots"},
     "PIL": {"plots", "data"},

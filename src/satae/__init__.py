@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # not from typing, whose import a Ctrl-C would end with a
 if TYPE_CHECKING:
     from satae.errors import ConfigError as ConfigError
     from satae.errors import RunFailedError as RunFailedError
+    from satae.estimator import SaturatedAutoencoder as SaturatedAutoencoder
     from satae.library import Run as Run
     from satae.library import train as train
     from satae.model.activations import register as register
@@ -51,6 +52,7 @@ _HOMES = {  # imported on first use, so that the command line need not wait for 
     "load": "satae.runs.loading",
     "train": "satae.train",  # the module itself, which can be called
     "Run": "satae.library",
+    "SaturatedAutoencoder": "satae.estimator",
     "ConfigError": "satae.errors",
     "RunFailedError": "satae.errors",
 }

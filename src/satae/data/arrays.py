@@ -89,11 +89,11 @@ def array(
         raise ValueError(f"span={list(span)}: give the smallest and the largest value, such as [0,1]")
     if test_labels and not test_path:
         raise ValueError(f"test_labels={test_labels}: belongs to test_path; give that too")
-    found = _read("", path, labels)
+    found = read_arrays("", path, labels)
     if test_path:
         if len(found) > 1:
             raise ValueError(f"test_path={test_path}: {path} has examples for the test already; leave one out")
-        found += _read("test_", test_path, test_labels)
+        found += read_arrays("test_", test_path, test_labels)
     center = find_center(found[0].where, found[0].x)
     if span is not None and center.values is not None:
         lost = f"{found[0].where}: float32 cannot distinguish all its numbers; without data.span, they are centered"
@@ -125,7 +125,7 @@ def _find_flattened(one: Arrays) -> Iterator[str]:
         )
 
 
-def _read(prefix: str, path: str, labels: str | None) -> list[Arrays]:
+def read_arrays(prefix: str, path: str, labels: str | None) -> list[Arrays]:
     """The examples of a file, then its examples for the test if it has any; ``prefix`` begins the options' names."""
     if path.startswith(IN_MEMORY) and not os.path.exists(path):
         return [_read_memory(prefix, path, labels)]

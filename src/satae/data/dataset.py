@@ -185,6 +185,7 @@ class Dataset:
     scale: float = 1.0  # stored values times the scale, plus the offset, are in the data's own units
     offset: float = 0.0
     columns: ColumnRanges | None = None  # then the own unit of each column is its range
+    center: np.ndarray | None = None  # of data without ``columns``: stored numbers plus this are those in the file
     notes: tuple[str, ...] = ()  # what was guessed, dropped or converted, for the user; one line each
 
     @property

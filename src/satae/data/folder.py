@@ -39,13 +39,13 @@ def folder(
     parts, decoded = list[Part](), None
     for option, place in {"path": path, "test_path": test_path}.items():
         if place is not None:
-            decoded, names, found = _read(option, place, size, colour, background, decoded)
+            decoded, names, found = read_folder(option, place, size, colour, background, decoded)
             notes = [*found, *decoded.notes]
             parts.append(Part(f"{option}={place}", decoded.x, names, decoded.groups, notes=notes))
     return split_user_data("folder", parts, valid, test, split_seed, limit, remedy="set size", is_brightness=True)
 
 
-def _read(
+def read_folder(
     option: str, path: str, size: int | None, colour: bool, background: Background, like: DecodedImages | None
 ) -> tuple[DecodedImages, np.ndarray | None, list[str]]:
     """The images of a folder, the name of each one's subfolder if all lie in subfolders, and notes on the files."""

@@ -91,4 +91,5 @@ def split_user_data(
     span = value_range(first.where, splits[0].x, span) if columns is None else (0.0, 1.0)
     scale = 1 / 255 if pool.x.itemsize == 1 else 1.0
     said = tuple(dict.fromkeys([*notes, *([columns.note] if columns else []), *label_notes]))
-    return Dataset(name, *splits, span=span, scale=scale, columns=columns, notes=said)
+    center = first.center if columns is None else None
+    return Dataset(name, *splits, span=span, scale=scale, columns=columns, center=center, notes=said)

@@ -328,6 +328,7 @@ class Experiment:
             "evaluated": self.data.evaluated_fingerprints,
         }
         data |= {"columns": self.data.columns.to_dict()} if self.data.columns else {}
+        data |= {"center": self.data.center.tolist()} if self.data.center is not None else {}
         doubts = build.unread_pixels(self.config, self.data.shape), build.noise_doubt(self.config, self.data)
         assumptions = [*self.data.notes, *filter(None, doubts)]
         return {

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, overload
 
 import torch
 from torch import Tensor, nn
 
 from satae.model import products
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ARRAY_BATCH: Final = 1024  # examples of an array that are computed at a time
 
 MakeActivation = Callable[[], nn.Module]
 
@@ -114,6 +119,16 @@ class Trace(NamedTuple):
         return [*self.fs.values()][-1]
 
 
+class Units(Protocol):
+    """Converts arrays in a user's units to inputs of a model, and reconstructions back."""
+
+    def to_tensor(self, x: np.ndarray) -> Tensor:
+        """Inputs (N, *shape) of the model."""
+
+    def to_array(self, y: Tensor) -> np.ndarray:
+        """Reconstructions (N, *shape) in the user's units."""
+
+
 class DenoisingAutoencoder(nn.Module):
     """An encoder and a decoder that standardize their data themselves.
 
@@ -130,6 +145,7 @@ class DenoisingAutoencoder(nn.Module):
     mean: Tensor
     std: Tensor
     frozen: Literal["encoder", "decoder"] | None = None  # the part that training leaves alone
+    units: Units | None = None  # of arrays; ``satae.load`` sets those of the run
 
     def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
         """Join an encoder and a decoder; :func:`satae.mlp` and :func:`satae.conv` make the usual ones.
@@ -184,18 +200,65 @@ class DenoisingAutoencoder(nn.Module):
         """Standardized values back in the data's units: y * std + mean."""
         return y * self.std + self.mean
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The code (N, K) of inputs (N, *shape)."""
+    @overload
+    def encode(self, x: Tensor) -> Tensor: ...
+
+    @overload
+    def encode(self, x: np.ndarray) -> np.ndarray: ...
+
+    def encode(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """The code (N, K) of inputs (N, *shape); an array in the units of the run's data gives an array.
+
+        Raises:
+            ValueError: an array has another shape or type than the inputs of the model.
+        """
+        if not isinstance(x, Tensor):
+            return self._in_batches(self.encode, self._units().to_tensor(x)).numpy()
         code: Tensor = self.encoder(self.standardize(x))
         return code
 
-    def decode(self, code: Tensor) -> Tensor:
-        """The reconstruction (N, *shape), in the data's units, of codes (N, K)."""
+    @overload
+    def decode(self, code: Tensor) -> Tensor: ...
+
+    @overload
+    def decode(self, code: np.ndarray) -> np.ndarray: ...
+
+    def decode(self, code: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """The reconstruction (N, *shape), in the data's units, of codes (N, K); an array gives an array."""
+        if not isinstance(code, Tensor):
+            codes = torch.from_numpy(code.astype("float32"))
+            return self._units().to_array(self._in_batches(self.decode, codes))
         return self.unstandardize(self.decoder(code))
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction of ``x``: (N, *shape) to (N, *shape), both in the data's units."""
         return self.decode(self.encode(x))
+
+    def reconstruct(self, x: np.ndarray) -> np.ndarray:
+        """The reconstruction of an array, as an array, both in the units of the run's data.
+
+        Bytes come back as numbers from 0 to 1.
+
+        Raises:
+            ValueError: the array has another shape or type than the inputs of the model.
+        """
+        units = self._units()
+        return units.to_array(self._in_batches(self, units.to_tensor(x)))
+
+    def _units(self) -> Units:
+        """The units of arrays.
+
+        Raises:
+            ValueError: this model is not one that ``satae.load`` read.
+        """
+        if self.units is None:
+            raise ValueError("arrays are for models of a run, as satae.load gives them; give this one a tensor")
+        return self.units
+
+    def _in_batches(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Apply a function to inputs, without gradients; returns the result on the CPU."""
+        with torch.no_grad():
+            return torch.cat([function(part.to(self.mean.device)).cpu() for part in x.split(ARRAY_BATCH)])
 
     def layers(self) -> list[tuple[str, Layer]]:
         """The encoder's layers, in order, by name."""

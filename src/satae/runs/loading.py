@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from satae.config import Config
 from satae.config.saved_config import restore_config
+from satae.data.array_units import ArrayUnits
 from satae.errors import ConfigError
 from satae.experiment import build
 from satae.messages import brief, brief_line, one_line, reason
@@ -24,8 +27,8 @@ def load(
 ) -> DenoisingAutoencoder:
     """The trained model of a run, in evaluation mode.
 
-    It maps inputs (N, *shape) in the data's own range to reconstructions in that range. Nothing in the directory can
-    run code.
+    It maps inputs (N, *shape) in the data's own range to reconstructions in that range. ``encode``, ``decode`` and
+    ``reconstruct`` also take arrays as the user's file has them. Nothing in the directory can run code.
 
     Args:
         run_directory: such as ``outputs/2026-01-31/12-00-00-000000``; or a file that ``satae-export`` wrote with
@@ -39,7 +42,22 @@ def load(
         OSError: the system refuses to read it.
         ValueError: the checkpoint is damaged, or holds no model of this program.
     """
-    return restore_model(read_state(Path(run_directory), best=best), str(run_directory)).to(device).eval()
+    path = Path(run_directory)
+    state = read_state(path, best=best)
+    model = restore_model(state, str(run_directory)).to(device).eval()
+    model.units = _read_units(path, state)
+    return model
+
+
+def _read_units(path: Path, state: State) -> ArrayUnits:
+    """The units of the data that a model was trained on; unknown ones are those of the model."""
+    record, shape = dict[str, Any](), tuple(state.facts["shape"])
+    with suppress(ConfigError, OSError):
+        record = read_record(path)
+    facts = state.facts.get("units") or record.get("data")
+    options = state.facts["config"]["data"]
+    layout = str(options.get("layout")) if isinstance(options, dict) else ""
+    return ArrayUnits.of(shape, facts if isinstance(facts, dict) else {}, record.get("assumptions", ()), layout)
 
 
 def read_state(path: Path, *, best: bool = False) -> State:
