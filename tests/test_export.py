@@ -86,7 +86,7 @@ def test_the_best_weights_can_be_taken(run, tmp_path):
     assert typed(f"run={run}", "format=safetensors", f"out={out}", "best=true")[0] == 0
     ours, theirs = satae.load(out).state_dict(), satae.load(run, best=True).state_dict()
     assert all(torch.equal(x, theirs[name]) for name, x in ours.items())
-    assert {*checkpoint.load(out).facts} == {"config", "shape"}
+    assert {*checkpoint.load(out).facts} == {"config", "shape", "units"}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_export_needs_no_data(own_data, best):
     assert (code, err) == (0, "")
     assert ": the weights after 1 of 1 epochs, at step 3; largest" in out
     assert "on 256 random inputs at once, and on one of them alone" in out
-    told = "satae-export: data.path=y.npy: satae-export reads no data; leave it out\n"
+    told = "satae-export: data.path=y.npy: no such option; format=npy has data=, other formats read no data\n"
     assert typed(f"run={own_data / 'run'}", "format=onnx", "data.path=y.npy") == (2, "", told)
 
 

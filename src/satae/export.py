@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from satae import atomic_write, signals
 from satae.cli import app
 from satae.errors import ConfigError
+from satae.export_codes import labels_file, write_codes
 from satae.messages import did_you_mean, unknown_choice
 from satae.runs.layout import CONFIG_FILE, FINISHED
 
@@ -27,7 +28,8 @@ Outputs = Sequence["Tensor"]  # the reconstruction (N, *shape) and the code (N, 
 PROGRAM: Final = "satae-export"
 COMPARED_INPUTS: Final = 256  # generated inputs on which the file is compared with the model
 TOLERANCE: Final = 1e-4  # largest difference allowed, as a share of the largest output, or of 1 if that is less
-OPTIONS: Final = ("run", "format", "out", "best")
+OPTIONS: Final = ("run", "format", "data", "out", "best")
+CODES: Final = "npy"  # the format of codes
 HELP: Final = f"""\
 {PROGRAM} writes the trained model of a run for other programs.
 
@@ -43,10 +45,16 @@ no data.
             torch_export    a program for torch.export.load
             onnx            for ONNX Runtime and others;
                             needs: pip install 'satae[onnx]'
-  out       the file; by default model.safetensors, model.pt2 or model.onnx in
-            the run directory
+            npy             the codes of data=, one row for each example
+  data      for format=npy: a .npy or .npz file as data=array reads it, or a
+            folder of images for a run of data=folder; or train, valid or test
+            for a split of the run's own data. Rows are in the order of the
+            file, of the names of the images, or of the split
+  out       the file, which must not exist; default: model.safetensors,
+            model.pt2, model.onnx or codes.npy in the run directory. Labels go
+            beside it, in codes-labels.npy
   best      true takes the weights with the lowest validation loss, instead of
-            the last
+            the last; default: false
 
   --version    show the version"""
 
@@ -57,8 +65,18 @@ def main() -> int:
     return app.run(PROGRAM, run_command, help_text=HELP, refusals=(ValueError, FileNotFoundError))
 
 
-def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
-    """The run directory, the format, the file to write, and whether to take the best weights.
+class Asked(NamedTuple):
+    """What a command line asks for."""
+
+    run: Path
+    format: str
+    out: Path
+    best: bool  # whether to take the best weights
+    data: str  # of which codes are written; "" for other formats
+
+
+def parse(words: Sequence[str]) -> Asked:
+    """Read the words of a command line.
 
     Raises:
         ConfigError: an option is unknown or missing, or its value cannot be used.
@@ -70,7 +88,7 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         if not equals and key not in OPTIONS and (os.sep in word or os.path.isdir(word)):
             raise ConfigError(f"{word}: did you mean run={word}?")
         if key.startswith("data."):
-            raise ConfigError(f"{word}: {PROGRAM} reads no data; leave it out")
+            raise ConfigError(f"{word}: no such option; format=npy has data=, other formats read no data")
         if not equals or key not in OPTIONS:
             raise ConfigError(
                 f"{word}: no such option{did_you_mean(key, OPTIONS)}; there are {', '.join(OPTIONS)} (see --help)"
@@ -78,22 +96,31 @@ def parse(words: Sequence[str]) -> tuple[Path, str, Path, bool]:
         given[key] = value
     if not given.get("run"):
         raise ConfigError("run is missing; name a run directory, such as outputs/2026-01-31/12-00-00-000000")
+    formats = [*EXPORT_FORMATS, CODES]
     if "format" not in given:
-        raise ConfigError(f"format is missing; choose one of {', '.join(EXPORT_FORMATS)}")
-    if given["format"] not in EXPORT_FORMATS:
-        raise ConfigError(unknown_choice("format", given["format"], EXPORT_FORMATS))
+        raise ConfigError(f"format is missing; choose one of {', '.join(formats)}")
+    if given["format"] not in formats:
+        raise ConfigError(unknown_choice("format", given["format"], formats))
+    if given["format"] == CODES and not given.get("data"):
+        raise ConfigError("data is missing; format=npy writes the codes of data=x.npy, or of data=test, for example")
+    if given["format"] != CODES and "data" in given:
+        raise ConfigError(f"data={given['data']}: is for format=npy; leave it out")
     if given.get("best", "false") not in ("true", "false"):
         raise ConfigError(f"best={given['best']}: must be true or false")
     run, best = Path(os.path.expanduser(given["run"])), given.get("best") == "true"
-    name = ("model-best" if best else "model") + EXPORT_FORMATS[given["format"]].suffix
+    what, suffix = ("codes", ".npy") if given["format"] == CODES else ("model", EXPORT_FORMATS[given["format"]].suffix)
+    name = f"{what}{'-best' if best else ''}{suffix}"
     out = Path(os.path.expanduser(given.get("out") or run / name))
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
-    if os.path.lexists(out):
-        raise ConfigError(f"out={out}: exists already; name another file, or delete it")
+    if given["format"] == CODES and out.suffix != ".npy":
+        raise ConfigError(f"out={out}: must end in .npy")
+    for file in (out, *([labels_file(out)] if given["format"] == CODES else [])):
+        if os.path.lexists(file):
+            raise ConfigError(f"out={file}: exists already; name another file, or delete it")
     if not out.parent.is_dir():
         raise ConfigError(f"out={out}: there is no folder {out.parent}")
-    return run, given["format"], out, best
+    return Asked(run, given["format"], out, best, given.get("data", ""))
 
 
 def run_command(words: Sequence[str]) -> str:
@@ -107,10 +134,13 @@ def run_command(words: Sequence[str]) -> str:
         ValueError: the checkpoint cannot be read, or the format cannot hold the model.
         RuntimeError: the file gives other outputs than the model; it is not kept.
     """
-    run, name, out, best = parse(words)
+    run, name, out, best, codes_of = parse(words)
+    if name == CODES:
+        return write_codes(run, out, codes_of, best=best)
     import torch
 
     from satae.config import saved_config
+    from satae.data.array_units import UNIT_FACTS
     from satae.runs.loading import read_state, restore_model
     from satae.runs.record import read_record
 
@@ -119,6 +149,9 @@ def run_command(words: Sequence[str]) -> str:
     config = saved_config.read_config(run / CONFIG_FILE)
     record = read_record(run)
     x = generate_inputs(model, tuple(state.facts["shape"]), record)
+    data = record.get("data")
+    units = {key: data[key] for key in UNIT_FACTS if key in data} if isinstance(data, dict) else {}
+    state = state.with_facts(units=units)
     form = EXPORT_FORMATS[name]
     with atomic_write.hidden_folder(out.parent, "export") as folder, torch.no_grad():
         file = folder / out.name
@@ -191,7 +224,7 @@ def _write_safetensors(path: Path, state: State, model: DenoisingAutoencoder, x:
     from satae.training import checkpoint
 
     weights = {name: tensor for name, tensor in state.tensors.items() if name.startswith("model/")}
-    checkpoint.save(path, checkpoint.State({key: state.facts[key] for key in ("config", "shape")}, weights))
+    checkpoint.save(path, checkpoint.State({key: state.facts[key] for key in ("config", "shape", "units")}, weights))
 
 
 def _read_safetensors(path: Path) -> Callable[[Tensor], Outputs]:
