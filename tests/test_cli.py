@@ -25,6 +25,7 @@ from satae.cli.run_options import read_run_options
 from satae.config.registry import choice_names, conf_folder
 from satae.config.schema import GROUPS, PRESETS, Config, default_choice
 from satae.experiment import experiment
+from satae.messages import format_value
 from satae.training import loop
 from satae.training.checkpoint import latest_checkpoint
 
@@ -255,6 +256,14 @@ def test_help_names_every_group_choice_option_and_setting(help_text):
     for group, registry in GROUPS.items():
         for option in {option for name in registry.names() for option in registry.defaults(name)}:
             assert f"{group}.{option}" in shown
+
+
+def test_help_shows_the_default_of_every_option(help_text):
+    shown = {*re.findall(r"[a-z]\w*\.\w+=[^ ()\n]+", help_text.replace(")", ""))}
+    for group, registry in GROUPS.items():
+        for name in registry.names():
+            for option, value in registry.defaults(name).items():
+                assert f"{group}.{option}={'...' if value == '???' else format_value(value)}" in shown
 
 
 @pytest.mark.parametrize("program", [train, evaluate, export, report, datasets])

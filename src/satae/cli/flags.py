@@ -112,14 +112,17 @@ def _group_lines(registry: Registry) -> Iterator[str]:
     about = {name: description(conf_folder() / registry.group / f"{name}.yaml") for name in names}
     meanings = {name: option_comments(conf_folder() / registry.group / f"{name}.yaml") for name in names}
     common = _common_meanings([meanings[name] for name in names], shared)
+    default = default_choice(registry.group)
+    usual = {option: default.options[option] for option in shared}
+
+    def word(key: str, value: object) -> str:
+        return f"{registry.group}.{key}={'...' if value == MISSING else format_value(value)}"
+
     own = {
         name: [
-            (
-                f"{registry.group}.{key}={'...' if value == MISSING else format_value(value)}",
-                "" if key in common else meanings[name].get(key, ""),
-            )
+            (word(key, value), "" if key in common else meanings[name].get(key, ""))
             for key, value in options[name].items()
-            if key not in shared
+            if key not in shared or value != usual[key]
         ]
         for name in names
     }
@@ -127,14 +130,14 @@ def _group_lines(registry: Registry) -> Iterator[str]:
     width = max((len(name) for name in names if name not in bare), default=0)
     rows = textwrap.wrap(" ".join(bare), HELP_WIDTH - 14)
     for name in [name for name in names if name not in bare]:
-        listed = " ".join(word for word, meaning in own[name] if not meaning)
-        explained = [f"{word}  {meaning}" for word, meaning in own[name] if meaning]
+        listed = " ".join(typed for typed, meaning in own[name] if not meaning)
+        explained = [f"{typed}  {meaning}" for typed, meaning in own[name] if meaning]
         room = HELP_WIDTH - 16 - width
         texts = [line for text in (about[name], listed) for line in textwrap.wrap(text, room)]
         texts += [line for text in explained for line in textwrap.wrap(text, room, subsequent_indent="  ")]
-        rows += [f"{word:{width}}  {text}" for word, text in zip([name, *[""] * len(texts)], texts, strict=False)]
-    everywhere = f"; all have {' '.join(f'{registry.group}.{option}' for option in shared)}" if shared else ""
-    rows += textwrap.wrap(f"(default: {default_choice(registry.group).name}{everywhere})", HELP_WIDTH - 14)
+        rows += [f"{label:{width}}  {text}" for label, text in zip([name, *[""] * len(texts)], texts, strict=False)]
+    everywhere = f"; all have {' '.join(word(*item) for item in usual.items())}" if shared else ""
+    rows += textwrap.wrap(f"(default: {default.name}{everywhere})", HELP_WIDTH - 14)
     start = max((len(key) for key in common), default=0) + len(registry.group) + 3
     for key, meaning in common.items():
         name = f"{registry.group}.{key}".ljust(start)
