@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import inspect
 import io
 import logging
 import os
@@ -133,6 +134,10 @@ def test_the_function_is_there_however_the_module_was_imported(lines):
     code = f"{lines}\nassert callable(call.main)\ntry: call(alpha=-1)\nexcept ValueError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "alpha=-1: must be at least 0\n"
+
+
+def test_an_editor_sees_the_arguments_of_the_function():
+    assert [*inspect.signature(satae.train).parameters][:3] == ["data", "options", "directory"]
 
 
 def test_importing_satae_imports_neither_torch_nor_hydra():

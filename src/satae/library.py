@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from inspect import Signature
     from pathlib import Path
 
     import numpy as np
@@ -85,6 +86,13 @@ class CallableModule(ModuleType):
     """The module ``satae.train``: ``satae.train(...)`` calls :func:`train`, and its own functions stay attributes."""
 
     __call__ = staticmethod(train)
+
+    @property
+    def __signature__(self) -> Signature:
+        """What ``inspect.signature`` and editors show."""
+        from inspect import signature
+
+        return signature(train)
 
 
 class _Shown(NamedTuple):
