@@ -123,7 +123,7 @@ def _make_run(words: list[str], command: str, has_arrays: bool) -> Run:
 
     try:
         with restored_settings():
-            if plan.has_work(job, set()):
+            if plan.check_job(job, set()) is not None:
                 jobs.run_in_program(train_run, job)
             elif has_arrays:
                 _check_arrays(job)

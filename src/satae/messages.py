@@ -72,6 +72,13 @@ def count_words(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
+def rough_duration(seconds: float) -> str:
+    """``40 s``, ``2 min`` or ``1.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def did_you_mean(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
     """``"; did you mean x?"`` for the choice that means the same as ``word`` or is spelled most like it, or nothing."""
     choices, word = list(choices), word.lower()

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 import pytest
 from program import TINY, files, here
 
-from satae.launchers.base import CoreShare, Launcher, rough_duration
+from satae.launchers.base import CoreShare, Launcher
 from satae.launchers.selection import unknown_launcher_message, unknown_option_message
+from satae.messages import rough_duration
 
 JOBLIB = ("-m", "hydra/launcher=joblib", "seed=0,1")
 

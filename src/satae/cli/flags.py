@@ -37,6 +37,7 @@ def parse_flags(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--package", "-p")
     parser.add_argument("--run", "-r", action="store_true")
     parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--shell-completion", "-sc", action="store_true")
     parser.add_argument("--info", "-i", const="all", nargs="?", choices=INFORMATION)
     parser.add_argument("--config-name", "-cn")
@@ -52,6 +53,8 @@ def parse_flags(words: Sequence[str]) -> argparse.Namespace:
         raise ConfigError("--config-path: not offered; add a folder of your own with --config-dir")
     if flags.resolve and not (flags.cfg or flags.help):
         raise ConfigError("--resolve: needs --cfg or --help")
+    if flags.dry_run and (flags.cfg or flags.info or flags.shell_completion):
+        raise ConfigError("--dry-run: shows runs; leave out --cfg, --info and --shell-completion")
     if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
         raise ConfigError("--run, --multirun, --cfg, --info, --shell-completion: give only one")
     return flags
@@ -59,7 +62,7 @@ def parse_flags(words: Sequence[str]) -> argparse.Namespace:
 
 def only_shows(flags: argparse.Namespace) -> bool:
     """Whether the flags ask to show something instead of a run."""
-    return bool(flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion)
+    return bool(flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion or flags.dry_run)
 
 
 def help_text() -> str:
@@ -80,6 +83,11 @@ def show(flags: argparse.Namespace) -> int:
         return output_exit_code()
     from satae.cli import compose, plan  # take longer than the help
 
+    if flags.dry_run and not (flags.help or flags.hydra_help):
+        from satae.cli.dry_run import show_plan
+
+        show_plan(plan.make_plan(flags, ""), flags.overrides)
+        return output_exit_code()
     asked = plan.make_plan(flags, "") if flags.cfg or (flags.overrides and not flags.shell_completion) else None
     if asked is not None and asked.sweep is not None:
         typed = next((word for word in flags.overrides if word.startswith("sweep=")), "-m")

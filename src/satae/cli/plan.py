@@ -70,6 +70,13 @@ class Plan(NamedTuple):
         """The runs that are to be made."""
         return [job for job in self.jobs if not job.is_done]
 
+    def count_runs(self) -> str:
+        """How many runs a sweep has, and how many of them are skipped, resume or are new."""
+        left = self.jobs_to_run
+        done, resuming = len(self.jobs) - len(left), sum(job.resume for job in left)
+        counts = {"done already (skipped)": done, "resumed": resuming, "new": len(left) - resuming}
+        return f"{count_words(len(self.jobs), 'run')}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
+
 
 def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     """Compose and validate every run that a command line asks for; nothing is written.
@@ -182,10 +189,10 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
         try:
             jobs.import_training()
             said = set[str]()
-            left = [job for job in left if has_work(job, said)]
+            left = [job for job in left if check_job(job, said) is not None]
             if plan.sweep is not None:
                 stack.enter_context(_opened_sweep(plan, plan.sweep))
-                print(_count_runs(plan), flush=True)  # noqa: T201
+                print(plan.count_runs(), flush=True)  # noqa: T201
         except Interrupted as error:
             is_new = plan.sweep is not None and not plan.sweep.exists()
             remedy = "; nothing has been written: type the same line again" if is_new else ""
@@ -228,17 +235,10 @@ def overall_exit_code(plan: Plan) -> int:
     return max(results.worst_exit_code(directories), FAULT if is_lost else OK)
 
 
-def _count_runs(plan: Plan) -> str:
-    """How many runs a sweep has, and how many of them are skipped, resume or are new."""
-    left = plan.jobs_to_run
-    done, resuming = len(plan.jobs) - len(left), sum(job.resume for job in left)
-    counts = {"done already (skipped)": done, "resumed": resuming, "new": len(left) - resuming}
-    return f"{count_words(len(plan.jobs), 'run')}: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}"
+def check_job(job: Job, said: set[str]) -> int | None:
+    """Refuse a run that cannot be made; returns the number of its finished epochs, None if none is left to train.
 
-
-def has_work(job: Job, said: set[str]) -> bool:
-    """Refuse a run that cannot be made; whether anything is left to train, which is printed for a single run if not.
-
+    That nothing is left is printed for a single run.
     The runs of a sweep do not print what was assumed about their data: it is printed here, unless it is in ``said``.
     """
     from satae.experiment import build
@@ -254,7 +254,7 @@ def has_work(job: Job, said: set[str]) -> bool:
         for note in [note for note in notes if note not in said]:
             print(f"data: {one_line(note)}", flush=True)  # noqa: T201
             said.add(note)
-        return True
+        return 0
     record = read_record(job.directory)
     finished = record["status"] == FINISHED
     moved = _moved_data(job)
@@ -279,7 +279,7 @@ def has_work(job: Job, said: set[str]) -> bool:
         after = f"after {job.config.epochs} epochs" if early is None else brief_line(early)
         more = f"to train further, give more ({'epochs=...' if early is None else 'patience=... or epochs=...'})"
         print(f"{show_path(job.directory)}: already finished, {after}; {more}")  # noqa: T201
-    return job.in_sweep or epochs_done is not None
+    return job.config.epochs if epochs_done is None and job.in_sweep else epochs_done
 
 
 def _check_start(job: Job) -> None:

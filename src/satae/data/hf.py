@@ -15,7 +15,7 @@ from satae.data import images
 from satae.data.dataset import Dataset
 from satae.data.decoding import Background
 from satae.data.labels import read_labels
-from satae.data.local_files import expand_path
+from satae.data.local_files import NotStoredError, check_writing_allowed, expand_path
 from satae.data.numeric_arrays import Center, find_center, to_examples
 from satae.data.user_data import Part, split_user_data
 from satae.messages import reason
@@ -88,7 +88,10 @@ def _load(where: str, path: str, config: str | None) -> dict[str, Any]:
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             found = datasets.load_from_disk(folder)
         else:
+            check_writing_allowed()  # it copies what it reads into its cache
             found = datasets.load_dataset(str(folder) if folder.exists() else path, config)
+    except NotStoredError:
+        raise
     except Exception as error:  # the library, its file systems and its parsers raise many kinds of error
         remedy = "; set HF_HOME to a folder" if "home directory" in str(error) else ""
         raise ValueError(f"{where}: cannot be loaded ({type(error).__name__}: {reason(error)}){remedy}") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,32 @@ def scikit_learn_file(*parts: str) -> Path:
     return Path(spec.submodule_search_locations[0], *parts)
 
 
+class NotStoredError(Exception):
+    """Data must be fetched or decoded first, and nothing may be written now."""
+
+
+class _Writing:
+    """Whether files may be made in this process."""
+
+    is_allowed = True
+
+
+@contextmanager
+def without_writing() -> Iterator[None]:
+    """Raise :class:`NotStoredError` where data would be fetched or decoded into a cache."""
+    before, _Writing.is_allowed = _Writing.is_allowed, False
+    try:
+        yield
+    finally:
+        _Writing.is_allowed = before
+
+
+def check_writing_allowed() -> None:
+    """Raise :class:`NotStoredError` inside :func:`without_writing`: files are about to be made."""
+    if not _Writing.is_allowed:
+        raise NotStoredError
+
+
 def make_once(file: Path, make: Callable[[Path], None]) -> Path:
     """Make a file unless it exists, and return it. If several processes want it, one makes it and the others wait.
 
@@ -74,6 +101,7 @@ def make_once(file: Path, make: Callable[[Path], None]) -> Path:
     try:
         if file.exists():
             return file
+        check_writing_allowed()
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file.parent / f".{file.name}.lock")
         try:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from satae import signals
 from satae.errors import ConfigError
-from satae.messages import one_line
+from satae.messages import one_line, rough_duration
 from satae.training.machine import available_cores
 
 STOP_FILE_POLL_S: Final = 0.5
@@ -103,13 +103,6 @@ class Launcher(AbstractContextManager["Launcher"]):
 
     def __exit__(self, *error: object) -> None:
         """End the workers."""
-
-
-def rough_duration(seconds: float) -> str:
-    """``40 s``, ``2 min`` or ``1.5 h``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class WorkerKilledError(RuntimeError):
