@@ -28,7 +28,7 @@ Outputs = Sequence["Tensor"]  # the reconstruction (N, *shape) and the code (N, 
 PROGRAM: Final = "satae-export"
 COMPARED_INPUTS: Final = 256  # generated inputs on which the file is compared with the model
 TOLERANCE: Final = 1e-4  # largest difference allowed, as a share of the largest output, or of 1 if that is less
-OPTIONS: Final = ("run", "format", "data", "out", "best")
+OPTIONS: Final = ("run", "format", "data", "out", "best", "ema")
 CODES: Final = "npy"  # the format of codes
 HELP: Final = f"""\
 {PROGRAM} writes the trained model of a run for other programs.
@@ -55,6 +55,8 @@ no data.
             beside it, in codes-labels.npy
   best      true takes the weights with the lowest validation loss, instead of
             the last; default: false
+  ema       true takes the moving average of the weights, of a run with ema=;
+            default: false
 
   --version    show the version"""
 
@@ -71,7 +73,7 @@ class Asked(NamedTuple):
     run: Path
     format: str
     out: Path
-    best: bool  # whether to take the best weights
+    weights: dict[str, bool]  # which weights to take, as ``read_state`` has it
     data: str  # of which codes are written; "" for other formats
 
 
@@ -105,11 +107,13 @@ def parse(words: Sequence[str]) -> Asked:
         raise ConfigError("data is missing; format=npy writes the codes of data=x.npy, or of data=test, for example")
     if given["format"] != CODES and "data" in given:
         raise ConfigError(f"data={given['data']}: is for format=npy; leave it out")
-    if given.get("best", "false") not in ("true", "false"):
-        raise ConfigError(f"best={given['best']}: must be true or false")
-    run, best = Path(os.path.expanduser(given["run"])), given.get("best") == "true"
+    weights = {key: given.get(key) == "true" for key in ("best", "ema")}
+    for key in weights:
+        if given.get(key, "false") not in ("true", "false"):
+            raise ConfigError(f"{key}={given[key]}: must be true or false")
+    run, kind = Path(os.path.expanduser(given["run"])), next((f"-{key}" for key in weights if weights[key]), "")
     what, suffix = ("codes", ".npy") if given["format"] == CODES else ("model", EXPORT_FORMATS[given["format"]].suffix)
-    name = f"{what}{'-best' if best else ''}{suffix}"
+    name = f"{what}{kind}{suffix}"
     out = Path(os.path.expanduser(given.get("out") or run / name))
     if not run.is_dir():
         raise ConfigError(f"run={given['run']}: no such run directory")
@@ -120,7 +124,7 @@ def parse(words: Sequence[str]) -> Asked:
             raise ConfigError(f"out={file}: exists already; name another file, or delete it")
     if not out.parent.is_dir():
         raise ConfigError(f"out={out}: there is no folder {out.parent}")
-    return Asked(run, given["format"], out, best, given.get("data", ""))
+    return Asked(run, given["format"], out, weights, given.get("data", ""))
 
 
 def run_command(words: Sequence[str]) -> str:
@@ -134,9 +138,9 @@ def run_command(words: Sequence[str]) -> str:
         ValueError: the checkpoint cannot be read, or the format cannot hold the model.
         RuntimeError: the file gives other outputs than the model; it is not kept.
     """
-    run, name, out, best, codes_of = parse(words)
+    run, name, out, weights, codes_of = parse(words)
     if name == CODES:
-        return write_codes(run, out, codes_of, best=best)
+        return write_codes(run, out, codes_of, weights)
     import torch
 
     from satae.config import saved_config
@@ -144,7 +148,7 @@ def run_command(words: Sequence[str]) -> str:
     from satae.runs.loading import read_state, restore_model
     from satae.runs.record import read_record
 
-    state = read_state(run, best=best)
+    state = read_state(run, **weights)
     model = restore_model(state, str(run)).eval()
     config = saved_config.read_config(run / CONFIG_FILE)
     record = read_record(run)

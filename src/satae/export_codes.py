@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,14 +38,14 @@ def labels_file(out: Path) -> Path:
     return out.with_name(f"{out.stem}-labels.npy")
 
 
-def write_codes(run: Path, out: Path, data: str, *, best: bool) -> str:
+def write_codes(run: Path, out: Path, data: str, weights: Mapping[str, bool]) -> str:
     """Write the codes (N, K) of examples, and their labels if they have some; returns the line to print.
 
     Args:
         run: the directory of the run.
         out: a new ``.npy`` file.
         data: a ``.npy`` or ``.npz`` file, a folder of images, or a split of the run's own data.
-        best: whether to take the weights with the lowest validation loss.
+        weights: which weights to take, as ``read_state`` has it.
 
     Raises:
         FileNotFoundError: the run has no checkpoint.
@@ -56,7 +56,8 @@ def write_codes(run: Path, out: Path, data: str, *, best: bool) -> str:
     from satae.config import saved_config
     from satae.runs.loading import load, read_state
 
-    config, state, model = saved_config.read_config(run / CONFIG_FILE), read_state(run, best=best), load(run, best=best)
+    config = saved_config.read_config(run / CONFIG_FILE)
+    state, model = read_state(run, **weights), load(run, best=weights["best"], ema=weights["ema"])
     found, codes = _find_examples(data, config, state, run), list[Any]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

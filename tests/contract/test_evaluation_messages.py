@@ -20,7 +20,7 @@ REFUSED = [
     (f"run={'long' * 80}", "no folder long"),
     ("rn=run", "rn: no such option; did you mean run?"),
     ("run=run rn=run", "rn: no such option; did you mean run?"),
-    ("run=run alpha=0.1", "alpha: no such option; there are best, split", "satae-eval --help"),
+    ("run=run alpha=0.1", "alpha: no such option; there are best, ema, split", "satae-eval --help"),
     ("run=run evaluaton=code", "evaluaton: no such option; did you mean evaluation?"),
     (
         "run=run evaluation=cod",

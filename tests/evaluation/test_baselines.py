@@ -36,9 +36,9 @@ def count(monkeypatch):
     for home, name in ((baselines, "train_baseline_state"), (classifiers, "train_classifier")):
         was = getattr(home, name)
 
-        def counted(*given, was=was, name=name):
+        def counted(*given, was=was, name=name, **named):
             made.append(name)
-            return was(*given)
+            return was(*given, **named)
 
         monkeypatch.setattr(home, name, counted)
     return made

@@ -21,7 +21,7 @@ MAX_DEPTH: Final = 10
 MAX_CONFIG_BYTES: Final = 2**20  # satae-train writes a thousandth of that
 ADDED_LATER: Final = ("checkpoint", "logger")  # configurations of earlier versions do not have these keys
 # configurations of earlier versions do not have these settings either, but they are part of what a run is
-SETTINGS_ADDED_LATER: Final = ("patience", "start", "start_best", "freeze")
+SETTINGS_ADDED_LATER: Final = ("patience", "ema", "start", "start_best", "freeze")
 OPTIONS_ADDED_LATER: Final = {  # of each group: options that they do not have
     "data": ("background",),
     "optim": ("schedule", "warmup", "step_at", "step_factor", "clip"),

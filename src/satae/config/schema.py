@@ -85,6 +85,7 @@ class Config:
 
     epochs: Count
     patience: Count | None
+    ema: OpenShare | None
     batch_size: Count
     start: FilePath | None
     start_best: bool
@@ -109,6 +110,7 @@ class Evaluation:
     """What satae-eval measures, and how."""
 
     best: bool
+    ema: bool = False
     split: Literal["test", "valid"]
     samples: Count
     batch_size: Count | None

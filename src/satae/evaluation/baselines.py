@@ -52,7 +52,7 @@ def load_baseline(subject: Subject) -> Baseline:
         model = prepare_to_measure(restore_model(state, str(directory)), device)
         return Baseline(model, f"the run {directory.name} beside it, which has alpha=0")
     _check_start(subject)
-    model = train_baseline(subject.config, subject.data, subject.steps, device)
+    model = train_baseline(subject.config, subject.data, subject.steps, device, ema=subject.ema)
     return Baseline(model, "the same trained with alpha=0")
 
 
@@ -68,7 +68,7 @@ def find_baseline_run(subject: Subject) -> tuple[Path, State] | None:
     for directory, settings in _plain_runs(folder, folder.stat().st_mtime_ns):
         with suppress(OSError, ValueError, KeyError, TypeError):  # it cannot be read, or is of other data
             if settings == wanted and _is_finished_by_this_program(directory) and _start_of(directory) == started_from:
-                state = read_state(directory)
+                state = read_state(directory, ema=subject.ema)
                 check_data(state.facts, subject.data)
                 if state.step == subject.steps:
                     return directory, state
@@ -114,7 +114,9 @@ def _baseline_settings(config: Config) -> dict[str, Any]:
     return {key: value for key, value in flatten(config.to_dict()).items() if not is_among(key, left_out)}
 
 
-def train_baseline(config: Config, data: Dataset, steps: int, device: torch.device) -> DenoisingAutoencoder:
+def train_baseline(
+    config: Config, data: Dataset, steps: int, device: torch.device, *, ema: bool = False
+) -> DenoisingAutoencoder:
     """The unregularized baseline of a run: the same autoencoder trained in the same way, with alpha=0.
 
     Args:
@@ -123,6 +125,7 @@ def train_baseline(config: Config, data: Dataset, steps: int, device: torch.devi
         steps: optimizer steps behind the weights of the run; fewer than its configuration says if the run was
             interrupted, or with best=true.
         device: device to train on.
+        ema: whether to take the averaged weights.
 
     Raises:
         ConfigError: it cannot be trained or stored.
@@ -132,15 +135,17 @@ def train_baseline(config: Config, data: Dataset, steps: int, device: torch.devi
     made_of = {**_baseline_settings(without), "fingerprint": data.fingerprint, "steps": steps}
     if (start := read_start(config)) is not None:
         made_of["start"] = start_fingerprint(start)
+    if ema:
+        made_of["averaged"] = True
 
     def make(part: Path) -> None:
-        checkpoint.save(part, train_baseline_state(without, data, steps))
+        checkpoint.save(part, train_baseline_state(without, data, steps, ema=ema))
 
     file = train_once("twin", made_of, make)
     return prepare_to_measure(restore_model(checkpoint.load(file), str(file)), device)
 
 
-def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:
+def train_baseline_state(config: Config, data: Dataset, steps: int, *, ema: bool = False) -> State:
     """The state of a baseline after some optimizer steps.
 
     Raises:
@@ -157,6 +162,8 @@ def train_baseline_state(config: Config, data: Dataset, steps: int) -> State:
     except NonFinite as error:
         raise ValueError(f"its twin without the penalty cannot be trained ({first_line(error)})") from None
     state = experiment.weights()
+    if ema:
+        state = state.with_part("model", experiment.state().averaged().part("model"))
     if not state.is_finite:
         raise ValueError("its twin without the penalty cannot be trained (a weight is not finite)")
     return state

@@ -219,7 +219,7 @@ def mark_stale(run: RunResult, summaries: Mapping[str, PartSummary]) -> dict[str
     """Mark the parts of a run that were measured on earlier weights, without reading the weights.
 
     A part is stale if it was measured before the run ended, or has other weights than the part that was measured
-    last. Parts of the best weights are compared only with each other: these may be of an earlier epoch.
+    last. Parts of the best weights, and of averaged ones, are compared only with their like.
 
     Args:
         run: the run.
@@ -230,13 +230,12 @@ def mark_stale(run: RunResult, summaries: Mapping[str, PartSummary]) -> dict[str
         return math.inf if summary.measured is None else summary.measured
 
     ended = parse_time(str(run.record.get("ended", "")))
-    last = {each.settings.get("best"): each for each in sorted(summaries.values(), key=when)}
+    last = {_kind_of_weights(each): each for each in sorted(summaries.values(), key=when)}
 
     def is_stale(summary: PartSummary) -> bool:
-        best = summary.settings.get("best")
         # evaluations store whole seconds
-        before_end = ended is not None and best == "false" and when(summary) + 1 <= ended
-        return before_end or summary.weights != last[best].weights
+        before_end = ended is not None and summary.settings.get("best") == "false" and when(summary) + 1 <= ended
+        return before_end or summary.weights != last[_kind_of_weights(summary)].weights
 
     return {part: replace(summary, is_stale=is_stale(summary)) for part, summary in summaries.items()}
 
@@ -257,6 +256,11 @@ def _section(
     ]
     notes = [*_left_out(found, finished), *_measured_otherwise(usual, valid)]
     return ReportSection(name, part, [group for group in measured if group.runs], alike, usual, notes)
+
+
+def _kind_of_weights(summary: PartSummary) -> tuple[str | None, str | None]:
+    """Whether a part was measured on the best weights, and whether on averaged ones."""
+    return summary.settings.get("best"), summary.settings.get("ema")
 
 
 def changed_settings(settings: Mapping[str, str]) -> dict[str, str]:

@@ -102,7 +102,7 @@ def _evaluate_run(
 
     What must be left out is printed first, unless it was ``said`` for another run.
     """
-    trained = TrainedRun.read(run, chosen.best).with_data_at(paths)
+    trained = TrainedRun.read(run, chosen.best, chosen.ema).with_data_at(paths)
     parts = {name: build_part(name, chosen) for name in chosen.parts}
     for name, part in parts.items():
         try:
@@ -120,6 +120,7 @@ def _evaluate_run(
         **provenance.program_version(),
     }
     shared = {option: getattr(chosen, option) for option in SHARED_SETTINGS}
+    shared |= {"ema": True} if chosen.ema else {}  # results of earlier versions do not have it
     keys = {name: {"part": name, **shared, name: chosen.parts[name].options, **origin} for name in parts}
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
@@ -204,7 +205,7 @@ def _describe_missing(missing: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 def _describe_run(run: TrainedRun, weights: str, on: str) -> list[str]:
     """Two lines that name a run, its weights and the inputs; each fits into 80 letters unless a name is long."""
-    config, kind = run.config, "best weights" if run.best else "weights"
+    config, kind = run.config, "best weights" if run.best else "averaged weights" if run.ema else "weights"
     status = read_record(run.directory)["status"]
     more = "" if status == FINISHED else f"; the run has not finished ({status})"
     level = getattr(config.noise, "level", None)

@@ -308,11 +308,12 @@ def warnings(evaluations: ReportedEvaluations) -> Iterator[str]:
         names = join_words(dict.fromkeys(part for parts in some for part in parts), "and")
         runs = f"{count_words(len(some), 'run was', 'runs were')} trained further after {names} had been measured"
         yield f"{runs}. The results of the earlier weights are only in evaluation.csv; run satae-eval again."
-    for key in ("best", "split", "seed"):  # settings that should be the same in all sections
+    for key in ("best", "ema", "split", "seed"):  # settings that should be the same in all sections
         values: dict[str, list[str]] = {}
         for section in evaluations.sections:
-            if key in section.settings:
-                values.setdefault(section.settings[key], []).append(section.name)
+            settings = {"ema": "false", **section.settings} if section.settings else {}  # it is stored if true
+            if key in settings:
+                values.setdefault(settings[key], []).append(section.name)
         if len(values) > 1:
             each = (f"{key}={shorten_value(value)} of {join_words(names, 'and')}" for value, names in values.items())
             yield f"The parts of the evaluation differ: {'; '.join(each)}."

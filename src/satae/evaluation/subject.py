@@ -67,17 +67,19 @@ class TrainedRun(NamedTuple):
     state: State
     shape: tuple[int, ...]  # shape of one input
     best: bool  # whether these are the weights with the lowest validation loss
+    ema: bool = False  # whether these are the averaged weights
 
     @classmethod
-    def read(cls, directory: Path, best: bool) -> TrainedRun:
+    def read(cls, directory: Path, best: bool, ema: bool = False) -> TrainedRun:
         """Read them from the directory of a run.
 
         Raises:
             ConfigError: they are missing or cannot be read.
         """
         try:
-            config, state = saved_config.read_config(directory / CONFIG_FILE), read_state(directory, best=best)
-            return cls(directory, config, state, tuple(state.facts["shape"]), best)
+            config = saved_config.read_config(directory / CONFIG_FILE)
+            state = read_state(directory, best=best, ema=ema)
+            return cls(directory, config, state, tuple(state.facts["shape"]), best, ema)
         except ConfigError:
             raise
         except (FileNotFoundError, ValueError) as error:
@@ -118,6 +120,7 @@ class Subject(NamedTuple):
     batch_size: int | None  # None for as many inputs as fit into memory
     split: str = "test"  # of the inputs
     directory: Path | None = None  # of the run
+    ema: bool = False  # whether the model has the averaged weights
 
     @classmethod
     def of(cls, run: TrainedRun, chosen: Evaluation) -> Subject:
@@ -148,7 +151,7 @@ class Subject(NamedTuple):
         y = None if split.y is None else split.y[:n].to(device)
         f_c = Complement(build.activation(config), "input", config.eps)  # only its flat set is used
         settings = (chosen.seed, chosen.batch_size, chosen.split, run.directory)
-        return cls(config, run.state.step, model, f_c, data, statistics, x, y, *settings)
+        return cls(config, run.state.step, model, f_c, data, statistics, x, y, *settings, run.ema)
 
     @property
     def labels(self) -> Tensor:

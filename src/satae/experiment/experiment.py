@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import torch
 from torch import Generator, Tensor
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from satae.config import Config
 from satae.config.registry import NOISES, OPTIMIZERS
@@ -22,7 +24,7 @@ from satae.model.architectures import unit_variance
 from satae.model.autoencoder import DenoisingAutoencoder, Dense, use_library
 from satae.model.noise import Noise
 from satae.model.objective import Objective
-from satae.training import optimizers, torch_settings
+from satae.training import AVERAGE, optimizers, torch_settings
 from satae.training.checkpoint import State
 from satae.training.gradients import Gradient, choose_gradient
 from satae.training.loop import (
@@ -62,6 +64,7 @@ class Experiment:
     noise_generator: Generator  # of the noise in training
     optimizer: Optimizer
     position: Position
+    average: AveragedModel | None  # the moving average of the weights, if the configuration asks for it
     start: Mapping[str, Any] | None = None  # the weights that a new training starts from, for its record
 
     @classmethod
@@ -98,6 +101,9 @@ class Experiment:
             model.normalize_decoder()
         if config.freeze:
             model.freeze(config.freeze)
+        average = None
+        if config.ema is not None:
+            average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         objective = build.objective(config)
         precision = set_precision(model, config.precision, device)
         return cls(
@@ -113,6 +119,7 @@ class Experiment:
             build.random_generator(config.seed, "noise", device),
             OPTIMIZERS.build(config.optim, trained_weights(model)),
             Position(0, build.random_generator(config.seed, "order").get_state()),
+            average,
             start and describe_start(config, start),
         )
 
@@ -178,6 +185,7 @@ class Experiment:
             decoder_norm=self.config.decoder_norm,
             lr=optimizers.lr_schedule(self.config.optim),
             clip=self.config.optim.options.get("clip"),
+            average=self.average,
             should_pause=should_pause,
         )
         try:
@@ -206,6 +214,8 @@ class Experiment:
             **({"clipped": self.position.clipped} if self.position.clipped else {}),
         }
         state = self.weights().with_part(optimizers.OPTIMIZER_PART, optimizers.state_tensors(self.optimizer))
+        if self.average is not None:
+            state = state.with_part(AVERAGE, self.average.module.state_dict())
         state = state.with_part("generator", generators).with_facts(**facts)
         if not state.is_finite:
             raise NonFiniteWeights(self.step)
@@ -225,6 +235,11 @@ class Experiment:
             self.check_weights(state)
             self.model.load_state_dict(state.part("model"))
             optimizers.load_state(self.optimizer, state.part(optimizers.OPTIMIZER_PART), after_a_step=state.step > 0)
+            if self.average is not None:
+                averaged = state.part(AVERAGE)
+                check_weights(self.model.state_dict(), averaged, AVERAGE)
+                self.average.module.load_state_dict(averaged)
+                self.average.n_averaged.fill_(state.step)
             if facts["device"] == self.device.type:
                 self.noise_generator.set_state(state.tensors["generator/noise"])
             else:
@@ -250,19 +265,27 @@ class Experiment:
     def measure(self, epoch: Epoch) -> dict[str, float]:
         """The metrics after an epoch.
 
-        They are the epoch's own, those of the training and the validation split (under ``train/`` and ``valid/``), and
-        the weight norm of each encoder layer. Both splits are measured on the same number of samples, since a unit is
-        dead more often on fewer. Training is not affected.
+        They are the epoch's own, those of the training and the validation split (``train/`` and ``valid/``), those of
+        the averaged weights on the validation split (``ema/``), and the weight norm of each encoder layer. Both
+        splits are measured on the same number of samples, since a unit is dead more often on fewer. Training is not
+        affected.
 
         Raises:
             NonFinite: the last step made the weights useless, or the validation data cannot be measured.
         """
         data, metrics = self.data, epoch.scalars()
         count = min(len(data.valid.x), len(data.train.x), MEASURED_SAMPLES)
-        for name, split in (("train", data.train), ("valid", data.valid)):
-            noise = self._corrupt_with(build.random_generator(METRICS_SEED, name, self.device))
-            part = Split(split.x[:count])
-            measured = measure(self.model, data, part, self.objective, noise, epoch.alpha, self.statistics)
+        parts: list[tuple[str, Split, Any, Noise]] = [
+            ("train", data.train, self.model, self.noise),
+            ("valid", data.valid, self.model, self.noise),
+        ]
+        if self.average is not None:
+            averaged = self.average.module
+            parts.append((AVERAGE, data.valid, averaged, NOISES.build(self.config.noise, data.span, averaged)))
+        for name, split, model, noise in parts:
+            generator = build.random_generator(METRICS_SEED, "train" if name == "train" else "valid", self.device)
+            corrupt, part = partial(_corrupt, noise, generator), Split(split.x[:count])
+            measured = measure(model, data, part, self.objective, corrupt, epoch.alpha, self.statistics)
             metrics |= {f"{name}/{key}": value for key, value in measured.items()}
         metrics |= {f"encoder_norm/{name}": layer.weight_norm().item() for name, layer in self.model.layers()}
         if not math.isfinite(metrics["valid/total"]):
@@ -370,8 +393,9 @@ class Experiment:
         with self.precision.products(self.device):  # for noise that is searched for on the model
             return self.noise(x, self.noise_generator)
 
-    def _corrupt_with(self, generator: Generator) -> Callable[[Tensor], Tensor]:
-        return lambda x: self.noise(x, generator)
+
+def _corrupt(noise: Noise, generator: Generator, x: Tensor) -> Tensor:
+    return noise(x, generator)
 
 
 def check_data(facts: dict[str, Any], data: Dataset, fingerprint: str | None = None) -> None:

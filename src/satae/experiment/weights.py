@@ -19,21 +19,22 @@ from satae.training.optimizers import type_and_shape
 STANDARDIZATION: Final = ("mean", "std")  # of the data on which a model was trained
 
 
-def check_weights(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def check_weights(own: Mapping[str, Tensor], found: Mapping[str, Tensor], part: str = "model") -> None:
     """Refuse weights that are not the model's, or have other types or shapes, which torch would convert.
 
     Args:
         own: the weights of the model, by name.
         found: those that it should take.
+        part: the part of a checkpoint that holds these, for the message.
 
     Raises:
         ValueError: the message names the weight.
     """
     if other := own.keys() ^ found.keys():
-        raise ValueError(f"model/{min(other)} is not there, or not of this model")
+        raise ValueError(f"{part}/{min(other)} is not there, or not of this model")
     for name, x in found.items():
         if (x.shape, x.dtype) != (own[name].shape, own[name].dtype):
-            raise ValueError(f"model/{name} is {type_and_shape(x)}, not {type_and_shape(own[name])}")
+            raise ValueError(f"{part}/{name} is {type_and_shape(x)}, not {type_and_shape(own[name])}")
 
 
 def start_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

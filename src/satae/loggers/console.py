@@ -19,6 +19,7 @@ from rich.table import Table
 
 from satae.messages import one_line, printable
 from satae.runs.layout import PICTURES_FOLDER, show_path
+from satae.training import AVERAGE
 from satae.training.metric_titles import COLLAPSED, SENSITIVITY, TITLES, collapse_reason
 
 log = logging.getLogger(__name__)
@@ -164,11 +165,15 @@ def _final_table(metrics: Mapping[str, float]) -> Table:
     table = Table("noisy inputs, as in training", box=None, pad_edge=False)
     table.add_column("train", justify="right")
     table.add_column("valid", justify="right")
+    splits = ["train", "valid"]
+    if any(metric.startswith(f"{AVERAGE}/") for metric in metrics):
+        splits.append(AVERAGE)
+        table.add_column("valid, averaged weights", justify="right")
     for key, title in TITLES.items():
         found = [m.removeprefix("valid/") for m in metrics if m == f"valid/{key}" or m.startswith(f"valid/{key}/")]
         for metric in found:
             clean = " (clean inputs)" if f"valid/{key}" == SENSITIVITY else ""
             label = f"{title.long}{clean}" if metric == key else f"  {metric.rpartition('/')[2]}"
-            values = (metrics.get(f"{split}/{metric}") for split in ("train", "valid"))
+            values = (metrics.get(f"{split}/{metric}") for split in splits)
             table.add_row(label, *("" if value is None else f"{value:.4g}" for value in values))
     return table

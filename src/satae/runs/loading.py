@@ -23,7 +23,11 @@ from satae.training.checkpoint import State, best_path, latest_checkpoint, list_
 
 
 def load(
-    run_directory: str | PathLike[str], device: torch.device | str = "cpu", *, best: bool = False
+    run_directory: str | PathLike[str],
+    device: torch.device | str = "cpu",
+    *,
+    best: bool = False,
+    ema: bool = False,
 ) -> DenoisingAutoencoder:
     """The trained model of a run, in evaluation mode.
 
@@ -36,14 +40,15 @@ def load(
         device: the device of the model.
         best: load the weights with the lowest validation loss, among the epochs that had all of alpha, instead of the
             newest.
+        ema: load the newest moving average of the weights, of a run with ``ema=``.
 
     Raises:
         FileNotFoundError: the directory has no checkpoint.
         OSError: the system refuses to read it.
-        ValueError: the checkpoint is damaged, or holds no model of this program.
+        ValueError: the checkpoint is damaged, or holds no model of this program, or no average.
     """
     path = Path(run_directory)
-    state = read_state(path, best=best)
+    state = read_state(path, best=best, ema=ema)
     model = restore_model(state, str(run_directory)).to(device).eval()
     model.units = _read_units(path, state)
     return model
@@ -60,14 +65,22 @@ def _read_units(path: Path, state: State) -> ArrayUnits:
     return ArrayUnits.of(shape, facts if isinstance(facts, dict) else {}, record.get("assumptions", ()), layout)
 
 
-def read_state(path: Path, *, best: bool = False) -> State:
-    """Read the newest checkpoint of a run, or its best weights, or an exported file.
+def read_state(path: Path, *, best: bool = False, ema: bool = False) -> State:
+    """Read the newest checkpoint of a run, or its best weights, or its averaged weights, or an exported file.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         OSError: the system refuses to read it.
-        ValueError: it is damaged, or no checkpoint of this program.
+        ValueError: it is damaged, or no checkpoint of this program; or there are no such weights.
     """
+    if ema:
+        if best:
+            raise ValueError("best=true ema=true: the average is of the newest weights; choose one of both")
+        try:
+            return read_state(path).averaged()
+        except ValueError as error:
+            named = str(error).startswith(one_line(path))
+            raise ValueError(str(error) if named else f"{one_line(path)}: {error}") from None
     if path.is_file():
         if best:
             raise ValueError(f"{one_line(path)}: is one file; best is for run directories")

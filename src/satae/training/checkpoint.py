@@ -27,7 +27,7 @@ from torch import Tensor
 from satae import atomic_write
 from satae.config.schema import Checkpoints
 from satae.messages import brief, brief_line, is_utf8, one_line
-from satae.training import CHECKPOINTS_FOLDER, OLD_CHECKPOINT
+from satae.training import AVERAGE, CHECKPOINTS_FOLDER, OLD_CHECKPOINT
 from satae.training.machine import memory
 
 FORMAT: Final = 2
@@ -90,6 +90,17 @@ class State(NamedTuple):
         if type(waited) is not int or waited < 0:
             raise ValueError(f"the epochs since its best loss are {brief(waited)}")
         return waited
+
+    def averaged(self) -> State:
+        """This state with the averaged weights as the model.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if not (average := self.part(AVERAGE)):
+            raise ValueError("has no averaged weights: it was trained without ema=")
+        others = {name: x for name, x in self.tensors.items() if not name.startswith(f"{AVERAGE}/")}
+        return self._replace(tensors=others).with_part("model", average)
 
     @property
     def is_finite(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from satae.data.dataset import Dataset, Stored
 from satae.errors import DIVERGED
@@ -135,6 +136,7 @@ def fit(
     decoder_norm: int | None = None,
     lr: Schedule | None = None,
     clip: float | None = None,
+    average: AveragedModel | None = None,
     should_pause: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[Pause]:
     """Train; yield after each epoch, and within an epoch whenever ``should_pause`` says so.
@@ -152,6 +154,7 @@ def fit(
         decoder_norm: steps between scalings of the decoder's weights to unit length; None for never.
         lr: the learning rate, by the finished share of the training; None leaves it to the optimizer.
         clip: the largest norm of the gradient of all weights together; a longer one is scaled down to it.
+        average: takes in the weights after each step.
         should_pause: called with the number of each finished step.
 
     Raises:
@@ -178,6 +181,8 @@ def fit(
             step += 1
             if decoder_norm and step % decoder_norm == 0:
                 model.normalize_decoder()
+            if average is not None:
+                average.update_parameters(model)
             loss_check.add(losses.total)
             if should_pause(step) and step % per_epoch:
                 loss_check.check()
