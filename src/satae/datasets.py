@@ -79,7 +79,7 @@ def list_sources(folder: str | None) -> int:
     """Print every data source, and the files with decoded images in the cache."""
     from satae.cli.flags import description
     from satae.config.option_types import MISSING
-    from satae.config.registry import DATA_SOURCES, conf_folder
+    from satae.config.registry import DATA_SOURCES
 
     rows = []
     for name in DATA_SOURCES.names():
@@ -87,7 +87,7 @@ def list_sources(folder: str | None) -> int:
             rows.append(_describe_published(PUBLISHED_SETS[name], folder))
         else:
             needs_path = DATA_SOURCES.defaults(name).get("path") == MISSING
-            about = description(conf_folder() / "data" / f"{name}.yaml")
+            about = description(DATA_SOURCES.text(name))
             rows.append(ListedSet(name, "your own" if needs_path else "embedded", None, about))
     cache = known_cache_folder()
     for file in sorted((cache / "decoded").glob("[!.]*.npy")) if cache else []:

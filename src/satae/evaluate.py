@@ -58,9 +58,9 @@ def main() -> int:
 def help_text() -> str:
     """The help, with every setting, part and option in ``conf/``."""
     from satae.cli.flags import describe_parts, describe_settings
-    from satae.config.registry import EVALUATION_PARTS, conf_folder
+    from satae.config.registry import EVALUATION_PARTS, conf_text
 
-    settings = describe_settings(conf_folder() / "eval.yaml", "  ")
+    settings = describe_settings(conf_text("eval.yaml"), "  ")
     return Template(HELP).substitute(settings=settings, parts=describe_parts(EVALUATION_PARTS))
 
 

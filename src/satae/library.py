@@ -107,8 +107,10 @@ class _Shown(NamedTuple):
 def _make_run(words: list[str], command: str, has_arrays: bool) -> Run:
     """Make the run that the words of a command line ask for, which may name arrays in memory, and read it back."""
     from satae.cli import compose, flags, jobs, plan
+    from satae.config.plugins import import_typed
     from satae.errors import ConfigError
 
+    words = import_typed(words)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # an NVIDIA GPU cannot repeat a run exactly without
     with compose.beside_another_program():
         asked = plan.make_plan(flags.parse_flags(words), command)

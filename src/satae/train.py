@@ -34,8 +34,9 @@ def run_command(words: Sequence[str]) -> int:
     if flags.only_shows(typed):
         return flags.show(typed)
     from satae.cli import jobs, plan  # take longer than the help
+    from satae.config import plugins
 
-    runs = plan.make_plan(typed, shlex.join(["satae-train", *words]))
+    runs = plan.make_plan(typed, shlex.join(["satae-train", *plugins.typed_words(), *words]))
     with plan.open_runs(runs) as (launcher, jobs_to_run):
         launcher.run(partial(jobs.run_job, train), jobs_to_run)
     return plan.overall_exit_code(runs)

@@ -55,7 +55,8 @@ def run(
 
     Args:
         program: its name, which begins every error line.
-        work: does what the words ask for, and returns the exit code, or a text to print.
+        work: does what the words ask for, and returns the exit code, or a text to print; it does not get the word
+            ``plugins=...``, whose plugins have been imported.
         help_text: printed for ``--help`` and for a command line without words; None if ``work`` sees to both.
         refusals: the errors that mean that the words cannot be followed.
         last_words: printed when a second Ctrl-C ends the program at once.
@@ -76,14 +77,23 @@ def run(
 
                 print(f"satae {metadata.version('satae')}")  # noqa: T201
                 return output_exit_code()
-            if help_text is not None and (not words or {"--help", "-h"} & {*words}):
-                print(help_text() if callable(help_text) else help_text)  # noqa: T201
-                return output_exit_code() if words else REFUSED
+            # without plugins, help waits for no import
+            has_plugins = "SATAE_PLUGINS" in os.environ or any(
+                word.lstrip("+~").startswith("plugins") for word in words
+            )
+            is_help = help_text is not None and (not words or not {"--help", "-h"}.isdisjoint(words))
+            if help_text is not None and is_help:
+                work = functools.partial(_show_help, help_text)
             try:
                 with signals.handle_signals(f"{program}: {last_words}", output.discard_unread), _interrupt_first():
                     _check_names(words)
-                    with signals.hold_signals():  # pydantic's library panics if an exception is raised inside it
-                        import satae.config  # noqa: F401
+                    if has_plugins or not is_help:
+                        with signals.hold_signals():  # pydantic's library panics if an exception is raised inside it
+                            import satae.config  # noqa: F401
+                    if has_plugins:
+                        from satae.config.plugins import import_typed
+
+                        words = import_typed(words)
                     result = work(words)
                     signals.raise_pending()
                     if isinstance(result, str):
@@ -99,6 +109,12 @@ def run(
             raise
         output.discard_unread()
         return BROKEN_PIPE
+
+
+def _show_help(help_text: str | Callable[[], str], words: Sequence[str]) -> int:
+    """Print the help; returns the exit code."""
+    print(help_text() if callable(help_text) else help_text)  # noqa: T201
+    return output_exit_code() if words else REFUSED
 
 
 @contextmanager

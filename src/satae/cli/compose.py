@@ -6,11 +6,13 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import hydra
 from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,7 +28,8 @@ from satae.cli.app import FULL_ERROR, warn_of_repetition
 from satae.cli.overrides import RUN_FOLDER, SWEEP_FOLDER
 from satae.cli.run_options import check_writable
 from satae.cli.typed_text import keep_text, looks_like_number, quote_value
-from satae.config import Config, ConfigError, validate
+from satae.config import Config, ConfigError, plugins, validate
+from satae.config.registry import REGISTRIES
 from satae.config.schema import PRESETS, TRAINING, Schema, chosen_names, key_of
 from satae.launchers import selection
 from satae.messages import first_line, format_value, join_words
@@ -91,7 +94,7 @@ def compose_runs(
         ConfigError: one of the runs cannot be made.
     """
     own, primary = _search_path(config_dir), config_name or TRAINING.primary
-    with initialize_config_module("satae.conf", version_base="1.3"):
+    with _all_choices():
         if not multirun:
             return [_compose_run([*commands[0]], own, primary, None, {})], []
         combinations, varied = dict[tuple[str, ...], None](), dict[str, None]()
@@ -117,6 +120,18 @@ def beside_another_program() -> Iterator[None]:
         yield
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def _all_choices() -> initialize_config_module:
+    """Let Hydra find the choices in ``conf/``, and those that plugins have registered."""
+    _store_added_choices()
+    return initialize_config_module("satae.conf", version_base="1.3")
+
+
+def _store_added_choices() -> None:
+    for registry in REGISTRIES:
+        for name, values in registry.added.items():
+            ConfigStore.instance().store(name=name, node=values, group=registry.group)
 
 
 def _search_path(config_dir: str | None) -> list[str]:
@@ -158,7 +173,7 @@ def add_grid(
     if not (config_dir or config_name or any(key == PRESETS or key.startswith(ASK_FOR_RUNS) for key in keys)):
         return [*words], multirun
     own, primary = _search_path(config_dir), config_name or TRAINING.primary
-    with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, TRAINING):
+    with _all_choices(), _one_line_errors(words, TRAINING):
         last = {override.get_key_element(): override for override in _parse(words)}
         fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
         _parse_checked(fixed, TRAINING)
@@ -196,7 +211,7 @@ def compose_settings(words: Sequence[str], schema: Schema) -> dict[str, Any]:
     """
     warn_of_repetition(words)
     words = [keep_text(word, schema) for word in words]
-    with initialize_config_module("satae.conf", version_base="1.3"), _one_line_errors(words, schema):
+    with _all_choices(), _one_line_errors(words, schema):
         parts = [f"+{schema.parts.group}@{name}={name}" for name in schema.parts.names()] if schema.parts else []
         _parse_checked(words, schema)
         return plain_values(_compose(words, parts, schema.primary))
@@ -241,6 +256,7 @@ def show_with_hydra() -> None:
     @hydra.main(config_path="pkg://satae.conf", config_name="config", version_base="1.3")
     def never_called(composed: DictConfig) -> None: ...
 
+    _store_added_choices()
     try:
         with env_override({FULL_ERROR: "1"}):  # Hydra raises its errors instead of printing them
             never_called()
@@ -280,6 +296,11 @@ def _compose_run(
         composed = shared.get(common)
         if composed is None:
             composed = _compose(words, own, primary)
+            if plugins.PLUGINS in composed:  # a file must not choose which code runs
+                remedy = f"type {plugins.PLUGINS}=... instead"
+                raise ConfigError(
+                    f"{plugins.PLUGINS}: stands in a file, which cannot choose what is imported; {remedy}"
+                )
             if composed.hydra.callbacks:  # they name code
                 raise ConfigError("hydra.callbacks: satae-train does not follow it; leave it out")
             if not str(composed.hydra.sweeper["_target_"]).endswith(".BasicSweeper"):
@@ -305,7 +326,8 @@ def _compose_run(
                 raise ConfigError(f"{folder}: the name contains ${{, which Hydra replaces; rename the folder")
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
-            return ComposedRun(words, validate(plain_values(composed)), folder, composed, values)
+            config = replace(validate(plain_values(composed)), plugins=plugins.recorded())
+            return ComposedRun(words, config, folder, composed, values)
 
 
 def _set_values(composed: DictConfig, values: Mapping[str, Any]) -> DictConfig:

@@ -6,13 +6,12 @@ import argparse
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from importlib.resources.abc import Traversable
 from string import Template
 from typing import Final
 
 from satae.cli.app import LineErrorParser, output_exit_code
 from satae.config.option_types import MISSING
-from satae.config.registry import Registry, choice_names, conf_folder, conf_values
+from satae.config.registry import Registry, choice_names, conf_text, conf_values
 from satae.config.schema import GROUPS, PRESETS, default_choice
 from satae.errors import ConfigError
 from satae.messages import format_value
@@ -68,7 +67,7 @@ def only_shows(flags: argparse.Namespace) -> bool:
 def help_text() -> str:
     """The help of satae-train, read from ``conf/``: Hydra would take three times as long to compose it."""
     template = conf_values("config.yaml")["hydra"]["help"]["template"]
-    settings = describe_settings(conf_folder() / "config.yaml", "  ")
+    settings = describe_settings(conf_text("config.yaml"), "  ")
     return Template(template).substitute(choices=describe_groups(), settings=settings).rstrip()
 
 
@@ -117,8 +116,8 @@ def _group_lines(registry: Registry) -> Iterator[str]:
     names = registry.names()
     options = {name: registry.defaults(name) for name in names}
     shared = [option for option in options[names[0]] if all(option in options[name] for name in names)]
-    about = {name: description(conf_folder() / registry.group / f"{name}.yaml") for name in names}
-    meanings = {name: option_comments(conf_folder() / registry.group / f"{name}.yaml") for name in names}
+    about = {name: description(registry.text(name)) for name in names}
+    meanings = {name: option_comments(registry.text(name)) for name in names}
     common = _common_meanings([meanings[name] for name in names], shared)
     default = default_choice(registry.group)
     usual = {option: default.options[option] for option in shared}
@@ -154,9 +153,9 @@ def _group_lines(registry: Registry) -> Iterator[str]:
         yield f"  {label:10}  {row}"
 
 
-def option_comments(file: Traversable) -> dict[str, str]:
+def option_comments(text: str) -> dict[str, str]:
     """The comment beside each option of a YAML file that has one."""
-    lines = [OPTION_LINE.match(line) for line in file.read_text("utf-8").splitlines()]
+    lines = [OPTION_LINE.match(line) for line in text.splitlines()]
     return {match[2]: match[4] for match in lines if match and match[4]}
 
 
@@ -174,16 +173,16 @@ def describe_parts(registry: Registry) -> str:
     """Every choice of a group, what it is, and its options with their values and meanings."""
     blocks = []
     for name in registry.names():
-        file = conf_folder() / registry.group / f"{name}.yaml"
-        blocks += textwrap.wrap(f"  {name}: {description(file)}", HELP_WIDTH, subsequent_indent="    ")
-        blocks.append(describe_settings(file, "    ."))
+        text = registry.text(name)
+        blocks += textwrap.wrap(f"  {name}: {description(text)}", HELP_WIDTH, subsequent_indent="    ")
+        blocks.append(describe_settings(text, "    ."))
     return "\n".join(blocks)
 
 
-def describe_settings(file: Traversable, indent: str) -> str:
+def describe_settings(text: str, indent: str) -> str:
     """Every setting of a YAML file with its value and the comment beside it, without the settings of Hydra."""
     rows, section = [], ""
-    for line in file.read_text("utf-8").splitlines():
+    for line in text.splitlines():
         if not (match := OPTION_LINE.match(line)) or match[2] in ("defaults", "name"):
             continue
         if match[2] == "hydra":
@@ -202,7 +201,7 @@ def describe_settings(file: Traversable, indent: str) -> str:
     return "\n".join(lines)
 
 
-def description(file: Traversable) -> str:
+def description(text: str) -> str:
     """The comment in the first line of a YAML file; empty without a comment."""
-    first = file.read_text("utf-8").partition("\n")[0]
+    first = text.partition("\n")[0]
     return first.removeprefix("# ") if first.startswith("# ") else ""

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, chdir, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from satae import atomic_write, signals
 from satae.cli import output
 from satae.cli.app import print_error, resume_garbage_collector, tolerant_output
-from satae.config import Config
+from satae.config import Config, plugins
 from satae.data.local_files import CACHE_VARIABLE, expand_path
 from satae.errors import DIVERGED, FAULT, REFUSED, ConfigError, RunFailedError, exit_code
 from satae.messages import first_line, quote_word, reason
@@ -57,11 +57,20 @@ class Job(NamedTuple):
     @property
     def resume_command(self) -> str:
         """The command that resumes this run."""
-        return f"{PROGRAM} resume={quote_word(shorten(self.directory))}"
+        words = [*plugins.typed_words(), f"resume={shorten(self.directory)}"]
+        return " ".join([PROGRAM, *map(quote_word, words)])
 
 
-def import_training() -> None:
-    """Import what a run needs, which takes seconds; signals are held back, since an interrupt would be lost."""
+def import_training(own: Sequence[plugins.Plugin] = ()) -> None:
+    """Import what a run needs, which takes seconds; signals are held back, since an interrupt would be lost.
+
+    Args:
+        own: the plugins of the user.
+
+    Raises:
+        ConfigError: a plugin cannot be imported in this process.
+    """
+    plugins.load(own)
     with signals.hold_signals():
         import satae.experiment.before_training
         import satae.loggers.console

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
 from satae.cli.typed_text import quote_value
 from satae.config import Config
+from satae.config.plugins import PLUGINS
 from satae.config.registry import choice_names
 from satae.config.schema import GROUPS, TRAINING, Schema, default_choice, expected_type, flatten, key_of, unknown_key
 from satae.errors import ConfigError
@@ -29,7 +30,7 @@ def task_overrides(words: Iterable[str]) -> list[str]:
 
 def config_overrides(config: Config) -> list[str]:
     """A whole configuration as overrides."""
-    plain = config.to_dict()
+    plain = {key: value for key, value in config.to_dict().items() if key != PLUGINS}
     groups = [f"{group}={plain[group].pop('name')}" for group in GROUPS]
     return [*groups, *(f"{key}={quote_value(value)}" for key, value in flatten(plain).items())]
 
@@ -53,7 +54,12 @@ def check_override(override: Override, schema: Schema) -> None:
     is_name = is_name and not {"", ".", ".."} & {*str(value).split("/")}  # Hydra would look elsewhere
     is_preset = key in schema.presets and (override.is_delete() or isinstance(value, list))
     if key in schema.group_keys and not is_name and not is_preset:
-        raise ConfigError(unknown_choice(key, value, choice_names(key, is_nested=key in schema.presets)))
+        raise ConfigError(unknown_choice(key, value, _known_names(key)))
+
+
+def _known_names(group: str) -> list[str]:
+    """The choices of a group, or the presets."""
+    return sorted(GROUPS[group].names()) if group in GROUPS else choice_names(group, is_nested=True)
 
 
 def check_single_values(parsed: Sequence[Override], schema: Schema) -> None:
@@ -178,7 +184,7 @@ def _explain_missing_file(error: Any, schema: Schema) -> str:
     root, _, below = group.partition("/")
     if root in schema.group_keys:
         own = [f"{below}/{option}" if below else option for option in error.options or []]  # from --config-dir too
-        known = [*choice_names(root, is_nested=root in schema.presets), *own]
+        known = [*_known_names(root), *own]
         return unknown_choice(root, f"{below}/{name}" if below else name, dict.fromkeys(known))
     if f"{group}/".startswith(f"{selection.LAUNCHER_GROUP}/"):
         typed = str(error.missing_cfg_file).removeprefix(f"{selection.LAUNCHER_GROUP}/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import shutil
 import sys
@@ -21,6 +22,7 @@ from satae.cli.jobs import Job
 from satae.cli.overrides import SWEEP_FOLDER, task_overrides
 from satae.cli.run_options import RunOptions, names_data_file, read_run_options
 from satae.cli.typed_text import quote_value
+from satae.config import plugins
 from satae.config.saved_config import read_config
 from satae.config.schema import (
     all_path_options,
@@ -90,7 +92,11 @@ def make_plan(flags: argparse.Namespace, command: str) -> Plan:
     options = options._replace(commands=[words for words, _ in grids], multirun=any(several for _, several in grids))
     if options.multirun and options.stored_config is not None:
         raise ConfigError("hydra.mode=MULTIRUN: resume= resumes one run; leave one of them out")
-    runs, varied = compose_runs(*options.commands, multirun=options.multirun, **names)
+    try:
+        runs, varied = compose_runs(*options.commands, multirun=options.multirun, **names)
+    except ConfigError as error:
+        missing = plugins.missing_names(options.plugins)
+        raise ConfigError(f"{error} (the sweep {missing})" if missing else str(error)) from None
     if options.multirun:
         return _plan_sweep(runs, varied, options, command)
     (run,) = runs
@@ -185,9 +191,10 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     if left:
         jobs.check_log(plan.first.process_options)
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
-    with open_launcher(options, len(left), jobs.import_training, plan.stop_file) as launcher, ExitStack() as stack:
+    prepare = functools.partial(jobs.import_training, plugins.loaded())
+    with open_launcher(options, len(left), prepare, plan.stop_file) as launcher, ExitStack() as stack:
         try:
-            jobs.import_training()
+            prepare()
             said = set[str]()
             left = [job for job in left if check_job(job, said) is not None]
             if plan.sweep is not None:

@@ -15,6 +15,7 @@ from satae.cli.overrides import MULTIRUN, RUN_FOLDER, SUBFOLDER, SWEEP_FOLDER, c
 from satae.cli.typed_text import keep_text, quote_value
 from satae.config import Config
 from satae.config.option_types import MAX_THREADS
+from satae.config.plugins import PLUGINS
 from satae.config.saved_config import read_config, read_json
 from satae.config.schema import EXECUTION_OPTIONS, PRESETS, TRAINING, all_path_options, is_among, key_of
 from satae.errors import ConfigError
@@ -37,6 +38,7 @@ class RunOptions(NamedTuple):
     sweep: Path | None = None  # the folder of a sweep with a name
     fail_fast: bool = False  # start no more runs after one has failed
     moved: Sequence[str] = ()  # overrides that say where the data of a sweep lie now
+    plugins: Sequence[str] = ()  # the names of plugins in the command lines of a sweep that resumes
 
 
 def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
@@ -50,7 +52,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     several = multirun or any(word.startswith("sweep=") or MULTIRUN.fullmatch(word) for word in words)
     options = _read_stored_run([keep_text(word, TRAINING) for word in words], several)
     overrides = selection.replace_plugin_names(options.commands[0])
-    for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true")):
+    for key, example in (("sweep", "sweep=first"), ("fail_fast", "fail_fast=true"), (PLUGINS, "plugins=ramp.py")):
         if key in overrides:
             raise ConfigError(f"{key}: has no value; write {example}, for example")
     names, fast = ([word[len(key) :] for word in overrides if word.startswith(key)] for key in ("sweep=", "fail_fast="))
@@ -73,6 +75,7 @@ def read_run_options(words: Sequence[str], multirun: bool) -> RunOptions:
     sweep = _sweep_folder(names[0])
     stored = manifest.read_manifest(sweep)
     known = stored.words
+    options = options._replace(plugins=stored.plugins)
     own = task_overrides(overrides)
     if not own and not known:
         raise ConfigError(

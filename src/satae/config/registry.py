@@ -3,6 +3,9 @@
 ``conf/<group>/<name>.yaml`` says which choices and options exist, and their values: help, completion and "did you mean"
 read it, without torch. The keyword-only parameters of the registered function say the types and ranges. Its positional
 parameters are what the program passes in. Nothing is stated a third time.
+
+A function without a YAML file, such as a plugin's, is a choice as soon as it is registered. The defaults of its
+keyword-only parameters are the values, and the first line of its docstring is the description.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import copy
 import difflib
 import functools
 import importlib
+import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -22,7 +27,7 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from satae import signals
-from satae.config.option_types import MISSING, check_value, option_types
+from satae.config.option_types import MISSING, check_value, describe, option_types, type_words
 from satae.errors import ConfigError
 from satae.messages import join_words, unknown_choice
 
@@ -54,30 +59,56 @@ class Entry:
 class Registry:
     """The choices of one configuration group, found by importing one module, or all modules of one package."""
 
-    def __init__(self, group: str, home: str, first: Iterable[str] = ()) -> None:
+    def __init__(self, group: str, home: str, first: Iterable[str] = (), given: Iterable[str] = ()) -> None:
         """Name the group and the module or package that registers its choices; nothing is imported yet.
 
         Args:
             group: folder in ``conf/`` and word on the command line, such as ``"act"``.
             home: such as ``"satae.model.activations"``, or ``"satae.data"`` for every module in that package.
             first: choices that are listed before all others, which follow in alphabetical order.
+            given: what the program passes to a registered function, as its positional arguments.
         """
-        self.group, self.home, self.first = group, home, tuple(first)
+        self.group, self.home, self.first, self.given = group, home, tuple(first), tuple(given)
         self._entries: dict[str, Entry] = {}
+        self._texts: dict[str, str] = {}  # of choices without a YAML file: what it would hold
 
     def register(self, name: str, **tags: Any) -> Callable[[Make], Make]:
-        """Decorate the function or class that builds the choice ``name``."""
+        """Decorate the function or class that builds the choice ``name``.
+
+        Raises:
+            ConfigError: there is another choice of this name, or the signature of the function cannot be used.
+        """
 
         def add(function: Make) -> Make:
+            if name in choice_names(self.group):
+                is_known = name in self._entries or function.__module__.partition(".")[0] not in ("satae", "torch")
+                text = None
+            else:
+                before = self._entries[name].build if name in self._entries else function
+                is_known = (before.__module__, before.__qualname__) != (function.__module__, function.__qualname__)
+                text = self._text_of(name, function)
+            if is_known:
+                raise ConfigError(f"{self.group}={name}: there is a choice of this name already; choose another name")
             self._entries[name] = Entry(name, function, tags)
+            if text:
+                self._texts[name] = text
             return function
 
         return add
 
+    @property
+    def added(self) -> dict[str, dict[str, Any]]:
+        """The choices without a YAML file, such as those of plugins, and the values that it would hold."""
+        return {name: _parse_yaml(text) for name, text in self._texts.items()}
+
     def names(self) -> list[str]:
-        """Every choice that has a YAML file; nothing heavy is imported."""
+        """Every choice that has a YAML file, or is registered without one; nothing heavy is imported."""
         order = {name: place for place, name in enumerate(self.first)}
-        return sorted(choice_names(self.group), key=lambda name: order.get(name, len(order)))
+        return sorted(sorted([*choice_names(self.group), *self._texts]), key=lambda name: order.get(name, len(order)))
+
+    def text(self, name: str) -> str:
+        """The content of a choice's YAML file, or what it would hold."""
+        return self._texts.get(name) or conf_text(f"{self.group}/{name}.yaml")
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The options of a choice and their values in its YAML file; nothing heavy is imported.
@@ -87,7 +118,7 @@ class Registry:
         """
         if name not in self.names():
             raise ConfigError(unknown_choice(self.group, name, self.names()))
-        values = conf_values(f"{self.group}/{name}.yaml")
+        values = copy.deepcopy(_parse_yaml(self.text(name)))
         return {key: value for key, value in values.items() if key != "name"}
 
     def owners(self, option: str) -> list[str]:
@@ -179,6 +210,43 @@ class Registry:
             return f"{refused}; did you mean {group}.{near[0]} of {group}={join_words(self.owners(near[0]))}?"
         return f"{refused}; it has {', '.join(own) or 'none'}"
 
+    def _text_of(self, name: str, function: Callable[..., Any]) -> str:
+        """What the YAML file of a function without one would hold, from its signature and its docstring.
+
+        Raises:
+            ConfigError: the signature cannot be used.
+        """
+        typed = f"{self.group}={name}"
+        if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+            raise ConfigError(f"{typed}: a name has letters, digits and _ alone, and begins with a letter")
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+        first = [item for item in parameters if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)]
+        own = [item for item in parameters if item.kind is item.KEYWORD_ONLY]
+        more = [item for item in first[len(self.given) :] if item.default is item.empty or not _is_of_torch(function)]
+        if len(first) < len(self.given) or more or len(first) + len(own) < len(parameters):
+            given = ", ".join([*self.given, "*", "option: type = value"])
+            raise ConfigError(f"{typed}: its function must take ({given}); options stand after the *")
+        values = dict[str, Any](name=name)
+        for item in own:
+            option = f"{self.group}.{item.name}"
+            if item.annotation is item.empty or item.name == "name":
+                what = "cannot be the name of an option" if item.name == "name" else "has no type"
+                raise ConfigError(f"{option}: {what}; write an option as threshold: float = 0.5")
+            try:
+                kind = option_types(function)[item.name]
+                type_words(describe(kind))
+            except Exception:  # whatever pydantic raises for a type that it does not know
+                types = (
+                    "bool, int, float, str, Literal, list[...] and ... | None, and those of satae.config.option_types"
+                )
+                raise ConfigError(f"{option}: an option cannot have this type; there are {types}") from None
+            is_missing = item.default is item.empty
+            values[item.name] = (
+                MISSING if is_missing else kind.dump_python(check_value(option, kind, item.default), mode="json")
+            )
+        about = (function.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        return f"# {about}\n{yaml.safe_dump(values, default_flow_style=None, sort_keys=False, width=10**6)}"
+
     def _import(self, name: str) -> None:
         """Import the module of a choice: ``home/<name>.py`` if it exists, else ``home`` with all its modules.
 
@@ -192,19 +260,27 @@ class Registry:
                 importlib.import_module(f"{self.home}.{module}")
 
 
+def _is_of_torch(function: Callable[..., Any]) -> bool:
+    """Whether a function or class is torch's own, whose positional parameters with defaults keep them."""
+    return function.__module__.partition(".")[0] == "torch"
+
+
 # the groups of choices, one registry each
 
 ACTIVATIONS: Final = Registry("act", "satae.model.activations", ["relu", "shrink", "satlin"])
-ARCHITECTURES: Final = Registry("arch", "satae.model.architectures", ["mlp"])
-NOISES: Final = Registry("noise", "satae.model.noise", ["gaussian", "uniform", "masking", "salt_and_pepper"])
+ARCHITECTURES: Final = Registry("arch", "satae.model.architectures", ["mlp"], ["shape", "act"])
+NOISES: Final = Registry(
+    "noise", "satae.model.noise", ["gaussian", "uniform", "masking", "salt_and_pepper"], ["span", "model"]
+)
 DATA_SOURCES: Final = Registry(
     "data", "satae.data", ["digits", "manifold", "mnist", "fashion_mnist", "cifar10", "svhn", "patches"]
 )
-OPTIMIZERS: Final = Registry("optim", "satae.training.optimizers")
+OPTIMIZERS: Final = Registry("optim", "satae.training.optimizers", given=["parameters"])
 EVALUATION_PARTS: Final = Registry(
     "evaluation", "satae.evaluation.parts", ["denoising", "code", "manifold", "perturbation", "defence"]
 )
-LOGGERS: Final = Registry("logger", "satae.loggers")
+LOGGERS: Final = Registry("logger", "satae.loggers", given=["directory", "resume_from"])
+REGISTRIES: Final = (ACTIVATIONS, ARCHITECTURES, NOISES, DATA_SOURCES, OPTIMIZERS, EVALUATION_PARTS, LOGGERS)
 
 
 @functools.cache
@@ -231,12 +307,22 @@ def choice_names(group: str, *, is_nested: bool = False) -> list[str]:
     return sorted(names(conf_folder() / group, ""))
 
 
-def conf_values(name: str) -> dict[str, Any]:
-    """The values in a file of ``conf/``, such as ``"config.yaml"``."""
-    return copy.deepcopy(_read_conf(conf_folder() / name))  # type: ignore[arg-type]
+def conf_text(name: str) -> str:
+    """The content of a file of ``conf/``, such as ``"config.yaml"``."""
+    return _read_text(conf_folder() / name)  # type: ignore[arg-type]
 
 
 @functools.cache
-def _read_conf(file: Traversable) -> dict[str, Any]:
-    values: dict[str, Any] = YAML_LOADER(file.read_bytes()).get_single_data()
+def _read_text(file: Traversable) -> str:
+    return file.read_text("utf-8")
+
+
+def conf_values(name: str) -> dict[str, Any]:
+    """The values in a file of ``conf/``, such as ``"config.yaml"``."""
+    return copy.deepcopy(_parse_yaml(conf_text(name)))
+
+
+@functools.cache
+def _parse_yaml(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = YAML_LOADER(text).get_single_data()
     return values

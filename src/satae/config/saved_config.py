@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from satae.config.plugins import PLUGINS, missing_plugins, warn_of_changes
 from satae.config.registry import YAML_LOADER, conf_values
 from satae.config.schema import GROUPS, Config, default_choice, validate
 from satae.errors import ConfigError
@@ -26,6 +27,10 @@ OPTIONS_ADDED_LATER: Final = {  # of each group: options that they do not have
     "data": ("background",),
     "optim": ("schedule", "warmup", "step_at", "step_factor", "clip"),
 }
+
+
+class MissingPluginError(ConfigError):
+    """A configuration has a choice of a plugin that is not imported; the message says what to type."""
 
 
 def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes:
@@ -124,6 +129,7 @@ def read_config_values(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a configuration")
     if (found := next(_not_finite(values), None)) is not None:
         raise ConfigError(f"{path}: is not a configuration (it holds {found}, not a finite number)")
+    warn_of_changes(values.get(PLUGINS))
     return _add_later_options(values)
 
 
@@ -156,6 +162,7 @@ def restore_config(values: object, where: str) -> Config:
         where: the name of that file, for the message.
 
     Raises:
+        MissingPluginError: it has a choice of a plugin that is not imported.
         ConfigError: it is not a configuration.
     """
     if not isinstance(values, Mapping):
@@ -164,9 +171,12 @@ def restore_config(values: object, where: str) -> Config:
         raise ConfigError(f"{where}: has an interpolation (${{), which satae-train does not write")
     defaults = conf_values("config.yaml")
     added = {key: defaults[key] if key in defaults else vars(default_choice(key)) for key in ADDED_LATER}
+    warn_of_changes(values.get(PLUGINS))
     try:
         return validate({**added, **_add_later_options(values)})
     except ConfigError as error:
+        if missing := missing_plugins(values.get(PLUGINS, [])):
+            raise MissingPluginError(f"{where}: {missing}") from None
         raise ConfigError(f"{where}: {brief(error)}") from None
     except Exception as error:  # keys that are not words, and whatever else YAML can hold
         raise ConfigError(f"{where}: is not a configuration ({brief_line(error)})") from None

@@ -7,7 +7,7 @@ import difflib
 import functools
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, NamedTuple, get_type_hints
 
 from pydantic import TypeAdapter
@@ -29,6 +29,7 @@ from satae.config.option_types import (
     option_types,
     type_words,
 )
+from satae.config.plugins import PLUGINS, check_stored
 from satae.config.registry import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -50,7 +51,7 @@ GROUPS: Final[dict[str, Registry]] = {
 PRESETS: Final = "experiment"  # a group of whole settings, with choices of all other groups
 SEED: Final = "seed"  # says which repetition a run is, not which configuration
 # these say how a run is computed and shown, not what it is: they may change when a run resumes
-EXECUTION_OPTIONS: Final = ("device", "threads", "compile", "checkpoint", "logger", "data.dir")
+EXECUTION_OPTIONS: Final = ("device", "threads", "compile", "checkpoint", "logger", "data.dir", PLUGINS)
 
 
 @dataclass(kw_only=True)
@@ -96,12 +97,19 @@ class Config:
     compile: bool
     threads: Threads | None
     checkpoint: Checkpoints
+    plugins: list[dict[str, str]] = field(default_factory=list)  # that were imported: names, as typed, and digests
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The group and the name of each choice."""
+        return [(group, value.name) for group, value in vars(self).items() if isinstance(value, Choice)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain data: a choice is ``{"name": ..., option: ...}``."""
+        """The configuration as plain data: a choice is ``{"name": ..., option: ...}``; without plugins, if none."""
         return {
             key: copy.deepcopy(vars(value) if isinstance(value, Choice | Checkpoints) else value)
             for key, value in vars(self).items()
+            if value or key != PLUGINS
         }
 
 
@@ -165,7 +173,7 @@ TRAINING: Final = Schema(
     groups=GROUPS,
     parts=None,
     presets=frozenset({PRESETS}),
-    reserved=("resume", "rerun", "sweep", "fail_fast"),
+    reserved=("resume", "rerun", "sweep", "fail_fast", PLUGINS),
     synonyms={"launcher": "hydra/launcher=joblib", "n_jobs": "hydra.launcher.n_jobs=2"},
     several_values="several values need -m (--multirun), which makes one run of each",
 )
@@ -176,7 +184,7 @@ EVALUATION: Final = Schema(
     groups={},
     parts=EVALUATION_PARTS,
     presets=frozenset(),
-    reserved=("run", "evaluation"),
+    reserved=("run", "evaluation", PLUGINS),
     synonyms={},
     several_values="give one value; several runs are named with run=A,B",
 )
@@ -185,7 +193,7 @@ EVALUATION: Final = Schema(
 @functools.cache
 def setting_types(root: type) -> dict[str, TypeAdapter[Any]]:
     """The types of the fields of a dataclass that the user sets one by one."""
-    not_settings = ("parts", "is_all", "checkpoint")
+    not_settings = ("parts", "is_all", "checkpoint", PLUGINS)
     hints = get_type_hints(root, include_extras=True)
     return {name: TypeAdapter(hint) for name, hint in hints.items() if hint is not Choice and name not in not_settings}
 
@@ -257,9 +265,11 @@ def validate(values: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: an unknown key, a missing value, a wrong type, a value out of range.
     """
+    plugins = check_stored(values.get(PLUGINS, []))
+    values = {key: value for key, value in values.items() if key != PLUGINS}
     settings: dict[str, Any] = _check_settings(values, TRAINING)
     checkpoint = Checkpoints(**_check_checkpoint(values.get("checkpoint")))
-    return Config(**settings, **_check_groups(values, TRAINING), checkpoint=checkpoint)
+    return Config(**settings, **_check_groups(values, TRAINING), checkpoint=checkpoint, plugins=plugins)
 
 
 def validate_evaluation(values: Mapping[str, Any], chosen: Collection[str] | None = None) -> Evaluation:

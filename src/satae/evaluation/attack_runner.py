@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from satae import atomic_write
+from satae.config import plugins
 from satae.config.option_types import Norm
 from satae.data.local_files import cache_folder
 from satae.evaluation.pipelines import Pipeline
@@ -198,6 +199,7 @@ class AttackRunner:
         ball = self.subject.norm_ball(self.settings.norm, epsilon)
         key = [attack.name, *self.settings.budget, *ball, self.subject.seed]
         key += [self.subject.x.device.type, *provenance.program_version().values()]
+        key += plugins.digests(self.subject.config.choices).values()
         if attack.kind == "transfer":
             key += self._source_fingerprints
         if attack.kind == "library":

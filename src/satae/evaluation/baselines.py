@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from satae import signals
-from satae.config import Config, ConfigError
+from satae.config import Config, ConfigError, plugins
 from satae.config.saved_config import read_config, read_config_values
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among
 from satae.data.dataset import Dataset
@@ -111,7 +111,8 @@ def _check_start(subject: Subject) -> None:
 def _baseline_settings(config: Config) -> dict[str, Any]:
     """Everything in a configuration that a baseline follows from."""
     left_out = (*EXECUTION_OPTIONS, *all_path_options())
-    return {key: value for key, value in flatten(config.to_dict()).items() if not is_among(key, left_out)}
+    settings = {key: value for key, value in flatten(config.to_dict()).items() if not is_among(key, left_out)}
+    return settings | plugins.digests(config.choices, config.plugins)
 
 
 def train_baseline(
@@ -137,6 +138,7 @@ def train_baseline(
         made_of["start"] = start_fingerprint(start)
     if ema:
         made_of["averaged"] = True
+    made_of |= plugins.digests(config.choices)
 
     def make(part: Path) -> None:
         checkpoint.save(part, train_baseline_state(without, data, steps, ema=ema))

@@ -71,18 +71,18 @@ def merge_affine(model: nn.Module) -> nn.Module:
 
 def _steps(module: nn.Module) -> Iterator[Step]:
     """The affine maps and activations of a model, in order."""
-    if isinstance(module, DenoisingAutoencoder):
+    if type(module) is DenoisingAutoencoder:  # a class of a plugin may do something else with its parts
         yield module.standardize
         yield from _steps(module.encoder)
         yield from _steps(module.decoder)
         yield module.unstandardize
-    elif isinstance(module, Encoder):
+    elif isinstance(module, Encoder) and type(module.autoencoder) is DenoisingAutoencoder:
         yield module.autoencoder.standardize
         yield from _steps(module.autoencoder.encoder)
     elif isinstance(module, Classifier):
         yield module.standardize
         yield from _steps(module.layers)
-    elif isinstance(module, Layer | nn.Sequential):
+    elif type(module) in (Layer, nn.Sequential):
         for part in module.children():  # of a layer: the affine map, the normalization, the activation
             yield from _steps(part)
     else:

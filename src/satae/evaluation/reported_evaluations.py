@@ -205,6 +205,11 @@ def read_evaluations(
             else:
                 continue
             refused.append(f"{EVALUATION_FOLDER}/{name}.json of {name_of(run)} is left out: {why}.")
+        others = sorted(path.stem for path in folder.glob("*.json") if path.stem not in parts)
+        why = "there is no part of this name; a plugin's needs plugins=... here, too"
+        refused += [
+            f"{EVALUATION_FOLDER}/{clean_text(name)}.json of {name_of(run)} is left out: {why}." for name in others
+        ]
         if run.directory in found:
             found[run.directory] = mark_stale(run, found[run.directory])
     of_parts = {name: {at: each[name] for at, each in found.items() if name in each} for name in parts}

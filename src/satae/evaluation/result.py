@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RESULT_FORMAT: Final = 1  # version of the JSON files; results of another version are measured again
 DIGITS: Final = 4  # digits of a number that a user reads
 NO_SETTINGS: Final = ("format", "part", "weights", "inputs", "data")  # entries of a key that are not settings
-NOT_TYPED: Final = (*NO_SETTINGS, "satae", "torch")  # entries that no user types
+NOT_TYPED: Final = (*NO_SETTINGS, "satae", "torch", "plugins")  # entries that no user types
 MAX_NUMBER: Final = 1e100
 MAX_TABLES, MAX_COLUMNS, MAX_ROWS = 20, 60, 5_000  # of one result
 MAX_ENTRIES: Final = 200  # of a mapping or a list

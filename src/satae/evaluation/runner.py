@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from satae import atomic_write, signals
-from satae.config import ConfigError
+from satae.config import ConfigError, plugins
 from satae.config.registry import EVALUATION_PARTS
 from satae.config.schema import Evaluation
 from satae.evaluation.part import EvaluationPart
@@ -119,9 +119,12 @@ def _evaluate_run(
         "data": subject.training_data_fingerprint(),
         **provenance.program_version(),
     }
+    made_by = {name: plugins.digests([*trained.config.choices, (EVALUATION_PARTS.group, name)]) for name in parts}
     shared = {option: getattr(chosen, option) for option in SHARED_SETTINGS}
     shared |= {"ema": True} if chosen.ema else {}  # results of earlier versions do not have it
-    keys = {name: {"part": name, **shared, name: chosen.parts[name].options, **origin} for name in parts}
+    keys = {
+        name: {"part": name, **shared, name: chosen.parts[name].options, **origin, **made_by[name]} for name in parts
+    }
     known = {name: read_if_current(folder, name, key) for name, key in keys.items()}
     measures_something = None in known.values()
     inputs = "test input" if chosen.split == "test" else "validation input"

@@ -8,10 +8,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from satae import signals
+from satae.errors import ConfigError
 from satae.launchers.base import (
     CoreShare,
     J,
@@ -144,4 +146,5 @@ def _start_worker(prepare: Callable[[], None], main_process: int) -> None:
     signals.hold_signals_in_worker()
     end_after_main_process(lambda: os.getppid() != main_process)
     gc.disable()  # until the first run: with it, imports take a quarter of a second longer
-    prepare()
+    with suppress(ConfigError):  # a plugin that cannot be imported here: each run says so
+        prepare()

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from satae.config.option_types import PositiveValue, Value
 from satae.config.registry import ACTIVATIONS
+from satae.errors import ConfigError
 
 Make = TypeVar("Make", bound=Callable[..., nn.Module])
 Interval = tuple[float, float]
@@ -62,12 +63,19 @@ def activation(name: str, properties: Properties) -> Callable[[Make], Make]:
     """Decorate a function, or a class, that makes the activation ``name``; its return type has the ``properties``.
 
     ``conf/act/<name>.yaml`` has the values of its keyword-only arguments.
+
+    Raises:
+        ConfigError: the class that it returns is not known, or has properties already.
     """
 
     def add(make: Make) -> Make:
-        kind: type[nn.Module] = make if isinstance(make, type) else typing.get_type_hints(make)["return"]
-        PROPERTIES[kind] = properties
+        kind = make if isinstance(make, type) else typing.get_type_hints(make).get("return")
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise ConfigError(f"act={name}: its function must say which class of modules it returns: -> Ramp")
+        if kind in PROPERTIES:
+            raise ConfigError(f"act={name}: {kind.__name__} has properties already; return a class of your own")
         ACTIVATIONS.register(name)(make)
+        PROPERTIES[kind] = properties
         return make
 
     return add

@@ -17,6 +17,10 @@ from satae.robustness.norm_ball import NormBall, vector_norm
 SHAPE_LAYERS: Final = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)  # dropout does nothing in evaluation
 
 
+class UnknownBoundError(ValueError):
+    """No bound is known for a layer, such as one of a plugin."""
+
+
 class CertifiedBound(NamedTuple):
     """The largest possible change of the output, in the norm of the ball."""
 
@@ -42,7 +46,7 @@ def certified_bound(module: nn.Module, x: Tensor, ball: NormBall) -> CertifiedBo
         ball: the perturbations.
 
     Raises:
-        ValueError: no bound is known for a layer.
+        UnknownBoundError: no bound is known for a layer.
     """
     layers, clean, h, product = list(layers_of(module)), x.double(), x[:1], 1.0
     low, high = ((clean + sign * ball.epsilon).clamp(ball.low, ball.high) for sign in (-1, 1))
@@ -64,26 +68,26 @@ def layers_of(module: nn.Module) -> Iterator[nn.Module]:
     """The layers of a network in the order of the forward pass.
 
     Raises:
-        ValueError: no bound is known for a module.
+        UnknownBoundError: no bound is known for a module.
     """
-    if isinstance(module, DenoisingAutoencoder):
+    if type(module) is DenoisingAutoencoder:  # a class of a plugin may do something else with its parts
         yield from (*layers_of(Encoder(module)), *layers_of(module.decoder), ElementwiseScale(module.std, module.mean))
-    elif isinstance(module, Encoder):
+    elif isinstance(module, Encoder) and type(module.autoencoder) is DenoisingAutoencoder:
         model = module.autoencoder
         yield ElementwiseScale(1 / model.std, -model.mean / model.std)
         yield from layers_of(model.encoder)
-    elif isinstance(module, Layer):
+    elif type(module) is Layer:
         yield from (*layers_of(module.affine), *layers_of(module.norm), *layers_of(module.act))
-    elif isinstance(module, nn.Sequential):
+    elif type(module) is nn.Sequential:
         for part in module:
             yield from layers_of(part)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         yield _batch_norm_scale(module)
-    elif isinstance(module, (Affine, *SHAPE_LAYERS)) or type(module) in BOUNDED_ACTIVATIONS:
+    elif type(module) in (Dense, *get_args(Affine), *SHAPE_LAYERS, *BOUNDED_ACTIVATIONS):
         yield module
     else:
         known = sorted(kind.__name__ for kind in (*get_args(Affine), *SHAPE_LAYERS, *BOUNDED_ACTIVATIONS))
-        raise ValueError(
+        raise UnknownBoundError(
             f"no bound is known for {type(module).__name__}; there are bounds for {', '.join(known)}, Sequential and"
             " batch norm"
         )
@@ -108,7 +112,9 @@ class ElementwiseScale(nn.Module):
 def _batch_norm_scale(module: nn.BatchNorm1d | nn.BatchNorm2d) -> ElementwiseScale:
     """Batch normalization in evaluation mode, as one scale and shift."""
     if module.running_mean is None or module.running_var is None or module.training:
-        raise ValueError(f"no bound is known for {type(module).__name__} in training; call eval() on the model first")
+        raise UnknownBoundError(
+            f"no bound is known for {type(module).__name__} in training; call eval() on the model first"
+        )
     factor = (module.running_var + module.eps).rsqrt()
     factor = factor if module.weight is None else factor * module.weight.detach()
     shift = -module.running_mean * factor + (0 if module.bias is None else module.bias.detach())
@@ -163,7 +169,7 @@ def _torus_spectral_norm(conv: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor, s
     transposes. ``small`` has the height and width of the images after the strides.
     """
     if conv.groups != 1 or any(step != 1 for step in conv.dilation) or conv.padding_mode != "zeros":
-        raise ValueError(f"no bound is known for {conv}: groups, dilation and padding other than zeros")
+        raise UnknownBoundError(f"no bound is known for {conv}: groups, dilation and padding other than zeros")
     rows, columns = conv.stride
     down, across = (-weight.shape[2] % rows, -weight.shape[3] % columns)
     padded = functional.pad(weight, (0, across, 0, down))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import torch
 
 from satae.config import Config
-from satae.config.saved_config import restore_config
+from satae.config.plugins import import_plugins
+from satae.config.saved_config import MissingPluginError, restore_config
 from satae.data.array_units import ArrayUnits
 from satae.errors import ConfigError
 from satae.experiment import build
@@ -28,6 +30,7 @@ def load(
     *,
     best: bool = False,
     ema: bool = False,
+    plugins: Sequence[str] = (),
 ) -> DenoisingAutoencoder:
     """The trained model of a run, in evaluation mode.
 
@@ -41,12 +44,16 @@ def load(
         best: load the weights with the lowest validation loss, among the epochs that had all of alpha, instead of the
             newest.
         ema: load the newest moving average of the weights, of a run with ``ema=``.
+        plugins: files or modules to import first, whose choices the run has; the directory itself names code, and
+            runs none.
 
     Raises:
         FileNotFoundError: the directory has no checkpoint.
         OSError: the system refuses to read it.
-        ValueError: the checkpoint is damaged, or holds no model of this program, or no average.
+        ValueError: the checkpoint is damaged, holds no model of this program, no average, or one of a plugin that is
+            not imported.
     """
+    import_plugins(plugins)
     path = Path(run_directory)
     state = read_state(path, best=best, ema=ema)
     model = restore_model(state, str(run_directory)).to(device).eval()
@@ -148,6 +155,9 @@ def restore_model(state: State, where: str) -> DenoisingAutoencoder:
         if torch.broadcast_shapes(model.mean.shape, model.std.shape, shape) != shape:
             raise ValueError("its standardization is of another shape")
         model.load_state_dict(weights, assign=True)
+    except MissingPluginError as error:
+        remedy = "; in Python, import it first, or satae.load(..., plugins=[...])"
+        raise ConfigError(f"{one_line(where)}: {str(error).partition(': ')[2]}{remedy}") from None
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = brief_line(error)
         raise ValueError(f"{one_line(where)}: does not hold a model of this program ({reason}); train again") from None

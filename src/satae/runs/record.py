@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
+from satae.config.plugins import PLUGINS, changed_plugins, recorded
 from satae.config.saved_config import read_config_values, read_json
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
 from satae.errors import exit_code
@@ -65,9 +66,10 @@ class RunRecord:
     """Writes the files of a run while it trains; no other process can write to its directory meanwhile.
 
     config.yaml      every option, as plain data
-    run.json         command, folder, versions, state and digest of the sources, data, threads, device, times,
+    run.json         command, folder, versions, state and digest of the sources, plugins, data, threads, device, times,
                      status, exit code;
-                     for each time that the run was resumed: command, versions, sources, earlier threads and device
+                     for each time that the run was resumed: command, versions, sources, plugins and which of them have
+                     changed, earlier threads and device
     metrics.jsonl    one line an epoch
     metrics.json     metrics of the last epoch, the speed and the wall time
     """
@@ -115,6 +117,7 @@ class RunRecord:
             "versions": package_versions(),
             "sources": git_state(),
             "program": program_version(),
+            **({PLUGINS: plugins} if (plugins := recorded()) else {}),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
@@ -151,6 +154,7 @@ class RunRecord:
                 "versions": package_versions(),
                 "sources": git_state(),
                 "program": program_version(),
+                **_plugins_now(directory),
                 "before": {key: earlier[key] for key in ("threads", "device") if key in earlier},
             }
             of_the_end = ("ended", "error", "exit_code", "stopped_early")
@@ -378,6 +382,14 @@ def _encode_line(metrics: Mapping[str, float]) -> bytes:
 def _failure(error: BaseException) -> dict[str, object]:
     status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
     return {"status": status, "error": f"{type(error).__name__}: {error}", "exit_code": exit_code(error)}
+
+
+def _plugins_now(directory: Path) -> dict[str, Any]:
+    """The plugins with which a run resumes, and the names of those that have changed since it was made."""
+    if not (now := recorded()):
+        return {}
+    changed = changed_plugins(read_config_values(directory / CONFIG_FILE).get(PLUGINS, []))
+    return {PLUGINS: now, **({"changed_plugins": changed} if changed else {})}
 
 
 def _write_config(directory: Path, config: Config) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +42,16 @@ class Manifest(NamedTuple):
     def run_names(self) -> list[str]:
         """The names of all runs that were asked for."""
         return [*dict.fromkeys(name for seeds in self.runs.values() for name in seeds.values())]
+
+    @property
+    def plugins(self) -> list[str]:
+        """The names of the plugins in the command lines, which nothing imports."""
+        names = dict[str, None]()
+        for line in self.commands:
+            with suppress(ValueError):  # not a command line
+                typed = [word.removeprefix("plugins=") for word in shlex.split(line) if word.startswith("plugins=")]
+                names |= dict.fromkeys(name for word in typed for name in word.split(","))
+        return [*names]
 
     def with_varied(self, varied: list[str]) -> Manifest:
         """This manifest with more varied options; the seed stays last."""

@@ -25,14 +25,15 @@ def applies(model: DenoisingAutoencoder, objective: Objective) -> bool:
 
     def is_plain(part: nn.Module) -> bool:
         return (
-            isinstance(part, Layer)
+            type(part) is Layer  # a class of a plugin may compute z otherwise
             and type(part.affine) is Dense
             and isinstance(part.norm, nn.Identity)
             and _derivative(part.act) is not None
         )
 
     *hidden, last = [*model.encoder.children(), *model.decoder.children()]
-    return objective.complement.reading == "output" and type(last) is Dense and all(map(is_plain, hidden))
+    is_known = type(model) is DenoisingAutoencoder and objective.complement.reading == "output"
+    return is_known and type(last) is Dense and all(map(is_plain, hidden))
 
 
 def _derivative(act: nn.Module) -> Derivative | None:

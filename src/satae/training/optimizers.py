@@ -27,11 +27,11 @@ def optimizer(name: str) -> Callable[[MakeOptimizer], MakeOptimizer]:
         def build(
             parameters: Iterable[nn.Parameter],
             *,
-            schedule: Literal["constant", "cosine", "linear", "step"],
-            warmup: HalfOpenShare,
-            step_at: list[OpenShare],
-            step_factor: OpenShare,
-            clip: Positive | None,
+            schedule: Literal["constant", "cosine", "linear", "step"] = "constant",
+            warmup: HalfOpenShare = 0.0,
+            step_at: list[OpenShare] = [0.5, 0.75],  # noqa: B006  # nothing changes it
+            step_factor: OpenShare = 0.1,
+            clip: Positive | None = None,
             **own: Any,
         ) -> Optimizer:
             return make(parameters, **own)
@@ -39,7 +39,7 @@ def optimizer(name: str) -> Callable[[MakeOptimizer], MakeOptimizer]:
         *shared, _ = inspect.signature(build, eval_str=True).parameters.values()
         taken = [*inspect.signature(make, eval_str=True).parameters.values(), *shared[1:]]
         build.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
-        return OPTIMIZERS.register(name)(build)
+        return OPTIMIZERS.register(name)(functools.update_wrapper(build, make))
 
     return register
 

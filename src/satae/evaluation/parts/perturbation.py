@@ -216,7 +216,7 @@ def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options:
     """
     import torch
 
-    from satae.robustness.ibp import certified_bound
+    from satae.robustness.ibp import UnknownBoundError, certified_bound
     from satae.robustness.largest_change import largest_change
     from satae.robustness.norm_ball import RandomStreams, vector_norm
 
@@ -226,9 +226,12 @@ def measure_output(subject: Subject, f: nn.Module, at: PerturbedOutput, options:
     def on_batch(x: Tensor, numbers: Tensor) -> Tensor:
         draws = RandomStreams.for_examples(subject.seed, numbers)
         moved = largest_change(f, x, ball, draws, steps=options.steps, restarts=options.restarts)
-        bound = certified_bound(f, x, ball)
-        by_norms = torch.full_like(bound.change, bound.by_norms)
-        columns = [moved.change, moved.slope, bound.change, by_norms, bound.by_intervals]
+        try:
+            bound = certified_bound(f, x, ball)
+            bounds = [bound.change, torch.full_like(bound.change, bound.by_norms), bound.by_intervals]
+        except UnknownBoundError:
+            bounds = [torch.full_like(moved.change, math.nan)] * 3
+        columns = [moved.change, moved.slope, *bounds]
         return torch.stack([values.double() for values in columns], dim=1)
 
     change, slope, bound, by_norms, by_intervals = subject.map_batches(on_batch, subject.x, numbers).unbind(1)
@@ -256,6 +259,8 @@ def _unmeasured_notes(rows: Sequence[ResultRow]) -> Iterator[str]:
             place = f"{row['model']}, {row['output']}, {row['norm']}, epsilon {row.number('epsilon'):g}"
             reason = "an output or its gradient is not a finite number"
             yield f"{place}: could not be measured on {lost} of {count_words(row.count('n'), 'input')}: {reason}"
+    if any(math.isnan(row.number("certified")) and not row.count(UNMEASURED) for row in rows):
+        yield "certified: - where no bound is known for a layer or for the slope of the activation, such as a plugin's"
 
 
 def _panels(by_curve: dict[tuple[str, str, str], list[ResultRow]]) -> list[Panel]:
