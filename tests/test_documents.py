@@ -114,7 +114,7 @@ def test_every_command_about_evaluations_in_the_documents_is_one(words):
 
 @pytest.mark.parametrize("words", commands("satae-report"))
 def test_every_command_about_reports_in_the_documents_is_one(words):
-    assert report.parse_words(words)[0]
+    assert report.parse_difference(words[1:]) if words[0] == "diff" else report.parse_words(words)[0]
 
 
 HELP = ROOT / "conf" / "config.yaml"

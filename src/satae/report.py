@@ -21,11 +21,17 @@ figures as PNG and SVG, its numbers as CSV.
   {PROGRAM} outputs/2026-01-31/12-00-00-000000
   {PROGRAM} outputs/first outputs/second out=both
 
+  {PROGRAM} diff outputs/first/alpha=0 outputs/first/alpha=0.1
+
   FOLDER ...   run directories, or folders of sweeps; the runs of all folders go
                into one report
   out          the folder of the report; the default is report/ in the named
                folder, or report-<n>/ in the current folder if several are
                named. An earlier report there is replaced
+  diff A B     write no page: print in which choices and versions two runs, or
+               two folders of runs that differ in their seeds alone, differ,
+               and their measures with paired 95 % intervals; diff A B --json
+               prints JSON. A folder called diff is named as ./diff
 
 The page has a summary in words; reconstruction and saturated fraction against
 alpha, or against the first number that varies, for each configuration of the
@@ -51,8 +57,10 @@ def main() -> int:
     return app.run(PROGRAM, run_command, help_text=HELP)
 
 
-def run_command(words: Sequence[str]) -> str:
-    """Write the report that the words of a command line ask for; returns the lines to print."""
+def run_command(words: Sequence[str]) -> str | int:
+    """Write the report that the words of a command line ask for; returns the lines to print, or the exit code."""
+    if words[0] == "diff":
+        return show_difference(words[1:])
     from satae.page.sources import left_out_text, waiting_lines
     from satae.page.writing import write_report
 
@@ -61,6 +69,39 @@ def run_command(words: Sequence[str]) -> str:
     if left_out := left_out_text(folders):
         lines.append(left_out)
     return "\n".join([*lines, *waiting_lines(folders)])
+
+
+def show_difference(words: Sequence[str]) -> str | int:
+    """Print in what two folders differ; returns the JSON to print, or the exit code.
+
+    Raises:
+        ConfigError: the words are not two folders, or the folders cannot be compared.
+    """
+    from satae.page.sources import find_runs
+    from satae.sweeps import difference
+    from satae.sweeps.results import read_run
+
+    folders, as_json = parse_difference(words)
+    first, second = ([read_run(run) for run in find_runs(Path(os.path.expanduser(name)))] for name in folders)
+    found = difference.compare(folders, (first, second))
+    if as_json:
+        return found.as_json()
+    difference.print_difference(found)
+    return app.output_exit_code()
+
+
+def parse_difference(words: Sequence[str]) -> tuple[tuple[str, str], bool]:
+    """The two folders that the words after ``diff`` name, and whether JSON is wanted.
+
+    Raises:
+        ConfigError: a word is neither a folder nor ``--json``, or there are not two folders.
+    """
+    folders = [word for word in words if word != "--json"]
+    if wrong := [word for word in folders if word.startswith("-")]:
+        raise ConfigError(f"{wrong[0]}: no such option; the only option of diff is --json")
+    if len(folders) != 2:
+        raise ConfigError(f"diff: compares two folders, and {len(folders)} are named; write diff A B (see --help)")
+    return (folders[0], folders[1]), "--json" in words
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Path], Path | None]:
