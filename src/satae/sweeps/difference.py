@@ -15,11 +15,13 @@ from satae.messages import brief, count_words, format_compact, format_value, joi
 from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedGroup, SeedStatistics, varying_keys
 from satae.sweeps.results import RunResult
 from satae.sweeps.table import COLUMN_GAP, FOLDED_OPTION, PIPED_WIDTH, Column, fit_columns
-from satae.sweeps.text import NOTHING, format_change, format_statistics
+from satae.sweeps.text import NOTHING, format_change, format_number
 
 SHOWN: Final = ("valid/", "ema/")  # begins the metrics in the text; the JSON has all
 RECORDED: Final = ("device", "threads", "products", "program.satae", "sources.commit", "data.fingerprint")
 SIDES: Final = ("A", "B")
+OPEN: Final = "open"  # an interval that holds zero
+MAX_NAME: Final = 34  # letters of a metric in one line
 
 
 class MetricDifference(NamedTuple):
@@ -149,13 +151,13 @@ def print_difference(found: Difference) -> None:
         for table in fit_columns(keys, sides, console.width, COLUMN_GAP):
             console.print(table)
     shown = {name: metric for name, metric in found.metrics.items() if name.startswith(SHOWN)}
-    values = [[format_statistics(one.sides[place]) for one in shown.values()] for place in (0, 1)]
+    values = [[format_number(one.sides[place].mean) for one in shown.values()] for place in (0, 1)]
     columns = [Column(side, cells) for side, cells in zip(SIDES, values, strict=True)]
     changes = [one.change for one in shown.values()]
     columns.append(Column("B - A", [format_change(change) if change.n else NOTHING for change in changes]))
     columns.append(Column("", [_judge(change) for change in changes]))
     if shown:
-        keys = [Column("measures", [brief(name) for name in shown], FOLDED_OPTION)]
+        keys = [Column("measures", [brief(name) for name in shown], MAX_NAME)]
         for table in fit_columns(keys, columns, console.width, COLUMN_GAP):
             console.print(table)
     console.print(_note(found), markup=False)
@@ -176,14 +178,15 @@ def _text(value: Any) -> str:
 def _judge(change: SeedStatistics) -> str:
     if change.n < ENOUGH_SEEDS:
         return ""
-    return ("more" if change.mean > 0 else "less") if change.is_settled else "not settled"
+    return ("more" if change.mean > 0 else "less") if change.is_settled else OPEN
 
 
 def _note(found: Difference) -> str:
     """How the differences are to be read."""
     pairs = max((one.change.n for one in found.metrics.values()), default=0)
     if pairs >= ENOUGH_SEEDS:
-        return f"B - A: mean over {count_words(pairs, 'seed')} in common, ± half of its 95 % interval (Student's t)"
+        seeds = count_words(pairs, "seed")
+        return f"B - A: mean over {seeds} in common, ± half of its 95 % interval (Student's t); {OPEN}: it holds 0"
     if pairs == 0:
         return "no seed is in both, so the measures have no paired difference"
     few = f"{count_words(pairs, 'pair')} of runs: a difference may be chance"
