@@ -286,7 +286,7 @@ def test_an_activation_cannot_change_another_one(tmp_path, text, reason):
         (["plugins.x=mine.py"], "plugins.x=mine.py: write plugins=FILE.py, or plugins=MODULE"),
         (["plugins"], "plugins: has no value; write plugins=ramp.py, for example"),
         (["plugin=mine.py"], "did you mean plugins?"),
-        (["plugins=mine.py,other/mine.py"], "another plugin named mine.py is imported already; rename it"),
+        (["plugins=mine.py,other/mine.py"], "there is another plugin named mine.py; rename one of them"),
     ],
 )
 def test_a_plugin_that_is_not_there_is_refused_in_one_line_and_nothing_is_written(tmp_path, monkeypatch, words, reason):

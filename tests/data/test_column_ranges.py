@@ -97,7 +97,7 @@ def test_a_run_of_an_earlier_version_keeps_its_one_range(wide, tmp_path, configu
     now = build.dataset(config)
     earlier = replace(now, columns=None, span=now.columns.shared, notes=())
     assert earlier.fingerprint != now.fingerprint
-    state = Experiment.from_config(config, {"data": earlier.fingerprint}).state()
+    state = Experiment.from_config(config, facts={"data": earlier.fingerprint}).state()
     assert state.facts["data"] == earlier.fingerprint
     seen = now.as_seen_by(state.facts)
     check_data(state.facts, seen)

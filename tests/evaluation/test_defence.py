@@ -424,7 +424,7 @@ def test_a_ball_around_an_input_outside_the_range_holds_the_input(run):
 
 
 def test_a_baseline_that_fails_is_not_reported_as_a_library(run, monkeypatch):
-    def refused(config, data, steps, device):
+    def refused(*given, **named):
         raise ConfigError("its twin cannot be kept")
 
     monkeypatch.setattr("satae.evaluation.baselines.train_baseline", refused)

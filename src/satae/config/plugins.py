@@ -109,13 +109,15 @@ def load(plugins: Iterable[Plugin]) -> None:
     Raises:
         ConfigError: one cannot be imported, or one of its choices cannot be used.
     """
-    for plugin in plugins:
-        if (known := _loaded.get(plugin.key)) is None:
-            _import(plugin)
-        elif known.sha256 != plugin.sha256:
+    asked, known = [*plugins], dict(_loaded)
+    for plugin in asked:
+        if known.setdefault(plugin.key, plugin).sha256 != plugin.sha256:
             raise ConfigError(
-                f"{PLUGINS}={plugin.name}: another plugin named {plugin.key} is imported already; rename it"
+                f"{PLUGINS}={plugin.name}: there is another plugin named {plugin.key}; rename one of them"
             )
+    for plugin in asked:
+        if plugin.key not in _loaded:
+            _import(plugin)
 
 
 def _find(name: str) -> Plugin:
