@@ -19,7 +19,6 @@ try:
 except ImportError:
     raise ImportError("satae.SaturatedAutoencoder needs scikit-learn; pip install scikit-learn") from None
 
-ARRAY_BATCH: Final = 1024  # examples that are scored at a time
 LEAST_EXAMPLES: Final = 4  # of which training, validation and test have at least one each
 
 
@@ -121,6 +120,8 @@ class SaturatedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         of the examples of ``fit``.
         """
         import torch
+
+        from satae.model.autoencoder import ARRAY_BATCH
 
         check_is_fitted(self)
         model: Any = self.model_

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from satae.config import Config
-    from satae.training.checkpoint import State
 
 SPLITS: Final = ("train", "valid", "test")
 ROWS: Final = 4096  # examples that are read at a time
@@ -54,11 +53,11 @@ def write_codes(run: Path, out: Path, data: str, weights: Mapping[str, bool]) ->
     import numpy as np
 
     from satae.config import saved_config
-    from satae.runs.loading import load, read_state
+    from satae.runs.loading import load
 
     config = saved_config.read_config(run / CONFIG_FILE)
-    state, model = read_state(run, **weights), load(run, best=weights["best"], ema=weights["ema"])
-    found, codes = _find_examples(data, config, state, run), list[Any]()
+    model = load(run, best=weights["best"], ema=weights["ema"])
+    found, codes = _find_examples(data, config, run, weights), list[Any]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -83,16 +82,18 @@ def write_codes(run: Path, out: Path, data: str, weights: Mapping[str, bool]) ->
     return f"{out}: codes, {shape}, of data={data}, in the order of {found.order}{beside}"
 
 
-def _find_examples(data: str, config: Config, state: State, run: Path) -> Examples:
+def _find_examples(data: str, config: Config, run: Path, weights: Mapping[str, bool]) -> Examples:
     """The examples that ``data`` names.
 
     Raises:
         ConfigError: they cannot be read, or are not data of this run.
     """
+    from satae.runs.loading import read_state
+
     place = Path(os.path.expanduser(data))
     try:
         if data in SPLITS and not place.exists():
-            return _find_split(data, config, state)
+            return _find_split(data, config, read_state(run, **weights).facts)
         if place.is_dir():
             return _find_images(data, config)
         if not place.exists():
@@ -134,13 +135,13 @@ def _find_images(data: str, config: Config) -> Examples:
     return Examples(parts, "the names of the images", labels, [*notes, *decoded.notes])
 
 
-def _find_split(data: str, config: Config, state: State) -> Examples:
+def _find_split(data: str, config: Config, facts: dict[str, Any]) -> Examples:
     from satae.data.dataset import chunk
     from satae.experiment import build
     from satae.experiment.experiment import check_shape
 
-    known = build.dataset(config).as_seen_by(state.facts)
-    check_shape(state.facts, known)
+    known = build.dataset(config).as_seen_by(facts)
+    check_shape(facts, known)
     split = dict(zip(SPLITS, known.splits, strict=True))[data]
     parts = (known.batch(part) for part in split.x.split(chunk(known.shape)))
     return Examples(parts, "the split", None if split.y is None else split.y.numpy())

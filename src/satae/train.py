@@ -57,13 +57,13 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
         ValueError: the run cannot resume from its checkpoints.
     """
     from satae.config.registry import LOGGERS
-    from satae.experiment.before_training import best_so_far, epochs_waited, is_out_of_patience, startup_warnings
+    from satae.experiment.before_training import checkpoint_manager, is_out_of_patience, startup_warnings
     from satae.experiment.experiment import Experiment
     from satae.loggers.console import RunConsole
     from satae.plots import pictures
     from satae.runs.loading import read_start
     from satae.training import torch_settings
-    from satae.training.checkpoint import CheckpointManager, latest_checkpoint
+    from satae.training.checkpoint import latest_checkpoint
 
     threads = torch_settings.configure_torch(config.threads or record.threads, share.threads if share else None)
     stored = latest_checkpoint(record.directory) if record.is_resumed else None
@@ -83,11 +83,9 @@ def train(config: Config, record: RunRecord, share: CoreShare | None = None, nam
             logger.log_command(record.overrides if name else record.command)
         for warning in warnings:
             console.warn(warning)
-        best = best_so_far(experiment, stored, record.directory, console.warn) if stored else None
-        waited = epochs_waited(config, stored) if stored else 0
-        checkpoints = CheckpointManager(record.directory, config.checkpoint, best, waited)
+        checkpoints = checkpoint_manager(experiment, stored, record.directory, console.warn)
 
-        is_over = is_out_of_patience(config, waited) and experiment.step % experiment.steps_per_epoch == 0
+        is_over = is_out_of_patience(config, checkpoints.waited) and experiment.step % experiment.steps_per_epoch == 0
         pauses = experiment.fit(lambda step: signals.pending_signal() is not None or checkpoints.should_save(step))
         for epoch in () if is_over else pauses:
             if epoch is not None:

@@ -130,7 +130,7 @@ def _all_choices() -> initialize_config_module:
 
 def _store_added_choices() -> None:
     for registry in REGISTRIES:
-        for name, values in registry.added.items():
+        for name, values in registry.added_choices.items():
             ConfigStore.instance().store(name=name, node=values, group=registry.group)
 
 
@@ -326,7 +326,7 @@ def _compose_run(
                 raise ConfigError(f"{folder}: the name contains ${{, which Hydra replaces; rename the folder")
             if not number:  # the first run stands for all of a sweep
                 check_writable(folder, f"{key}={typed}")
-            config = replace(validate(plain_values(composed)), plugins=plugins.recorded())
+            config = replace(validate(plain_values(composed)), plugins=plugins.plugin_entries())
             return ComposedRun(words, config, folder, composed, values)
 
 

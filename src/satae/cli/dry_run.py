@@ -155,7 +155,7 @@ def _finished_runs(folders: Iterable[Path]) -> Iterator[RunResult]:
     from satae.sweeps.results import RunResult, try_read_run
 
     records = [record for folder in folders for record in folder.glob(f"*/{RECORD_FILE}")]
-    for record in islice(sorted(records, key=_changed, reverse=True), MAX_READ):
+    for record in islice(sorted(records, key=_modification_time, reverse=True), MAX_READ):
         run = try_read_run(record.parent)
         if not isinstance(run, RunResult) or not run.is_finished:
             continue
@@ -164,7 +164,7 @@ def _finished_runs(folders: Iterable[Path]) -> Iterator[RunResult]:
             yield run
 
 
-def _changed(file: Path) -> float:
+def _modification_time(file: Path) -> float:
     try:
         return file.stat().st_mtime
     except OSError:

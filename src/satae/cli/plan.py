@@ -191,7 +191,7 @@ def open_runs(plan: Plan) -> Iterator[tuple[Launcher, list[Job]]]:
     if left:
         jobs.check_log(plan.first.process_options)
     options = plan.first.launcher_options(plan.sweep) if plan.sweep and left else None
-    prepare = functools.partial(jobs.import_training, plugins.loaded())
+    prepare = functools.partial(jobs.import_training, plugins.imported_plugins())
     with open_launcher(options, len(left), prepare, plan.stop_file) as launcher, ExitStack() as stack:
         try:
             prepare()

@@ -48,13 +48,13 @@ _loaded: dict[str, Plugin] = {}  # by key
 _registered_by: dict[tuple[str, str], Plugin] = {}  # by group and name of a choice
 
 
-def loaded() -> list[Plugin]:
+def imported_plugins() -> list[Plugin]:
     """The plugins that this process has imported."""
     return [*_loaded.values()]
 
 
-def recorded() -> list[dict[str, str]]:
-    """What is stored of the plugins that this process has imported: their names, as typed, and digests."""
+def plugin_entries() -> list[dict[str, str]]:
+    """The entry of ``config.yaml`` and ``run.json`` on the imported plugins: their names, as typed, and digests."""
     return [{"name": plugin.name, "sha256": plugin.sha256} for plugin in _loaded.values()]
 
 
@@ -187,7 +187,7 @@ def _import(plugin: Plugin) -> None:
 
 
 def _added_choices() -> list[tuple[str, str]]:
-    return [(registry.group, name) for registry in REGISTRIES for name in registry.added]
+    return [(registry.group, name) for registry in REGISTRIES for name in registry.added_choices]
 
 
 def _describe(error: BaseException, path: str) -> str:

@@ -97,7 +97,7 @@ class Registry:
         return add
 
     @property
-    def added(self) -> dict[str, dict[str, Any]]:
+    def added_choices(self) -> dict[str, dict[str, Any]]:
         """The choices without a YAML file, such as those of plugins, and the values that it would hold."""
         return {name: _parse_yaml(text) for name, text in self._texts.items()}
 

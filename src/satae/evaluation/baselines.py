@@ -138,7 +138,7 @@ def train_baseline(
         made_of["start"] = start_fingerprint(start)
     if ema:
         made_of["averaged"] = True
-    made_of |= plugins.digests(config.choices)
+    made_of |= plugins.digests(config.choices)  # the plugins of today train it, not those of the run
 
     def make(part: Path) -> None:
         checkpoint.save(part, train_baseline_state(without, data, steps, ema=ema))

@@ -14,7 +14,7 @@ from satae.experiment import build
 from satae.experiment.experiment import Experiment, check_data
 from satae.messages import brief, brief_line, count_words, first_line, one_line, reason
 from satae.training import checkpoint, torch_settings
-from satae.training.checkpoint import State, best_path, latest_checkpoint
+from satae.training.checkpoint import CheckpointManager, State, best_path, latest_checkpoint
 from satae.training.gradients import missing_compiler
 from satae.training.loop import alpha_schedule, steps_per_epoch
 from satae.training.machine import available_cores
@@ -144,8 +144,17 @@ def schedule_jumps(experiment: Experiment, state: State) -> list[str]:
 
 
 def epochs_waited(config: Config, state: State) -> int:
-    """The number of epochs without a lower loss, of a run that resumes; with other ``epochs`` it is counted anew."""
+    """The number of epochs without a lower loss, of a run that resumes; with other ``epochs``, 0."""
     return state.waited if state.facts["config"]["epochs"] == config.epochs else 0
+
+
+def checkpoint_manager(
+    experiment: Experiment, state: State | None, run: Path, warn: Callable[[str], object]
+) -> CheckpointManager:
+    """The manager of a run's checkpoints; if the run resumes from ``state``, it knows the best loss and its age."""
+    config = experiment.config
+    best, waited = (best_so_far(experiment, state, run, warn), epochs_waited(config, state)) if state else (None, 0)
+    return CheckpointManager(run, config.checkpoint, best, waited)
 
 
 def is_out_of_patience(config: Config, waited: int) -> bool:

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from satae import atomic_write
 from satae.config import Config, ConfigError
 from satae.config.option_types import MAX_THREADS
-from satae.config.plugins import PLUGINS, changed_plugins, recorded
+from satae.config.plugins import PLUGINS, changed_plugins, plugin_entries
 from satae.config.saved_config import read_config_values, read_json
 from satae.config.schema import EXECUTION_OPTIONS, all_path_options, flatten, is_among, with_absolute_paths
 from satae.errors import exit_code
@@ -117,7 +117,7 @@ class RunRecord:
             "versions": package_versions(),
             "sources": git_state(),
             "program": program_version(),
-            **({PLUGINS: plugins} if (plugins := recorded()) else {}),
+            **({PLUGINS: plugins} if (plugins := plugin_entries()) else {}),
         }
         directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
@@ -386,7 +386,7 @@ def _failure(error: BaseException) -> dict[str, object]:
 
 def _plugins_now(directory: Path) -> dict[str, Any]:
     """The plugins with which a run resumes, and the names of those that have changed since it was made."""
-    if not (now := recorded()):
+    if not (now := plugin_entries()):
         return {}
     changed = changed_plugins(read_config_values(directory / CONFIG_FILE).get(PLUGINS, []))
     return {PLUGINS: now, **({"changed_plugins": changed} if changed else {})}

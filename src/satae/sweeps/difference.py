@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from satae.config.schema import SEED
 from satae.errors import ConfigError
-from satae.loggers.console import PipeSafeConsole
 from satae.messages import brief, count_words, format_compact, format_value, join_words, one_line
-from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedGroup, SeedStatistics, varying_keys
+from satae.sweeps.aggregate import ENOUGH_SEEDS, SeedGroup, SeedStatistics, group_runs
 from satae.sweeps.results import RunResult
-from satae.sweeps.table import COLUMN_GAP, FOLDED_OPTION, PIPED_WIDTH, Column, fit_columns
+from satae.sweeps.table import COLUMN_GAP, FOLDED_OPTION, Column, fit_columns, table_console
 from satae.sweeps.text import NOTHING, format_change, format_number
 
 SHOWN: Final = ("valid/", "ema/")  # begins the metrics in the text; the JSON has all
@@ -91,12 +89,13 @@ def compare(names: tuple[str, str], runs: tuple[Sequence[RunResult], Sequence[Ru
 
 
 def _one_group(name: str, runs: Sequence[RunResult]) -> SeedGroup:
-    if keys := [key for key in varying_keys([run.choices for run in runs]) if key != SEED]:
+    group, *others = group_runs(runs)
+    if others:
+        keys = dict.fromkeys(key for one in (group, *others) for key in one.values)
         raise ConfigError(
             f"{name}: its runs differ in {join_words(keys, 'and')}; name single runs, or folders whose runs differ in"
             " their seeds alone"
         )
-    group = SeedGroup({}, sorted(runs, key=lambda run: run.seed))
     if not group.finished_runs:
         raise ConfigError(f"{name}: no run is finished; there is nothing to compare")
     return group
@@ -138,7 +137,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_difference(found: Difference) -> None:
     """Print a difference as tables."""
-    console = PipeSafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = table_console()
     for line in _headings(found):
         console.print(line, markup=False)
     for title, pairs in (("choices", found.choices), ("made with", found.facts)):

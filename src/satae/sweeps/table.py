@@ -38,7 +38,7 @@ def print_sweep(
         launcher: the words of the command line that chose a launcher.
     """
     runs = [run for run in found if isinstance(run, RunResult)]
-    console = PipeSafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = table_console()
     manifest = read_manifest_or_empty(sweep)
     groups = group_runs(runs, manifest.varied)
     if runs:
@@ -76,6 +76,11 @@ def print_sweep(
     if rest:
         command = " ".join(map(quote_word, ["satae-train", sweep_argument(sweep), *launcher]))
         console.print(f"{' and '.join(rest)}; resume with: {command}", markup=False)
+
+
+def table_console() -> PipeSafeConsole:
+    """The console that prints tables: as wide as the terminal, or of a fixed width if there is none."""
+    return PipeSafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def result_line(run: RunResult) -> str:
